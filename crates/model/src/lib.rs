@@ -1,1 +1,15 @@
-//! model.
+//! Words that two sibling rooms share: ids, time, the wire codec, and the texts of the HTTP API.
+//!
+//! A type enters here only if two rooms that must not import each other both need it. There is no
+//! I/O in this crate, and the only clock is behind the [`Clock`] trait.
+
+pub mod api;
+mod clock;
+pub mod codec;
+mod fingerprint;
+mod ids;
+pub mod problem;
+
+pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
+pub use fingerprint::{Fingerprint, ParseIdError};
+pub use ids::{Attempt, GroupId, RunId, SessionId, Slot};
