@@ -12,6 +12,22 @@
 //! | [`poly`] | evaluation, interpolation, Lagrange coefficients |
 //! | [`reed_solomon`] | error correction and error detection on vectors of Shamir shares |
 //!
+//! Five shares of 42 with threshold 1, one of them wrong:
+//!
+//! ```
+//! use tacit_algebra::{F61, Field, poly, reed_solomon};
+//!
+//! let line = [F61::from_u64(42), F61::from_u64(1_000_003)];
+//! let points: Vec<F61> = (1..=5).map(F61::from_u64).collect();
+//! let mut shares: Vec<F61> = points.iter().map(|x| poly::eval(&line, *x)).collect();
+//! shares[3] += F61::ONE;
+//!
+//! let decoded = reed_solomon::decode(&points, &shares, 1)?;
+//! assert_eq!(decoded.poly[0].to_u64(), 42);
+//! assert_eq!(decoded.errors, [3]);
+//! # Ok::<(), reed_solomon::DecodeError>(())
+//! ```
+//!
 //! # What it promises
 //!
 //! * An element is always canonical: in `[0, p)`, one byte string per element; decoding refuses

@@ -24,6 +24,17 @@ impl<const P: u64> Fp<P> {
     /// floor(2^2k / P), below 2^64 because P > 2^(k-1) or P = 2.
     const MU: u64 = ((1u128 << (2 * Self::K)) / P as u128) as u64;
 
+    /// P in decimal, and where the digits begin.
+    const DIGITS: ([u8; 20], usize) = {
+        let (mut digits, mut start, mut rest) = ([0; 20], 20, P);
+        while rest > 0 {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        (digits, start)
+    };
+
     word_excess!(u64, P);
 
     /// An element from its canonical representative; `None` for `v` >= P.
@@ -88,7 +99,11 @@ impl<const P: u64> Field for Fp<P> {
     const MODULUS: u128 = P as u128;
     const BITS: u32 = Self::K;
     const BYTES: usize = 8;
-    const NAME: &'static str = "prime";
+    /// P in decimal.
+    const NAME: &'static str = match std::str::from_utf8(Self::DIGITS.0.split_at(Self::DIGITS.1).1) {
+        Ok(name) => name,
+        Err(_) => panic!("decimal digits are text"),
+    };
 
     /// Reduced after every term: nothing overflows for any P.
     type Acc = u64;

@@ -49,9 +49,15 @@ impl<F: Field> Consistency<F> {
     /// it pass with probability 1/p; powers of one challenge with probability L/p for length L. The
     /// cost is one product per value.
     pub fn check_combined(&self, vectors: &[&[F]], challenges: &[F]) -> Result<bool, ConsistencyError> {
+        Ok(self.passes(&self.combine(vectors, challenges)?))
+    }
+
+    /// The linear combination of all tuples that [`check_combined`](Self::check_combined) tests. If
+    /// it is inconsistent, [`decode`](super::decode) on it names the parties that sent wrong values
+    /// anywhere in their vectors, as long as they are few enough.
+    pub fn combine(&self, vectors: &[&[F]], challenges: &[F]) -> Result<Vec<F>, ConsistencyError> {
         self.shape(vectors, Some(challenges.len()))?;
-        let combined: Vec<F> = vectors.iter().map(|v| F::dot(v, challenges)).collect();
-        Ok(self.passes(&combined))
+        Ok(vectors.iter().map(|v| F::dot(v, challenges)).collect())
     }
 
     /// The index of the first inconsistent tuple, without randomness, at n-d-1 products per value.
