@@ -189,7 +189,7 @@ pub trait Field:
     /// [`BITS`](Self::BITS) bits. Words below p are the output, in order; others are skipped. The
     /// result is exactly uniform, and it depends on the stream alone: two ends that read it in
     /// different pieces get the same elements and leave the stream at the same place. `draw` is
-    /// called with at most 64 KiB at a time.
+    /// called for whole words, at most 16 KiB at a time.
     fn fill_uniform(draw: &mut impl FnMut(&mut [u8]), out: &mut [Self]);
 
     /// One uniform element; see [`fill_uniform`](Self::fill_uniform).

@@ -193,6 +193,7 @@ field_tests! {
     fp3: Fp<3>;
     fp5: Fp<5>;
     fp7: Fp<7>;
+    fp113: Fp<113>;
     fp257: Fp<257>;
     fp1013: Fp<1013>;
     fp32: Fp<4_294_967_291>;
@@ -222,6 +223,8 @@ fn every_pair_of_small_fields() {
     exhaustive::<3>();
     exhaustive::<5>();
     exhaustive::<7>();
+    // Barrett's quotient is too small by 2 here, for example for 90 * 108.
+    exhaustive::<113>();
     exhaustive::<257>();
 }
 
