@@ -1,1 +1,39 @@
-//! engine.
+//! Secure multi-party computation, without network, clock or disk.
+//!
+//! A [`Plan`] says who takes part and what is computed; every peer recomputes it from the same
+//! [`PlanRequest`] and compares digests. [`run`] is the session: an async function whose only await
+//! points are rounds. It talks to the other members through a [`Mailbox`] and to its own party
+//! through an [`Environment`]. A driver polls it: links in production, the [`Simulator`] in tests.
+//!
+//! ```text
+//!   Plan ----> run( plan, me, &mailbox, &mut environment, nonces, input ) ----> Outcome
+//!                        |  ^              |
+//!               send     v  | recv         v  pair secrets, randomness, signature, durable freeze
+//!                      Mailbox          Environment
+//!                        |  ^
+//!         take_outgoing  v  | deliver, lose, set_queued
+//!                      the driver (TLS links, Simulator)
+//! ```
+//!
+//! # What it promises
+//!
+//! `semi-honest` sums: any t of the compute peers learn nothing but their own inputs and, if they are
+//! recipients, the sum; t < n/2 (n-of-n additive sharing: n-1). Nothing is opened before all compute
+//! peers signed the same input set, no second set is opened for a slot, and a result is never wrapped.
+//!
+//! # What it does not do
+//!
+//! It authenticates nobody (links do), it decides nothing about who may take part (the charter
+//! does), and it retries nothing (the runner does). A bound on inputs is kept by honest input peers.
+
+pub mod aggregate;
+mod environment;
+mod mailbox;
+pub mod plan;
+mod session;
+mod transcript;
+
+pub use environment::{Environment, FreezeRecord, FreezeRefused};
+pub use mailbox::{Counters, Flooded, Lost, Mailbox, PARKED_HARD_LIMIT, PARKED_SOFT_LIMIT, QUEUE_LIMIT, Traffic};
+pub use plan::{FieldChoice, Forecast, OnMissing, Plan, PlanDigest, PlanError, PlanRequest, SecurityModel, Sharing};
+pub use session::{Fault, FaultKind, InputVector, Misbehaviour, Outcome, OwnInputError, Receipt, SessionError, run};

@@ -1,0 +1,356 @@
+//! What a session is going to do, as public data that every peer computes for itself.
+//!
+//! [`Plan::build`] takes a [`PlanRequest`], refuses what cannot be right or safe, chooses the field and
+//! the evaluation points, and fixes a digest over everything. Peers that computed different plans
+//! cannot run a session together: the digest is bound into every seed, commitment and signature.
+
+use tacit_algebra::{F61, F127, Field, is_prime};
+use tacit_model::codec::{Encode, put_bytes};
+use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
+
+use crate::aggregate::{self, Aggregator};
+use crate::transcript::Transcript;
+
+mod error;
+mod forecast;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use error::PlanError;
+pub use forecast::Forecast;
+pub use request::{OnMissing, PlanRequest, SecurityModel, Sharing};
+
+/// The most items of one vector.
+pub const MAX_ITEMS: usize = 10_000_000;
+/// The most members of one plan.
+pub const MAX_MEMBERS: usize = 20_000;
+/// The most compute peers of one plan.
+pub const MAX_COMPUTE: usize = 64;
+/// Vectors longer than this are opened by slices if the recipients are the compute peers.
+pub(crate) const SLICED_ABOVE: usize = 16 * 1024;
+
+/// SHA-256 of a plan.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PlanDigest(pub [u8; 32]);
+
+/// The field that a session works in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum FieldChoice {
+    /// Integers modulo 2^61-1.
+    F61,
+    /// Integers modulo 2^127-1.
+    F127,
+}
+
+impl FieldChoice {
+    /// Its name, such as `2^61-1`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F61 => F61::NAME,
+            Self::F127 => F127::NAME,
+        }
+    }
+
+    /// Bytes of one element on the wire.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F61 => F61::BYTES,
+            Self::F127 => F127::BYTES,
+        }
+    }
+
+    /// How many elements it takes to carry 256 random bits.
+    pub(crate) fn salt_elements(self) -> usize {
+        match self {
+            Self::F61 => 5,
+            Self::F127 => 3,
+        }
+    }
+}
+
+/// A checked request: its existence says that the session can be right and safe under its model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    request: PlanRequest,
+    field: FieldChoice,
+    /// Of the compute peers, in their order.
+    points: Vec<u128>,
+    digest: PlanDigest,
+}
+
+impl Plan {
+    /// Checks the request and completes it. Every refusal says what to change.
+    pub fn build(mut request: PlanRequest) -> Result<Self, PlanError> {
+        check_members(&request)?;
+        let aggregator = check_aggregator(&request)?;
+        request.aggregator = aggregator.name.to_owned();
+        check_sharing(&request, aggregator)?;
+        check_shape(&request)?;
+        let field = choose_field(&request)?;
+        let points = match field {
+            FieldChoice::F61 => evaluation_points::<F61>(&request)?,
+            FieldChoice::F127 => evaluation_points::<F127>(&request)?,
+        };
+        let mut plan = Self { request, field, points, digest: PlanDigest([0; 32]) };
+        plan.digest = plan.compute_digest();
+        Ok(plan)
+    }
+
+    /// SHA-256 over the canonical encoding of every field, evaluation points included.
+    pub fn digest(&self) -> PlanDigest {
+        self.digest
+    }
+
+    /// The bytes that [`digest`](Self::digest) is the hash of.
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_bytes(&mut out, b"tacit/plan/v1");
+        self.request.encode(&mut out);
+        put_bytes(&mut out, self.field.name().as_bytes());
+        (self.points.len() as u64).encode(&mut out);
+        for point in &self.points {
+            point.encode(&mut out);
+        }
+        out
+    }
+
+    /// What was asked for, with the aggregator under its registered name.
+    pub fn request(&self) -> &PlanRequest {
+        &self.request
+    }
+    /// The session's id.
+    pub fn session(&self) -> SessionId {
+        self.request.session
+    }
+    /// Which attempt at the slot this is.
+    pub fn attempt(&self) -> Attempt {
+        self.request.attempt
+    }
+    /// The slot.
+    pub fn slot(&self) -> Slot {
+        self.request.slot
+    }
+    /// All members, ascending; everybody is named by the index in this list.
+    pub fn members(&self) -> &[Fingerprint] {
+        &self.request.members
+    }
+    /// The index of a member.
+    pub fn index_of(&self, member: &Fingerprint) -> Option<usize> {
+        self.request.members.binary_search(member).ok()
+    }
+    /// Who gives data.
+    pub fn inputs(&self) -> &[usize] {
+        &self.request.inputs
+    }
+    /// Who computes on shares.
+    pub fn compute(&self) -> &[usize] {
+        &self.request.compute
+    }
+    /// Who learns the result.
+    pub fn recipients(&self) -> &[usize] {
+        &self.request.recipients
+    }
+    /// Items of one vector.
+    pub fn items(&self) -> usize {
+        self.request.items
+    }
+    /// The largest value that an input may have.
+    pub fn max_element(&self) -> u64 {
+        self.request.max_element
+    }
+    /// The declared modulus of the result.
+    pub fn modulus(&self) -> Option<u64> {
+        self.request.modulus
+    }
+    /// How inputs are shared.
+    pub fn sharing(&self) -> Sharing {
+        self.request.sharing
+    }
+    /// The security model.
+    pub fn model(&self) -> SecurityModel {
+        self.request.model
+    }
+    /// What happens when an input is missing at the freeze.
+    pub fn on_missing(&self) -> OnMissing {
+        self.request.on_missing
+    }
+    /// The field that the session works in.
+    pub fn field(&self) -> FieldChoice {
+        self.field
+    }
+    /// The compute peers' evaluation points, in their order.
+    pub fn points(&self) -> &[u128] {
+        &self.points
+    }
+    /// The registered aggregator.
+    pub fn aggregator(&self) -> &'static Aggregator {
+        aggregate::find(&self.request.aggregator).expect("a plan is only built with a registered aggregator")
+    }
+    /// How many shares make a secret.
+    pub fn shares_needed(&self) -> usize {
+        match self.request.sharing {
+            Sharing::Shamir { threshold } => threshold + 1,
+            Sharing::Additive => self.request.compute.len(),
+        }
+    }
+    /// What this session will cost and survive.
+    pub fn forecast(&self) -> Forecast {
+        Forecast::of(self)
+    }
+
+    /// Whether the result is opened by slices.
+    pub(crate) fn opens_by_slices(&self) -> bool {
+        matches!(self.request.sharing, Sharing::Shamir { .. })
+            && self.request.recipients == self.request.compute
+            && self.request.items > SLICED_ABOVE
+    }
+
+    fn compute_digest(&self) -> PlanDigest {
+        let mut transcript = Transcript::new("tacit/plan/v1");
+        transcript.bytes(&self.canonical_bytes());
+        PlanDigest(transcript.finish())
+    }
+}
+
+/// The evaluation point of a member in a field: a hash of the fingerprint, never zero, never a rank.
+pub(crate) fn evaluation_point<F: Field>(member: &Fingerprint) -> F {
+    let mut tries = 0;
+    loop {
+        let mut transcript = Transcript::new("tacit/point/v1");
+        transcript.bytes(F::NAME.as_bytes()).bytes(&member.0).number(tries);
+        let hash = transcript.finish();
+        let (low, _) = hash.split_at(16);
+        let point = F::from_u128(u128::from_le_bytes(low.try_into().expect("16 of 32 bytes")));
+        if point != F::ZERO {
+            return point;
+        }
+        tries += 1;
+    }
+}
+
+fn evaluation_points<F: Field>(request: &PlanRequest) -> Result<Vec<u128>, PlanError> {
+    let mut points: Vec<u128> = Vec::with_capacity(request.compute.len());
+    for (position, member) in request.compute.iter().enumerate() {
+        let point = evaluation_point::<F>(&request.members[*member]).to_u128();
+        if let Some(other) = points.iter().position(|p| *p == point) {
+            let (a, b) = (request.compute[other], request.compute[position]);
+            return Err(PlanError::PointCollision { first: request.members[a], second: request.members[b] });
+        }
+        points.push(point);
+    }
+    Ok(points)
+}
+
+fn check_members(request: &PlanRequest) -> Result<(), PlanError> {
+    let members = &request.members;
+    if members.len() > MAX_MEMBERS {
+        return Err(PlanError::TooManyMembers { count: members.len(), limit: MAX_MEMBERS });
+    }
+    for pair in members.windows(2) {
+        if pair[0] == pair[1] {
+            return Err(PlanError::DuplicateMember { member: pair[0] });
+        }
+        if pair[0] > pair[1] {
+            return Err(PlanError::MembersNotSorted);
+        }
+    }
+    let lists = [("inputs", &request.inputs), ("compute", &request.compute), ("recipients", &request.recipients)];
+    for (list, indices) in lists {
+        if indices.windows(2).any(|pair| pair[0] >= pair[1]) || indices.iter().any(|i| *i >= members.len()) {
+            return Err(PlanError::BadRoster { list });
+        }
+    }
+    if request.inputs.len() < 2 {
+        return Err(PlanError::TooFewInputs { count: request.inputs.len() });
+    }
+    if request.recipients.is_empty() {
+        return Err(PlanError::NoRecipients);
+    }
+    if let OnMissing::Proceed { min } = request.on_missing
+        && !(2..=request.inputs.len()).contains(&min)
+    {
+        return Err(PlanError::BadMinimum { min, inputs: request.inputs.len() });
+    }
+    Ok(())
+}
+
+fn check_aggregator(request: &PlanRequest) -> Result<&'static Aggregator, PlanError> {
+    let aggregator = aggregate::find(&request.aggregator)
+        .ok_or_else(|| PlanError::UnknownAggregator { name: request.aggregator.clone() })?;
+    let name = aggregator.name;
+    if request.aggregator_version != aggregator.version {
+        let (asked, here) = (request.aggregator_version, aggregator.version);
+        return Err(PlanError::AggregatorVersion { name, asked, here });
+    }
+    for (key, value) in &request.parameters {
+        if !aggregator.parameters.iter().any(|p| p.name == key && (p.accepts)(value)) {
+            return Err(PlanError::BadParameter { name, parameter: key.clone() });
+        }
+    }
+    if !aggregator.models.contains(&request.model) {
+        return Err(PlanError::ModelNotOffered { name, model: request.model });
+    }
+    Ok(aggregator)
+}
+
+fn check_sharing(request: &PlanRequest, aggregator: &'static Aggregator) -> Result<(), PlanError> {
+    let n = request.charter_compute;
+    let now = request.compute.len();
+    if n < 3 {
+        return Err(PlanError::TooFewComputePeers { count: n });
+    }
+    if now > n || now > MAX_COMPUTE {
+        return Err(PlanError::TooManyComputePeers { count: now, limit: n.min(MAX_COMPUTE) });
+    }
+    match request.sharing {
+        Sharing::Shamir { threshold } => {
+            if threshold != request.charter_threshold {
+                return Err(PlanError::ThresholdChanged { asked: threshold, charter: request.charter_threshold });
+            }
+            if threshold == 0 || threshold > (n - 1) / 2 {
+                return Err(PlanError::BadThreshold { threshold, n });
+            }
+            if now < threshold + 1 {
+                return Err(PlanError::TooFewLeft { left: now, needed: threshold + 1 });
+            }
+        }
+        Sharing::Additive => {
+            if !aggregator.additive {
+                return Err(PlanError::SharingNotOffered { name: aggregator.name });
+            }
+            if now < n {
+                return Err(PlanError::AdditiveWithLoss { left: now, n });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_shape(request: &PlanRequest) -> Result<(), PlanError> {
+    if request.items == 0 {
+        return Err(PlanError::NoItems);
+    }
+    if request.items > MAX_ITEMS {
+        return Err(PlanError::TooManyItems { items: request.items, limit: MAX_ITEMS });
+    }
+    if let Some(modulus) = request.modulus {
+        if !is_prime(modulus) {
+            return Err(PlanError::CompositeModulus { modulus });
+        }
+        if request.max_element >= modulus {
+            return Err(PlanError::MaxElementAboveModulus { max_element: request.max_element, modulus });
+        }
+    }
+    Ok(())
+}
+
+fn choose_field(request: &PlanRequest) -> Result<FieldChoice, PlanError> {
+    let largest = (request.inputs.len() as u128).checked_mul(u128::from(request.max_element));
+    match largest {
+        Some(sum) if sum < F61::MODULUS => Ok(FieldChoice::F61),
+        Some(sum) if sum < F127::MODULUS => Ok(FieldChoice::F127),
+        _ => Err(PlanError::SumsCouldWrap),
+    }
+}

@@ -1,0 +1,84 @@
+//! Refusals of the planner. Each message says what to do.
+
+use tacit_model::Fingerprint;
+
+use super::SecurityModel;
+
+/// Why there is no plan. The configuration or the task is at fault, never a peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs)] // the fields are named in each message
+pub enum PlanError {
+    /// Fewer than three compute peers.
+    #[error("{count} compute peers are too few: name at least 3 operators")]
+    TooFewComputePeers { count: usize },
+    /// More compute peers than the charter names or than a session can have.
+    #[error("{count} compute peers are listed, {limit} are allowed: list only those of the charter")]
+    TooManyComputePeers { count: usize, limit: usize },
+    /// t is zero or not below n/2.
+    #[error("threshold {threshold} does not protect among {n} compute peers: choose 1 to {}", (.n - 1) / 2)]
+    BadThreshold { threshold: usize, n: usize },
+    /// The plan asks for another threshold than the charter.
+    #[error("threshold {asked} is not the charter's {charter}: the charter alone sets it, by a decision of its owners")]
+    ThresholdChanged { asked: usize, charter: usize },
+    /// After losses too few compute peers are left for the threshold.
+    #[error("{left} compute peers are left and {needed} are needed: wait until others are back")]
+    TooFewLeft { left: usize, needed: usize },
+    /// Additive sharing tolerates no loss.
+    #[error("additive sharing needs all {n} compute peers and {left} are there: wait, or use Shamir sharing")]
+    AdditiveWithLoss { left: usize, n: usize },
+    /// The aggregator is not offered with additive sharing.
+    #[error("{name} is not offered with additive sharing: use Shamir sharing")]
+    SharingNotOffered { name: &'static str },
+    /// The declared modulus is not a prime.
+    #[error("the declared modulus {modulus} is not a prime: choose a prime such as 1013 or 2305843009213693951")]
+    CompositeModulus { modulus: u64 },
+    /// Inputs could reach the declared modulus.
+    #[error("inputs up to {max_element} do not fit below the modulus {modulus}: lower maxElement or raise the modulus")]
+    MaxElementAboveModulus { max_element: u64, modulus: u64 },
+    /// The largest possible sum does not fit any field.
+    #[error("sums could exceed 2^127-2: lower maxElement or the number of inputs")]
+    SumsCouldWrap,
+    /// Fewer than two input peers: the sum would be somebody's input.
+    #[error("{count} input peers are too few: the result would be one peer's input; name at least 2")]
+    TooFewInputs { count: usize },
+    /// A minimum of contributors below 2 or above the input peers.
+    #[error("a minimum of {min} contributors among {inputs} input peers is not possible: choose 2 to {inputs}")]
+    BadMinimum { min: usize, inputs: usize },
+    /// A member is listed twice.
+    #[error("member {member} is listed twice: list every member once")]
+    DuplicateMember { member: Fingerprint },
+    /// The members are not in ascending order.
+    #[error("members must be listed in ascending order of their fingerprints")]
+    MembersNotSorted,
+    /// Too many members.
+    #[error("{count} members are more than {limit}: use a hierarchy of gateways")]
+    TooManyMembers { count: usize, limit: usize },
+    /// A list of indices is not ascending or names nobody.
+    #[error("the list of {list} must name each member once, by ascending index")]
+    BadRoster { list: &'static str },
+    /// Nobody would learn the result.
+    #[error("the task names no recipients: name at least one member")]
+    NoRecipients,
+    /// Vectors without items.
+    #[error("a vector needs at least one item")]
+    NoItems,
+    /// Vectors that are too long.
+    #[error("{items} items are more than {limit}: split the vector over several slots")]
+    TooManyItems { items: usize, limit: usize },
+    /// Two fingerprints have the same evaluation point.
+    #[error("members {first} and {second} have the same evaluation point: one of them needs a new key")]
+    PointCollision { first: Fingerprint, second: Fingerprint },
+    /// The registry has no such aggregator.
+    #[error("the aggregator {name:?} is not implemented: see the list of aggregators")]
+    UnknownAggregator { name: String },
+    /// The peers run different versions of the aggregator.
+    #[error("version {asked} of {name} is asked for and this node has version {here}: update the older side")]
+    AggregatorVersion { name: &'static str, asked: u16, here: u16 },
+    /// A setting that the aggregator does not have, or a value that it does not take.
+    #[error("{name} does not take this value of the parameter {parameter:?}")]
+    BadParameter { name: &'static str, parameter: String },
+    /// The aggregator does not exist in that model.
+    #[error("{name} is not implemented in the model {}: choose one of its models from the list of aggregators", .model.name())]
+    ModelNotOffered { name: &'static str, model: SecurityModel },
+}

@@ -1,0 +1,109 @@
+//! How a session can fail, grouped by whose fault it is.
+
+use crate::environment::FreezeRefused;
+
+/// Why there is no result. Members are named by their index in the plan. No message holds data.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs)] // the fields are named in each message
+pub enum SessionError {
+    // ---- our own side ------------------------------------------------------------------------
+    /// This node's own input does not fit the plan. Nothing was sent.
+    #[error("this node's own input was not sent: {0}")]
+    OwnInput(#[from] OwnInputError),
+    /// The caller's arguments do not fit the plan.
+    #[error("the session was called wrongly: {what}")]
+    WrongCall { what: &'static str },
+    /// The own journal refused the input set.
+    #[error("the input set was not frozen: {0}")]
+    Freeze(#[from] FreezeRefused),
+    /// The cryptographic library failed.
+    #[error("the cryptographic library failed")]
+    Crypto,
+
+    // ---- losses: nobody cheated --------------------------------------------------------------
+    /// A compute peer was lost before all had signed the input set. Another attempt may leave it out.
+    #[error("compute peer {member} was lost before the inputs were frozen; try again, without it if it stays away")]
+    LostBeforeFreeze { member: usize },
+    /// Inputs are missing and the plan says that nothing is computed then.
+    #[error("the inputs of members {members:?} are missing; try again when they are back")]
+    MissingInput { members: Vec<usize> },
+    /// Fewer contributors than the plan demands.
+    #[error("{found} inputs are complete and {needed} are needed; missing: {missing:?}")]
+    TooFewContributors { found: usize, needed: usize, missing: Vec<usize> },
+    /// Too few compute peers were left to open the result.
+    #[error("{found} of {needed} shares of the result arrived; the slot is frozen and has no result")]
+    NotEnoughShares { found: usize, needed: usize },
+
+    // ---- a peer, but it cannot be told which -------------------------------------------------
+    /// The shares of the result contradict each other and there are too few to tell which are wrong.
+    #[error("the shares of the result disagree and cannot be corrected; no result is accepted")]
+    DisagreeingShares,
+    /// Compute peers hold different commitments of these input peers: either those told different
+    /// things, or a compute peer misreports.
+    #[error("compute peers hold different commitments of members {members:?}; leave them out or ask for an audit")]
+    Equivocation { members: Vec<usize> },
+    /// A result above contributors times maxElement: some input was out of bounds.
+    #[error("item {item} is above what the contributors may reach; some input was out of bounds")]
+    OutOfRange { item: usize },
+
+    // ---- a peer ------------------------------------------------------------------------------
+    /// A member sent what no honest member sends.
+    #[error("member {member} broke the protocol: {what}")]
+    PeerMisbehaved { member: usize, what: Misbehaviour },
+
+    // ---- the task ----------------------------------------------------------------------------
+    /// The exact sum is not below the declared modulus.
+    #[error("item {item} is not below the declared modulus; choose a larger modulus")]
+    AboveModulus { item: usize },
+}
+
+/// Why the own input was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs)] // the fields are named in each message
+pub enum OwnInputError {
+    /// Another number of items than the plan has.
+    #[error("it has {found} items and the plan has {expected}")]
+    Length { found: usize, expected: usize },
+    /// A value above the plan's maxElement.
+    #[error("item {item} is above maxElement")]
+    TooLarge { item: usize },
+    /// The plan does not list this member as an input peer.
+    #[error("the plan expects none from this node")]
+    NotExpected,
+}
+
+/// What a member did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misbehaviour {
+    /// A message that cannot be read, or one that has no place here.
+    #[error("a malformed or unexpected message")]
+    Malformed,
+    /// A signature over the frozen set that is not valid.
+    #[error("an invalid signature")]
+    BadSignature,
+    /// A signature over another set than the one all agreed on.
+    #[error("it froze another input set")]
+    OtherSet,
+}
+
+/// A share that did not fit and was corrected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Whose it was.
+    pub member: usize,
+    /// What was wrong.
+    pub kind: FaultKind,
+}
+
+/// What was wrong. In the `semi-honest` model this is a hint for the operators, not evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// Its share of the result was wrong: it changed it, or an input peer had dealt it a wrong one.
+    WrongShare,
+    /// Compute peers hold different commitments of this input peer, which was therefore left out.
+    ConflictingCommitments,
+}
