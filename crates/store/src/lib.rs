@@ -1,1 +1,52 @@
-//! store.
+//! Rows and mechanics: where a node keeps what must outlive it.
+//!
+//! One [`Store`] for all roles of a node, on an embedded SQLite file or on PostgreSQL, with one schema and one
+//! SQL text for both. A call that returns `Ok` is committed and durable: it survives `kill -9` and, as far as the
+//! disk keeps its word, a power cut. A call that returns an error has changed nothing.
+//!
+//! What it does NOT do: decide. Who may do what, when a slot is late, which batch is posted when: callers say so;
+//! the store offers compare-and-swap, all-or-nothing and at-most-once. It reads no clock: times are arguments.
+//!
+//! ```text
+//! Store -- run_tx("name", args, work) --+-- SQLite: one writer task, queued work shares a commit (one fsync)
+//!       |                               +-- PostgreSQL: pool, SERIALIZABLE, retried on serialisation failure
+//!       +-- read ------------------------- a few reader connections, never waiting for the writer
+//! ```
+//!
+//! Costs on SQLite: one fsync per batch of queued writes. Secrets: registration codes and input rows do not show
+//! in `Debug`; deleted input is overwritten in the database file (`secure_delete`), on PostgreSQL by the next vacuum.
+
+mod db;
+mod error;
+mod groups;
+mod leases;
+mod log;
+mod members;
+mod migrate;
+mod outbox;
+mod parties;
+mod receiver;
+mod redacted;
+mod rows;
+mod runs;
+mod settings;
+mod slots;
+mod store;
+mod tokens;
+mod tx;
+mod writer;
+
+pub use error::{StoreError, What};
+pub use groups::{CodeRow, GroupRow};
+pub use leases::Lease;
+pub use log::{LogHead, LogRow};
+pub use members::{MemberId, MemberKeys, MemberRow, NewMember, PeerStatus, PeerType};
+pub use outbox::{OutboxBatch, OutboxRow};
+pub use parties::{PartyRow, RevokedRow};
+pub use receiver::ReceivedRow;
+pub use redacted::Redacted;
+pub use rows::{InputRow, InputState, NewRow};
+pub use runs::{RunRow, RunState, SlotOutcome, SlotState};
+pub use slots::{FreezeOutcome, FrozenRow, Purged, ResultRow};
+pub use store::Store;
+pub use tokens::TokenRow;

@@ -1,0 +1,78 @@
+//! The schema and its versions. A change of the schema is a new numbered file, never an edit of an old one.
+
+use crate::StoreError;
+use crate::db::{Conn, Scalar, args};
+
+struct Migration {
+    version: i64,
+    both: &'static str,
+    /// What the two databases cannot say alike: triggers.
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    both: include_str!("../migrations/0001_start.sql"),
+    sqlite: include_str!("../migrations/0001_start.sqlite.sql"),
+    postgres: include_str!("../migrations/0001_start.postgres.sql"),
+}];
+
+/// Brings the schema to the newest version, all of it or nothing. On PostgreSQL the caller commits.
+pub(crate) async fn run(conn: &mut Conn) -> Result<(), StoreError> {
+    match conn {
+        Conn::SqliteWriter(_) => {
+            conn.execute("BEGIN IMMEDIATE", &[]).await?;
+            match upgrade(conn).await {
+                Ok(()) => conn.execute("COMMIT", &[]).await.map(drop),
+                Err(error) => {
+                    conn.execute("ROLLBACK", &[]).await?;
+                    Err(error)
+                }
+            }
+        }
+        _ => {
+            // Replicas that start together take turns.
+            conn.execute("SELECT pg_advisory_xact_lock(8386095523570323316)", &[]).await?;
+            upgrade(conn).await
+        }
+    }
+}
+
+async fn upgrade(conn: &mut Conn) -> Result<(), StoreError> {
+    let known = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
+    let found = version(conn).await?;
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    for migration in MIGRATIONS.iter().filter(|m| m.version > found) {
+        conn.script(migration.both).await?;
+        conn.script(match conn {
+            Conn::SqliteWriter(_) | Conn::SqliteReader(_) => migration.sqlite,
+            Conn::PostgresTx(_) | Conn::PostgresReader(_) => migration.postgres,
+        })
+        .await?;
+        conn.execute("INSERT INTO schema_version (version) VALUES ($1)", args![migration.version]).await?;
+        tracing::info!(version = migration.version, "database schema upgraded");
+    }
+    Ok(())
+}
+
+/// The version of the schema; 0 for an empty database.
+async fn version(conn: &mut Conn) -> Result<i64, StoreError> {
+    if let Conn::SqliteWriter(_) = conn {
+        let Scalar(strangers): Scalar<i64> = conn
+            .one(
+                "SELECT count(*) AS v FROM sqlite_master
+                 WHERE NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'schema_version')",
+                &[],
+            )
+            .await?;
+        if strangers > 0 {
+            return Err(StoreError::corrupt("the file belongs to another program"));
+        }
+    }
+    conn.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)", &[]).await?;
+    let Scalar(found) = conn.one("SELECT COALESCE(max(version), 0) AS v FROM schema_version", &[]).await?;
+    Ok(found)
+}

@@ -1,0 +1,73 @@
+//! Receiver: what was posted to it.
+
+use tacit_model::UnixMillis;
+
+use crate::db::{args, from_row};
+use crate::{Store, StoreError};
+
+/// One received row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedRow {
+    /// In the order of arrival.
+    pub id: i64,
+    /// Who posted it.
+    pub from_ip: String,
+    /// The row as posted.
+    pub data: String,
+    /// When it came.
+    pub at: UnixMillis,
+}
+from_row!(ReceivedRow { id, from_ip, data, at });
+
+impl Store {
+    /// Keeps posted rows, all or none; how many were kept: none if the key came before.
+    pub async fn receive(
+        &self,
+        idempotency_key: Option<&str>,
+        from_ip: &str,
+        rows: &[String],
+        now: UnixMillis,
+    ) -> Result<u64, StoreError> {
+        let args = (idempotency_key.map(str::to_owned), from_ip.to_owned(), rows.to_vec(), now);
+        self.run_tx("receive", args, |db, (key, from_ip, rows, now)| {
+            Box::pin(async move {
+                if let Some(key) = key {
+                    let sql = "INSERT INTO received_keys (idempotency_key, at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+                    if db.execute(sql, args![key, now]).await? == 0 {
+                        return Ok(0);
+                    }
+                }
+                let mut kept = 0;
+                for row in rows {
+                    let id = db.next_number("received").await?;
+                    kept += db
+                        .execute(
+                            "INSERT INTO received (id, from_ip, data, at) VALUES ($1, $2, $3, $4)",
+                            args![id, from_ip, row, now],
+                        )
+                        .await?;
+                }
+                Ok(kept)
+            })
+        })
+        .await
+    }
+
+    /// Received rows in the order of arrival: at most `limit`, leaving out the first `offset`.
+    pub async fn received(&self, limit: u32, offset: u64) -> Result<Vec<ReceivedRow>, StoreError> {
+        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        let sql = "SELECT * FROM received ORDER BY id LIMIT $1 OFFSET $2";
+        self.reader().await?.all(sql, args![limit, offset]).await
+    }
+
+    /// Forgets rows and keys that came before a time; how many rows.
+    pub async fn purge_received(&self, before: UnixMillis) -> Result<u64, StoreError> {
+        self.run_tx("purge_received", before, |db, before| {
+            Box::pin(async move {
+                db.execute("DELETE FROM received_keys WHERE at < $1", args![before]).await?;
+                db.execute("DELETE FROM received WHERE at < $1", args![before]).await
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,261 @@
+//! Peer: what becomes of a slot: frozen before anything is opened, then a result or a visible failure.
+
+use tacit_model::{Attempt, RunId, SessionId, Slot, UnixMillis};
+
+use crate::db::{Conn, Scalar, args, from_row};
+use crate::rows::{input_row, spend_row};
+use crate::{InputState, Store, StoreError, What};
+
+/// Whether a freeze is the first of its slot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FreezeOutcome {
+    /// The slot is frozen from now on.
+    Fresh,
+    /// It was frozen before with the same set in the same attempt.
+    Same,
+}
+
+/// The frozen input set of a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrozenRow {
+    /// The only attempt that may open anything.
+    pub attempt: Attempt,
+    /// The digest of the set that may be opened.
+    pub set_digest: [u8; 32],
+    /// Since when.
+    pub at: UnixMillis,
+}
+from_row!(FrozenRow { attempt, set_digest, at });
+
+/// The result of a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultRow {
+    /// The slot. [`Store::commit_result`] is told it once more and takes that one.
+    pub slot: Slot,
+    /// The session it came from.
+    pub session: SessionId,
+    /// The values, JSON in the caller's form.
+    pub values_json: String,
+    /// How many gave input.
+    pub contributors: u32,
+    /// The commitment all agreed on.
+    pub agreement: Vec<u8>,
+    /// When.
+    pub at: UnixMillis,
+}
+from_row!(ResultRow { slot, session, values_json, contributors, agreement, at });
+
+/// What a purge removed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Purged {
+    /// Markers of input rows.
+    pub rows: u64,
+    /// Freezes.
+    pub freezes: u64,
+    /// Results.
+    pub results: u64,
+    /// Delivered results of the outbox.
+    pub delivered: u64,
+    /// Session ids.
+    pub sessions: u64,
+}
+
+impl Store {
+    /// Durably fixes the one set that may be opened for a slot, before the first opening share leaves.
+    ///
+    /// `Conflict(Frozen)` if another set or attempt is frozen, `Conflict(SlotUsed)` if the slot has ended.
+    pub async fn freeze(
+        &self,
+        party: &str,
+        run: RunId,
+        slot: Slot,
+        attempt: Attempt,
+        set_digest: [u8; 32],
+        now: UnixMillis,
+    ) -> Result<FreezeOutcome, StoreError> {
+        let args = (party.to_owned(), run, slot, attempt, set_digest, now);
+        self.run_tx("freeze", args, |db, (party, run, slot, attempt, digest, now)| {
+            Box::pin(async move {
+                let fresh = db
+                    .execute(
+                        "INSERT INTO freezes (party, run, slot, attempt, set_digest, at)
+                         SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT 1 FROM input_rows
+                             WHERE party = $1 AND run = $2 AND slot = $3 AND state <> 'pending')
+                         ON CONFLICT (party, run, slot) DO NOTHING",
+                        args![party, run, slot, attempt, digest, now],
+                    )
+                    .await?;
+                if fresh > 0 {
+                    return Ok(FreezeOutcome::Fresh);
+                }
+                match frozen(db, party, *run, *slot).await? {
+                    None => Err(What::SlotUsed.into()),
+                    Some(old) if old.attempt != *attempt || old.set_digest != *digest => Err(What::Frozen.into()),
+                    Some(_) => match input_row(db, party, *run, *slot).await? {
+                        Some(row) if row.state != InputState::Pending => Err(What::SlotUsed.into()),
+                        _ => Ok(FreezeOutcome::Same),
+                    },
+                }
+            })
+        })
+        .await
+    }
+
+    /// What is frozen for a slot.
+    pub async fn frozen(&self, party: &str, run: RunId, slot: Slot) -> Result<Option<FrozenRow>, StoreError> {
+        frozen(&mut self.reader().await?, party, run, slot).await
+    }
+
+    /// Stores the result of a slot, deletes its input, and puts it into the outbox if asked: all or nothing.
+    ///
+    /// The same result again changes nothing; another one is `Conflict(ResultExists)`, and a slot that failed
+    /// before is `Conflict(SlotUsed)`.
+    pub async fn commit_result(
+        &self,
+        party: &str,
+        run: RunId,
+        slot: Slot,
+        result: ResultRow,
+        outbox: bool,
+    ) -> Result<(), StoreError> {
+        let args = (party.to_owned(), run, slot, result, outbox);
+        self.run_tx("commit_result", args, |db, (party, run, slot, new, outbox)| {
+            Box::pin(async move {
+                let stored = db
+                    .execute(
+                        "INSERT INTO results (party, run, slot, session, values_json, contributors, agreement, at)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (party, run, slot) DO NOTHING",
+                        args![
+                            party,
+                            run,
+                            slot,
+                            new.session.to_string(),
+                            new.values_json,
+                            new.contributors,
+                            new.agreement,
+                            new.at,
+                        ],
+                    )
+                    .await?;
+                if stored == 0 {
+                    let old = stored_result(db, party, *run, *slot).await?;
+                    let same = old.is_some_and(|old| {
+                        (old.session, &old.values_json, &old.agreement)
+                            == (new.session, &new.values_json, &new.agreement)
+                    });
+                    return if same { Ok(()) } else { Err(What::ResultExists.into()) };
+                }
+                match input_row(db, party, *run, *slot).await? {
+                    Some(row) if row.state == InputState::Failed => return Err(What::SlotUsed.into()),
+                    _ => spend_row(db, party, *run, *slot, InputState::Done, None, new.at).await?,
+                }
+                if *outbox {
+                    db.execute(
+                        "INSERT INTO outbox (party, run, slot, values_json, created) VALUES ($1, $2, $3, $4, $5)",
+                        args![party, run, slot, new.values_json, new.at],
+                    )
+                    .await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Gives a slot up: its input is deleted and it is never used again. `Conflict(ResultExists)` if it has a result.
+    pub async fn fail_slot(
+        &self,
+        party: &str,
+        run: RunId,
+        slot: Slot,
+        reason: &str,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let args = (party.to_owned(), run, slot, reason.to_owned(), now);
+        self.run_tx("fail_slot", args, |db, (party, run, slot, reason, now)| {
+            Box::pin(async move {
+                match input_row(db, party, *run, *slot).await?.map(|row| row.state) {
+                    Some(InputState::Done) => Err(What::ResultExists.into()),
+                    Some(InputState::Failed | InputState::Unused) => Ok(()),
+                    Some(InputState::Pending) | None => {
+                        spend_row(db, party, *run, *slot, InputState::Failed, Some(reason), *now).await
+                    }
+                }
+            })
+        })
+        .await
+    }
+
+    /// The result of a slot.
+    pub async fn result(&self, party: &str, run: RunId, slot: Slot) -> Result<Option<ResultRow>, StoreError> {
+        stored_result(&mut self.reader().await?, party, run, slot).await
+    }
+
+    /// The results of a run, in order of slots.
+    pub async fn results(&self, party: &str, run: RunId) -> Result<Vec<ResultRow>, StoreError> {
+        let sql = "SELECT * FROM results WHERE party = $1 AND run = $2 ORDER BY slot";
+        self.reader().await?.all(sql, args![party, run]).await
+    }
+
+    /// Removes what belongs to runs closed before `before`: markers, freezes, results, delivered posts; and session
+    /// ids taken before then. What is not delivered stays, and so do the numbers of used slots.
+    pub async fn purge(&self, before: UnixMillis) -> Result<Purged, StoreError> {
+        self.run_tx("purge", before, |db, before| {
+            Box::pin(async move {
+                let rows = db
+                    .execute(
+                        "DELETE FROM input_rows WHERE EXISTS (SELECT 1 FROM party_runs q
+                         WHERE q.party = input_rows.party AND q.run = input_rows.run AND q.closed < $1)",
+                        args![before],
+                    )
+                    .await?;
+                let freezes = db
+                    .execute(
+                        "DELETE FROM freezes WHERE EXISTS (SELECT 1 FROM party_runs q
+                         WHERE q.party = freezes.party AND q.run = freezes.run AND q.closed < $1)",
+                        args![before],
+                    )
+                    .await?;
+                let results = db
+                    .execute(
+                        "DELETE FROM results WHERE EXISTS (SELECT 1 FROM party_runs q
+                         WHERE q.party = results.party AND q.run = results.run AND q.closed < $1)",
+                        args![before],
+                    )
+                    .await?;
+                let delivered = db
+                    .execute(
+                        "DELETE FROM outbox WHERE EXISTS (SELECT 1 FROM outbox_batches b
+                         WHERE b.batch_key = outbox.batch_key AND b.delivered < $1)",
+                        args![before],
+                    )
+                    .await?;
+                let sessions = db.execute("DELETE FROM sessions WHERE at < $1", args![before]).await?;
+                Ok(Purged { rows, freezes, results, delivered, sessions })
+            })
+        })
+        .await
+    }
+
+    /// How many slots of a run ended in each way: done, failed, unused.
+    pub async fn slot_counts(&self, party: &str, run: RunId) -> Result<(u64, u64, u64), StoreError> {
+        let mut db = self.reader().await?;
+        let mut counts = [0; 3];
+        for (count, state) in counts.iter_mut().zip([InputState::Done, InputState::Failed, InputState::Unused]) {
+            let sql = "SELECT count(*) AS v FROM input_rows WHERE party = $1 AND run = $2 AND state = $3";
+            Scalar(*count) = db.one(sql, args![party, run, state]).await?;
+        }
+        let [done, failed, unused] = counts;
+        Ok((done, failed, unused))
+    }
+}
+
+async fn frozen(db: &mut Conn, party: &str, run: RunId, slot: Slot) -> Result<Option<FrozenRow>, StoreError> {
+    let sql = "SELECT attempt, set_digest, at FROM freezes WHERE party = $1 AND run = $2 AND slot = $3";
+    db.optional(sql, args![party, run, slot]).await
+}
+
+async fn stored_result(db: &mut Conn, party: &str, run: RunId, slot: Slot) -> Result<Option<ResultRow>, StoreError> {
+    let sql = "SELECT * FROM results WHERE party = $1 AND run = $2 AND slot = $3";
+    db.optional(sql, args![party, run, slot]).await
+}

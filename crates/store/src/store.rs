@@ -1,0 +1,172 @@
+//! Opening a database.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor, PgPool, SqliteConnection, SqlitePool};
+use tokio::sync::RwLock;
+
+use crate::db::Conn;
+use crate::writer::Writer;
+use crate::{StoreError, migrate};
+
+/// The rows of one node. Cheap to clone; all clones share the connections.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) db: Arc<Db>,
+}
+
+pub(crate) enum Db {
+    Sqlite {
+        writer: Writer,
+        readers: SqlitePool,
+    },
+    /// Work runs concurrently under the shared side of the gate; work that lost a serialisation race is repeated
+    /// under its exclusive side, so that it cannot lose again inside this process.
+    Postgres {
+        pool: PgPool,
+        gate: RwLock<()>,
+    },
+}
+
+/// How long SQLite waits for a lock of another process, and anybody for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+const SQLITE_READERS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 8;
+
+impl Store {
+    /// Opens `sqlite:PATH`, a bare path, or `postgres://...`; creates or upgrades the schema.
+    ///
+    /// Must be called inside a Tokio runtime that outlives the store.
+    pub async fn open(address: &str) -> Result<Self, StoreError> {
+        let db = if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+            open_postgres(address).await?
+        } else {
+            open_sqlite(sqlite_path(address)?).await?
+        };
+        Ok(Self { db: Arc::new(db) })
+    }
+
+    /// Which database is behind: `sqlite` or `postgres`.
+    pub fn kind(&self) -> &'static str {
+        match &*self.db {
+            Db::Sqlite { .. } => "sqlite",
+            Db::Postgres { .. } => "postgres",
+        }
+    }
+
+    /// Whether the database answers (for `/readyz`).
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let _: crate::db::Scalar<i64> = self.reader().await?.one("SELECT CAST(1 AS BIGINT) AS v", &[]).await?;
+        Ok(())
+    }
+
+    /// Waits for queued work and closes every connection; later calls answer `Unavailable`.
+    pub async fn close(&self) {
+        match &*self.db {
+            Db::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Db::Postgres { pool, .. } => pool.close().await,
+        }
+    }
+
+    /// A connection for reading; on SQLite it never waits for the writer.
+    pub(crate) async fn reader(&self) -> Result<Conn, StoreError> {
+        Ok(match &*self.db {
+            Db::Sqlite { readers, .. } => Conn::SqliteReader(readers.acquire().await?),
+            Db::Postgres { pool, .. } => Conn::PostgresReader(pool.acquire().await?),
+        })
+    }
+}
+
+fn sqlite_path(address: &str) -> Result<PathBuf, StoreError> {
+    let path = match address.strip_prefix("sqlite:") {
+        Some(rest) => rest.strip_prefix("//").unwrap_or(rest),
+        None => address,
+    };
+    if path.contains("://") {
+        return Err(StoreError::Address { reason: "unknown kind of database".into() });
+    }
+    if path.is_empty() || path == ":memory:" {
+        return Err(StoreError::Address { reason: "a file is needed: what is acknowledged must be durable".into() });
+    }
+    Ok(PathBuf::from(path))
+}
+
+async fn open_sqlite(path: PathBuf) -> Result<Db, StoreError> {
+    create_private(&path)?;
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // In WAL mode, FULL syncs the log at every commit: acknowledged means durable.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        // Deleted input rows are overwritten, not only unlinked.
+        .pragma("secure_delete", "ON")
+        .disable_statement_logging();
+    let mut writer = Conn::SqliteWriter(SqliteConnection::connect_with(&options).await?);
+    migrate::run(&mut writer).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options.read_only(true));
+    Ok(Db::Sqlite { writer: Writer::start(writer), readers })
+}
+
+/// The file holds inputs and registration codes: nobody else may read it. SQLite gives its log the same mode.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(StoreError::Unavailable { reason: format!("cannot open {}: {error}", path.display()) }),
+    }
+}
+
+async fn open_postgres(address: &str) -> Result<Db, StoreError> {
+    let options = PgConnectOptions::from_str(address)
+        // The error may quote the address, and that may hold a password.
+        .map_err(|_| StoreError::Address { reason: "not a PostgreSQL address".into() })?
+        .application_name("tacit")
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .after_connect(|conn, _| {
+            Box::pin(async move {
+                // Acknowledged means durable, whatever the role's defaults say.
+                conn.execute(
+                    "SELECT set_config('synchronous_commit', 'on', false)
+                     WHERE current_setting('synchronous_commit') = 'off'",
+                )
+                .await?;
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await?;
+    let mut conn = Conn::PostgresTx(pool.begin().await?);
+    let crate::db::Scalar(fsync) =
+        conn.one::<crate::db::Scalar<String>>("SELECT current_setting('fsync') AS v", &[]).await?;
+    if fsync == "off" {
+        tracing::warn!("this PostgreSQL runs with fsync=off: a power cut may lose acknowledged rows");
+    }
+    migrate::run(&mut conn).await?;
+    if let Conn::PostgresTx(tx) = conn {
+        tx.commit().await?;
+    }
+    Ok(Db::Postgres { pool, gate: RwLock::new(()) })
+}

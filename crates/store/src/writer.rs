@@ -1,0 +1,172 @@
+//! The one writer of a SQLite file, with group commit.
+//!
+//! Callers queue their work; the writer takes all that is queued, runs each piece inside a savepoint of one
+//! transaction and answers after the commit. While one commit waits for the disk the next batch gathers, so the
+//! number of syncs does not grow with the number of callers. Nobody waits on purpose: a lone call commits at once.
+
+use core::future::Future;
+use core::pin::Pin;
+
+use sqlx::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::StoreError;
+use crate::db::Conn;
+use crate::tx::Work;
+
+/// More callers than this wait for their turn to queue.
+const QUEUE: usize = 1024;
+/// Pieces of work per commit.
+const BATCH: usize = 256;
+
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Order>,
+}
+
+enum Order {
+    Work(Box<dyn Job>),
+    Close(oneshot::Sender<()>),
+}
+
+impl Writer {
+    /// Takes the connection over.
+    pub(crate) fn start(conn: Conn) -> Self {
+        let (queue, orders) = mpsc::channel(QUEUE);
+        tokio::spawn(serve(conn, orders));
+        Self { queue }
+    }
+
+    pub(crate) async fn run<A, T>(&self, args: A, work: Work<A, T>) -> Result<T, StoreError>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let closed = || StoreError::Unavailable { reason: "the store was closed".into() };
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Queued { args, work, outcome: None, reply });
+        self.queue.send(Order::Work(job)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    pub(crate) async fn close(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.queue.send(Order::Close(reply)).await.is_ok() {
+            // Fails only if the writer ended meanwhile, which is what was asked for.
+            let _ = answer.await;
+        }
+    }
+}
+
+async fn serve(mut conn: Conn, mut orders: mpsc::Receiver<Order>) {
+    let mut jobs = Vec::new();
+    let mut closing = None;
+    while closing.is_none() {
+        let Some(first) = orders.recv().await else { break };
+        let mut next = Some(first);
+        while let Some(order) = next {
+            match order {
+                Order::Work(job) => jobs.push(job),
+                Order::Close(reply) => closing = Some(reply),
+            }
+            next = if jobs.len() < BATCH && closing.is_none() { orders.try_recv().ok() } else { None };
+        }
+        run_batch(&mut conn, &mut jobs).await;
+    }
+    orders.close();
+    if let Conn::SqliteWriter(conn) = conn
+        && let Err(error) = conn.close().await
+    {
+        tracing::warn!(%error, "closing the database");
+    }
+    if let Some(reply) = closing {
+        // The caller may have stopped waiting.
+        let _ = reply.send(());
+    }
+}
+
+async fn run_batch(conn: &mut Conn, jobs: &mut Vec<Box<dyn Job>>) {
+    if jobs.len() > 1 {
+        match run_together(conn, jobs).await {
+            Ok(()) => {
+                jobs.drain(..).for_each(|job| job.answer(Ok(())));
+                return;
+            }
+            Err(error) => {
+                // Nothing of the batch is left; each piece gets its own transaction and its own error.
+                tracing::warn!(%error, "a shared commit failed, committing one by one");
+                roll_back(conn).await;
+            }
+        }
+    }
+    for mut job in jobs.drain(..) {
+        let committed = run_alone(conn, &mut *job).await;
+        if committed.is_err() {
+            roll_back(conn).await;
+        }
+        job.answer(committed);
+    }
+}
+
+async fn run_together(conn: &mut Conn, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    conn.execute("BEGIN IMMEDIATE", &[]).await?;
+    for job in jobs {
+        conn.execute("SAVEPOINT piece", &[]).await?;
+        if !job.run(conn).await {
+            conn.execute("ROLLBACK TO piece", &[]).await?;
+        }
+        conn.execute("RELEASE piece", &[]).await?;
+    }
+    conn.execute("COMMIT", &[]).await?;
+    Ok(())
+}
+
+async fn run_alone(conn: &mut Conn, job: &mut dyn Job) -> Result<(), StoreError> {
+    conn.execute("BEGIN IMMEDIATE", &[]).await?;
+    if job.run(conn).await {
+        conn.execute("COMMIT", &[]).await?;
+    } else {
+        conn.execute("ROLLBACK", &[]).await?;
+    }
+    Ok(())
+}
+
+/// SQLite may have rolled back by itself; then this fails and nothing is open, which is what is wanted.
+async fn roll_back(conn: &mut Conn) {
+    let _ = conn.execute("ROLLBACK", &[]).await;
+}
+
+/// A piece of queued work, whatever its types.
+trait Job: Send {
+    /// Runs once more; false if it failed and must leave nothing.
+    fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+    /// Tells the caller, after the commit.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Queued<A, T> {
+    args: A,
+    work: Work<A, T>,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<A: Send + Sync, T: Send> Job for Queued<A, T> {
+    fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        Box::pin(async move {
+            let outcome = (self.work)(conn, &self.args).await;
+            let good = outcome.is_ok();
+            self.outcome = Some(outcome);
+            good
+        })
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let outcome = match (self.outcome, committed) {
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (Some(outcome), Ok(())) => outcome,
+            (None, Ok(())) => Err(StoreError::corrupt("work that did not run was committed")),
+        };
+        // The caller may have stopped waiting; the work is done all the same.
+        let _ = self.reply.send(outcome);
+    }
+}
