@@ -1,0 +1,165 @@
+//! Decisions: what becomes a consensus and what never does.
+
+use proptest::prelude::*;
+use tacit_accord::{
+    Charter, CharterError, Consensus, Member, MemberRole, OnMissingInput, Proposal, Refusal, Sharing, SlotRules, decide,
+};
+use tacit_model::{Fingerprint, GroupId, UnixMillis};
+use tacit_pki::Identity;
+use time::OffsetDateTime;
+
+fn identity(label: &str) -> Identity {
+    Identity::generate(label, OffsetDateTime::UNIX_EPOCH).expect("a key")
+}
+
+fn charter(manager: &Identity) -> Charter {
+    Charter {
+        group: GroupId(1),
+        name: "SimpleGroup".to_owned(),
+        manager: manager.public_key().to_base64(),
+        owners: Vec::new(),
+        quorum: 0,
+        gateways: vec![Fingerprint([9; 32])],
+        threshold: 1,
+        sharing: Sharing::Shamir,
+        members: Vec::new(),
+        configuration: None,
+        slots: SlotRules { on_missing_input: OnMissingInput::Fail, deadline_ms: 1000, slot_ms: 0 },
+        test_mode: false,
+    }
+}
+
+fn member(number: u8, operator: &str) -> Member {
+    Member {
+        name: format!("member{number}"),
+        fingerprint: Fingerprint([number; 32]),
+        operator: operator.to_owned(),
+        role: MemberRole::Both,
+        endpoint: String::new(),
+    }
+}
+
+fn first(manager: &Identity) -> Consensus {
+    let proposal = Proposal::new(None, charter(manager), UnixMillis(0)).expect("a text").sign(manager);
+    decide(None, proposal).expect("the manager decides alone")
+}
+
+#[test]
+fn manager_decides_alone_until_there_are_owners() {
+    let (manager, alice, bob) = (identity("manager"), identity("alice"), identity("bob"));
+    let one = first(&manager);
+    let mut owned = one.charter().clone();
+    owned.owners = vec![alice.public_key().to_base64(), bob.public_key().to_base64()];
+    let proposal = Proposal::new(Some(&one), owned, UnixMillis(1)).expect("a text").sign(&manager);
+    let two = decide(Some(&one), proposal).expect("the manager hands over");
+
+    let mut renamed = two.charter().clone();
+    renamed.name = "other".to_owned();
+    let by = |signers: &[&Identity]| {
+        let proposal = Proposal::new(Some(&two), renamed.clone(), UnixMillis(2)).expect("a text");
+        decide(Some(&two), signers.iter().fold(proposal, |p, s| p.sign(s)))
+    };
+    assert_eq!(by(&[&manager]), Err(Refusal::MissingSignatures { have: 0, need: 2 }));
+    assert_eq!(by(&[&alice]), Err(Refusal::MissingSignatures { have: 1, need: 2 }));
+    assert_eq!(by(&[&alice, &alice]), Err(Refusal::MissingSignatures { have: 1, need: 2 }));
+    assert!(by(&[&bob, &alice]).is_ok());
+}
+
+#[test]
+fn a_decision_must_follow_the_current_one() {
+    let manager = identity("manager");
+    let one = first(&manager);
+    let change = |name: &str| {
+        let mut charter = one.charter().clone();
+        charter.name = name.to_owned();
+        Proposal::new(Some(&one), charter, UnixMillis(1)).expect("a text").sign(&manager)
+    };
+    let two = decide(Some(&one), change("a")).expect("follows");
+    assert_eq!(decide(Some(&two), change("b")), Err(Refusal::Stale));
+    assert_eq!(decide(None, change("b")), Err(Refusal::Stale));
+    let mut foreign = two.charter().clone();
+    foreign.group = GroupId(2);
+    let proposal = Proposal::new(Some(&two), foreign, UnixMillis(2)).expect("a text").sign(&manager);
+    assert_eq!(decide(Some(&two), proposal), Err(Refusal::ForeignGroup));
+}
+
+#[test]
+fn documents_travel_and_are_checked_again() {
+    let (manager, other) = (identity("manager"), identity("other"));
+    let one = first(&manager);
+    let document = one.to_document();
+    let read = || Consensus::read(&document).expect("readable");
+    assert_eq!(read().check_first(manager.public_key()), Ok(one.clone()));
+    assert_eq!(read().check_first(other.public_key()), Err(Refusal::ForeignManager));
+    assert_eq!(read().check_pinned(manager.public_key()), Ok(one.clone()));
+    assert_eq!(read().check_next(&one), Err(Refusal::Stale));
+    // Not one byte of the text or of a signature can be changed.
+    for at in (0..document.len()).step_by(7) {
+        let mut bytes = document.clone().into_bytes();
+        bytes[at] ^= 1;
+        let Ok(text) = String::from_utf8(bytes) else { continue };
+        let believed = Consensus::read(&text).ok().and_then(|c| c.check_first(manager.public_key()).ok());
+        assert_eq!(believed, None, "byte {at}");
+    }
+}
+
+#[test]
+fn thresholds_count_operators() {
+    let manager = identity("manager");
+    let mut charter = charter(&manager);
+    charter.members = vec![member(1, "north"), member(2, "south"), member(3, "south")];
+    assert_eq!(
+        charter.check(),
+        Err(CharterError::OperatorTooStrong { operator: "south".to_owned(), count: 2, threshold: 1 })
+    );
+    charter.members[2].operator = "west".to_owned();
+    assert_eq!(charter.check(), Ok(()));
+    charter.threshold = 2;
+    assert_eq!(charter.check(), Err(CharterError::Threshold { threshold: 2, computing: 3 }));
+    charter.threshold = 1;
+    charter.members[2].fingerprint = charter.members[1].fingerprint;
+    assert!(matches!(charter.check(), Err(CharterError::DuplicateKey(..))));
+}
+
+proptest! {
+    /// Whatever is proposed and by whomever it is signed: a charter changes only by enough signatures
+    /// of those whom the charter before it names, and only onto the current one.
+    #[test]
+    fn no_change_without_the_needed_signatures(steps in prop::collection::vec((0..4_usize, 0..16_u8, 0..4_u8, any::<bool>()), 1..24)) {
+        let manager = identity("manager");
+        let people: Vec<Identity> = (0..4).map(|i| identity(&format!("p{i}"))).collect();
+        let mut chain = vec![first(&manager)];
+        for (base, signers, quorum, hand_over) in steps {
+            let current = chain.last().expect("never empty").clone();
+            let base = &chain[base % chain.len()];
+            let mut next = base.charter().clone();
+            next.name = format!("n{}", chain.len());
+            if hand_over {
+                next.owners = people.iter().take(usize::from(quorum)).map(|p| p.public_key().to_base64()).collect();
+                next.quorum = u32::from(quorum / 2);
+            }
+            let mut proposal = Proposal::new(Some(base), next, UnixMillis(1)).expect("a text");
+            let mut signed = Vec::new();
+            for (i, person) in people.iter().enumerate().filter(|(i, _)| signers & (1 << i) != 0) {
+                proposal = proposal.sign(person);
+                signed.push(people[i].public_key().to_base64());
+            }
+            if signers % 3 == 0 {
+                proposal = proposal.sign(&manager);
+                signed.push(manager.public_key().to_base64());
+            }
+            let before = current.charter().clone();
+            let allowed: Vec<String> = if before.owners.is_empty() { vec![before.manager.clone()] } else { before.owners.clone() };
+            let need = if before.quorum > 0 && !before.owners.is_empty() { before.quorum as usize } else { allowed.len() };
+            let have = allowed.iter().filter(|key| signed.contains(key)).count();
+            let fits = base.id() == current.id() && have >= need;
+            match decide(Some(&current), proposal) {
+                Ok(consensus) => {
+                    prop_assert!(fits);
+                    chain.push(consensus);
+                }
+                Err(_) => prop_assert!(!fits),
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+use serde::{Deserialize, Serialize};
+use tacit_accord::{Charter, ConsensusId, OnMissingInput, canonical, digest};
+use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
+
+/// What a client asks for. A P2DS group's standing task is derived from its charter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// What it is for, in words that a peer's policy knows.
+    pub purpose: String,
+    /// Where the numbers come from.
+    pub source: Source,
+    /// Name of the aggregator.
+    pub aggregator: String,
+    /// Length of each input vector.
+    pub items: u32,
+    /// Largest value an input may have, decimal.
+    pub max_element: String,
+    /// Declared modulus of the result, decimal, if there is one.
+    pub modulus: Option<String>,
+    /// What to do without an input.
+    pub on_missing_input: OnMissingInput,
+}
+
+/// Where a peer's numbers come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Source {
+    /// The rows that were handed in for the slots of a run.
+    Queue,
+}
+
+/// A task bound to today's members: what one attempt at one slot will do, and with whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// This run of it.
+    pub session: SessionId,
+    /// The group.
+    pub group: GroupId,
+    /// The consensus under which it runs.
+    pub charter: ConsensusId,
+    /// Which start-to-stop of the standing task.
+    pub run: RunId,
+    /// Which time slot.
+    pub slot: Slot,
+    /// How often this slot was tried before.
+    pub attempt: Attempt,
+    /// What is computed.
+    pub task: Task,
+    /// Who gives data.
+    pub inputs: Vec<Fingerprint>,
+    /// Who computes on shares. May leave out lost members of the charter, never add one.
+    pub compute: Vec<Fingerprint>,
+    /// Who learns the result. Nobody else can open it, the gateway included.
+    pub recipients: Vec<Fingerprint>,
+}
+
+impl Task {
+    /// The standing task of a configured group.
+    pub fn standing(charter: &Charter) -> Option<Self> {
+        let configuration = charter.configuration.as_ref()?;
+        Some(Self {
+            purpose: format!("standing task of {}", charter.name),
+            source: Source::Queue,
+            aggregator: configuration.aggregator.clone(),
+            items: configuration.items,
+            max_element: configuration.max_element.clone(),
+            modulus: Some(configuration.field.clone()),
+            on_missing_input: charter.slots.on_missing_input,
+        })
+    }
+
+    /// SHA-256 of the canonical text and of the run it is asked for in: a slot of another run is
+    /// another slot.
+    pub fn digest(&self, run: RunId) -> [u8; 32] {
+        // A task holds only texts and small integers, so it always has a canonical form.
+        digest("task", canonical(&(self, run)).unwrap_or_default().as_bytes())
+    }
+}
+
+impl Job {
+    /// Everybody who takes part, sorted, each once.
+    pub fn members(&self) -> Vec<Fingerprint> {
+        let mut members: Vec<_> = self.inputs.iter().chain(&self.compute).chain(&self.recipients).copied().collect();
+        members.sort_unstable();
+        members.dedup();
+        members
+    }
+}

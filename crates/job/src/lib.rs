@@ -1,0 +1,15 @@
+//! What a gateway and its peers say to each other.
+//!
+//! Gateway and party are siblings that never import each other; this room holds the words they share:
+//! the [`Job`] (a task bound to today's members), the plan that everybody derives from it and from the
+//! charter, and the [control messages](ToPeer) of the three phases Prepare, Link and Session.
+//!
+//! There is no I/O here and nothing secret: a gateway sees every word of it.
+
+mod job;
+mod messages;
+mod plan;
+
+pub use job::{Job, Source, Task};
+pub use messages::{Decline, Fault, Report, Request, Response, StopReason, ToGateway, ToPeer};
+pub use plan::{JobError, check_configuration, plan_of};

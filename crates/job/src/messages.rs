@@ -1,0 +1,254 @@
+use serde::{Deserialize, Serialize};
+use tacit_accord::ConsensusId;
+use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot};
+
+use crate::Job;
+
+/// From a gateway to a peer over the control link. Unknown kinds are ignored by older peers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ToPeer {
+    /// The consensus documents that follow the one the peer last reported, oldest first.
+    Charter {
+        /// Documents of `tacit_accord::Consensus`.
+        documents: Vec<String>,
+    },
+    /// Take part in runs of the group's standing task from now on.
+    Start {
+        /// The group.
+        group: GroupId,
+        /// The run that is open.
+        run: RunId,
+    },
+    /// The run is over for this peer.
+    Stop {
+        /// The group.
+        group: GroupId,
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: StopReason,
+    },
+    /// Phase 1: check the job, recompute the plan, fetch the input. Answered by a [`Report`].
+    Prepare {
+        /// What is to be done.
+        job: Job,
+        /// Digest of the plan, hexadecimal; a peer that computes another one declines.
+        plan: String,
+    },
+    /// Phase 2: open the links of this session.
+    Link {
+        /// The session.
+        session: SessionId,
+        /// Each member's nonce, hexadecimal, in the order of the plan's members.
+        nonces: Vec<String>,
+        /// Where each member's link port is, in the same order; empty if it only dials.
+        endpoints: Vec<String>,
+    },
+    /// Phase 3: run the engine.
+    Session {
+        /// The session.
+        session: SessionId,
+    },
+    /// Give this session up.
+    Abort {
+        /// The session.
+        session: SessionId,
+    },
+    /// The answer to a [`Request`].
+    Response {
+        /// The request's number.
+        number: u64,
+        /// The answer.
+        response: Response,
+    },
+}
+
+/// Why a run is over for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// All slots are done, or an operator stopped it.
+    Finished,
+    /// A slot failed and the charter ends the run then.
+    Failed,
+}
+
+/// From a peer to its gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ToGateway {
+    /// First message: who is there and what it knows.
+    Hello {
+        /// The peer's name in its group.
+        name: String,
+        /// The peer's group.
+        group: GroupId,
+        /// Version of the program.
+        software: String,
+        /// The last consensus it accepted.
+        known: Option<ConsensusId>,
+        /// The run it takes part in.
+        run: Option<RunId>,
+    },
+    /// The consensus that is now the peer's last one.
+    Accepted {
+        /// The group.
+        group: GroupId,
+        /// The consensus.
+        known: ConsensusId,
+    },
+    /// How many slots of the run have a row at this peer: rows exist for all slots below `upto`.
+    Rows {
+        /// The group.
+        group: GroupId,
+        /// The run.
+        run: RunId,
+        /// First slot without a row.
+        upto: Slot,
+    },
+    /// What became of a phase of a session.
+    Report {
+        /// The session.
+        session: SessionId,
+        /// What became of it.
+        report: Report,
+    },
+    /// Something the peer's operator wants of the gateway.
+    Request {
+        /// Chosen by the peer; the response carries it.
+        number: u64,
+        /// What is wanted.
+        request: Request,
+    },
+}
+
+/// What became of a phase of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Report {
+    /// Prepare: checked, and willing.
+    Prepared {
+        /// A fresh random number of 32 bytes, hexadecimal. All seeds of the session depend on it.
+        nonce: String,
+    },
+    /// Prepare: not with me.
+    Declined {
+        /// Why, as far as the gateway may know.
+        why: Decline,
+    },
+    /// Link: every link of the session is open.
+    Linked,
+    /// Link: these members could not be reached in time.
+    Unlinked {
+        /// The members.
+        missing: Vec<Fingerprint>,
+    },
+    /// Session: the result is computed, and durable where this peer is a recipient.
+    Done {
+        /// Commitment to the result, hexadecimal; equal for all recipients. Opens to nobody else.
+        agreement: Option<String>,
+        /// How many contributed.
+        contributors: u32,
+        /// Members whose opening shares were wrong and were corrected.
+        faults: Vec<Fingerprint>,
+    },
+    /// Session: no result.
+    Failed {
+        /// What went wrong.
+        fault: Fault,
+        /// Whether this peer had bound itself to an input set; then the slot is not tried again.
+        frozen: bool,
+    },
+}
+
+/// Why a peer declines a job. The owner of the peer sees the details, the gateway only this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Decline {
+    /// The peer knows another charter.
+    Charter,
+    /// The job names somebody who is not in the roster, or not in that role.
+    Roster,
+    /// The peer computes another plan, or one that is refused.
+    Plan,
+    /// The peer's policy.
+    Policy,
+    /// There is no row for this slot.
+    NoRow,
+    /// This slot was bound to an input set before. If it is done, the commitment to the result.
+    Frozen {
+        /// The recorded agreement, if the result is durable here.
+        done: Option<String>,
+    },
+    /// The peer does not take part in this run.
+    NotRunning,
+    /// The session id was used before, or too many sessions are open.
+    Busy,
+}
+
+/// What went wrong in a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Fault {
+    /// These members were lost before the inputs were frozen.
+    Lost {
+        /// The members.
+        members: Vec<Fingerprint>,
+    },
+    /// These members gave no input.
+    MissingInput {
+        /// The members.
+        members: Vec<Fingerprint>,
+    },
+    /// This member broke the protocol.
+    Misbehaved {
+        /// The member.
+        member: Fingerprint,
+    },
+    /// Too few shares arrived, or they disagree.
+    Shares,
+    /// The own input is outside the agreed bound or has the wrong length; nothing was sent.
+    OwnInput,
+    /// The result is not below the declared modulus, or out of range.
+    Range,
+    /// The session was given up or ran out of time.
+    Ended,
+    /// A failure of this peer itself, such as a full disk.
+    Own,
+}
+
+/// What a peer's operator wants of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Request {
+    /// Take part in the group's standing task.
+    Start,
+    /// Stop taking part.
+    Stop,
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "response", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Response {
+    /// The peer takes part in this run.
+    Started {
+        /// The run.
+        run: RunId,
+    },
+    /// The peer no longer takes part.
+    Stopped,
+    /// Refused, and why.
+    Refused {
+        /// What to tell the operator.
+        why: String,
+    },
+}

@@ -1,0 +1,129 @@
+use std::collections::BTreeMap;
+
+use tacit_accord::{Charter, Configuration, Consensus, OnMissingInput, Sharing as CharterSharing};
+use tacit_engine::{OnMissing, Plan, PlanError, PlanRequest, SecurityModel, Sharing, aggregate};
+use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
+
+use crate::{Job, Source, Task};
+
+/// Why a job cannot be taken as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// It names another consensus than the one it was compared with.
+    #[error("the job is under another charter")]
+    Charter,
+    /// It names somebody who is not in the charter, or not in that role.
+    #[error("{0} is not in the signed roster in that role")]
+    Roster(Fingerprint),
+    /// Its task is not the one of the charter.
+    #[error("the job's task is not the one the charter names")]
+    Task,
+    /// A number that is no number.
+    #[error("{0} must be a decimal number below 2^64")]
+    Number(&'static str),
+    /// The planner refuses it.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// The plan of a job under a charter. Gateway and peers derive it from texts they hold themselves,
+/// and compare digests; whoever computes another plan takes no part.
+///
+/// What is taken from the job rather than from the charter is checked here: everybody named must be
+/// in the signed roster in that role, and the recipients must be those of the charter.
+pub fn plan_of(consensus: &Consensus, job: &Job) -> Result<Plan, JobError> {
+    let charter = consensus.charter();
+    if job.charter != consensus.id() || job.group != charter.group {
+        return Err(JobError::Charter);
+    }
+    match job.task.source {
+        Source::Queue if Task::standing(charter).as_ref() == Some(&job.task) => {}
+        _ => return Err(JobError::Task),
+    }
+    all_in(&job.inputs, |m| charter.member(m).is_some_and(|m| m.role.gives_input()))?;
+    all_in(&job.compute, |m| charter.member(m).is_some_and(|m| m.role.computes()))?;
+    let entitled: Vec<Fingerprint> = charter.recipients().map(|m| m.fingerprint).collect();
+    all_in(&job.recipients, |m| entitled.contains(m))?;
+    Ok(Plan::build(request(charter, job)?)?)
+}
+
+/// Whether a configuration can be right for a group of the smallest size. Members come and go, so the
+/// same numbers are looked at again for the members of the day.
+pub fn check_configuration(configuration: &Configuration) -> Result<(), JobError> {
+    let aggregator = aggregate::find(&configuration.aggregator).ok_or_else(|| PlanError::UnknownAggregator {
+        name: configuration.aggregator.clone(),
+    })?;
+    let members: Vec<Fingerprint> = (0..5).map(|i| Fingerprint([i; 32])).collect();
+    let request = PlanRequest {
+        session: SessionId([0; 16]),
+        attempt: Attempt(0),
+        slot: Slot(0),
+        charter: [0; 32],
+        task: [0; 32],
+        aggregator: aggregator.name.to_owned(),
+        aggregator_version: aggregator.version,
+        parameters: BTreeMap::new(),
+        sharing: Sharing::Shamir { threshold: 1 },
+        charter_threshold: 1,
+        charter_compute: 3,
+        model: SecurityModel::SemiHonest,
+        items: usize::try_from(configuration.items).unwrap_or(usize::MAX),
+        max_element: number(&configuration.max_element, "maxElement")?,
+        modulus: Some(number(&configuration.field, "field")?),
+        members,
+        inputs: vec![0, 1],
+        compute: vec![2, 3, 4],
+        recipients: vec![0, 1],
+        on_missing: OnMissing::Fail,
+    };
+    Plan::build(request)?;
+    Ok(())
+}
+
+fn request(charter: &Charter, job: &Job) -> Result<PlanRequest, JobError> {
+    let threshold = usize::try_from(charter.threshold).unwrap_or(usize::MAX);
+    let members = job.members();
+    let indices = |wanted: &[Fingerprint]| {
+        let mut indices: Vec<usize> = wanted.iter().filter_map(|m| members.binary_search(m).ok()).collect();
+        indices.sort_unstable();
+        indices
+    };
+    let version = aggregate::find(&job.task.aggregator).map_or(0, |a| a.version);
+    Ok(PlanRequest {
+        session: job.session,
+        attempt: job.attempt,
+        slot: job.slot,
+        charter: job.charter.0,
+        task: job.task.digest(job.run),
+        aggregator: job.task.aggregator.clone(),
+        aggregator_version: version,
+        parameters: BTreeMap::new(),
+        sharing: match charter.sharing {
+            CharterSharing::Shamir => Sharing::Shamir { threshold },
+            CharterSharing::Additive => Sharing::Additive,
+        },
+        charter_threshold: threshold,
+        charter_compute: charter.computing().count(),
+        model: SecurityModel::SemiHonest,
+        items: usize::try_from(job.task.items).unwrap_or(usize::MAX),
+        max_element: number(&job.task.max_element, "maxElement")?,
+        modulus: job.task.modulus.as_deref().map(|text| number(text, "field")).transpose()?,
+        inputs: indices(&job.inputs),
+        compute: indices(&job.compute),
+        recipients: indices(&job.recipients),
+        members,
+        on_missing: match job.task.on_missing_input {
+            OnMissingInput::Proceed(min) => OnMissing::Proceed { min: usize::try_from(min).unwrap_or(usize::MAX) },
+            OnMissingInput::Fail | OnMissingInput::Wait => OnMissing::Fail,
+        },
+    })
+}
+
+fn all_in(members: &[Fingerprint], fits: impl Fn(&Fingerprint) -> bool) -> Result<(), JobError> {
+    members.iter().find(|m| !fits(m)).map_or(Ok(()), |m| Err(JobError::Roster(*m)))
+}
+
+fn number(text: &str, what: &'static str) -> Result<u64, JobError> {
+    text.parse().map_err(|_| JobError::Number(what))
+}
