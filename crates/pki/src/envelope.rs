@@ -87,7 +87,11 @@ impl Signed {
     }
 
     /// Same as [`verify_from`].
-    pub fn verify_from(&self, context: Context, key_of: impl FnOnce(&Fingerprint) -> Option<PublicKey>) -> Result<Verified, PkiError> {
+    pub fn verify_from(
+        &self,
+        context: Context,
+        key_of: impl FnOnce(&Fingerprint) -> Option<PublicKey>,
+    ) -> Result<Verified, PkiError> {
         verify_from(&self.0, context, key_of)
     }
 }
@@ -159,7 +163,11 @@ pub fn verify(text: &str, context: Context, key: &PublicKey) -> Result<Verified,
 /// Verifies an envelope of whomever it names, if `key_of` knows that party's key.
 ///
 /// `key_of` sees the fingerprint before anything is proven; it must only look it up.
-pub fn verify_from(text: &str, context: Context, key_of: impl FnOnce(&Fingerprint) -> Option<PublicKey>) -> Result<Verified, PkiError> {
+pub fn verify_from(
+    text: &str,
+    context: Context,
+    key_of: impl FnOnce(&Fingerprint) -> Option<PublicKey>,
+) -> Result<Verified, PkiError> {
     let parts = Parts::read(text, context)?;
     let key = key_of(&parts.signer).ok_or(EnvelopeFault::UnknownSigner(parts.signer))?;
     if parts.signer != key.fingerprint() {
@@ -174,7 +182,12 @@ pub fn sign_detached(identity: &Identity, context: Context, message: &[u8]) -> [
 }
 
 /// Verifies what [`sign_detached`] made.
-pub fn verify_detached(key: &PublicKey, context: Context, message: &[u8], signature: &[u8; 64]) -> Result<(), PkiError> {
+pub fn verify_detached(
+    key: &PublicKey,
+    context: Context,
+    message: &[u8],
+    signature: &[u8; 64],
+) -> Result<(), PkiError> {
     key.verify(&with_context(context, message), &Signature(*signature))
 }
 

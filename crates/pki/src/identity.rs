@@ -1,7 +1,10 @@
 use core::fmt;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SigningKey};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, PKCS_ED25519,
+    PublicKeyData, SigningKey,
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tacit_model::Fingerprint;
 use time::{Duration, OffsetDateTime, UtcOffset};
@@ -109,7 +112,8 @@ fn parse_key(pkcs8: &[u8]) -> Result<Ed25519KeyPair, PkiError> {
 }
 
 fn public_of(key: &Ed25519KeyPair) -> Result<PublicKey, PkiError> {
-    let raw = <[u8; 32]>::try_from(key.public_key().as_ref()).map_err(|_| PkiError::Bug("Ed25519 key without 32 bytes"))?;
+    let raw =
+        <[u8; 32]>::try_from(key.public_key().as_ref()).map_err(|_| PkiError::Bug("Ed25519 key without 32 bytes"))?;
     PublicKey::from_raw(raw)
 }
 
@@ -119,15 +123,20 @@ fn to_pkcs8(key: &Ed25519KeyPair) -> Result<Zeroizing<Vec<u8>>, PkiError> {
     Ok(Zeroizing::new(document.as_ref().to_vec()))
 }
 
-fn self_sign(key: &Ed25519KeyPair, public: &PublicKey, label: &str, not_before: OffsetDateTime) -> Result<CertificateDer<'static>, PkiError> {
+fn self_sign(
+    key: &Ed25519KeyPair,
+    public: &PublicKey,
+    label: &str,
+    not_before: OffsetDateTime,
+) -> Result<CertificateDer<'static>, PkiError> {
     check_label(label)?;
     let not_before = not_before.to_offset(UtcOffset::UTC);
     // Before 1970 the clock is certainly wrong, and beyond year 9999 X.509 has no words.
     if !(1970..=9980).contains(&not_before.year()) {
         return Err(PkiError::Time);
     }
-    let mut params =
-        CertificateParams::new(vec![sni_name(public.fingerprint())]).map_err(|_| PkiError::Bug("the TLS name was refused"))?;
+    let mut params = CertificateParams::new(vec![sni_name(public.fingerprint())])
+        .map_err(|_| PkiError::Bug("the TLS name was refused"))?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, label);
     params.not_before = not_before;
@@ -135,7 +144,8 @@ fn self_sign(key: &Ed25519KeyPair, public: &PublicKey, label: &str, not_before: 
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    let certificate = params.self_signed(&Signer { key, public }).map_err(|_| PkiError::Bug("the certificate was not built"))?;
+    let certificate =
+        params.self_signed(&Signer { key, public }).map_err(|_| PkiError::Bug("the certificate was not built"))?;
     Ok(certificate.into())
 }
 
@@ -157,7 +167,10 @@ impl PublicKeyData for Signer<'_> {
 
 impl SigningKey for Signer<'_> {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        self.key.try_sign(message).map(|signature| signature.as_ref().to_vec()).map_err(|_| rcgen::Error::RemoteKeyError)
+        self.key
+            .try_sign(message)
+            .map(|signature| signature.as_ref().to_vec())
+            .map_err(|_| rcgen::Error::RemoteKeyError)
     }
 }
 
@@ -216,7 +229,11 @@ pub(crate) mod tests {
     #[test]
     fn refuses_bad_labels_and_times() {
         assert!(matches!(Identity::generate("", NOW), Err(PkiError::Label(_))));
-        for time in [datetime!(1969-12-31 23:59:59 UTC), datetime!(9999-01-01 00:00:00 UTC), datetime!(-0001-01-01 00:00:00 UTC)] {
+        for time in [
+            datetime!(1969-12-31 23:59:59 UTC),
+            datetime!(9999-01-01 00:00:00 UTC),
+            datetime!(-0001-01-01 00:00:00 UTC),
+        ] {
             assert!(matches!(Identity::generate("a", time), Err(PkiError::Time)));
         }
     }

@@ -13,10 +13,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use time::OffsetDateTime;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::{Identity, KeyFileFault, PkiError, random};
 
@@ -47,10 +47,16 @@ pub fn load_or_create(dir: &Path, name: &str, label: &str, now: OffsetDateTime) 
         Err(PkiError::KeyFile(KeyFileFault::Missing(_))) => {}
         other => return other,
     }
-    match create(dir, name, &Identity::generate(label, now)?) {
+    let taken = match create(dir, name, &Identity::generate(label, now)?) {
+        Ok(()) => return load(dir, name),
+        Err(PkiError::KeyFile(fault @ KeyFileFault::Exists(_))) => fault,
+        Err(error) => return Err(error),
+    };
+    match load_or_certify(dir, name, label, now) {
+        // What exists is a certificate whose key was lost: a person must decide.
+        Err(PkiError::KeyFile(KeyFileFault::Missing(_))) => Err(taken.into()),
         // Somebody else was faster: theirs it is.
-        Ok(()) | Err(PkiError::KeyFile(KeyFileFault::Exists(_))) => load_or_certify(dir, name, label, now),
-        Err(error) => Err(error),
+        other => other,
     }
 }
 
@@ -58,8 +64,13 @@ pub fn load_or_create(dir: &Path, name: &str, label: &str, now: OffsetDateTime) 
 pub fn create(dir: &Path, name: &str, identity: &Identity) -> Result<(), PkiError> {
     check_name(name)?;
     prepare_dir(dir)?;
-    publish(dir, &private_path(dir, name), PRIVATE_MODE, &to_pem("PRIVATE KEY", identity.expose_pkcs8()))?;
-    publish(dir, &certificate_path(dir, name), PUBLIC_MODE, &to_pem("CERTIFICATE", identity.certificate_der()))?;
+    let (key, certificate) = (private_path(dir, name), certificate_path(dir, name));
+    // A certificate that is there already would not fit the new key.
+    if fs::symlink_metadata(&certificate).is_ok() {
+        return Err(KeyFileFault::Exists(certificate).into());
+    }
+    publish(dir, &key, PRIVATE_MODE, &to_pem("PRIVATE KEY", identity.expose_pkcs8()))?;
+    publish(dir, &certificate, PUBLIC_MODE, &to_pem("CERTIFICATE", identity.certificate_der()))?;
     Ok(())
 }
 
@@ -69,9 +80,9 @@ pub fn load(dir: &Path, name: &str) -> Result<Identity, PkiError> {
     let key = read_private(dir, name)?;
     let path = certificate_path(dir, name);
     let pem = read(&path, Rights::Public)?;
-    let certificate = CertificateDer::from_pem_slice(&pem)
-        .map_err(|_| KeyFileFault::Content { path: path.clone(), expected: "a certificate in PEM" })?;
-    match Identity::from_parts(key.0.secret_pkcs8_der(), &certificate) {
+    let certificate = from_pem("CERTIFICATE", &pem)
+        .ok_or_else(|| KeyFileFault::Content { path: path.clone(), expected: "a certificate in PEM" })?;
+    match Identity::from_parts(&key, &certificate) {
         Err(PkiError::Certificate(_)) => Err(KeyFileFault::Mismatch(path).into()),
         Err(PkiError::PrivateKey(_)) => Err(not_a_key(&private_path(dir, name)).into()),
         other => other,
@@ -86,7 +97,7 @@ fn load_or_certify(dir: &Path, name: &str, label: &str, now: OffsetDateTime) -> 
         other => return other,
     }
     let key = read_private(dir, name)?;
-    let identity = match Identity::from_pkcs8(key.0.secret_pkcs8_der(), label, now) {
+    let identity = match Identity::from_pkcs8(&key, label, now) {
         Err(PkiError::PrivateKey(_)) => return Err(not_a_key(&private_path(dir, name)).into()),
         other => other?,
     };
@@ -96,16 +107,7 @@ fn load_or_certify(dir: &Path, name: &str, label: &str, now: OffsetDateTime) -> 
     }
 }
 
-/// A private key that wipes itself.
-struct PrivateKey(PrivatePkcs8KeyDer<'static>);
-
-impl Drop for PrivateKey {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-fn read_private(dir: &Path, name: &str) -> Result<PrivateKey, KeyFileFault> {
+fn read_private(dir: &Path, name: &str) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> {
     let path = private_path(dir, name);
     match fs::metadata(dir) {
         Ok(meta) => check_rights(dir, &meta, DIR_MODE, OTHERS)?,
@@ -113,7 +115,7 @@ fn read_private(dir: &Path, name: &str) -> Result<PrivateKey, KeyFileFault> {
         Err(error) => return Err(failed("look at", dir, error)),
     }
     let pem = read(&path, Rights::Private)?;
-    PrivatePkcs8KeyDer::from_pem_slice(&pem).map(PrivateKey).map_err(|_| not_a_key(&path))
+    from_pem("PRIVATE KEY", &pem).ok_or_else(|| not_a_key(&path))
 }
 
 enum Rights {
@@ -176,7 +178,9 @@ fn publish(dir: &Path, path: &Path, mode: u32, content: &[u8]) -> Result<(), Key
     let removed = fs::remove_file(&temporary);
     match written {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(KeyFileFault::Exists(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(KeyFileFault::Exists(path.to_owned()));
+        }
         Err(error) => return Err(failed("write", path, error)),
     }
     removed.map_err(|error| failed("remove", &temporary, error))?;
@@ -206,9 +210,6 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> KeyFileFault 
 
 /// RFC 7468: lines of 64 characters.
 fn to_pem(kind: &str, der: &[u8]) -> Zeroizing<Vec<u8>> {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-
     let base64 = Zeroizing::new(STANDARD.encode(der));
     let mut pem = Zeroizing::new(Vec::with_capacity(base64.len() + base64.len() / 64 + 2 * kind.len() + 40));
     pem.extend_from_slice(format!("-----BEGIN {kind}-----\n").as_bytes());
@@ -218,6 +219,19 @@ fn to_pem(kind: &str, der: &[u8]) -> Zeroizing<Vec<u8>> {
     }
     pem.extend_from_slice(format!("-----END {kind}-----\n").as_bytes());
     pem
+}
+
+/// The first block of this kind. Our own reader, because the libraries' leave copies of the text behind.
+fn from_pem(kind: &str, pem: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let text = core::str::from_utf8(pem).ok()?;
+    let (_, rest) = text.split_once(&format!("-----BEGIN {kind}-----"))?;
+    let (body, _) = rest.split_once(&format!("-----END {kind}-----"))?;
+    let mut dense = Zeroizing::new(Vec::with_capacity(body.len()));
+    dense.extend(body.bytes().filter(|c| !c.is_ascii_whitespace()));
+    let mut der = Zeroizing::new(vec![0; base64::decoded_len_estimate(dense.len())]);
+    let len = STANDARD.decode_slice(&*dense, &mut der).ok()?;
+    der.truncate(len);
+    Some(der)
 }
 
 #[cfg(test)]

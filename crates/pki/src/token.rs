@@ -130,7 +130,15 @@ mod tests {
 
     #[test]
     fn refuses_other_texts() {
-        for text in ["", "tacit_", "default-admin-key", &format!("tacit_{}", "A".repeat(42)), &format!("tacit_{}B", "A".repeat(42)), &format!("tacit_{}=", "A".repeat(43)), &format!("tacit_{}", "A".repeat(44))] {
+        for text in [
+            "",
+            "tacit_",
+            "default-admin-key",
+            &format!("tacit_{}", "A".repeat(42)),
+            &format!("tacit_{}B", "A".repeat(42)),
+            &format!("tacit_{}=", "A".repeat(43)),
+            &format!("tacit_{}", "A".repeat(44)),
+        ] {
             assert!(ApiToken::parse(text).is_err(), "{text}");
         }
     }

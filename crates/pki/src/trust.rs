@@ -113,7 +113,12 @@ impl TrustStore {
 
     /// Accepts a fingerprint that a person has compared; `verified_by` says who. Also moves between
     /// primary and backup.
-    pub fn accept(&mut self, fingerprint: Fingerprint, acceptance: Acceptance, verified_by: &str) -> Result<Trusted, PkiError> {
+    pub fn accept(
+        &mut self,
+        fingerprint: Fingerprint,
+        acceptance: Acceptance,
+        verified_by: &str,
+    ) -> Result<Trusted, PkiError> {
         if verified_by.trim().is_empty() {
             return Err(TrustFault::NoVerifier.into());
         }

@@ -74,7 +74,10 @@ fn refuses_other_signers() {
     let signed = sign(&a, Context::Task, b"{}");
     assert_eq!(fault(signed.verify(Context::Task, b.public_key())), EnvelopeFault::WrongSigner(a.fingerprint()));
     // A directory that hands out the wrong key does not help either.
-    assert_eq!(fault(signed.verify_from(Context::Task, |_| Some(*b.public_key()))), EnvelopeFault::WrongSigner(a.fingerprint()));
+    assert_eq!(
+        fault(signed.verify_from(Context::Task, |_| Some(*b.public_key()))),
+        EnvelopeFault::WrongSigner(a.fingerprint())
+    );
     // b signs, and says it was a.
     let header = format!(r#"{{"alg":"EdDSA","kid":"{}","typ":"tacit-task+json"}}"#, a.fingerprint());
     assert_eq!(fault(verify(&forge(&b, &header, b"{}"), Context::Task, a.public_key())), EnvelopeFault::Signature);
@@ -88,13 +91,23 @@ fn refuses_other_headers() {
     let check = |header: String| verify(&forge(&id, &header, b"{}"), Context::Task, id.public_key());
     // Another library may order and space the members differently.
     assert!(check(format!(r#"{{ "typ": "tacit-task+json", "kid": "{kid}", "alg": "EdDSA" }}"#)).is_ok());
-    for more in [r#""crit":["exp"]"#, r#""crit":[]"#, r#""b64":false"#, r#""jwk":{}"#, r#""alg":"EdDSA""#, r#""x":[[[[[[]]]]]]"#] {
+    for more in [
+        r#""crit":["exp"]"#,
+        r#""crit":[]"#,
+        r#""b64":false"#,
+        r#""jwk":{}"#,
+        r#""alg":"EdDSA""#,
+        r#""x":[[[[[[]]]]]]"#,
+    ] {
         assert_eq!(fault(check(format!("{{{good},{more}}}"))), EnvelopeFault::Header, "{more}");
     }
     assert_eq!(fault(check(format!("{{{}}}", good.replace("EdDSA", "none")))), EnvelopeFault::Algorithm);
     assert_eq!(fault(check(format!("{{{}}}", good.replace("EdDSA", "HS256")))), EnvelopeFault::Algorithm);
     assert_eq!(fault(check(format!("{{{}}}", good.replace(&kid, &kid.to_uppercase())))), EnvelopeFault::Header);
-    assert_eq!(fault(check(format!("{{{}}}", good.replace("tacit-task+json", "JWT")))), EnvelopeFault::Purpose { expected: "task" });
+    assert_eq!(
+        fault(check(format!("{{{}}}", good.replace("tacit-task+json", "JWT")))),
+        EnvelopeFault::Purpose { expected: "task" }
+    );
     for header in ["", "{}", "[]", "null", r#"{"alg":"EdDSA"}"#] {
         assert_eq!(fault(check(header.to_owned())), EnvelopeFault::Header, "{header}");
     }
@@ -104,7 +117,14 @@ fn refuses_other_headers() {
 fn refuses_other_spellings_of_the_same() {
     let id = identity("a");
     let text = sign(&id, Context::Task, b"{}").as_str().to_owned();
-    for other in [format!("{text}="), format!(" {text}"), format!("{text}\n"), text.replace('.', ".."), format!("{text}."), text.replace('.', "")] {
+    for other in [
+        format!("{text}="),
+        format!(" {text}"),
+        format!("{text}\n"),
+        text.replace('.', ".."),
+        format!("{text}."),
+        text.replace('.', ""),
+    ] {
         assert!(verify(&other, Context::Task, id.public_key()).is_err(), "{other}");
     }
     assert_eq!(fault(verify(&"a".repeat(MAX_ENVELOPE + 1), Context::Task, id.public_key())), EnvelopeFault::TooLarge);

@@ -117,7 +117,9 @@ fn a_certificate_without_its_key_is_not_replaced() {
     let (_temp, dir) = folder();
     create(&dir, "node", &identity("a")).expect("new");
     fs::remove_file(private_path(&dir, "node")).expect("there");
-    assert!(matches!(fault(load_or_create(&dir, "node", "a", NOW)), KeyFileFault::Mismatch(_)));
+    let refused = fault(load_or_create(&dir, "node", "a", NOW));
+    assert!(matches!(refused, KeyFileFault::Exists(path) if path == certificate_path(&dir, "node")));
+    assert!(!private_path(&dir, "node").exists());
 }
 
 #[test]
@@ -131,7 +133,9 @@ fn refuses_what_is_not_a_key() {
     create(&dir, "other", &identity("b")).expect("new");
     fs::copy(certificate_path(&dir, "other"), &cert).expect("own file");
     assert!(matches!(fault(load(&dir, "node")), KeyFileFault::Mismatch(_)));
-    for content in [vec![], vec![b'x'; 70_000], b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_vec()] {
+    for content in
+        [vec![], vec![b'x'; 70_000], b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_vec()]
+    {
         set_mode(&key, 0o600);
         fs::write(&key, content).expect("own file");
         assert!(matches!(fault(load_or_create(&dir, "node", "a", NOW)), KeyFileFault::Content { .. }));
@@ -156,7 +160,8 @@ fn refuses_names_that_lead_elsewhere() {
 fn many_starting_at_once_agree() {
     let (_temp, dir) = folder();
     let found: Vec<_> = std::thread::scope(|scope| {
-        let tasks: Vec<_> = (0..8).map(|_| scope.spawn(|| load_or_create(&dir, "node", "a", NOW).map(|id| id.fingerprint()))).collect();
+        let tasks: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| load_or_create(&dir, "node", "a", NOW).map(|id| id.fingerprint()))).collect();
         tasks.into_iter().map(|task| task.join().expect("no panic").expect("an identity")).collect()
     });
     assert!(found.iter().all(|fp| *fp == found[0]));
@@ -173,4 +178,13 @@ fn reads_pem_of_others() {
     let id = load_or_create(&dir, "rfc", "a", NOW).expect("key of RFC 8032");
     assert_eq!(hex::encode(id.public_key().raw()), "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
     assert_eq!(to_pem("PRIVATE KEY", id.expose_pkcs8()).as_slice(), pem.as_bytes());
+}
+
+proptest::proptest! {
+    #[test]
+    fn pem_goes_there_and_back(der: Vec<u8>, noise: Vec<u8>, text in "[A-Za-z0-9+/= -]{0,80}") {
+        proptest::prop_assert_eq!(from_pem("X", &to_pem("X", &der)), Some(Zeroizing::new(der)));
+        proptest::prop_assert_eq!(from_pem("X", &noise), None);
+        let _ = from_pem("X", format!("-----BEGIN X-----{text}-----END X-----").as_bytes());
+    }
 }

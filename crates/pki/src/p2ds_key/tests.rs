@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn demo(member: &str) -> String {
-    let file: serde_json::Value = serde_json::from_str(include_str!("../../fixtures/p2ds-demo-keys.json")).expect("fixture");
+    let file: serde_json::Value =
+        serde_json::from_str(include_str!("../../fixtures/p2ds-demo-keys.json")).expect("fixture");
     file[member].as_str().expect("text").to_owned()
 }
 
@@ -15,8 +16,7 @@ fn changed(text: &str, at: usize, with: impl Fn(u8) -> u8) -> String {
 }
 
 /// `openssl ecparam -name prime256v1 -genkey | openssl ec -pubout`, thrown away.
-const P256: &str =
-    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==";
+const P256: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEgOOSoCTnZH2nrMR8S/WgUq7WW8FhS60CC5IbfKLXs1SIeyZaPP82FcG1LKlb0KScIbN+O7lBbm2Z7emrC3czog==";
 
 #[test]
 fn demo_public_key() {
@@ -66,7 +66,9 @@ fn refuses_garbage() {
     assert_eq!(LegacyKey::from_base64(ed25519), Err(LegacyKeyFault::NotElliptic));
     assert_eq!(LegacyKey::from_base64("garbage!"), Err(LegacyKeyFault::Base64));
     assert_eq!(LegacyKey::from_base64(&"A".repeat(4096)), Err(LegacyKeyFault::Base64));
-    for wrong in ["", "AAAA", &demo("privateKey"), &text[..100], &changed(&text, 1, |b| b - 1), &changed(&text, 22, |_| 1)] {
+    for wrong in
+        ["", "AAAA", &demo("privateKey"), &text[..100], &changed(&text, 1, |b| b - 1), &changed(&text, 22, |_| 1)]
+    {
         assert_eq!(LegacyKey::from_base64(wrong), Err(LegacyKeyFault::Structure), "{wrong}");
     }
     // The manual's printed key has reading errors (I for l): whatever is wrong, it must not pass.
