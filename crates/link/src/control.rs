@@ -1,0 +1,155 @@
+//! Control links: JSON messages both ways between a peer and its gateway.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tacit_model::Fingerprint;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::connection::Conn;
+use crate::error::{CloseReason, LinkError};
+use crate::frame::{Frame, Kind};
+use crate::handshake::Dial;
+use crate::hub::{Host, Protocol};
+use crate::outbox::Item;
+
+/// The largest control message.
+pub const MAX_CONTROL_MESSAGE: usize = 1 << 20;
+/// The same as frame.
+pub(crate) const FRAME_LIMIT: usize = MAX_CONTROL_MESSAGE + 1;
+/// Messages read from the link and not yet taken.
+const INBOX: usize = 64;
+/// A peer that lets more than this wait does not read.
+const OUTBOX: usize = 16 << 20;
+
+impl Host {
+    /// Dials a gateway, trying the addresses in turn until the deadline.
+    pub async fn dial_control(
+        &self,
+        gateway: Fingerprint,
+        addrs: &[String],
+        deadline: Duration,
+    ) -> Result<ControlLink, LinkError> {
+        let host = &self.inner;
+        let dial = Dial {
+            host,
+            peer: gateway,
+            protocol: Protocol::Control,
+            addrs,
+            deadline: Instant::now() + deadline,
+            under_way: &AtomicBool::new(false),
+        };
+        let conn = tokio::select! {
+            () = host.hub.stop.cancelled() => return Err(LinkError::ShuttingDown),
+            result = dial.run(|| false) => result?.ok_or(LinkError::Deadline(gateway))?,
+        };
+        Ok(host.start_control(&conn))
+    }
+}
+
+/// One end of a control link. The link closes when this is dropped.
+pub struct ControlLink {
+    conn: Arc<Conn>,
+    inbox: mpsc::Receiver<Bytes>,
+}
+
+impl ControlLink {
+    pub(crate) fn new(conn: Arc<Conn>) -> (Self, mpsc::Sender<Bytes>) {
+        let (sender, inbox) = mpsc::channel(INBOX);
+        (Self { conn, inbox }, sender)
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> Fingerprint {
+        self.conn.peer
+    }
+
+    /// The peer's clock minus ours, in milliseconds, when the link was made.
+    pub fn skew_ms(&self) -> i64 {
+        self.conn.skew_ms
+    }
+
+    /// Differs after every restart of the peer's node.
+    pub fn epoch(&self) -> [u8; 8] {
+        self.conn.hello.epoch
+    }
+
+    /// A way to send that can be cloned and kept elsewhere.
+    pub fn sender(&self) -> ControlSender {
+        ControlSender { conn: Arc::clone(&self.conn) }
+    }
+
+    /// Sends a message; see [`ControlSender::send`].
+    pub fn send<M: Serialize>(&self, message: &M) -> Result<(), LinkError> {
+        send(&self.conn, message)
+    }
+
+    /// The next message. A message of another form is an error and is skipped; the link lives on.
+    /// Cancelling the wait loses nothing.
+    pub async fn recv<M: DeserializeOwned>(&mut self) -> Result<M, LinkError> {
+        let body = self.inbox.recv().await;
+        if self.conn.closed() == Some(CloseReason::Revoked) {
+            return Err(LinkError::Closed(CloseReason::Revoked));
+        }
+        let body = body.ok_or_else(|| LinkError::Closed(self.conn.reason()))?;
+        serde_json::from_slice(&body).map_err(|e| LinkError::BadMessage { line: e.line(), column: e.column() })
+    }
+
+    /// Closes the link; what was sent still leaves.
+    pub fn close(self) {}
+}
+
+impl Drop for ControlLink {
+    fn drop(&mut self) {
+        self.conn.close(CloseReason::Local);
+    }
+}
+
+/// Sends on a control link.
+#[derive(Clone)]
+pub struct ControlSender {
+    conn: Arc<Conn>,
+}
+
+impl ControlSender {
+    /// Who is at the other end.
+    pub fn peer(&self) -> Fingerprint {
+        self.conn.peer
+    }
+
+    /// Queues a message and returns at once.
+    pub fn send<M: Serialize>(&self, message: &M) -> Result<(), LinkError> {
+        send(&self.conn, message)
+    }
+
+    /// Closes the link; what was sent still leaves.
+    pub fn close(&self) {
+        self.conn.close(CloseReason::Local);
+    }
+
+    /// Waits until the link is closed.
+    pub async fn closed(&self) -> CloseReason {
+        self.conn.ended().await;
+        self.conn.reason()
+    }
+}
+
+fn send<M: Serialize>(conn: &Conn, message: &M) -> Result<(), LinkError> {
+    let body = serde_json::to_vec(message).map_err(|_| LinkError::Unwritable)?;
+    if body.len() > MAX_CONTROL_MESSAGE {
+        return Err(LinkError::TooLarge { length: body.len(), limit: MAX_CONTROL_MESSAGE });
+    }
+    if let Some(reason) = conn.closed() {
+        return Err(LinkError::Closed(reason));
+    }
+    if conn.outbox.queued() + body.len() > OUTBOX {
+        return Err(LinkError::QueueFull);
+    }
+    conn.outbox.push(Item::frame(Frame { kind: Kind::Json, body: Bytes::from(body) }));
+    Ok(())
+}

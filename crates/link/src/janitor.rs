@@ -1,0 +1,90 @@
+//! One task per hub that looks at all links now and then: pings silent ones, closes dead and idle
+//! ones, throws away what waits too long. Links need no timers of their own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::connection::Conn;
+use crate::error::CloseReason;
+use crate::frame::{Frame, Kind};
+use crate::hub::{HubInner, LinkConfig, Protocol};
+use crate::outbox::Item;
+
+/// Bounds of the time between two looks.
+const SHORTEST: Duration = Duration::from_millis(5);
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// What was seen of a link.
+struct Seen {
+    heard: Instant,
+    pinged: Instant,
+    used: Instant,
+}
+
+pub(crate) async fn run(hub: Arc<HubInner>) {
+    let config = &hub.config;
+    let tick = (config.keep_alive.min(config.keep_alive_mpc).min(config.idle_link).min(config.parked_time) / 4)
+        .clamp(SHORTEST, LONGEST);
+    let mut ticks = tokio::time::interval(tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen: HashMap<u64, Seen> = HashMap::new();
+    let mut last = Instant::now();
+    loop {
+        tokio::select! {
+            () = hub.stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let now = Instant::now();
+        // If this node itself was busy or asleep, silence proves nothing about the peers.
+        let late = now.duration_since(last) > tick * 3;
+        last = now;
+        let conns = hub.conns();
+        for conn in &conns {
+            let seen = seen.entry(conn.id).or_insert(Seen { heard: now, pinged: now, used: now });
+            if let Some(reason) = look(conn, seen, now, tick, late, config) {
+                conn.close(reason);
+            }
+        }
+        seen.retain(|id, _| conns.iter().any(|c| c.id == *id));
+        for host in hub.parties() {
+            host.mesh.expire(now);
+        }
+    }
+}
+
+fn look(
+    conn: &Arc<Conn>,
+    seen: &mut Seen,
+    now: Instant,
+    tick: Duration,
+    late: bool,
+    config: &LinkConfig,
+) -> Option<CloseReason> {
+    if conn.heard.swap(false, Ordering::Relaxed) || late {
+        seen.heard = now;
+    }
+    if conn.touched.swap(false, Ordering::Relaxed) || conn.sessions.load(Ordering::Relaxed) > 0 {
+        seen.used = now;
+    }
+    let every = match conn.protocol {
+        Protocol::Control => config.keep_alive,
+        Protocol::Mpc => config.keep_alive_mpc,
+    };
+    let silent = now.duration_since(seen.heard);
+    if silent + tick >= every * 2 {
+        return Some(CloseReason::Silent);
+    }
+    if silent + tick >= every && now.duration_since(seen.pinged) + tick >= every / 2 {
+        seen.pinged = now;
+        conn.outbox.push(Item::frame(Frame { kind: Kind::Ping, body: Bytes::new() }));
+    }
+    // The dialler closes idle links, so that a link is not closed from one side while the other
+    // side's dial just found it warm; the acceptor only if the dialler does not.
+    let idle = config.idle_link * if conn.dialled { 1 } else { 2 };
+    (conn.protocol == Protocol::Mpc && now.duration_since(seen.used) >= idle).then_some(CloseReason::Idle)
+}

@@ -1,0 +1,54 @@
+//! The in-memory twin: sessions without network, for tests. No runtime is needed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacit_model::{Fingerprint, SessionId};
+use zeroize::Zeroizing;
+
+use crate::session::{Mailbox, Outlet, SessionLimits, SessionPort};
+
+/// One message of the twin can be as large as memory allows.
+const LIMITS: SessionLimits = SessionLimits { message: usize::MAX >> 1, waiting: usize::MAX >> 1 };
+
+/// One session between `n` parties, each with fingerprint `[i; 32]`. Port `i` is party `i`'s; its
+/// peers are the others in rising order, so peer index `j` is party `j` below `i` and `j + 1` from
+/// `i` on.
+///
+/// Every pair shares a fresh random secret, as over TLS.
+pub fn mesh(n: usize) -> Vec<SessionPort> {
+    let mut id = [0; 16];
+    fill(&mut id);
+    let parties: Vec<_> = (0..n).map(|i| Fingerprint([u8::try_from(i % 256).unwrap_or(0); 32])).collect();
+    let mailboxes: Vec<_> = (0..n).map(|_| Arc::new(Mailbox::new(vec![0; n.saturating_sub(1)], LIMITS))).collect();
+    let mut secrets = vec![vec![Zeroizing::new([0; 32]); n]; n];
+    for i in 0..n {
+        for j in 0..i {
+            let mut secret = Zeroizing::new([0; 32]);
+            fill(&mut *secret);
+            secrets[i][j] = secret.clone();
+            secrets[j][i] = secret;
+        }
+    }
+    let port = |i: usize| {
+        let others = || (0..n).filter(move |j| *j != i);
+        let outlet = |j: usize| Outlet::Memory {
+            mailbox: Arc::clone(&mailboxes[j]),
+            from: if i < j { i } else { i - 1 },
+            secret: secrets[i][j].clone(),
+        };
+        SessionPort::new(
+            SessionId(id),
+            others().map(|j| parties[j]).collect(),
+            Arc::clone(&mailboxes[i]),
+            others().map(outlet).collect(),
+            None,
+            Duration::ZERO,
+        )
+    };
+    (0..n).map(port).collect()
+}
+
+fn fill(bytes: &mut [u8]) {
+    aws_lc_rs::rand::fill(bytes).expect("the system has randomness");
+}

@@ -1,0 +1,1 @@
+//! The messages that gateway and party exchange over control links.

@@ -1,0 +1,1 @@
+//! Links between hubs in one process, over real sockets.
