@@ -1,0 +1,207 @@
+//! Groups, their members and their runs.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Decimal, PeerRole, Standing};
+use crate::{Fingerprint, GroupId, RunId, Slot};
+
+/// A group to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewGroup {
+    /// Its name, unique at the gateway.
+    pub name: String,
+}
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupBody {
+    /// Its number.
+    pub gid: GroupId,
+    /// Its name.
+    pub name: String,
+    /// How its members stand together.
+    pub status: Standing,
+    /// The current consensus.
+    pub consensus: String,
+    /// How many corrupted operators are tolerated.
+    pub threshold: u32,
+    /// Public keys of the owners; while there is none, the manager decides alone.
+    pub owners: Vec<String>,
+    /// A group for trying out.
+    pub test_mode: bool,
+    /// What it computes, once configured.
+    pub configuration: Option<ConfigurationBody>,
+    /// When slots close.
+    pub slots: SlotRulesBody,
+    /// Everybody who registered, verified or not.
+    pub members: Vec<MemberBody>,
+    /// Open registration codes; only shown to operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codes: Option<Vec<String>>,
+}
+
+/// All groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupList {
+    /// The groups.
+    pub groups: Vec<GroupBody>,
+}
+
+/// What a group computes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigurationBody {
+    /// Declared modulus of the result, a prime.
+    pub field: Decimal,
+    /// Largest value an input may have.
+    pub max_element: Decimal,
+    /// Name of the aggregator.
+    pub aggregator: String,
+    /// Length of each input vector.
+    pub items: u32,
+    /// How many slots a run has; negative means until stopped.
+    pub time_slots: i32,
+    /// How many results are posted together.
+    #[serde(default = "one")]
+    pub result_buffer_size: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// When a slot closes and what is done about a member that gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlotRulesBody {
+    /// What to do without an input.
+    pub on_missing_input: OnMissing,
+    /// Milliseconds from the first row of a slot to its close.
+    pub deadline_ms: u32,
+    /// Length of a slot in milliseconds where rows carry their time, 0 where they are only counted.
+    #[serde(default)]
+    pub slot_ms: u32,
+}
+
+/// What to do at the close of a slot in which an input peer gave nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMissing {
+    /// Keep the slot open.
+    Wait,
+    /// The slot fails.
+    Fail,
+    /// Go on if at least so many gave.
+    Proceed(u32),
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberBody {
+    /// Its group.
+    pub gid: GroupId,
+    /// Its number at the gateway.
+    pub pid: i64,
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub role: PeerRole,
+    /// Where its HTTP edge is.
+    pub url: String,
+    /// Who runs it.
+    pub operator: String,
+    /// A key of an older system, shown as a label.
+    pub label_key: Option<String>,
+    /// Its certificate.
+    pub fingerprint: Option<Fingerprint>,
+    /// How it stands.
+    pub status: Standing,
+    /// Whether an operator compared its fingerprint and said yes.
+    pub verified: bool,
+    /// Whether its control link is open.
+    pub connected: bool,
+}
+
+/// Members of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberList {
+    /// The members.
+    pub members: Vec<MemberBody>,
+}
+
+/// An operator's verdict on a member's fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyBody {
+    /// Whether the fingerprints were equal.
+    pub verified: bool,
+    /// The fingerprint that was compared; needed to say yes.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// A registration code: one-time, secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeBody {
+    /// The group it leads into.
+    pub gid: GroupId,
+    /// The code.
+    pub code: String,
+}
+
+/// The consensus documents of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsensusBody {
+    /// Signed documents, oldest first; each names the one before it.
+    pub documents: Vec<String>,
+}
+
+/// How many members were started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedBody {
+    /// Their number. Unverified and unreachable members are left out.
+    pub started: usize,
+}
+
+/// One start-to-stop of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunBody {
+    /// Counted from 1.
+    pub run: RunId,
+    /// How it stands: `open`, or how it ended.
+    pub state: String,
+    /// Why it ended, if there is something to say.
+    pub reason: String,
+    /// The first slot that has not ended.
+    pub next_slot: Slot,
+}
+
+/// Runs of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunList {
+    /// Newest first.
+    pub runs: Vec<RunBody>,
+}
+
+/// A slot of a run. Never holds the result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotBody {
+    /// Counted from 0.
+    pub slot: Slot,
+    /// How often it was tried before the attempt that is on record.
+    pub attempt: u32,
+    /// `open`, `done` or `failed`.
+    pub state: String,
+    /// Why it failed, or remarks.
+    pub detail: String,
+    /// How many contributed.
+    pub contributors: i64,
+}
+
+/// Slots of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotList {
+    /// In their order.
+    pub slots: Vec<SlotBody>,
+}

@@ -1,0 +1,124 @@
+//! The node itself: what it is, its log, its tokens, and what was posted to its receiver.
+
+use serde::{Deserialize, Serialize};
+
+use super::Role;
+use crate::Fingerprint;
+
+/// The running node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeBody {
+    /// Its name.
+    pub name: String,
+    /// Version of the program.
+    pub software: String,
+    /// Its certificate.
+    pub fingerprint: Fingerprint,
+    /// What it does: `gateway`, `peer`, `receiver`, ...
+    pub roles: Vec<String>,
+    /// Where its link port is, `host:port`.
+    pub link_address: Option<String>,
+    /// Where its HTTP edge is.
+    pub public_url: String,
+    /// Its clock, to compare with one's own.
+    pub now: String,
+}
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Counted from 1 without gaps.
+    pub seq: i64,
+    /// The canonical text that is hashed.
+    pub body: String,
+    /// Hash of this entry and everything before it.
+    pub hash: String,
+}
+
+/// A part of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    /// Entries, oldest first.
+    pub entries: Vec<LogLine>,
+    /// Where to go on; nothing if this was the end.
+    pub next: Option<i64>,
+}
+
+/// A token to be issued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// What it allows.
+    pub role: Role,
+    /// A name for people.
+    pub label: String,
+}
+
+/// A new token. This is the only time its text is shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedToken {
+    /// Its name in lists: the hash of its text.
+    pub id: String,
+    /// What it allows.
+    pub role: Role,
+    /// Its text, for `Authorization: Bearer`.
+    pub token: String,
+}
+
+impl core::fmt::Debug for IssuedToken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("IssuedToken").field("id", &self.id).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// A token in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenBody {
+    /// The hash of its text.
+    pub id: String,
+    /// What it allows.
+    pub role: String,
+    /// A name for people.
+    pub label: String,
+    /// When it was issued.
+    pub created: String,
+    /// When it was revoked.
+    pub revoked: Option<String>,
+}
+
+/// Tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenList {
+    /// Oldest first.
+    pub tokens: Vec<TokenBody>,
+}
+
+/// Results posted to the receiver (P2DS: `DataSets`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceivedBody {
+    /// Rows such as `3;8`.
+    pub data: Vec<String>,
+    /// Who sends them; the old system leaves it empty.
+    #[serde(default, rename = "peerName")]
+    pub peer_name: Option<String>,
+}
+
+/// A row that was posted to the receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceivedRow {
+    /// In the order of arrival, from 1.
+    pub id: i64,
+    /// The address it came from.
+    pub from: String,
+    /// When it came.
+    pub when: String,
+    /// The row.
+    pub data: String,
+}
+
+/// Rows that were posted to the receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceivedList {
+    /// In the order of arrival.
+    pub rows: Vec<ReceivedRow>,
+}
