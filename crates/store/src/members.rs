@@ -12,7 +12,7 @@ use crate::{CodeRow, Redacted, Store, StoreError, What};
 pub struct MemberId(pub i64);
 kept_as_number!(MemberId, |pid| pid.0, |number| Some(MemberId(number)));
 
-/// What a peer does in its group; the numbers are those of P2DS, and 3 for both.
+/// What a peer does in its group; the numbers are those of P2DS, 3 for both, 4 for one that only learns results.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum PeerType {
     /// Gives data.
@@ -21,15 +21,18 @@ pub enum PeerType {
     Privacy,
     /// Does both.
     Both,
+    /// Does neither: it only learns results.
+    Recipient,
 }
 
 impl PeerType {
-    /// Its number: 1, 2 or 3.
+    /// Its number: 1 to 4.
     pub fn number(self) -> i64 {
         match self {
             Self::Input => 1,
             Self::Privacy => 2,
             Self::Both => 3,
+            Self::Recipient => 4,
         }
     }
 
@@ -39,18 +42,19 @@ impl PeerType {
             1 => Some(Self::Input),
             2 => Some(Self::Privacy),
             3 => Some(Self::Both),
+            4 => Some(Self::Recipient),
             _ => None,
         }
     }
 
     /// Whether it gives data.
     pub fn gives_input(self) -> bool {
-        self != Self::Privacy
+        matches!(self, Self::Input | Self::Both)
     }
 
     /// Whether it computes on shares.
     pub fn computes(self) -> bool {
-        self != Self::Input
+        matches!(self, Self::Privacy | Self::Both)
     }
 }
 kept_as_number!(PeerType, |kind| kind.number(), |number| PeerType::from_number(number));
@@ -152,6 +156,8 @@ pub struct NewMember {
     pub url: String,
     /// Who runs it.
     pub operator: String,
+    /// The keys it registers with.
+    pub keys: MemberKeys,
 }
 
 /// Keys and address of a member.
@@ -191,8 +197,8 @@ impl Store {
                 let pid = MemberId(db.next_number("member").await?);
                 db.optional(
                     "INSERT INTO members (pid, gid, tenant, peer_name, peer_type, url, operator,
-                         registration_code, last_status, verified, created)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)
+                         registration_code, last_status, verified, created, label_key, fingerprint, link_endpoint)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13)
                      ON CONFLICT (tenant, peer_name) DO NOTHING RETURNING *",
                     args![
                         pid,
@@ -205,6 +211,9 @@ impl Store {
                         code.code,
                         PeerStatus::Unknown,
                         now,
+                        new.keys.label_key,
+                        new.keys.fingerprint.map(|f| f.to_string()),
+                        new.keys.link_endpoint,
                     ],
                 )
                 .await?

@@ -63,7 +63,8 @@ pub struct Purged {
 impl Store {
     /// Durably fixes the one set that may be opened for a slot, before the first opening share leaves.
     ///
-    /// `Conflict(Frozen)` if another set or attempt is frozen, `Conflict(SlotUsed)` if the slot has ended.
+    /// `Conflict(Frozen)` if another set or attempt is frozen, `Conflict(SlotUsed)` if the slot has ended,
+    /// `Conflict(RunEnded)` if the rows of the run are closed.
     pub async fn freeze(
         &self,
         party: &str,
@@ -81,6 +82,8 @@ impl Store {
                         "INSERT INTO freezes (party, run, slot, attempt, set_digest, at)
                          SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT 1 FROM input_rows
                              WHERE party = $1 AND run = $2 AND slot = $3 AND state <> 'pending')
+                         AND NOT EXISTS (SELECT 1 FROM party_runs
+                             WHERE party = $1 AND run = $2 AND closed IS NOT NULL)
                          ON CONFLICT (party, run, slot) DO NOTHING",
                         args![party, run, slot, attempt, digest, now],
                     )
@@ -89,11 +92,11 @@ impl Store {
                     return Ok(FreezeOutcome::Fresh);
                 }
                 match frozen(db, party, *run, *slot).await? {
-                    None => Err(What::SlotUsed.into()),
                     Some(old) if old.attempt != *attempt || old.set_digest != *digest => Err(What::Frozen.into()),
-                    Some(_) => match input_row(db, party, *run, *slot).await? {
+                    old => match input_row(db, party, *run, *slot).await? {
                         Some(row) if row.state != InputState::Pending => Err(What::SlotUsed.into()),
-                        _ => Ok(FreezeOutcome::Same),
+                        _ if old.is_some() => Ok(FreezeOutcome::Same),
+                        _ => Err(What::RunEnded.into()),
                     },
                 }
             })

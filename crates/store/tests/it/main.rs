@@ -1,1 +1,74 @@
+//! One suite, run on SQLite and on PostgreSQL. How PostgreSQL is found: see `postgres.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod directory;
+mod kill;
+mod latency;
+mod log;
+mod opening;
+mod outbox;
+mod postgres;
+mod property;
+mod queue;
+mod runs;
+
+use tacit_model::UnixMillis;
+use tacit_store::Store;
+
+/// A store of its own for each test, gone when dropped.
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    pub(crate) address: String,
+    _keep: Keep,
+}
+
+#[allow(dead_code, reason = "held for its destructor")]
+enum Keep {
+    Folder(tempfile::TempDir),
+    Schema(postgres::Schema),
+}
+
+impl Fixture {
+    pub(crate) async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("sqlite:{}", folder.path().join("tacit.db").display());
+        Self { store: Store::open(&address).await.unwrap(), address, _keep: Keep::Folder(folder) }
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        let schema = postgres::Schema::create().await;
+        let address = schema.address.clone();
+        Self { store: Store::open(&address).await.unwrap(), address, _keep: Keep::Schema(schema) }
+    }
+}
+
+/// Some moment; tests need no clock.
+pub(crate) fn at(millis: i64) -> UnixMillis {
+    UnixMillis(1_790_000_000_000 + millis)
+}
+
+/// Makes one test per database out of each `async fn name(fixture: &Fixture)`.
+macro_rules! on_both {
+    ($($(#[$attribute:meta])* $name:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                $(#[$attribute])*
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(&$crate::Fixture::sqlite().await).await;
+                }
+            )*
+        }
+        mod postgres {
+            $(
+                $(#[$attribute])*
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(&$crate::Fixture::postgres().await).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both;

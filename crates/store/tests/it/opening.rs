@@ -1,0 +1,89 @@
+//! Opening, versions, closing.
+
+use sqlx::{Connection, Executor};
+use tacit_store::{Store, StoreError};
+
+use crate::{Fixture, at, on_both};
+
+on_both!(a_newer_schema_is_refused, what_was_written_is_there_after_reopening, replicas_open_at_once);
+
+async fn a_newer_schema_is_refused(f: &Fixture) {
+    f.store.set_setting("a", "b", at(0)).await.unwrap();
+    let sql = "INSERT INTO schema_version (version) VALUES (999)";
+    match f.address.strip_prefix("sqlite:") {
+        Some(path) => drop(sqlx::SqliteConnection::connect(path).await.unwrap().execute(sql).await.unwrap()),
+        None => drop(sqlx::PgConnection::connect(&f.address).await.unwrap().execute(sql).await.unwrap()),
+    }
+    let Err(error) = Store::open(&f.address).await else { panic!("a newer schema was opened") };
+    assert_eq!(error, StoreError::NewerSchema { found: 999, known: 1 });
+    assert!(error.to_string().contains("start the newer program"));
+}
+
+async fn what_was_written_is_there_after_reopening(f: &Fixture) {
+    f.store.set_setting("a", "b", at(0)).await.unwrap();
+    f.store.close().await;
+    assert!(matches!(f.store.set_setting("a", "c", at(0)).await, Err(StoreError::Unavailable { .. })));
+    let again = Store::open(&f.address).await.unwrap();
+    assert_eq!(again.setting("a").await.unwrap().as_deref(), Some("b"));
+    assert!(["sqlite", "postgres"].contains(&again.kind()));
+}
+
+async fn replicas_open_at_once(f: &Fixture) {
+    let opening: Vec<_> = (0..4)
+        .map(|_| {
+            let address = f.address.clone();
+            tokio::spawn(async move { Store::open(&address).await })
+        })
+        .collect();
+    for (number, one) in opening.into_iter().enumerate() {
+        let store = one.await.unwrap().unwrap();
+        store.create_group(&format!("g{number}"), "t", at(0)).await.unwrap();
+    }
+    assert_eq!(f.store.groups().await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn bad_addresses_are_refused() {
+    for address in ["", "sqlite:", "sqlite::memory:", "mysql://x/y", "postgres://u@host:port/x"] {
+        assert!(matches!(Store::open(address).await, Err(StoreError::Address { .. })), "{address}");
+    }
+    let Err(StoreError::Unavailable { reason }) = Store::open("/nonexistent/folder/tacit.db").await else {
+        panic!("opened a file in a folder that is not there")
+    };
+    assert!(reason.contains("/nonexistent"));
+    let unreachable = Store::open("postgres://u:hush@127.0.0.1:1/x").await;
+    let Err(error @ StoreError::Unavailable { .. }) = unreachable else { panic!("reached nobody") };
+    assert!(!error.to_string().contains("hush"));
+}
+
+#[tokio::test]
+async fn a_strange_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    std::fs::write(&path, vec![b'x'; 5000]).unwrap();
+    let opened = Store::open(path.to_str().unwrap()).await;
+    assert!(matches!(opened, Err(StoreError::Corrupt { .. })), "{:?}", opened.err());
+
+    let path = folder.path().join("y.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut other = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    other.execute("CREATE TABLE theirs (x)").await.unwrap();
+    other.close().await.unwrap();
+    let opened = Store::open(path.to_str().unwrap()).await;
+    assert!(matches!(opened, Err(StoreError::Corrupt { .. })), "{:?}", opened.err());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_private_and_synced() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tacit.db");
+    let store = Store::open(path.to_str().unwrap()).await.unwrap();
+    store.set_setting("a", "b", at(0)).await.unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.file_name());
+    }
+}
