@@ -49,9 +49,10 @@ mod tests {
 
     #[test]
     fn rfc_8785_sorts_by_utf16_and_escapes_little() {
-        let text = canonical(&json!({"\u{20ac}": "Euro Sign", "\r": "Carriage Return", "1": "One", "\u{80}": "Control",
+        let text =
+            canonical(&json!({"\u{20ac}": "Euro Sign", "\r": "Carriage Return", "1": "One", "\u{80}": "Control",
             "\u{1f600}": "Emoji", "\u{fb33}": "Hebrew"}))
-        .expect("canonical");
+            .expect("canonical");
         assert_eq!(
             text,
             "{\"\\r\":\"Carriage Return\",\"1\":\"One\",\"\u{80}\":\"Control\",\"\u{20ac}\":\"Euro Sign\",\

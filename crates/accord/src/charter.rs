@@ -178,7 +178,9 @@ pub enum CharterError {
         threshold: u32,
     },
     /// A threshold that protects nobody or cannot be met.
-    #[error("threshold {threshold} does not fit {computing} computing members: it must be at least 1 and below half of them")]
+    #[error(
+        "threshold {threshold} does not fit {computing} computing members: it must be at least 1 and below half of them"
+    )]
     Threshold {
         /// The threshold.
         threshold: u32,
@@ -282,11 +284,9 @@ impl Charter {
         }
         let tolerated = usize::try_from(self.threshold).unwrap_or(usize::MAX);
         match operators.into_iter().find(|(_, count)| *count > tolerated) {
-            Some((operator, count)) if !self.test_mode => Err(CharterError::OperatorTooStrong {
-                operator: operator.to_owned(),
-                count,
-                threshold: self.threshold,
-            }),
+            Some((operator, count)) if !self.test_mode => {
+                Err(CharterError::OperatorTooStrong { operator: operator.to_owned(), count, threshold: self.threshold })
+            }
             _ => Ok(()),
         }
     }

@@ -23,6 +23,18 @@ pub enum Kind {
     Software,
 }
 
+impl Kind {
+    /// Its name in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Consensus => "consensus",
+            Self::Action => "action",
+            Self::Session => "session",
+            Self::Software => "software",
+        }
+    }
+}
+
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {

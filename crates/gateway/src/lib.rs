@@ -1,1 +1,30 @@
-//! gateway.
+//! The gateway: the one address clients talk to. It orchestrates and never sees data or shares.
+//!
+//! ```text
+//!   HTTP edge ──► groups (decide) ──► store, log
+//!                      │ charter
+//!   peers ◄──────── directory ◄──── control links
+//!                      │ rows, reports
+//!                    runs ──► execution: Prepare ─► Link ─► Session ─► agreement
+//! ```
+//!
+//! What it may do: name a time, a session and a subset of the signed roster. What it cannot do: make
+//! a peer send shares to anybody the charter's owners did not sign, lower the threshold, or open a
+//! result. Those rules are enforced by the peers; see `tacit-party`.
+
+mod authority;
+mod control;
+mod directory;
+mod error;
+mod execution;
+mod gateway;
+mod groups;
+mod members;
+mod runs;
+
+pub use control::Admitted;
+pub use error::GatewayError;
+pub use gateway::{Gateway, GatewaySetup, RunnerLimits};
+pub use groups::{GroupStatus, GroupView};
+pub use members::{JoinReceipt, MemberView, NewMember};
+pub use runs::{RunView, SlotView};

@@ -51,9 +51,8 @@ pub fn plan_of(consensus: &Consensus, job: &Job) -> Result<Plan, JobError> {
 /// Whether a configuration can be right for a group of the smallest size. Members come and go, so the
 /// same numbers are looked at again for the members of the day.
 pub fn check_configuration(configuration: &Configuration) -> Result<(), JobError> {
-    let aggregator = aggregate::find(&configuration.aggregator).ok_or_else(|| PlanError::UnknownAggregator {
-        name: configuration.aggregator.clone(),
-    })?;
+    let aggregator = aggregate::find(&configuration.aggregator)
+        .ok_or_else(|| PlanError::UnknownAggregator { name: configuration.aggregator.clone() })?;
     let members: Vec<Fingerprint> = (0..5).map(|i| Fingerprint([i; 32])).collect();
     let request = PlanRequest {
         session: SessionId([0; 16]),

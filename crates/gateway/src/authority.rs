@@ -1,0 +1,98 @@
+//! Decisions: the one path by which a charter changes, and the log of it.
+
+use tacit_accord::log::{Entry, Head, Kind};
+use tacit_accord::{Charter, Consensus, ConsensusId, Proposal, decide};
+use tacit_model::GroupId;
+use tacit_store::StoreError;
+
+use crate::{Gateway, GatewayError};
+
+impl Gateway {
+    /// The current consensus of a group.
+    pub(crate) async fn current(&self, group: GroupId) -> Result<Consensus, GatewayError> {
+        let chain = self.inner.store.consensus_chain(group).await?;
+        self.verified_chain(&chain)?.ok_or(GatewayError::NotFound("group"))
+    }
+
+    /// Reads a chain of documents and checks every step of it, as a peer would.
+    fn verified_chain(&self, chain: &[String]) -> Result<Option<Consensus>, GatewayError> {
+        let broken = |e: String| GatewayError::Bug(format!("the stored chain of consensus documents is broken: {e}"));
+        let mut current: Option<Consensus> = None;
+        for document in chain {
+            let next = Consensus::read(document).map_err(|e| broken(e.to_string()))?;
+            let checked = match &current {
+                None => next.check_first(&self.inner.manager.public_key()),
+                Some(known) => next.check_next(known),
+            };
+            current = Some(checked.map_err(|e| broken(e.to_string()))?);
+        }
+        Ok(current)
+    }
+
+    /// Changes a group's charter as its manager. Refused once the charter names owners.
+    ///
+    /// The new consensus is durable and logged before it is sent to the members.
+    pub(crate) async fn decide_as_manager(
+        &self,
+        group: GroupId,
+        change: impl FnOnce(&mut Charter),
+    ) -> Result<Consensus, GatewayError> {
+        let deciding = self.inner.deciding.lock().await;
+        let current = self.current(group).await?;
+        let mut charter = current.charter().clone();
+        change(&mut charter);
+        if charter == *current.charter() {
+            return Ok(current);
+        }
+        let consensus = self.conclude(Some(&current), charter).await?;
+        drop(deciding);
+        let documents = vec![consensus.to_document()];
+        for (member, _) in self.inner.directory.of_group(group) {
+            self.inner.directory.send(&member, &tacit_job::ToPeer::Charter { documents: documents.clone() });
+        }
+        Ok(consensus)
+    }
+
+    /// Signs, decides and records. Callers hold the `deciding` lock or create the group.
+    pub(crate) async fn conclude(
+        &self,
+        current: Option<&Consensus>,
+        charter: Charter,
+    ) -> Result<Consensus, GatewayError> {
+        let group = charter.group;
+        let proposal = Proposal::new(current, charter, self.inner.clock.now())?.sign(&self.inner.manager);
+        let consensus = decide(current, proposal)?;
+        let previous = current.map(|c| c.id().0);
+        let document = consensus.to_document();
+        self.inner.store.set_consensus(group, previous, consensus.id().0, &document, self.inner.clock.now()).await?;
+        self.log_consensus(group, consensus.id()).await?;
+        Ok(consensus)
+    }
+
+    async fn log_consensus(&self, group: GroupId, id: ConsensusId) -> Result<(), GatewayError> {
+        let facts = [("group", group.to_string()), ("consensus", id.to_string())];
+        self.log(Kind::Consensus, &facts).await
+    }
+
+    /// Appends to the log. Facts never hold data, and participants only as members may know them.
+    pub(crate) async fn log(&self, kind: Kind, facts: &[(&str, String)]) -> Result<(), GatewayError> {
+        let facts = facts.iter().map(|(name, fact)| ((*name).to_owned(), fact.clone().into())).collect();
+        let entry = Entry { at: self.inner.clock.now(), node: self.inner.identity.fingerprint(), kind, facts };
+        let body = entry.body().map_err(|e| GatewayError::Bug(e.to_string()))?;
+        loop {
+            let last = self.inner.store.log_head().await?.map(|head| head.hash);
+            let next = Head(last.unwrap_or(Head::EMPTY.0)).after(&body);
+            match self.inner.store.log_append(kind.name(), body.as_bytes(), next.0, last, entry.at).await {
+                // Somebody else appended in between: chain to the new head.
+                Err(StoreError::Conflict { .. }) => {}
+                other => return other.map(drop).map_err(Into::into),
+            }
+        }
+    }
+
+    /// Logs something an operator did.
+    pub(crate) async fn log_action(&self, group: GroupId, action: &str, on: &str) -> Result<(), GatewayError> {
+        let facts = [("group", group.to_string()), ("action", action.to_owned()), ("on", on.to_owned())];
+        self.log(Kind::Action, &facts).await
+    }
+}

@@ -1,0 +1,169 @@
+//! Control links: one task per connected member.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tacit_job::{Request, Response, ToGateway, ToPeer};
+use tacit_link::{ControlLink, Gate, Protocol};
+use tacit_model::{Fingerprint, GroupId};
+use tacit_store::PeerStatus;
+use tracing::{debug, info};
+
+use crate::{Gateway, GatewayError};
+
+/// The members that may open a control link to this gateway. Peers of its groups, verified or not;
+/// whether one computes is the charter's matter.
+#[derive(Clone, Default)]
+pub struct Admitted(Arc<RwLock<BTreeSet<Fingerprint>>>);
+
+impl Admitted {
+    pub(crate) fn admit(&self, member: Fingerprint) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(member);
+    }
+
+    pub(crate) fn revoke(&self, member: &Fingerprint) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(member);
+    }
+}
+
+impl Gate for Admitted {
+    fn admit(&self, protocol: Protocol, peer: &Fingerprint) -> bool {
+        protocol == Protocol::Control && self.0.read().unwrap_or_else(PoisonError::into_inner).contains(peer)
+    }
+}
+
+impl Gateway {
+    pub(crate) fn accept_control_links(&self) {
+        let gateway = self.clone();
+        self.inner.tasks.spawn(async move {
+            let mut links = gateway.inner.host.control_links();
+            loop {
+                tokio::select! {
+                    () = gateway.inner.stop.cancelled() => return,
+                    link = links.recv() => match link {
+                        Some(link) => gateway.serve_link(link),
+                        None => return,
+                    },
+                }
+            }
+        });
+    }
+
+    fn serve_link(&self, mut link: ControlLink) {
+        let gateway = self.clone();
+        self.inner.tasks.spawn(async move {
+            let member = link.peer();
+            let mut number = None;
+            loop {
+                let message = tokio::select! {
+                    () = gateway.inner.stop.cancelled() => break,
+                    message = link.recv::<ToGateway>() => message,
+                };
+                match message {
+                    Ok(message) => {
+                        if let Err(error) = gateway.handle(member, &link, &mut number, message).await {
+                            debug!(member = %member.short(), %error, "control message refused");
+                        }
+                    }
+                    Err(error) => {
+                        debug!(member = %member.short(), %error, "control link closed");
+                        break;
+                    }
+                }
+            }
+            if let Some(number) = number {
+                gateway.inner.directory.leave(member, number);
+            }
+        });
+    }
+
+    async fn handle(
+        &self,
+        member: Fingerprint,
+        link: &ControlLink,
+        number: &mut Option<u64>,
+        message: ToGateway,
+    ) -> Result<(), GatewayError> {
+        let directory = &self.inner.directory;
+        match message {
+            ToGateway::Hello { name, group, software, known, run } => {
+                let row = self.row(&name).await?;
+                if row.gid != group || row.fingerprint != Some(member) {
+                    return Err(GatewayError::Refused(format!("{name} registered with another certificate")));
+                }
+                info!(group = %group, name, software, "member connected");
+                *number = Some(directory.arrive(member, link.sender(), group, name));
+                self.send_charter(member, group, known).await?;
+                if row.last_status == PeerStatus::Started {
+                    // It was taking part before one of the two was restarted.
+                    self.resume_member(member, group, run).await?;
+                }
+                Ok(())
+            }
+            // Everything else is only heard from members that said hello on this link.
+            _ if number.is_none() => Ok(()),
+            ToGateway::Accepted { .. } => {
+                directory.changed.notify_waiters();
+                Ok(())
+            }
+            ToGateway::Rows { group, run, upto } => {
+                directory.update(&member, |present| {
+                    if present.group == group && present.run == Some(run) {
+                        present.upto = upto;
+                    }
+                });
+                Ok(())
+            }
+            ToGateway::Report { session, report } => {
+                directory.report(member, session, report);
+                Ok(())
+            }
+            ToGateway::Request { number, request } => {
+                let response = self.answer(member, request).await;
+                directory.send(&member, &ToPeer::Response { number, response });
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn answer(&self, member: Fingerprint, request: Request) -> Response {
+        let Some(present) = self.inner.directory.present(&member) else {
+            return Response::Refused { why: "not connected".to_owned() };
+        };
+        let done = match request {
+            Request::Start => {
+                self.start_member(present.group, &present.name).await.map(|run| Response::Started { run })
+            }
+            Request::Stop => self.stop_member(present.group, &present.name).await.map(|()| Response::Stopped),
+            _ => Err(GatewayError::Invalid("this gateway does not know that request".to_owned())),
+        };
+        done.unwrap_or_else(|error| Response::Refused { why: error.to_string() })
+    }
+
+    /// Sends the consensus documents a member lacks, oldest first.
+    pub(crate) async fn send_charter(
+        &self,
+        member: Fingerprint,
+        group: GroupId,
+        known: Option<tacit_accord::ConsensusId>,
+    ) -> Result<(), GatewayError> {
+        let chain = self.inner.store.consensus_chain(group).await?;
+        let mut missing = Vec::new();
+        for document in chain.into_iter().rev() {
+            let id = tacit_accord::Consensus::read(&document).map_err(|e| GatewayError::Bug(e.to_string()))?.id();
+            if Some(id) == known {
+                break;
+            }
+            missing.push(document);
+            if known.is_none() {
+                break;
+            }
+        }
+        missing.reverse();
+        if !missing.is_empty() {
+            self.inner.directory.send(&member, &ToPeer::Charter { documents: missing });
+        }
+        Ok(())
+    }
+}

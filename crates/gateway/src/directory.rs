@@ -1,0 +1,139 @@
+//! Who is there: the open control links, and what each member last said over them.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use tacit_job::{Report, ToPeer};
+use tacit_link::ControlSender;
+use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot};
+use tokio::sync::{Notify, mpsc};
+
+/// Something that happened to a member of a session.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// It reported.
+    Report(Report),
+    /// Its control link is gone.
+    Gone,
+}
+
+/// What is known of a connected member.
+#[derive(Clone)]
+pub(crate) struct Present {
+    pub(crate) sender: ControlSender,
+    pub(crate) link: u64,
+    pub(crate) group: GroupId,
+    pub(crate) name: String,
+    /// The run it takes part in, and the first slot it has no row for.
+    pub(crate) run: Option<RunId>,
+    pub(crate) upto: Slot,
+}
+
+#[derive(Default)]
+pub(crate) struct Directory {
+    state: Mutex<State>,
+    /// Woken at every change.
+    pub(crate) changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    links: u64,
+    present: BTreeMap<Fingerprint, Present>,
+    sessions: BTreeMap<SessionId, Watch>,
+}
+
+struct Watch {
+    members: Vec<Fingerprint>,
+    sender: mpsc::UnboundedSender<(Fingerprint, Happening)>,
+}
+
+impl Directory {
+    /// A member has said hello. A newer link replaces an older one. Returns the link's number.
+    pub(crate) fn arrive(&self, member: Fingerprint, sender: ControlSender, group: GroupId, name: String) -> u64 {
+        let mut state = self.lock();
+        state.links += 1;
+        let link = state.links;
+        let present = Present { sender, link, group, name, run: None, upto: Slot(0) };
+        state.present.insert(member, present);
+        drop(state);
+        self.changed.notify_waiters();
+        link
+    }
+
+    /// A control link is gone.
+    pub(crate) fn leave(&self, member: Fingerprint, link: u64) {
+        let mut state = self.lock();
+        if state.present.get(&member).is_some_and(|present| present.link == link) {
+            state.present.remove(&member);
+            for watch in state.sessions.values().filter(|watch| watch.members.contains(&member)) {
+                let _gone = watch.sender.send((member, Happening::Gone));
+            }
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Changes what is known of a connected member.
+    pub(crate) fn update(&self, member: &Fingerprint, change: impl FnOnce(&mut Present)) {
+        if let Some(present) = self.lock().present.get_mut(member) {
+            change(present);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// What is known of a connected member.
+    pub(crate) fn present(&self, member: &Fingerprint) -> Option<Present> {
+        self.lock().present.get(member).cloned()
+    }
+
+    /// Sends to a connected member; `false` if it is not there.
+    pub(crate) fn send(&self, member: &Fingerprint, message: &ToPeer) -> bool {
+        let sender = self.lock().present.get(member).map(|present| present.sender.clone());
+        sender.is_some_and(|sender| sender.send(message).is_ok())
+    }
+
+    /// Everybody of a group who is connected.
+    pub(crate) fn of_group(&self, group: GroupId) -> Vec<(Fingerprint, Present)> {
+        let state = self.lock();
+        state.present.iter().filter(|(_, p)| p.group == group).map(|(f, p)| (*f, p.clone())).collect()
+    }
+
+    /// Listens to the reports of one session until the returned value is dropped.
+    pub(crate) fn watch(&self, session: SessionId, members: Vec<Fingerprint>) -> Reports<'_> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.lock().sessions.insert(session, Watch { members, sender });
+        Reports { directory: self, session, receiver }
+    }
+
+    /// Hands a report to the session's watcher; one from a stranger to the session is dropped.
+    pub(crate) fn report(&self, member: Fingerprint, session: SessionId, report: Report) {
+        let state = self.lock();
+        if let Some(watch) = state.sessions.get(&session).filter(|watch| watch.members.contains(&member)) {
+            let _closed = watch.sender.send((member, Happening::Report(report)));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The reports of one session.
+pub(crate) struct Reports<'a> {
+    directory: &'a Directory,
+    session: SessionId,
+    receiver: mpsc::UnboundedReceiver<(Fingerprint, Happening)>,
+}
+
+impl Reports<'_> {
+    pub(crate) async fn next(&mut self) -> Option<(Fingerprint, Happening)> {
+        self.receiver.recv().await
+    }
+}
+
+impl Drop for Reports<'_> {
+    fn drop(&mut self) {
+        self.directory.lock().sessions.remove(&self.session);
+    }
+}

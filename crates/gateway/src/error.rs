@@ -1,0 +1,55 @@
+use tacit_accord::{CharterError, Refusal};
+use tacit_store::StoreError;
+
+/// Why the gateway did not do what was asked. Nothing changed, unless the variant says so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// There is no such group, member, code or run.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// It clashes with what is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// A value is not allowed; the text says which and what would be.
+    #[error("{0}")]
+    Invalid(String),
+    /// The charter or a check says no.
+    #[error("{0}")]
+    Refused(String),
+    /// Members are not reachable right now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The database.
+    #[error("the database did not answer as expected: {0}")]
+    Store(StoreError),
+    /// A defect of this program.
+    #[error("internal error: {0}")]
+    Bug(String),
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { what } => Self::Conflict(what.to_string()),
+            StoreError::NotFound { what } => Self::NotFound(what),
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<Refusal> for GatewayError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Stale => Self::Conflict(refusal.to_string()),
+            Refusal::Charter(error) => error.into(),
+            _ => Self::Refused(refusal.to_string()),
+        }
+    }
+}
+
+impl From<CharterError> for GatewayError {
+    fn from(error: CharterError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}

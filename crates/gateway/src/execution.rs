@@ -1,0 +1,296 @@
+//! One attempt at one job: Prepare, Link, Session, then agreement of all.
+//!
+//! Each phase is a barrier: everybody is instructed, everybody's report is waited for until the
+//! phase's deadline. Before the inputs are frozen a failed attempt may be repaired with other members
+//! of the signed roster; after it the slot ends.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tacit_accord::Consensus;
+use tacit_job::{Decline, Fault, Job, Report, ToPeer};
+use tacit_model::Fingerprint;
+use tokio::time::Instant;
+use tracing::{Instrument, info_span};
+
+use crate::Gateway;
+use crate::directory::{Happening, Reports};
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// All recipients that are there hold the same result.
+    Done(Agreed),
+    /// Nothing was frozen: another attempt without these members may follow.
+    Repair { without: Vec<Fingerprint>, why: String },
+    /// The slot is over without a result.
+    Failed { why: String },
+}
+
+#[derive(Debug)]
+pub(crate) struct Agreed {
+    pub(crate) agreement: String,
+    pub(crate) contributors: u32,
+    /// What else the operator should know: wrong shares that were corrected, recipients that were lost.
+    pub(crate) remarks: Vec<String>,
+}
+
+type Reported = BTreeMap<Fingerprint, Option<Report>>;
+
+impl Gateway {
+    pub(crate) async fn execute(&self, consensus: &Consensus, job: &Job) -> Outcome {
+        let plan = match tacit_job::plan_of(consensus, job) {
+            Ok(plan) => plan,
+            Err(error) => return Outcome::Failed { why: error.to_string() },
+        };
+        let members = job.members();
+        let mut reports = self.inner.directory.watch(job.session, members.clone());
+        let outcome = self.phases(consensus, job, &digest_text(&plan.digest().0), &members, &mut reports).await;
+        if !matches!(outcome, Outcome::Done(_)) {
+            for member in &members {
+                self.inner.directory.send(member, &ToPeer::Abort { session: job.session });
+            }
+        }
+        outcome
+    }
+
+    async fn phases(
+        &self,
+        consensus: &Consensus,
+        job: &Job,
+        plan: &str,
+        members: &[Fingerprint],
+        reports: &mut Reports<'_>,
+    ) -> Outcome {
+        let names = Names(consensus);
+        let limits = self.inner.limits;
+
+        let prepare = ToPeer::Prepare { job: job.clone(), plan: plan.to_owned() };
+        let prepared = self.phase(members, &prepare, reports, limits.prepare).instrument(info_span!("prepare")).await;
+        let nonces = match nonces(&prepared, job, &names) {
+            Ok(nonces) => nonces,
+            Err(outcome) => return outcome,
+        };
+
+        let endpoints = members.iter().map(|m| self.endpoint(consensus, m)).collect();
+        let link = ToPeer::Link { session: job.session, nonces, endpoints };
+        let linked = self.phase(members, &link, reports, limits.link).instrument(info_span!("link")).await;
+        if let Err(outcome) = all_linked(&linked, job, &names) {
+            return outcome;
+        }
+
+        let session = ToPeer::Session { session: job.session };
+        let done = self.phase(members, &session, reports, limits.session).instrument(info_span!("session")).await;
+        judge(&done, job, &names)
+    }
+
+    fn endpoint(&self, consensus: &Consensus, member: &Fingerprint) -> String {
+        consensus.charter().member(member).map(|m| m.endpoint.clone()).unwrap_or_default()
+    }
+
+    /// Instructs everybody and waits until everybody reported, is gone, or the deadline passed.
+    async fn phase(
+        &self,
+        members: &[Fingerprint],
+        message: &ToPeer,
+        reports: &mut Reports<'_>,
+        limit: Duration,
+    ) -> Reported {
+        let deadline = Instant::now() + limit;
+        let mut reported: Reported = BTreeMap::new();
+        for member in members {
+            if !self.inner.directory.send(member, message) {
+                reported.insert(*member, None);
+            }
+        }
+        while reported.len() < members.len() {
+            match tokio::time::timeout_at(deadline, reports.next()).await {
+                Ok(Some((member, Happening::Report(report)))) => {
+                    reported.insert(member, Some(report));
+                }
+                Ok(Some((member, Happening::Gone))) => {
+                    reported.entry(member).or_insert(None);
+                }
+                Ok(None) | Err(_) => break,
+            }
+        }
+        for member in members {
+            reported.entry(*member).or_insert(None);
+        }
+        reported
+    }
+}
+
+/// The text form of a plan digest in a Prepare.
+fn digest_text(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The members' names for texts to the operator.
+struct Names<'a>(&'a Consensus);
+
+impl Names<'_> {
+    fn of(&self, member: &Fingerprint) -> String {
+        self.0.charter().member(member).map_or_else(|| member.short(), |m| m.name.clone())
+    }
+
+    fn all<'f>(&self, members: impl IntoIterator<Item = &'f Fingerprint>) -> String {
+        members.into_iter().map(|m| self.of(m)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// All nonces in the order of the members, or what follows from the first thing that stands against it.
+fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<String>, Outcome> {
+    let mut nonces = Vec::with_capacity(prepared.len());
+    let mut without = Vec::new();
+    let mut finished: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut frozen = Vec::new();
+    let mut refused = Vec::new();
+    for (member, report) in prepared {
+        match report {
+            Some(Report::Prepared { nonce }) => nonces.push(nonce.clone()),
+            Some(Report::Declined { why: Decline::Frozen { done } }) => {
+                frozen.push(*member);
+                if let Some(agreement) = done {
+                    *finished.entry(agreement).or_default() += 1;
+                }
+            }
+            Some(Report::Declined { why: Decline::Policy | Decline::Plan | Decline::Roster }) => refused.push(*member),
+            _ => without.push(*member),
+        }
+    }
+    if !frozen.is_empty() {
+        // A run that was cut off after its freeze. If every recipient holds the result, it was only the
+        // news that got lost; otherwise this slot can never be opened again.
+        let mut agreements = finished.into_iter();
+        return Err(match (agreements.next(), agreements.next()) {
+            (Some((agreement, count)), None) if count == job.recipients.len() => Outcome::Done(Agreed {
+                agreement: agreement.to_owned(),
+                contributors: u32::try_from(job.inputs.len()).unwrap_or(u32::MAX),
+                remarks: Vec::new(),
+            }),
+            _ => {
+                Outcome::Failed { why: format!("{} had bound its inputs before the interruption", names.all(&frozen)) }
+            }
+        });
+    }
+    if !refused.is_empty() {
+        return Err(Outcome::Failed { why: format!("{} declined; its owner sees the reason", names.all(&refused)) });
+    }
+    if !without.is_empty() {
+        let why = format!("{} did not get ready", names.all(&without));
+        return Err(Outcome::Repair { without, why });
+    }
+    Ok(nonces)
+}
+
+fn all_linked(linked: &Reported, job: &Job, names: &Names<'_>) -> Result<(), Outcome> {
+    let mut without: Vec<Fingerprint> = Vec::new();
+    for (member, report) in linked {
+        match report {
+            Some(Report::Linked) => {}
+            Some(Report::Unlinked { missing }) => without.extend(missing.iter().filter(|m| job.compute.contains(m))),
+            _ => without.push(*member),
+        }
+    }
+    without.sort_unstable();
+    without.dedup();
+    if linked.values().all(|report| matches!(report, Some(Report::Linked))) {
+        return Ok(());
+    }
+    let why = format!("no link to {}", names.all(&without));
+    Err(Outcome::Repair { without, why })
+}
+
+/// What the reports of a session mean together.
+fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
+    let mut agreements: BTreeMap<&str, Vec<Fingerprint>> = BTreeMap::new();
+    let mut contributors = 0;
+    let mut remarks = Vec::new();
+    let mut faults = Vec::new();
+    let mut frozen = false;
+    let mut lost = Vec::new();
+    for (member, report) in done {
+        match report {
+            Some(Report::Done { agreement, contributors: count, faults: wrong }) => {
+                frozen = true;
+                if let (true, Some(agreement)) = (job.recipients.contains(member), agreement) {
+                    agreements.entry(agreement).or_default().push(*member);
+                    contributors = *count;
+                }
+                if !wrong.is_empty() {
+                    remarks.push(format!("wrong shares of {} were corrected", names.all(wrong)));
+                }
+            }
+            Some(Report::Failed { fault, frozen: bound }) => {
+                frozen |= bound;
+                faults.push((*member, fault));
+            }
+            _ => lost.push(*member),
+        }
+    }
+    let mut by_count: Vec<_> = agreements.into_iter().collect();
+    by_count.sort_by_key(|(_, members)| core::cmp::Reverse(members.len()));
+    match by_count.as_slice() {
+        [(agreement, _)] => {
+            let missing: Vec<_> =
+                job.recipients.iter().filter(|r| !matches!(done.get(r), Some(Some(Report::Done { .. })))).collect();
+            if !missing.is_empty() {
+                remarks.push(format!("{} did not receive the result", names.all(missing)));
+            }
+            remarks.sort();
+            remarks.dedup();
+            Outcome::Done(Agreed { agreement: (*agreement).to_owned(), contributors, remarks })
+        }
+        [_, odd @ ..] => {
+            let odd = odd.iter().flat_map(|(_, members)| members);
+            Outcome::Failed { why: format!("the results disagree: {} differs from the others", names.all(odd)) }
+        }
+        [] if frozen => Outcome::Failed { why: explain(&faults, &lost, names) },
+        [] => {
+            let why = explain(&faults, &lost, names);
+            if faults
+                .iter()
+                .any(|(_, fault)| matches!(fault, Fault::OwnInput | Fault::Range | Fault::MissingInput { .. }))
+            {
+                return Outcome::Failed { why };
+            }
+            let named = faults.iter().filter_map(|(_, fault)| match fault {
+                Fault::Lost { members } => Some(members.clone()),
+                _ => None,
+            });
+            let mut without: Vec<_> = named.flatten().chain(lost).collect();
+            without.sort_unstable();
+            without.dedup();
+            Outcome::Repair { without, why }
+        }
+    }
+}
+
+/// The most telling fault, in words. Names members, never data.
+fn explain(faults: &[(Fingerprint, &Fault)], lost: &[Fingerprint], names: &Names<'_>) -> String {
+    let weight = |fault: &Fault| match fault {
+        Fault::OwnInput => 0,
+        Fault::Range => 1,
+        Fault::Misbehaved { .. } => 2,
+        Fault::MissingInput { .. } => 3,
+        Fault::Shares => 4,
+        Fault::Lost { .. } => 5,
+        Fault::Own => 6,
+        _ => 7,
+    };
+    let Some((member, fault)) = faults.iter().min_by_key(|(_, fault)| weight(fault)) else {
+        return format!("{} did not report in time", names.all(lost));
+    };
+    let who = names.of(member);
+    match fault {
+        Fault::OwnInput => format!("{who} refused to send: its input is outside the agreed bound or length"),
+        Fault::Range => "the result is not below the declared field".to_owned(),
+        Fault::Misbehaved { member } => format!("{who} says that {} broke the protocol", names.of(member)),
+        Fault::MissingInput { members } => format!("{} gave no input", names.all(members)),
+        Fault::Shares => "too few shares arrived for the opening, or they disagree".to_owned(),
+        Fault::Lost { members } => format!("{} was lost", names.all(members)),
+        Fault::Own => format!("{who} had a failure of its own; its owner sees the reason"),
+        _ => "the session ran out of time".to_owned(),
+    }
+}

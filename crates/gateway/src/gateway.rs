@@ -1,0 +1,146 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacit_link::Host;
+use tacit_model::{Clock, GroupId};
+use tacit_pki::Identity;
+use tacit_store::Store;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::GatewayError;
+use crate::directory::Directory;
+use crate::runs::Runs;
+
+/// What a gateway is made of.
+pub struct GatewaySetup {
+    /// Its place on the node's link port. Its control links arrive here.
+    pub host: Host,
+    /// The gateway's own certificate.
+    pub identity: Arc<Identity>,
+    /// The key that decides for groups without owners.
+    pub manager: Arc<Identity>,
+    /// Rows.
+    pub store: Store,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Where peers find the link port, `host:port`.
+    pub endpoints: Vec<String>,
+    /// The members that may open a control link; shared with the gate of `host`.
+    pub admitted: crate::control::Admitted,
+    /// Bounds on what the runner waits for.
+    pub limits: RunnerLimits,
+}
+
+/// Bounds on what the runner waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct RunnerLimits {
+    /// Answers to Prepare.
+    pub prepare: Duration,
+    /// Answers to Link.
+    pub link: Duration,
+    /// Answers to Session.
+    pub session: Duration,
+    /// How long a missing computing member is waited for before a slot goes on without it.
+    pub grace: Duration,
+    /// Attempts at one slot.
+    pub attempts: u32,
+    /// How long a slot of a new group stays open after its first row; its charter says so then.
+    pub slot_deadline: Duration,
+}
+
+impl Default for RunnerLimits {
+    fn default() -> Self {
+        Self {
+            prepare: Duration::from_secs(5),
+            link: Duration::from_secs(10),
+            session: Duration::from_secs(60),
+            grace: Duration::from_secs(2),
+            attempts: 4,
+            // The time-out of the old system (SEPIA: mpc.inputtimeout).
+            slot_deadline: Duration::from_secs(300),
+        }
+    }
+}
+
+/// A running gateway. Clones share it.
+#[derive(Clone)]
+pub struct Gateway {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) host: Host,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) manager: Arc<Identity>,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) endpoints: Vec<String>,
+    pub(crate) admitted: crate::control::Admitted,
+    pub(crate) limits: RunnerLimits,
+    pub(crate) directory: Directory,
+    pub(crate) runs: Runs,
+    /// Held while a charter is decided and recorded: one decision at a time.
+    pub(crate) deciding: Mutex<()>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Gateway {
+    /// Opens the gateway: admits the known members, takes control links and goes on with open runs.
+    pub async fn open(setup: GatewaySetup) -> Result<Self, GatewayError> {
+        let inner = Arc::new(Inner {
+            host: setup.host,
+            identity: setup.identity,
+            manager: setup.manager,
+            store: setup.store,
+            clock: setup.clock,
+            endpoints: setup.endpoints,
+            admitted: setup.admitted,
+            limits: setup.limits,
+            directory: Directory::default(),
+            runs: Runs::default(),
+            deciding: Mutex::new(()),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        });
+        let gateway = Self { inner };
+        gateway.admit_known().await?;
+        gateway.accept_control_links();
+        for group in gateway.inner.store.groups().await? {
+            if let Some(run) = gateway.inner.store.open_run(group.gid).await? {
+                gateway.continue_run(group.gid, run.run);
+            }
+        }
+        Ok(gateway)
+    }
+
+    /// Ends all tasks of the gateway; open runs go on at the next start.
+    pub async fn shutdown(&self) {
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    /// The gateway's certificate.
+    pub fn fingerprint(&self) -> tacit_model::Fingerprint {
+        self.inner.identity.fingerprint()
+    }
+
+    async fn admit_known(&self) -> Result<(), GatewayError> {
+        for group in self.inner.store.groups().await? {
+            self.admit_members(group.gid).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn admit_members(&self, group: GroupId) -> Result<(), GatewayError> {
+        for member in self.inner.store.members(group).await? {
+            if let Some(fingerprint) = member.fingerprint {
+                self.inner.admitted.admit(fingerprint);
+            }
+        }
+        Ok(())
+    }
+}

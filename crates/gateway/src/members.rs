@@ -1,0 +1,272 @@
+//! Members: invited, registered, verified, removed.
+
+use tacit_accord::{Charter, Member, MemberRole};
+use tacit_model::{Fingerprint, GroupId};
+use tacit_pki::envelope::{Context, verify_detached};
+use tacit_pki::{PublicKey, random};
+use tacit_store::{MemberKeys, MemberRow, PeerStatus, PeerType};
+
+use crate::groups::TENANT;
+use crate::{Gateway, GatewayError};
+
+/// The one registration code of the test mode.
+const TEST_CODE: &str = "TEST";
+
+/// Who wants to become a member.
+#[derive(Clone, Debug)]
+pub struct NewMember {
+    /// Its name, unique at this gateway.
+    pub name: String,
+    /// What it does.
+    pub role: MemberRole,
+    /// Where its HTTP edge is.
+    pub url: String,
+    /// Who runs it; its own name if empty.
+    pub operator: String,
+    /// A key of an older system, shown as a label.
+    pub label_key: Option<String>,
+    /// Where its link port is; empty if it only dials.
+    pub endpoint: String,
+    /// Its certificate's key with a signature by it over [`NewMember::proof_text`]; a member without
+    /// one can be listed, but never computes.
+    pub key: Option<(PublicKey, [u8; 64])>,
+}
+
+impl NewMember {
+    /// What the owner of a key signs to register with it: the code and the name, so that the
+    /// signature is of no use elsewhere.
+    pub fn proof_text(code: &str, name: &str) -> Vec<u8> {
+        let mut text = Vec::new();
+        for part in ["register", code, name] {
+            tacit_model::codec::put_bytes(&mut text, part.as_bytes());
+        }
+        text
+    }
+}
+
+/// What a new member needs to know of its gateway.
+#[derive(Clone, Debug)]
+pub struct JoinReceipt {
+    /// The member as it is now listed.
+    pub member: MemberView,
+    /// The gateway's certificate, to be pinned.
+    pub gateway: Fingerprint,
+    /// Where its link port is.
+    pub endpoints: Vec<String>,
+    /// The manager's public key, to be pinned: charters are believed under this key only.
+    pub manager_key: String,
+}
+
+/// A member as the operator of the gateway sees it.
+#[derive(Clone, Debug)]
+pub struct MemberView {
+    /// Its group.
+    pub group: GroupId,
+    /// Its number at this gateway.
+    pub pid: i64,
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub role: MemberRole,
+    /// Where its HTTP edge is.
+    pub url: String,
+    /// Who runs it.
+    pub operator: String,
+    /// The key of an older system, if it registered one.
+    pub label_key: Option<String>,
+    /// Its certificate, if it has one yet.
+    pub fingerprint: Option<Fingerprint>,
+    /// The code it registered with; P2DS peers identify themselves by it.
+    pub registration_code: String,
+    /// 0 unknown, 1 started, 2 error, 3 stopped.
+    pub last_status: i64,
+    /// Whether an operator compared its fingerprint and said yes.
+    pub verified: bool,
+    /// Whether its control link is open.
+    pub connected: bool,
+}
+
+impl Gateway {
+    /// Draws a one-time registration code (`TEST` in test mode).
+    pub async fn invite(&self, group: GroupId) -> Result<String, GatewayError> {
+        self.inner.store.group(group).await?.ok_or(GatewayError::NotFound("group"))?;
+        let code = if self.test_mode().await? {
+            TEST_CODE.to_owned()
+        } else {
+            random::registration_code().map_err(|e| GatewayError::Bug(e.to_string()))?
+        };
+        self.inner.store.add_code(&code, group, self.inner.clock.now()).await?;
+        self.log_action(group, "invite", "").await?;
+        Ok(code)
+    }
+
+    /// Takes an unused code back.
+    pub async fn withdraw_code(&self, code: &str) -> Result<(), GatewayError> {
+        Ok(self.inner.store.delete_code(code).await?)
+    }
+
+    /// Registers a member with a code, which is used up only if this succeeds.
+    pub async fn register(&self, code: &str, new: NewMember) -> Result<JoinReceipt, GatewayError> {
+        if let Some((key, proof)) = &new.key {
+            verify_detached(key, Context::Message, &NewMember::proof_text(code, &new.name), proof).map_err(|_| {
+                GatewayError::Refused("the key does not belong to whoever registers with it".to_owned())
+            })?;
+        }
+        let operator = if new.operator.is_empty() { new.name.clone() } else { new.operator };
+        check_name(&new.name)?;
+        check_name(&operator)?;
+        let fingerprint = new.key.as_ref().map(|(key, _)| key.fingerprint());
+        let row = tacit_store::NewMember {
+            peer_name: new.name,
+            peer_type: type_of(new.role),
+            url: new.url,
+            operator,
+            keys: MemberKeys {
+                label_key: new.label_key,
+                fingerprint,
+                link_endpoint: (!new.endpoint.is_empty()).then_some(new.endpoint),
+            },
+        };
+        let row = self.inner.store.consume_code_and_add_member(code, row, self.inner.clock.now()).await?;
+        self.log_action(row.gid, "register", &row.peer_name).await?;
+        if let Some(fingerprint) = fingerprint {
+            self.inner.admitted.admit(fingerprint);
+        }
+        Ok(JoinReceipt {
+            member: self.view(row),
+            gateway: self.inner.identity.fingerprint(),
+            endpoints: self.inner.endpoints.clone(),
+            manager_key: self.inner.manager.public_key().to_base64(),
+        })
+    }
+
+    /// A member by its name.
+    pub async fn member(&self, name: &str) -> Result<MemberView, GatewayError> {
+        Ok(self.view(self.row(name).await?))
+    }
+
+    /// Everybody who registered in a group.
+    pub async fn members(&self, group: GroupId) -> Result<Vec<MemberView>, GatewayError> {
+        Ok(self.inner.store.members(group).await?.into_iter().map(|row| self.view(row)).collect())
+    }
+
+    /// Stores another label key. The member is no longer verified until somebody compares it again.
+    pub async fn set_label_key(&self, name: &str, key: &str) -> Result<MemberView, GatewayError> {
+        let row = self.row(name).await?;
+        self.verify(name, false).await?;
+        let keys = MemberKeys {
+            label_key: Some(key.to_owned()),
+            fingerprint: row.fingerprint,
+            link_endpoint: row.link_endpoint,
+        };
+        Ok(self.view(self.inner.store.set_member_keys(row.pid, keys).await?))
+    }
+
+    /// Says that an operator compared the member's fingerprint, or takes that back. The verified
+    /// members are the charter's roster.
+    pub async fn verify(&self, name: &str, verified: bool) -> Result<MemberView, GatewayError> {
+        let row = self.row(name).await?;
+        if row.verified != verified {
+            let mut members = self.inner.store.members(row.gid).await?;
+            members.iter_mut().filter(|m| m.pid == row.pid).for_each(|m| m.verified = verified);
+            self.decide_as_manager(row.gid, |charter| set_roster(charter, &members)).await?;
+            self.inner.store.set_verified(row.pid, verified, row.fingerprint).await?;
+            self.log_action(row.gid, if verified { "verify" } else { "unverify" }, name).await?;
+        }
+        self.member(name).await
+    }
+
+    /// Removes a member. It is out of the charter and its link is closed at once.
+    pub async fn delete_member(&self, name: &str) -> Result<(), GatewayError> {
+        let row = self.row(name).await?;
+        if row.last_status == PeerStatus::Started {
+            self.stop_member(row.gid, name).await?;
+        }
+        let members: Vec<_> =
+            self.inner.store.members(row.gid).await?.into_iter().filter(|m| m.pid != row.pid).collect();
+        self.decide_as_manager(row.gid, |charter| set_roster(charter, &members)).await?;
+        self.inner.store.delete_member(row.pid).await?;
+        self.forget(&row.fingerprint);
+        self.log_action(row.gid, "delete-member", name).await
+    }
+
+    /// Records what a P2DS peer says of itself.
+    pub async fn set_status(&self, name: &str, status: i64) -> Result<(), GatewayError> {
+        let status = PeerStatus::from_number(status).ok_or_else(|| {
+            GatewayError::Invalid("status is 0 (unknown), 1 (started), 2 (error) or 3 (stopped)".to_owned())
+        })?;
+        let row = self.row(name).await?;
+        self.inner.store.set_status(row.pid, status).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn row(&self, name: &str) -> Result<MemberRow, GatewayError> {
+        self.inner.store.member(TENANT, name).await?.ok_or(GatewayError::NotFound("member"))
+    }
+
+    pub(crate) fn forget(&self, fingerprint: &Option<Fingerprint>) {
+        if let Some(fingerprint) = fingerprint {
+            self.inner.admitted.revoke(fingerprint);
+            self.inner.host.close(fingerprint);
+        }
+    }
+
+    fn view(&self, row: MemberRow) -> MemberView {
+        let present = row.fingerprint.and_then(|fingerprint| self.inner.directory.present(&fingerprint));
+        MemberView {
+            connected: present.is_some(),
+            group: row.gid,
+            pid: row.pid.0,
+            name: row.peer_name,
+            role: role_of(row.peer_type),
+            url: row.url,
+            operator: row.operator,
+            label_key: row.label_key,
+            fingerprint: row.fingerprint,
+            registration_code: row.registration_code.0,
+            last_status: row.last_status.number(),
+            verified: row.verified,
+        }
+    }
+}
+
+/// Writes the verified members into the charter, with the largest threshold they allow.
+fn set_roster(charter: &mut Charter, members: &[MemberRow]) {
+    charter.members = members
+        .iter()
+        .filter(|row| row.verified)
+        .filter_map(|row| {
+            Some(Member {
+                name: row.peer_name.clone(),
+                fingerprint: row.fingerprint?,
+                operator: row.operator.clone(),
+                role: role_of(row.peer_type),
+                endpoint: row.link_endpoint.clone().unwrap_or_default(),
+            })
+        })
+        .collect();
+    charter.threshold = Charter::natural_threshold(charter.computing().count());
+}
+
+fn role_of(peer_type: PeerType) -> MemberRole {
+    match peer_type {
+        PeerType::Input => MemberRole::Input,
+        PeerType::Privacy => MemberRole::Privacy,
+        PeerType::Both => MemberRole::Both,
+        PeerType::Recipient => MemberRole::Recipient,
+    }
+}
+
+fn type_of(role: MemberRole) -> PeerType {
+    match role {
+        MemberRole::Input => PeerType::Input,
+        MemberRole::Privacy => PeerType::Privacy,
+        MemberRole::Both => PeerType::Both,
+        MemberRole::Recipient => PeerType::Recipient,
+    }
+}
+
+fn check_name(name: &str) -> Result<(), GatewayError> {
+    let fits = (1..=120).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if fits { Ok(()) } else { Err(GatewayError::Invalid("names have 1 to 120 printable characters".to_owned())) }
+}

@@ -1,0 +1,484 @@
+//! Runs: the standing task of a group from start to stop, slot by slot. There is one runner; every
+//! computation of a group passes [`Gateway::execute`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tacit_accord::log::Kind;
+use tacit_accord::{Charter, Consensus, OnMissingInput};
+use tacit_job::{Job, StopReason, Task, ToPeer};
+use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
+use tacit_pki::random;
+use tacit_store::{PeerStatus, RunState, SlotOutcome, SlotState};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::execution::{Agreed, Outcome};
+use crate::{Gateway, GatewayError};
+
+/// A run as its operator sees it.
+#[derive(Clone, Debug)]
+pub struct RunView {
+    /// Counted per group.
+    pub run: RunId,
+    /// How it stands.
+    pub state: RunState,
+    /// Why it ended, if there is something to say.
+    pub reason: String,
+    /// The next slot.
+    pub next_slot: Slot,
+}
+
+/// A slot as its operator sees it. Never holds the result.
+#[derive(Clone, Debug)]
+pub struct SlotView {
+    /// Counted from 0 in its run.
+    pub slot: Slot,
+    /// How often it was tried, from 0.
+    pub attempt: Attempt,
+    /// How it stands.
+    pub state: SlotState,
+    /// Why it failed, or remarks.
+    pub detail: String,
+    /// How many contributed.
+    pub contributors: Option<u32>,
+}
+
+/// The runs that are being driven right now.
+#[derive(Default)]
+pub(crate) struct Runs {
+    driven: Mutex<BTreeMap<GroupId, CancellationToken>>,
+}
+
+impl Gateway {
+    /// Starts every verified member of a group; the others are left out. Returns how many are started.
+    pub async fn start_group(&self, group: GroupId) -> Result<usize, GatewayError> {
+        let consensus = self.runnable(group).await?;
+        let mut started = 0;
+        for member in self.inner.store.members(group).await? {
+            if !member.verified || member.last_status == PeerStatus::Started {
+                continue;
+            }
+            let Some(fingerprint) = member.fingerprint else { continue };
+            if consensus.charter().member(&fingerprint).is_none() {
+                continue;
+            }
+            if self.inner.directory.present(&fingerprint).is_none() {
+                warn!(group = %group, member = member.peer_name, "not started: not connected");
+                continue;
+            }
+            let run = self.start_member(group, &member.peer_name).await?;
+            self.inner.directory.send(&fingerprint, &ToPeer::Start { group, run });
+            started += 1;
+        }
+        Ok(started)
+    }
+
+    /// Stops a group's run and all its members.
+    pub async fn stop_group(&self, group: GroupId) -> Result<(), GatewayError> {
+        self.stop_driving(group);
+        match self.inner.store.open_run(group).await? {
+            Some(run) => self.end_run(group, run.run, StopReason::Finished, "stopped by the operator").await,
+            None => Ok(()),
+        }
+    }
+
+    /// A verified member takes part from now on. Opens the run if there is none.
+    pub(crate) async fn start_member(&self, group: GroupId, name: &str) -> Result<RunId, GatewayError> {
+        let consensus = self.runnable(group).await?;
+        let member = self.row(name).await?;
+        let fingerprint = match member.fingerprint {
+            Some(fingerprint) if consensus.charter().member(&fingerprint).is_some() => fingerprint,
+            _ => return Err(GatewayError::Refused(format!("{name} is not verified; compare its fingerprint first"))),
+        };
+        let run = match self.inner.store.open_run(group).await? {
+            Some(run) => run,
+            None => self.inner.store.start_run(group, consensus.id().0, self.inner.clock.now()).await?,
+        };
+        self.inner.store.set_status(member.pid, PeerStatus::Started).await?;
+        self.log_action(group, "start", name).await?;
+        self.inner.directory.update(&fingerprint, |present| {
+            if present.run != Some(run.run) {
+                present.run = Some(run.run);
+                present.upto = Slot(0);
+            }
+        });
+        self.continue_run(group, run.run);
+        Ok(run.run)
+    }
+
+    /// A member no longer takes part. The run goes on while enough remain.
+    pub(crate) async fn stop_member(&self, group: GroupId, name: &str) -> Result<(), GatewayError> {
+        let member = self.row(name).await?;
+        if member.last_status != PeerStatus::Started {
+            return Err(GatewayError::Conflict(format!("{name} is not running")));
+        }
+        self.inner.store.set_status(member.pid, PeerStatus::Stopped).await?;
+        self.log_action(group, "stop", name).await?;
+        let Some(run) = self.inner.store.open_run(group).await? else { return Ok(()) };
+        if let Some(fingerprint) = member.fingerprint {
+            let stop = ToPeer::Stop { group, run: run.run, reason: StopReason::Finished };
+            self.inner.directory.send(&fingerprint, &stop);
+            self.inner.directory.update(&fingerprint, |present| present.run = None);
+        }
+        let running = self.inner.store.members(group).await?.iter().any(|m| m.last_status == PeerStatus::Started);
+        if !running {
+            self.stop_driving(group);
+            self.end_run(group, run.run, StopReason::Finished, "all members stopped").await?;
+        }
+        Ok(())
+    }
+
+    /// A member that was taking part is back after a restart of it or of this gateway.
+    pub(crate) async fn resume_member(
+        &self,
+        member: Fingerprint,
+        group: GroupId,
+        run: Option<RunId>,
+    ) -> Result<(), GatewayError> {
+        match self.inner.store.open_run(group).await? {
+            Some(open) => {
+                self.inner.directory.update(&member, |present| present.run = Some(open.run));
+                self.inner.directory.send(&member, &ToPeer::Start { group, run: open.run });
+            }
+            None => {
+                if let Some(run) = run {
+                    self.inner.directory.send(&member, &ToPeer::Stop { group, run, reason: StopReason::Finished });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All runs of a group, newest first.
+    pub async fn runs(&self, group: GroupId) -> Result<Vec<RunView>, GatewayError> {
+        let rows = self.inner.store.runs(group).await?;
+        let view = |row: tacit_store::RunRow| RunView {
+            run: row.run,
+            state: row.state,
+            reason: row.reason.unwrap_or_default(),
+            next_slot: row.next_slot,
+        };
+        Ok(rows.into_iter().map(view).collect())
+    }
+
+    /// The slots of a run.
+    pub async fn slots(&self, group: GroupId, run: RunId) -> Result<Vec<SlotView>, GatewayError> {
+        let rows = self.inner.store.slots(group, run).await?;
+        let view = |row: SlotOutcome| SlotView {
+            slot: row.slot,
+            attempt: row.attempt,
+            state: row.state,
+            detail: row.detail.unwrap_or_default(),
+            contributors: row.contributors,
+        };
+        Ok(rows.into_iter().map(view).collect())
+    }
+
+    /// The group's consensus, if its standing task could run with the members it has.
+    async fn runnable(&self, group: GroupId) -> Result<Consensus, GatewayError> {
+        let consensus = self.current(group).await?;
+        let charter = consensus.charter();
+        let task = Task::standing(charter)
+            .ok_or_else(|| GatewayError::Refused("the group has no configuration yet; set one first".to_owned()))?;
+        let job = job_of(charter, &consensus, task, RunId(0), Slot(0), Attempt(0), &charter_compute(charter))?;
+        tacit_job::plan_of(&consensus, &job).map_err(|e| GatewayError::Refused(e.to_string()))?;
+        Ok(consensus)
+    }
+
+    /// Drives a run in a task of its own, unless one does already.
+    pub(crate) fn continue_run(&self, group: GroupId, run: RunId) {
+        let stop = {
+            let mut driven = self.inner.runs.driven.lock().unwrap_or_else(PoisonError::into_inner);
+            if driven.contains_key(&group) {
+                return;
+            }
+            let stop = self.inner.stop.child_token();
+            driven.insert(group, stop.clone());
+            stop
+        };
+        let gateway = self.clone();
+        self.inner.tasks.spawn(async move {
+            let ended = tokio::select! {
+                () = stop.cancelled() => None,
+                ended = gateway.drive(group, run) => Some(ended),
+            };
+            if let Some(ended) = ended {
+                gateway.inner.runs.driven.lock().unwrap_or_else(PoisonError::into_inner).remove(&group);
+                let (reason, why) = ended.unwrap_or_else(|error| (StopReason::Failed, error.to_string()));
+                if let Err(error) = gateway.end_run(group, run, reason, &why).await {
+                    warn!(group = %group, %error, "the end of a run could not be recorded");
+                }
+            }
+        });
+    }
+
+    fn stop_driving(&self, group: GroupId) {
+        let mut driven = self.inner.runs.driven.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stop) = driven.remove(&group) {
+            stop.cancel();
+        }
+    }
+
+    async fn end_run(&self, group: GroupId, run: RunId, reason: StopReason, why: &str) -> Result<(), GatewayError> {
+        let (state, status) = match reason {
+            StopReason::Finished => (RunState::Done, PeerStatus::Stopped),
+            StopReason::Failed => (RunState::Failed, PeerStatus::Error),
+        };
+        self.inner.store.end_run(group, run, state, Some(why), self.inner.clock.now()).await?;
+        for member in self.inner.store.members(group).await? {
+            if member.last_status == PeerStatus::Started {
+                self.inner.store.set_status(member.pid, status).await?;
+            }
+        }
+        for (member, present) in self.inner.directory.of_group(group) {
+            if present.run == Some(run) {
+                self.inner.directory.send(&member, &ToPeer::Stop { group, run, reason });
+                self.inner.directory.update(&member, |present| present.run = None);
+            }
+        }
+        self.log_action(group, "end-run", why).await
+    }
+
+    /// All slots of a run, until it is finished or a slot fails.
+    async fn drive(&self, group: GroupId, run: RunId) -> Result<(StopReason, String), GatewayError> {
+        let row = self.inner.store.open_run(group).await?.ok_or(GatewayError::NotFound("run"))?;
+        let mut slot = row.next_slot;
+        loop {
+            let consensus = self.current(group).await?;
+            let slots = consensus.charter().configuration.as_ref().map_or(0, |c| c.time_slots);
+            if slots >= 0 && slot.0 >= i64::from(slots) {
+                return Ok((StopReason::Finished, String::new()));
+            }
+            if let Err(why) = self.slot(group, run, slot).await? {
+                return Ok((StopReason::Failed, format!("slot {}: {why}", slot.0 + 1)));
+            }
+            slot = Slot(slot.0 + 1);
+            self.inner.store.set_next_slot(group, run, slot).await?;
+        }
+    }
+
+    /// One slot: waits for its rows, then tries until it is done or failed.
+    async fn slot(&self, group: GroupId, run: RunId, slot: Slot) -> Result<Result<(), String>, GatewayError> {
+        let mut without = BTreeSet::new();
+        let mut last = String::new();
+        for _ in 0..self.inner.limits.attempts {
+            let ready = match self.gather(group, run, slot, &without).await? {
+                Ok(ready) => ready,
+                Err(why) => {
+                    let why = if last.is_empty() { why } else { format!("{why} ({last})") };
+                    self.fail_slot(group, run, slot, &why).await?;
+                    return Ok(Err(why));
+                }
+            };
+            let mut job = ready.job;
+            let now = self.inner.clock.now();
+            let attempt = self.inner.store.record_attempt(group, run, slot, job.session, now).await?;
+            job.attempt = attempt;
+            info!(group = %group, run = %run, slot = %slot, attempt = %attempt, session = %job.session, "job");
+            match self.execute(&ready.consensus, &job).await {
+                Outcome::Done(agreed) => {
+                    let detail = agreed.remarks.join("; ");
+                    self.record(&job, SlotState::Done, &detail, Some(&agreed)).await?;
+                    return Ok(Ok(()));
+                }
+                Outcome::Repair { without: lost, why } => {
+                    info!(group = %group, slot = %slot, why, "repairing before the freeze");
+                    without.extend(lost.into_iter().filter(|m| !job.inputs.contains(m)));
+                    last = why;
+                }
+                Outcome::Failed { why } => {
+                    self.record(&job, SlotState::Failed, &why, None).await?;
+                    return Ok(Err(why));
+                }
+            }
+        }
+        self.fail_slot(group, run, slot, &last).await?;
+        Ok(Err(last))
+    }
+
+    /// Waits until a slot can be computed, or until its charter says that it cannot.
+    async fn gather(
+        &self,
+        group: GroupId,
+        run: RunId,
+        slot: Slot,
+        without: &BTreeSet<Fingerprint>,
+    ) -> Result<Result<Ready, String>, GatewayError> {
+        let mut first_row: Option<Instant> = None;
+        let mut missing_since: Option<Instant> = None;
+        loop {
+            // Registered before looking, so that nothing that changes meanwhile is missed.
+            let changed = self.inner.directory.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+
+            let consensus = self.current(group).await?;
+            let charter = consensus.charter();
+            let task = Task::standing(charter).ok_or_else(|| GatewayError::Bug("a run without a task".to_owned()))?;
+            let taking_part = |m: &Fingerprint| self.inner.directory.present(m).filter(|p| p.run == Some(run));
+            let inputs: Vec<Fingerprint> = charter.inputs().map(|m| m.fingerprint).collect();
+            let with_row: Vec<Fingerprint> =
+                inputs.iter().copied().filter(|m| taking_part(m).is_some_and(|p| p.upto > slot)).collect();
+            let all_compute = charter_compute(charter);
+            let compute: Vec<Fingerprint> =
+                all_compute.iter().copied().filter(|m| taking_part(m).is_some() && !without.contains(m)).collect();
+
+            let now = Instant::now();
+            if !with_row.is_empty() {
+                first_row.get_or_insert(now);
+            }
+            let deadline = first_row.map(|at| at + Duration::from_millis(charter.slots.deadline_ms.into()));
+            let closed = deadline.is_some_and(|deadline| now >= deadline);
+            let givers = if with_row.len() == inputs.len() {
+                Some(with_row.clone())
+            } else {
+                match charter.slots.on_missing_input {
+                    OnMissingInput::Fail if closed => {
+                        let late = inputs.iter().filter(|m| !with_row.contains(m));
+                        return Ok(Err(format!("no input from {} before the slot closed", names(charter, late))));
+                    }
+                    OnMissingInput::Proceed(min) if closed => {
+                        if with_row.len() < usize::try_from(min).unwrap_or(usize::MAX) {
+                            return Ok(Err(format!("only {} inputs before the slot closed", with_row.len())));
+                        }
+                        Some(with_row.clone())
+                    }
+                    _ => None,
+                }
+            };
+            let mut wake = deadline;
+            if let Some(givers) = givers {
+                let needed = usize::try_from(charter.threshold).unwrap_or(usize::MAX).saturating_add(1);
+                let complete = compute.len() + without.len() >= all_compute.len();
+                let since = *missing_since.get_or_insert(now);
+                let waited = now >= since + self.inner.limits.grace;
+                let started = self.has_begun(slot, &all_compute, run);
+                if compute.len() >= needed && (complete || (waited && started)) {
+                    let job = job_of(charter, &consensus, task, run, slot, Attempt(0), &compute)?;
+                    let job = Job { inputs: givers, ..job };
+                    return Ok(Ok(Ready { consensus, job }));
+                }
+                if closed {
+                    let gone = all_compute.iter().filter(|m| !compute.contains(m));
+                    return Ok(Err(format!("{} did not take part", names(charter, gone))));
+                }
+                if !waited {
+                    wake = Some(since + self.inner.limits.grace);
+                }
+            } else {
+                missing_since = None;
+            }
+            match wake.filter(|at| *at > now) {
+                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Whether all computing members have been started at least once in this run. Before that a slot
+    /// waits for them, so that the order in which operators start does not matter.
+    fn has_begun(&self, slot: Slot, compute: &[Fingerprint], run: RunId) -> bool {
+        slot.0 > 0 || compute.iter().all(|m| self.inner.directory.present(m).is_none_or(|p| p.run == Some(run)))
+    }
+
+    /// Ends a slot that no attempt could be made at.
+    async fn fail_slot(&self, group: GroupId, run: RunId, slot: Slot, why: &str) -> Result<(), GatewayError> {
+        let session = new_session()?;
+        let now = self.inner.clock.now();
+        let attempt = self.inner.store.record_attempt(group, run, slot, session, now).await?;
+        let outcome = SlotOutcome {
+            gid: group,
+            run,
+            slot,
+            attempt,
+            session,
+            state: SlotState::Failed,
+            detail: Some(why.to_owned()),
+            contributors: None,
+            agreement: None,
+            updated: now,
+        };
+        Ok(self.inner.store.slot_outcome(outcome).await?)
+    }
+
+    /// Records how an attempt ended a slot.
+    async fn record(
+        &self,
+        job: &Job,
+        state: SlotState,
+        detail: &str,
+        agreed: Option<&Agreed>,
+    ) -> Result<(), GatewayError> {
+        let outcome = SlotOutcome {
+            gid: job.group,
+            run: job.run,
+            slot: job.slot,
+            attempt: job.attempt,
+            session: job.session,
+            state,
+            detail: (!detail.is_empty()).then(|| detail.to_owned()),
+            contributors: agreed.map(|agreed| agreed.contributors),
+            agreement: agreed.map(|agreed| agreed.agreement.clone().into_bytes()),
+            updated: self.inner.clock.now(),
+        };
+        self.inner.store.slot_outcome(outcome).await?;
+        let facts = [
+            ("group", job.group.to_string()),
+            ("run", job.run.to_string()),
+            ("slot", job.slot.to_string()),
+            ("attempt", job.attempt.to_string()),
+            ("session", job.session.to_string()),
+            ("consensus", job.charter.to_string()),
+            ("state", if agreed.is_some() { "done" } else { "failed" }.to_owned()),
+            ("agreement", agreed.map(|agreed| agreed.agreement.clone()).unwrap_or_default()),
+        ];
+        self.log(Kind::Session, &facts).await
+    }
+}
+
+struct Ready {
+    consensus: Consensus,
+    job: Job,
+}
+
+fn charter_compute(charter: &Charter) -> Vec<Fingerprint> {
+    charter.computing().map(|m| m.fingerprint).collect()
+}
+
+/// The job of a standing task: everybody who gives data also receives the result.
+fn job_of(
+    charter: &Charter,
+    consensus: &Consensus,
+    task: Task,
+    run: RunId,
+    slot: Slot,
+    attempt: Attempt,
+    compute: &[Fingerprint],
+) -> Result<Job, GatewayError> {
+    Ok(Job {
+        session: new_session()?,
+        group: charter.group,
+        charter: consensus.id(),
+        run,
+        slot,
+        attempt,
+        task,
+        inputs: charter.inputs().map(|m| m.fingerprint).collect(),
+        recipients: charter.recipients().map(|m| m.fingerprint).collect(),
+        compute: compute.to_vec(),
+    })
+}
+
+fn new_session() -> Result<SessionId, GatewayError> {
+    let mut session = [0; 16];
+    random::fill(&mut session).map_err(|e| GatewayError::Bug(e.to_string()))?;
+    Ok(SessionId(session))
+}
+
+fn names<'a>(charter: &Charter, members: impl Iterator<Item = &'a Fingerprint>) -> String {
+    let name = |m: &Fingerprint| charter.member(m).map_or_else(|| m.short(), |m| m.name.clone());
+    members.map(name).collect::<Vec<_>>().join(", ")
+}
