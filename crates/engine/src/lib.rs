@@ -28,12 +28,16 @@
 
 pub mod aggregate;
 mod environment;
+mod keystream;
 mod mailbox;
 pub mod plan;
 mod session;
+mod sharing;
+pub mod simulator;
 mod transcript;
 
 pub use environment::{Environment, FreezeRecord, FreezeRefused};
 pub use mailbox::{Counters, Flooded, Lost, Mailbox, PARKED_HARD_LIMIT, PARKED_SOFT_LIMIT, QUEUE_LIMIT, Traffic};
 pub use plan::{FieldChoice, Forecast, OnMissing, Plan, PlanDigest, PlanError, PlanRequest, SecurityModel, Sharing};
 pub use session::{Fault, FaultKind, InputVector, Misbehaviour, Outcome, OwnInputError, Receipt, SessionError, run};
+pub use simulator::{Ended, Journal, SimulatedEnvironment, Simulator};

@@ -19,19 +19,32 @@
 //! shares at the opening are corrected or noticed as far as the spare shares go; a loss or a
 //! time-out is never called cheating.
 
-use tacit_model::Fingerprint;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use tacit_algebra::{F61, F127, Field};
 use zeroize::Zeroizing;
 
 use crate::environment::Environment;
+use crate::keystream::{CryptoFailed, Seed};
 use crate::mailbox::Mailbox;
-use crate::plan::Plan;
+use crate::plan::{FieldChoice, Plan};
+use crate::transcript::Transcript;
 
 mod error;
+mod freeze;
+mod input;
+mod message;
+mod opening;
+mod output;
 
 pub use error::{Fault, FaultKind, Misbehaviour, OwnInputError, SessionError};
 
 /// Elements of a vector that travel in one message.
 pub(crate) const CHUNK: usize = 8192;
+/// How many chunks a party sends ahead of what it reads: enough to fill links with latency, few
+/// enough that all that is parked stays below the limits of mailboxes.
+const WINDOW: usize = 8;
 
 /// A party's own numbers, one per item. Not printable; cleared when dropped.
 pub struct InputVector(Zeroizing<Vec<u64>>);
@@ -86,7 +99,9 @@ pub struct Outcome {
 /// Runs a session to its end as member `me` of the plan.
 ///
 /// `nonces` are all members' fresh random numbers, in the members' order; they were exchanged before
-/// and are the same for everybody. `input` is this member's vector, if it gives one.
+/// and are the same for everybody. `input` is this member's vector; an input peer that has none says
+/// so to the others. The future does no I/O: see [`Mailbox`] for how to drive it. When it is done,
+/// the driver still has to send what [`Mailbox::take_outgoing`] gives.
 pub async fn run<E: Environment>(
     plan: &Plan,
     me: usize,
@@ -95,6 +110,109 @@ pub async fn run<E: Environment>(
     nonces: &[[u8; 32]],
     input: Option<InputVector>,
 ) -> Result<Outcome, SessionError> {
-    let _ = (plan, me, mailbox, environment, nonces, input, None::<Fingerprint>);
-    Err(SessionError::WrongCall { what: "not wired yet" })
+    if me >= plan.members().len() || nonces.len() != plan.members().len() {
+        return Err(SessionError::WrongCall { what: "one nonce per member, and `me` is a member" });
+    }
+    check_own_input(plan, me, input.as_ref())?;
+    let binding = binding(plan, nonces);
+    let position = plan.compute().binary_search(&me).ok();
+    let party = Party { plan, me, mailbox, environment, binding, position, secrets: HashMap::new() };
+    match plan.field() {
+        FieldChoice::F61 => Box::pin(run_in::<F61, E>(party, input)).await,
+        FieldChoice::F127 => Box::pin(run_in::<F127, E>(party, input)).await,
+    }
+}
+
+/// The phases, in the session's field.
+async fn run_in<F: Field, E: Environment>(
+    mut party: Party<'_, E>,
+    input: Option<InputVector>,
+) -> Result<Outcome, SessionError> {
+    let points: Vec<F> = party.plan.points().iter().map(|p| F::from_u128(*p)).collect();
+    let (shared, receipt) = input::share(&mut party, &points, input).await?;
+    let authorised = match shared {
+        Some(shared) => Some(freeze::freeze(&mut party, shared).await?),
+        None => None,
+    };
+    let opened = opening::open(&mut party, &points, authorised).await?;
+    output::outcome(&party, opened, receipt)
+}
+
+/// A member in a session: the plan, its place in it, and its two ways out.
+struct Party<'a, E> {
+    plan: &'a Plan,
+    me: usize,
+    mailbox: &'a Mailbox,
+    environment: &'a mut E,
+    /// Hash of the plan and all members' nonces: names this session and nothing else.
+    binding: [u8; 32],
+    /// The place among the compute peers.
+    position: Option<usize>,
+    secrets: HashMap<usize, Zeroizing<[u8; 32]>>,
+}
+
+impl<E: Environment> Party<'_, E> {
+    /// All compute peers but this one.
+    fn other_compute_peers(&self) -> Vec<usize> {
+        self.plan.compute().iter().copied().filter(|m| *m != self.me).collect()
+    }
+
+    /// The seed of the shares from a dealer to a receiver, one of which is this party.
+    fn seed(&mut self, dealer: usize, receiver: usize) -> Result<Seed, SessionError> {
+        let other = if dealer == self.me { receiver } else { dealer };
+        let environment = &mut *self.environment;
+        let secret = self.secrets.entry(other).or_insert_with(|| Zeroizing::new(environment.pair_secret(other)));
+        let members = self.plan.members();
+        Ok(Seed::of_pair(secret, &self.binding, &members[dealer], &members[receiver], "input")?)
+    }
+
+    /// Where the seeded receivers of an input peer start that does not receive itself.
+    fn start_of(&self, input: usize) -> usize {
+        input % self.plan.compute().len()
+    }
+
+    fn compute_position(&self, member: usize) -> Option<usize> {
+        self.plan.compute().binary_search(&member).ok()
+    }
+
+    /// Elements of the vectors that are shared: the items, then the common salt.
+    fn length(&self) -> usize {
+        self.plan.items() + self.plan.field().salt_elements()
+    }
+}
+
+impl From<CryptoFailed> for SessionError {
+    fn from(_: CryptoFailed) -> Self {
+        Self::Crypto
+    }
+}
+
+/// What binds everything in a session to it.
+fn binding(plan: &Plan, nonces: &[[u8; 32]]) -> [u8; 32] {
+    let mut transcript = Transcript::new("tacit/binding/v1");
+    transcript.bytes(&plan.digest().0).number(nonces.len() as u64);
+    for nonce in nonces {
+        transcript.bytes(nonce);
+    }
+    transcript.finish()
+}
+
+/// An honest peer refuses to send what breaks the bound.
+fn check_own_input(plan: &Plan, me: usize, input: Option<&InputVector>) -> Result<(), OwnInputError> {
+    let Some(values) = input.map(InputVector::expose) else { return Ok(()) };
+    if !plan.inputs().contains(&me) {
+        return Err(OwnInputError::NotExpected);
+    }
+    if values.len() != plan.items() {
+        return Err(OwnInputError::Length { found: values.len(), expected: plan.items() });
+    }
+    match values.iter().position(|v| *v > plan.max_element()) {
+        Some(item) => Err(OwnInputError::TooLarge { item }),
+        None => Ok(()),
+    }
+}
+
+/// The elements of chunk `chunk` of a vector of `length`.
+fn chunk_range(chunk: usize, length: usize) -> Range<usize> {
+    (chunk * CHUNK).min(length)..((chunk + 1) * CHUNK).min(length)
 }

@@ -1,0 +1,202 @@
+//! The freeze: all compute peers agree on one input set, store it, sign it; then, and only then, is
+//! there an [`OpeningAuthorised`].
+//!
+//! First all tell what they hold ([`View`]). The set is every contributor whose shares are complete at
+//! all compute peers under one commitment. Each peer makes the set durable, signs it, and waits for
+//! all others' signatures over the same. A peer signs at most one set per session and its journal
+//! holds at most one per slot; every set that is opened carries every honest peer's signature; so no
+//! two sets are ever opened, whatever the others do.
+//!
+//! The views are not signed and bind nobody. Signing them at once would save the second round where
+//! nothing is missing, but then a compute peer that crashes while shares are dealt would leave others
+//! with a signed set that can never be opened, and the slot would have no result.
+
+use tacit_algebra::Field;
+use tacit_model::Fingerprint;
+use zeroize::Zeroizing;
+
+use super::input::Shared;
+use super::message::{self, View, malformed};
+use super::{Fault, FaultKind, Misbehaviour, Party, SessionError};
+use crate::environment::{Environment, FreezeRecord};
+use crate::plan::{OnMissing, Plan};
+use crate::transcript::Transcript;
+
+/// The right to open one sum: all compute peers signed its input set. Only [`freeze`] makes it, from the
+/// very sharings that were frozen, and the opening consumes it.
+pub(super) struct OpeningAuthorised<F: Field> {
+    share: Zeroizing<Vec<F>>,
+    frozen: Frozen,
+    signature: [u8; 64],
+}
+
+/// A set that all compute peers signed.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Frozen {
+    /// Contributors and their commitments, in the order of the plan's inputs.
+    pub(super) view: View,
+    pub(super) digest: [u8; 32],
+    pub(super) faults: Vec<Fault>,
+}
+
+impl<F: Field> OpeningAuthorised<F> {
+    pub(super) fn share(&self) -> &[F] {
+        &self.share
+    }
+
+    pub(super) fn frozen(&self) -> &Frozen {
+        &self.frozen
+    }
+
+    /// What a recipient that does not compute gets in front of its shares.
+    pub(super) fn header(&self) -> Vec<u8> {
+        let mut header = Vec::with_capacity(header_length(self.frozen.view.len()));
+        message::put_view(&self.frozen.view, &mut header);
+        header.extend_from_slice(&self.signature);
+        header
+    }
+}
+
+/// Agrees with the other compute peers on the input set.
+pub(super) async fn freeze<F: Field, E: Environment>(
+    party: &mut Party<'_, E>,
+    shared: Shared<F>,
+) -> Result<OpeningAuthorised<F>, SessionError> {
+    let views = exchange_views(party, shared.view()).await?;
+    let (view, faults) = agreed_set(party.plan, &views)?;
+    let digest = freeze_digest(party.plan, &party.binding, &view);
+    let share = shared.into_sum_of(&view)?;
+    party.environment.freeze(record(party.plan, digest, &view)).await?;
+    let signature = party.environment.sign_freeze(&digest);
+    exchange_signatures(party, &digest, &signature).await?;
+    Ok(OpeningAuthorised { share, frozen: Frozen { view, digest, faults }, signature })
+}
+
+/// Checks the header that a compute peer sent to a recipient which does not compute.
+pub(super) fn read_header<E: Environment>(
+    party: &Party<'_, E>,
+    member: usize,
+    header: &[u8],
+) -> Result<Frozen, SessionError> {
+    let (view, signature) = header.split_at_checked(header.len().saturating_sub(64)).ok_or(malformed(member))?;
+    let view = message::read_view(view, party.plan.inputs().len()).map_err(|_| malformed(member))?;
+    enough(party.plan, &view, &[]).map_err(|_| malformed(member))?;
+    let signature: &[u8; 64] = signature.try_into().map_err(|_| malformed(member))?;
+    let digest = freeze_digest(party.plan, &party.binding, &view);
+    if !party.environment.verify_freeze(member, &digest, signature) {
+        return Err(SessionError::PeerMisbehaved { member, what: Misbehaviour::BadSignature });
+    }
+    Ok(Frozen { view, digest, faults: Vec::new() })
+}
+
+/// Bytes of [`OpeningAuthorised::header`].
+pub(super) const fn header_length(inputs: usize) -> usize {
+    message::view_length(inputs) + 64
+}
+
+async fn exchange_views<E: Environment>(party: &Party<'_, E>, own: View) -> Result<Vec<View>, SessionError> {
+    let others = party.other_compute_peers();
+    let mut message = vec![message::VIEW];
+    message::put_view(&own, &mut message);
+    party.mailbox.send_all(others.iter().copied(), &message);
+    let mut views = vec![own];
+    for member in others {
+        let message = receive(party, member).await?;
+        let view = message::content(&message, message::VIEW).map_err(|_| malformed(member))?;
+        views.push(message::read_view(view, party.plan.inputs().len()).map_err(|_| malformed(member))?);
+    }
+    Ok(views)
+}
+
+async fn exchange_signatures<E: Environment>(
+    party: &Party<'_, E>,
+    digest: &[u8; 32],
+    signature: &[u8; 64],
+) -> Result<(), SessionError> {
+    let others = party.other_compute_peers();
+    let message = message::plain(message::FREEZE, &[digest, signature]);
+    party.mailbox.send_all(others.iter().copied(), &message);
+    for member in others {
+        let message = receive(party, member).await?;
+        let content = message::content(&message, message::FREEZE).map_err(|_| malformed(member))?;
+        let (theirs, signature) = content.split_first_chunk::<32>().ok_or(malformed(member))?;
+        let signature: &[u8; 64] = signature.try_into().map_err(|_| malformed(member))?;
+        let misbehaved = |what| SessionError::PeerMisbehaved { member, what };
+        if theirs != digest {
+            return Err(misbehaved(Misbehaviour::OtherSet));
+        }
+        if !party.environment.verify_freeze(member, digest, signature) {
+            return Err(misbehaved(Misbehaviour::BadSignature));
+        }
+    }
+    Ok(())
+}
+
+async fn receive<E: Environment>(party: &Party<'_, E>, member: usize) -> Result<bytes::Bytes, SessionError> {
+    party.mailbox.recv(member).await.map_err(|_| SessionError::LostBeforeFreeze { member })
+}
+
+/// Who is complete everywhere under one commitment, if the plan is content with that.
+fn agreed_set(plan: &Plan, views: &[View]) -> Result<(View, Vec<Fault>), SessionError> {
+    let mut set = View::with_capacity(plan.inputs().len());
+    let mut conflicting = Vec::new();
+    for (slot, member) in plan.inputs().iter().enumerate() {
+        let mut held = views.iter().filter_map(|view| view[slot]);
+        let first = held.next();
+        if held.any(|other| Some(other) != first) {
+            conflicting.push(*member);
+            set.push(None);
+        } else {
+            set.push(first.filter(|_| views.iter().all(|view| view[slot].is_some())));
+        }
+    }
+    enough(plan, &set, &conflicting)?;
+    let fault = |member| Fault { member, kind: FaultKind::ConflictingCommitments };
+    Ok((set, conflicting.into_iter().map(fault).collect()))
+}
+
+/// Whether the plan goes on with this set.
+fn enough(plan: &Plan, set: &View, conflicting: &[usize]) -> Result<(), SessionError> {
+    let missing: Vec<usize> =
+        plan.inputs().iter().zip(set).filter(|(_, entry)| entry.is_none()).map(|(member, _)| *member).collect();
+    let found = set.len() - missing.len();
+    match plan.on_missing() {
+        _ if missing.is_empty() => Ok(()),
+        OnMissing::Fail if !conflicting.is_empty() => Err(SessionError::Equivocation { members: conflicting.to_vec() }),
+        OnMissing::Fail => Err(SessionError::MissingInput { members: missing }),
+        OnMissing::Proceed { min } if found < min => {
+            Err(SessionError::TooFewContributors { found, needed: min, missing })
+        }
+        OnMissing::Proceed { .. } => Ok(()),
+    }
+}
+
+fn freeze_digest(plan: &Plan, binding: &[u8; 32], view: &View) -> [u8; 32] {
+    let mut transcript = Transcript::new("tacit/freeze/v1");
+    transcript.bytes(binding).number(u64::from(plan.attempt().0));
+    transcript.number(view.iter().flatten().count() as u64);
+    for (fingerprint, commitment) in contributors(plan, view) {
+        transcript.bytes(&fingerprint.0).bytes(&commitment);
+    }
+    transcript.finish()
+}
+
+fn record(plan: &Plan, digest: [u8; 32], view: &View) -> FreezeRecord {
+    let (contributors, commitments) = contributors(plan, view).unzip();
+    FreezeRecord {
+        charter: plan.request().charter,
+        task: plan.request().task,
+        slot: plan.slot(),
+        session: plan.session(),
+        attempt: plan.attempt(),
+        plan: plan.digest(),
+        digest,
+        contributors,
+        commitments,
+    }
+}
+
+fn contributors(plan: &Plan, view: &View) -> impl Iterator<Item = (Fingerprint, [u8; 32])> {
+    let entries = plan.inputs().iter().zip(view);
+    entries.filter_map(|(member, entry)| entry.map(|commitment| (plan.members()[*member], commitment)))
+}

@@ -1,0 +1,323 @@
+//! Input sharing: every input peer deals its vector to the compute peers, who add up as it comes.
+//!
+//! Vectors travel in chunks; dealing a chunk and reading an earlier one take turns, so that memory
+//! holds a few chunks per link however long the vectors are. What arrived of a contributor is
+//! kept only if the plan may go on without it.
+
+use bytes::Bytes;
+use tacit_algebra::Field;
+use zeroize::Zeroizing;
+
+use super::message::{self, View, malformed};
+use super::{InputVector, OwnInputError, Party, Receipt, SessionError, WINDOW, chunk_range};
+use crate::environment::Environment;
+use crate::keystream::{Keystream, Seed};
+use crate::plan::OnMissing;
+use crate::sharing::{Dealer, receivers};
+use crate::transcript::Transcript;
+
+/// Deals the own input, if there is one, and receives what the others deal, if this is a compute peer.
+pub(super) async fn share<F: Field, E: Environment>(
+    party: &mut Party<'_, E>,
+    points: &[F],
+    input: Option<InputVector>,
+) -> Result<(Option<Shared<F>>, Option<Receipt>), SessionError> {
+    let chunks = party.length().div_ceil(super::CHUNK);
+    let mut shared = match party.position {
+        Some(position) => Some(Shared::new(party, position)?),
+        None => None,
+    };
+    let (mut dealing, receipt) = match (input, party.plan.inputs().binary_search(&party.me)) {
+        (Some(input), Ok(slot)) => {
+            let (dealing, receipt) = Dealing::begin(party, points, slot, input)?;
+            if let Some(shared) = &mut shared {
+                shared.contributions[slot].commitment = Some(receipt.commitment);
+            }
+            (Some(dealing), Some(receipt))
+        }
+        (Some(_), Err(_)) => return Err(OwnInputError::NotExpected.into()),
+        (None, Ok(slot)) => {
+            party.mailbox.send_all(party.other_compute_peers(), &[message::ABSENT]);
+            if let Some(shared) = &mut shared {
+                shared.contributions[slot].out = true;
+            }
+            (None, None)
+        }
+        (None, Err(_)) => (None, None),
+    };
+    for step in 0..chunks + WINDOW {
+        if let Some(dealing) = &mut dealing
+            && step < chunks
+        {
+            dealing.deal(party, step, shared.as_mut());
+            party.mailbox.drained().await;
+        }
+        if let (Some(chunk), Some(shared)) = (step.checked_sub(WINDOW), &mut shared) {
+            shared.receive(party, chunk).await?;
+        }
+    }
+    Ok((shared, receipt))
+}
+
+/// A contributor's side.
+struct Dealing<F: Field> {
+    slot: usize,
+    dealer: Dealer<F>,
+    streams: Vec<Keystream>,
+    input: InputVector,
+    salt: Zeroizing<Vec<F>>,
+    secret: Zeroizing<Vec<F>>,
+    seeded: Vec<Zeroizing<Vec<F>>>,
+    out: Zeroizing<Vec<F>>,
+}
+
+impl<F: Field> Dealing<F> {
+    /// Draws the salts and sends the commitment ahead of all shares.
+    fn begin<E: Environment>(
+        party: &mut Party<'_, E>,
+        points: &[F],
+        slot: usize,
+        input: InputVector,
+    ) -> Result<(Self, Receipt), SessionError> {
+        let plan = party.plan;
+        let dealer = Dealer::new(points, plan.sharing(), party.position, party.start_of(slot))
+            .map_err(|_| SessionError::WrongCall { what: "a plan has distinct points" })?;
+        let streams = dealer
+            .seeded
+            .iter()
+            .map(|position| Ok(party.seed(party.me, plan.compute()[*position])?.stream()?))
+            .collect::<Result<Vec<_>, SessionError>>()?;
+        let mut salt = Zeroizing::new(vec![F::ZERO; plan.field().salt_elements()]);
+        F::fill_uniform(&mut |bytes: &mut [u8]| party.environment.random(bytes), &mut salt);
+        let mut own_salt = Zeroizing::new([0; 32]);
+        party.environment.random(&mut *own_salt);
+        let commitment = commitment(party, &own_salt, input.expose());
+        party.mailbox.send_all(party.other_compute_peers(), &message::plain(message::COMMITMENT, &[&commitment]));
+        let size = party.length().min(super::CHUNK);
+        let buffer = || Zeroizing::new(vec![F::ZERO; size]);
+        let seeded = dealer.seeded.iter().map(|_| buffer()).collect();
+        let dealing = Self { slot, dealer, streams, input, salt, secret: buffer(), seeded, out: buffer() };
+        Ok((dealing, Receipt { commitment, salt: own_salt }))
+    }
+
+    /// Sends the shares of one chunk and adds the own one.
+    fn deal<E: Environment>(&mut self, party: &Party<'_, E>, chunk: usize, shared: Option<&mut Shared<F>>) {
+        let range = chunk_range(chunk, party.length());
+        let items = party.plan.items();
+        self.secret.truncate(range.len());
+        self.out.truncate(range.len());
+        for (element, index) in self.secret.iter_mut().zip(range.clone()) {
+            *element = if index < items { F::from_u64(self.input.expose()[index]) } else { self.salt[index - items] };
+        }
+        for (stream, elements) in self.streams.iter_mut().zip(&mut self.seeded) {
+            elements.truncate(range.len());
+            F::fill_uniform(&mut |bytes: &mut [u8]| stream.fill(bytes), elements);
+        }
+        let seeded: Vec<&[F]> = self.seeded.iter().map(|s| s.as_slice()).collect();
+        for recipe in &self.dealer.explicit {
+            recipe.share(&self.secret, &seeded, &mut self.out);
+            let receiver = party.plan.compute()[recipe.receiver];
+            party.mailbox.send(receiver, message::elements(message::SHARES, chunk, &[], &self.out));
+        }
+        if let (Some(recipe), Some(shared)) = (&self.dealer.own, shared) {
+            recipe.share(&self.secret, &seeded, &mut self.out);
+            shared.add_own(self.slot, range.start, &self.out);
+        }
+    }
+}
+
+/// A compute peer's side: its share of the sum so far.
+pub(super) struct Shared<F: Field> {
+    sum: Zeroizing<Vec<F>>,
+    contributions: Vec<Contribution<F>>,
+    /// Whether a contribution may have to be taken out again.
+    keep: bool,
+    scratch: Zeroizing<Vec<F>>,
+}
+
+/// What arrived of one input peer.
+struct Contribution<F: Field> {
+    member: usize,
+    source: Source<F>,
+    commitment: Option<[u8; 32]>,
+    added: usize,
+    out: bool,
+}
+
+enum Source<F: Field> {
+    /// Computed here.
+    Own { kept: Zeroizing<Vec<F>> },
+    /// Expanded here.
+    Seeded { seed: Seed, stream: Box<Keystream> },
+    /// Received.
+    Explicit { kept: Vec<Bytes> },
+}
+
+impl<F: Field> Shared<F> {
+    fn new<E: Environment>(party: &mut Party<'_, E>, position: usize) -> Result<Self, SessionError> {
+        let plan = party.plan;
+        let n = plan.compute().len();
+        let mut contributions = Vec::with_capacity(plan.inputs().len());
+        for (slot, member) in plan.inputs().iter().copied().enumerate() {
+            let dealer = party.compute_position(member);
+            let source = if member == party.me {
+                Source::Own { kept: Zeroizing::new(Vec::new()) }
+            } else if receivers(n, plan.sharing(), dealer, party.start_of(slot)).0.contains(&position) {
+                let seed = party.seed(member, party.me)?;
+                let stream = Box::new(seed.stream()?);
+                Source::Seeded { seed, stream }
+            } else {
+                Source::Explicit { kept: Vec::new() }
+            };
+            contributions.push(Contribution { member, source, commitment: None, added: 0, out: false });
+        }
+        Ok(Self {
+            sum: Zeroizing::new(vec![F::ZERO; party.length()]),
+            contributions,
+            keep: matches!(plan.on_missing(), OnMissing::Proceed { .. }),
+            scratch: Zeroizing::new(vec![F::ZERO; party.length().min(super::CHUNK)]),
+        })
+    }
+
+    /// Which contributors' shares are complete, in the order of the plan's inputs.
+    pub(super) fn view(&self) -> View {
+        let complete = |c: &Contribution<F>| !c.out && c.added == self.sum.len();
+        self.contributions.iter().map(|c| c.commitment.filter(|_| complete(c))).collect()
+    }
+
+    /// The share of the sum of exactly these contributors.
+    pub(super) fn into_sum_of(mut self, contributors: &View) -> Result<Zeroizing<Vec<F>>, SessionError> {
+        for (slot, entry) in contributors.iter().enumerate() {
+            if entry.is_none() {
+                self.retract(slot)?;
+            }
+        }
+        Ok(self.sum)
+    }
+
+    fn add_own(&mut self, slot: usize, start: usize, share: &[F]) {
+        F::add_assign_slice(&mut self.sum[start..start + share.len()], share);
+        let contribution = &mut self.contributions[slot];
+        contribution.added += share.len();
+        if let (Source::Own { kept }, true) = (&mut contribution.source, self.keep) {
+            // Growing would leave a copy behind.
+            if kept.capacity() == 0 {
+                kept.reserve_exact(self.sum.len());
+            }
+            kept.extend_from_slice(share);
+        }
+    }
+
+    /// Reads and adds one chunk of every contributor that is still in.
+    async fn receive<E: Environment>(&mut self, party: &Party<'_, E>, chunk: usize) -> Result<(), SessionError> {
+        let range = chunk_range(chunk, self.sum.len());
+        for contribution in &mut self.contributions {
+            if contribution.out || matches!(contribution.source, Source::Own { .. }) {
+                continue;
+            }
+            let scratch = &mut self.scratch[..range.len()];
+            match contribution.receive(party.mailbox, chunk, scratch, self.keep).await {
+                Ok(true) => {
+                    F::add_assign_slice(&mut self.sum[range.clone()], scratch);
+                    contribution.added += range.len();
+                }
+                Ok(false) => contribution.out = true,
+                // A compute peer has to stay to the end; an input peer only has to leave others alone.
+                Err(error) if party.compute_position(contribution.member).is_some() => return Err(error),
+                Err(error @ SessionError::PeerMisbehaved { .. }) if !self.keep => return Err(error),
+                Err(_) => contribution.out = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out what was added of a contributor.
+    fn retract(&mut self, slot: usize) -> Result<(), SessionError> {
+        let contribution = &mut self.contributions[slot];
+        let added = std::mem::take(&mut contribution.added);
+        if added == 0 {
+            return Ok(());
+        }
+        let lost = SessionError::WrongCall { what: "contributions are kept where one may be taken out" };
+        let mut again = match &contribution.source {
+            Source::Seeded { seed, .. } => Some(seed.stream()?),
+            _ => None,
+        };
+        for chunk in 0..added.div_ceil(super::CHUNK) {
+            let range = chunk_range(chunk, added);
+            let share = &mut self.scratch[..range.len()];
+            match (&contribution.source, &mut again) {
+                (Source::Own { kept }, _) => share.copy_from_slice(kept.get(range.clone()).ok_or(lost.clone())?),
+                (Source::Explicit { kept }, _) => {
+                    let message = kept.get(chunk).ok_or(lost.clone())?;
+                    message::read_elements(message, message::SHARES, chunk, 0, share)
+                        .map_err(|_| malformed(contribution.member))?;
+                }
+                (Source::Seeded { .. }, Some(stream)) => {
+                    F::fill_uniform(&mut |bytes: &mut [u8]| stream.fill(bytes), share);
+                }
+                (Source::Seeded { .. }, None) => return Err(lost),
+            }
+            F::sub_assign_slice(&mut self.sum[range], share);
+        }
+        Ok(())
+    }
+}
+
+impl<F: Field> Contribution<F> {
+    /// One chunk into `out`; `false` if this input peer has no input.
+    async fn receive(
+        &mut self,
+        mailbox: &crate::Mailbox,
+        chunk: usize,
+        out: &mut [F],
+        keep: bool,
+    ) -> Result<bool, SessionError> {
+        let member = self.member;
+        let lost = |_| SessionError::LostBeforeFreeze { member };
+        if self.commitment.is_none() {
+            let first = mailbox.recv(member).await.map_err(lost)?;
+            if first.as_ref() == [message::ABSENT] {
+                return Ok(false);
+            }
+            let commitment = message::content(&first, message::COMMITMENT).map_err(|_| malformed(member))?;
+            self.commitment = Some(commitment.try_into().map_err(|_| malformed(member))?);
+        }
+        match &mut self.source {
+            Source::Own { .. } => {}
+            Source::Seeded { stream, .. } => F::fill_uniform(&mut |bytes: &mut [u8]| stream.fill(bytes), out),
+            Source::Explicit { kept } => {
+                let message = mailbox.recv(member).await.map_err(lost)?;
+                message::read_elements(&message, message::SHARES, chunk, 0, out).map_err(|_| malformed(member))?;
+                if keep {
+                    kept.push(message);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Binds a contributor to its input without telling anything about it: 256 bits of salt.
+fn commitment<E: Environment>(party: &Party<'_, E>, salt: &[u8; 32], input: &[u64]) -> [u8; 32] {
+    receipt_commitment(&party.binding, &party.plan.members()[party.me], salt, input)
+}
+
+/// What [`Receipt`] keeps: SHA-256 of session, contributor, salt and input.
+pub(super) fn receipt_commitment(
+    binding: &[u8; 32],
+    member: &tacit_model::Fingerprint,
+    salt: &[u8; 32],
+    input: &[u64],
+) -> [u8; 32] {
+    let mut transcript = Transcript::new("tacit/commitment/v1");
+    transcript.bytes(binding).bytes(&member.0).bytes(salt).number(input.len() as u64);
+    let mut buffer = Zeroizing::new([0u8; 4096]);
+    for values in input.chunks(512) {
+        for (bytes, value) in buffer.chunks_exact_mut(8).zip(values) {
+            bytes.copy_from_slice(&value.to_le_bytes());
+        }
+        transcript.raw(&buffer[..values.len() * 8]);
+    }
+    transcript.finish()
+}

@@ -1,0 +1,62 @@
+//! From the opened vector to the outcome: canonical numbers, checked against what they can be.
+
+use tacit_algebra::Field;
+
+use super::opening::Opened;
+use super::{Outcome, Party, Receipt, SessionError};
+use crate::plan::Plan;
+use crate::transcript::Transcript;
+
+/// Checks and hands out the result.
+pub(super) fn outcome<F: Field, E>(
+    party: &Party<'_, E>,
+    opened: Opened<F>,
+    receipt: Option<Receipt>,
+) -> Result<Outcome, SessionError> {
+    let plan = party.plan;
+    let (mut contributors, mut frozen, mut faults) = (Vec::new(), [0; 32], opened.faults);
+    if let Some(set) = opened.frozen {
+        let entries = plan.inputs().iter().zip(&set.view);
+        contributors = entries.filter(|(_, entry)| entry.is_some()).map(|(member, _)| *member).collect();
+        frozen = set.digest;
+        faults.extend(set.faults);
+    }
+    let (mut values, mut agreement) = (None, [0; 32]);
+    if let Some(elements) = opened.elements {
+        let (items, salt) = elements.split_at(plan.items());
+        let numbers = canonical(plan, items, contributors.len())?;
+        agreement = agree(&party.binding, salt, &numbers);
+        values = Some(numbers);
+    }
+    Ok(Outcome { values, agreement, contributors, frozen, receipt, faults })
+}
+
+/// The numbers, none of them above what the contributors can reach or the modulus allows.
+fn canonical<F: Field>(plan: &Plan, items: &[F], contributors: usize) -> Result<Vec<u128>, SessionError> {
+    let largest = contributors as u128 * u128::from(plan.max_element());
+    let modulus = plan.modulus().map_or(u128::MAX, u128::from);
+    let check = |(item, element): (usize, &F)| match element.to_u128() {
+        value if value > largest => Err(SessionError::OutOfRange { item }),
+        value if value >= modulus => Err(SessionError::AboveModulus { item }),
+        value => Ok(value),
+    };
+    items.iter().enumerate().map(check).collect()
+}
+
+/// What recipients compare: equal exactly if they have the same result of the same session. The salt
+/// is known to recipients alone, so that nobody can try results against it.
+fn agree<F: Field>(binding: &[u8; 32], salt: &[F], numbers: &[u128]) -> [u8; 32] {
+    let mut transcript = Transcript::new("tacit/agreement/v1");
+    transcript.bytes(binding).number(salt.len() as u64);
+    for element in salt {
+        transcript.raw(&element.to_u128().to_le_bytes());
+    }
+    transcript.number(numbers.len() as u64);
+    let mut buffer = Vec::with_capacity(16 * 512);
+    for numbers in numbers.chunks(512) {
+        buffer.clear();
+        numbers.iter().for_each(|n| buffer.extend_from_slice(&n.to_le_bytes()));
+        transcript.raw(&buffer);
+    }
+    transcript.finish()
+}

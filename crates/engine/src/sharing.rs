@@ -1,0 +1,230 @@
+//! Linear secret sharing: how a vector becomes shares and how shares become a vector again.
+//!
+//! Shamir ("How to share a secret", 1979) and n-of-n additive sharing are the same code: `seeded`
+//! receivers get pseudorandom shares that they expand from a seed, the shares of all others are
+//! linear combinations of the secret and the seeded ones with constants that depend on the points
+//! alone. Shamir with threshold t seeds t receivers, additive sharing n-1.
+//!
+//! Nothing here sends, draws or decides anything; it works in every field, also in the small ones
+//! where the tests enumerate all randomness.
+
+use tacit_algebra::Field;
+use tacit_algebra::poly::{PointsError, lagrange_at};
+use tacit_algebra::reed_solomon::{self, Consistency};
+
+use crate::plan::Sharing;
+
+/// A dealer's constants.
+pub(crate) struct Dealer<F> {
+    /// Receivers whose shares are expanded from seeds, in the order of [`Recipe::weights`].
+    pub(crate) seeded: Vec<usize>,
+    /// Receivers whose shares are computed and sent.
+    pub(crate) explicit: Vec<Recipe<F>>,
+    /// The dealer's own share, if it is a receiver.
+    pub(crate) own: Option<Recipe<F>>,
+}
+
+/// One share as a combination of the secret (first weight) and the seeded shares.
+pub(crate) struct Recipe<F> {
+    /// Whose share it is: a position among the receivers.
+    pub(crate) receiver: usize,
+    weights: Vec<F>,
+}
+
+impl<F: Field> Dealer<F> {
+    /// `own` is the dealer's position if it receives itself; the seeded receivers are those after it,
+    /// or from `start` on for a dealer that does not.
+    pub(crate) fn new(points: &[F], sharing: Sharing, own: Option<usize>, start: usize) -> Result<Self, PointsError> {
+        let n = points.len();
+        let (seeded, rest) = receivers(n, sharing, own, start);
+        let recipe = |receiver: usize| -> Result<Recipe<F>, PointsError> {
+            let weights = match sharing {
+                Sharing::Shamir { .. } => {
+                    let mut known = vec![F::ZERO];
+                    known.extend(seeded.iter().map(|i| points[*i]));
+                    lagrange_at(&known, points[receiver])?
+                }
+                Sharing::Additive => {
+                    let mut weights = vec![-F::ONE; n];
+                    weights[0] = F::ONE;
+                    weights
+                }
+            };
+            Ok(Recipe { receiver, weights })
+        };
+        let explicit = rest.into_iter().map(recipe).collect::<Result<_, _>>()?;
+        let own = own.map(recipe).transpose()?;
+        Ok(Self { seeded, explicit, own })
+    }
+}
+
+/// The seeded receivers among n, and those that get a computed share by message.
+pub(crate) fn receivers(n: usize, sharing: Sharing, own: Option<usize>, start: usize) -> (Vec<usize>, Vec<usize>) {
+    let seeds = match sharing {
+        Sharing::Shamir { threshold } => threshold,
+        Sharing::Additive => n - 1,
+    };
+    let first = own.map_or(start, |own| own + 1);
+    let mut seeded: Vec<usize> = (first..first + n).map(|i| i % n).filter(|i| Some(*i) != own).collect();
+    let rest = seeded.split_off(seeds.min(seeded.len()));
+    (seeded, rest)
+}
+
+impl<F: Field> Recipe<F> {
+    /// The share of a vector: `secret` and one expanded vector per seeded receiver, equally long.
+    pub(crate) fn share(&self, secret: &[F], seeded: &[&[F]], out: &mut [F]) {
+        let mut columns: Vec<&[F]> = Vec::with_capacity(seeded.len() + 1);
+        columns.push(secret);
+        columns.extend(seeded);
+        combine(&self.weights, &columns, out);
+    }
+}
+
+/// Makes vectors from the shares of those who are still there.
+pub(crate) struct Recombiner<F: Field> {
+    points: Vec<F>,
+    sharing: Sharing,
+    /// Positions whose shares are used, ascending.
+    alive: Vec<usize>,
+    weights: Vec<F>,
+    check: Option<Consistency<F>>,
+}
+
+/// Why shares give no vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoVector {
+    TooFew { found: usize, needed: usize },
+    Disagree,
+}
+
+impl<F: Field> Recombiner<F> {
+    pub(crate) fn new(points: &[F], sharing: Sharing) -> Result<Self, NoVector> {
+        let mut this = Self {
+            points: points.to_vec(),
+            sharing,
+            alive: (0..points.len()).collect(),
+            weights: Vec::new(),
+            check: None,
+        };
+        this.prepare()?;
+        Ok(this)
+    }
+
+    /// Positions whose shares are still wanted.
+    pub(crate) fn alive(&self) -> &[usize] {
+        &self.alive
+    }
+
+    /// Goes on without this position.
+    pub(crate) fn without(&mut self, position: usize) -> Result<(), NoVector> {
+        self.alive.retain(|p| *p != position);
+        self.prepare()
+    }
+
+    /// The secret vector. `shares` belong to [`alive`](Self::alive) in that order and are equally long. Wrong
+    /// shares are corrected as far as there are spare ones; their positions are left out from now on
+    /// and returned. `random` draws challenges after the shares are fixed.
+    pub(crate) fn open(
+        &mut self,
+        mut shares: Vec<Vec<F>>,
+        random: &mut dyn FnMut(&mut [u8]),
+        out: &mut [F],
+    ) -> Result<Vec<usize>, NoVector> {
+        let mut wrong = Vec::new();
+        while let Some(suspects) = self.find_wrong(&shares, random)? {
+            for index in suspects.into_iter().rev() {
+                shares.remove(index);
+                wrong.push(self.alive.remove(index));
+            }
+            self.prepare()?;
+        }
+        let columns: Vec<&[F]> = shares.iter().take(self.weights.len()).map(Vec::as_slice).collect();
+        combine(&self.weights, &columns, out);
+        wrong.sort_unstable();
+        Ok(wrong)
+    }
+
+    /// Indices into `shares` of those that are wrong; `None` if all fit.
+    fn find_wrong(&self, shares: &[Vec<F>], random: &mut dyn FnMut(&mut [u8])) -> Result<Option<Vec<usize>>, NoVector> {
+        let Some(check) = self.check.as_ref().filter(|c| c.redundancy() > 0) else { return Ok(None) };
+        let views: Vec<&[F]> = shares.iter().map(Vec::as_slice).collect();
+        let length = views.first().map_or(0, |v| v.len());
+        let tuple = if length <= EXACT_UP_TO || F::BITS < 61 {
+            match check.first_inconsistent(&views).map_err(|_| NoVector::Disagree)? {
+                None => return Ok(None),
+                Some(k) => views.iter().map(|v| v[k]).collect(),
+            }
+        } else {
+            let mut challenges = vec![F::ZERO; length];
+            F::fill_uniform(&mut |bytes: &mut [u8]| random(bytes), &mut challenges);
+            let tuple = check.combine(&views, &challenges).map_err(|_| NoVector::Disagree)?;
+            if check.check(&tuple) {
+                return Ok(None);
+            }
+            tuple
+        };
+        let points: Vec<F> = self.alive.iter().map(|p| self.points[*p]).collect();
+        let decoded = reed_solomon::decode(&points, &tuple, check.degree()).map_err(|_| NoVector::Disagree)?;
+        // A tuple that failed the check differs somewhere.
+        if decoded.errors.is_empty() { Err(NoVector::Disagree) } else { Ok(Some(decoded.errors)) }
+    }
+
+    fn prepare(&mut self) -> Result<(), NoVector> {
+        let needed = match self.sharing {
+            Sharing::Shamir { threshold } => threshold + 1,
+            Sharing::Additive => self.points.len(),
+        };
+        let found = self.alive.len();
+        if found < needed {
+            return Err(NoVector::TooFew { found, needed });
+        }
+        let points: Vec<F> = self.alive.iter().map(|p| self.points[*p]).collect();
+        match self.sharing {
+            Sharing::Additive => self.weights = vec![F::ONE; needed],
+            Sharing::Shamir { threshold } => {
+                // Plans have distinct points.
+                self.weights = lagrange_at(&points[..needed], F::ZERO).map_err(|_| NoVector::Disagree)?;
+                self.check = Some(Consistency::new(&points, threshold).map_err(|_| NoVector::Disagree)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Short vectors are checked item by item, longer ones by a random combination.
+const EXACT_UP_TO: usize = 64;
+
+/// `out[k]` = sum over i of `weights[i] * columns[i][k]`, reduced once per eight terms.
+pub(crate) fn combine<F: Field>(weights: &[F], columns: &[&[F]], out: &mut [F]) {
+    debug_assert_eq!(weights.len(), columns.len());
+    out.fill(F::ZERO);
+    for (weights, columns) in weights.chunks(8).zip(columns.chunks(8)) {
+        match weights.len() {
+            1 => combine_some::<F, 1>(weights, columns, out),
+            2 => combine_some::<F, 2>(weights, columns, out),
+            3 => combine_some::<F, 3>(weights, columns, out),
+            4 => combine_some::<F, 4>(weights, columns, out),
+            5 => combine_some::<F, 5>(weights, columns, out),
+            6 => combine_some::<F, 6>(weights, columns, out),
+            7 => combine_some::<F, 7>(weights, columns, out),
+            _ => combine_some::<F, 8>(weights, columns, out),
+        }
+    }
+}
+
+/// The number of terms is known to the compiler, so that the inner loop has no branches.
+fn combine_some<F: Field, const K: usize>(weights: &[F], columns: &[&[F]], out: &mut [F]) {
+    let weights: [F; K] = std::array::from_fn(|i| weights[i]);
+    let columns: [&[F]; K] = std::array::from_fn(|i| &columns[i][..out.len()]);
+    for k in 0..out.len() {
+        let mut acc = F::Acc::default();
+        F::acc_add(&mut acc, out[k]);
+        for i in 0..K {
+            F::acc_mul(&mut acc, weights[i], columns[i][k]);
+        }
+        out[k] = F::acc_reduce(acc);
+    }
+}
+
+#[cfg(test)]
+mod tests;
