@@ -134,6 +134,11 @@ impl fmt::Display for What {
 }
 
 impl StoreError {
+    /// Whether the database is well and only the call was not to be done.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::NotFound { .. } | Self::QueueFull { .. })
+    }
+
     pub(crate) fn corrupt(reason: impl Into<String>) -> Self {
         Self::Corrupt { reason: reason.into() }
     }

@@ -178,7 +178,7 @@ impl Store {
 
     /// Takes a session id for a party, once: `Conflict(SessionUsed)` if it was taken before.
     pub async fn claim_session(&self, party: &str, session: SessionId, now: UnixMillis) -> Result<(), StoreError> {
-        self.run_tx("claim_session", (party.to_owned(), session, now), |db, (party, session, now)| {
+        self.run_one_write((party.to_owned(), session, now), |db, (party, session, now)| {
             Box::pin(async move {
                 let taken = db
                     .execute(

@@ -187,17 +187,17 @@ impl Store {
     }
 }
 
-/// Ends a row that may or may not exist: its data goes, its marker stays, its slot is used for ever.
+/// Ends a row that stood as `was`, if it existed: its data goes, its marker stays, its slot is used for ever.
 pub(crate) async fn spend_row(
     db: &mut Conn,
     party: &str,
     run: RunId,
     slot: Slot,
-    state: InputState,
-    reason: Option<&str>,
+    was: Option<InputState>,
+    (state, reason): (InputState, Option<&str>),
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    let waiting = input_row(db, party, run, slot).await?.is_some_and(|row| row.state == InputState::Pending);
+    let waiting = was == Some(InputState::Pending);
     db.execute(
         "INSERT INTO input_rows (party, run, slot, state, reason, created, ended)
          VALUES ($1, $2, $3, $4, $5, $6, $6)

@@ -173,20 +173,24 @@ impl Store {
         session: SessionId,
         now: UnixMillis,
     ) -> Result<Attempt, StoreError> {
-        self.run_tx("record_attempt", (gid, run, slot, session, now), |db, (gid, run, slot, session, now)| {
+        self.run_one_write((gid, run, slot, session, now), |db, (gid, run, slot, session, now)| {
             Box::pin(async move {
-                run_is_open(db, *gid, *run).await?;
-                let taken: Option<Scalar<Attempt>> = db
-                    .optional(
+                let taken: Vec<Scalar<Attempt>> = db
+                    .all(
                         "INSERT INTO slots (gid, run, slot, attempt, session, state, updated)
-                         VALUES ($1, $2, $3, 0, $4, 'open', $5)
+                         SELECT $1, $2, $3, 0, $4, 'open', $5 WHERE EXISTS
+                             (SELECT 1 FROM runs WHERE gid = $1 AND run = $2 AND state = 'open')
                          ON CONFLICT (gid, run, slot) DO UPDATE SET attempt = slots.attempt + 1,
                              session = excluded.session, updated = excluded.updated, detail = NULL
                          WHERE slots.state = 'open' RETURNING attempt AS v",
                         args![gid, run, slot, session.to_string(), now],
                     )
                     .await?;
-                taken.map(|Scalar(attempt)| attempt).ok_or_else(|| What::SlotUsed.into())
+                if let Some(Scalar(attempt)) = taken.first() {
+                    return Ok(*attempt);
+                }
+                run_is_open(db, *gid, *run).await?;
+                Err(What::SlotUsed.into())
             })
         })
         .await

@@ -75,7 +75,7 @@ impl Store {
         now: UnixMillis,
     ) -> Result<FreezeOutcome, StoreError> {
         let args = (party.to_owned(), run, slot, attempt, set_digest, now);
-        self.run_tx("freeze", args, |db, (party, run, slot, attempt, digest, now)| {
+        self.run_one_write(args, |db, (party, run, slot, attempt, digest, now)| {
             Box::pin(async move {
                 let fresh = db
                     .execute(
@@ -148,10 +148,11 @@ impl Store {
                     });
                     return if same { Ok(()) } else { Err(What::ResultExists.into()) };
                 }
-                match input_row(db, party, *run, *slot).await? {
-                    Some(row) if row.state == InputState::Failed => return Err(What::SlotUsed.into()),
-                    _ => spend_row(db, party, *run, *slot, InputState::Done, None, new.at).await?,
+                let was = input_row(db, party, *run, *slot).await?.map(|row| row.state);
+                if was == Some(InputState::Failed) {
+                    return Err(What::SlotUsed.into());
                 }
+                spend_row(db, party, *run, *slot, was, (InputState::Done, None), new.at).await?;
                 if *outbox {
                     db.execute(
                         "INSERT INTO outbox (party, run, slot, values_json, created) VALUES ($1, $2, $3, $4, $5)",
@@ -177,11 +178,13 @@ impl Store {
         let args = (party.to_owned(), run, slot, reason.to_owned(), now);
         self.run_tx("fail_slot", args, |db, (party, run, slot, reason, now)| {
             Box::pin(async move {
-                match input_row(db, party, *run, *slot).await?.map(|row| row.state) {
+                let was = input_row(db, party, *run, *slot).await?.map(|row| row.state);
+                match was {
                     Some(InputState::Done) => Err(What::ResultExists.into()),
                     Some(InputState::Failed | InputState::Unused) => Ok(()),
                     Some(InputState::Pending) | None => {
-                        spend_row(db, party, *run, *slot, InputState::Failed, Some(reason), *now).await
+                        let end = (InputState::Failed, Some(reason.as_str()));
+                        spend_row(db, party, *run, *slot, was, end, *now).await
                     }
                 }
             })

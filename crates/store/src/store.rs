@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Executor, PgPool, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool};
 use tokio::sync::RwLock;
 
 use crate::db::Conn;
@@ -141,6 +141,14 @@ async fn open_postgres(address: &str) -> Result<Db, StoreError> {
         .map_err(|_| StoreError::Address { reason: "not a PostgreSQL address".into() })?
         .application_name("tacit")
         .disable_statement_logging();
+    // A pool would try again and again and then only say that it waited; this says what is wrong.
+    let refused = |reason: &str| StoreError::Unavailable { reason: format!("PostgreSQL does not answer: {reason}") };
+    match tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options)).await {
+        Err(_) => return Err(refused("time-out")),
+        Ok(Err(sqlx::Error::Io(error))) => return Err(refused(&error.to_string())),
+        Ok(Err(error)) => return Err(error.into()),
+        Ok(Ok(conn)) => conn.close().await?,
+    }
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(PATIENCE)

@@ -28,8 +28,23 @@ impl Store {
         T: Send + 'static,
     {
         match &*self.db {
-            Db::Sqlite { writer, .. } => writer.run(args, work).await,
+            Db::Sqlite { writer, .. } => writer.run(args, work, false).await,
             Db::Postgres { pool, gate } => run_on_postgres(pool, gate, name, &args, work).await,
+        }
+    }
+
+    /// Runs work whose first statement is its only writing one, makes sense on its own, and does nothing if the
+    /// work is to fail; what follows may only read, to say why. Saves the round trips of a transaction.
+    ///
+    /// The statement must be run to its end (`execute` or `all`, never `optional`): only then is it committed.
+    pub(crate) async fn run_one_write<A, T>(&self, args: A, work: Work<A, T>) -> Result<T, StoreError>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        match &*self.db {
+            Db::Sqlite { writer, .. } => writer.run(args, work, true).await,
+            Db::Postgres { pool, .. } => work(&mut Conn::PostgresReader(pool.acquire().await?), &args).await,
         }
     }
 }

@@ -36,14 +36,15 @@ impl Writer {
         Self { queue }
     }
 
-    pub(crate) async fn run<A, T>(&self, args: A, work: Work<A, T>) -> Result<T, StoreError>
+    /// Queues work; `one_write` says that it may commit by itself when nothing else is queued.
+    pub(crate) async fn run<A, T>(&self, args: A, work: Work<A, T>, one_write: bool) -> Result<T, StoreError>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
         let closed = || StoreError::Unavailable { reason: "the store was closed".into() };
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Queued { args, work, outcome: None, reply });
+        let job = Box::new(Queued { args, work, one_write, outcome: None, reply });
         self.queue.send(Order::Work(job)).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
@@ -110,35 +111,45 @@ async fn run_batch(conn: &mut Conn, jobs: &mut Vec<Box<dyn Job>>) {
 async fn run_together(conn: &mut Conn, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     conn.execute("BEGIN IMMEDIATE", &[]).await?;
     for job in jobs {
-        conn.execute("SAVEPOINT piece", &[]).await?;
-        if !job.run(conn).await {
-            conn.execute("ROLLBACK TO piece", &[]).await?;
+        // One statement is all or nothing by itself.
+        let savepoint = !job.one_write();
+        if savepoint {
+            conn.execute("SAVEPOINT piece", &[]).await?;
         }
-        conn.execute("RELEASE piece", &[]).await?;
+        match job.run(conn).await {
+            Ok(()) => {}
+            Err(error) if !error.is_refusal() => return Err(error),
+            Err(_) if savepoint => drop(conn.execute("ROLLBACK TO piece", &[]).await?),
+            Err(_) => {}
+        }
+        if savepoint {
+            conn.execute("RELEASE piece", &[]).await?;
+        }
     }
     conn.execute("COMMIT", &[]).await?;
     Ok(())
 }
 
 async fn run_alone(conn: &mut Conn, job: &mut dyn Job) -> Result<(), StoreError> {
-    conn.execute("BEGIN IMMEDIATE", &[]).await?;
-    if job.run(conn).await {
-        conn.execute("COMMIT", &[]).await?;
-    } else {
-        conn.execute("ROLLBACK", &[]).await?;
+    if job.one_write() {
+        return job.run(conn).await;
     }
-    Ok(())
+    conn.execute("BEGIN IMMEDIATE", &[]).await?;
+    job.run(conn).await?;
+    conn.execute("COMMIT", &[]).await.map(drop)
 }
 
-/// SQLite may have rolled back by itself; then this fails and nothing is open, which is what is wanted.
+/// Fails if nothing is open (SQLite rolls back by itself when the disk is full), which is what is wanted.
 async fn roll_back(conn: &mut Conn) {
     let _ = conn.execute("ROLLBACK", &[]).await;
 }
 
 /// A piece of queued work, whatever its types.
 trait Job: Send {
-    /// Runs once more; false if it failed and must leave nothing.
-    fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+    /// Runs once more; an error must leave nothing.
+    fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
+    /// Whether its only writing statement makes a transaction of its own.
+    fn one_write(&self) -> bool;
     /// Tells the caller, after the commit.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
@@ -146,18 +157,23 @@ trait Job: Send {
 struct Queued<A, T> {
     args: A,
     work: Work<A, T>,
+    one_write: bool,
     outcome: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<A: Send + Sync, T: Send> Job for Queued<A, T> {
-    fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+    fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>> {
         Box::pin(async move {
             let outcome = (self.work)(conn, &self.args).await;
-            let good = outcome.is_ok();
+            let done = outcome.as_ref().map(drop).map_err(StoreError::clone);
             self.outcome = Some(outcome);
-            good
+            done
         })
+    }
+
+    fn one_write(&self) -> bool {
+        self.one_write
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
