@@ -85,7 +85,7 @@ impl ControlLink {
     }
 
     /// Sends a message; see [`ControlSender::send`].
-    pub fn send<M: Serialize>(&self, message: &M) -> Result<(), LinkError> {
+    pub fn send<M: Serialize + ?Sized>(&self, message: &M) -> Result<(), LinkError> {
         send(&self.conn, message)
     }
 
@@ -123,7 +123,7 @@ impl ControlSender {
     }
 
     /// Queues a message and returns at once.
-    pub fn send<M: Serialize>(&self, message: &M) -> Result<(), LinkError> {
+    pub fn send<M: Serialize + ?Sized>(&self, message: &M) -> Result<(), LinkError> {
         send(&self.conn, message)
     }
 
@@ -139,7 +139,7 @@ impl ControlSender {
     }
 }
 
-fn send<M: Serialize>(conn: &Conn, message: &M) -> Result<(), LinkError> {
+fn send<M: Serialize + ?Sized>(conn: &Conn, message: &M) -> Result<(), LinkError> {
     let body = serde_json::to_vec(message).map_err(|_| LinkError::Unwritable)?;
     if body.len() > MAX_CONTROL_MESSAGE {
         return Err(LinkError::TooLarge { length: body.len(), limit: MAX_CONTROL_MESSAGE });

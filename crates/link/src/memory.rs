@@ -18,24 +18,18 @@ const LIMITS: SessionLimits = SessionLimits { message: usize::MAX >> 1, waiting:
 /// Every pair shares a fresh random secret, as over TLS.
 pub fn mesh(n: usize) -> Vec<SessionPort> {
     let mut id = [0; 16];
-    fill(&mut id);
+    id.copy_from_slice(&random()[..16]);
     let parties: Vec<_> = (0..n).map(|i| Fingerprint([u8::try_from(i % 256).unwrap_or(0); 32])).collect();
     let mailboxes: Vec<_> = (0..n).map(|_| Arc::new(Mailbox::new(vec![0; n.saturating_sub(1)], LIMITS))).collect();
-    let mut secrets = vec![vec![Zeroizing::new([0; 32]); n]; n];
-    for i in 0..n {
-        for j in 0..i {
-            let mut secret = Zeroizing::new([0; 32]);
-            fill(&mut *secret);
-            secrets[i][j] = secret.clone();
-            secrets[j][i] = secret;
-        }
-    }
+    // One secret for each pair (low, high), in the order of `pair`.
+    let secrets: Vec<_> = (0..n * n.saturating_sub(1) / 2).map(|_| random()).collect();
+    let pair = |i: usize, j: usize| i.max(j) * (i.max(j) - 1) / 2 + i.min(j);
     let port = |i: usize| {
         let others = || (0..n).filter(move |j| *j != i);
         let outlet = |j: usize| Outlet::Memory {
             mailbox: Arc::clone(&mailboxes[j]),
             from: if i < j { i } else { i - 1 },
-            secret: secrets[i][j].clone(),
+            secret: secrets[pair(i, j)].clone(),
         };
         SessionPort::new(
             SessionId(id),
@@ -49,6 +43,8 @@ pub fn mesh(n: usize) -> Vec<SessionPort> {
     (0..n).map(port).collect()
 }
 
-fn fill(bytes: &mut [u8]) {
-    aws_lc_rs::rand::fill(bytes).expect("the system has randomness");
+fn random() -> Zeroizing<[u8; 32]> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    aws_lc_rs::rand::fill(&mut *bytes).expect("the system has randomness");
+    bytes
 }

@@ -103,7 +103,8 @@ impl FrameReader {
     ) -> Poll<Result<(), CloseReason>> {
         let mut guard = lock(&stream.0);
         let mut bytes = 0;
-        while self.ended.is_none() && out.len() < FRAMES_PER_READ && bytes < BYTES_PER_READ {
+        // A frame can be longer than the bound: tokio's own budget lets others run meanwhile.
+        while self.ended.is_none() && out.len() < FRAMES_PER_READ && (out.is_empty() || bytes < BYTES_PER_READ) {
             let Some(tls) = guard.as_mut() else {
                 self.ended = Some(CloseReason::Local);
                 break;

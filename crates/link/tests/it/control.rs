@@ -1,0 +1,111 @@
+//! Control links.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tacit_link::{CloseReason, LinkError, MAX_CONTROL_MESSAGE, Refusal};
+use tacit_model::{ManualClock, UnixMillis};
+use tacit_pki::sni_name;
+use tokio::io::AsyncWriteExt;
+
+use crate::nodes::{Node, SOON, frame, hello, identity, local, raw, until};
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+struct Ask {
+    question: String,
+}
+
+#[tokio::test]
+async fn messages_go_both_ways_and_additions_are_ignored() {
+    let mut config = local();
+    config.clock = std::sync::Arc::new(ManualClock::new(UnixMillis(5_000)));
+    let mut ahead = local();
+    ahead.clock = std::sync::Arc::new(ManualClock::new(UnixMillis(7_500)));
+    let (gateway, peer) = (Node::with(config).await, Node::with(ahead).await);
+    let mut links = gateway.host.control_links();
+    let mut at_peer = peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
+    let mut at_gateway = links.recv().await.unwrap();
+    assert_eq!((at_gateway.peer(), at_peer.peer()), (peer.id(), gateway.id()));
+    assert_eq!((at_gateway.skew_ms(), at_peer.skew_ms()), (2_500, -2_500));
+    at_peer.send(&serde_json::json!({"question": "how many?", "added_later": [1, 2]})).unwrap();
+    assert_eq!(at_gateway.recv::<Ask>().await, Ok(Ask { question: "how many?".into() }));
+    let sender = at_gateway.sender().clone();
+    sender.send(&17).unwrap();
+    assert_eq!(at_peer.recv::<u32>().await, Ok(17));
+    // A message of another form is skipped, and its text stays out of the error.
+    sender.send(&"secret").unwrap();
+    sender.send(&18).unwrap();
+    let error = at_peer.recv::<u32>().await.unwrap_err();
+    assert!(matches!(error, LinkError::BadMessage { .. }) && !error.to_string().contains("secret"));
+    assert_eq!(at_peer.recv::<u32>().await, Ok(18));
+    let long = "x".repeat(MAX_CONTROL_MESSAGE);
+    assert!(matches!(sender.send(&long), Err(LinkError::TooLarge { .. })));
+    sender.send(&long[2..]).unwrap();
+    assert_eq!(at_peer.recv::<String>().await.unwrap().len(), MAX_CONTROL_MESSAGE - 2);
+}
+
+#[tokio::test]
+async fn the_last_message_arrives_before_the_end() {
+    let (gateway, peer) = (Node::new().await, Node::new().await);
+    let mut links = gateway.host.control_links();
+    let at_peer = peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
+    let mut at_gateway = links.recv().await.unwrap();
+    at_peer.send(&1).unwrap();
+    let sender = at_peer.sender();
+    drop(at_peer);
+    assert_eq!(at_gateway.recv::<u8>().await, Ok(1));
+    assert_eq!(at_gateway.recv::<u8>().await, Err(LinkError::Closed(CloseReason::Disconnected)));
+    assert_eq!(sender.send(&2), Err(LinkError::Closed(CloseReason::Local)));
+    assert_eq!(sender.closed().await, CloseReason::Local);
+}
+
+#[tokio::test]
+async fn without_a_taker_links_are_refused() {
+    let (gateway, peer) = (Node::new().await, Node::new().await);
+    let error = peer.host.dial_control(gateway.id(), &[gateway.addr()], Duration::from_millis(100)).await.err();
+    assert_eq!(error, Some(LinkError::PeerRefused(Refusal::Busy)));
+    let mut links = gateway.host.control_links();
+    let _link = peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
+    assert!(links.recv().await.is_some());
+}
+
+#[tokio::test]
+async fn silence_is_noticed_and_answers_keep_a_link() {
+    let mut config = local();
+    config.keep_alive = Duration::from_millis(200);
+    let gateway = Node::with(config.clone()).await;
+    let peer = Node::with(config).await;
+    let mut links = gateway.host.control_links();
+    let _alive = peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
+    let alive = links.recv().await.unwrap();
+    // Says hello and nothing more.
+    let key = identity("mute");
+    let mut mute = raw(gateway.hub.local_addr(), &sni_name(gateway.id()), b"tacit-ctl/1", Some(&key)).await.unwrap();
+    mute.write_all(&hello()).await.unwrap();
+    let mut muted = links.recv().await.unwrap();
+    let started = Instant::now();
+    assert_eq!(muted.recv::<u8>().await, Err(LinkError::Closed(CloseReason::Silent)));
+    let waited = started.elapsed();
+    assert!(waited > Duration::from_millis(150) && waited < SOON, "{waited:?}");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(gateway.host.links().iter().any(|l| l.peer == peer.id()));
+    drop(alive);
+    until(|| gateway.host.links().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_without_reading_is_harmless() {
+    let gateway = Node::new().await;
+    let mut links = gateway.host.control_links();
+    let key = identity("pinger");
+    let mut tls = raw(gateway.hub.local_addr(), &sni_name(gateway.id()), b"tacit-ctl/1", Some(&key)).await.unwrap();
+    tls.write_all(&hello()).await.unwrap();
+    let _link = links.recv().await.unwrap();
+    let pings = frame(5, b"").repeat(10_000);
+    for _ in 0..100 {
+        if tokio::time::timeout(Duration::from_millis(200), tls.write_all(&pings)).await.is_err() {
+            break;
+        }
+    }
+    assert!(gateway.host.links()[0].queued_bytes < 2 << 20);
+}

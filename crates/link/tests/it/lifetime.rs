@@ -1,0 +1,131 @@
+//! How links come, stay one per pair, and go.
+
+use std::time::Duration;
+
+use tacit_link::{CloseReason, How, LinkError, PortEvent};
+
+use crate::nodes::{Node, SOON, event, identity, join, linked, local, message, pair, session, until};
+
+#[tokio::test]
+async fn concurrent_callers_share_one_link_also_when_both_sides_dial() {
+    for _ in 0..20 {
+        let (a, b) = (Node::new().await, Node::new().await);
+        let (w, x, y, z) = tokio::join!(a.link_to(&b), a.link_to(&b), b.link_to(&a), b.link_to(&a));
+        assert_eq!((w, x, y, z), (Ok(()), Ok(()), Ok(()), Ok(())));
+        let mut at_a = a.host.open_session(session(1), vec![b.id()]).unwrap();
+        let mut at_b = b.host.open_session(session(1), vec![a.id()]).unwrap();
+        at_a.send(0, vec![1]).unwrap();
+        at_b.send(0, vec![2]).unwrap();
+        assert_eq!(message(&mut at_b).await.1, [1]);
+        assert_eq!(message(&mut at_a).await.1, [2]);
+        assert_eq!((a.host.links().len(), b.host.links().len()), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_warm_link_is_used_again_and_an_idle_one_closes() {
+    let mut config = local();
+    config.idle_link = Duration::from_millis(200);
+    let (a, b) = linked(config.clone(), config).await;
+    let port_a = a.host.open_session(session(1), vec![b.id()]).unwrap();
+    let port_b = b.host.open_session(session(1), vec![a.id()]).unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(a.host.is_linked(&b.id()), "a session keeps it");
+    port_a.finish();
+    port_b.finish();
+    a.host.link(b.id(), How::Await, Duration::ZERO).await.unwrap();
+    until(|| a.host.links().is_empty() && b.host.links().is_empty()).await;
+    join(&a, &b).await;
+}
+
+#[tokio::test]
+async fn a_restarted_peer_replaces_its_dead_link() {
+    let node = Node::new().await;
+    let key = identity("restarts");
+    let gate = node.gate.clone();
+    let mut last = None;
+    for _ in 0..3 {
+        let hub = tacit_link::LinkHub::bind(local()).await.unwrap();
+        let host = hub.host(key.clone(), gate.clone()).unwrap();
+        host.link(node.id(), node.dial(), SOON).await.unwrap();
+        // The old hub is not closed: its connection stays open, as after a cut cable.
+        if let Some((old, old_host)) = last.replace((hub, host)) {
+            until(|| node.host.links().len() == 1).await;
+            std::mem::forget((old, old_host));
+        }
+    }
+    assert_eq!(node.host.links().len(), 1);
+    let (_hub, host) = last.unwrap();
+    let mut at_node = node.host.open_session(session(1), vec![key.fingerprint()]).unwrap();
+    let mut at_host = host.open_session(session(1), vec![node.id()]).unwrap();
+    at_host.send(0, vec![5]).unwrap();
+    assert_eq!(message(&mut at_node).await.1, [5]);
+}
+
+#[tokio::test]
+async fn deadlines_hold_and_say_why() {
+    let node = Node::new().await;
+    let nobody = identity("nobody").fingerprint();
+    let short = Duration::from_millis(200);
+    assert_eq!(node.host.link(nobody, How::Await, short).await, Err(LinkError::Deadline(nobody)));
+    let none = How::Dial { addrs: vec![] };
+    assert_eq!(node.host.link(nobody, none, SOON).await, Err(LinkError::NoAddress(nobody)));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let dial = How::Dial { addrs: vec![closed.clone()] };
+    let refused = Err(LinkError::Network(std::io::ErrorKind::ConnectionRefused));
+    assert_eq!(node.host.link(nobody, dial, short).await, refused);
+    assert_eq!(node.host.link(node.id(), How::Await, SOON).await, Err(LinkError::BadPeers));
+    // The second address is right.
+    let other = Node::new().await;
+    let dial = How::Dial { addrs: vec![closed, other.addr()] };
+    node.host.link(other.id(), dial, SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_starts_late_is_found() {
+    let node = Node::new().await;
+    let spare = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = spare.local_addr().unwrap();
+    drop(spare);
+    let key = identity("late");
+    let fingerprint = key.fingerprint();
+    let start = async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let mut config = local();
+        config.listen = addr;
+        let hub = tacit_link::LinkHub::bind(config).await.unwrap();
+        let host = hub.host(key, node.gate.clone()).unwrap();
+        (hub, host)
+    };
+    let dial = How::Dial { addrs: vec![addr.to_string()] };
+    let (linked, _late) = tokio::join!(node.host.link(fingerprint, dial, SOON), start);
+    linked.unwrap();
+}
+
+#[tokio::test]
+async fn parties_of_one_node_are_told_apart_by_name() {
+    let node = Node::new().await;
+    let second = node.hub.host(identity("second"), node.gate.clone()).unwrap();
+    let other = Node::new().await;
+    join(&other, &node).await;
+    other.host.link(second.fingerprint(), node.dial(), SOON).await.unwrap();
+    second.link(node.id(), node.dial(), SOON).await.unwrap();
+    assert_eq!((node.host.links().len(), second.links().len(), other.host.links().len()), (2, 2, 2));
+    node.hub.unhost(&second.fingerprint());
+    until(|| node.host.links().len() == 1 && other.host.links().len() == 1).await;
+    assert!(other.host.link(second.fingerprint(), node.dial(), Duration::from_millis(200)).await.is_err());
+}
+
+#[tokio::test]
+async fn sessions_hear_of_a_peer_that_goes_down_after_its_last_message() {
+    let (a, b) = pair().await;
+    let mut at_a = a.host.open_session(session(1), vec![b.id()]).unwrap();
+    let mut at_b = b.host.open_session(session(1), vec![a.id()]).unwrap();
+    at_b.send(0, vec![0; 3 << 20]).unwrap();
+    b.hub.shutdown().await;
+    assert_eq!(message(&mut at_a).await.1.len(), 3 << 20);
+    assert_eq!(event(&mut at_a).await, PortEvent::Lost { from: 0, reason: CloseReason::Disconnected });
+    assert_eq!(event(&mut at_b).await, PortEvent::Lost { from: 0, reason: CloseReason::Shutdown });
+    assert_eq!(b.host.link(a.id(), How::Await, SOON).await, Err(LinkError::ShuttingDown));
+    assert!(b.host.open_session(session(2), vec![a.id()]).is_err());
+}
