@@ -1,1 +1,54 @@
-//! party.
+//! A peer: what it is willing to do, where its numbers come from, and its sessions over links.
+//!
+//! ```text
+//!            HTTP edge                       gateway
+//!               │ rows, start, stop             │ charter, jobs
+//!  sources ──► Party ──────────────────── control link
+//!               │   Prepare ─► Link ─► Session  │
+//!             store             │      engine ◄─┴─► links to other peers
+//!               └── outbox ──► finalResultsURL
+//! ```
+//!
+//! # What it promises
+//!
+//! - **Who sees shares is not the gateway's decision.** Shares go only to members of a charter that its
+//!   deciders signed and that follows the last one this party knows; with [`Policy::verified_only`] only
+//!   to members whose fingerprint the own operator verified. The first charter must be signed under the
+//!   manager key that was pinned at registration.
+//! - **One plan, recomputed.** A job whose plan this party does not compute itself is declined.
+//! - **One set per slot.** A slot that was bound to an input set is never tried again. The binding is
+//!   durable before it is signed.
+//! - **Nothing repeats.** Nonces are drawn anew for each Prepare, session ids are used once, seeds come
+//!   from the links' fresh key exchange; nothing of it is read from disk.
+//! - An acknowledged row is durable; its data is deleted with the result of its slot. A result is durable
+//!   before the gateway hears of it, and is posted until the receiver has it.
+//!
+//! Any t+1 computing peers together learn every input; k input peers that put their inputs together learn
+//! the sum of the others'.
+//!
+//! # What it does not do
+//!
+//! It does not choose members, times or slots (the gateway does), and it retries no session.
+
+mod drive;
+mod environment;
+mod error;
+mod gateway_link;
+mod http;
+mod outbox;
+mod party;
+mod policy;
+mod registration;
+mod results;
+mod roster;
+mod session;
+pub mod source;
+mod standing;
+
+pub use error::PartyError;
+pub use http::{HttpError, HttpPoster, HttpRules};
+pub use party::{Party, PartyLimits, PartySetup, PartyState, PartyStatus, Trouble};
+pub use policy::{Policy, PolicyRefusal};
+pub use registration::{JoinRequest, Joined, proof_text, register};
+pub use results::SlotResult;
+pub use source::RowText;

@@ -1,0 +1,193 @@
+//! The one pump between an engine session and the links.
+//!
+//! The engine's futures register no wakers: they go on after something was delivered or lost, after
+//! outgoing messages were taken, or after the links' backlog went down. So each wake of this future
+//! delivers all that arrived, polls the engine, and takes what it sent, until nothing moves.
+//!
+//! Nothing is allocated here per message, and nothing is copied.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tacit_engine::{Mailbox, Plan, QUEUE_LIMIT};
+use tacit_link::{PortEvent, SessionPort};
+use tacit_model::Fingerprint;
+use tacit_pki::PublicKey;
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+/// After the deadline, each further wait may take so long.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Why a session has no outcome at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// The gateway or the operator gave it up.
+    Aborted,
+    /// Time ran out, and nobody could be named.
+    Deadline,
+}
+
+/// Who is who: members are numbered by the plan, links by the port.
+pub(crate) struct Seats {
+    member_of: Vec<usize>,
+    port_of: Vec<Option<usize>>,
+    /// Compute peers tell each other their public keys in the first message of a link's session: the
+    /// charter holds fingerprints only, and the signatures under a frozen set need keys.
+    tells_key: Vec<bool>,
+    keys: Arc<[OnceLock<PublicKey>]>,
+}
+
+impl Seats {
+    /// The seats of a session as `me`, over a port with these peers.
+    pub(crate) fn new(plan: &Plan, me: usize, peers: &[Fingerprint]) -> Self {
+        let members = plan.members().len();
+        let computes = |member: usize| plan.compute().binary_search(&member).is_ok();
+        let mut seats = Self {
+            member_of: Vec::with_capacity(peers.len()),
+            port_of: vec![None; members],
+            tells_key: (0..members).map(|member| member != me && computes(me) && computes(member)).collect(),
+            keys: (0..members).map(|_| OnceLock::new()).collect(),
+        };
+        for (port, peer) in peers.iter().enumerate() {
+            let member = plan.index_of(peer).unwrap_or(usize::MAX);
+            seats.member_of.push(member);
+            if let Some(place) = seats.port_of.get_mut(member) {
+                *place = Some(port);
+            }
+        }
+        seats
+    }
+
+    /// The link to a member.
+    pub(crate) fn port_of(&self, member: usize) -> Option<usize> {
+        self.port_of.get(member).copied().flatten()
+    }
+
+    /// The public keys that compute peers told.
+    pub(crate) fn keys(&self) -> Arc<[OnceLock<PublicKey>]> {
+        Arc::clone(&self.keys)
+    }
+
+    /// Tells the compute peers the own public key.
+    pub(crate) fn tell_key(&self, port: &mut SessionPort, key: &PublicKey) {
+        for (member, _) in self.tells_key.iter().enumerate().filter(|(_, tells)| **tells) {
+            if let Some(to) = self.port_of(member) {
+                let _told = port.send(to, key.spki().to_vec());
+            }
+        }
+    }
+
+    /// Whether this message is the member's key; `Err` if it should be and is not.
+    fn takes_key(&self, member: usize, fingerprint: &Fingerprint, body: &[u8]) -> Result<bool, ()> {
+        if !self.tells_key[member] || self.keys[member].get().is_some() {
+            return Ok(false);
+        }
+        match PublicKey::from_spki(body) {
+            Ok(key) if key.fingerprint() == *fingerprint => {
+                let _first = self.keys[member].set(key);
+                Ok(true)
+            }
+            _ => Err(()),
+        }
+    }
+}
+
+/// Runs the engine over the port until it ends, is given up, or nobody can be waited for any more.
+///
+/// When `deadline` has passed, whoever is waited for counts as lost; each later wait may take two
+/// seconds more.
+pub(crate) async fn drive<T>(
+    engine: impl Future<Output = T>,
+    port: &mut SessionPort,
+    mailbox: &Mailbox,
+    seats: &Seats,
+    deadline: Duration,
+    abort: &CancellationToken,
+) -> Result<T, GivenUp> {
+    let mut engine = pin!(engine);
+    let mut aborted = pin!(abort.cancelled());
+    let mut timer = pin!(sleep(deadline));
+    poll_fn(|cx| {
+        if aborted.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(GivenUp::Aborted));
+        }
+        loop {
+            take_incoming(cx, port, mailbox, seats);
+            mailbox.set_queued(port.queued_bytes());
+            if let Poll::Ready(outcome) = engine.as_mut().poll(cx) {
+                send_outgoing(port, mailbox, seats);
+                return Poll::Ready(Ok(outcome));
+            }
+            if send_outgoing(port, mailbox, seats) {
+                continue;
+            }
+            if port.queued_bytes() >= QUEUE_LIMIT && port.poll_drained(cx, QUEUE_LIMIT / 2).is_ready() {
+                continue;
+            }
+            match overdue(cx, timer.as_mut(), mailbox) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(Err(GivenUp::Deadline)),
+            }
+        }
+    })
+    .await
+}
+
+fn take_incoming(cx: &mut Context<'_>, port: &mut SessionPort, mailbox: &Mailbox, seats: &Seats) {
+    while let Poll::Ready(event) = port.poll_recv(cx) {
+        match event {
+            PortEvent::Message { from, body } => {
+                let Some(member) = seats.member_of.get(from).copied() else { continue };
+                let taken = port.peers().get(from).map_or(Err(()), |peer| seats.takes_key(member, peer, &body));
+                let delivered = match taken {
+                    Ok(true) => Ok(()),
+                    Ok(false) => mailbox.deliver(member, body).map_err(drop),
+                    Err(()) => Err(()),
+                };
+                if delivered.is_err() {
+                    debug!(member, "a member sent what cannot be taken");
+                    mailbox.lose(member);
+                }
+            }
+            PortEvent::Lost { from, reason } => {
+                debug!(member = seats.member_of.get(from), %reason, "a member is lost");
+                if let Some(member) = seats.member_of.get(from) {
+                    mailbox.lose(*member);
+                }
+            }
+        }
+    }
+}
+
+/// Whether there was anything.
+fn send_outgoing(port: &mut SessionPort, mailbox: &Mailbox, seats: &Seats) -> bool {
+    let outgoing = mailbox.take_outgoing();
+    let any = !outgoing.is_empty();
+    for (member, message) in outgoing {
+        let sent = seats.port_of(member).map(|to| port.send(to, message));
+        if !matches!(sent, Some(Ok(()))) {
+            mailbox.lose(member);
+        }
+    }
+    any
+}
+
+/// Ready once time is up: with whether somebody could be given up.
+fn overdue(cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, mailbox: &Mailbox) -> Poll<bool> {
+    if timer.as_mut().poll(cx).is_pending() {
+        return Poll::Pending;
+    }
+    timer.as_mut().reset(Instant::now() + GRACE);
+    let waiting_for = mailbox.waiting_for();
+    if let Some(member) = waiting_for {
+        debug!(member, "a member is too late");
+        mailbox.lose(member);
+    }
+    Poll::Ready(waiting_for.is_some())
+}

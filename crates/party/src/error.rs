@@ -1,0 +1,106 @@
+use std::time::Duration;
+
+use tacit_accord::{ConsensusError, Refusal};
+use tacit_link::LinkError;
+use tacit_pki::PkiError;
+use tacit_store::StoreError;
+
+use crate::http::HttpError;
+use crate::source::RowError;
+
+/// Why a party did not do what its operator wanted. Nothing has changed then. No message holds data.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PartyError {
+    // ---- the caller ----------------------------------------------------------------------------
+    /// A row that cannot be queued; none of the rows was.
+    #[error("row {row}: {why}")]
+    InvalidData {
+        /// Which one, counted from 1.
+        row: usize,
+        /// What is wrong with it.
+        why: RowError,
+    },
+    /// No more rows are taken for now.
+    #[error("the input queue is full; try again in {} s", retry_after.as_secs())]
+    QueueFull {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The party takes part in no run.
+    #[error("this peer is not running; start it first")]
+    NotRunning,
+    /// It takes part in a run already.
+    #[error("this peer is running already")]
+    AlreadyRunning,
+
+    // ---- configuration -------------------------------------------------------------------------
+    /// Nobody of this name registered on this node.
+    #[error("no party called {0:?} is registered on this node; join a group first")]
+    Unknown(String),
+    /// A party of this name is here already.
+    #[error("a party called {0:?} exists on this node; delete it first")]
+    NameTaken(String),
+    /// Another key than the one that was registered.
+    #[error("the key of this party is not the one it registered with; restore the key file")]
+    OtherKey,
+    /// The signed charter does not name this party.
+    #[error("the group's operators have not verified this peer yet: compare fingerprints with them")]
+    NotVerified,
+    /// The group has no configuration.
+    #[error("the group has no configuration yet")]
+    NoConfiguration,
+    /// What the store holds of this party cannot be read.
+    #[error("what is stored of this party cannot be read: {0}; restore a backup or join again")]
+    Damaged(String),
+
+    // ---- the gateway ---------------------------------------------------------------------------
+    /// There is no link to the gateway.
+    #[error("the gateway cannot be reached at the moment; this peer keeps trying")]
+    Unreachable,
+    /// The gateway said no.
+    #[error("the gateway refused: {0}")]
+    Refused(String),
+    /// The code is unknown or was used.
+    #[error("this registration code is unknown or was used; ask for a new one")]
+    RegistrationCode,
+    /// The gateway knows another member of this name.
+    #[error("the gateway has a member of this name, or the registration clashes with another; choose another name")]
+    Conflict,
+    /// An answer that makes no sense.
+    #[error("the gateway's answer is not understood: {0}")]
+    Answer(String),
+    /// A charter that does not follow from what is pinned or known.
+    #[error("a charter was refused: {0}")]
+    Charter(#[from] Refusal),
+    /// A charter that cannot be read.
+    #[error("a charter was refused: {0}")]
+    CharterText(#[from] ConsensusError),
+
+    // ---- below ---------------------------------------------------------------------------------
+    /// The HTTP client.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The store.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The links.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// Keys.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The party is shutting down.
+    #[error("this peer is shutting down")]
+    Stopping,
+}
+
+impl From<StoreError> for PartyError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // Rows leave one by one as slots close; a few seconds are a fair guess.
+            StoreError::QueueFull { .. } => Self::QueueFull { retry_after: Duration::from_secs(5) },
+            other => Self::Store(other),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The control link to the pinned gateway: dialled, kept, dialled again.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tacit_job::{Request, Response, ToGateway, ToPeer};
+use tacit_link::{ControlLink, ControlSender, LinkError};
+use tokio::sync::oneshot;
+use tracing::{debug, info, warn};
+
+use crate::PartyError;
+use crate::outbox::backoff;
+use crate::party::Inner;
+use crate::session;
+
+/// The way to the gateway, while there is one.
+#[derive(Default)]
+pub(crate) struct Line {
+    state: Mutex<State>,
+    next_request: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    sender: Option<ControlSender>,
+    requests: HashMap<u64, oneshot::Sender<Response>>,
+}
+
+impl Line {
+    pub(crate) fn connected(&self) -> bool {
+        self.lock().sender.is_some()
+    }
+
+    /// Whether it was queued.
+    pub(crate) fn send(&self, message: &ToGateway) -> bool {
+        let sender = self.lock().sender.clone();
+        sender.is_some_and(|sender| sender.send(message).is_ok())
+    }
+
+    /// Asks the gateway, and waits for its answer.
+    pub(crate) async fn request(&self, request: Request, limit: Duration) -> Result<Response, PartyError> {
+        let number = self.next_request.fetch_add(1, Ordering::Relaxed);
+        let (sender, answer) = oneshot::channel();
+        self.lock().requests.insert(number, sender);
+        let sent = self.send(&ToGateway::Request { number, request });
+        let answer = if sent { tokio::time::timeout(limit, answer).await.ok() } else { None };
+        self.lock().requests.remove(&number);
+        answer.and_then(Result::ok).ok_or(PartyError::Unreachable)
+    }
+
+    fn answer(&self, number: u64, response: Response) {
+        if let Some(waiting) = self.lock().requests.remove(&number) {
+            let _gone = waiting.send(response);
+        }
+    }
+
+    fn open(&self, sender: ControlSender) {
+        self.lock().sender = Some(sender);
+    }
+
+    fn close(&self) {
+        *self.lock() = State::default();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the link for as long as the party lives.
+pub(crate) async fn run(party: Arc<Inner>) {
+    let mut failures = 0;
+    while !party.stop.is_cancelled() {
+        let addresses = party.standing.get().endpoints;
+        let dialled = tokio::select! {
+            () = party.stop.cancelled() => return,
+            dialled = party.host.dial_control(party.gateway, &addresses, party.limits.dial) => dialled,
+        };
+        match dialled {
+            Ok(link) => {
+                failures = 0;
+                let ended = serve(&party, link).await;
+                party.line.close();
+                // Their gateway will ask again; what computes already goes on without it.
+                party.sessions.give_up_waiting(|_| true);
+                debug!(party = %party.name, %ended, "control link ended");
+            }
+            Err(error) => {
+                // Once is a restart; from the second time on the owner should know.
+                if failures > 0 {
+                    party.trouble(format!("no link to the gateway: {error}"));
+                }
+                debug!(party = %party.name, %error, "the gateway was not reached");
+            }
+        }
+        let pause = backoff(party.limits.reconnect_first, party.limits.reconnect_max, failures);
+        failures = failures.saturating_add(1);
+        tokio::select! {
+            () = party.stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+async fn serve(party: &Arc<Inner>, mut link: ControlLink) -> LinkError {
+    const SKEW: i64 = 120_000;
+    if link.skew_ms().abs() > SKEW {
+        party.trouble(format!("the gateway's clock differs from this node's by {} s", link.skew_ms() / 1000));
+    }
+    let hello = ToGateway::Hello {
+        name: party.name.clone(),
+        group: party.group,
+        software: env!("CARGO_PKG_VERSION").to_owned(),
+        known: party.roster.id(),
+        run: party.standing.run(),
+    };
+    if let Err(error) = link.send(&hello) {
+        return error;
+    }
+    party.line.open(link.sender());
+    info!(party = %party.name, gateway = %party.gateway.short(), "connected to the gateway");
+    party.announce_rows().await;
+    loop {
+        let message = tokio::select! {
+            () = party.stop.cancelled() => return LinkError::ShuttingDown,
+            message = link.recv::<ToPeer>() => message,
+        };
+        match message {
+            Ok(message) => handle(party, message).await,
+            // Of a newer gateway, perhaps.
+            Err(error @ LinkError::BadMessage { .. }) => warn!(party = %party.name, %error, "message skipped"),
+            Err(error) => return error,
+        }
+    }
+}
+
+/// Answers one message. What takes long goes on by itself; what later messages rely on is done here.
+async fn handle(party: &Arc<Inner>, message: ToPeer) {
+    match message {
+        ToPeer::Prepare { job, plan } => session::on_prepare(party, job, plan),
+        ToPeer::Link { session, nonces, endpoints } => session::on_link(party, session, nonces, endpoints),
+        ToPeer::Session { session } => session::on_session(party, session),
+        ToPeer::Abort { session } => session::on_abort(party, session),
+        ToPeer::Charter { documents } => party.take_charter(&documents).await,
+        ToPeer::Start { group, run } if group == party.group => {
+            if let Err(error) = party.begin_run(run).await {
+                party.trouble(format!("run {run} could not be started: {error}"));
+            }
+        }
+        ToPeer::Stop { group, run, reason } if group == party.group => {
+            if let Err(error) = party.end_run(run, reason).await {
+                party.trouble(format!("run {run} could not be ended: {error}"));
+            }
+        }
+        ToPeer::Response { number, response } => {
+            // A run begins before the operator hears of it, and before the next message is looked at.
+            if let Response::Started { run } = &response
+                && let Err(error) = party.begin_run(*run).await
+            {
+                party.trouble(format!("run {run} could not be started: {error}"));
+            }
+            party.line.answer(number, response);
+        }
+        _ => debug!(party = %party.name, "message of another group or a newer version"),
+    }
+}

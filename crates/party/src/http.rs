@@ -1,0 +1,233 @@
+//! The HTTP client of a peer: registers at a gateway, posts results.
+
+use core::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderName};
+use reqwest::{Client, Url, redirect};
+use rustls::ClientConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use tacit_model::Fingerprint;
+
+/// Longer answers are not read.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// What the client may do.
+#[derive(Clone, Debug)]
+pub struct HttpRules {
+    /// Certificates that are trusted by their fingerprint, beside those of the system's authorities.
+    pub pinned: Vec<Fingerprint>,
+    /// Allow plain http also to other machines.
+    pub allow_plain_http: bool,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// Sends POST requests. Plain http goes to this machine only; https only to certificates that a known
+/// authority issued or that are pinned; redirects are not followed; proxies of the environment are not used.
+#[derive(Clone)]
+pub struct HttpPoster {
+    client: Client,
+    allow_plain_http: bool,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why nothing came back. Never holds what was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// Not an address of the web.
+    #[error("{0:?} is not an http or https address")]
+    Url(String),
+    /// Plain http to another machine.
+    #[error("plain http is used on this machine only; use https for {0:?}")]
+    PlainHttp(String),
+    /// Nobody answered.
+    #[error("{host} did not answer: {reason}")]
+    Unreachable {
+        /// Whom.
+        host: String,
+        /// What the network or TLS said.
+        reason: String,
+    },
+    /// The answer is too long.
+    #[error("the answer is longer than 1 MiB")]
+    TooLong,
+    /// TLS could not be set up.
+    #[error("https cannot be used: {0}")]
+    Setup(String),
+}
+
+impl Default for HttpRules {
+    fn default() -> Self {
+        Self { pinned: Vec::new(), allow_plain_http: false, timeout: Duration::from_secs(10) }
+    }
+}
+
+impl HttpPoster {
+    /// A client under these rules.
+    pub fn new(rules: HttpRules) -> Result<Self, HttpError> {
+        let setup = |e: &dyn fmt::Display| HttpError::Setup(e.to_string());
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = Arc::new(Verifier::new(rules.pinned, provider.clone()));
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(|e| setup(&e))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .timeout(rules.timeout)
+            .pool_idle_timeout(Duration::from_secs(20))
+            .user_agent(concat!("tacit/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| setup(&e))?;
+        Ok(Self { client, allow_plain_http: rules.allow_plain_http })
+    }
+
+    /// An address that this client would post to.
+    pub fn check(&self, url: &str) -> Result<Url, HttpError> {
+        let parsed = Url::parse(url).map_err(|_| HttpError::Url(url.to_owned()))?;
+        let host = parsed.host_str().unwrap_or_default();
+        match parsed.scheme() {
+            _ if host.is_empty() => Err(HttpError::Url(url.to_owned())),
+            "https" => Ok(parsed),
+            "http" if self.allow_plain_http || is_loopback(host) => Ok(parsed),
+            "http" => Err(HttpError::PlainHttp(url.to_owned())),
+            _ => Err(HttpError::Url(url.to_owned())),
+        }
+    }
+
+    pub(crate) async fn post_json(
+        &self,
+        url: Url,
+        headers: &[(&'static str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, HttpError> {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let unreachable = |e: reqwest::Error| HttpError::Unreachable { host: host.clone(), reason: reason(&e) };
+        let mut request = self.client.post(url).header(CONTENT_TYPE, "application/json").body(body);
+        for (name, value) in headers {
+            request = request.header(HeaderName::from_static(name), *value);
+        }
+        let mut response = request.send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(HttpError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, body })
+    }
+}
+
+impl fmt::Debug for HttpPoster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpPoster").field("allow_plain_http", &self.allow_plain_http).finish_non_exhaustive()
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// The innermost cause without the address, whose query may hold a registration code.
+fn reason(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if error.is_timeout() { "timed out".to_owned() } else { cause.to_string() }
+}
+
+/// The system's authorities, or a pinned key.
+#[derive(Debug)]
+struct Verifier {
+    pinned: Vec<Fingerprint>,
+    provider: Arc<CryptoProvider>,
+    authorities: Option<rustls_platform_verifier::Verifier>,
+}
+
+impl Verifier {
+    fn new(pinned: Vec<Fingerprint>, provider: Arc<CryptoProvider>) -> Self {
+        // A machine without any authority still reaches what is pinned.
+        let authorities = rustls_platform_verifier::Verifier::new(provider.clone()).ok();
+        Self { pinned, provider, authorities }
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let fingerprint = tacit_pki::fingerprint_of_certificate(end_entity);
+        if fingerprint.is_ok_and(|fingerprint| self.pinned.contains(&fingerprint)) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let authorities = self.authorities.as_ref().ok_or(unknown)?;
+        authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.3 only".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p26_plain_http_stays_on_this_machine() {
+        let poster = HttpPoster::new(HttpRules::default()).expect("TLS");
+        for url in ["http://localhost:12001/x", "http://127.0.0.1/", "http://[::1]:80/", "https://example.org/"] {
+            assert!(poster.check(url).is_ok(), "{url}");
+        }
+        for url in ["http://example.org/", "http://10.0.0.1/", "http://localhost.example.org/"] {
+            assert_eq!(poster.check(url), Err(HttpError::PlainHttp(url.to_owned())));
+        }
+        for url in ["ftp://localhost/", "nonsense", "file:///etc/passwd"] {
+            assert_eq!(poster.check(url), Err(HttpError::Url(url.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,488 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tacit_accord::{ConsensusId, Member, MemberRole};
+use tacit_job::{Request, Response, StopReason, ToGateway};
+use tacit_link::{Host, LinkHub};
+use tacit_model::{Clock, Fingerprint, GroupId, RunId, Slot, UnixMillis};
+use tacit_pki::{Identity, PublicKey};
+use tacit_store::{NewRow, Redacted, Store, StoreError, What};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use crate::gateway_link::Line;
+use crate::http::HttpPoster;
+use crate::policy::Policy;
+use crate::results::SlotResult;
+use crate::roster::{Roster, RosterGate};
+use crate::session::Sessions;
+use crate::source::{Row, RowText, parse_row};
+use crate::standing::{Standing, StandingCell};
+use crate::{PartyError, gateway_link, outbox};
+
+/// What a party is made of. It must have joined a group before: see [`register`](crate::register).
+pub struct PartySetup {
+    /// Its name on this node and in its group.
+    pub name: String,
+    /// Its key and certificate, those it registered with.
+    pub identity: Arc<Identity>,
+    /// The node's links. Let go at [`Party::shutdown`].
+    pub hub: Arc<LinkHub>,
+    /// Rows.
+    pub store: Store,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What its operator is willing to take part in.
+    pub policy: Policy,
+    /// Posts results.
+    pub http: HttpPoster,
+    /// Bounds on waiting.
+    pub limits: PartyLimits,
+}
+
+/// Bounds on what a party waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartyLimits {
+    /// The links of a session.
+    pub link: Duration,
+    /// A session; long vectors get more.
+    pub session: Duration,
+    /// The gateway's answer to a request.
+    pub request: Duration,
+    /// One round of dialling the gateway.
+    pub dial: Duration,
+    /// The first pause before dialling the gateway again; it doubles.
+    pub reconnect_first: Duration,
+    /// The longest such pause.
+    pub reconnect_max: Duration,
+    /// The first pause before posting results again; it doubles.
+    pub retry_first: Duration,
+    /// The longest such pause.
+    pub retry_max: Duration,
+    /// The first pause after a receiver refused results.
+    pub retry_refused: Duration,
+}
+
+impl Default for PartyLimits {
+    fn default() -> Self {
+        Self {
+            link: Duration::from_secs(5),
+            session: Duration::from_secs(30),
+            request: Duration::from_secs(10),
+            dial: Duration::from_secs(1),
+            reconnect_first: Duration::from_millis(200),
+            reconnect_max: Duration::from_secs(10),
+            retry_first: Duration::from_millis(200),
+            retry_max: Duration::from_secs(30),
+            retry_refused: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A peer hosted by this node. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Party {
+    inner: Arc<Inner>,
+}
+
+/// How a party stands, for its owner.
+#[derive(Clone, Debug)]
+pub struct PartyStatus {
+    /// Its name.
+    pub name: String,
+    /// Its certificate.
+    pub fingerprint: Fingerprint,
+    /// Its group.
+    pub group: GroupId,
+    /// What it registered as.
+    pub role: MemberRole,
+    /// In a word.
+    pub state: PartyState,
+    /// The run it takes part in.
+    pub run: Option<RunId>,
+    /// The slot that the next row will be for.
+    pub next_slot: Option<Slot>,
+    /// How many rows wait for their slots.
+    pub queued_rows: u64,
+    /// How many sessions are open.
+    pub open_sessions: usize,
+    /// What last went wrong.
+    pub last_trouble: Option<Trouble>,
+    /// Whether the control link to the gateway is open.
+    pub gateway_connected: bool,
+    /// The gateway it pinned.
+    pub gateway: Fingerprint,
+    /// The signed charter it follows.
+    pub charter: Option<ConsensusId>,
+    /// Who is in it.
+    pub roster: Vec<Member>,
+    /// How many batches of results wait for the receiver.
+    pub undelivered_batches: usize,
+}
+
+/// How a party stands, in a word. The numbers of P2DS are 0 to 3 in this order: idle, running, failed, stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartyState {
+    /// Never started.
+    Idle,
+    /// Takes part in a run.
+    Running,
+    /// The last run ended by a failure.
+    Failed,
+    /// The last run is over.
+    Stopped,
+}
+
+/// Something that went wrong, for the owner. Never holds data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// When.
+    pub at: UnixMillis,
+    /// What.
+    pub what: String,
+}
+
+pub(crate) struct Inner {
+    pub(crate) name: String,
+    pub(crate) group: GroupId,
+    pub(crate) me: Fingerprint,
+    pub(crate) gateway: Fingerprint,
+    pub(crate) final_results_url: Option<String>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) host: Host,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) policy: Policy,
+    pub(crate) http: HttpPoster,
+    pub(crate) limits: PartyLimits,
+    pub(crate) standing: StandingCell,
+    pub(crate) roster: Roster,
+    pub(crate) sessions: Sessions,
+    pub(crate) line: Line,
+    /// Rung when there may be something to post.
+    pub(crate) outbox: Notify,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    gate: Arc<RosterGate>,
+    hub: Mutex<Option<Arc<LinkHub>>>,
+    trouble: Mutex<Option<Trouble>>,
+}
+
+impl Party {
+    /// Takes up the party where it was left: links, its run, results on their way.
+    pub async fn open(setup: PartySetup) -> Result<Self, PartyError> {
+        let inner = Arc::new(Inner::new(setup).await?);
+        inner.tasks.spawn(gateway_link::run(Arc::clone(&inner)));
+        if let Some(url) = inner.final_results_url.clone() {
+            inner.tasks.spawn(outbox::run(Arc::clone(&inner), url));
+        }
+        Ok(Self { inner })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Its certificate.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.inner.me
+    }
+
+    /// Its group.
+    pub fn group(&self) -> GroupId {
+        self.inner.group
+    }
+
+    /// Asks the gateway to let it take part in the group's standing task.
+    pub async fn start(&self) -> Result<RunId, PartyError> {
+        let party = &self.inner;
+        if party.standing.run().is_some() {
+            return Err(PartyError::AlreadyRunning);
+        }
+        match party.line.request(Request::Start, party.limits.request).await? {
+            Response::Started { run } => Ok(run),
+            Response::Refused { why } => Err(party.why_refused(why)),
+            _ => Err(PartyError::Answer("it answered something else than it was asked".to_owned())),
+        }
+    }
+
+    /// Takes part no longer. Works also while the gateway is away; it hears of it later.
+    pub async fn stop(&self) -> Result<(), PartyError> {
+        let party = &self.inner;
+        let run = party.standing.run().ok_or(PartyError::NotRunning)?;
+        match party.line.request(Request::Stop, party.limits.request).await {
+            Ok(Response::Refused { why }) => warn!(party = %party.name, why, "the gateway objects to the stop"),
+            Ok(_) | Err(PartyError::Unreachable) => {}
+            Err(error) => return Err(error),
+        }
+        party.end_run(run, StopReason::Finished).await
+    }
+
+    /// Queues rows, one per time slot, all of them or none; the slot of the first.
+    pub async fn add_rows(&self, rows: &[RowText]) -> Result<Slot, PartyError> {
+        let party = &self.inner;
+        let items = party.row_length()?;
+        let mut parsed = Vec::with_capacity(rows.len());
+        for (index, text) in rows.iter().enumerate() {
+            let row = parse_row(text.expose(), Some(items));
+            parsed.push((None, row.map_err(|why| PartyError::InvalidData { row: index + 1, why })?));
+        }
+        party.queue(parsed).await
+    }
+
+    /// Queues rows of a source that knows when their slots start, in the order given.
+    pub async fn add_timed_rows(&self, rows: Vec<crate::source::TimedRow>) -> Result<Slot, PartyError> {
+        let party = &self.inner;
+        let expected = party.row_length()?;
+        for (index, timed) in rows.iter().enumerate().filter(|(_, timed)| timed.row.len() != expected) {
+            let why = crate::source::RowError::Length { found: timed.row.len(), expected };
+            return Err(PartyError::InvalidData { row: index + 1, why });
+        }
+        party.queue(rows.into_iter().map(|timed| (Some(timed.slot_start), timed.row)).collect()).await
+    }
+
+    /// How it stands.
+    pub async fn status(&self) -> Result<PartyStatus, PartyError> {
+        let party = &self.inner;
+        let standing = party.standing.get();
+        let known = party.roster.known();
+        let (queued_rows, next_slot) = match standing.run {
+            Some(run) => (party.store.pending(&party.name, run).await?, party.next_slot(run).await?),
+            None => (0, None),
+        };
+        let open = party.store.outbox_batches_open().await?;
+        Ok(PartyStatus {
+            name: party.name.clone(),
+            fingerprint: party.me,
+            group: party.group,
+            role: standing.role,
+            state: state_of(&standing),
+            run: standing.run,
+            next_slot,
+            queued_rows,
+            open_sessions: party.sessions.open(),
+            last_trouble: party.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            gateway_connected: party.line.connected(),
+            gateway: party.gateway,
+            charter: known.as_ref().map(|known| known.id()),
+            roster: known.map(|known| known.charter().members.clone()).unwrap_or_default(),
+            undelivered_batches: open.iter().filter(|batch| batch.party == party.name).count(),
+        })
+    }
+
+    /// The results of a run that this party learned, in order of slots.
+    pub async fn results(&self, run: RunId) -> Result<Vec<SlotResult>, PartyError> {
+        let rows = self.inner.store.results(&self.inner.name, run).await?;
+        rows.into_iter().filter_map(SlotResult::read).collect()
+    }
+
+    /// Never lets this key in again, and closes its links.
+    pub async fn revoke(&self, key: Fingerprint, reason: &str) -> Result<(), PartyError> {
+        self.inner.store.revoke_key(key, reason, self.inner.clock.now()).await?;
+        self.inner.gate.revoke([key]);
+        self.inner.host.recheck(&key);
+        Ok(())
+    }
+
+    /// Leaves the group: ends the run, deletes everything that is kept for this party on this node. The
+    /// key file is the caller's.
+    pub async fn leave(&self) -> Result<(), PartyError> {
+        if self.inner.standing.run().is_some() {
+            self.stop().await?;
+        }
+        self.shutdown().await;
+        Ok(self.inner.store.delete_party(&self.inner.name).await?)
+    }
+
+    /// Ends all tasks and takes the party off the node's links. What is durable goes on at the next
+    /// [`open`](Self::open).
+    pub async fn shutdown(&self) {
+        let party = &self.inner;
+        party.stop.cancel();
+        party.sessions.give_up_all();
+        let hub = party.hub.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(hub) = hub {
+            hub.unhost(&party.me);
+        }
+        party.tasks.close();
+        party.tasks.wait().await;
+    }
+}
+
+impl Inner {
+    async fn new(setup: PartySetup) -> Result<Self, PartyError> {
+        let PartySetup { name, identity, hub, store, clock, policy, http, limits } = setup;
+        let row = store.party(&name).await?.ok_or_else(|| PartyError::Unknown(name.clone()))?;
+        let damaged = |what: &str| PartyError::Damaged(what.to_owned());
+        let group = row.gid.ok_or_else(|| damaged("its group"))?;
+        let gateway = row.gateway_fingerprint.ok_or_else(|| damaged("its gateway"))?;
+        let me = identity.fingerprint();
+        if row.fingerprint != Some(me) {
+            return Err(PartyError::OtherKey);
+        }
+        let standing = Standing::from_text(&row.state)?;
+        let manager = PublicKey::from_base64(&standing.manager_key)?;
+        let gate = Arc::new(RosterGate::new(me, gateway, policy.verified.clone()));
+        gate.revoke(store.revoked_keys().await?.into_iter().map(|row| row.fingerprint));
+        let roster = Roster::open(&name, group, manager, store.clone(), Arc::clone(&gate)).await?;
+        let host = hub.host(Arc::clone(&identity), Arc::clone(&gate) as Arc<dyn tacit_link::Gate>)?;
+        Ok(Self {
+            group,
+            me,
+            gateway,
+            final_results_url: row.final_results_url.filter(|url| !url.is_empty()),
+            identity,
+            host,
+            clock,
+            policy,
+            http,
+            limits,
+            standing: StandingCell::new(store.clone(), name.clone(), standing),
+            roster,
+            sessions: Sessions::default(),
+            line: Line::default(),
+            outbox: Notify::new(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            gate,
+            hub: Mutex::new(Some(hub)),
+            trouble: Mutex::new(None),
+            name,
+            store,
+        })
+    }
+
+    /// Remembers what went wrong for the owner, and logs it.
+    pub(crate) fn trouble(&self, what: String) {
+        warn!(party = %self.name, "{what}");
+        let trouble = Trouble { at: self.clock.now(), what };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+    }
+
+    /// Charter documents of the gateway.
+    pub(crate) async fn take_charter(&self, documents: &[String]) {
+        let before = self.roster.id();
+        if let Err(error) = self.roster.accept(documents).await {
+            self.trouble(error.to_string());
+        }
+        if let Some(known) = self.roster.id() {
+            if before != Some(known) {
+                self.host.recheck_all();
+                self.outbox.notify_one();
+            }
+            self.line.send(&ToGateway::Accepted { group: self.group, known });
+        }
+    }
+
+    /// Takes part in a run from now on.
+    pub(crate) async fn begin_run(&self, run: RunId) -> Result<(), PartyError> {
+        if let Some(other) = self.standing.run().filter(|other| *other != run) {
+            self.end_run(other, StopReason::Finished).await?;
+        }
+        self.standing
+            .change(|standing| {
+                let new = standing.run != Some(run);
+                standing.run = Some(run);
+                standing.stopped = None;
+                new
+            })
+            .await?;
+        self.announce_rows().await;
+        Ok(())
+    }
+
+    /// Ends a run: its rows are unused from now on, its results are flushed.
+    pub(crate) async fn end_run(&self, run: RunId, reason: StopReason) -> Result<(), PartyError> {
+        let ended = self
+            .standing
+            .change(|standing| {
+                let takes_part = standing.run == Some(run);
+                if takes_part {
+                    standing.run = None;
+                    standing.stopped = Some(reason);
+                    standing.unflushed.insert(run);
+                }
+                takes_part
+            })
+            .await?;
+        if ended {
+            self.sessions.give_up_waiting(|other| other == run);
+            self.store.close_run_rows(&self.name, run, self.clock.now()).await?;
+            self.outbox.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Tells the gateway for which slots there are rows.
+    pub(crate) async fn announce_rows(&self) {
+        let Some(run) = self.standing.run() else { return };
+        match self.next_slot(run).await {
+            Ok(Some(upto)) => {
+                self.line.send(&ToGateway::Rows { group: self.group, run, upto });
+            }
+            Ok(None) => {}
+            Err(error) => self.trouble(format!("the queue cannot be read: {error}")),
+        }
+    }
+
+    /// The first slot of a run without a row.
+    async fn next_slot(&self, run: RunId) -> Result<Option<Slot>, PartyError> {
+        match self.store.append_rows(&self.name, run, &[], usize::MAX, self.clock.now()).await {
+            Ok(slot) => Ok(Some(slot)),
+            Err(StoreError::Conflict { what: What::RunEnded }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn row_length(&self) -> Result<usize, PartyError> {
+        self.standing.run().ok_or(PartyError::NotRunning)?;
+        let known = self.roster.known().ok_or(PartyError::NotVerified)?;
+        let configuration = known.charter().configuration.as_ref().ok_or(PartyError::NoConfiguration)?;
+        Ok(usize::try_from(configuration.items).unwrap_or(usize::MAX))
+    }
+
+    async fn queue(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<Slot, PartyError> {
+        let run = self.standing.run().ok_or(PartyError::NotRunning)?;
+        let encode = |(slot_start, row): (Option<UnixMillis>, Row)| NewRow {
+            slot_start,
+            data: Redacted(row.expose().iter().flat_map(|value| value.to_le_bytes()).collect()),
+        };
+        let rows: Vec<NewRow> = rows.into_iter().map(encode).collect();
+        let limit = usize::try_from(self.policy.max_queued_rows).unwrap_or(usize::MAX);
+        let first = match self.store.append_rows(&self.name, run, &rows, limit, self.clock.now()).await {
+            Err(StoreError::Conflict { what: What::RunEnded }) => return Err(PartyError::NotRunning),
+            other => other?,
+        };
+        let upto = Slot(first.0.saturating_add(i64::try_from(rows.len()).unwrap_or(i64::MAX)));
+        rows.into_iter().for_each(wipe);
+        self.line.send(&ToGateway::Rows { group: self.group, run, upto });
+        Ok(first)
+    }
+
+    /// The gateway's word, or the reason behind it where this party can see it itself.
+    fn why_refused(&self, why: String) -> PartyError {
+        match self.roster.known() {
+            Some(known) if known.charter().member(&self.me).is_none() => PartyError::NotVerified,
+            Some(known) if known.charter().configuration.is_none() => PartyError::NoConfiguration,
+            Some(_) => PartyError::Refused(why),
+            None => PartyError::NotVerified,
+        }
+    }
+}
+
+fn wipe(row: NewRow) {
+    let mut data = row.data.0;
+    zeroize::Zeroize::zeroize(&mut data);
+}
+
+fn state_of(standing: &Standing) -> PartyState {
+    match (standing.run, standing.stopped) {
+        (Some(_), _) => PartyState::Running,
+        (None, Some(StopReason::Failed)) => PartyState::Failed,
+        (None, Some(StopReason::Finished)) => PartyState::Stopped,
+        (None, None) => PartyState::Idle,
+    }
+}

@@ -1,0 +1,128 @@
+//! What a peer is willing to take part in. Its own operator decides; the gateway learns only "no".
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use tacit_accord::Charter;
+use tacit_job::Job;
+use tacit_model::Fingerprint;
+
+/// The peer's own rules, on top of those that hold for everybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// At least so many operators must compute (in a test-mode group: so many members).
+    pub min_computing: usize,
+    /// At least so many members must give data.
+    pub min_inputs: usize,
+    /// So many sessions may be open at once.
+    pub max_sessions: usize,
+    /// So many rows may wait for their slots.
+    pub max_queued_rows: u64,
+    /// Aggregators that are allowed; empty means all.
+    pub aggregators: Vec<String>,
+    /// Give shares only to members whose fingerprint this peer's own operator has verified.
+    ///
+    /// Without it, whoever holds the manager key of a group without owners can name t+1 computing
+    /// members of its own and read what is given to them.
+    pub verified_only: bool,
+    /// The fingerprints that the operator verified.
+    pub verified: BTreeSet<Fingerprint>,
+}
+
+/// Why a job is against the policy. For the owner of the peer only.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyRefusal {
+    /// Too few who compute.
+    #[error("{found} operators would compute, this peer's policy wants at least {wanted}")]
+    FewComputing {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
+    /// Too few who give data.
+    #[error("{found} members would give data, this peer's policy wants at least {wanted}")]
+    FewInputs {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
+    /// An aggregator that is not on the list.
+    #[error("the aggregator {0:?} is not one that this peer's policy allows")]
+    Aggregator(String),
+    /// Shares would go to somebody whom the operator has not verified.
+    #[error("{name:?} ({fingerprint}) would get shares and was not verified by this peer's operator")]
+    NotVerified {
+        /// The member's name in the charter.
+        name: String,
+        /// Its certificate.
+        fingerprint: Fingerprint,
+    },
+    /// The own data would hide among data of strangers only.
+    #[error("{found} verified members would give data beside strangers, this peer's policy wants at least {wanted}")]
+    FewVerifiedInputs {
+        /// How many there are, this peer included.
+        found: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            min_computing: 3,
+            min_inputs: 2,
+            max_sessions: 8,
+            max_queued_rows: 100_000,
+            aggregators: Vec::new(),
+            verified_only: false,
+            verified: BTreeSet::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// Whether `me` takes part in this job under this charter.
+    pub fn judge(&self, me: &Fingerprint, job: &Job, charter: &Charter) -> Result<(), PolicyRefusal> {
+        let allowed = self.aggregators.is_empty() || self.aggregators.contains(&job.task.aggregator);
+        if !allowed {
+            return Err(PolicyRefusal::Aggregator(job.task.aggregator.clone()));
+        }
+        let found = computing_operators(job, charter);
+        if found < self.min_computing {
+            return Err(PolicyRefusal::FewComputing { found, wanted: self.min_computing });
+        }
+        if job.inputs.len() < self.min_inputs {
+            return Err(PolicyRefusal::FewInputs { found: job.inputs.len(), wanted: self.min_inputs });
+        }
+        if self.verified_only { self.judge_strangers(me, job, charter) } else { Ok(()) }
+    }
+
+    fn judge_strangers(&self, me: &Fingerprint, job: &Job, charter: &Charter) -> Result<(), PolicyRefusal> {
+        let known = |member: &&Fingerprint| **member == *me || self.verified.contains(*member);
+        if let Some(stranger) = job.compute.iter().find(|member| !known(member)) {
+            let name = charter.member(stranger).map(|member| member.name.clone()).unwrap_or_default();
+            return Err(PolicyRefusal::NotVerified { name, fingerprint: *stranger });
+        }
+        // k input peers together learn the sum of the rest: strangers do not count as company.
+        let found = job.inputs.iter().filter(known).count();
+        if job.inputs.contains(me) && found < self.min_inputs {
+            return Err(PolicyRefusal::FewVerifiedInputs { found, wanted: self.min_inputs });
+        }
+        Ok(())
+    }
+}
+
+/// The threshold counts operators, not processes; only a group for trying out counts processes.
+fn computing_operators(job: &Job, charter: &Charter) -> usize {
+    if charter.test_mode {
+        return job.compute.len();
+    }
+    let operators: BTreeSet<&str> =
+        job.compute.iter().filter_map(|member| charter.member(member)).map(|member| member.operator.as_str()).collect();
+    operators.len()
+}

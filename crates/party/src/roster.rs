@@ -1,0 +1,124 @@
+//! Which charter a party believes, and whom it therefore lets in.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tacit_accord::{Consensus, ConsensusId, Refusal};
+use tacit_link::{Gate, Protocol};
+use tacit_model::{Fingerprint, GroupId};
+use tacit_pki::PublicKey;
+use tacit_store::Store;
+
+use crate::PartyError;
+
+/// The last consensus of a party's group, with the gate that follows from it.
+///
+/// The first one must be signed under the manager key that was pinned at registration, each later one
+/// must follow the one before. It is durable before anybody hears that it was accepted.
+pub(crate) struct Roster {
+    party: String,
+    group: GroupId,
+    manager: PublicKey,
+    store: Store,
+    known: RwLock<Option<Arc<Consensus>>>,
+    gate: Arc<RosterGate>,
+}
+
+/// Lets in the members of the signed roster for sessions and the pinned gateway for control.
+pub(crate) struct RosterGate {
+    me: Fingerprint,
+    gateway: Fingerprint,
+    /// Fingerprints that the operator verified in person.
+    verified: BTreeSet<Fingerprint>,
+    lists: RwLock<Lists>,
+}
+
+#[derive(Default)]
+struct Lists {
+    members: BTreeSet<Fingerprint>,
+    revoked: BTreeSet<Fingerprint>,
+}
+
+impl RosterGate {
+    pub(crate) fn new(me: Fingerprint, gateway: Fingerprint, verified: BTreeSet<Fingerprint>) -> Self {
+        Self { me, gateway, verified, lists: RwLock::default() }
+    }
+
+    pub(crate) fn revoke(&self, keys: impl IntoIterator<Item = Fingerprint>) {
+        self.lists.write().unwrap_or_else(PoisonError::into_inner).revoked.extend(keys);
+    }
+
+    fn set_members(&self, consensus: &Consensus) {
+        let members = consensus.charter().members.iter().map(|member| member.fingerprint);
+        let members = members.filter(|member| *member != self.me).collect();
+        self.lists.write().unwrap_or_else(PoisonError::into_inner).members = members;
+    }
+}
+
+impl Gate for RosterGate {
+    fn admit(&self, protocol: Protocol, peer: &Fingerprint) -> bool {
+        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        if lists.revoked.contains(peer) {
+            return false;
+        }
+        match protocol {
+            Protocol::Control => *peer == self.gateway,
+            Protocol::Mpc => lists.members.contains(peer) || self.verified.contains(peer),
+            _ => false,
+        }
+    }
+}
+
+impl Roster {
+    /// Reads what the party knew before.
+    pub(crate) async fn open(
+        party: &str,
+        group: GroupId,
+        manager: PublicKey,
+        store: Store,
+        gate: Arc<RosterGate>,
+    ) -> Result<Self, PartyError> {
+        let known = match store.known_consensus(party).await? {
+            Some((_, document)) => Some(Arc::new(Consensus::read(&document)?.check_pinned(&manager)?)),
+            None => None,
+        };
+        if let Some(known) = &known {
+            gate.set_members(known);
+        }
+        Ok(Self { party: party.to_owned(), group, manager, store, known: RwLock::new(known), gate })
+    }
+
+    /// The consensus in force.
+    pub(crate) fn known(&self) -> Option<Arc<Consensus>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> Option<ConsensusId> {
+        self.known().map(|known| known.id())
+    }
+
+    /// Takes the documents that follow the known one, oldest first, as far as they hold. The first
+    /// that does not hold ends it: those before stay accepted.
+    pub(crate) async fn accept(&self, documents: &[String]) -> Result<(), PartyError> {
+        for document in documents {
+            let unchecked = Consensus::read(document)?;
+            let known = self.known();
+            if known.as_ref().is_some_and(|known| known.id() == unchecked.id()) {
+                continue;
+            }
+            let next = match &known {
+                Some(known) => unchecked.check_next(known)?,
+                None => unchecked.check_pinned(&self.manager)?,
+            };
+            if next.charter().group != self.group {
+                return Err(Refusal::ForeignGroup.into());
+            }
+            let expected = known.map(|known| known.id().0);
+            self.store.set_known_consensus(&self.party, expected, next.id().0, document).await?;
+            self.gate.set_members(&next);
+            *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(next));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! Sessions of a party: Prepare, Link, Session.
+//!
+//! ```text
+//!  Prepare ──► checks ──► Prepared ── Link ──► links ──► Linked ── Session ──► engine ──► Report
+//!                 │                                │                              │
+//!              Declined                         Unlinked                    Done or Failed
+//! ```
+//!
+//! Each step is a value that the next one consumes: there is no session that runs without having been
+//! checked. A session id is taken once, by the first message that names it.
+
+mod linking;
+mod prepare;
+mod running;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tacit_job::{Decline, Fault, Job, Report, ToGateway};
+use tacit_model::{RunId, SessionId, Slot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info, info_span};
+
+use crate::party::Inner;
+use linking::Linked;
+use prepare::Prepared;
+
+/// So many used session ids are remembered in memory; the store remembers them all.
+const REMEMBERED: usize = 1 << 16;
+/// A session that its gateway does not continue is given up after so long.
+const STALE: Duration = Duration::from_secs(120);
+
+/// The sessions of one party.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: HashMap<SessionId, Entry>,
+    used: HashSet<SessionId>,
+    order: VecDeque<SessionId>,
+    /// Slots to which this party gave its row without learning the result.
+    given: HashSet<(RunId, Slot)>,
+    /// The run that was tidied, and up to where.
+    tidied: Option<(RunId, Slot)>,
+}
+
+struct Entry {
+    run: RunId,
+    since: Instant,
+    abort: CancellationToken,
+    step: Step,
+}
+
+enum Step {
+    /// A step is being worked on.
+    Busy,
+    Prepared(Box<Prepared>),
+    Linked(Box<Linked>),
+    Running,
+}
+
+impl Sessions {
+    /// Whether the engine works for this run.
+    pub(crate) fn runs(&self, run: RunId) -> bool {
+        self.lock().open.values().any(|entry| entry.run == run && matches!(entry.step, Step::Running))
+    }
+
+    /// How many are open.
+    pub(crate) fn open(&self) -> usize {
+        self.lock().open.len()
+    }
+
+    /// Gives up those that have not begun: their gateway is gone, or their run is over.
+    pub(crate) fn give_up_waiting(&self, which: impl Fn(RunId) -> bool) {
+        self.lock().open.retain(|_, entry| {
+            let keep = matches!(entry.step, Step::Running) || !which(entry.run);
+            if !keep {
+                entry.abort.cancel();
+            }
+            keep
+        });
+    }
+
+    /// Gives all up.
+    pub(crate) fn give_up_all(&self) {
+        self.lock().open.drain().for_each(|(_, entry)| entry.abort.cancel());
+    }
+
+    fn take(&self, job: &Job, limit: usize) -> Result<CancellationToken, Decline> {
+        let mut state = self.lock();
+        state.open.retain(|_, entry| {
+            let keep = matches!(entry.step, Step::Running) || entry.since.elapsed() < STALE;
+            if !keep {
+                entry.abort.cancel();
+            }
+            keep
+        });
+        if state.open.len() >= limit || !state.used.insert(job.session) {
+            return Err(Decline::Busy);
+        }
+        state.order.push_back(job.session);
+        if state.order.len() > REMEMBERED
+            && let Some(oldest) = state.order.pop_front()
+        {
+            state.used.remove(&oldest);
+        }
+        let abort = CancellationToken::new();
+        let entry = Entry { run: job.run, since: Instant::now(), abort: abort.clone(), step: Step::Busy };
+        state.open.insert(job.session, entry);
+        Ok(abort)
+    }
+
+    /// Puts the next step in place; `false` if the session was given up meanwhile.
+    fn put(&self, session: SessionId, step: Step) -> bool {
+        self.lock().open.get_mut(&session).map(|entry| entry.step = step).is_some()
+    }
+
+    fn end(&self, session: SessionId) {
+        self.lock().open.remove(&session);
+    }
+
+    fn take_prepared(&self, session: SessionId) -> Option<(Box<Prepared>, CancellationToken)> {
+        let mut state = self.lock();
+        let entry = state.open.get_mut(&session)?;
+        match std::mem::replace(&mut entry.step, Step::Busy) {
+            Step::Prepared(prepared) => Some((prepared, entry.abort.clone())),
+            other => {
+                entry.step = other;
+                None
+            }
+        }
+    }
+
+    fn take_linked(&self, session: SessionId) -> Option<(Box<Linked>, CancellationToken)> {
+        let mut state = self.lock();
+        let entry = state.open.get_mut(&session)?;
+        match std::mem::replace(&mut entry.step, Step::Running) {
+            Step::Linked(linked) => Some((linked, entry.abort.clone())),
+            other => {
+                entry.step = other;
+                None
+            }
+        }
+    }
+
+    fn abort(&self, session: SessionId) {
+        let mut state = self.lock();
+        if let Some(entry) = state.open.get(&session) {
+            entry.abort.cancel();
+            if !matches!(entry.step, Step::Running) {
+                state.open.remove(&session);
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Phase 1.
+pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
+    let (session, slot) = (job.session, job.slot);
+    let abort = match party.sessions.take(&job, party.policy.max_sessions) {
+        Ok(abort) => abort,
+        Err(why) => return report(party, session, Report::Declined { why }),
+    };
+    let span = info_span!("prepare", party = %party.name, %session, %slot, attempt = %job.attempt);
+    let party = Arc::clone(party);
+    party.tasks.clone().spawn(
+        async move {
+            let checked = tokio::select! {
+                () = abort.cancelled() => return,
+                checked = prepare::prepare(&party, job, &plan) => checked,
+            };
+            let told = match checked {
+                Ok(prepared) => {
+                    let nonce = hex::encode(prepared.nonce);
+                    let run = prepared.job.run;
+                    if !party.sessions.put(session, Step::Prepared(Box::new(prepared))) {
+                        return;
+                    }
+                    running::tidy_later(&party, run, slot);
+                    Report::Prepared { nonce }
+                }
+                Err(declined) => {
+                    party.sessions.end(session);
+                    party.trouble(format!("slot {slot} was declined: {}", declined.detail));
+                    Report::Declined { why: declined.why }
+                }
+            };
+            report(&party, session, told);
+        }
+        .instrument(span),
+    );
+}
+
+/// Phase 2.
+pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String>, endpoints: Vec<String>) {
+    let Some((prepared, abort)) = party.sessions.take_prepared(session) else { return };
+    let span = info_span!("link", party = %party.name, %session);
+    let party = Arc::clone(party);
+    party.tasks.clone().spawn(
+        async move {
+            let linked = tokio::select! {
+                () = abort.cancelled() => return,
+                linked = linking::link(&party, *prepared, &nonces, &endpoints) => linked,
+            };
+            let told = match linked {
+                Ok(linked) => {
+                    if !party.sessions.put(session, Step::Linked(Box::new(linked))) {
+                        return;
+                    }
+                    Report::Linked
+                }
+                Err(failed) => {
+                    party.sessions.end(session);
+                    party.trouble(failed.detail);
+                    failed.report
+                }
+            };
+            report(&party, session, told);
+        }
+        .instrument(span),
+    );
+}
+
+/// Phase 3.
+pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
+    let Some((linked, abort)) = party.sessions.take_linked(session) else { return };
+    let span = info_span!("session", party = %party.name, %session, slot = %linked.job.slot);
+    let party = Arc::clone(party);
+    party.tasks.clone().spawn(
+        async move {
+            let told = running::run(&party, *linked, &abort).await;
+            info!(outcome = outcome_word(&told), "session ended");
+            // Before the report: whoever hears it may end the run, and then the results are flushed.
+            party.sessions.end(session);
+            party.outbox.notify_one();
+            report(&party, session, told);
+        }
+        .instrument(span),
+    );
+}
+
+/// The gateway gives a session up.
+pub(crate) fn on_abort(party: &Inner, session: SessionId) {
+    party.sessions.abort(session);
+}
+
+fn report(party: &Inner, session: SessionId, report: Report) {
+    // Without a link the gateway takes this party for gone, and asks again later.
+    party.line.send(&ToGateway::Report { session, report });
+}
+
+fn outcome_word(report: &Report) -> &'static str {
+    match report {
+        Report::Done { .. } => "done",
+        Report::Failed { frozen: true, .. } => "failed after the freeze",
+        Report::Failed { fault: Fault::OwnInput, .. } => "own input refused",
+        _ => "failed",
+    }
+}

@@ -1,0 +1,105 @@
+//! Phase 1: is this a job that this party takes part in?
+
+use std::sync::Arc;
+
+use tacit_accord::Consensus;
+use tacit_engine::{InputVector, Plan};
+use tacit_job::{Decline, Job, JobError, plan_of};
+use tacit_model::{RunId, Slot};
+use tacit_pki::random;
+use tacit_store::{InputRow, InputState, StoreError};
+use tokio::task::JoinHandle;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::party::Inner;
+
+/// A job that was checked: this party knows the charter, computed the same plan, is willing, and has
+/// its row.
+pub(super) struct Prepared {
+    pub(super) job: Job,
+    pub(super) consensus: Arc<Consensus>,
+    pub(super) plan: Plan,
+    pub(super) me: usize,
+    pub(super) nonce: [u8; 32],
+    pub(super) input: Option<InputVector>,
+    /// Makes durable that the session id is used; awaited before anything is sent.
+    pub(super) claim: JoinHandle<Result<(), StoreError>>,
+}
+
+/// Not with me; the detail is for the owner only.
+pub(super) struct Declined {
+    pub(super) why: Decline,
+    pub(super) detail: String,
+}
+
+impl Declined {
+    fn new(why: Decline, detail: impl Into<String>) -> Self {
+        Self { why, detail: detail.into() }
+    }
+}
+
+pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Prepared, Declined> {
+    if job.group != party.group || party.standing.run() != Some(job.run) {
+        return Err(Declined::new(Decline::NotRunning, "this peer does not take part in that run"));
+    }
+    let consensus = party.roster.known().filter(|known| known.id() == job.charter);
+    let consensus = consensus.ok_or_else(|| {
+        Declined::new(Decline::Charter, format!("the job is under charter {}, which is not the known one", job.charter))
+    })?;
+    let plan = plan_of(&consensus, &job).map_err(|error| match error {
+        JobError::Charter => Declined::new(Decline::Charter, error.to_string()),
+        JobError::Roster(_) => Declined::new(Decline::Roster, error.to_string()),
+        _ => Declined::new(Decline::Plan, error.to_string()),
+    })?;
+    let me = plan.index_of(&party.me).ok_or_else(|| Declined::new(Decline::Roster, "the job does not name this peer"))?;
+    if !digest.eq_ignore_ascii_case(&hex::encode(plan.digest().0)) {
+        return Err(Declined::new(Decline::Plan, "the gateway computed another plan than this peer"));
+    }
+    let judged = party.policy.judge(&party.me, &job, consensus.charter());
+    judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
+
+    let input = slot_state(party, job.run, job.slot).await?;
+    let gives = plan.inputs().binary_search(&me).is_ok();
+    if gives && input.is_none() {
+        return Err(Declined::new(Decline::NoRow, "there is no row for this slot"));
+    }
+    let mut nonce = [0; 32];
+    random::fill(&mut nonce).map_err(|error| Declined::new(Decline::Busy, error.to_string()))?;
+    let claim = claim(party, &job);
+    Ok(Prepared { job, consensus, plan, me, nonce, input: input.filter(|_| gives), claim })
+}
+
+/// The row of a slot that is still open here; an ended or frozen slot is never tried again.
+async fn slot_state(party: &Inner, run: RunId, slot: Slot) -> Result<Option<InputVector>, Declined> {
+    let store = &party.store;
+    let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
+    let (frozen, row) = tokio::try_join!(store.frozen(&party.name, run, slot), store.row(&party.name, run, slot))
+        .map_err(failed)?;
+    let ended = row.as_ref().is_some_and(|row| row.state != InputState::Pending);
+    if frozen.is_some() || ended {
+        let result = store.result(&party.name, run, slot).await.map_err(failed)?;
+        let done = result.filter(|result| !result.values_json.is_empty()).map(|result| hex::encode(result.agreement));
+        return Err(Declined::new(Decline::Frozen { done }, "this slot has ended or is bound to another attempt"));
+    }
+    row.map(read_row).transpose()
+}
+
+/// The values of a stored row, which is wiped.
+fn read_row(row: InputRow) -> Result<InputVector, Declined> {
+    let mut bytes = row.data.map(|data| data.0).unwrap_or_default();
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut values = Zeroizing::new(Vec::with_capacity(words.len()));
+    values.extend(words.iter().map(|word| u64::from_le_bytes(*word)));
+    let whole = rest.is_empty();
+    bytes.zeroize();
+    if !whole {
+        return Err(Declined::new(Decline::NoRow, "the stored row is damaged"));
+    }
+    Ok(InputVector::new(std::mem::take(&mut *values)))
+}
+
+/// Takes the session id for ever. The write goes on while the links of the session are made.
+fn claim(party: &Inner, job: &Job) -> JoinHandle<Result<(), StoreError>> {
+    let (store, name, session, now) = (party.store.clone(), party.name.clone(), job.session, party.clock.now());
+    tokio::spawn(async move { store.claim_session(&name, session, now).await })
+}

@@ -1,0 +1,233 @@
+//! Phase 3: the engine over the links, then what becomes of the slot.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacit_engine::{FreezeRefused, Mailbox, Outcome, Plan, SessionError};
+use tacit_job::{Fault, Report};
+use tacit_link::SessionPort;
+use tacit_model::{Fingerprint, RunId, Slot};
+use tacit_store::{InputState, ResultRow, StoreError};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::linking::Linked;
+use crate::drive::{GivenUp, Seats, drive};
+use crate::environment::PartyEnvironment;
+use crate::party::Inner;
+use crate::results::values_to_json;
+
+pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &CancellationToken) -> Report {
+    let Linked { job, consensus, plan, me, nonces, input, mut port, seats, claim } = linked;
+    let end = |fault, frozen, why: String| {
+        party.trouble(format!("slot {} of run {}: {why}", job.slot, job.run));
+        Report::Failed { fault, frozen }
+    };
+    // The session id is durably used before the first message leaves.
+    match claim.await {
+        Ok(Ok(())) => {}
+        Ok(Err(StoreError::Conflict { .. })) => {
+            return end(Fault::Ended, false, "its session id was used before".to_owned());
+        }
+        Ok(Err(error)) => return end(Fault::Own, false, error.to_string()),
+        Err(_) => return end(Fault::Ended, false, "this peer is shutting down".to_owned()),
+    }
+
+    let mailbox = Mailbox::new(plan.members().len());
+    let mut environment = PartyEnvironment {
+        identity: Arc::clone(&party.identity),
+        secrets: secrets(&plan, &port, &seats),
+        keys: seats.keys(),
+        store: party.store.clone(),
+        clock: Arc::clone(&party.clock),
+        party: party.name.clone(),
+        run: job.run,
+        bound: false,
+    };
+    seats.tell_key(&mut port, party.identity.public_key());
+    let deadline = deadline(party.limits.session, &plan);
+    let engine = tacit_engine::run(&plan, me, &mailbox, &mut environment, &nonces, input);
+    let driven = drive(engine, &mut port, &mailbox, &seats, deadline, abort).await;
+    let bound = environment.bound;
+
+    let outcome = match driven {
+        Ok(Ok(outcome)) => {
+            port.finish();
+            outcome
+        }
+        Ok(Err(error)) => {
+            let (fault, frozen) = (fault_of(&error, &plan), bound || matches!(error, SessionError::Freeze(_)));
+            let spent = frozen || fault == Fault::OwnInput;
+            let why = explain(&error, &plan, &consensus);
+            if spent {
+                fail_slot(party, job.run, job.slot, &why).await;
+            }
+            return end(fault, frozen, why);
+        }
+        Err(given_up) => {
+            let why = match given_up {
+                GivenUp::Aborted => "the session was given up",
+                GivenUp::Deadline => "the session ran out of time",
+            };
+            if bound {
+                fail_slot(party, job.run, job.slot, why).await;
+            }
+            return end(Fault::Ended, bound, why.to_owned());
+        }
+    };
+    settle(party, &job.session, job.run, job.slot, &plan, me, outcome).await.unwrap_or_else(|error| {
+        end(Fault::Own, bound, error.to_string())
+    })
+}
+
+/// Makes a recipient's result durable, which deletes the input of the slot, before anybody hears of it.
+async fn settle(
+    party: &Inner,
+    session: &tacit_model::SessionId,
+    run: RunId,
+    slot: Slot,
+    plan: &Plan,
+    me: usize,
+    outcome: Outcome,
+) -> Result<Report, StoreError> {
+    let contributors = u32::try_from(outcome.contributors.len()).unwrap_or(u32::MAX);
+    let faults: Vec<Fingerprint> =
+        outcome.faults.iter().filter_map(|fault| plan.members().get(fault.member)).copied().collect();
+    let result = |values_json, agreement| ResultRow {
+        slot,
+        session: *session,
+        values_json,
+        contributors,
+        agreement,
+        at: party.clock.now(),
+    };
+    let gives = plan.inputs().binary_search(&me).is_ok();
+    let computes = plan.compute().binary_search(&me).is_ok();
+    let agreement = match outcome.values {
+        Some(values) => {
+            let row = result(values_to_json(&values), outcome.agreement.to_vec());
+            let posts = party.final_results_url.is_some();
+            party.store.commit_result(&party.name, run, slot, row, posts).await?;
+            Some(hex::encode(outcome.agreement))
+        }
+        // A computing peer has signed the frozen set: the slot is over, the input goes.
+        None if gives && computes => {
+            party.store.commit_result(&party.name, run, slot, result(String::new(), Vec::new()), false).await?;
+            None
+        }
+        // Whoever only gives does not hear whether the slot is over: see `tidy_later`.
+        None => {
+            if gives {
+                party.sessions.lock().given.insert((run, slot));
+            }
+            None
+        }
+    };
+    Ok(Report::Done { agreement, contributors, faults })
+}
+
+/// Input of slots that are over goes, also where this party did not learn how they ended. The gateway
+/// works at few slots at a time, so what lies far enough behind a Prepare is over.
+pub(super) fn tidy_later(party: &Arc<Inner>, run: RunId, slot: Slot) {
+    let behind = i64::try_from(party.policy.max_sessions).unwrap_or(i64::MAX);
+    let upto = Slot(slot.0.saturating_sub(behind));
+    let from = {
+        let mut state = party.sessions.lock();
+        let from = match state.tidied {
+            Some((tidied, from)) if tidied == run => from,
+            _ => Slot(0),
+        };
+        if from >= upto {
+            return;
+        }
+        state.tidied = Some((run, upto));
+        from
+    };
+    let party = Arc::clone(party);
+    party.tasks.clone().spawn(async move {
+        if let Err(error) = tidy(&party, run, from, upto).await {
+            party.trouble(format!("input of ended slots was not deleted: {error}"));
+        }
+    });
+}
+
+async fn tidy(party: &Inner, run: RunId, from: Slot, upto: Slot) -> Result<(), StoreError> {
+    for number in from.0..upto.0 {
+        let slot = Slot(number);
+        let row = party.store.row(&party.name, run, slot).await?;
+        if row.is_none_or(|row| row.state != InputState::Pending) {
+            continue;
+        }
+        if party.sessions.lock().given.remove(&(run, slot)) {
+            let row = ResultRow {
+                slot,
+                session: tacit_model::SessionId([0; 16]),
+                values_json: String::new(),
+                contributors: 0,
+                agreement: Vec::new(),
+                at: party.clock.now(),
+            };
+            party.store.commit_result(&party.name, run, slot, row, false).await?;
+        } else {
+            fail_slot(party, run, slot, "the slot was closed without a result").await;
+        }
+    }
+    Ok(())
+}
+
+async fn fail_slot(party: &Inner, run: RunId, slot: Slot, why: &str) {
+    if let Err(error) = party.store.fail_slot(&party.name, run, slot, why, party.clock.now()).await {
+        party.trouble(format!("slot {slot} could not be marked as failed: {error}"));
+    }
+}
+
+fn secrets(plan: &Plan, port: &SessionPort, seats: &Seats) -> Vec<Zeroizing<[u8; 32]>> {
+    let secret = |member| seats.port_of(member).and_then(|port_index| port.pair_secret(port_index).ok());
+    // Where there is no link there is nothing to protect: nothing is sent to that member.
+    (0..plan.members().len()).map(|member| secret(member).unwrap_or_default()).collect()
+}
+
+/// Long vectors among many take longer.
+fn deadline(base: Duration, plan: &Plan) -> Duration {
+    let numbers = plan.items().saturating_mul(plan.members().len());
+    base + Duration::from_micros(u64::try_from(numbers).unwrap_or(u64::MAX).saturating_mul(5).min(3_600_000_000))
+}
+
+fn fault_of(error: &SessionError, plan: &Plan) -> Fault {
+    let names = |members: &[usize]| -> Vec<Fingerprint> {
+        members.iter().filter_map(|member| plan.members().get(*member)).copied().collect()
+    };
+    match error {
+        SessionError::OwnInput(_) => Fault::OwnInput,
+        SessionError::Freeze(FreezeRefused::AlreadyFrozen) => Fault::Ended,
+        SessionError::LostBeforeFreeze { member } => Fault::Lost { members: names(&[*member]) },
+        SessionError::MissingInput { members } => Fault::MissingInput { members: names(members) },
+        SessionError::TooFewContributors { missing, .. } => Fault::MissingInput { members: names(missing) },
+        SessionError::NotEnoughShares { .. } | SessionError::DisagreeingShares | SessionError::Equivocation { .. } => {
+            Fault::Shares
+        }
+        SessionError::OutOfRange { .. } | SessionError::AboveModulus { .. } => Fault::Range,
+        SessionError::PeerMisbehaved { member, .. } => match plan.members().get(*member) {
+            Some(member) => Fault::Misbehaved { member: *member },
+            None => Fault::Shares,
+        },
+        _ => Fault::Own,
+    }
+}
+
+/// For the owner: the engine's words, with the names behind its numbers.
+fn explain(error: &SessionError, plan: &Plan, consensus: &tacit_accord::Consensus) -> String {
+    let numbers = match error {
+        SessionError::LostBeforeFreeze { member } | SessionError::PeerMisbehaved { member, .. } => vec![*member],
+        SessionError::MissingInput { members } | SessionError::Equivocation { members } => members.clone(),
+        SessionError::TooFewContributors { missing, .. } => missing.clone(),
+        _ => Vec::new(),
+    };
+    let name = |member: &usize| {
+        let charter = consensus.charter();
+        let known = plan.members().get(*member).and_then(|member| charter.member(member));
+        known.map(|known| format!("{member} is {}", known.name))
+    };
+    let names: Vec<String> = numbers.iter().filter_map(name).collect();
+    if names.is_empty() { error.to_string() } else { format!("{error} ({})", names.join(", ")) }
+}

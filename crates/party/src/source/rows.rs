@@ -1,0 +1,164 @@
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Longer texts are no rows; a million numbers of 20 digits fit.
+const MAX_TEXT: usize = 24 * 1024 * 1024;
+
+/// One row as it was handed in: `1;4;2`. Wiped when dropped, never shown.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct RowText(String);
+
+/// The values of one slot. Wiped when dropped, never shown.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Row(Vec<u64>);
+
+/// What is wrong with a row; says where, never what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowError {
+    /// Something other than digits, `;` and white space.
+    #[error("only digits, spaces and ';' may occur (first other character at position {at})")]
+    Character {
+        /// Position of the first such character, counted from 1.
+        at: usize,
+    },
+    /// Nothing where a number should be, or two numbers without `;` between them.
+    #[error("item {item} is not one number")]
+    NotOne {
+        /// Which item, counted from 1.
+        item: usize,
+    },
+    /// A number of 2^64 or more.
+    #[error("item {item} is not below 2^64")]
+    TooLarge {
+        /// Which item, counted from 1.
+        item: usize,
+    },
+    /// Not as many items as the charter says.
+    #[error("the row has {found} items, the group's configuration says {expected}")]
+    Length {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+    },
+    /// The text is longer than any row.
+    #[error("the row is too long")]
+    TooLong,
+    /// The first column is no moment.
+    #[error("slot_start must be RFC 3339 such as 2026-03-04T00:05:00Z, or milliseconds since 1970")]
+    SlotStart,
+}
+
+/// Reads `1;4;2`. With `items`, the row must have exactly so many numbers.
+pub fn parse_row(text: &str, items: Option<usize>) -> Result<Row, RowError> {
+    if text.len() > MAX_TEXT {
+        return Err(RowError::TooLong);
+    }
+    if let Some(at) = text.bytes().position(|b| !(b.is_ascii_digit() || b == b';' || b.is_ascii_whitespace())) {
+        return Err(RowError::Character { at: at + 1 });
+    }
+    let found = text.bytes().filter(|b| *b == b';').count() + 1;
+    if let Some(expected) = items.filter(|expected| *expected != found) {
+        return Err(RowError::Length { found, expected });
+    }
+    // Reserved at once: a growing vector would leave copies behind that nobody wipes.
+    let mut row = Row(Vec::with_capacity(found));
+    for (index, item) in text.split(';').enumerate() {
+        row.0.push(number(item.trim(), index + 1)?);
+    }
+    Ok(row)
+}
+
+/// Writes `3;8`.
+pub fn format_row(values: &[u64]) -> String {
+    use core::fmt::Write as _;
+    let mut text = String::with_capacity(values.len() * 4);
+    for (index, value) in values.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ";" };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{separator}{value}");
+    }
+    text
+}
+
+pub(super) fn number(item: &str, index: usize) -> Result<u64, RowError> {
+    if item.is_empty() || !item.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(RowError::NotOne { item: index });
+    }
+    item.parse().map_err(|_| RowError::TooLarge { item: index })
+}
+
+impl RowText {
+    /// The text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for RowText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for RowText {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl Row {
+    /// A row of these values.
+    pub fn new(values: Vec<u64>) -> Self {
+        Self(values)
+    }
+
+    /// The values.
+    pub fn expose(&self) -> &[u64] {
+        &self.0
+    }
+
+    /// How many values it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str, items: Option<usize>) -> Option<RowError> {
+        parse_row(text, items).err()
+    }
+
+    #[test]
+    fn rows_of_the_manual_are_read() {
+        assert_eq!(parse_row("1;4;2", Some(3)).map(|r| r.expose().to_vec()).ok(), Some(vec![1, 4, 2]));
+        assert_eq!(parse_row(" 1 ;\t4\n", Some(2)).map(|r| r.expose().to_vec()).ok(), Some(vec![1, 4]));
+        assert_eq!(parse_row("18446744073709551615", None).map(|r| r.expose().to_vec()).ok(), Some(vec![u64::MAX]));
+        assert_eq!(format_row(&[3, 8]), "3;8");
+    }
+
+    #[test]
+    fn p18_other_rows_are_refused_with_their_place() {
+        assert_eq!(error("1;a", Some(2)), Some(RowError::Character { at: 3 }));
+        assert_eq!(error("-1", Some(1)), Some(RowError::Character { at: 1 }));
+        assert_eq!(error("1;;2", Some(3)), Some(RowError::NotOne { item: 2 }));
+        assert_eq!(error("1 2;3", Some(2)), Some(RowError::NotOne { item: 1 }));
+        assert_eq!(error("", None), Some(RowError::NotOne { item: 1 }));
+        assert_eq!(error("1;2", Some(3)), Some(RowError::Length { found: 2, expected: 3 }));
+        assert_eq!(error("18446744073709551616", None), Some(RowError::TooLarge { item: 1 }));
+    }
+
+    #[test]
+    fn an_error_never_holds_the_value() {
+        let text = error("98765432109876543210;1", Some(2)).map(|e| e.to_string()).unwrap_or_default();
+        assert!(!text.contains("9876"), "{text}");
+    }
+}

@@ -1,0 +1,81 @@
+//! What a party has to remember beside the columns of the store, as one durable value.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use tacit_accord::MemberRole;
+use tacit_job::StopReason;
+use tacit_model::RunId;
+use tacit_store::Store;
+use tokio::sync::Mutex;
+
+use crate::PartyError;
+
+/// How a party stands with its group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    /// The manager's public key as pinned at registration, base64.
+    pub(crate) manager_key: String,
+    /// Where the gateway's link port is.
+    pub(crate) endpoints: Vec<String>,
+    /// What the party registered as; the signed charter decides.
+    pub(crate) role: MemberRole,
+    /// The run it takes part in.
+    #[serde(default)]
+    pub(crate) run: Option<RunId>,
+    /// How the last run ended.
+    #[serde(default)]
+    pub(crate) stopped: Option<StopReason>,
+    /// Ended runs whose results are not all in batches yet.
+    #[serde(default)]
+    pub(crate) unflushed: BTreeSet<RunId>,
+}
+
+impl Standing {
+    pub(crate) fn to_text(&self) -> Result<String, PartyError> {
+        serde_json::to_string(self).map_err(|e| PartyError::Damaged(e.to_string()))
+    }
+
+    pub(crate) fn from_text(text: &str) -> Result<Self, PartyError> {
+        serde_json::from_str(text).map_err(|e| PartyError::Damaged(e.to_string()))
+    }
+}
+
+/// The one writer of a party's standing: changes are durable before anybody sees them.
+pub(crate) struct StandingCell {
+    store: Store,
+    party: String,
+    /// Held while a change is written.
+    writing: Mutex<()>,
+    seen: std::sync::Mutex<Standing>,
+}
+
+impl StandingCell {
+    pub(crate) fn new(store: Store, party: String, standing: Standing) -> Self {
+        Self { store, party, writing: Mutex::new(()), seen: std::sync::Mutex::new(standing) }
+    }
+
+    pub(crate) fn get(&self) -> Standing {
+        self.lock().clone()
+    }
+
+    pub(crate) fn run(&self) -> Option<RunId> {
+        self.lock().run
+    }
+
+    /// Changes it; `false` if the change says that there is nothing to change.
+    pub(crate) async fn change(&self, change: impl FnOnce(&mut Standing) -> bool) -> Result<bool, PartyError> {
+        let _writing = self.writing.lock().await;
+        let mut next = self.get();
+        if !change(&mut next) {
+            return Ok(false);
+        }
+        self.store.set_party_state(&self.party, &next.to_text()?).await?;
+        *self.lock() = next;
+        Ok(true)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Standing> {
+        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
