@@ -39,5 +39,7 @@ mod transcript;
 pub use environment::{Environment, FreezeRecord, FreezeRefused};
 pub use mailbox::{Counters, Flooded, Lost, Mailbox, PARKED_HARD_LIMIT, PARKED_SOFT_LIMIT, QUEUE_LIMIT, Traffic};
 pub use plan::{FieldChoice, Forecast, OnMissing, Plan, PlanDigest, PlanError, PlanRequest, SecurityModel, Sharing};
-pub use session::{Fault, FaultKind, InputVector, Misbehaviour, Outcome, OwnInputError, Receipt, SessionError, run};
+pub use session::{
+    Fault, FaultKind, InputVector, Misbehaviour, Outcome, OwnInputError, Receipt, SessionError, commitment, run,
+};
 pub use simulator::{Ended, Journal, SimulatedEnvironment, Simulator};

@@ -39,6 +39,7 @@ mod opening;
 mod output;
 
 pub use error::{Fault, FaultKind, Misbehaviour, OwnInputError, SessionError};
+pub use input::commitment;
 
 /// Elements of a vector that travel in one message.
 pub(crate) const CHUNK: usize = 8192;
@@ -70,7 +71,7 @@ impl From<Vec<u64>> for InputVector {
 /// What proves later that an input was in: kept by the contributor.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// What the compute peers signed for this contributor.
+    /// What the compute peers signed for this contributor; see [`commitment`](commitment()).
     pub commitment: [u8; 32],
     /// Opens the commitment together with the input; never shown to others.
     pub salt: Zeroizing<[u8; 32]>,
@@ -90,6 +91,8 @@ pub struct Outcome {
     pub contributors: Vec<usize>,
     /// The freeze digest that all compute peers signed; zeros where `contributors` is empty.
     pub frozen: [u8; 32],
+    /// The hash of the plan and all members' nonces that everything in the session is bound to.
+    pub binding: [u8; 32],
     /// For the own input.
     pub receipt: Option<Receipt>,
     /// Members whose shares did not fit. The result is right nevertheless.

@@ -5,7 +5,7 @@
 //! [crash](Simulator::crash_after) after any number of messages, and its messages may be
 //! [rewritten](Simulator::rewrite) on their way out. A cheater is other code: spawn it. Silence
 //! ends like in production: when nothing moves any more, those who wait for a party that is gone lose
-//! it. When a test fails, the seed is printed; the same seed gives the same run.
+//! it, and where a message was dropped, whoever has waited longest loses whom it waits for. When a test fails, the seed is printed; the same seed gives the same run.
 
 use std::collections::BinaryHeap;
 use std::future::Future;
@@ -31,6 +31,7 @@ pub struct Simulator<'a, T> {
     now: u64,
     launched: u64,
     longest_delay: u64,
+    dropped: bool,
 }
 
 /// How a party ended.
@@ -65,6 +66,7 @@ impl<'a, T> Simulator<'a, T> {
             crash_after: None,
             sent: 0,
             crashed: false,
+            waits_since: 0,
         };
         Self {
             seed,
@@ -75,6 +77,7 @@ impl<'a, T> Simulator<'a, T> {
             now: 0,
             launched: 0,
             longest_delay: 1000,
+            dropped: false,
         }
     }
 
@@ -110,7 +113,8 @@ impl<'a, T> Simulator<'a, T> {
         self.parties[party].mailbox.counters()
     }
 
-    /// Runs until everybody ended. Panics if parties wait for each other in a circle.
+    /// Runs until everybody ended. Panics if parties wait for each other in a circle although every
+    /// message arrived.
     pub fn run(&mut self) -> Vec<Ended<T>> {
         let _seed = SeedOnPanic(self.seed);
         for party in 0..self.parties.len() {
@@ -126,7 +130,8 @@ impl<'a, T> Simulator<'a, T> {
                 break;
             }
             let gone = waiting.iter().find(|(_, awaited)| self.parties[*awaited].future.is_none());
-            let Some((party, awaited)) = gone.copied() else {
+            let longest = waiting.iter().min_by_key(|(party, _)| self.parties[*party].waits_since);
+            let Some((party, awaited)) = gone.or(longest.filter(|_| self.dropped)).copied() else {
                 panic!("parties wait for each other: {waiting:?}");
             };
             self.parties[party].mailbox.lose(awaited);
@@ -161,7 +166,11 @@ impl<'a, T> Simulator<'a, T> {
                 self.crash(index);
                 return;
             }
+            let waited_for = party.mailbox.waiting_for();
             let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            if party.mailbox.waiting_for() != waited_for {
+                party.waits_since = self.now;
+            }
             let outgoing = party.mailbox.take_outgoing();
             let moved = !outgoing.is_empty();
             if let Poll::Ready(result) = polled {
@@ -187,8 +196,9 @@ impl<'a, T> Simulator<'a, T> {
         };
         party.sent += 1;
         let crash = party.crash_after == Some(party.sent);
-        if let Some(message) = message {
-            self.launch(from, to, Some(message));
+        match message {
+            Some(message) => self.launch(from, to, Some(message)),
+            None => self.dropped = true,
         }
         if crash {
             self.crash(from);
@@ -222,6 +232,8 @@ struct Party<'a, T> {
     crash_after: Option<u64>,
     sent: u64,
     crashed: bool,
+    /// When it last got something to do.
+    waits_since: u64,
 }
 
 type Rewrite<'a> = Box<dyn FnMut(usize, Vec<u8>) -> Option<Vec<u8>> + 'a>;

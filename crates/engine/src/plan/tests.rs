@@ -1,1 +1,266 @@
+use std::collections::{BTreeMap, HashSet};
 
+use tacit_model::codec::Decode;
+
+use super::*;
+
+fn member(i: u8) -> Fingerprint {
+    Fingerprint([i; 32])
+}
+
+fn request() -> PlanRequest {
+    PlanRequest {
+        session: SessionId([1; 16]),
+        attempt: Attempt(0),
+        slot: Slot(7),
+        charter: [2; 32],
+        task: [3; 32],
+        aggregator: "sum".to_owned(),
+        aggregator_version: 1,
+        parameters: BTreeMap::new(),
+        sharing: Sharing::Shamir { threshold: 2 },
+        charter_threshold: 2,
+        charter_compute: 5,
+        model: SecurityModel::SemiHonest,
+        items: 288,
+        max_element: 1000,
+        modulus: None,
+        members: (1..=8).map(member).collect(),
+        inputs: vec![0, 1, 2, 3, 4, 5, 6, 7],
+        compute: vec![0, 1, 2, 3, 4],
+        recipients: vec![0, 7],
+        on_missing: OnMissing::Fail,
+    }
+}
+
+fn refusal(change: impl FnOnce(&mut PlanRequest)) -> PlanError {
+    let mut request = request();
+    change(&mut request);
+    Plan::build(request).expect_err("must be refused")
+}
+
+#[test]
+fn rule2_digest_covers_every_field() {
+    let base = Plan::build(request()).expect("plan");
+    assert_eq!(base.digest(), Plan::build(request()).expect("plan").digest());
+    let mut digests = HashSet::from([base.digest()]);
+    let mut differs = |what: &str, plan: Plan| {
+        let digest = plan.compute_digest();
+        assert!(digests.insert(digest), "{what} is not in the digest");
+    };
+    type Change = fn(&mut PlanRequest);
+    let changes: [(&str, Change); 20] = [
+        ("session", |r| r.session.0[15] ^= 1),
+        ("attempt", |r| r.attempt.0 += 1),
+        ("slot", |r| r.slot.0 += 1),
+        ("charter", |r| r.charter[0] ^= 1),
+        ("task", |r| r.task[31] ^= 1),
+        ("aggregator", |r| r.aggregator.push('x')),
+        ("aggregator_version", |r| r.aggregator_version += 1),
+        ("parameters", |r| _ = r.parameters.insert("a".to_owned(), "b".to_owned())),
+        ("sharing", |r| r.sharing = Sharing::Additive),
+        ("threshold", |r| r.sharing = Sharing::Shamir { threshold: 1 }),
+        ("charter_threshold", |r| r.charter_threshold = 1),
+        ("charter_compute", |r| r.charter_compute += 1),
+        ("model", |r| r.model = SecurityModel::Malicious),
+        ("items", |r| r.items += 1),
+        ("max_element", |r| r.max_element += 1),
+        ("modulus", |r| r.modulus = Some(0)),
+        ("members", |r| r.members[3].0[5] ^= 1),
+        ("inputs", |r| _ = r.inputs.pop()),
+        ("compute", |r| _ = r.compute.pop()),
+        ("recipients", |r| r.recipients.push(8)),
+    ];
+    for (what, change) in changes {
+        let mut plan = base.clone();
+        change(&mut plan.request);
+        differs(what, plan);
+    }
+    for min in 2..4 {
+        let mut plan = base.clone();
+        plan.request.on_missing = OnMissing::Proceed { min };
+        differs("on_missing", plan);
+    }
+    let mut plan = base.clone();
+    plan.field = FieldChoice::F127;
+    differs("field", plan);
+    let mut plan = base.clone();
+    plan.points[2] += 1;
+    differs("points", plan);
+    // A list cannot pass for another one.
+    let mut plan = base.clone();
+    plan.request.compute.pop();
+    plan.request.recipients.insert(0, 4);
+    differs("where lists end", plan);
+}
+
+#[test]
+fn rule2_threshold_is_never_lowered() {
+    let asked = |r: &mut PlanRequest| r.sharing = Sharing::Shamir { threshold: 1 };
+    assert_eq!(refusal(asked), PlanError::ThresholdChanged { asked: 1, charter: 2 });
+    // Losses before the freeze leave t as it is, down to t+1 compute peers.
+    for left in 3..=5 {
+        let mut smaller = request();
+        smaller.compute.truncate(left);
+        assert_eq!(Plan::build(smaller).expect("plan").shares_needed(), 3);
+    }
+    assert_eq!(refusal(|r| r.compute.truncate(2)), PlanError::TooFewLeft { left: 2, needed: 3 });
+}
+
+#[test]
+fn rule4_points_belong_to_fingerprints() {
+    let all = Plan::build(request()).expect("plan");
+    let mut fewer = request();
+    fewer.compute = vec![1, 3, 4];
+    let fewer = Plan::build(fewer).expect("plan");
+    assert_eq!(fewer.points(), [all.points()[1], all.points()[3], all.points()[4]]);
+    // The rank among the members does not matter either.
+    let mut shifted = request();
+    shifted.members.remove(0);
+    shifted.inputs.pop();
+    shifted.recipients = vec![0];
+    let shifted = Plan::build(shifted).expect("plan");
+    assert_eq!(shifted.points()[..4], all.points()[1..]);
+    let distinct: HashSet<u128> = all.points().iter().copied().collect();
+    assert_eq!(distinct.len(), 5);
+    assert!(!distinct.contains(&0));
+}
+
+#[test]
+fn rule4_small_fields_show_that_collisions_are_found() {
+    // No two fingerprints with one point are known for the working fields.
+    use tacit_algebra::Fp;
+    let mut wide = request();
+    wide.compute = (0..8).collect();
+    assert!(matches!(evaluation_points::<Fp<7>>(&wide), Err(PlanError::PointCollision { .. })));
+    assert!((0..200).all(|i| evaluation_point::<Fp<3>>(&member(i)) != Field::ZERO));
+}
+
+#[test]
+fn rule5_refuses_fewer_than_three_compute_peers() {
+    let two = |r: &mut PlanRequest| {
+        r.charter_compute = 2;
+        r.compute.truncate(2);
+    };
+    assert_eq!(refusal(two), PlanError::TooFewComputePeers { count: 2 });
+}
+
+#[test]
+fn rule5_refuses_thresholds_that_do_not_protect() {
+    for (n, t, ok) in
+        [(3, 1, true), (3, 0, false), (3, 2, false), (4, 1, true), (4, 2, false), (5, 2, true), (5, 3, false)]
+    {
+        let mut changed = request();
+        changed.charter_compute = n;
+        changed.charter_threshold = t;
+        changed.sharing = Sharing::Shamir { threshold: t };
+        changed.compute.truncate(n);
+        match Plan::build(changed) {
+            Ok(_) => assert!(ok),
+            Err(error) => {
+                assert!(!ok);
+                assert_eq!(error, PlanError::BadThreshold { threshold: t, n });
+            }
+        }
+    }
+}
+
+#[test]
+fn rule5_refuses_models_and_aggregators_by_name() {
+    for model in [SecurityModel::Malicious, SecurityModel::Guaranteed] {
+        assert_eq!(refusal(|r| r.model = model), PlanError::ModelNotOffered { name: "sum", model });
+    }
+    let unknown = PlanError::UnknownAggregator { name: "median".to_owned() };
+    assert!(unknown.to_string().contains("median"));
+    assert_eq!(refusal(|r| r.aggregator = "median".to_owned()), unknown);
+    assert_eq!(refusal(|r| r.aggregator_version = 2), PlanError::AggregatorVersion { name: "sum", asked: 2, here: 1 });
+    let parameter = |r: &mut PlanRequest| _ = r.parameters.insert("k".to_owned(), "3".to_owned());
+    assert_eq!(refusal(parameter), PlanError::BadParameter { name: "sum", parameter: "k".to_owned() });
+}
+
+#[test]
+fn rule5_refuses_additive_sharing_after_a_loss() {
+    let lost = |r: &mut PlanRequest| {
+        r.sharing = Sharing::Additive;
+        r.compute.truncate(4);
+    };
+    assert_eq!(refusal(lost), PlanError::AdditiveWithLoss { left: 4, n: 5 });
+}
+
+#[test]
+fn rule5_refuses_moduli_that_cannot_be_right() {
+    assert_eq!(refusal(|r| r.modulus = Some(1015)), PlanError::CompositeModulus { modulus: 1015 });
+    assert_eq!(refusal(|r| r.modulus = Some(1)), PlanError::CompositeModulus { modulus: 1 });
+    let above = |max_element| {
+        refusal(|r| {
+            r.modulus = Some(1013);
+            r.max_element = max_element;
+        })
+    };
+    assert_eq!(above(1013), PlanError::MaxElementAboveModulus { max_element: 1013, modulus: 1013 });
+    let mut fits = request();
+    fits.modulus = Some(1013);
+    fits.max_element = 1012;
+    assert!(Plan::build(fits).is_ok());
+}
+
+#[test]
+fn rule5_refuses_rosters_that_make_no_sense() {
+    assert_eq!(refusal(|r| r.inputs.truncate(1)), PlanError::TooFewInputs { count: 1 });
+    assert_eq!(refusal(|r| r.recipients.clear()), PlanError::NoRecipients);
+    assert_eq!(refusal(|r| r.members[1] = r.members[0]), PlanError::DuplicateMember { member: member(1) });
+    assert_eq!(refusal(|r| r.members.swap(1, 2)), PlanError::MembersNotSorted);
+    assert_eq!(refusal(|r| r.inputs[7] = 8), PlanError::BadRoster { list: "inputs" });
+    assert_eq!(refusal(|r| r.compute[1] = 0), PlanError::BadRoster { list: "compute" });
+    assert_eq!(refusal(|r| r.recipients = vec![7, 0]), PlanError::BadRoster { list: "recipients" });
+    assert_eq!(refusal(|r| r.on_missing = OnMissing::Proceed { min: 1 }), PlanError::BadMinimum { min: 1, inputs: 8 });
+    assert_eq!(refusal(|r| r.on_missing = OnMissing::Proceed { min: 9 }), PlanError::BadMinimum { min: 9, inputs: 8 });
+    assert_eq!(refusal(|r| r.items = 0), PlanError::NoItems);
+    assert_eq!(
+        refusal(|r| r.items = MAX_ITEMS + 1),
+        PlanError::TooManyItems { items: MAX_ITEMS + 1, limit: MAX_ITEMS }
+    );
+    let more = |r: &mut PlanRequest| r.charter_compute = 4;
+    assert!(matches!(refusal(more), PlanError::TooManyComputePeers { .. } | PlanError::BadThreshold { .. }));
+}
+
+#[test]
+fn rule8_field_is_large_enough_for_every_sum() {
+    let field = |max_element, inputs: usize| {
+        let mut r = request();
+        r.max_element = max_element;
+        r.inputs.truncate(inputs);
+        Plan::build(r).expect("plan").field()
+    };
+    let p = (1u64 << 61) - 1;
+    assert_eq!(field((p - 1) / 2, 2), FieldChoice::F61);
+    assert_eq!(field(p.div_ceil(2), 2), FieldChoice::F127);
+    assert_eq!(field(u64::MAX, 8), FieldChoice::F127);
+}
+
+#[test]
+fn aliases_give_the_same_plan() {
+    let mut alias = request();
+    alias.aggregator = "additive".to_owned();
+    assert_eq!(Plan::build(alias).expect("plan").digest(), Plan::build(request()).expect("plan").digest());
+}
+
+#[test]
+fn requests_survive_the_wire() {
+    let mut r = request();
+    r.parameters.insert("k".to_owned(), "3".to_owned());
+    r.modulus = Some(1013);
+    r.on_missing = OnMissing::Proceed { min: 2 };
+    let bytes = r.to_bytes();
+    assert_eq!(PlanRequest::from_bytes(&bytes), Ok(r));
+    for end in 0..bytes.len() {
+        assert!(PlanRequest::from_bytes(&bytes[..end]).is_err());
+    }
+}
+
+#[test]
+fn forecast_speaks_plainly() {
+    let text = Plan::build(request()).expect("plan").forecast().to_string();
+    assert!(text.contains("survives the loss of 2 compute peers after the freeze"), "{text}");
+    assert!(text.contains("2 always noticed, 1 corrected and named"), "{text}");
+}

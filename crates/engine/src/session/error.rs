@@ -43,6 +43,10 @@ pub enum SessionError {
     /// things, or a compute peer misreports.
     #[error("compute peers hold different commitments of members {members:?}; leave them out or ask for an audit")]
     Equivocation { members: Vec<usize> },
+    /// Another compute peer signed another set. That one may be honest: whoever told the two of them
+    /// different things is at fault. Nothing is opened, and the slot has no result.
+    #[error("member {member} froze another input set; some compute peer told different things to different peers")]
+    DifferentSets { member: usize },
     /// A result above contributors times maxElement: some input was out of bounds.
     #[error("item {item} is above what the contributors may reach; some input was out of bounds")]
     OutOfRange { item: usize },
@@ -84,9 +88,6 @@ pub enum Misbehaviour {
     /// A signature over the frozen set that is not valid.
     #[error("an invalid signature")]
     BadSignature,
-    /// A signature over another set than the one all agreed on.
-    #[error("it froze another input set")]
-    OtherSet,
 }
 
 /// A share that did not fit and was corrected.

@@ -121,12 +121,11 @@ async fn exchange_signatures<E: Environment>(
         let content = message::content(&message, message::FREEZE).map_err(|_| malformed(member))?;
         let (theirs, signature) = content.split_first_chunk::<32>().ok_or(malformed(member))?;
         let signature: &[u8; 64] = signature.try_into().map_err(|_| malformed(member))?;
-        let misbehaved = |what| SessionError::PeerMisbehaved { member, what };
-        if theirs != digest {
-            return Err(misbehaved(Misbehaviour::OtherSet));
+        if !party.environment.verify_freeze(member, theirs, signature) {
+            return Err(SessionError::PeerMisbehaved { member, what: Misbehaviour::BadSignature });
         }
-        if !party.environment.verify_freeze(member, digest, signature) {
-            return Err(misbehaved(Misbehaviour::BadSignature));
+        if theirs != digest {
+            return Err(SessionError::DifferentSets { member });
         }
     }
     Ok(())

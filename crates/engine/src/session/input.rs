@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use tacit_algebra::Field;
+use tacit_model::Fingerprint;
 use zeroize::Zeroizing;
 
 use super::message::{self, View, malformed};
@@ -91,7 +92,7 @@ impl<F: Field> Dealing<F> {
         F::fill_uniform(&mut |bytes: &mut [u8]| party.environment.random(bytes), &mut salt);
         let mut own_salt = Zeroizing::new([0; 32]);
         party.environment.random(&mut *own_salt);
-        let commitment = commitment(party, &own_salt, input.expose());
+        let commitment = commitment(&party.binding, &plan.members()[party.me], &own_salt, input.expose());
         party.mailbox.send_all(party.other_compute_peers(), &message::plain(message::COMMITMENT, &[&commitment]));
         let size = party.length().min(super::CHUNK);
         let buffer = || Zeroizing::new(vec![F::ZERO; size]);
@@ -298,18 +299,9 @@ impl<F: Field> Contribution<F> {
     }
 }
 
-/// Binds a contributor to its input without telling anything about it: 256 bits of salt.
-fn commitment<E: Environment>(party: &Party<'_, E>, salt: &[u8; 32], input: &[u64]) -> [u8; 32] {
-    receipt_commitment(&party.binding, &party.plan.members()[party.me], salt, input)
-}
-
-/// What [`Receipt`] keeps: SHA-256 of session, contributor, salt and input.
-pub(super) fn receipt_commitment(
-    binding: &[u8; 32],
-    member: &tacit_model::Fingerprint,
-    salt: &[u8; 32],
-    input: &[u64],
-) -> [u8; 32] {
+/// Binds a contributor to its input without telling anything about it: SHA-256 of the session's
+/// [binding](super::Outcome::binding), the contributor, 256 bits of salt and the input.
+pub fn commitment(binding: &[u8; 32], member: &Fingerprint, salt: &[u8; 32], input: &[u64]) -> [u8; 32] {
     let mut transcript = Transcript::new("tacit/commitment/v1");
     transcript.bytes(binding).bytes(&member.0).bytes(salt).number(input.len() as u64);
     let mut buffer = Zeroizing::new([0u8; 4096]);

@@ -28,7 +28,7 @@ pub(super) fn outcome<F: Field, E>(
         agreement = agree(&party.binding, salt, &numbers);
         values = Some(numbers);
     }
-    Ok(Outcome { values, agreement, contributors, frozen, receipt, faults })
+    Ok(Outcome { values, agreement, contributors, frozen, binding: party.binding, receipt, faults })
 }
 
 /// The numbers, none of them above what the contributors can reach or the modulus allows.

@@ -1,0 +1,225 @@
+//! A simulated group and what its members get.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use tacit_engine::simulator::SplitMix;
+use tacit_engine::{
+    Ended, Journal, OnMissing, Outcome, Plan, PlanRequest, SecurityModel, SessionError, Sharing, SimulatedEnvironment,
+    Simulator, run,
+};
+use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
+
+/// The first byte of messages (the table is in session/message.rs).
+pub(crate) const COMMITMENT: u8 = 1;
+pub(crate) const SHARES: u8 = 3;
+pub(crate) const VIEW: u8 = 4;
+pub(crate) const FREEZE: u8 = 5;
+pub(crate) const RESULT: u8 = 6;
+pub(crate) const OPENED: u8 = 8;
+pub(crate) const CHECK: u8 = 10;
+
+pub(crate) type Sim<'a> = Simulator<'a, Result<Outcome, SessionError>>;
+pub(crate) type Ends = Vec<Ended<Result<Outcome, SessionError>>>;
+
+/// Members, a plan over them, inputs, and a seed for everything random.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) request: PlanRequest,
+    pub(crate) inputs: Vec<Option<Vec<u64>>>,
+    pub(crate) journals: Vec<Journal>,
+    pub(crate) nonce: u8,
+}
+
+impl World {
+    /// Every member gives, computes and receives.
+    pub(crate) fn decentralised(n: usize, t: usize, items: usize, seed: u64) -> Self {
+        Self::new(n, (0..n).collect(), (0..n).collect(), (0..n).collect(), t, items, seed)
+    }
+
+    /// The first `n` members compute, the next `m` give and receive.
+    pub(crate) fn delegated(m: usize, n: usize, t: usize, items: usize, seed: u64) -> Self {
+        let givers: Vec<usize> = (n..n + m).collect();
+        Self::new(n + m, givers.clone(), (0..n).collect(), givers, t, items, seed)
+    }
+
+    fn new(
+        members: usize,
+        inputs: Vec<usize>,
+        compute: Vec<usize>,
+        recipients: Vec<usize>,
+        t: usize,
+        items: usize,
+        seed: u64,
+    ) -> Self {
+        let mut random = SplitMix::new(seed ^ 0xabcd);
+        let mut fingerprints: Vec<Fingerprint> = (0..members)
+            .map(|_| {
+                let mut bytes = [0; 32];
+                bytes.iter_mut().for_each(|b| *b = random.next() as u8);
+                Fingerprint(bytes)
+            })
+            .collect();
+        fingerprints.sort_unstable();
+        let request = PlanRequest {
+            session: SessionId([5; 16]),
+            attempt: Attempt(0),
+            slot: Slot(0),
+            charter: [1; 32],
+            task: [2; 32],
+            aggregator: "sum".to_owned(),
+            aggregator_version: 1,
+            parameters: BTreeMap::new(),
+            sharing: Sharing::Shamir { threshold: t },
+            charter_threshold: t,
+            charter_compute: compute.len(),
+            model: SecurityModel::SemiHonest,
+            items,
+            max_element: 1000,
+            modulus: None,
+            members: fingerprints,
+            inputs,
+            compute,
+            recipients,
+            on_missing: OnMissing::Fail,
+        };
+        let journals = (0..members).map(|_| Journal::default()).collect();
+        let mut world = Self { seed, request, inputs: Vec::new(), journals, nonce: 0 };
+        world.draw_inputs();
+        world
+    }
+
+    /// New inputs up to the maximum, border values often.
+    pub(crate) fn draw_inputs(&mut self) {
+        let mut random = SplitMix::new(self.seed);
+        let max = self.request.max_element;
+        self.inputs = (0..self.request.members.len())
+            .map(|member| {
+                let vector = || {
+                    let value = |random: &mut SplitMix| match random.below(5) {
+                        0 => 0,
+                        1 => max,
+                        _ => random.below(max.saturating_add(1)),
+                    };
+                    (0..self.request.items).map(|_| value(&mut random)).collect()
+                };
+                self.request.inputs.contains(&member).then(vector)
+            })
+            .collect();
+    }
+
+    /// The same with empty journals.
+    pub(crate) fn fresh(mut self) -> Self {
+        self.journals.iter_mut().for_each(|journal| *journal = Journal::default());
+        self
+    }
+
+    pub(crate) fn with_max(mut self, max: u64) -> Self {
+        self.request.max_element = max;
+        self.draw_inputs();
+        self
+    }
+
+    pub(crate) fn proceed(mut self, min: usize) -> Self {
+        self.request.on_missing = OnMissing::Proceed { min };
+        self
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        Plan::build(self.request.clone()).expect("the test's plan is right")
+    }
+
+    pub(crate) fn nonces(&self) -> Vec<[u8; 32]> {
+        vec![[self.nonce; 32]; self.request.members.len()]
+    }
+
+    pub(crate) fn environment(&self, member: usize) -> SimulatedEnvironment {
+        SimulatedEnvironment::with_journal(self.seed, member, self.journals[member].clone())
+    }
+
+    /// The plaintext sum over these members.
+    pub(crate) fn sum_of(&self, contributors: &[usize]) -> Vec<u128> {
+        let given = |item: usize| contributors.iter().filter_map(move |m| self.inputs[*m].as_ref().map(|v| v[item]));
+        (0..self.request.items).map(|item| given(item).map(u128::from).sum()).collect()
+    }
+
+    /// Everybody honest, under what `change` does to the simulator.
+    pub(crate) fn run(&self, change: impl FnOnce(&mut Sim<'_>)) -> Ends {
+        let plan = self.plan();
+        let nonces = self.nonces();
+        let mut simulator = Sim::new(self.request.members.len(), self.seed);
+        for member in 0..self.request.members.len() {
+            let mailbox = simulator.mailbox(member);
+            let mut environment = self.environment(member);
+            let input = self.inputs[member].clone().map(Into::into);
+            let (plan, nonces) = (&plan, &nonces);
+            simulator.spawn(member, async move { run(plan, member, &mailbox, &mut environment, nonces, input).await });
+        }
+        change(&mut simulator);
+        simulator.run()
+    }
+
+    /// Runs and checks that every recipient has the right sum and the same agreement.
+    pub(crate) fn run_and_check(&self) {
+        let all = self.request.inputs.clone();
+        let mut agreements = Vec::new();
+        for (member, end) in self.run(|_| {}).into_iter().enumerate() {
+            let outcome = match end {
+                Ended::Finished(Ok(outcome)) => outcome,
+                Ended::Finished(Err(error)) => panic!("member {member}: {error}"),
+                _ => panic!("member {member} has no result"),
+            };
+            let computes = self.request.compute.contains(&member);
+            let receives = self.request.recipients.contains(&member);
+            assert_eq!(outcome.values, receives.then(|| self.sum_of(&all)), "member {member}");
+            assert_eq!(outcome.contributors, if computes || receives { all.clone() } else { Vec::new() });
+            assert!(outcome.faults.is_empty());
+            assert_eq!(outcome.receipt.is_some(), all.contains(&member));
+            if receives {
+                agreements.push(outcome.agreement);
+            } else {
+                assert_eq!(outcome.agreement, [0; 32]);
+            }
+        }
+        assert!(agreements.iter().all(|a| *a == agreements[0] && *a != [0; 32]));
+    }
+}
+
+/// The error of a member that finished with one.
+pub(crate) fn error(end: &Ended<Result<Outcome, SessionError>>) -> Option<&SessionError> {
+    match end {
+        Ended::Finished(Err(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// The outcome of a member that finished well.
+pub(crate) fn outcome(end: &Ended<Result<Outcome, SessionError>>) -> Option<&Outcome> {
+    match end {
+        Ended::Finished(Ok(outcome)) => Some(outcome),
+        _ => None,
+    }
+}
+
+/// Everything that was sent: (from, to, message).
+pub(crate) type Wire = Rc<RefCell<Vec<(usize, usize, Vec<u8>)>>>;
+
+/// Lets all members' messages through and remembers them.
+pub(crate) fn tap(simulator: &mut Sim<'_>, members: usize) -> Wire {
+    let wire = Wire::default();
+    for from in 0..members {
+        let wire = wire.clone();
+        simulator.rewrite(from, move |to, message| {
+            wire.borrow_mut().push((from, to, message.clone()));
+            Some(message)
+        });
+    }
+    wire
+}
+
+/// How many messages of a kind went from (any of) these members.
+pub(crate) fn count(wire: &Wire, tag: u8, from: impl Fn(usize) -> bool) -> usize {
+    wire.borrow().iter().filter(|(sender, _, message)| from(*sender) && message[0] == tag).count()
+}
