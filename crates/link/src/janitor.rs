@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::config::LinkConfig;
 use crate::connection::Conn;
 use crate::error::CloseReason;
 use crate::frame::{Frame, Kind};
-use crate::hub::{HubInner, LinkConfig, Protocol};
+use crate::hub::{HubInner, Protocol};
 use crate::outbox::Item;
 
 /// Bounds of the time between two looks.
