@@ -36,6 +36,7 @@ mod error;
 mod gateway_link;
 mod http;
 mod outbox;
+mod parties;
 mod party;
 mod policy;
 mod registration;
@@ -47,6 +48,7 @@ mod standing;
 
 pub use error::PartyError;
 pub use http::{HttpError, HttpPoster, HttpRules};
+pub use parties::{Parties, PartiesSetup};
 pub use party::{Party, PartyLimits, PartySetup, PartyState, PartyStatus, Trouble};
 pub use policy::{Policy, PolicyRefusal};
 pub use registration::{JoinRequest, Joined, proof_text, register};

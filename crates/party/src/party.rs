@@ -18,7 +18,7 @@ use crate::policy::Policy;
 use crate::results::SlotResult;
 use crate::roster::{Roster, RosterGate};
 use crate::session::Sessions;
-use crate::source::{Row, RowText, parse_row};
+use crate::source::{Row, RowError, RowText, TimedRow, parse_row};
 use crate::standing::{Standing, StandingCell};
 use crate::{PartyError, gateway_link, outbox};
 
@@ -234,11 +234,11 @@ impl Party {
     }
 
     /// Queues rows of a source that knows when their slots start, in the order given.
-    pub async fn add_timed_rows(&self, rows: Vec<crate::source::TimedRow>) -> Result<Slot, PartyError> {
+    pub async fn add_timed_rows(&self, rows: Vec<TimedRow>) -> Result<Slot, PartyError> {
         let party = &self.inner;
         let expected = party.row_length()?;
-        for (index, timed) in rows.iter().enumerate().filter(|(_, timed)| timed.row.len() != expected) {
-            let why = crate::source::RowError::Length { found: timed.row.len(), expected };
+        if let Some(index) = rows.iter().position(|timed| timed.row.len() != expected) {
+            let why = RowError::Length { found: rows[index].row.len(), expected };
             return Err(PartyError::InvalidData { row: index + 1, why });
         }
         party.queue(rows.into_iter().map(|timed| (Some(timed.slot_start), timed.row)).collect()).await
@@ -277,6 +277,11 @@ impl Party {
     pub async fn results(&self, run: RunId) -> Result<Vec<SlotResult>, PartyError> {
         let rows = self.inner.store.results(&self.inner.name, run).await?;
         rows.into_iter().filter_map(SlotResult::read).collect()
+    }
+
+    /// The signed charter it follows.
+    pub fn consensus(&self) -> Option<tacit_accord::Consensus> {
+        self.inner.roster.known().map(|known| (*known).clone())
     }
 
     /// Never lets this key in again, and closes its links.

@@ -203,6 +203,13 @@ impl Store {
         self.reader().await?.all(sql, args![party, run]).await
     }
 
+    /// The runs of which a party holds results, oldest first.
+    pub async fn result_runs(&self, party: &str) -> Result<Vec<RunId>, StoreError> {
+        let sql = "SELECT DISTINCT run AS v FROM results WHERE party = $1 ORDER BY run";
+        let runs: Vec<Scalar<RunId>> = self.reader().await?.all(sql, args![party]).await?;
+        Ok(runs.into_iter().map(|Scalar(run)| run).collect())
+    }
+
     /// Removes what belongs to runs closed before `before`: markers, freezes, results, delivered posts; and session
     /// ids taken before then. What is not delivered stays, and so do the numbers of used slots.
     pub async fn purge(&self, before: UnixMillis) -> Result<Purged, StoreError> {

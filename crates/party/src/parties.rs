@@ -1,0 +1,196 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tacit_accord::Consensus;
+use tacit_link::LinkHub;
+use tacit_model::{Clock, Fingerprint, RunId};
+use tacit_pki::{Identity, keyfile};
+use tacit_store::{PartyRow, Store};
+use time::OffsetDateTime;
+
+use crate::{HttpPoster, HttpRules, JoinRequest, Joined, Party, PartyError, PartyLimits, PartySetup, Policy, register};
+
+/// What all parties of a node share.
+pub struct PartiesSetup {
+    /// The folder of key files.
+    pub keys: PathBuf,
+    /// The node's links.
+    pub hub: Arc<LinkHub>,
+    /// Rows.
+    pub store: Store,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What their operator is willing to take part in.
+    pub policy: Policy,
+    /// How they post: registrations and results.
+    pub http: HttpRules,
+    /// Bounds on waiting.
+    pub limits: PartyLimits,
+    /// Where the node's link port is, `host:port`.
+    pub endpoint: String,
+}
+
+/// The parties that a node hosts, by name. Each has a key of its own.
+#[derive(Clone)]
+pub struct Parties {
+    inner: Arc<Shared>,
+}
+
+struct Shared {
+    setup: PartiesSetup,
+    poster: HttpPoster,
+    open: Mutex<BTreeMap<String, Party>>,
+    /// Held while somebody joins or leaves.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Parties {
+    /// Takes up all parties where they were left.
+    pub async fn open(setup: PartiesSetup) -> Result<Self, PartyError> {
+        let poster = HttpPoster::new(setup.http.clone())?;
+        let inner = Shared { setup, poster, open: Mutex::default(), changing: tokio::sync::Mutex::default() };
+        let parties = Self { inner: Arc::new(inner) };
+        for row in parties.inner.setup.store.parties().await? {
+            let fingerprint = row.fingerprint.ok_or_else(|| PartyError::Damaged(row.name.clone()))?;
+            let identity = keyfile::load(&parties.inner.setup.keys, &key_name(&fingerprint))?;
+            parties.start(&row.name, identity).await?;
+        }
+        Ok(parties)
+    }
+
+    /// Joins a group: draws a key, registers with the code, opens the party. With a gateway's
+    /// fingerprint from another channel, nobody else is believed, over https too.
+    ///
+    /// If the registration fails, nothing is left behind.
+    pub async fn join(&self, request: JoinRequest, gateway: Option<Fingerprint>) -> Result<Joined, PartyError> {
+        let _changing = self.inner.changing.lock().await;
+        let setup = &self.inner.setup;
+        let name = request.name.clone();
+        let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(setup.clock.now().0) * 1_000_000)
+            .map_err(|e| PartyError::Damaged(e.to_string()))?;
+        let identity = Identity::generate(&label(&name), now)?;
+        let key = key_name(&identity.fingerprint());
+        keyfile::create(&setup.keys, &key, &identity)?;
+        let joined = self.register(&identity, request, gateway).await;
+        match joined {
+            Ok(joined) => {
+                self.start(&name, identity).await?;
+                Ok(joined)
+            }
+            Err(error) => {
+                self.remove_key(&key);
+                Err(error)
+            }
+        }
+    }
+
+    /// The party of this name.
+    pub fn get(&self, name: &str) -> Option<Party> {
+        self.lock().get(name).cloned()
+    }
+
+    /// All parties, by name.
+    pub fn list(&self) -> Vec<Party> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Ends a party and forgets what it held, its key included.
+    pub async fn remove(&self, name: &str) -> Result<(), PartyError> {
+        let _changing = self.inner.changing.lock().await;
+        let party = self.get(name).ok_or_else(|| PartyError::Unknown(name.to_owned()))?;
+        party.leave().await?;
+        self.lock().remove(name);
+        self.remove_key(&key_name(&party.fingerprint()));
+        Ok(())
+    }
+
+    /// What is kept of a party beside its rows.
+    pub async fn row(&self, name: &str) -> Result<PartyRow, PartyError> {
+        let row = self.inner.setup.store.party(name).await?;
+        row.ok_or_else(|| PartyError::Unknown(name.to_owned()))
+    }
+
+    /// The signed charter that a party follows.
+    pub async fn consensus(&self, name: &str) -> Result<Option<Consensus>, PartyError> {
+        self.row(name).await?;
+        self.get(name).map_or(Ok(None), |party| Ok(party.consensus()))
+    }
+
+    /// The runs of which a party holds results, oldest first.
+    pub async fn runs(&self, name: &str) -> Result<Vec<RunId>, PartyError> {
+        Ok(self.inner.setup.store.result_runs(name).await?)
+    }
+
+    /// Ends all parties; they go on at the next [`open`](Self::open).
+    pub async fn shutdown(&self) {
+        let parties = std::mem::take(&mut *self.lock());
+        for party in parties.into_values() {
+            party.shutdown().await;
+        }
+    }
+
+    async fn register(
+        &self,
+        identity: &Identity,
+        mut request: JoinRequest,
+        gateway: Option<Fingerprint>,
+    ) -> Result<Joined, PartyError> {
+        let setup = &self.inner.setup;
+        request.endpoint.clone_from(&setup.endpoint);
+        let Some(gateway) = gateway else {
+            return register(&self.inner.poster, &setup.store, identity, request).await;
+        };
+        let mut rules = setup.http.clone();
+        rules.pinned.push(gateway);
+        let name = request.name.clone();
+        let joined = register(&HttpPoster::new(rules)?, &setup.store, identity, request).await?;
+        if joined.gateway != gateway {
+            setup.store.delete_party(&name).await?;
+            return Err(PartyError::Answer("the gateway has another certificate than the one you gave".to_owned()));
+        }
+        Ok(joined)
+    }
+
+    async fn start(&self, name: &str, identity: Identity) -> Result<(), PartyError> {
+        let setup = &self.inner.setup;
+        let party = Party::open(PartySetup {
+            name: name.to_owned(),
+            identity: Arc::new(identity),
+            hub: Arc::clone(&setup.hub),
+            store: setup.store.clone(),
+            clock: Arc::clone(&setup.clock),
+            policy: setup.policy.clone(),
+            http: self.inner.poster.clone(),
+            limits: setup.limits,
+        })
+        .await?;
+        self.lock().insert(name.to_owned(), party);
+        Ok(())
+    }
+
+    fn remove_key(&self, key: &str) {
+        for path in [
+            keyfile::private_path(&self.inner.setup.keys, key),
+            keyfile::certificate_path(&self.inner.setup.keys, key),
+        ] {
+            if let Err(error) = std::fs::remove_file(&path) {
+                tracing::warn!(%error, "a key file that is no longer needed could not be removed");
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Party>> {
+        self.inner.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The key file of a party. Names of parties may hold what file names must not.
+fn key_name(fingerprint: &Fingerprint) -> String {
+    format!("party-{}", &fingerprint.to_string()[..32])
+}
+
+/// The name in the certificate, for people; nothing depends on it.
+fn label(name: &str) -> String {
+    name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).take(60).collect()
+}
