@@ -9,7 +9,7 @@
 //!                    open ------------------------------------------>  check, correct, canonicalise
 //! ```
 //!
-//! Four rounds (eight where a long vector is opened by slices). A peer signs one input set per slot,
+//! Four rounds (nine where a long vector is opened by slices). A peer signs one input set per slot,
 //! and only after it saw what all compute peers hold; so a peer that crashes while shares are dealt
 //! burns nothing. Additions are local.
 //!

@@ -44,8 +44,8 @@ impl Forecast {
         let freeze = (n as u64 - 1) * (view + 1 + 32 + 64);
         let by_slices = plan.opens_by_slices();
         let (rounds, opening) = if by_slices {
-            // Slices, broadcast, challenge, check, done.
-            (3 + 5, 2 * vector * (n as u64 - 1) / n as u64)
+            // Hidden nonces, slices, broadcast, nonces, check, done.
+            (3 + 6, 2 * vector * (n as u64 - 1) / n as u64)
         } else {
             (3 + 1, (vector + headers + view + 64) * recipients as u64)
         };

@@ -25,7 +25,7 @@ pub(super) fn outcome<F: Field, E>(
     if let Some(elements) = opened.elements {
         let (items, salt) = elements.split_at(plan.items());
         let numbers = canonical(plan, items, contributors.len())?;
-        agreement = agree(&party.binding, salt, &numbers);
+        agreement = agree(&party.binding, salt, items);
         values = Some(numbers);
     }
     Ok(Outcome { values, agreement, contributors, frozen, binding: party.binding, receipt, faults })
@@ -45,18 +45,17 @@ fn canonical<F: Field>(plan: &Plan, items: &[F], contributors: usize) -> Result<
 
 /// What recipients compare: equal exactly if they have the same result of the same session. The salt
 /// is known to recipients alone, so that nobody can try results against it.
-fn agree<F: Field>(binding: &[u8; 32], salt: &[F], numbers: &[u128]) -> [u8; 32] {
+fn agree<F: Field>(binding: &[u8; 32], salt: &[F], items: &[F]) -> [u8; 32] {
     let mut transcript = Transcript::new("tacit/agreement/v1");
-    transcript.bytes(binding).number(salt.len() as u64);
-    for element in salt {
-        transcript.raw(&element.to_u128().to_le_bytes());
-    }
-    transcript.number(numbers.len() as u64);
-    let mut buffer = Vec::with_capacity(16 * 512);
-    for numbers in numbers.chunks(512) {
-        buffer.clear();
-        numbers.iter().for_each(|n| buffer.extend_from_slice(&n.to_le_bytes()));
-        transcript.raw(&buffer);
+    transcript.bytes(binding);
+    for elements in [salt, items] {
+        transcript.number((elements.len() * F::BYTES) as u64);
+        let mut buffer = Vec::with_capacity(F::BYTES * 512);
+        for elements in elements.chunks(512) {
+            buffer.clear();
+            F::encode_slice(elements, &mut buffer);
+            transcript.raw(&buffer);
+        }
     }
     transcript.finish()
 }

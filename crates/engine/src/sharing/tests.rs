@@ -115,7 +115,7 @@ fn seeded_receivers_follow_the_dealer() {
 /// Deals to all and opens after some shares were changed and some lost.
 fn round_trip<F: Field>(n: usize, t: usize, length: usize, lost: usize, wrong: usize, seed: u64) {
     let mut random = SplitMix::new(seed);
-    let mut draw = |bytes: &mut [u8]| bytes.iter_mut().for_each(|b| *b = random.next() as u8);
+    let mut draw = |bytes: &mut [u8]| bytes.iter_mut().for_each(|b| *b = random.next_u64() as u8);
     let mut points = vec![F::ZERO; n];
     F::fill_uniform(&mut draw, &mut points);
     let sharing = Sharing::Shamir { threshold: t };

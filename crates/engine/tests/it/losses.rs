@@ -88,8 +88,8 @@ fn lost_input_peer_before_freeze_fails_or_proceeds() {
         let world = world.fresh().proceed(3);
         let ends = world.run(|simulator| simulator.crash_after(6, messages));
         let contributors = if complete { vec![3, 4, 5, 6] } else { vec![3, 4, 5] };
-        for recipient in 3..6 {
-            let outcome = outcome(&ends[recipient]).expect("the others' sum");
+        for end in &ends[3..6] {
+            let outcome = outcome(end).expect("the others' sum");
             assert_eq!(outcome.contributors, contributors);
             assert_eq!(outcome.values, Some(world.sum_of(&contributors)));
         }

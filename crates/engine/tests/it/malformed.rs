@@ -48,7 +48,7 @@ proptest! {
         let ends = world.run(|simulator| {
             let mut random = SplitMix::new(seed);
             simulator.rewrite(1, move |_, _| {
-                Some((0..random.below(200)).map(|i| if i == 0 { random.below(13) as u8 } else { random.next() as u8 }).collect())
+                Some((0..random.below(200)).map(|i| if i == 0 { random.below(13) as u8 } else { random.next_u64() as u8 }).collect())
             });
         });
         for end in [&ends[0], &ends[2], &ends[3]] {
@@ -64,7 +64,7 @@ fn mutate(mut message: Vec<u8>, how: u8, random: &mut SplitMix) -> Option<Vec<u8
         0 => message.truncate(at),
         1 => message.extend((0..1 + random.below(100_000)).map(|_| 7)),
         2 => message[at] ^= 1 << random.below(8),
-        3 => message.iter_mut().for_each(|byte| *byte = random.next() as u8),
+        3 => message.iter_mut().for_each(|byte| *byte = random.next_u64() as u8),
         4 => return None,
         _ => message.extend_from_within(..),
     }

@@ -58,7 +58,7 @@ impl World {
         let mut fingerprints: Vec<Fingerprint> = (0..members)
             .map(|_| {
                 let mut bytes = [0; 32];
-                bytes.iter_mut().for_each(|b| *b = random.next() as u8);
+                bytes.iter_mut().for_each(|b| *b = random.next_u64() as u8);
                 Fingerprint(bytes)
             })
             .collect();

@@ -1,14 +1,15 @@
 //! Opening a long vector by slices: each compute peer opens one slice for all and broadcasts it, so
 //! that a peer sends 2(n-1)/n vectors instead of n-1.
 //!
-//! 1. Everybody sends its share of slice k to peer k, who checks and opens it.
-//! 2. Peer k broadcasts slice k.
-//! 3. Everybody, having all slices, sends a random number. The hash of all of them gives random
-//!    coefficients that nobody could know when the slices were sent.
-//! 4. Everybody sends that combination of its share, in two independent ways (2^-122 in the small
-//!    field, which no choice of the last number can make up for). They must lie on one polynomial and
-//!    open to the combination of the slices.
-//! 5. Everybody says whether it is content. Who is not (a loss, a wrong share, a wrong slice) gets
+//! 1. Everybody sends the hash of a random number.
+//! 2. Everybody sends its share of slice k to peer k, who checks and opens it.
+//! 3. Peer k broadcasts slice k.
+//! 4. Everybody, having all slices, sends its random number. The hash of all of them gives random
+//!    coefficients; nobody could know them when the slices were sent, and nobody could choose his
+//!    number by them. A wrong slice passes with probability 1/p.
+//! 5. Everybody sends that combination of its share. They must lie on one polynomial and open to the
+//!    combination of the slices.
+//! 6. Everybody says whether it is content. Who is not (a loss, a wrong share, a wrong slice) gets
 //!    the whole share of everybody else and corrects it as for short vectors. Whoever sees one who
 //!    is not before it is done itself, is not either.
 
@@ -20,13 +21,11 @@ use super::{Collector, Opened, send_chunk};
 use crate::environment::Environment;
 use crate::keystream::Keystream;
 use crate::session::freeze::OpeningAuthorised;
-use crate::session::message::{self, CHECK, FINAL, NONCE, OPENED, SLICE, malformed};
+use crate::session::message::{self, CHECK, FINAL, HIDDEN, NONCE, OPENED, SLICE, malformed};
 use crate::session::{CHUNK, Party, SessionError, WINDOW, chunk_range};
 use crate::sharing::{NoVector, Recombiner};
 use crate::transcript::Transcript;
 
-/// Independent combinations in the check.
-const CHECKS: usize = 2;
 const CONTENT: u8 = 0;
 const NOT_CONTENT: u8 = 1;
 
@@ -80,9 +79,18 @@ struct Slices<'s, F> {
 impl<F: Field> Slices<'_, F> {
     async fn open<E: Environment>(&mut self, party: &mut Party<'_, E>, points: &[F]) -> Result<Vec<F>, Stop> {
         let mut elements = vec![F::ZERO; self.share.len()];
+        let mut nonce = [0; 32];
+        party.environment.random(&mut nonce);
+        let hidden = self.exchange(party, HIDDEN, &hide(&nonce)).await?;
         self.open_own_slice(party, points, &mut elements).await?;
         self.broadcast(party, &mut elements).await?;
-        self.check(party, points, &elements).await?;
+        let nonces = self.exchange(party, NONCE, &nonce).await?;
+        for ((nonce, hidden), member) in nonces.iter().zip(&hidden).zip(party.plan.compute()) {
+            if hide(nonce) != **hidden {
+                return Err(Stop::Error(malformed(*member)));
+            }
+        }
+        self.check(party, points, &elements, &nonces).await?;
         Ok(elements)
     }
 
@@ -152,41 +160,35 @@ impl<F: Field> Slices<'_, F> {
         party: &mut Party<'_, E>,
         points: &[F],
         elements: &[F],
+        nonces: &[Vec<u8>],
     ) -> Result<(), Stop> {
-        let mut nonce = [0; 32];
-        party.environment.random(&mut nonce);
-        let nonces = self.exchange(party, NONCE, &nonce).await?;
         let mut transcript = Transcript::new("tacit/slices/v1");
         transcript.bytes(&party.binding);
         nonces.iter().for_each(|nonce| _ = transcript.bytes(nonce));
         let (of_share, of_elements) = self.combinations(&transcript.finish(), elements).map_err(Stop::Error)?;
-        let mut bytes = Vec::with_capacity(CHECKS * F::BYTES);
-        F::encode_slice(&of_share, &mut bytes);
+        let mut bytes = Vec::with_capacity(F::BYTES);
+        of_share.write_bytes(&mut bytes);
         let answers = self.exchange(party, CHECK, &bytes).await?;
         let mut shares = Vec::with_capacity(answers.len());
         for (answer, member) in answers.iter().zip(party.plan.compute()) {
-            let mut share = vec![F::ZERO; CHECKS];
-            F::decode_into(answer, &mut share).map_err(|_| Stop::Error(malformed(*member)))?;
-            shares.push(share);
+            shares.push(vec![F::from_bytes_checked(answer).ok_or(Stop::Error(malformed(*member)))?]);
         }
-        let mut opened = vec![F::ZERO; CHECKS];
+        let mut opened = [F::ZERO];
         let mut recombiner = Recombiner::new(points, party.plan.sharing())?;
         let wrong = recombiner.open(shares, &mut |bytes| party.environment.random(bytes), &mut opened)?;
-        if wrong.is_empty() && opened == of_elements { Ok(()) } else { Err(Stop::NotContent) }
+        if wrong.is_empty() && opened == [of_elements] { Ok(()) } else { Err(Stop::NotContent) }
     }
 
-    /// The random combinations of the own share and of what was opened.
-    fn combinations(&self, challenge: &[u8; 32], elements: &[F]) -> Result<(Vec<F>, Vec<F>), SessionError> {
+    /// The random combination of the own share and that of what was opened.
+    fn combinations(&self, challenge: &[u8; 32], elements: &[F]) -> Result<(F, F), SessionError> {
         let mut stream = Keystream::new(challenge)?;
-        let mut coefficients = vec![F::ZERO; CHUNK];
-        let (mut of_share, mut of_elements) = (vec![F::ZERO; CHECKS], vec![F::ZERO; CHECKS]);
+        let mut coefficients = Vec::new();
+        let (mut of_share, mut of_elements) = (F::ZERO, F::ZERO);
         for (share, elements) in self.share.chunks(CHUNK).zip(elements.chunks(CHUNK)) {
-            for check in 0..CHECKS {
-                let coefficients = &mut coefficients[..share.len()];
-                F::fill_uniform(&mut |bytes: &mut [u8]| stream.fill(bytes), coefficients);
-                of_share[check] += F::dot(coefficients, share);
-                of_elements[check] += F::dot(coefficients, elements);
-            }
+            coefficients.resize(share.len(), F::ZERO);
+            F::fill_uniform(&mut |bytes: &mut [u8]| stream.fill(bytes), &mut coefficients);
+            of_share += F::dot(&coefficients, share);
+            of_elements += F::dot(&coefficients, elements);
         }
         Ok((of_share, of_elements))
     }
@@ -244,7 +246,7 @@ impl<F: Field> Slices<'_, F> {
                     [FINAL, CONTENT] => End::Content,
                     [FINAL, NOT_CONTENT] => End::NotContent,
                     // What it sent before it knew.
-                    [SLICE | OPENED | NONCE | CHECK, ..] if !content => End::Unknown,
+                    [HIDDEN | SLICE | OPENED | NONCE | CHECK, ..] if !content => End::Unknown,
                     _ => return Err(malformed(member)),
                 };
             }
@@ -311,6 +313,12 @@ async fn finish<F: Field, E: Environment>(
         (None, Some(collector)) => Ok((collector.elements, collector.faults)),
         (None, None) => Err(SessionError::DisagreeingShares),
     }
+}
+
+fn hide(nonce: &[u8]) -> [u8; 32] {
+    let mut transcript = Transcript::new("tacit/nonce/v1");
+    transcript.bytes(nonce);
+    transcript.finish()
 }
 
 fn read<F: Field>(member: usize, message: &[u8], tag: u8, chunk: usize, out: &mut [F]) -> Result<(), Stop> {

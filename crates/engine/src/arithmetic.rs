@@ -1,0 +1,1 @@
+//! Computing on Shamir shares: the semi-honest arithmetic core.

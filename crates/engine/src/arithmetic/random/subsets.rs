@@ -1,0 +1,109 @@
+//! Pseudorandom secret sharing (Cramer, Damgård, Ishai 2005): random sharings without a message.
+//!
+//! Every set A of n-t parties has a key. The element is the sum over all A of a stream of A's key;
+//! any t parties miss the key of the set of all others. Party i's share is the sum over its sets of
+//! stream times f_A(x_i), where f_A has degree t, is 1 at zero, and vanishes at all who are not in A.
+
+use tacit_algebra::Field;
+use zeroize::Zeroizing;
+
+use crate::arithmetic::ArithmeticError;
+use crate::arithmetic::context::Arithmetic;
+use crate::arithmetic::dealing::tiles;
+use crate::arithmetic::linear::{TILE, combine};
+use crate::arithmetic::streams::{Purpose, draw};
+use crate::arithmetic::wire::{self, Kind};
+use crate::keystream::Keystream;
+
+pub(in crate::arithmetic) struct Subsets<F: Field> {
+    streams: Vec<Keystream>,
+    /// f_A at this party's point.
+    weights: Vec<F>,
+    arena: Zeroizing<Vec<F>>,
+}
+
+/// All sets of n-t of n parties, as bits.
+pub(super) fn sets(n: usize, t: usize) -> impl Iterator<Item = u64> {
+    (0..1u64 << n).filter(move |set| set.count_ones() as usize == n - t)
+}
+
+fn contains(set: u64, party: usize) -> bool {
+    set >> party & 1 == 1
+}
+
+/// The share of one that party `me` of the set has.
+pub(super) fn share_of_one<F: Field>(points: &[F], set: u64, me: usize) -> F {
+    let outside = (0..points.len()).filter(|i| !contains(set, *i)).map(|i| points[i]);
+    let (above, below) = outside.fold((F::ONE, F::ONE), |(above, below), x| (above * (points[me] - x), below * -x));
+    // Points are not zero.
+    above * below.inv_or_zero()
+}
+
+impl<F: Field> Subsets<F> {
+    /// How many sets a party is in: n-1 choose t. Saturates.
+    pub(super) fn held(n: usize, t: usize) -> usize {
+        // Each step is a binomial coefficient, so the division is exact.
+        (0..t).try_fold(1usize, |held, i| Some(held.checked_mul(n - 1 - i)? / (i + 1))).unwrap_or(usize::MAX)
+    }
+
+    /// Agrees on the keys: the first of each set chooses and tells the others. n = 3: the sets are
+    /// the pairs, who have keys already.
+    pub(super) async fn exchange(context: &mut Arithmetic<'_, F>, operation: u32) -> Result<Self, ArithmeticError> {
+        let (n, t, me) = (context.n, context.t, context.me);
+        let mine: Vec<u64> = sets(n, t).filter(|set| contains(*set, me)).collect();
+        let first = |set: u64| set.trailing_zeros() as usize;
+        let mut streams: Vec<Option<Keystream>> = Vec::new();
+        if n == 3 {
+            for set in &mine {
+                let other = (0..n).find(|i| *i != me && contains(*set, *i)).unwrap_or(me);
+                streams.push(Some(context.seeds.pair_stream(other, Purpose::Subset)?));
+            }
+        } else {
+            let mut messages: Vec<Vec<u8>> = vec![Vec::new(); n];
+            for set in &mine {
+                if first(*set) != me {
+                    streams.push(None);
+                    continue;
+                }
+                let mut key = Zeroizing::new([0; 32]);
+                context.local.fill(&mut *key);
+                for (_, message) in messages.iter_mut().enumerate().filter(|(i, _)| *i != me && contains(*set, *i)) {
+                    if message.is_empty() {
+                        message.reserve_exact(wire::HEADER + 32 * mine.len());
+                        wire::header(Kind::Keys, operation, message);
+                    }
+                    message.extend_from_slice(&*key);
+                }
+                streams.push(Some(Keystream::new(&key)?));
+            }
+            for (i, message) in messages.into_iter().enumerate().filter(|(_, message)| !message.is_empty()) {
+                context.send(i, message);
+            }
+            for sender in 0..me {
+                let theirs: Vec<usize> = (0..mine.len()).filter(|i| first(mine[*i]) == sender).collect();
+                if theirs.is_empty() {
+                    continue;
+                }
+                let message = context.recv(sender).await?;
+                let keys = wire::content(&message, Kind::Keys, operation, 32 * theirs.len())
+                    .ok_or(context.malformed(sender))?;
+                for (i, key) in theirs.into_iter().zip(keys.as_chunks::<32>().0) {
+                    streams[i] = Some(Keystream::new(key)?);
+                }
+            }
+        }
+        let weights = mine.iter().map(|set| share_of_one(&context.points, *set, me)).collect();
+        let arena = Zeroizing::new(vec![F::ZERO; mine.len() * TILE]);
+        Ok(Self { streams: streams.into_iter().flatten().collect(), weights, arena })
+    }
+
+    /// The next random elements.
+    pub(super) fn fill(&mut self, out: &mut [F]) {
+        for tile in tiles(out.len()) {
+            for (stream, column) in self.streams.iter_mut().zip(self.arena.chunks_exact_mut(TILE)) {
+                draw(stream, &mut column[..tile.len()]);
+            }
+            combine(&self.weights, &self.arena, TILE, &mut out[tile]);
+        }
+    }
+}
