@@ -1,1 +1,46 @@
 //! Computing on Shamir shares: the semi-honest arithmetic core.
+//!
+//! An [`Arithmetic`] is one party's context; its operations are async functions whose only await points are
+//! rounds. [`Shared`] is this party's shares of a vector, with the operations that need no
+//! message.
+//!
+//! ```text
+//!   input  ->  Shared  -- add, scale, transform (local) -->  Shared  ->  open
+//!                      -- multiply, dot, power, ... ------>
+//! ```
+//!
+//! # What it promises
+//!
+//! `semi-honest`, t < n/2: whoever puts together what t compute peers see learns nothing but what is
+//! opened. Nothing depends on secrets in time or memory access. Costs stand at each operation: rounds
+//! on a network that delivers all messages of a round at once, elements that one party sends; long
+//! vectors stream in messages of 64 KiB whose rounds overlap.
+//!
+//! # What it does not do
+//!
+//! It does not notice a peer that multiplies wrongly: that is the `malicious` model's business. It does not survive a
+//! loss: the operation ends with an error that names the member.
+//!
+//! Evaluation points are any distinct field elements but zero.
+
+mod context;
+mod dealing;
+mod error;
+mod input;
+mod linear;
+mod multiply;
+mod open;
+mod random;
+mod share;
+mod slices;
+mod streams;
+mod wire;
+mod zero;
+
+pub use context::{Arithmetic, Setup};
+pub use error::ArithmeticError;
+pub use share::Shared;
+
+/// How many messages a party sends to a peer before it reads the first: enough to keep links busy, few
+/// enough to stay in cache.
+const WINDOW: usize = 4;

@@ -27,6 +27,7 @@
 //! does), and it retries nothing (the runner does). A bound on inputs is kept by honest input peers.
 
 pub mod aggregate;
+pub mod arithmetic;
 mod environment;
 mod keystream;
 mod mailbox;

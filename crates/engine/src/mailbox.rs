@@ -11,6 +11,11 @@
 //! else can make progress. So one loop does: poll; take outgoing; if nothing was taken, wait for the
 //! network; deliver; again.
 //!
+//! Time-outs are the driver's: [`waiting_for`](Mailbox::waiting_for) says whom the protocol waits for, and
+//! `lose` ends the wait. Everybody behind a slow member waits too, so that equal time-outs all round
+//! make honest members lose each other; give the session one deadline and lose only who is
+//! waited for when it passes.
+//!
 //! Messages of one sender arrive in the order they were sent, those of different senders in any
 //! order. Members are named by their index in the plan. Nothing here authenticates anybody: the
 //! driver says who a message is from.

@@ -34,13 +34,7 @@ pub(super) struct Weights<F> {
 
 impl<F: Field> Weights<F> {
     /// The first column is the value at `first` times 1/`factor`.
-    pub(super) fn new(
-        points: &[F],
-        t: usize,
-        dealer: usize,
-        first: F,
-        factor: F,
-    ) -> Result<Self, ArithmeticError> {
+    pub(super) fn new(points: &[F], t: usize, dealer: usize, first: F, factor: F) -> Result<Self, ArithmeticError> {
         let n = points.len();
         let mut known = vec![first];
         known.extend(seeded(n, t, dealer).map(|i| points[i]));

@@ -19,7 +19,9 @@ impl<F: Field> Arithmetic<'_, F> {
         values: Option<&[F]>,
     ) -> Result<Shared<F>, ArithmeticError> {
         if dealer >= self.n || values.is_some() != (dealer == self.me) {
-            return Err(ArithmeticError::WrongCall { what: "the dealer is a compute peer and the only one with values" });
+            return Err(ArithmeticError::WrongCall {
+                what: "the dealer is a compute peer and the only one with values",
+            });
         }
         let mut lengths = vec![0; self.n];
         lengths[dealer] = length;
@@ -81,14 +83,7 @@ impl<F: Field> Arithmetic<'_, F> {
         Ok(out)
     }
 
-    fn deal_input(
-        &mut self,
-        operation: u32,
-        weights: &Weights<F>,
-        streams: &mut Streams,
-        values: &[F],
-        own: &mut [F],
-    ) {
+    fn deal_input(&mut self, operation: u32, weights: &Weights<F>, streams: &mut Streams, values: &[F], own: &mut [F]) {
         let message = |_: &_| wire::message::<F>(Kind::Input, operation, values.len());
         let mut messages: Vec<Vec<u8>> = weights.explicit.iter().map(message).collect();
         for tile in tiles(values.len()) {

@@ -61,7 +61,8 @@ impl<F: Field> Slices<F> {
         let sum = &mut self.sums[number % 2];
         sum.clear();
         sum.resize(slice(block, n, me).len(), F::ZERO);
-        for king in (0..n).map(|i| (me + i) % n) {
+        // The same order for all parties: streams of zeros are read alike.
+        for king in 0..n {
             let range = slice(block, n, king);
             if range.is_empty() || (n + me - king) % n > self.route.senders {
                 continue;

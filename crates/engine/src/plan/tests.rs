@@ -264,3 +264,18 @@ fn forecast_speaks_plainly() {
     assert!(text.contains("survives the loss of 2 compute peers after the freeze"), "{text}");
     assert!(text.contains("2 always noticed, 1 corrected and named"), "{text}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn bytes_from_outside_never_panic(changes in proptest::collection::vec((0usize..800, proptest::num::u8::ANY), 1..6)) {
+        let mut bytes = request().to_bytes();
+        for (at, value) in changes {
+            let at = at % bytes.len();
+            bytes[at] = value;
+        }
+        if let Ok(decoded) = PlanRequest::from_bytes(&bytes) {
+            proptest::prop_assert_eq!(decoded.to_bytes(), bytes, "one encoding per request");
+            let _ = Plan::build(decoded).map(|plan| plan.forecast().to_string());
+        }
+    }
+}

@@ -10,12 +10,12 @@ use std::ops::Range;
 use tacit_algebra::Field;
 use tacit_algebra::poly::lagrange_at;
 
+use crate::arithmetic::WINDOW;
 use crate::arithmetic::context::{Arithmetic, decode_tiles};
 use crate::arithmetic::dealing::{Streams, Weights, tiles};
 use crate::arithmetic::error::ArithmeticError;
 use crate::arithmetic::streams::{Purpose, draw};
 use crate::arithmetic::wire::{self, Kind};
-use crate::arithmetic::WINDOW;
 
 /// What resharing needs.
 pub(in crate::arithmetic) struct Reshare<F> {
