@@ -38,7 +38,7 @@ impl<F: Field> Weights<F> {
         let n = points.len();
         let mut known = vec![first];
         known.extend(seeded(n, t, dealer).map(|i| points[i]));
-        let weights = |receiver: usize| {
+        let weights = |receiver: usize| -> Result<Vec<F>, ArithmeticError> {
             let mut weights = lagrange_at(&known, points[receiver])
                 .map_err(|_| ArithmeticError::WrongCall { what: "evaluation points must be distinct and not zero" })?;
             weights[0] *= factor;

@@ -189,7 +189,9 @@ impl<F: Field> Arithmetic<'_, F> {
         let challenge = self.open_to_each(operation, challenge.expose_shares(), &everybody).await?;
         let mut bytes = Vec::with_capacity(challenge.len() * F::BYTES);
         F::encode_slice(&challenge, &mut bytes);
-        let mut coefficients = Keystream::new(&Transcript::new("tacit/arithmetic/check/v1").bytes(&bytes).finish())?;
+        let mut transcript = Transcript::new("tacit/arithmetic/check/v1");
+        transcript.bytes(&bytes);
+        let mut coefficients = Keystream::new(&transcript.finish())?;
         let repeats = CHECK_BITS.div_ceil(F::BITS) as usize;
         let mut own = vec![F::ZERO; repeats * self.n];
         let mut said = own.clone();

@@ -1,0 +1,148 @@
+//! Speed of the arithmetic with all parties as threads of this process, joined by channels:
+//! `cargo bench -p tacit-engine --bench multiply [-- WORD...]`. One line per case: protocol cost
+//! without TLS and without the kernel.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tacit_algebra::{F61, F127, Field};
+use tacit_engine::Mailbox;
+use tacit_engine::arithmetic::{Arithmetic, Setup, Shared};
+use tacit_model::Fingerprint;
+use zeroize::Zeroizing;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    if wanted("multiply61") {
+        multiply::<F61>("multiply61", &[10_000, 100_000, 1_000_000]);
+    }
+    if wanted("multiply127") {
+        multiply::<F127>("multiply127", &[100_000]);
+    }
+}
+
+fn multiply<F: Field>(name: &str, sizes: &[usize]) {
+    for n in [3, 4, 5, 7, 9, 11] {
+        for size in sizes {
+            run::<F, _>(name, n, *size, 1, async |context, size| {
+                let a = context.random(size).await.expect("random");
+                let b = context.random(size).await.expect("random");
+                (a, b, Shared::zeros(size))
+            }, async |context, (a, b, out)| {
+                context.multiply_into(a, b, out).await.expect("product");
+                black_box(&out);
+            });
+        }
+        run::<F, _>(name, n, 1, 2000, async |context, size| {
+            let a = context.random(size).await.expect("random");
+            (a.duplicate(), a, Shared::<F>::zeros(0))
+        }, async |context, (a, b, _)| {
+            for _ in 0..2000 {
+                context.multiply_assign(a, b).await.expect("product");
+            }
+        });
+    }
+}
+
+/// Prepares once, then measures the work several times: the slowest party counts.
+fn run<F: Field, S: Send>(
+    name: &str,
+    n: usize,
+    size: usize,
+    repeats: usize,
+    prepare: impl AsyncFn(&mut Arithmetic<'_, F>, usize) -> S + Sync,
+    work: impl AsyncFn(&mut Arithmetic<'_, F>, &mut S) + Sync,
+) {
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..n).map(|_| channel()).unzip();
+    let runs = (4_000_000 / (size * repeats * n)).clamp(3, 200);
+    let mut times: Vec<(Duration, Duration, u64)> = std::thread::scope(|scope| {
+        let (prepare, work) = (&prepare, &work);
+        let threads: Vec<_> = receivers
+            .into_iter()
+            .enumerate()
+            .map(|(me, incoming)| {
+                let outgoing = senders.clone();
+                scope.spawn(move || {
+                    let mailbox = Mailbox::new(n);
+                    let mut context = Arithmetic::<F>::new(setup(&mailbox, me, n)).expect("setup");
+                    let future = async {
+                        let mut state = prepare(&mut context, size).await;
+                        let mut times = Vec::new();
+                        for _ in 0..runs {
+                            // All start together, and nobody leaves work to the next run.
+                            context.open_to(&Shared::zeros(1), &(0..n).collect::<Vec<_>>()).await.expect("barrier");
+                            let (start, bytes) = (Instant::now(), mailbox.counters().total_sent().bytes);
+                            work(&mut context, &mut state).await;
+                            let cpu = Duration::ZERO;
+                            times.push((start.elapsed(), cpu, mailbox.counters().total_sent().bytes - bytes));
+                        }
+                        times
+                    };
+                    drive(me, &mailbox, future, &incoming, &outgoing)
+                })
+            })
+            .collect();
+        drop(senders);
+        let all: Vec<Vec<_>> = threads.into_iter().map(|t| t.join().expect("party")).collect();
+        (0..runs).map(|i| all.iter().map(|times| times[i]).max().expect("parties")).collect()
+    });
+    times.sort_unstable();
+    let (best, median) = (times[0].0.as_secs_f64(), times[runs / 2].0.as_secs_f64());
+    let bytes = times[runs / 2].2 as f64 / (size * repeats) as f64;
+    if repeats > 1 {
+        println!("{name:14} n={n:<2} sequential      {:8.2} us/round (best {:.2})", median / repeats as f64 * 1e6, best / repeats as f64 * 1e6);
+    } else {
+        println!("{name:14} n={n:<2} {size:8} {:9.2} M/s (best {:.2}), {:7.2} ns, {bytes:5.1} bytes sent each", size as f64 / median / 1e6, size as f64 / best / 1e6, median / size as f64 * 1e9);
+    }
+}
+
+type Message = (usize, Vec<u8>);
+
+/// A driver over channels.
+fn drive<T>(
+    me: usize,
+    mailbox: &Mailbox,
+    future: impl Future<Output = T>,
+    incoming: &Receiver<Message>,
+    outgoing: &[Sender<Message>],
+) -> T {
+    let mut future = pin!(future);
+    loop {
+        let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let taken = mailbox.take_outgoing();
+        let sent = !taken.is_empty();
+        for (to, message) in taken {
+            // A party that is done has left.
+            let _ = outgoing[to].send((me, message));
+        }
+        if let Poll::Ready(result) = polled {
+            return result;
+        }
+        if !sent {
+            let (from, message) = incoming.recv().expect("parties");
+            mailbox.deliver(from, message).expect("room");
+        }
+        while let Ok((from, message)) = incoming.try_recv() {
+            mailbox.deliver(from, message).expect("room");
+        }
+    }
+}
+
+fn setup<F: Field>(mailbox: &Mailbox, me: usize, n: usize) -> Setup<'_, F> {
+    Setup {
+        mailbox,
+        me,
+        threshold: (n - 1) / 2,
+        members: (0..n).collect(),
+        fingerprints: (0..n).map(|i| Fingerprint([i as u8; 32])).collect(),
+        points: (0..n as u64).map(|i| F::from_u64((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect(),
+        binding: [7; 32],
+        pair_secrets: (0..n).map(|i| Zeroizing::new([(me.min(i) * 16 + me.max(i)) as u8; 32])).collect(),
+        local_seed: Zeroizing::new([me as u8; 32]),
+    }
+}
