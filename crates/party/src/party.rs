@@ -18,7 +18,7 @@ use crate::policy::Policy;
 use crate::results::SlotResult;
 use crate::roster::{Roster, RosterGate};
 use crate::session::Sessions;
-use crate::source::{Row, RowError, RowText, TimedRow, parse_row};
+use crate::source::{Row, RowError, RowText, parse_row};
 use crate::standing::{Standing, StandingCell};
 use crate::{PartyError, gateway_link, outbox};
 
@@ -168,6 +168,8 @@ pub(crate) struct Inner {
     gate: Arc<RosterGate>,
     hub: Mutex<Option<Arc<LinkHub>>>,
     trouble: Mutex<Option<Trouble>>,
+    /// The last job of a Prepare, as text.
+    last_job: Mutex<Option<String>>,
 }
 
 impl Party {
@@ -233,15 +235,21 @@ impl Party {
         party.queue(parsed).await
     }
 
-    /// Queues rows of a source that knows when their slots start, in the order given.
-    pub async fn add_timed_rows(&self, rows: Vec<TimedRow>) -> Result<Slot, PartyError> {
+    /// Queues rows in the order given, each with the start of its slot where the source knows it.
+    pub async fn add_timed_rows(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<Slot, PartyError> {
         let party = &self.inner;
         let expected = party.row_length()?;
-        if let Some(index) = rows.iter().position(|timed| timed.row.len() != expected) {
-            let why = RowError::Length { found: rows[index].row.len(), expected };
+        if let Some(index) = rows.iter().position(|(_, row)| row.len() != expected) {
+            let why = RowError::Length { found: rows[index].1.len(), expected };
             return Err(PartyError::InvalidData { row: index + 1, why });
         }
-        party.queue(rows.into_iter().map(|timed| (Some(timed.slot_start), timed.row)).collect()).await
+        party.queue(rows).await
+    }
+
+    /// What this party was last asked to take part in: the whole job, for its owner to see. It names who
+    /// takes part and what is computed, never data.
+    pub fn last_job(&self) -> Option<String> {
+        self.inner.last_job.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How it stands.
@@ -355,9 +363,16 @@ impl Inner {
             gate,
             hub: Mutex::new(Some(hub)),
             trouble: Mutex::new(None),
+            last_job: Mutex::new(None),
             name,
             store,
         })
+    }
+
+    /// Shows the owner what this party is asked to do, before anything is done.
+    pub(crate) fn asked(&self, job: &tacit_job::Job) {
+        let text = serde_json::to_string(job).ok();
+        *self.last_job.lock().unwrap_or_else(PoisonError::into_inner) = text;
     }
 
     /// Remembers what went wrong for the owner, and logs it.

@@ -166,6 +166,7 @@ impl Sessions {
 /// Phase 1.
 pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
     let (session, slot) = (job.session, job.slot);
+    party.asked(&job);
     let abort = match party.sessions.take(&job, party.policy.max_sessions) {
         Ok(abort) => abort,
         Err(why) => return report(party, session, Report::Declined { why }),
