@@ -36,9 +36,10 @@ pub(crate) enum GivenUp {
 pub(crate) struct Seats {
     member_of: Vec<usize>,
     port_of: Vec<Option<usize>>,
-    /// Compute peers tell each other their public keys in the first message of a link's session: the
-    /// charter holds fingerprints only, and the signatures under a frozen set need keys.
-    tells_key: Vec<bool>,
+    /// Compute peers tell their public keys in the first message of a session: the charter holds
+    /// fingerprints only, and the signatures under a frozen set need keys.
+    computes: Vec<bool>,
+    me: usize,
     keys: Arc<[OnceLock<PublicKey>]>,
 }
 
@@ -46,11 +47,11 @@ impl Seats {
     /// The seats of a session as `me`, over a port with these peers.
     pub(crate) fn new(plan: &Plan, me: usize, peers: &[Fingerprint]) -> Self {
         let members = plan.members().len();
-        let computes = |member: usize| plan.compute().binary_search(&member).is_ok();
         let mut seats = Self {
             member_of: Vec::with_capacity(peers.len()),
             port_of: vec![None; members],
-            tells_key: (0..members).map(|member| member != me && computes(me) && computes(member)).collect(),
+            computes: (0..members).map(|member| plan.compute().binary_search(&member).is_ok()).collect(),
+            me,
             keys: (0..members).map(|_| OnceLock::new()).collect(),
         };
         for (port, peer) in peers.iter().enumerate() {
@@ -73,10 +74,11 @@ impl Seats {
         Arc::clone(&self.keys)
     }
 
-    /// Tells the compute peers the own public key.
+    /// Tells the own public key, if this party computes.
     pub(crate) fn tell_key(&self, port: &mut SessionPort, key: &PublicKey) {
-        for (member, _) in self.tells_key.iter().enumerate().filter(|(_, tells)| **tells) {
-            if let Some(to) = self.port_of(member) {
+        if self.computes[self.me] {
+            for to in 0..self.member_of.len() {
+                // Whoever is lost already is told of by the port.
                 let _told = port.send(to, key.spki().to_vec());
             }
         }
@@ -84,7 +86,7 @@ impl Seats {
 
     /// Whether this message is the member's key; `Err` if it should be and is not.
     fn takes_key(&self, member: usize, fingerprint: &Fingerprint, body: &[u8]) -> Result<bool, ()> {
-        if !self.tells_key[member] || self.keys[member].get().is_some() {
+        if !self.computes[member] || self.keys[member].get().is_some() {
             return Ok(false);
         }
         match PublicKey::from_spki(body) {
@@ -143,7 +145,8 @@ fn take_incoming(cx: &mut Context<'_>, port: &mut SessionPort, mailbox: &Mailbox
     while let Poll::Ready(event) = port.poll_recv(cx) {
         match event {
             PortEvent::Message { from, body } => {
-                let Some(member) = seats.member_of.get(from).copied() else { continue };
+                let member = seats.member_of.get(from).copied();
+                let Some(member) = member.filter(|member| *member < seats.computes.len()) else { continue };
                 let taken = port.peers().get(from).map_or(Err(()), |peer| seats.takes_key(member, peer, &body));
                 let delivered = match taken {
                     Ok(true) => Ok(()),

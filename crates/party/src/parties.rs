@@ -170,10 +170,9 @@ impl Parties {
     }
 
     fn remove_key(&self, key: &str) {
-        for path in [
-            keyfile::private_path(&self.inner.setup.keys, key),
-            keyfile::certificate_path(&self.inner.setup.keys, key),
-        ] {
+        for path in
+            [keyfile::private_path(&self.inner.setup.keys, key), keyfile::certificate_path(&self.inner.setup.keys, key)]
+        {
             if let Err(error) = std::fs::remove_file(&path) {
                 tracing::warn!(%error, "a key file that is no longer needed could not be removed");
             }

@@ -11,7 +11,8 @@ use tacit_model::Fingerprint;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// At least so many operators must compute (in a test-mode group: so many members).
+    /// The signed roster must have at least so many operators that compute (in a test-mode group: so
+    /// many members). What a session needs of them is the threshold's matter: losses do not lower that.
     pub min_computing: usize,
     /// At least so many members must give data.
     pub min_inputs: usize,
@@ -35,7 +36,7 @@ pub struct Policy {
 #[non_exhaustive]
 pub enum PolicyRefusal {
     /// Too few who compute.
-    #[error("{found} operators would compute, this peer's policy wants at least {wanted}")]
+    #[error("{found} operators compute in this group, this peer's policy wants at least {wanted}")]
     FewComputing {
         /// How many there are.
         found: usize,
@@ -92,7 +93,7 @@ impl Policy {
         if !allowed {
             return Err(PolicyRefusal::Aggregator(job.task.aggregator.clone()));
         }
-        let found = computing_operators(job, charter);
+        let found = computing_operators(charter);
         if found < self.min_computing {
             return Err(PolicyRefusal::FewComputing { found, wanted: self.min_computing });
         }
@@ -118,11 +119,9 @@ impl Policy {
 }
 
 /// The threshold counts operators, not processes; only a group for trying out counts processes.
-fn computing_operators(job: &Job, charter: &Charter) -> usize {
+fn computing_operators(charter: &Charter) -> usize {
     if charter.test_mode {
-        return job.compute.len();
+        return charter.computing().count();
     }
-    let operators: BTreeSet<&str> =
-        job.compute.iter().filter_map(|member| charter.member(member)).map(|member| member.operator.as_str()).collect();
-    operators.len()
+    charter.computing().map(|member| member.operator.as_str()).collect::<BTreeSet<_>>().len()
 }

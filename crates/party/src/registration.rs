@@ -11,9 +11,9 @@ use tacit_pki::envelope::{Context, sign_detached};
 use tacit_pki::{Identity, PublicKey, comparison_code};
 use tacit_store::{PartyRow, PeerType, Redacted, Store};
 
+use crate::PartyError;
 use crate::http::HttpPoster;
 use crate::standing::Standing;
-use crate::PartyError;
 
 /// What it takes to become a member.
 #[derive(Clone, Debug)]
@@ -176,7 +176,11 @@ fn check_reply(identity: &Identity, request: &JoinRequest, reply: Reply) -> Resu
     Ok((joined, reply.gateway.manager_key))
 }
 
-fn row(identity: &Identity, request: JoinRequest, (joined, manager_key): &(Joined, String)) -> Result<PartyRow, PartyError> {
+fn row(
+    identity: &Identity,
+    request: JoinRequest,
+    (joined, manager_key): &(Joined, String),
+) -> Result<PartyRow, PartyError> {
     let standing = Standing {
         manager_key: manager_key.clone(),
         endpoints: joined.endpoints.clone(),
@@ -242,7 +246,7 @@ mod tests {
         let text = r#"{"gid":"1","lastStatus":0,"peerName":"a:b","peerType":"2","publicKey":null,"url":"u",
             "gateway":{"fingerprint":"0101010101010101010101010101010101010101010101010101010101010101",
             "endpoints":["127.0.0.1:1"],"manager_key":"x"}}"#;
-        let reply = read_answer(200, text.as_bytes()).ok().expect("a reply");
+        let reply = read_answer(200, text.as_bytes()).expect("a reply");
         assert_eq!((reply.gid, reply.peer_type, reply.peer_name.as_str()), (1, 2, "a:b"));
     }
 }

@@ -100,7 +100,8 @@ impl SlotWindow {
 
     /// When each slot begins.
     pub fn starts(&self) -> impl Iterator<Item = UnixMillis> + '_ {
-        (0..self.slots).map(|slot| self.start.plus(i64::try_from(slot).unwrap_or(i64::MAX).saturating_mul(self.slot_ms)))
+        (0..self.slots)
+            .map(|slot| self.start.plus(i64::try_from(slot).unwrap_or(i64::MAX).saturating_mul(self.slot_ms)))
     }
 
     /// How many slots there are.

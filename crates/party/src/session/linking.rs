@@ -100,7 +100,8 @@ fn how(plan: &Plan, me: usize, peer: Fingerprint, endpoints: &[String], consensu
         let charter = || consensus.charter().member(&member).map(|m| m.endpoint.clone()).unwrap_or_default();
         told.cloned().unwrap_or_else(charter)
     };
-    let computes = |member: Fingerprint| plan.index_of(&member).is_some_and(|i| plan.compute().binary_search(&i).is_ok());
+    let computes =
+        |member: Fingerprint| plan.index_of(&member).is_some_and(|i| plan.compute().binary_search(&i).is_ok());
     let mine = members[me];
     let theirs = endpoint(peer);
     let dials = match (computes(mine), computes(peer)) {

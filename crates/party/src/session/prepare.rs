@@ -51,7 +51,8 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
         JobError::Roster(_) => Declined::new(Decline::Roster, error.to_string()),
         _ => Declined::new(Decline::Plan, error.to_string()),
     })?;
-    let me = plan.index_of(&party.me).ok_or_else(|| Declined::new(Decline::Roster, "the job does not name this peer"))?;
+    let me =
+        plan.index_of(&party.me).ok_or_else(|| Declined::new(Decline::Roster, "the job does not name this peer"))?;
     if !digest.eq_ignore_ascii_case(&hex::encode(plan.digest().0)) {
         return Err(Declined::new(Decline::Plan, "the gateway computed another plan than this peer"));
     }
@@ -73,8 +74,8 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
 async fn slot_state(party: &Inner, run: RunId, slot: Slot) -> Result<Option<InputVector>, Declined> {
     let store = &party.store;
     let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
-    let (frozen, row) = tokio::try_join!(store.frozen(&party.name, run, slot), store.row(&party.name, run, slot))
-        .map_err(failed)?;
+    let (frozen, row) =
+        tokio::try_join!(store.frozen(&party.name, run, slot), store.row(&party.name, run, slot)).map_err(failed)?;
     let ended = row.as_ref().is_some_and(|row| row.state != InputState::Pending);
     if frozen.is_some() || ended {
         let result = store.result(&party.name, run, slot).await.map_err(failed)?;

@@ -75,9 +75,9 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
             return end(Fault::Ended, bound, why.to_owned());
         }
     };
-    settle(party, &job.session, job.run, job.slot, &plan, me, outcome).await.unwrap_or_else(|error| {
-        end(Fault::Own, bound, error.to_string())
-    })
+    settle(party, &job.session, job.run, job.slot, &plan, me, outcome)
+        .await
+        .unwrap_or_else(|error| end(Fault::Own, bound, error.to_string()))
 }
 
 /// Makes a recipient's result durable, which deletes the input of the slot, before anybody hears of it.

@@ -12,7 +12,8 @@ use super::{MAX_ROWS, Row, SourceError, TimedRow, stamp};
 /// `slot_start` is RFC 3339 or milliseconds since 1970. Each row must have `items` values. Rows come back
 /// in the order of their slots; a slot may occur once.
 pub fn read_csv(reader: impl Read, items: usize) -> Result<Vec<TimedRow>, SourceError> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(true).flexible(true).trim(csv::Trim::All).from_reader(reader);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(true).flexible(true).trim(csv::Trim::All).from_reader(reader);
     let header = reader.headers().map_err(unreadable)?;
     if header.get(0).is_none_or(|first| first.trim_start_matches('\u{feff}') != "slot_start") {
         return Err(SourceError::Header);
@@ -49,7 +50,8 @@ fn read_record(record: &csv::StringRecord, items: usize) -> Result<TimedRow, Row
 }
 
 fn moment(text: &str) -> Option<UnixMillis> {
-    let millis = (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok().map(UnixMillis));
+    let millis =
+        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok().map(UnixMillis));
     millis.unwrap_or_else(|| stamp::whole(text))
 }
 

@@ -55,12 +55,8 @@ impl FromStr for LogPattern {
 /// Counts the matching lines of a log per time slot. Streams: the memory needed does not grow with the log.
 pub fn count_log(reader: impl BufRead, pattern: &LogPattern, window: &SlotWindow) -> Result<LogCounts, SourceError> {
     let matcher = Matcher::new(pattern, window.middle())?;
-    let mut counts = LogCounts {
-        slots: window.starts().map(|start| (start, 0)).collect(),
-        lines: 0,
-        outside: 0,
-        bad: 0,
-    };
+    let mut counts =
+        LogCounts { slots: window.starts().map(|start| (start, 0)).collect(), lines: 0, outside: 0, bad: 0 };
     for_each_line(reader, MAX_LINE, |line| {
         counts.lines += 1;
         match line.map_or(Seen::Bad, |line| matcher.look(line)) {
@@ -185,7 +181,8 @@ mod tests {
     #[test]
     fn any_pattern_with_the_time_where_it_says() {
         let pattern: LogPattern = r#"\[(?P<time>[^\]]+)\] "POST /login" 401"#.parse().expect("a pattern");
-        let log = b"192.0.2.1 - [2026-03-04T05:00:00Z] \"POST /login\" 401\n\xff\xfe - [x] \"POST /login\" 401\nother\n";
+        let log =
+            b"192.0.2.1 - [2026-03-04T05:00:00Z] \"POST /login\" 401\n\xff\xfe - [x] \"POST /login\" 401\nother\n";
         let counts = count_log(&log[..], &pattern, &day("2026-03-04T00:00:00Z")).expect("readable");
         assert_eq!(busy(&counts), [(5, 1)]);
         assert_eq!(counts.bad, 1);

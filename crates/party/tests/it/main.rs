@@ -1,0 +1,11 @@
+//! A party with real links on loopback, a real store, and a gateway that is played by the test.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod gateway;
+mod outbox;
+mod receiver;
+mod registration;
+mod rules;
+mod spies;
+mod sums;
+mod world;

@@ -1,0 +1,66 @@
+use tacit_accord::MemberRole;
+use tacit_party::{PartyError, proof_text};
+use tacit_pki::PublicKey;
+use tacit_pki::envelope::{Context, verify_detached};
+
+use crate::gateway::ScriptedGateway;
+use crate::receiver::Receiver;
+use crate::world::{Peer, identity, poster};
+
+#[tokio::test]
+async fn p06_signs_up_with_proof_of_its_key() {
+    let edge = Receiver::start().await;
+    let gateway = ScriptedGateway::start(identity("gateway")).await;
+    let manager = identity("manager");
+    let mut peer = Peer::new("swisscom:ddos-input-peer-1", MemberRole::Input);
+    peer.join(&edge, &gateway, &manager).await;
+    let got = edge.got().remove(0);
+    assert_eq!(
+        got.target,
+        "/group-mgmt/register/TEST?url=http%3A%2F%2Flocalhost%2Fp2ds-peer&name=swisscom%3Addos-input-peer-1&type=1"
+    );
+    let key = PublicKey::from_base64(got.body["public_key"].as_str().unwrap()).unwrap();
+    assert_eq!(key.fingerprint().to_string(), got.body["fingerprint"].as_str().unwrap());
+    let proof = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, got.body["proof"].as_str().unwrap());
+    let proof: [u8; 64] = proof.unwrap().try_into().unwrap();
+    let text = proof_text("TEST", &peer.name);
+    assert!(verify_detached(&key, Context::Message, &text, &proof).is_ok());
+
+    // Durable: it opens, and another key of the same name does not.
+    peer.open().await;
+    assert_eq!(peer.party().status().await.unwrap().gateway, gateway.identity.fingerprint());
+    peer.close().await;
+    let store = tacit_store::Store::open(peer.database().to_str().unwrap()).await.unwrap();
+    let again = tacit_party::register(&poster(), &store, &peer.identity, request(&edge, &peer.name)).await;
+    assert!(matches!(again, Err(PartyError::NameTaken(_))));
+}
+
+#[tokio::test]
+async fn p04_a_refused_code_leaves_nothing_behind() {
+    let edge = Receiver::start().await;
+    edge.answers(|_, _| (400, "ERR_INV_REG_CODE".to_owned()));
+    let folder = tempfile::TempDir::new().unwrap();
+    let store = tacit_store::Store::open(folder.path().join("t.db").to_str().unwrap()).await.unwrap();
+    let who = identity("a");
+    let refused = tacit_party::register(&poster(), &store, &who, request(&edge, "a")).await;
+    assert!(matches!(refused, Err(PartyError::RegistrationCode)), "{refused:?}");
+    let mut far = request(&edge, "a");
+    far.base_url = "http://192.0.2.1/group-mgmt".to_owned();
+    let refused = tacit_party::register(&poster(), &store, &who, far).await;
+    assert!(matches!(refused, Err(PartyError::Http(tacit_party::HttpError::PlainHttp(_)))), "{refused:?}");
+    assert!(store.parties().await.unwrap().is_empty());
+}
+
+fn request(edge: &Receiver, name: &str) -> tacit_party::JoinRequest {
+    tacit_party::JoinRequest {
+        base_url: edge.url("/group-mgmt"),
+        code: "TEST".into(),
+        name: name.to_owned(),
+        role: MemberRole::Input,
+        url: String::new(),
+        operator: String::new(),
+        label_key: None,
+        endpoint: String::new(),
+        final_results_url: None,
+    }
+}

@@ -1,0 +1,260 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacit_accord::{Consensus, Member, MemberRole};
+use tacit_job::{Decline, Job, Report, ToPeer};
+use tacit_link::{How, LinkConfig, LinkHub};
+use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
+use tacit_party::Policy;
+
+use crate::gateway::Open;
+use crate::world::{Peer, World, charter, identity, sign_first, sign_next};
+
+fn strangers(count: usize) -> Vec<Member> {
+    let stranger = |i| Member {
+        name: format!("friend{i}"),
+        fingerprint: identity("friend").fingerprint(),
+        operator: format!("friend{i}"),
+        role: MemberRole::Privacy,
+        endpoint: "127.0.0.1:1".to_owned(),
+    };
+    (0..count).map(stranger).collect()
+}
+
+async fn declined(world: &mut World, peer: &Fingerprint, job: &Job, plan: String) -> Decline {
+    let prepare = ToPeer::Prepare { job: job.clone(), plan };
+    match world.gateway.phase(&[*peer], job.session, &prepare).await.remove(peer) {
+        Some(Report::Declined { why }) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn digest(consensus: &Consensus, job: &Job) -> String {
+    hex::encode(tacit_job::plan_of(consensus, job).unwrap().digest().0)
+}
+
+async fn trouble(peer: &Peer) -> String {
+    peer.party().status().await.unwrap().last_trouble.unwrap().what
+}
+
+#[tokio::test]
+async fn rule1_gateway_naming_its_own_privacy_peers_gets_nothing() {
+    let mut world = World::small().await;
+    world.peers[0].rows(&["1;3"]).await;
+    let victim = world.peers[0].fingerprint();
+
+    // In the job only: they are not in the signed roster.
+    let mut job = world.job(0);
+    let friends = strangers(2);
+    job.compute = friends.iter().map(|m| m.fingerprint).collect();
+    assert_eq!(declined(&mut world, &victim, &job, hex::encode([0; 32])).await, Decline::Roster);
+
+    // Nor do they get a link.
+    let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
+    let friend = hub.host(identity("friend"), Arc::new(Open)).unwrap();
+    let privacy = &world.peers[2];
+    let dial = How::Dial { addrs: vec![privacy.endpoint.clone()] };
+    assert!(friend.link(privacy.fingerprint(), dial, Duration::from_millis(500)).await.is_err());
+
+    // Even a gateway that holds the manager key gets nothing of a peer that gives shares only to members
+    // its own operator verified.
+    let mut careful = World::with(
+        |peers| {
+            let verified = peers.iter().map(Peer::fingerprint).collect();
+            peers[0].policy = Policy { verified_only: true, verified, ..Policy::default() };
+        },
+        |_| {},
+    )
+    .await;
+    careful.peers[0].rows(&["1;3"]).await;
+    let victim = careful.peers[0].fingerprint();
+    let mut charter = careful.consensus.charter().clone();
+    charter.members.retain(|m| m.role == MemberRole::Input);
+    charter.members.extend(strangers(3));
+    careful.consensus = sign_next(&careful.consensus, charter, &careful.manager);
+    careful.gateway.charter(&victim, &careful.consensus).await;
+    let job = careful.job(0);
+    let plan = digest(&careful.consensus, &job);
+    assert_eq!(declined(&mut careful, &victim, &job, plan).await, Decline::Policy);
+    assert!(trouble(&careful.peers[0]).await.contains("friend"));
+    // What was declined cannot be linked or run either.
+    careful.gateway.send(&victim, &ToPeer::Session { session: job.session });
+    assert_eq!(careful.peers[0].party().status().await.unwrap().open_sessions, 0);
+    careful.close().await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn rule1_roster_not_signed_is_refused() {
+    let mut world = World::small().await;
+    let victim = world.peers[0].fingerprint();
+    let before = world.peers[0].party().status().await.unwrap();
+
+    // Signed by somebody else.
+    let other = identity("other manager");
+    let mut foreign = charter(&other, &world.gateway, before.roster.clone());
+    foreign.members.extend(strangers(1));
+    let foreign = sign_first(foreign, &other);
+    // Signed, then changed.
+    let mut changed = world.consensus.charter().clone();
+    changed.threshold = 1;
+    changed.name = "other".to_owned();
+    let changed = sign_next(&world.consensus, changed, &world.manager).to_document().replace("ppeer1", "ppeer9");
+
+    for document in [foreign.to_document(), changed, "{}".to_owned()] {
+        world.gateway.send(&victim, &ToPeer::Charter { documents: vec![document] });
+        world
+            .gateway
+            .expect(&victim, |m| {
+                matches!(m, tacit_job::ToGateway::Accepted { known, .. }
+            if *known == world.consensus.id())
+                .then_some(())
+            })
+            .await;
+        let after = world.peers[0].party().status().await.unwrap();
+        assert_eq!((after.charter, &after.roster), (before.charter, &before.roster));
+        assert!(after.last_trouble.unwrap().what.contains("charter was refused"));
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn rule1_charter_not_chained_is_refused() {
+    let mut world = World::small().await;
+    let victim = world.peers[0].fingerprint();
+    let first = world.consensus.clone();
+    let renamed = |name: &str| {
+        let mut charter = first.charter().clone();
+        charter.name = name.to_owned();
+        charter
+    };
+    // Another beginning under the right key, and one that skips its predecessor.
+    let other_first = sign_first(renamed("fork"), &world.manager);
+    let second = sign_next(&first, renamed("second"), &world.manager);
+    let third = sign_next(&second, renamed("third"), &world.manager);
+    for bad in [&other_first, &third] {
+        world.gateway.send(&victim, &ToPeer::Charter { documents: vec![bad.to_document()] });
+        let same = first.id();
+        world
+            .gateway
+            .expect(&victim, |m| {
+                matches!(m, tacit_job::ToGateway::Accepted { known, .. }
+            if *known == same)
+                .then_some(())
+            })
+            .await;
+        assert_eq!(world.peers[0].party().status().await.unwrap().charter, Some(same));
+    }
+    // A job under a charter that this peer does not know.
+    world.peers[0].rows(&["1;3"]).await;
+    world.consensus = third.clone();
+    let job = world.job(0);
+    let plan = digest(&third, &job);
+    assert_eq!(declined(&mut world, &victim, &job, plan).await, Decline::Charter);
+    // In order they are taken, and a link of somebody who left is closed.
+    let documents = vec![second.to_document(), third.to_document()];
+    world.gateway.send(&victim, &ToPeer::Charter { documents });
+    let last = third.id();
+    world
+        .gateway
+        .expect(&victim, |m| {
+            matches!(m, tacit_job::ToGateway::Accepted { known, .. }
+        if *known == last)
+            .then_some(())
+        })
+        .await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn rule2_other_plan_digest_is_declined() {
+    let mut world = World::small().await;
+    world.peers[0].rows(&["1;3"]).await;
+    let victim = world.peers[0].fingerprint();
+    // The plan of another slot, of fewer inputs, and none at all.
+    let job = world.job(0);
+    let mut other = job.clone();
+    other.slot = Slot(1);
+    let plan = digest(&world.consensus, &other);
+    assert_eq!(declined(&mut world, &victim, &job, plan).await, Decline::Plan);
+    let job = world.job(0);
+    assert_eq!(declined(&mut world, &victim, &job, String::new()).await, Decline::Plan);
+    // Another task than the charter's.
+    let mut job = world.job(0);
+    job.task.max_element = "5".to_owned();
+    assert_eq!(declined(&mut world, &victim, &job, hex::encode([0; 32])).await, Decline::Plan);
+    // A recipient that the charter does not name.
+    let mut job = world.job(0);
+    job.recipients = vec![world.peers[2].fingerprint()];
+    assert_eq!(declined(&mut world, &victim, &job, hex::encode([0; 32])).await, Decline::Roster);
+    // Another run, a session id that was used, a slot without a row.
+    let mut job = world.job(0);
+    job.run = tacit_model::RunId(2);
+    assert_eq!(declined(&mut world, &victim, &job, hex::encode([0; 32])).await, Decline::NotRunning);
+    job.run = crate::world::RUN;
+    let plan = digest(&world.consensus, &job);
+    assert_eq!(declined(&mut world, &victim, &job, plan).await, Decline::Busy);
+    let job = world.job(1);
+    let plan = digest(&world.consensus, &job);
+    assert_eq!(declined(&mut world, &victim, &job, plan).await, Decline::NoRow);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn rule3_second_attempt_after_freeze_is_declined() {
+    let mut world = World::small().await;
+    world.peers[0].rows(&["1;3"]).await;
+    world.peers[1].rows(&["2;5"]).await;
+    let job = world.job(0);
+    let reports = world.gateway.run(&world.consensus, &job).await;
+    let Report::Done { agreement, .. } = &reports[&world.peers[0].fingerprint()] else { panic!("{reports:?}") };
+    let mut again = world.job(0);
+    again.attempt = Attempt(1);
+    let plan = digest(&world.consensus, &again);
+    for index in 0..world.peers.len() {
+        let peer = world.peers[index].fingerprint();
+        let done = if index < 2 { agreement.clone() } else { None };
+        assert_eq!(declined(&mut world, &peer, &again, plan.clone()).await, Decline::Frozen { done });
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn rule4_nonces_of_an_earlier_session_are_refused() {
+    let mut world = World::small().await;
+    world.peers[0].rows(&["1;3"]).await;
+    world.peers[1].rows(&["2;5"]).await;
+    let job = world.job(0);
+    let members = job.members();
+    let prepared = world.gateway.prepare(&members, &world.consensus, &job).await;
+    let nonces: Vec<String> = members.iter().map(|_| hex::encode([1; 32])).collect();
+    let endpoints = members.iter().map(|_| String::new()).collect();
+    let link = ToPeer::Link { session: job.session, nonces, endpoints };
+    let reports = world.gateway.phase(&members, job.session, &link).await;
+    assert!(reports.values().all(|r| matches!(r, Report::Failed { frozen: false, .. })), "{reports:?}");
+    let distinct: std::collections::BTreeSet<_> = prepared.values().map(crate::gateway::nonce).collect();
+    assert_eq!(distinct.len(), members.len());
+    world.close().await;
+}
+
+#[tokio::test]
+async fn sessions_are_limited() {
+    let mut world = World::with(|peers| peers[0].policy.max_sessions = 2, |_| {}).await;
+    world.peers[0].rows(&["1;3", "1;3", "1;3"]).await;
+    let victim = world.peers[0].fingerprint();
+    let mut sessions: Vec<SessionId> = Vec::new();
+    for slot in 0..2 {
+        let job = world.job(slot);
+        sessions.push(job.session);
+        let reports = world.gateway.prepare(&[victim], &world.consensus, &job).await;
+        assert!(matches!(reports[&victim], Report::Prepared { .. }));
+    }
+    let job = world.job(2);
+    let plan = digest(&world.consensus, &job);
+    assert_eq!(declined(&mut world, &victim, &job, plan).await, Decline::Busy);
+    world.gateway.send(&victim, &ToPeer::Abort { session: sessions[0] });
+    let job = world.job(2);
+    let reports = world.gateway.prepare(&[victim], &world.consensus, &job).await;
+    assert!(matches!(reports[&victim], Report::Prepared { .. }));
+    world.close().await;
+}
