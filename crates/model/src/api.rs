@@ -16,7 +16,7 @@ mod register;
 
 pub use group::{
     CodeBody, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup, OnMissing,
-    RunBody, RunList, SlotBody, SlotList, SlotRulesBody, StartedBody, VerifyBody,
+    RunBody, RunList, SharingKind, SlotBody, SlotList, SlotRulesBody, StartedBody, VerifyBody,
 };
 pub use node::{
     IssuedToken, LogLine, LogPage, NewToken, NodeBody, ReceivedBody, ReceivedList, ReceivedRow, TokenBody, TokenList,

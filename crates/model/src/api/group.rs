@@ -11,6 +11,20 @@ use crate::{Fingerprint, GroupId, RunId, Slot};
 pub struct NewGroup {
     /// Its name, unique at the gateway.
     pub name: String,
+    /// How inputs become shares.
+    #[serde(default)]
+    pub sharing: SharingKind,
+}
+
+/// How inputs become shares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharingKind {
+    /// By a polynomial of degree t: t tell nothing, losses are survived.
+    #[default]
+    Shamir,
+    /// By n summands: all but one tell nothing, no loss is survived.
+    Additive,
 }
 
 /// A group.
@@ -26,6 +40,8 @@ pub struct GroupBody {
     pub consensus: String,
     /// How many corrupted operators are tolerated.
     pub threshold: u32,
+    /// How inputs become shares.
+    pub sharing: SharingKind,
     /// Public keys of the owners; while there is none, the manager decides alone.
     pub owners: Vec<String>,
     /// A group for trying out.
@@ -195,8 +211,8 @@ pub struct SlotBody {
     pub state: String,
     /// Why it failed, or remarks.
     pub detail: String,
-    /// How many contributed.
-    pub contributors: i64,
+    /// How many contributed, once it is known.
+    pub contributors: Option<u32>,
 }
 
 /// Slots of a run.

@@ -31,7 +31,7 @@ pub struct PeerInfo {
     /// Its group.
     pub gid: GroupId,
     /// 0 unknown, 1 started, 2 error, 3 stopped.
-    pub last_status: i32,
+    pub last_status: i64,
     /// Its name.
     pub peer_name: String,
     /// 1 input, 2 privacy, 3 both, 4 recipient.

@@ -1,0 +1,226 @@
+//! What the edge needs of the parties that this node hosts.
+
+use core::future::Future;
+use core::pin::Pin;
+use std::sync::Arc;
+
+use tacit_accord::{Consensus, MemberRole};
+use tacit_model::{Fingerprint, GroupId, RunId, Slot, UnixMillis};
+use tacit_party::source::Row;
+use tacit_store::Redacted;
+
+/// Who wants to become a member, and where.
+#[derive(Clone, Debug)]
+pub struct JoinRequest {
+    /// Base address of the gateway.
+    pub gateway_url: String,
+    /// Its certificate, if it is known from another channel; then nobody else is believed.
+    pub gateway_fingerprint: Option<Fingerprint>,
+    /// The one-time code.
+    pub code: Redacted<String>,
+    /// The name in the group and on this node.
+    pub name: String,
+    /// What it does.
+    pub role: MemberRole,
+    /// Where its HTTP edge is.
+    pub url: String,
+    /// Who runs it; empty for its own name.
+    pub operator: String,
+    /// A key of an older system, shown as a label.
+    pub label_key: Option<String>,
+    /// Where results are posted.
+    pub final_results_url: Option<String>,
+}
+
+/// What is known of a party right now.
+#[derive(Clone, Debug)]
+pub struct PartyFacts {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub role: MemberRole,
+    /// Its group.
+    pub gid: Option<GroupId>,
+    /// Its certificate.
+    pub fingerprint: Option<Fingerprint>,
+    /// Its gateway's address.
+    pub gateway_url: String,
+    /// Its gateway's certificate, as pinned.
+    pub gateway_fingerprint: Option<Fingerprint>,
+    /// Where results are posted.
+    pub final_results_url: Option<String>,
+    /// A key of an older system.
+    pub label_key: Option<String>,
+    /// The code it registered with; P2DS clients authenticate by it.
+    pub registration_code: Redacted<String>,
+    /// 0 unknown, 1 started, 2 error, 3 stopped.
+    pub status: i64,
+    /// Whether its control link is open.
+    pub connected: bool,
+    /// The run it takes part in.
+    pub run: Option<RunId>,
+    /// Rows that wait for their slot.
+    pub queued: u64,
+    /// Why it last failed, for its owner.
+    pub last_error: Option<String>,
+}
+
+/// A row, and when its slot begins if slots are not only counted.
+pub struct TimedRow {
+    /// The start of the slot.
+    pub slot_start: Option<UnixMillis>,
+    /// The values.
+    pub row: Row,
+}
+
+/// Rows are durable.
+#[derive(Clone, Copy, Debug)]
+pub struct RowsKept {
+    /// How many.
+    pub accepted: usize,
+    /// The first slot without a row.
+    pub next_slot: Option<Slot>,
+}
+
+/// One result.
+#[derive(Clone)]
+pub struct PartyResult {
+    /// The run.
+    pub run: RunId,
+    /// The slot.
+    pub slot: Slot,
+    /// One number per item.
+    pub values: Vec<u128>,
+    /// How many contributed.
+    pub contributors: u32,
+    /// When it became durable.
+    pub at: UnixMillis,
+}
+
+/// What a party knows of its group.
+#[derive(Clone, Debug, Default)]
+pub struct PartyRoster {
+    /// The consensus it last accepted.
+    pub consensus: Option<Consensus>,
+    /// What it was last asked to do, in words.
+    pub last_job: Option<String>,
+}
+
+/// Why a party did not do what was asked. Nothing changed. No text holds data.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeskError {
+    /// Nobody of this name is here.
+    #[error("there is no such peer on this node")]
+    NotFound,
+    /// It runs already.
+    #[error("this peer is running already")]
+    Running,
+    /// It takes part in no run.
+    #[error("this peer is not running; start it first")]
+    NotRunning,
+    /// The code is unknown or was used.
+    #[error("this registration code is unknown or was used; ask for a new one")]
+    Code,
+    /// It clashes with what is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// A value is not allowed.
+    #[error("{0}")]
+    Invalid(String),
+    /// The gateway, the charter or a check said no.
+    #[error("{0}")]
+    Refused(String),
+    /// Too many rows wait.
+    #[error("the input queue is full; try again in {retry_after} s")]
+    TooMany {
+        /// When to try again, in seconds.
+        retry_after: u64,
+    },
+    /// The gateway does not answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A failure of the node itself.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// An asynchronous operation.
+pub(crate) type Operation<A, R> =
+    Arc<dyn Fn(A) -> Pin<Box<dyn Future<Output = Result<R, DeskError>> + Send>> + Send + Sync>;
+
+/// The parties that this node hosts, as a set of operations: whoever builds the node plugs them in.
+#[derive(Clone)]
+pub struct PartyDesk {
+    pub(crate) join: Operation<JoinRequest, PartyFacts>,
+    pub(crate) list: Operation<(), Vec<PartyFacts>>,
+    pub(crate) get: Operation<String, PartyFacts>,
+    pub(crate) remove: Operation<String, ()>,
+    pub(crate) start: Operation<String, ()>,
+    pub(crate) stop: Operation<String, ()>,
+    pub(crate) add_rows: Operation<(String, Vec<TimedRow>), RowsKept>,
+    pub(crate) results: Operation<(String, Option<RunId>), Vec<PartyResult>>,
+    pub(crate) roster: Operation<String, PartyRoster>,
+}
+
+macro_rules! plugs {
+    ($($(#[$doc:meta])* $name:ident($argument:ty) -> $answer:ty;)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name<F, Fut>(mut self, operation: F) -> Self
+        where
+            F: Fn($argument) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = Result<$answer, DeskError>> + Send + 'static,
+        {
+            self.$name = Arc::new(move |argument| Box::pin(operation(argument)));
+            self
+        }
+    )*};
+}
+
+impl PartyDesk {
+    /// A desk at which nothing is done yet: nobody is here, and every operation is refused.
+    pub fn new() -> Self {
+        fn closed<A: 'static, R: Send + 'static>() -> Operation<A, R> {
+            Arc::new(|_| Box::pin(core::future::ready(Err(DeskError::NotFound))))
+        }
+        Self {
+            join: closed(),
+            list: Arc::new(|()| Box::pin(core::future::ready(Ok(Vec::new())))),
+            get: closed(),
+            remove: closed(),
+            start: closed(),
+            stop: closed(),
+            add_rows: closed(),
+            results: closed(),
+            roster: closed(),
+        }
+    }
+
+    plugs! {
+        /// Makes an identity, registers at the gateway and opens the party.
+        join(JoinRequest) -> PartyFacts;
+        /// Everybody, by name.
+        list(()) -> Vec<PartyFacts>;
+        /// One party, or `NotFound`.
+        get(String) -> PartyFacts;
+        /// Stops a party and forgets it with everything it held.
+        remove(String) -> ();
+        /// Takes part in the group's runs from now on.
+        start(String) -> ();
+        /// Takes part no longer.
+        stop(String) -> ();
+        /// Queues rows, all or none.
+        add_rows((String, Vec<TimedRow>)) -> RowsKept;
+        /// The results a party received, of one run or of all.
+        results((String, Option<RunId>)) -> Vec<PartyResult>;
+        /// What a party knows of its group.
+        roster(String) -> PartyRoster;
+    }
+}
+
+impl Default for PartyDesk {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,157 @@
+//! What an edge is made of, and the router that serves it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, OriginalUri};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tacit_gateway::Gateway;
+use tacit_model::problem::ProblemKind;
+use tacit_model::{Clock, Fingerprint};
+use tacit_store::Store;
+
+use crate::auth::AdminKey;
+use crate::desk::PartyDesk;
+use crate::face_p2ds::session::Sessions;
+use crate::metrics::Metrics;
+use crate::problem::ApiError;
+use crate::{face_p2ds, guard, html, native, status};
+
+/// What a node offers over HTTP.
+#[derive(Clone)]
+pub struct Edge {
+    /// The gateway, if this node is one.
+    pub gateway: Option<Gateway>,
+    /// The parties this node hosts, if it hosts any.
+    pub parties: Option<PartyDesk>,
+    /// Whether results may be posted to this node.
+    pub receiver: bool,
+    /// Rows: tokens, log, received results.
+    pub store: Store,
+    /// What to tell of the node.
+    pub node: NodeInfo,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The rest.
+    pub options: EdgeOptions,
+}
+
+/// What a node tells of itself.
+#[derive(Clone, Debug)]
+pub struct NodeInfo {
+    /// Its name.
+    pub name: String,
+    /// Its certificate.
+    pub fingerprint: Fingerprint,
+    /// Version of the program.
+    pub version: String,
+    /// Where its link port is, `host:port`.
+    pub link_address: Option<String>,
+    /// What it does: `gateway`, `peer`, `receiver`, ...
+    pub roles: Vec<String>,
+}
+
+/// Settings of an edge.
+#[derive(Clone)]
+pub struct EdgeOptions {
+    /// The key of the P2DS face. Without one, nobody administers through the face.
+    pub admin_key: Option<AdminKey>,
+    /// Whether the P2DS face is served.
+    pub p2ds_face: bool,
+    /// Whether the test mode may be switched on through the P2DS face.
+    pub test_mode_allowed: bool,
+    /// Where this edge is found, such as `https://node.example:7400`, without a slash at the end.
+    pub public_url: String,
+    /// Requests that name another host are refused, so that no web page can talk to a node on
+    /// loopback under a name of its own. Set it where plain http is served on loopback.
+    pub loopback_names_only: bool,
+    /// Whether the status page shows groups and runs to everybody, not only to this machine.
+    pub open_status: bool,
+    /// Longest body in bytes.
+    pub body_limit: usize,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+    /// Where counters are.
+    pub metrics: Option<Metrics>,
+}
+
+impl EdgeOptions {
+    /// The usual settings, without P2DS face and counters.
+    pub fn new(public_url: impl Into<String>) -> Self {
+        Self {
+            admin_key: None,
+            p2ds_face: false,
+            test_mode_allowed: false,
+            public_url: public_url.into(),
+            loopback_names_only: false,
+            open_status: false,
+            body_limit: 8 << 20,
+            request_timeout: Duration::from_secs(60),
+            metrics: None,
+        }
+    }
+}
+
+/// What handlers share.
+pub(crate) struct Shared {
+    pub(crate) edge: Edge,
+    pub(crate) sessions: Sessions,
+    pub(crate) openapi: String,
+}
+
+/// The state of every handler.
+pub(crate) type App = Arc<Shared>;
+
+impl Shared {
+    pub(crate) fn gateway(&self) -> Result<&Gateway, ApiError> {
+        self.edge.gateway.as_ref().ok_or_else(|| ApiError::new(ProblemKind::NotFound, "this node is no gateway"))
+    }
+
+    pub(crate) fn parties(&self) -> Result<&PartyDesk, ApiError> {
+        self.edge.parties.as_ref().ok_or_else(|| ApiError::new(ProblemKind::NotFound, "this node hosts no peers"))
+    }
+
+    pub(crate) fn receiver(&self) -> Result<(), ApiError> {
+        let no = || ApiError::new(ProblemKind::NotFound, "this node is no receiver");
+        self.edge.receiver.then_some(()).ok_or_else(no)
+    }
+
+    /// Where this node's P2DS peers say that they are.
+    pub(crate) fn peer_url(&self) -> String {
+        format!("{}/p2ds-peer", self.edge.options.public_url.trim_end_matches('/'))
+    }
+}
+
+/// The router of an edge, with all its guards.
+pub fn router(edge: Edge) -> Router {
+    let sessions = Sessions::default();
+    let app: App = Arc::new(Shared { edge, sessions, openapi: crate::openapi_document() });
+    let mut router = native::operations(&app).into_router().merge(status::routes());
+    if app.edge.options.p2ds_face {
+        router = router.merge(face_p2ds::routes(&app));
+    }
+    let router = router
+        .route(html::STYLE_PATH, get(html::style))
+        .fallback(nothing_there)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(app.edge.options.body_limit))
+        .with_state(app.clone());
+    guard::guarded(router, &app)
+}
+
+async fn nothing_there(OriginalUri(uri): OriginalUri) -> Response {
+    if face_p2ds::is_below(uri.path()) {
+        return (StatusCode::NOT_FOUND, "ERR_NOT_FOUND").into_response();
+    }
+    ApiError::new(ProblemKind::NotFound, "nothing is served at this path; see /openapi.json").into_response()
+}
+
+async fn wrong_method(OriginalUri(uri): OriginalUri) -> Response {
+    if face_p2ds::is_below(uri.path()) {
+        return (StatusCode::METHOD_NOT_ALLOWED, "ERR_NOT_FOUND").into_response();
+    }
+    ApiError::new(ProblemKind::MethodNotAllowed, "see /openapi.json for the methods of this path").into_response()
+}

@@ -1,0 +1,214 @@
+//! `/api/v1`: every operation, who may call it, and what it reads and writes.
+
+mod groups;
+mod log;
+mod members;
+mod node;
+mod peers;
+mod receiver;
+mod results;
+mod rows;
+mod runs;
+mod tokens;
+
+pub(crate) use groups::group_body;
+pub(crate) use members::{member_role, peer_info, peer_role, register_with, standing};
+pub(crate) use receiver::keep;
+
+use tacit_model::api::Role::{Operator, Owner, Viewer};
+
+use crate::edge::App;
+use crate::openapi::{Op, Operations};
+
+/// All operations with their handlers, ready to be served.
+pub(crate) fn operations(app: &App) -> Operations {
+    fill(Operations::new(Some(app)))
+}
+
+/// All operations, to be described only.
+pub(crate) fn listed() -> Operations {
+    fill(Operations::new(None))
+}
+
+fn fill(operations: Operations) -> Operations {
+    let operations = operations.add(
+        Op::get("/node", "getNode", "The node: name, certificate, roles, clock").role(Viewer).answer("NodeBody"),
+        node::get,
+    );
+    let operations = of_groups(operations);
+    let operations = of_members(operations);
+    let operations = of_peers(operations);
+    of_the_node(operations)
+}
+
+fn of_groups(operations: Operations) -> Operations {
+    operations
+        .add(
+            Op::post("/groups", "createGroup", "Makes a group").role(Operator).body("NewGroup").answer("GroupBody").created(),
+            groups::create,
+        )
+        .add(Op::get("/groups", "listGroups", "All groups").role(Viewer).answer("GroupList"), groups::list)
+        .add(Op::get("/groups/{gid}", "getGroup", "One group").role(Viewer).answer("GroupBody"), groups::get)
+        .add(
+            Op::delete("/groups/{gid}", "deleteGroup", "Stops and deletes a group with its members and codes").role(Owner),
+            groups::delete,
+        )
+        .add(
+            Op::put("/groups/{gid}/configuration", "configureGroup", "Sets what the group computes")
+                .role(Operator)
+                .body("ConfigurationBody")
+                .answer("GroupBody"),
+            groups::configure,
+        )
+        .add(
+            Op::put("/groups/{gid}/slot-rules", "setSlotRules", "Sets when slots close and what a missing input means")
+                .role(Operator)
+                .body("SlotRulesBody")
+                .answer("GroupBody"),
+            groups::set_slot_rules,
+        )
+        .add(
+            Op::get("/groups/{gid}/consensus", "getConsensus", "The signed documents of what was agreed, oldest first")
+                .role(Viewer)
+                .answer("ConsensusBody"),
+            groups::consensus,
+        )
+        .add(
+            Op::post("/groups/{gid}/codes", "inviteMember", "Draws a one-time registration code")
+                .role(Operator)
+                .answer("CodeBody")
+                .created(),
+            groups::invite,
+        )
+        .add(Op::delete("/codes/{code}", "withdrawCode", "Takes an unused code back").role(Operator), groups::withdraw)
+        .add(
+            Op::post("/groups/{gid}/start", "startGroup", "Starts all verified members that are connected")
+                .role(Operator)
+                .answer("StartedBody"),
+            runs::start,
+        )
+        .add(Op::post("/groups/{gid}/stop", "stopGroup", "Stops the run and all members").role(Operator), runs::stop)
+        .add(Op::get("/groups/{gid}/runs", "listRuns", "Runs, newest first").role(Viewer).answer("RunList"), runs::list)
+        .add(
+            Op::get("/groups/{gid}/runs/{run}/slots", "listSlots", "Slots of a run and what became of them")
+                .role(Viewer)
+                .answer("SlotList"),
+            runs::slots,
+        )
+}
+
+fn of_members(operations: Operations) -> Operations {
+    operations
+        .add(
+            Op::get("/groups/{gid}/members", "listMembers", "Everybody who registered, verified or not")
+                .role(Viewer)
+                .answer("MemberList"),
+            members::list,
+        )
+        .add(Op::get("/members/{name}", "getMember", "One member").role(Viewer).answer("MemberBody"), members::get)
+        .add(
+            Op::delete("/members/{name}", "deleteMember", "Removes a member and closes its link").role(Owner),
+            members::delete,
+        )
+        .add(
+            Op::post(
+                "/members/{name}/verify",
+                "verifyMember",
+                "Says that an operator compared the fingerprint, or takes that back",
+            )
+            .role(Operator)
+            .body("VerifyBody")
+            .answer("MemberBody"),
+            members::verify,
+        )
+        .add(
+            Op::post("/register/{code}", "register", "Registers a peer with a code; the code is the permission")
+                .query(&[
+                    ("name", "Name of the peer"),
+                    ("url", "Where its HTTP edge is"),
+                    ("type", "1 input, 2 privacy, 3 both, 4 recipient"),
+                ])
+                .body("RegisterBody")
+                .answer("RegisterReceipt"),
+            members::register,
+        )
+}
+
+fn of_peers(operations: Operations) -> Operations {
+    operations
+        .add(
+            Op::post("/peers", "joinGroup", "Makes a peer on this node and registers it at a gateway")
+                .role(Owner)
+                .body("JoinBody")
+                .answer("PeerBody")
+                .created(),
+            peers::join,
+        )
+        .add(Op::get("/peers", "listPeers", "Peers of this node").role(Viewer).answer("PeerList"), peers::list)
+        .add(Op::get("/peers/{name}", "getPeer", "One peer").role(Viewer).answer("PeerBody"), peers::get)
+        .add(
+            Op::delete("/peers/{name}", "deletePeer", "Stops a peer and forgets everything it held").role(Owner),
+            peers::delete,
+        )
+        .add(
+            Op::post("/peers/{name}/start", "startPeer", "Takes part in the group's runs").role(Operator).answer("PeerBody"),
+            peers::start,
+        )
+        .add(
+            Op::post("/peers/{name}/stop", "stopPeer", "Takes part no longer").role(Operator).answer("PeerBody"),
+            peers::stop,
+        )
+        .add(
+            Op::post("/peers/{name}/rows", "addRows", "Queues input rows, all or none")
+                .role(Operator)
+                .body("RowsBody")
+                .answer("RowsReceipt"),
+            rows::add,
+        )
+        .add(
+            Op::get("/peers/{name}/results", "listResults", "Results this peer received")
+                .role(Operator)
+                .query(&[("run", "Only of this run")])
+                .answer("ResultList"),
+            results::list,
+        )
+        .add(
+            Op::get("/peers/{name}/roster", "getRoster", "Who learns what: the charter this peer accepted, its last job")
+                .role(Viewer)
+                .answer("RosterBody"),
+            peers::roster,
+        )
+}
+
+fn of_the_node(operations: Operations) -> Operations {
+    operations
+        .add(
+            Op::post("/receiver/results", "receiveResults", "Takes result rows; the same Idempotency-Key counts once")
+                .body("ReceivedBody"),
+            receiver::receive,
+        )
+        .add(
+            Op::get("/receiver/results", "listReceived", "Rows that were posted to the receiver")
+                .role(Operator)
+                .query(&[("from", "Leave out so many rows from the front"), ("max", "At most so many, up to 10000")])
+                .answer("ReceivedList"),
+            receiver::list,
+        )
+        .add(
+            Op::get("/log", "readLog", "The append-only log, oldest first")
+                .role(Viewer)
+                .query(&[("from", "First entry, counted from 1"), ("max", "At most so many, up to 1000")])
+                .answer("LogPage"),
+            log::page,
+        )
+        .add(
+            Op::post("/tokens", "issueToken", "Issues a token; its text is shown this once")
+                .role(Owner)
+                .body("NewToken")
+                .answer("IssuedToken")
+                .created(),
+            tokens::issue,
+        )
+        .add(Op::get("/tokens", "listTokens", "All tokens, without their texts").role(Owner).answer("TokenList"), tokens::list)
+        .add(Op::delete("/tokens/{id}", "revokeToken", "Revokes a token").role(Owner), tokens::revoke)
+}

@@ -1,0 +1,168 @@
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use tacit_accord::{Configuration, OnMissingInput, Sharing, SlotRules};
+use tacit_gateway::{GroupStatus, GroupView};
+use tacit_model::GroupId;
+use tacit_model::api::{
+    CodeBody, ConfigurationBody, ConsensusBody, Decimal, GroupBody, GroupList, NewGroup, OnMissing, Role, SharingKind,
+    SlotRulesBody, Standing,
+};
+
+use crate::auth::Caller;
+use crate::edge::App;
+use crate::extract::{JsonBody, PathOf};
+use crate::native::members::member_body;
+use crate::problem::ApiError;
+
+pub(super) async fn create(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(new): JsonBody<NewGroup>,
+) -> Result<(StatusCode, Json<GroupBody>), ApiError> {
+    let gateway = app.gateway()?;
+    let mut group = gateway.create_group(&new.name).await?;
+    if new.sharing == SharingKind::Additive {
+        gateway.set_sharing(group.group, Sharing::Additive).await?;
+        group = gateway.group(group.group).await?;
+    }
+    Ok((StatusCode::CREATED, Json(group_body(group, caller.role))))
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<GroupList>, ApiError> {
+    let groups = app.gateway()?.groups().await?;
+    Ok(Json(GroupList { groups: groups_of(groups, caller.role) }))
+}
+
+pub(super) async fn get(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    PathOf(gid): PathOf<i64>,
+) -> Result<Json<GroupBody>, ApiError> {
+    Ok(Json(group_body(app.gateway()?.group(GroupId(gid)).await?, caller.role)))
+}
+
+pub(super) async fn delete(State(app): State<App>, PathOf(gid): PathOf<i64>) -> Result<StatusCode, ApiError> {
+    app.gateway()?.delete_group(GroupId(gid)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn configure(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    PathOf(gid): PathOf<i64>,
+    JsonBody(body): JsonBody<ConfigurationBody>,
+) -> Result<Json<GroupBody>, ApiError> {
+    let gateway = app.gateway()?;
+    let configuration = Configuration {
+        field: body.field.to_string(),
+        max_element: body.max_element.to_string(),
+        aggregator: body.aggregator,
+        items: body.items,
+        time_slots: body.time_slots,
+        result_buffer_size: body.result_buffer_size,
+    };
+    gateway.group(GroupId(gid)).await?;
+    gateway.configure(GroupId(gid), configuration).await?;
+    Ok(Json(group_body(gateway.group(GroupId(gid)).await?, caller.role)))
+}
+
+pub(super) async fn set_slot_rules(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    PathOf(gid): PathOf<i64>,
+    JsonBody(body): JsonBody<SlotRulesBody>,
+) -> Result<Json<GroupBody>, ApiError> {
+    let gateway = app.gateway()?;
+    if body.deadline_ms == 0 {
+        return Err(ApiError::invalid("deadline_ms must be at least 1"));
+    }
+    gateway.group(GroupId(gid)).await?;
+    let rules = SlotRules {
+        on_missing_input: match body.on_missing_input {
+            OnMissing::Wait => OnMissingInput::Wait,
+            OnMissing::Fail => OnMissingInput::Fail,
+            OnMissing::Proceed(least) => OnMissingInput::Proceed(least),
+        },
+        deadline_ms: body.deadline_ms,
+        slot_ms: body.slot_ms,
+    };
+    gateway.set_slot_rules(GroupId(gid), rules).await?;
+    Ok(Json(group_body(gateway.group(GroupId(gid)).await?, caller.role)))
+}
+
+pub(super) async fn consensus(
+    State(app): State<App>,
+    PathOf(gid): PathOf<i64>,
+) -> Result<Json<ConsensusBody>, ApiError> {
+    let group = app.gateway()?.group(GroupId(gid)).await?;
+    Ok(Json(ConsensusBody { documents: app.edge.store.consensus_chain(group.group).await? }))
+}
+
+pub(super) async fn invite(
+    State(app): State<App>,
+    PathOf(gid): PathOf<i64>,
+) -> Result<(StatusCode, Json<CodeBody>), ApiError> {
+    let code = app.gateway()?.invite(GroupId(gid)).await?;
+    Ok((StatusCode::CREATED, Json(CodeBody { gid: GroupId(gid), code })))
+}
+
+pub(super) async fn withdraw(State(app): State<App>, PathOf(code): PathOf<String>) -> Result<StatusCode, ApiError> {
+    app.gateway()?.withdraw_code(&code).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) fn groups_of(groups: Vec<GroupView>, role: Role) -> Vec<GroupBody> {
+    groups.into_iter().map(|group| group_body(group, role)).collect()
+}
+
+/// A group as a caller of this role may see it: open codes are for operators.
+pub(crate) fn group_body(group: GroupView, role: Role) -> GroupBody {
+    let charter = group.charter;
+    GroupBody {
+        gid: group.group,
+        name: group.name,
+        status: match group.status {
+            GroupStatus::Unknown => Standing::Unknown,
+            GroupStatus::Running => Standing::Running,
+            GroupStatus::Stopped => Standing::Stopped,
+            GroupStatus::StoppedWithError => Standing::StoppedWithError,
+            GroupStatus::Mixed => Standing::Mixed,
+        },
+        consensus: group.consensus.to_string(),
+        threshold: charter.threshold,
+        sharing: match charter.sharing {
+            Sharing::Shamir => SharingKind::Shamir,
+            Sharing::Additive => SharingKind::Additive,
+        },
+        owners: charter.owners,
+        test_mode: charter.test_mode,
+        configuration: charter.configuration.and_then(configuration_body),
+        slots: SlotRulesBody {
+            on_missing_input: match charter.slots.on_missing_input {
+                OnMissingInput::Wait => OnMissing::Wait,
+                OnMissingInput::Fail => OnMissing::Fail,
+                OnMissingInput::Proceed(least) => OnMissing::Proceed(least),
+            },
+            deadline_ms: charter.slots.deadline_ms,
+            slot_ms: charter.slots.slot_ms,
+        },
+        members: group.members.into_iter().map(member_body).collect(),
+        codes: (role >= Role::Operator).then_some(group.codes),
+    }
+}
+
+fn configuration_body(configuration: Configuration) -> Option<ConfigurationBody> {
+    let number = |text: &str| text.parse::<Decimal>().ok();
+    Some(ConfigurationBody {
+        field: number(&configuration.field)?,
+        max_element: number(&configuration.max_element)?,
+        aggregator: configuration.aggregator,
+        items: configuration.items,
+        time_slots: configuration.time_slots,
+        result_buffer_size: configuration.result_buffer_size,
+    })
+}

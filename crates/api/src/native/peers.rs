@@ -1,0 +1,106 @@
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use tacit_model::api::{JoinBody, PeerBody, PeerList, RosterBody, RosterMember};
+use tacit_pki::comparison_code;
+use tacit_pki::p2ds_key::LegacyKey;
+use tacit_store::Redacted;
+
+use crate::desk::{JoinRequest, PartyFacts, PartyRoster};
+use crate::edge::App;
+use crate::extract::{JsonBody, PathOf};
+use crate::native::members::{member_role, peer_role, standing};
+use crate::problem::ApiError;
+
+pub(super) async fn join(
+    State(app): State<App>,
+    JsonBody(body): JsonBody<JoinBody>,
+) -> Result<(StatusCode, Json<PeerBody>), ApiError> {
+    let desk = app.parties()?;
+    let label_key = match body.label_key.as_deref() {
+        Some(text) => Some(LegacyKey::from_base64(text).map_err(|e| ApiError::invalid(format!("label_key: {e}")))?),
+        None => None,
+    };
+    let request = JoinRequest {
+        gateway_url: body.gateway_url,
+        gateway_fingerprint: body.gateway_fingerprint,
+        code: Redacted(body.registration_code),
+        name: body.name,
+        role: member_role(body.role),
+        url: app.peer_url(),
+        operator: body.operator.unwrap_or_default(),
+        label_key: label_key.map(|key| key.to_base64()),
+        final_results_url: body.final_results_url.filter(|url| !url.is_empty()),
+    };
+    let facts = (desk.join)(request).await?;
+    Ok((StatusCode::CREATED, Json(peer_body(facts))))
+}
+
+pub(super) async fn list(State(app): State<App>) -> Result<Json<PeerList>, ApiError> {
+    let peers = (app.parties()?.list)(()).await?;
+    Ok(Json(PeerList { peers: peers.into_iter().map(peer_body).collect() }))
+}
+
+pub(super) async fn get(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Json<PeerBody>, ApiError> {
+    Ok(Json(peer_body((app.parties()?.get)(name).await?)))
+}
+
+pub(super) async fn delete(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<StatusCode, ApiError> {
+    (app.parties()?.remove)(name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn start(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Json<PeerBody>, ApiError> {
+    let desk = app.parties()?;
+    (desk.start)(name.clone()).await?;
+    Ok(Json(peer_body((desk.get)(name).await?)))
+}
+
+pub(super) async fn stop(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Json<PeerBody>, ApiError> {
+    let desk = app.parties()?;
+    (desk.stop)(name.clone()).await?;
+    Ok(Json(peer_body((desk.get)(name).await?)))
+}
+
+pub(super) async fn roster(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+) -> Result<Json<RosterBody>, ApiError> {
+    let PartyRoster { consensus, last_job } = (app.parties()?.roster)(name).await?;
+    let members = consensus.iter().flat_map(|consensus| &consensus.charter().members);
+    let members = members
+        .map(|member| RosterMember {
+            name: member.name.clone(),
+            fingerprint: member.fingerprint,
+            operator: member.operator.clone(),
+            role: peer_role(member.role),
+            endpoint: member.endpoint.clone(),
+        })
+        .collect();
+    Ok(Json(RosterBody {
+        consensus: consensus.as_ref().map(|consensus| consensus.id().to_string()),
+        document: consensus.as_ref().map(tacit_accord::Consensus::to_document),
+        threshold: consensus.as_ref().map(|consensus| consensus.charter().threshold),
+        members,
+        last_job,
+    }))
+}
+
+fn peer_body(facts: PartyFacts) -> PeerBody {
+    PeerBody {
+        name: facts.name,
+        role: peer_role(facts.role),
+        gid: facts.gid,
+        comparison_code: facts.fingerprint.zip(facts.gateway_fingerprint).map(|(own, theirs)| comparison_code(own, theirs)),
+        fingerprint: facts.fingerprint,
+        gateway_url: facts.gateway_url,
+        gateway_fingerprint: facts.gateway_fingerprint,
+        final_results_url: facts.final_results_url,
+        label_key: facts.label_key,
+        status: standing(facts.status),
+        connected: facts.connected,
+        run: facts.run,
+        queued: facts.queued,
+        last_error: facts.last_error,
+    }
+}

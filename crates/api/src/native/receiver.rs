@@ -1,0 +1,62 @@
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
+use tacit_model::api::{ReceivedBody, ReceivedList, ReceivedRow};
+use tacit_party::source::parse_row;
+
+use crate::edge::App;
+use crate::extract::{Args, JsonBody};
+use crate::problem::ApiError;
+
+/// Most rows in one answer.
+const PAGE: u32 = 10_000;
+
+/// Takes results. Whoever knows the address may post: that is how `finalResultsURL` works. Only rows
+/// of numbers are taken.
+pub(super) async fn receive(
+    State(app): State<App>,
+    from: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<ReceivedBody>,
+) -> Result<StatusCode, ApiError> {
+    for (index, row) in body.data.iter().enumerate() {
+        parse_row(row, None).map_err(|e| ApiError::invalid(format!("row {}: {e}", index + 1)))?;
+    }
+    keep(&app, from.map(|Extension(from)| from), &headers, &body.data).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Keeps posted rows, once per idempotency key.
+pub(crate) async fn keep(
+    app: &App,
+    from: Option<ConnectInfo<SocketAddr>>,
+    headers: &HeaderMap,
+    rows: &[String],
+) -> Result<(), ApiError> {
+    app.receiver()?;
+    let key = match headers.get("idempotency-key") {
+        None => None,
+        Some(key) => {
+            let key = key.to_str().ok().filter(|key| (1..=200).contains(&key.len()));
+            Some(key.ok_or_else(|| ApiError::invalid("Idempotency-Key must be 1 to 200 visible characters"))?)
+        }
+    };
+    let from = from.map_or_else(|| "unknown".to_owned(), |ConnectInfo(address)| address.ip().to_string());
+    let kept = app.edge.store.receive(key, &from, rows, app.edge.clock.now()).await?;
+    ::metrics::counter!("tacit_results_received_total").increment(kept);
+    Ok(())
+}
+
+pub(super) async fn list(State(app): State<App>, args: Args) -> Result<Json<ReceivedList>, ApiError> {
+    app.receiver()?;
+    let from = u64::try_from(args.number("from")?.unwrap_or(0)).unwrap_or(0);
+    let max = args.number("max")?.and_then(|max| u32::try_from(max).ok()).unwrap_or(1000).min(PAGE);
+    let rows = app.edge.store.received(max, from).await?;
+    let rows = rows
+        .into_iter()
+        .map(|row| ReceivedRow { id: row.id, from: row.from_ip, when: row.at.to_rfc3339(), data: row.data })
+        .collect();
+    Ok(Json(ReceivedList { rows }))
+}

@@ -1,0 +1,343 @@
+//! The schemas of the texts in `tacit_model::api`. A test compares them with the types field by field.
+
+use serde_json::{Map, Value, json};
+
+/// All schemas by name.
+pub(super) fn all() -> Value {
+    let mut schemas = Map::new();
+    let mut add = |name: &str, schema: Value| {
+        schemas.insert(name.to_owned(), schema);
+    };
+    basics(&mut add);
+    groups(&mut add);
+    runs(&mut add);
+    peers(&mut add);
+    node(&mut add);
+    Value::Object(schemas)
+}
+
+type Add<'a> = &'a mut dyn FnMut(&str, Value);
+
+fn object(fields: &[(&str, Value)], optional: &[&str]) -> Value {
+    let properties: Map<String, Value> = fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    let required: Vec<&str> = fields.iter().map(|(name, _)| *name).filter(|name| !optional.contains(name)).collect();
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+/// The body of a request: nothing but these fields.
+fn request(fields: &[(&str, Value)], optional: &[&str]) -> Value {
+    let mut schema = object(fields, optional);
+    schema["additionalProperties"] = json!(false);
+    schema
+}
+
+fn is(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn or_null(name: &str) -> Value {
+    json!({ "oneOf": [is(name), { "type": "null" }] })
+}
+
+fn list(items: Value) -> Value {
+    json!({ "type": "array", "items": items })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn text_or_null() -> Value {
+    json!({ "type": ["string", "null"] })
+}
+
+fn whole() -> Value {
+    json!({ "type": "integer" })
+}
+
+fn truth() -> Value {
+    json!({ "type": "boolean" })
+}
+
+fn moment() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+fn one_of(words: &[&str]) -> Value {
+    json!({ "type": "string", "enum": words })
+}
+
+fn basics(add: Add<'_>) {
+    add(
+        "Decimal",
+        json!({
+            "description": "A whole number: read as text or number, written as text",
+            "oneOf": [{ "type": "string", "pattern": "^[0-9]+$" }, { "type": "integer", "minimum": 0 }],
+        }),
+    );
+    add("Fingerprint", json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }));
+    add("Role", one_of(&["viewer", "operator", "owner"]));
+    add("PeerRole", one_of(&["input", "privacy", "both", "recipient"]));
+    add("Standing", one_of(&["unknown", "running", "stopped", "stopped_with_error", "mixed"]));
+    add("SharingKind", one_of(&["shamir", "additive"]));
+    add(
+        "OnMissing",
+        json!({ "oneOf": [
+            one_of(&["wait", "fail"]),
+            { "type": "object", "properties": { "proceed": { "type": "integer", "minimum": 0 } }, "required": ["proceed"] },
+        ] }),
+    );
+    add(
+        "Problem",
+        object(&[("type", text()), ("kind", text()), ("title", text()), ("status", whole()), ("detail", text())], &[]),
+    );
+}
+
+fn groups(add: Add<'_>) {
+    add("NewGroup", request(&[("name", text()), ("sharing", is("SharingKind"))], &["sharing"]));
+    add(
+        "GroupBody",
+        object(
+            &[
+                ("gid", whole()),
+                ("name", text()),
+                ("status", is("Standing")),
+                ("consensus", text()),
+                ("threshold", whole()),
+                ("sharing", is("SharingKind")),
+                ("owners", list(text())),
+                ("test_mode", truth()),
+                ("configuration", or_null("ConfigurationBody")),
+                ("slots", is("SlotRulesBody")),
+                ("members", list(is("MemberBody"))),
+                ("codes", list(text())),
+            ],
+            &["codes"],
+        ),
+    );
+    add("GroupList", object(&[("groups", list(is("GroupBody")))], &[]));
+    add(
+        "ConfigurationBody",
+        request(
+            &[
+                ("field", is("Decimal")),
+                ("max_element", is("Decimal")),
+                ("aggregator", text()),
+                ("items", whole()),
+                ("time_slots", whole()),
+                ("result_buffer_size", whole()),
+            ],
+            &["result_buffer_size"],
+        ),
+    );
+    add(
+        "SlotRulesBody",
+        request(&[("on_missing_input", is("OnMissing")), ("deadline_ms", whole()), ("slot_ms", whole())], &["slot_ms"]),
+    );
+    add(
+        "MemberBody",
+        object(
+            &[
+                ("gid", whole()),
+                ("pid", whole()),
+                ("name", text()),
+                ("role", is("PeerRole")),
+                ("url", text()),
+                ("operator", text()),
+                ("label_key", text_or_null()),
+                ("fingerprint", or_null("Fingerprint")),
+                ("status", is("Standing")),
+                ("verified", truth()),
+                ("connected", truth()),
+            ],
+            &[],
+        ),
+    );
+    add("MemberList", object(&[("members", list(is("MemberBody")))], &[]));
+    add("VerifyBody", request(&[("verified", truth()), ("fingerprint", or_null("Fingerprint"))], &["fingerprint"]));
+    add("CodeBody", object(&[("gid", whole()), ("code", text())], &[]));
+    add("ConsensusBody", object(&[("documents", list(text()))], &[]));
+    add(
+        "RegisterBody",
+        request(
+            &[
+                ("fingerprint", or_null("Fingerprint")),
+                ("endpoint", text()),
+                ("operator", text()),
+                ("public_key", text_or_null()),
+                ("label_key", text_or_null()),
+                ("proof", text_or_null()),
+            ],
+            &["fingerprint", "endpoint", "operator", "public_key", "label_key", "proof"],
+        ),
+    );
+    add(
+        "RegisterReceipt",
+        object(
+            &[
+                ("gid", whole()),
+                ("lastStatus", whole()),
+                ("peerName", text()),
+                ("peerType", whole()),
+                ("publicKey", text_or_null()),
+                ("url", text()),
+                ("gateway", is("GatewayPin")),
+            ],
+            &["gateway"],
+        ),
+    );
+    add(
+        "GatewayPin",
+        object(&[("fingerprint", is("Fingerprint")), ("endpoints", list(text())), ("manager_key", text())], &[]),
+    );
+}
+
+fn runs(add: Add<'_>) {
+    add("StartedBody", object(&[("started", whole())], &[]));
+    add("RunBody", object(&[("run", whole()), ("state", text()), ("reason", text()), ("next_slot", whole())], &[]));
+    add("RunList", object(&[("runs", list(is("RunBody")))], &[]));
+    add(
+        "SlotBody",
+        object(
+            &[
+                ("slot", whole()),
+                ("attempt", whole()),
+                ("state", one_of(&["open", "done", "failed"])),
+                ("detail", text()),
+                ("contributors", json!({ "type": ["integer", "null"] })),
+            ],
+            &[],
+        ),
+    );
+    add("SlotList", object(&[("slots", list(is("SlotBody")))], &[]));
+}
+
+fn peers(add: Add<'_>) {
+    add(
+        "JoinBody",
+        request(
+            &[
+                ("name", text()),
+                ("role", is("PeerRole")),
+                ("gateway_url", text()),
+                ("gateway_fingerprint", or_null("Fingerprint")),
+                ("registration_code", text()),
+                ("operator", text_or_null()),
+                ("final_results_url", text_or_null()),
+                ("label_key", text_or_null()),
+            ],
+            &["gateway_fingerprint", "operator", "final_results_url", "label_key"],
+        ),
+    );
+    add(
+        "PeerBody",
+        object(
+            &[
+                ("name", text()),
+                ("role", is("PeerRole")),
+                ("gid", json!({ "type": ["integer", "null"] })),
+                ("fingerprint", or_null("Fingerprint")),
+                ("gateway_url", text()),
+                ("gateway_fingerprint", or_null("Fingerprint")),
+                ("comparison_code", text_or_null()),
+                ("final_results_url", text_or_null()),
+                ("label_key", text_or_null()),
+                ("status", is("Standing")),
+                ("connected", truth()),
+                ("run", json!({ "type": ["integer", "null"] })),
+                ("queued", whole()),
+                ("last_error", text_or_null()),
+            ],
+            &[],
+        ),
+    );
+    add("PeerList", object(&[("peers", list(is("PeerBody")))], &[]));
+    add("RowsBody", request(&[("rows", list(is("RowBody")))], &[]));
+    add("RowBody", request(&[("slot_start", moment()), ("values", list(is("Decimal")))], &["slot_start"]));
+    add(
+        "RowsReceipt",
+        object(&[("accepted", whole()), ("next_slot", json!({ "type": ["integer", "null"] }))], &[]),
+    );
+    add(
+        "ResultBody",
+        object(
+            &[
+                ("run", whole()),
+                ("slot", whole()),
+                ("values", list(is("Decimal"))),
+                ("contributors", whole()),
+                ("at", moment()),
+            ],
+            &[],
+        ),
+    );
+    add("ResultList", object(&[("results", list(is("ResultBody")))], &[]));
+    add(
+        "RosterBody",
+        object(
+            &[
+                ("consensus", text_or_null()),
+                ("document", text_or_null()),
+                ("threshold", json!({ "type": ["integer", "null"] })),
+                ("members", list(is("RosterMember"))),
+                ("last_job", text_or_null()),
+            ],
+            &[],
+        ),
+    );
+    add(
+        "RosterMember",
+        object(
+            &[
+                ("name", text()),
+                ("fingerprint", is("Fingerprint")),
+                ("operator", text()),
+                ("role", is("PeerRole")),
+                ("endpoint", text()),
+            ],
+            &[],
+        ),
+    );
+}
+
+fn node(add: Add<'_>) {
+    add(
+        "NodeBody",
+        object(
+            &[
+                ("name", text()),
+                ("software", text()),
+                ("fingerprint", is("Fingerprint")),
+                ("roles", list(text())),
+                ("link_address", text_or_null()),
+                ("public_url", text()),
+                ("now", moment()),
+            ],
+            &[],
+        ),
+    );
+    add("LogLine", object(&[("seq", whole()), ("body", text()), ("hash", text())], &[]));
+    add(
+        "LogPage",
+        object(&[("entries", list(is("LogLine"))), ("next", json!({ "type": ["integer", "null"] }))], &[]),
+    );
+    add("NewToken", request(&[("role", is("Role")), ("label", text())], &[]));
+    add("IssuedToken", object(&[("id", text()), ("role", is("Role")), ("token", text())], &[]));
+    add(
+        "TokenBody",
+        object(
+            &[
+                ("id", text()),
+                ("role", text()),
+                ("label", text()),
+                ("created", moment()),
+                ("revoked", json!({ "type": ["string", "null"], "format": "date-time" })),
+            ],
+            &[],
+        ),
+    );
+    add("TokenList", object(&[("tokens", list(is("TokenBody")))], &[]));
+    add("ReceivedBody", object(&[("data", list(text())), ("peerName", text_or_null())], &["peerName"]));
+    add("ReceivedRow", object(&[("id", whole()), ("from", text()), ("when", moment()), ("data", text())], &[]));
+    add("ReceivedList", object(&[("rows", list(is("ReceivedRow")))], &[]));
+}
