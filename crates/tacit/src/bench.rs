@@ -1,0 +1,138 @@
+//! `tacit bench`: how long this machine needs for work that other systems were measured at.
+//!
+//! ```text
+//!  tacit bench ── control links ──┬── tacit serve (role bench)  one process per party
+//!   orders, samples               ├── tacit serve (role bench)  │ TLS 1.3 between all of them
+//!                                 └── tacit serve (role bench)  ┘
+//! ```
+//!
+//! What is measured is listed in [`cases`]; each entry names the [`Work`](work::Work) that the parties do. A run
+//! starts at a barrier over the same links and ends with the result; every party measures itself, and the
+//! slowest one counts. Every result is compared with the plain computation, outside the time.
+//! docs/benchmarks.md says what is in the time of each figure.
+//!
+//! To add a bench: one entry in [`cases`], one variant of `Work` and the protocol behind it.
+
+mod cases;
+mod messages;
+mod meter;
+mod multiply;
+mod orchestra;
+mod peers;
+mod report;
+mod seat;
+mod sum;
+mod work;
+pub(crate) mod worker;
+
+use clap::{Args, ValueEnum};
+use tacit_engine::SecurityModel;
+
+use crate::output::{Code, Failure};
+use cases::Case;
+use orchestra::Orchestra;
+use report::Report;
+
+/// Measure this machine: parties are processes of their own, with TLS between them.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    tacit bench sum                             the whole matrix: parties 3 to 11, sizes 1 to 1,000,000\n  \
+    tacit bench sum --parties 3 --size 288      one case\n  \
+    tacit bench mul --json                      one JSON object per line\n\n\
+    Exit code 1 if any result was wrong. What is in the time: docs/benchmarks.md.")]
+pub(crate) struct Bench {
+    /// What is measured.
+    #[arg(value_enum)]
+    name: Name,
+    /// How many parties: one figure for each.
+    #[arg(long, value_name = "N,N,..", value_delimiter = ',')]
+    parties: Vec<usize>,
+    /// How many elements: one figure for each.
+    #[arg(long, value_name = "N,N,..", value_delimiter = ',')]
+    size: Vec<usize>,
+    /// Measured runs of each case; before them, some to warm up.
+    #[arg(long, value_name = "N")]
+    runs: Option<usize>,
+    /// Against whom the parties are protected.
+    #[arg(long, value_enum, default_value = "semi-honest")]
+    model: Model,
+    /// Print one JSON object per line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// All parties put in a vector, all learn the sum.
+    Sum,
+    /// Products of shared numbers: how many a second, and how long one round takes.
+    Mul,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Model {
+    SemiHonest,
+    Malicious,
+    Guaranteed,
+}
+
+impl Model {
+    fn engine(self) -> SecurityModel {
+        match self {
+            Self::SemiHonest => SecurityModel::SemiHonest,
+            Self::Malicious => SecurityModel::Malicious,
+            Self::Guaranteed => SecurityModel::Guaranteed,
+        }
+    }
+}
+
+/// The fewest parties that can compute, and the most that one machine is asked to hold.
+const PARTIES: std::ops::RangeInclusive<usize> = 3..=64;
+const ELEMENTS: std::ops::RangeInclusive<usize> = 1..=tacit_engine::plan::MAX_ITEMS;
+
+impl Bench {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let cases = self.cases()?;
+        let mut report = Report::new(self.json);
+        let mut parties: Vec<usize> = cases.iter().map(|case| case.parties).collect();
+        parties.dedup();
+        for n in parties {
+            // Fresh processes for each number of parties: nothing idles beside a measurement.
+            let mut orchestra = Orchestra::start(n).await?;
+            for case in cases.iter().filter(|case| case.parties == n) {
+                report.begin(case);
+                report.figure(case, &orchestra.play(case).await?)?;
+            }
+            orchestra.stop().await?;
+        }
+        report.finish()
+    }
+
+    /// Everything that was asked for, by number of parties.
+    fn cases(&self) -> Result<Vec<Case>, Failure> {
+        if self.runs == Some(0) {
+            return Err(Failure::usage("--runs must be at least 1"));
+        }
+        if let Some(n) = self.parties.iter().find(|n| !PARTIES.contains(n)) {
+            return Err(Failure::usage(format!("--parties {n}: between 3 and 64 parties can be measured")));
+        }
+        if let Some(size) = self.size.iter().find(|size| !ELEMENTS.contains(size)) {
+            return Err(Failure::usage(format!("--size {size}: between 1 and {} elements", ELEMENTS.end())));
+        }
+        let figures = match self.name {
+            Name::Sum => cases::SUM,
+            Name::Mul => cases::MUL,
+        };
+        let mut all = Vec::new();
+        for figure in figures {
+            if !figure.models.contains(&self.model.engine()) {
+                let model = self.model.engine().name();
+                return Err(Failure::new(Code::Refused, format!("{} is not offered in the model {model}", figure.bench)));
+            }
+            all.extend(figure.cases(&self.parties, &self.size, self.runs, self.model.engine()));
+        }
+        // Stable: figures stay in their order for each number of parties.
+        all.sort_by_key(|case| case.parties);
+        Ok(all)
+    }
+}

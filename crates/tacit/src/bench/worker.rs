@@ -1,0 +1,119 @@
+//! One party of a bench: a node that runs nothing but what `tacit bench` orders.
+//!
+//! Its data folder is that of any node: keys, database (frozen sets are durable, as shipped), lock, `run/addr.json`.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tacit_link::{ControlLink, Gate, Host, How, LinkConfig, LinkHub, Protocol};
+use tacit_model::{Clock, Fingerprint, SystemClock};
+use tacit_pki::keyfile;
+use tacit_store::Store;
+use tokio::task::JoinSet;
+
+use super::messages::{Answer, Order, Place};
+use super::seat::{Barrier, Seat};
+use crate::config::{DataFolder, NodeConfig};
+use crate::output::{Code, Failure};
+use crate::process::Address;
+
+/// Links of one machine are there sooner.
+const LINK_WITHIN: Duration = Duration::from_secs(20);
+
+/// Serves orders until the orchestrating process goes.
+pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Failure> {
+    let conductor = config.bench.as_ref().map(|bench| bench.conductor);
+    let conductor = conductor.ok_or_else(|| Failure::usage("the role bench needs [bench] conductor"))?;
+    std::fs::create_dir_all(&data.0)?;
+    let _lock = crate::node::lock(&data)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let now = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(clock.now().0) * 1_000_000)?;
+    let identity = Arc::new(keyfile::load_or_create(&data.keys(), "node", &config.name, now)?);
+    let store = Store::open(&config.store_url(&data.0)).await?;
+    crate::token::ensure_owner(&data, &store, clock.now()).await?;
+    let hub = LinkHub::bind(LinkConfig::new(config.link)).await?;
+    let gate = Arc::new(Guests { conductor, parties: RwLock::default() });
+    let host = hub.host(Arc::clone(&identity), Arc::clone(&gate) as Arc<dyn Gate>)?;
+    let mut links = host.control_links();
+    let address = Address {
+        url: String::new(),
+        link: hub.local_addr().to_string(),
+        fingerprint: identity.fingerprint(),
+        pid: std::process::id(),
+    };
+    crate::node::announce(&data, &address)?;
+
+    let gone = || Failure::new(Code::Unreachable, "the orchestrating process is gone");
+    let mut link = links.recv().await.ok_or_else(gone)?;
+    let mut seat = match link.recv().await? {
+        Order::Meet { parties, barrier } => {
+            gate.admit_parties(&parties);
+            let members = meet(&host, parties).await;
+            let seated = members.and_then(|members| {
+                let me = members.iter().position(|m| *m == host.fingerprint());
+                let me = me.ok_or_else(|| Failure::usage("the order does not name this party"))?;
+                let peers = members.iter().copied().filter(|m| *m != host.fingerprint()).collect();
+                let barrier = Barrier::open(&host, barrier, peers)?;
+                Ok(Seat { host: host.clone(), identity, store, clock, members, me, barrier })
+            });
+            answer(&link, seated, |_| Answer::Met)?
+        }
+        Order::Work(..) => return Err(Failure::usage("the first order must be to meet")),
+    };
+    while let Ok(order) = link.recv().await {
+        let Order::Work(work, turn) = order else { return Err(Failure::usage("the parties have met already")) };
+        let sample = work.run(&mut seat, &turn).await;
+        answer(&link, sample, |sample| Answer::Done(sample.clone()))?;
+    }
+    drop(link);
+    hub.shutdown().await;
+    seat.store.close().await;
+    Ok(())
+}
+
+/// Tells how it went; a failure ends this party.
+fn answer<T>(link: &ControlLink, result: Result<T, Failure>, good: impl Fn(&T) -> Answer) -> Result<T, Failure> {
+    link.send(&match &result {
+        Ok(value) => good(value),
+        Err(failure) => Answer::Failed(failure.to_string()),
+    })?;
+    result
+}
+
+/// Makes the links; of two parties the one with the smaller fingerprint dials.
+async fn meet(host: &Host, parties: Vec<Place>) -> Result<Vec<Fingerprint>, Failure> {
+    let mut links = JoinSet::new();
+    for Place { fingerprint, link } in parties.iter().cloned().filter(|p| p.fingerprint != host.fingerprint()) {
+        let how = if host.fingerprint() < fingerprint { How::Dial { addrs: vec![link] } } else { How::Await };
+        let host = host.clone();
+        links.spawn(async move { host.link(fingerprint, how, LINK_WITHIN).await });
+    }
+    while let Some(linked) = links.join_next().await {
+        linked??;
+    }
+    Ok(parties.into_iter().map(|party| party.fingerprint).collect())
+}
+
+/// Orders come from one process only, frames only from the parties it named.
+struct Guests {
+    conductor: Fingerprint,
+    parties: RwLock<HashSet<Fingerprint>>,
+}
+
+impl Guests {
+    fn admit_parties(&self, parties: &[Place]) {
+        let mut admitted = self.parties.write().unwrap_or_else(PoisonError::into_inner);
+        admitted.extend(parties.iter().map(|party| party.fingerprint));
+    }
+}
+
+impl Gate for Guests {
+    fn admit(&self, protocol: Protocol, peer: &Fingerprint) -> bool {
+        match protocol {
+            Protocol::Control => *peer == self.conductor,
+            Protocol::Mpc => self.parties.read().unwrap_or_else(PoisonError::into_inner).contains(peer),
+            _ => false,
+        }
+    }
+}
