@@ -1,4 +1,8 @@
 //! What the edge needs of the parties that this node hosts.
+//!
+//! `PartyDesk::from(parties)` is the real one; tests plug in their own.
+
+mod parties;
 
 use core::future::Future;
 use core::pin::Pin;

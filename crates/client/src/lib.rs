@@ -1,1 +1,19 @@
-//! client.
+//! A typed client of `/api/v1`.
+//!
+//! One method per operation, one type per text ([`tacit_model::api`]). Errors carry the server's
+//! [`Problem`](tacit_model::problem::Problem).
+//!
+//! **Promises.** Plain http goes to this machine only. Over https a pinned key is the only one that is
+//! believed; without a pin the system's authorities decide. Redirects are not followed and proxies of
+//! the environment are not used, so a token goes where it was meant to go. No error holds a token or
+//! what was sent.
+
+mod client;
+mod error;
+mod groups;
+mod node;
+mod peers;
+mod tls;
+
+pub use client::Client;
+pub use error::ClientError;

@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Why a session has no outcome at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GivenUp {
+pub enum GivenUp {
     /// The gateway or the operator gave it up.
     Aborted,
     /// Time ran out, and nobody could be named.
@@ -33,7 +33,7 @@ pub(crate) enum GivenUp {
 }
 
 /// Who is who: members are numbered by the plan, links by the port.
-pub(crate) struct Seats {
+pub struct Seats {
     member_of: Vec<usize>,
     port_of: Vec<Option<usize>>,
     /// Compute peers tell their public keys in the first message of a session: the charter holds
@@ -45,7 +45,7 @@ pub(crate) struct Seats {
 
 impl Seats {
     /// The seats of a session as `me`, over a port with these peers.
-    pub(crate) fn new(plan: &Plan, me: usize, peers: &[Fingerprint]) -> Self {
+    pub fn new(plan: &Plan, me: usize, peers: &[Fingerprint]) -> Self {
         let members = plan.members().len();
         let mut seats = Self {
             member_of: Vec::with_capacity(peers.len()),
@@ -65,17 +65,17 @@ impl Seats {
     }
 
     /// The link to a member.
-    pub(crate) fn port_of(&self, member: usize) -> Option<usize> {
+    pub fn port_of(&self, member: usize) -> Option<usize> {
         self.port_of.get(member).copied().flatten()
     }
 
     /// The public keys that compute peers told.
-    pub(crate) fn keys(&self) -> Arc<[OnceLock<PublicKey>]> {
+    pub fn keys(&self) -> Arc<[OnceLock<PublicKey>]> {
         Arc::clone(&self.keys)
     }
 
     /// Tells the own public key, if this party computes.
-    pub(crate) fn tell_key(&self, port: &mut SessionPort, key: &PublicKey) {
+    pub fn tell_key(&self, port: &mut SessionPort, key: &PublicKey) {
         if self.computes[self.me] {
             for to in 0..self.member_of.len() {
                 // Whoever is lost already is told of by the port.
@@ -103,7 +103,7 @@ impl Seats {
 ///
 /// When `deadline` has passed, whoever is waited for counts as lost; each later wait may take two
 /// seconds more.
-pub(crate) async fn drive<T>(
+pub async fn drive<T>(
     engine: impl Future<Output = T>,
     port: &mut SessionPort,
     mailbox: &Mailbox,
@@ -194,3 +194,6 @@ fn overdue(cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, mailbox: &Mailbox) 
     }
     Poll::Ready(waiting_for.is_some())
 }
+
+#[cfg(test)]
+mod tests;

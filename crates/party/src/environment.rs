@@ -10,18 +10,24 @@ use tacit_store::{FreezeOutcome, Store, StoreError};
 use zeroize::Zeroizing;
 
 /// The party around one session.
-pub(crate) struct PartyEnvironment {
-    pub(crate) identity: Arc<Identity>,
+pub struct PartyEnvironment {
+    /// Signs frozen sets.
+    pub identity: Arc<Identity>,
     /// From the TLS exporter of each link, by member; zeros for members without a link, whom the
     /// engine shares nothing with.
-    pub(crate) secrets: Vec<Zeroizing<[u8; 32]>>,
-    pub(crate) keys: Arc<[OnceLock<PublicKey>]>,
-    pub(crate) store: Store,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) party: String,
-    pub(crate) run: RunId,
+    pub secrets: Vec<Zeroizing<[u8; 32]>>,
+    /// Of the compute peers, by member.
+    pub keys: Arc<[OnceLock<PublicKey>]>,
+    /// Keeps frozen sets.
+    pub store: Store,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Under this name sets are kept.
+    pub party: String,
+    /// The run.
+    pub run: RunId,
     /// Whether a set was, or may have been, bound.
-    pub(crate) bound: bool,
+    pub bound: bool,
 }
 
 impl Environment for PartyEnvironment {

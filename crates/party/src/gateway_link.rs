@@ -6,14 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tacit_job::{Request, Response, ToGateway, ToPeer};
-use tacit_link::{ControlLink, ControlSender, LinkError};
+use tacit_link::{CloseReason, ControlLink, ControlSender, LinkError};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::PartyError;
 use crate::outbox::backoff;
 use crate::party::Inner;
 use crate::session;
+
+/// A link that lived so long was a good one: the next is dialled soon.
+const STABLE: Duration = Duration::from_secs(5);
 
 /// The way to the gateway, while there is one.
 #[derive(Default)]
@@ -80,8 +84,11 @@ pub(crate) async fn run(party: Arc<Inner>) {
         };
         match dialled {
             Ok(link) => {
-                failures = 0;
+                let since = Instant::now();
                 let ended = serve(&party, link).await;
+                if since.elapsed() > STABLE {
+                    failures = 0;
+                }
                 party.line.close();
                 // Their gateway will ask again; what computes already goes on without it.
                 party.sessions.give_up_waiting(|_| true);
@@ -107,7 +114,12 @@ pub(crate) async fn run(party: Arc<Inner>) {
 async fn serve(party: &Arc<Inner>, mut link: ControlLink) -> LinkError {
     const SKEW: i64 = 120_000;
     if link.skew_ms().abs() > SKEW {
-        party.trouble(format!("the gateway's clock differs from this node's by {} s", link.skew_ms() / 1000));
+        let ours = party.clock.now();
+        let theirs = ours.plus(link.skew_ms());
+        party.trouble(format!(
+            "the clocks differ by more than 2 minutes: here {ours}, at the gateway {theirs}; set them right"
+        ));
+        return LinkError::Closed(CloseReason::Local);
     }
     let hello = ToGateway::Hello {
         name: party.name.clone(),

@@ -2,17 +2,12 @@
 
 use core::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 use reqwest::{Client, Url, redirect};
-use rustls::ClientConfig;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
 use tacit_model::Fingerprint;
+use tacit_pki::https;
 
 /// Longer answers are not read.
 const MAX_ANSWER: usize = 1 << 20;
@@ -78,14 +73,7 @@ impl HttpPoster {
     /// A client under these rules.
     pub fn new(rules: HttpRules) -> Result<Self, HttpError> {
         let setup = |e: &dyn fmt::Display| HttpError::Setup(e.to_string());
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = Arc::new(Verifier::new(rules.pinned, provider.clone()));
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(|e| setup(&e))?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+        let tls = https::client_config(rules.pinned).map_err(|e| setup(&e))?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(redirect::Policy::none())
@@ -154,63 +142,6 @@ fn reason(error: &reqwest::Error) -> String {
         cause = source;
     }
     if error.is_timeout() { "timed out".to_owned() } else { cause.to_string() }
-}
-
-/// The system's authorities, or a pinned key.
-#[derive(Debug)]
-struct Verifier {
-    pinned: Vec<Fingerprint>,
-    provider: Arc<CryptoProvider>,
-    authorities: Option<rustls_platform_verifier::Verifier>,
-}
-
-impl Verifier {
-    fn new(pinned: Vec<Fingerprint>, provider: Arc<CryptoProvider>) -> Self {
-        // A machine without any authority still reaches what is pinned.
-        let authorities = rustls_platform_verifier::Verifier::new(provider.clone()).ok();
-        Self { pinned, provider, authorities }
-    }
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let fingerprint = tacit_pki::fingerprint_of_certificate(end_entity);
-        if fingerprint.is_ok_and(|fingerprint| self.pinned.contains(&fingerprint)) {
-            return Ok(ServerCertVerified::assertion());
-        }
-        let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let authorities = self.authorities.as_ref().ok_or(unknown)?;
-        authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("TLS 1.3 only".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

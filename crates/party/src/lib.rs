@@ -46,6 +46,8 @@ mod session;
 pub mod source;
 mod standing;
 
+pub use drive::{GivenUp, Seats, drive};
+pub use environment::PartyEnvironment;
 pub use error::PartyError;
 pub use http::{HttpError, HttpPoster, HttpRules};
 pub use parties::{Parties, PartiesSetup};

@@ -56,7 +56,9 @@ async fn round(party: &Inner, url: &str, refused: &mut HashSet<String>) -> Resul
         let wait = batch.next_at.since(party.clock.now());
         if wait > 0 {
             pause = pause.min(Duration::from_millis(wait.unsigned_abs()));
-            if refused.contains(&batch.batch_key) {
+            // Only a refusal waits for so long; those refused before a restart are not on the list.
+            let long = Duration::from_millis(wait.unsigned_abs()) > party.limits.retry_max;
+            if long || refused.contains(&batch.batch_key) {
                 continue;
             }
             break;

@@ -18,6 +18,7 @@ use crate::policy::Policy;
 use crate::results::SlotResult;
 use crate::roster::{Roster, RosterGate};
 use crate::session::Sessions;
+use crate::session::ahead::Ahead;
 use crate::source::{Row, RowError, RowText, parse_row};
 use crate::standing::{Standing, StandingCell};
 use crate::{PartyError, gateway_link, outbox};
@@ -160,6 +161,7 @@ pub(crate) struct Inner {
     pub(crate) standing: StandingCell,
     pub(crate) roster: Roster,
     pub(crate) sessions: Sessions,
+    pub(crate) ahead: Ahead,
     pub(crate) line: Line,
     /// Rung when there may be something to post.
     pub(crate) outbox: Notify,
@@ -168,6 +170,8 @@ pub(crate) struct Inner {
     gate: Arc<RosterGate>,
     hub: Mutex<Option<Arc<LinkHub>>>,
     trouble: Mutex<Option<Trouble>>,
+    /// The first slot without a row, of the run.
+    next: Mutex<Option<(RunId, Slot)>>,
     /// The last job of a Prepare, as text.
     last_job: Mutex<Option<String>>,
 }
@@ -243,6 +247,9 @@ impl Party {
             let why = RowError::Length { found: rows[index].1.len(), expected };
             return Err(PartyError::InvalidData { row: index + 1, why });
         }
+        if let Some(row) = party.gap(&rows) {
+            return Err(PartyError::InvalidData { row, why: RowError::Gap });
+        }
         party.queue(rows).await
     }
 
@@ -258,7 +265,7 @@ impl Party {
         let standing = party.standing.get();
         let known = party.roster.known();
         let (queued_rows, next_slot) = match standing.run {
-            Some(run) => (party.store.pending(&party.name, run).await?, party.next_slot(run).await?),
+            Some(run) => (party.store.pending(&party.name, run).await?, party.seen_next(run)),
             None => (0, None),
         };
         let open = party.store.outbox_batches_open().await?;
@@ -356,6 +363,8 @@ impl Inner {
             standing: StandingCell::new(store.clone(), name.clone(), standing),
             roster,
             sessions: Sessions::default(),
+            ahead: Ahead::default(),
+            next: Mutex::new(None),
             line: Line::default(),
             outbox: Notify::new(),
             stop: CancellationToken::new(),
@@ -430,6 +439,7 @@ impl Inner {
             .await?;
         if ended {
             self.sessions.give_up_waiting(|other| other == run);
+            self.ahead.clear();
             self.store.close_run_rows(&self.name, run, self.clock.now()).await?;
             self.outbox.notify_one();
         }
@@ -441,6 +451,7 @@ impl Inner {
         let Some(run) = self.standing.run() else { return };
         match self.next_slot(run).await {
             Ok(Some(upto)) => {
+                let upto = self.see_next(run, upto);
                 self.line.send(&ToGateway::Rows { group: self.group, run, upto });
             }
             Ok(None) => {}
@@ -457,6 +468,21 @@ impl Inner {
         }
     }
 
+    /// Notes up to where there are rows; the highest known, whoever was first to tell.
+    fn see_next(&self, run: RunId, upto: Slot) -> Slot {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let highest = match *next {
+            Some((of, known)) if of == run => known.max(upto),
+            _ => upto,
+        };
+        *next = Some((run, highest));
+        highest
+    }
+
+    fn seen_next(&self, run: RunId) -> Option<Slot> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).filter(|(of, _)| *of == run).map(|(_, slot)| slot)
+    }
+
     fn row_length(&self) -> Result<usize, PartyError> {
         self.standing.run().ok_or(PartyError::NotRunning)?;
         let known = self.roster.known().ok_or(PartyError::NotVerified)?;
@@ -464,20 +490,35 @@ impl Inner {
         Ok(usize::try_from(configuration.items).unwrap_or(usize::MAX))
     }
 
+    /// The first row, counted from 1, whose slot does not follow that of the row before: where slots have
+    /// a length, a missing row must not shift those behind it.
+    fn gap(&self, rows: &[(Option<UnixMillis>, Row)]) -> Option<usize> {
+        let slot_ms = self.roster.known().map_or(0, |known| i64::from(known.charter().slots.slot_ms));
+        let follows = |pair: &[(Option<UnixMillis>, Row)]| match (pair[0].0, pair[1].0) {
+            (Some(before), Some(after)) => after.since(before) == slot_ms,
+            _ => true,
+        };
+        if slot_ms == 0 { None } else { rows.windows(2).position(|pair| !follows(pair)).map(|index| index + 2) }
+    }
+
     async fn queue(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<Slot, PartyError> {
         let run = self.standing.run().ok_or(PartyError::NotRunning)?;
-        let encode = |(slot_start, row): (Option<UnixMillis>, Row)| NewRow {
-            slot_start,
+        let encode = |(slot_start, row): &(Option<UnixMillis>, Row)| NewRow {
+            slot_start: *slot_start,
             data: Redacted(row.expose().iter().flat_map(|value| value.to_le_bytes()).collect()),
         };
-        let rows: Vec<NewRow> = rows.into_iter().map(encode).collect();
+        let encoded: Vec<NewRow> = rows.iter().map(encode).collect();
         let limit = usize::try_from(self.policy.max_queued_rows).unwrap_or(usize::MAX);
-        let first = match self.store.append_rows(&self.name, run, &rows, limit, self.clock.now()).await {
+        let first = match self.store.append_rows(&self.name, run, &encoded, limit, self.clock.now()).await {
             Err(StoreError::Conflict { what: What::RunEnded }) => return Err(PartyError::NotRunning),
             other => other?,
         };
         let upto = Slot(first.0.saturating_add(i64::try_from(rows.len()).unwrap_or(i64::MAX)));
-        rows.into_iter().for_each(wipe);
+        encoded.into_iter().for_each(wipe);
+        for (slot, (_, row)) in (first.0..).map(Slot).zip(rows) {
+            self.ahead.queued(run, slot, row);
+        }
+        let upto = self.see_next(run, upto);
         self.line.send(&ToGateway::Rows { group: self.group, run, upto });
         Ok(first)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use tacit_accord::Charter;
+use tacit_accord::{Charter, OnMissingInput};
 use tacit_job::Job;
 use tacit_model::Fingerprint;
 
@@ -97,20 +97,32 @@ impl Policy {
         if found < self.min_computing {
             return Err(PolicyRefusal::FewComputing { found, wanted: self.min_computing });
         }
-        if job.inputs.len() < self.min_inputs {
-            return Err(PolicyRefusal::FewInputs { found: job.inputs.len(), wanted: self.min_inputs });
+        // So many may be lost before the freeze without ending the session.
+        let spare = match job.task.on_missing_input {
+            OnMissingInput::Proceed(min) => job.inputs.len().saturating_sub(usize::try_from(min).unwrap_or(usize::MAX)),
+            OnMissingInput::Wait | OnMissingInput::Fail => 0,
+        };
+        let found = job.inputs.len() - spare;
+        if found < self.min_inputs {
+            return Err(PolicyRefusal::FewInputs { found, wanted: self.min_inputs });
         }
-        if self.verified_only { self.judge_strangers(me, job, charter) } else { Ok(()) }
+        if self.verified_only { self.judge_strangers(me, job, charter, spare) } else { Ok(()) }
     }
 
-    fn judge_strangers(&self, me: &Fingerprint, job: &Job, charter: &Charter) -> Result<(), PolicyRefusal> {
+    fn judge_strangers(
+        &self,
+        me: &Fingerprint,
+        job: &Job,
+        charter: &Charter,
+        spare: usize,
+    ) -> Result<(), PolicyRefusal> {
         let known = |member: &&Fingerprint| **member == *me || self.verified.contains(*member);
         if let Some(stranger) = job.compute.iter().find(|member| !known(member)) {
             let name = charter.member(stranger).map(|member| member.name.clone()).unwrap_or_default();
             return Err(PolicyRefusal::NotVerified { name, fingerprint: *stranger });
         }
         // k input peers together learn the sum of the rest: strangers do not count as company.
-        let found = job.inputs.iter().filter(known).count();
+        let found = job.inputs.iter().filter(known).count().saturating_sub(spare);
         if job.inputs.contains(me) && found < self.min_inputs {
             return Err(PolicyRefusal::FewVerifiedInputs { found, wanted: self.min_inputs });
         }

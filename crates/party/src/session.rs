@@ -9,6 +9,7 @@
 //! Each step is a value that the next one consumes: there is no session that runs without having been
 //! checked. A session id is taken once, by the first message that names it.
 
+pub(crate) mod ahead;
 mod linking;
 mod prepare;
 mod running;
@@ -21,7 +22,7 @@ use tacit_job::{Decline, Fault, Job, Report, ToGateway};
 use tacit_model::{RunId, SessionId, Slot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info, info_span};
+use tracing::{Instrument, debug, info, info_span};
 
 use crate::party::Inner;
 use linking::Linked;
@@ -234,7 +235,8 @@ pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String
 /// Phase 3.
 pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
     let Some((linked, abort)) = party.sessions.take_linked(session) else { return };
-    let span = info_span!("session", party = %party.name, %session, slot = %linked.job.slot);
+    let (run, slot) = (linked.job.run, linked.job.slot);
+    let span = info_span!("session", party = %party.name, %session, %slot);
     let party = Arc::clone(party);
     party.tasks.clone().spawn(
         async move {
@@ -244,6 +246,9 @@ pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
             party.sessions.end(session);
             party.outbox.notify_one();
             report(&party, session, told);
+            if let Err(error) = party.ahead.look(&party, run, Slot(slot.0.saturating_add(1))).await {
+                debug!(%error, "the next slot was not looked up");
+            }
         }
         .instrument(span),
     );

@@ -7,6 +7,7 @@
 //! - [`comparison_code`]: what two people read to each other while pairing.
 //! - [`keyfile`]: private keys on disk. The only module that touches files.
 //! - [`p2ds_key`]: keys of the older P2DS system, kept as labels only.
+//! - [`https`]: whom an HTTP client believes.
 //! - [`token`], [`random`]: API tokens, invitations, the operating system's generator.
 //!
 //! **Promises.** No parser panics, whatever the bytes. A private key leaves this crate only through
@@ -19,6 +20,7 @@ mod comparison;
 mod der;
 pub mod envelope;
 mod error;
+pub mod https;
 mod identity;
 pub mod keyfile;
 mod label;

@@ -1,2 +1,39 @@
-//! tacit.
-fn main() {}
+//! `tacit`: one program, every role.
+
+mod bench;
+mod cli;
+mod command;
+mod config;
+mod connection;
+mod demo;
+mod edge;
+mod node;
+mod output;
+mod p2ds;
+mod process;
+mod scenario;
+mod serve;
+mod token;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Makes the allocator keep pages of freed buffers: without it the first large messages of a session
+    // spend most of their time in page faults (docs/benchmarks.md).
+    drop(std::hint::black_box(vec![0_u8; 31 << 20]));
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _printed = error.print();
+            let code = if error.use_stderr() { 2 } else { 0 };
+            return ExitCode::from(code);
+        }
+    };
+    match cli::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

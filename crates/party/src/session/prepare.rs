@@ -9,9 +9,10 @@ use tacit_model::{RunId, Slot};
 use tacit_pki::random;
 use tacit_store::{InputRow, InputState, StoreError};
 use tokio::task::JoinHandle;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::party::Inner;
+use crate::source::Row;
 
 /// A job that was checked: this party knows the charter, computed the same plan, is willing, and has
 /// its row.
@@ -59,19 +60,23 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
     let judged = party.policy.judge(&party.me, &job, consensus.charter());
     judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
 
-    let input = slot_state(party, job.run, job.slot).await?;
     let gives = plan.inputs().binary_search(&me).is_ok();
+    let input = match party.ahead.take(job.run, job.slot) {
+        Some(row) if row.is_some() || !gives => row,
+        _ => slot_state(party, job.run, job.slot).await?,
+    };
     if gives && input.is_none() {
         return Err(Declined::new(Decline::NoRow, "there is no row for this slot"));
     }
     let mut nonce = [0; 32];
     random::fill(&mut nonce).map_err(|error| Declined::new(Decline::Busy, error.to_string()))?;
     let claim = claim(party, &job);
-    Ok(Prepared { job, consensus, plan, me, nonce, input: input.filter(|_| gives), claim })
+    let input = input.filter(|_| gives).map(|row| InputVector::new(row.into_values()));
+    Ok(Prepared { job, consensus, plan, me, nonce, input, claim })
 }
 
 /// The row of a slot that is still open here; an ended or frozen slot is never tried again.
-async fn slot_state(party: &Inner, run: RunId, slot: Slot) -> Result<Option<InputVector>, Declined> {
+async fn slot_state(party: &Inner, run: RunId, slot: Slot) -> Result<Option<Row>, Declined> {
     let store = &party.store;
     let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
     let (frozen, row) =
@@ -82,21 +87,15 @@ async fn slot_state(party: &Inner, run: RunId, slot: Slot) -> Result<Option<Inpu
         let done = result.filter(|result| !result.values_json.is_empty()).map(|result| hex::encode(result.agreement));
         return Err(Declined::new(Decline::Frozen { done }, "this slot has ended or is bound to another attempt"));
     }
-    row.map(read_row).transpose()
+    let damaged = || Declined::new(Decline::NoRow, "the stored row is damaged");
+    row.map(|row| values_of(row).ok_or_else(damaged)).transpose()
 }
 
-/// The values of a stored row, which is wiped.
-fn read_row(row: InputRow) -> Result<InputVector, Declined> {
-    let mut bytes = row.data.map(|data| data.0).unwrap_or_default();
+/// The values of a stored row, which is wiped; `None` if it is damaged.
+pub(super) fn values_of(row: InputRow) -> Option<Row> {
+    let bytes = Zeroizing::new(row.data.map(|data| data.0).unwrap_or_default());
     let (words, rest) = bytes.as_chunks::<8>();
-    let mut values = Zeroizing::new(Vec::with_capacity(words.len()));
-    values.extend(words.iter().map(|word| u64::from_le_bytes(*word)));
-    let whole = rest.is_empty();
-    bytes.zeroize();
-    if !whole {
-        return Err(Declined::new(Decline::NoRow, "the stored row is damaged"));
-    }
-    Ok(InputVector::new(std::mem::take(&mut *values)))
+    rest.is_empty().then(|| Row::new(words.iter().map(|word| u64::from_le_bytes(*word)).collect()))
 }
 
 /// Takes the session id for ever. The write goes on while the links of the session are made.

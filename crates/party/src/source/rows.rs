@@ -44,6 +44,9 @@ pub enum RowError {
     /// The text is longer than any row.
     #[error("the row is too long")]
     TooLong,
+    /// A slot is left out, or comes out of order.
+    #[error("its slot does not follow the slot of the row before; hand in every slot, in order")]
+    Gap,
     /// The first column is no moment.
     #[error("slot_start must be RFC 3339 such as 2026-03-04T00:05:00Z, or milliseconds since 1970")]
     SlotStart,
@@ -116,6 +119,11 @@ impl Row {
     /// The values.
     pub fn expose(&self) -> &[u64] {
         &self.0
+    }
+
+    /// The values, to be wiped by whoever takes them.
+    pub(crate) fn into_values(mut self) -> Vec<u64> {
+        core::mem::take(&mut self.0)
     }
 
     /// How many values it has.

@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tacit_link::{ControlLink, Gate, Host, How, LinkConfig, LinkHub, Protocol};
-use tacit_model::{Clock, Fingerprint, SystemClock};
-use tacit_pki::keyfile;
+use tacit_model::{Clock, Fingerprint, SessionId, SystemClock};
+use tacit_pki::{Identity, keyfile};
 use tacit_store::Store;
 use tokio::task::JoinSet;
 
@@ -35,7 +35,6 @@ pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Fail
     let hub = LinkHub::bind(LinkConfig::new(config.link)).await?;
     let gate = Arc::new(Guests { conductor, parties: RwLock::default() });
     let host = hub.host(Arc::clone(&identity), Arc::clone(&gate) as Arc<dyn Gate>)?;
-    let mut links = host.control_links();
     let address = Address {
         url: String::new(),
         link: hub.local_addr().to_string(),
@@ -44,31 +43,34 @@ pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Fail
     };
     crate::node::announce(&data, &address)?;
 
+    let served = serve(&host, &gate, identity, store.clone(), clock).await;
+    // Also after a failure: the last answer has to leave.
+    hub.shutdown().await;
+    store.close().await;
+    served
+}
+
+async fn serve(
+    host: &Host,
+    guests: &Guests,
+    identity: Arc<Identity>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+) -> Result<(), Failure> {
     let gone = || Failure::new(Code::Unreachable, "the orchestrating process is gone");
-    let mut link = links.recv().await.ok_or_else(gone)?;
-    let mut seat = match link.recv().await? {
-        Order::Meet { parties, barrier } => {
-            gate.admit_parties(&parties);
-            let members = meet(&host, parties).await;
-            let seated = members.and_then(|members| {
-                let me = members.iter().position(|m| *m == host.fingerprint());
-                let me = me.ok_or_else(|| Failure::usage("the order does not name this party"))?;
-                let peers = members.iter().copied().filter(|m| *m != host.fingerprint()).collect();
-                let barrier = Barrier::open(&host, barrier, peers)?;
-                Ok(Seat { host: host.clone(), identity, store, clock, members, me, barrier })
-            });
-            answer(&link, seated, |_| Answer::Met)?
-        }
-        Order::Work(..) => return Err(Failure::usage("the first order must be to meet")),
+    let mut link = host.control_links().recv().await.ok_or_else(gone)?;
+    let Order::Meet { parties, barrier } = link.recv().await? else {
+        return Err(Failure::usage("the first order must be to meet"));
     };
+    guests.admit_parties(&parties);
+    let met = answer(&link, meet(host, parties, barrier).await, |_| Answer::Met)?;
+    let (members, me, barrier) = met;
+    let mut seat = Seat { host: host.clone(), identity, store, clock, members, me, barrier };
     while let Ok(order) = link.recv().await {
         let Order::Work(work, turn) = order else { return Err(Failure::usage("the parties have met already")) };
         let sample = work.run(&mut seat, &turn).await;
         answer(&link, sample, |sample| Answer::Done(sample.clone()))?;
     }
-    drop(link);
-    hub.shutdown().await;
-    seat.store.close().await;
     Ok(())
 }
 
@@ -81,8 +83,13 @@ fn answer<T>(link: &ControlLink, result: Result<T, Failure>, good: impl Fn(&T) -
     result
 }
 
-/// Makes the links; of two parties the one with the smaller fingerprint dials.
-async fn meet(host: &Host, parties: Vec<Place>) -> Result<Vec<Fingerprint>, Failure> {
+/// Makes the links; of two parties the one with the smaller fingerprint dials. Returns all parties, this
+/// one's place among them, and their barrier.
+async fn meet(
+    host: &Host,
+    parties: Vec<Place>,
+    barrier: SessionId,
+) -> Result<(Vec<Fingerprint>, usize, Barrier), Failure> {
     let mut links = JoinSet::new();
     for Place { fingerprint, link } in parties.iter().cloned().filter(|p| p.fingerprint != host.fingerprint()) {
         let how = if host.fingerprint() < fingerprint { How::Dial { addrs: vec![link] } } else { How::Await };
@@ -92,7 +99,12 @@ async fn meet(host: &Host, parties: Vec<Place>) -> Result<Vec<Fingerprint>, Fail
     while let Some(linked) = links.join_next().await {
         linked??;
     }
-    Ok(parties.into_iter().map(|party| party.fingerprint).collect())
+    let members: Vec<Fingerprint> = parties.into_iter().map(|party| party.fingerprint).collect();
+    let me = members.iter().position(|member| *member == host.fingerprint());
+    let me = me.ok_or_else(|| Failure::usage("the order does not name this party"))?;
+    let peers = members.iter().copied().filter(|member| *member != host.fingerprint()).collect();
+    let barrier = Barrier::open(host, barrier, peers)?;
+    Ok((members, me, barrier))
 }
 
 /// Orders come from one process only, frames only from the parties it named.

@@ -1,0 +1,147 @@
+//! The desk of a node that hosts real parties.
+
+use tacit_model::RunId;
+use tacit_party::{HttpError, Parties, Party, PartyError, PartyState};
+use tacit_pki::PkiError;
+use tacit_store::StoreError;
+
+use super::{DeskError, JoinRequest, PartyDesk, PartyFacts, PartyResult, PartyRoster, RowsKept, TimedRow};
+
+impl From<Parties> for PartyDesk {
+    fn from(parties: Parties) -> Self {
+        // Each operation holds a handle of its own.
+        macro_rules! with {
+            (|$parties:ident, $argument:tt: $type:ty| $work:expr) => {{
+                let handle = parties.clone();
+                move |$argument: $type| {
+                    let $parties = handle.clone();
+                    async move { $work }
+                }
+            }};
+        }
+        Self::new()
+            .join(with!(|parties, request: JoinRequest| join(&parties, request).await))
+            .list(with!(|parties, (): ()| list(&parties).await))
+            .get(with!(|parties, name: String| facts(&parties, &find(&parties, &name)?).await))
+            .remove(with!(|parties, name: String| Ok(parties.remove(&name).await?)))
+            .start(with!(|parties, name: String| Ok(find(&parties, &name)?.start().await.map(drop)?)))
+            .stop(with!(|parties, name: String| Ok(find(&parties, &name)?.stop().await?)))
+            .add_rows(with!(|parties, (name, rows): (String, Vec<TimedRow>)| add_rows(&find(&parties, &name)?, rows).await))
+            .results(with!(|parties, (name, run): (String, Option<RunId>)| results(&parties, &name, run).await))
+            .roster(with!(|parties, name: String| roster(&find(&parties, &name)?)))
+    }
+}
+
+fn find(parties: &Parties, name: &str) -> Result<Party, DeskError> {
+    parties.get(name).ok_or(DeskError::NotFound)
+}
+
+async fn join(parties: &Parties, request: JoinRequest) -> Result<PartyFacts, DeskError> {
+    let name = request.name.clone();
+    let joining = tacit_party::JoinRequest {
+        base_url: request.gateway_url,
+        code: request.code,
+        name: request.name,
+        role: request.role,
+        url: request.url,
+        operator: request.operator,
+        label_key: request.label_key,
+        // The node knows its own.
+        endpoint: String::new(),
+        final_results_url: request.final_results_url,
+    };
+    parties.join(joining, request.gateway_fingerprint).await?;
+    facts(parties, &find(parties, &name)?).await
+}
+
+async fn list(parties: &Parties) -> Result<Vec<PartyFacts>, DeskError> {
+    let mut all = Vec::new();
+    for party in parties.list() {
+        match facts(parties, &party).await {
+            Ok(facts) => all.push(facts),
+            // Removed while we looked.
+            Err(DeskError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+async fn facts(parties: &Parties, party: &Party) -> Result<PartyFacts, DeskError> {
+    let row = parties.row(party.name()).await?;
+    let status = party.status().await?;
+    Ok(PartyFacts {
+        name: status.name,
+        role: status.role,
+        gid: Some(status.group),
+        fingerprint: Some(status.fingerprint),
+        gateway_url: row.gateway_url,
+        gateway_fingerprint: Some(status.gateway),
+        final_results_url: row.final_results_url,
+        label_key: row.label_key,
+        registration_code: row.registration_code,
+        status: match status.state {
+            PartyState::Idle => 0,
+            PartyState::Running => 1,
+            PartyState::Failed => 2,
+            PartyState::Stopped => 3,
+        },
+        connected: status.gateway_connected,
+        run: status.run,
+        queued: status.queued_rows,
+        last_error: status.last_trouble.map(|trouble| trouble.what),
+    })
+}
+
+async fn add_rows(party: &Party, rows: Vec<TimedRow>) -> Result<RowsKept, DeskError> {
+    let accepted = rows.len();
+    let first = party.add_timed_rows(rows.into_iter().map(|row| (row.slot_start, row.row)).collect()).await?;
+    let next = i64::try_from(accepted).unwrap_or(i64::MAX);
+    Ok(RowsKept { accepted, next_slot: Some(tacit_model::Slot(first.0.saturating_add(next))) })
+}
+
+async fn results(parties: &Parties, name: &str, run: Option<RunId>) -> Result<Vec<PartyResult>, DeskError> {
+    let party = find(parties, name)?;
+    let runs = match run {
+        Some(run) => vec![run],
+        None => parties.runs(name).await?,
+    };
+    let mut all = Vec::new();
+    for run in runs {
+        all.extend(party.results(run).await?.into_iter().map(|result| PartyResult {
+            run,
+            slot: result.slot,
+            values: result.values,
+            contributors: result.contributors,
+            at: result.at,
+        }));
+    }
+    Ok(all)
+}
+
+fn roster(party: &Party) -> Result<PartyRoster, DeskError> {
+    Ok(PartyRoster { consensus: party.consensus(), last_job: party.last_job() })
+}
+
+impl From<PartyError> for DeskError {
+    fn from(error: PartyError) -> Self {
+        let text = error.to_string();
+        match error {
+            PartyError::InvalidData { .. } | PartyError::Pki(PkiError::Label(_)) => Self::Invalid(text),
+            PartyError::Http(HttpError::Url(_) | HttpError::PlainHttp(_)) => Self::Invalid(text),
+            PartyError::QueueFull { retry_after } => Self::TooMany { retry_after: retry_after.as_secs().max(1) },
+            PartyError::NotRunning => Self::NotRunning,
+            PartyError::AlreadyRunning => Self::Running,
+            PartyError::Unknown(_) => Self::NotFound,
+            PartyError::NameTaken(_) | PartyError::Conflict => Self::Conflict(text),
+            PartyError::RegistrationCode => Self::Code,
+            PartyError::NotVerified | PartyError::NoConfiguration | PartyError::Refused(_) => Self::Refused(text),
+            PartyError::Answer(_) | PartyError::Charter(_) | PartyError::CharterText(_) => Self::Refused(text),
+            PartyError::Http(HttpError::TooLong) => Self::Refused(text),
+            PartyError::Unreachable | PartyError::Stopping => Self::Unreachable(text),
+            PartyError::Http(HttpError::Unreachable { .. }) => Self::Unreachable(text),
+            PartyError::Store(StoreError::Busy | StoreError::Unavailable { .. }) => Self::Unreachable(text),
+            _ => Self::Internal(text),
+        }
+    }
+}

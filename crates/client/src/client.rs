@@ -1,0 +1,194 @@
+use core::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::{Method, RequestBuilder, Url, redirect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tacit_model::Fingerprint;
+use tacit_model::problem::Problem;
+
+use crate::{ClientError, tls};
+
+/// Longer answers are not read.
+const MAX_ANSWER: usize = 256 << 20;
+/// One call. Joining a group asks another node in between.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A client of one node. Clones share connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<HeaderValue>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client of the node at `base_url`, such as `http://127.0.0.1:7400`, with an owner's or another
+    /// token, believing only the pinned key if one is given.
+    pub fn new(base_url: &str, token: Option<&str>, pin: Option<Fingerprint>) -> Result<Self, ClientError> {
+        let base = checked(base_url)?;
+        let setup = |error: &dyn fmt::Display| ClientError::Setup(error.to_string());
+        let mut builder = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .timeout(TIMEOUT)
+            .connect_timeout(Duration::from_secs(10))
+            .user_agent(concat!("tacit/", env!("CARGO_PKG_VERSION")));
+        // A node on this machine is reached without any authority being installed.
+        builder = match tls::config(pin) {
+            Ok(config) => builder.tls_backend_preconfigured(config),
+            Err(error) if base.scheme() == "https" => return Err(setup(&error)),
+            Err(_) => builder.tls_backend_preconfigured(tls::config(Some(Fingerprint([0; 32]))).map_err(|e| setup(&e))?),
+        };
+        let http = builder.build().map_err(|e| setup(&e))?;
+        let token = match token {
+            None => None,
+            Some(token) => {
+                let mut value =
+                    HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| ClientError::Token)?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        Ok(Self { http, base, token })
+    }
+
+    /// Where the node is.
+    pub fn base_url(&self) -> &str {
+        self.base.as_str()
+    }
+
+    pub(crate) fn get(&self, path: &[&str]) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &[&str]) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    pub(crate) fn put(&self, path: &[&str]) -> RequestBuilder {
+        self.request(Method::PUT, path)
+    }
+
+    pub(crate) fn delete(&self, path: &[&str]) -> RequestBuilder {
+        self.request(Method::DELETE, path)
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        // Names are encoded part by part: one with a slash or a colon stays one part.
+        if let Ok(mut parts) = url.path_segments_mut() {
+            parts.pop_if_empty().extend(["api", "v1"]).extend(path);
+        }
+        let request = self.http.request(method, url).header(ACCEPT, "application/json");
+        match &self.token {
+            Some(token) => request.header(AUTHORIZATION, token),
+            None => request,
+        }
+    }
+
+    /// Sends a request and reads its JSON answer.
+    pub(crate) async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let (status, body) = self.send(request).await?;
+        serde_json::from_slice(&body).map_err(|_| ClientError::Answer(status))
+    }
+
+    /// Sends a request with a JSON body and reads its JSON answer.
+    pub(crate) async fn call_with<B: Serialize, T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        body: &B,
+    ) -> Result<T, ClientError> {
+        self.call(request.json(body)).await
+    }
+
+    /// Sends a request that is answered by nothing.
+    pub(crate) async fn order(&self, request: RequestBuilder) -> Result<(), ClientError> {
+        self.send(request).await.map(drop)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<(u16, Vec<u8>), ClientError> {
+        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
+            host: self.base.host_str().unwrap_or_default().to_owned(),
+            reason: reason(&error),
+        };
+        let mut response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
+                return Err(ClientError::Answer(status.as_u16()));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return Ok((status.as_u16(), body));
+        }
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Err(ClientError::Refused(Box::new(problem))),
+            Err(_) => Err(ClientError::Answer(status.as_u16())),
+        }
+    }
+}
+
+fn checked(url: &str) -> Result<Url, ClientError> {
+    let parsed = Url::parse(url).map_err(|_| ClientError::Url(url.to_owned()))?;
+    let host = parsed.host_str().unwrap_or_default();
+    match parsed.scheme() {
+        _ if host.is_empty() => Err(ClientError::Url(url.to_owned())),
+        "https" => Ok(parsed),
+        "http" if is_loopback(host) => Ok(parsed),
+        "http" => Err(ClientError::PlainHttp(url.to_owned())),
+        _ => Err(ClientError::Url(url.to_owned())),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// The innermost cause, without the address: it may hold a registration code.
+fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "timed out".to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_stays_on_this_machine() {
+        for url in ["http://127.0.0.1:7400", "http://localhost:7400/", "http://[::1]:1", "https://example.org"] {
+            assert!(checked(url).is_ok(), "{url}");
+        }
+        assert!(matches!(checked("http://example.org"), Err(ClientError::PlainHttp(_))));
+        for url in ["", "127.0.0.1:7400", "ftp://localhost", "file:///etc"] {
+            assert!(matches!(checked(url), Err(ClientError::Url(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn names_stay_one_part_of_the_path() {
+        let client = Client::new("http://127.0.0.1:7400/", Some("tacit_x"), None).expect("client");
+        let request = client.get(&["members", "swisscom:ddos/1 ü"]).build().expect("request");
+        assert_eq!(request.url().path(), "/api/v1/members/swisscom:ddos%2F1%20%C3%BC");
+        assert!(!format!("{client:?} {request:?}").contains("tacit_x"));
+        assert!(matches!(Client::new("http://127.0.0.1", Some("a\nb"), None), Err(ClientError::Token)));
+    }
+}

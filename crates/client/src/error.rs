@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+use tacit_model::problem::{Problem, ProblemKind};
+
+/// Why a call did not bring what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    // ---- the caller ----------------------------------------------------------------------------
+    /// Not an address of a node.
+    #[error("{0:?} is not an http or https address")]
+    Url(String),
+    /// Plain http to another machine.
+    #[error("plain http is used on this machine only; use https for {0:?}")]
+    PlainHttp(String),
+    /// A token that cannot be one.
+    #[error("the token holds characters that no token has")]
+    Token,
+    /// TLS could not be set up.
+    #[error("https cannot be used: {0}")]
+    Setup(String),
+
+    // ---- the node ------------------------------------------------------------------------------
+    /// The node refused.
+    #[error("{}: {}", .0.title, .0.detail)]
+    Refused(Box<Problem>),
+    /// The node or the way to it failed.
+    #[error("{host} cannot be reached: {reason}")]
+    Unreachable {
+        /// Whom.
+        host: String,
+        /// What the network or TLS said.
+        reason: String,
+    },
+    /// Something else answered.
+    #[error("the answer is not one of a Tacit node (status {0}); check the address")]
+    Answer(u16),
+    /// What was waited for did not happen in time.
+    #[error("nothing after {} s; it may still happen", .0.as_secs())]
+    TimedOut(Duration),
+}
+
+impl ClientError {
+    /// The problem that the node named.
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Refused(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// What kind of problem the node named.
+    pub fn kind(&self) -> Option<ProblemKind> {
+        self.problem().map(|problem| problem.kind)
+    }
+}

@@ -1,0 +1,49 @@
+//! The node: what it is, its receiver, its log, its tokens.
+
+use tacit_model::api::{
+    IssuedToken, LogPage, NewToken, NodeBody, ReceivedBody, ReceivedList, ReceivedRow, Role, TokenBody, TokenList,
+};
+
+use crate::{Client, ClientError};
+
+impl Client {
+    /// The node.
+    pub async fn node(&self) -> Result<NodeBody, ClientError> {
+        self.call(self.get(&["node"])).await
+    }
+
+    /// Posts result rows; the same key counts once. Needs no token.
+    pub async fn post_results(&self, rows: Vec<String>, idempotency_key: Option<&str>) -> Result<(), ClientError> {
+        let mut request = self.post(&["receiver", "results"]);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        self.order(request.json(&ReceivedBody { data: rows, peer_name: None })).await
+    }
+
+    /// Rows that were posted to the receiver, leaving out the first `from`.
+    pub async fn received(&self, from: u64, max: u32) -> Result<Vec<ReceivedRow>, ClientError> {
+        let request = self.get(&["receiver", "results"]).query(&[("from", from.to_string()), ("max", max.to_string())]);
+        Ok(self.call::<ReceivedList>(request).await?.rows)
+    }
+
+    /// A part of the log, from an entry's number on.
+    pub async fn log(&self, from: i64, max: u32) -> Result<LogPage, ClientError> {
+        self.call(self.get(&["log"]).query(&[("from", from.to_string()), ("max", max.to_string())])).await
+    }
+
+    /// Issues a token.
+    pub async fn issue_token(&self, role: Role, label: &str) -> Result<IssuedToken, ClientError> {
+        self.call_with(self.post(&["tokens"]), &NewToken { role, label: label.to_owned() }).await
+    }
+
+    /// All tokens, without their texts.
+    pub async fn tokens(&self) -> Result<Vec<TokenBody>, ClientError> {
+        Ok(self.call::<TokenList>(self.get(&["tokens"])).await?.tokens)
+    }
+
+    /// Revokes a token by its id.
+    pub async fn revoke_token(&self, id: &str) -> Result<(), ClientError> {
+        self.order(self.delete(&["tokens", id])).await
+    }
+}

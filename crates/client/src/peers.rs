@@ -1,0 +1,59 @@
+//! The peers that a node hosts.
+
+use tacit_model::RunId;
+use tacit_model::api::{
+    JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RowBody, RowsBody, RowsReceipt,
+};
+
+use crate::{Client, ClientError};
+
+impl Client {
+    /// Makes a peer on the node and registers it at a gateway.
+    pub async fn join(&self, body: &JoinBody) -> Result<PeerBody, ClientError> {
+        self.call_with(self.post(&["peers"]), body).await
+    }
+
+    /// Peers of the node.
+    pub async fn peers(&self) -> Result<Vec<PeerBody>, ClientError> {
+        Ok(self.call::<PeerList>(self.get(&["peers"])).await?.peers)
+    }
+
+    /// One peer.
+    pub async fn peer(&self, name: &str) -> Result<PeerBody, ClientError> {
+        self.call(self.get(&["peers", name])).await
+    }
+
+    /// Stops a peer and forgets everything it held.
+    pub async fn delete_peer(&self, name: &str) -> Result<(), ClientError> {
+        self.order(self.delete(&["peers", name])).await
+    }
+
+    /// Takes part in the group's runs.
+    pub async fn start_peer(&self, name: &str) -> Result<PeerBody, ClientError> {
+        self.call(self.post(&["peers", name, "start"])).await
+    }
+
+    /// Takes part no longer.
+    pub async fn stop_peer(&self, name: &str) -> Result<PeerBody, ClientError> {
+        self.call(self.post(&["peers", name, "stop"])).await
+    }
+
+    /// Queues rows, all or none.
+    pub async fn add_rows(&self, name: &str, rows: Vec<RowBody>) -> Result<RowsReceipt, ClientError> {
+        self.call_with(self.post(&["peers", name, "rows"]), &RowsBody { rows }).await
+    }
+
+    /// Results a peer received, of one run or of all.
+    pub async fn results(&self, name: &str, run: Option<RunId>) -> Result<Vec<ResultBody>, ClientError> {
+        let mut request = self.get(&["peers", name, "results"]);
+        if let Some(run) = run {
+            request = request.query(&[("run", run.to_string())]);
+        }
+        Ok(self.call::<ResultList>(request).await?.results)
+    }
+
+    /// Who learns what: the charter a peer accepted and its last job.
+    pub async fn roster(&self, name: &str) -> Result<RosterBody, ClientError> {
+        self.call(self.get(&["peers", name, "roster"])).await
+    }
+}

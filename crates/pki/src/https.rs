@@ -1,0 +1,79 @@
+//! Whom to believe over https: the system's authorities, or a certificate that is pinned.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tacit_model::Fingerprint;
+
+/// TLS 1.3 for an HTTP client: a server is believed if its certificate is pinned or was issued by an
+/// authority that the system trusts.
+pub fn client_config(pinned: Vec<Fingerprint>) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Arc::new(Verifier::new(pinned, provider.clone()));
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+/// The system's authorities, or a pinned key.
+#[derive(Debug)]
+struct Verifier {
+    pinned: Vec<Fingerprint>,
+    provider: Arc<CryptoProvider>,
+    authorities: Option<rustls_platform_verifier::Verifier>,
+}
+
+impl Verifier {
+    fn new(pinned: Vec<Fingerprint>, provider: Arc<CryptoProvider>) -> Self {
+        // A machine without any authority still reaches what is pinned.
+        let authorities = rustls_platform_verifier::Verifier::new(provider.clone()).ok();
+        Self { pinned, provider, authorities }
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let fingerprint = crate::fingerprint_of_certificate(end_entity);
+        if fingerprint.is_ok_and(|fingerprint| self.pinned.contains(&fingerprint)) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let authorities = self.authorities.as_ref().ok_or(unknown)?;
+        authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.3 only".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

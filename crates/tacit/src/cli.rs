@@ -1,0 +1,59 @@
+//! The command line. Each command's flags live beside its code; this file is the list of them.
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::command;
+use crate::output::Failure;
+
+/// Compute a common result over data that nobody shows.
+#[derive(Parser, Debug)]
+#[command(name = "tacit", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Start with:\n  tacit demo      three organisations add up a day of attack counts\n  tacit up        the same three, staying up\n\nExit codes: 0 done, 2 wrong usage, 3 refused, 4 unreachable, 1 anything else.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Demo(crate::demo::Demo),
+    Up(crate::up::Up),
+    Init(command::init::Init),
+    Serve(crate::serve::Serve),
+    Join(command::join::Join),
+    Group(command::group::Group),
+    Peer(command::peer::Peer),
+    Source(command::source::Source),
+    Audit(command::log::Audit),
+    Token(command::token::Token),
+    Key(command::key::Key),
+    P2ds(crate::p2ds::P2ds),
+    Bench(crate::bench::Bench),
+}
+
+/// Runs a command to its end on one thread; see ARCHITECTURE.md for why one.
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("TACIT_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Demo(demo) => demo.run().await,
+            Command::Up(up) => up.run().await,
+            Command::Init(init) => init.run(),
+            Command::Serve(serve) => serve.run().await,
+            Command::Join(join) => join.run().await,
+            Command::Group(group) => group.run().await,
+            Command::Peer(peer) => peer.run().await,
+            Command::Source(source) => source.run().await,
+            Command::Audit(audit) => audit.run().await,
+            Command::Token(token) => token.run().await,
+            Command::Key(key) => key.run(),
+            Command::P2ds(p2ds) => p2ds.run().await,
+            Command::Bench(bench) => bench.run().await,
+        }
+    })
+}

@@ -1,0 +1,27 @@
+//! Commands that talk to a node.
+
+pub(crate) mod group;
+pub(crate) mod init;
+pub(crate) mod join;
+pub(crate) mod key;
+pub(crate) mod log;
+pub(crate) mod peer;
+pub(crate) mod source;
+pub(crate) mod token;
+
+use serde::Serialize;
+
+use crate::output::Failure;
+
+/// Prints a value as JSON, or what the closure makes of it for people.
+pub(crate) fn print<T: Serialize>(json: bool, value: &T, people: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+    if json {
+        println!("{}", serde_json::to_string(value)?);
+    } else {
+        let text = people(value);
+        if !text.is_empty() {
+            println!("{text}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! `tacit group`: what the operator of a gateway does.
+
+use clap::{Args, Subcommand};
+use tacit_model::api::{ConfigurationBody, Decimal, GroupBody, MemberBody, OnMissing, SharingKind, SlotRulesBody};
+use tacit_model::{Fingerprint, GroupId, RunId};
+
+use super::print;
+use crate::connection::Connection;
+use crate::output::Failure;
+
+/// Create, configure and run groups at a gateway.
+#[derive(Args, Debug)]
+#[command(after_help = "Example, from nothing to sums:\n  \
+    tacit group create isps\n  \
+    tacit group invite 1                         (once for each member; they run `tacit join CODE`)\n  \
+    tacit group verify alpha --fingerprint F     (F as alpha's operator reads it out)\n  \
+    tacit group configure 1 --items 288 --max-element 1000000\n  \
+    tacit group start 1\n  \
+    tacit group slots 1")]
+pub(crate) struct Group {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    connection: Connection,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Create a group.
+    Create {
+        /// Its name, unique at the gateway.
+        name: String,
+        /// n-of-n additive sharing: protects against all but one, survives no loss.
+        #[arg(long)]
+        additive: bool,
+    },
+    /// All groups.
+    List,
+    /// One group with its members, codes and configuration.
+    Show {
+        /// The group's number.
+        group: i64,
+    },
+    /// Draw a one-time registration code.
+    Invite {
+        /// The group's number.
+        group: i64,
+    },
+    /// Say that a member's fingerprint was compared with what its operator reads out.
+    Verify {
+        /// The member.
+        name: String,
+        /// The fingerprint as the member's operator reads it out, 64 hexadecimal digits.
+        #[arg(long)]
+        fingerprint: Fingerprint,
+    },
+    /// Take a verification back.
+    Unverify {
+        /// The member.
+        name: String,
+    },
+    /// Remove a member.
+    Remove {
+        /// The member.
+        name: String,
+    },
+    /// Set what the group computes.
+    Configure(Configure),
+    /// Set when slots close and what happens without an input.
+    SlotRules {
+        /// The group's number.
+        group: i64,
+        /// wait, fail, or the least number of inputs to proceed with.
+        #[arg(long, value_parser = on_missing)]
+        on_missing_input: OnMissing,
+        /// Seconds from the first row of a slot to its close.
+        #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+        deadline: u32,
+    },
+    /// Start all verified members.
+    Start {
+        /// The group's number.
+        group: i64,
+    },
+    /// Stop all members.
+    Stop {
+        /// The group's number.
+        group: i64,
+    },
+    /// The slots of a run.
+    Slots {
+        /// The group's number.
+        group: i64,
+        /// The run; the last one by default.
+        #[arg(long)]
+        run: Option<i64>,
+    },
+    /// The signed documents that made the charter what it is.
+    Consensus {
+        /// The group's number.
+        group: i64,
+    },
+    /// Delete a group; a running one is stopped first.
+    Delete {
+        /// The group's number.
+        group: i64,
+    },
+}
+
+#[derive(Args, Debug)]
+struct Configure {
+    /// The group's number.
+    group: i64,
+    /// Length of each input vector.
+    #[arg(long)]
+    items: u32,
+    /// Largest value of an input, inclusive.
+    #[arg(long)]
+    max_element: u64,
+    /// Declared modulus of results, a prime.
+    #[arg(long, default_value_t = (1 << 61) - 1)]
+    field: u64,
+    /// The aggregator.
+    #[arg(long, default_value = "sum")]
+    aggregator: String,
+    /// How many slots a run has; -1 until stopped.
+    #[arg(long, default_value_t = -1, allow_hyphen_values = true)]
+    slots: i32,
+    /// How many results are posted together.
+    #[arg(long, default_value_t = 1)]
+    result_buffer_size: u32,
+}
+
+impl Group {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let client = self.connection.client()?;
+        let json = self.json;
+        match self.action {
+            Action::Create { name, additive } => {
+                let sharing = if additive { SharingKind::Additive } else { SharingKind::Shamir };
+                print(json, &client.create_group(&name, sharing).await?, |g| format!("group {} ({}) is there", g.gid, g.name))
+            }
+            Action::List => print(json, &client.groups().await?, |groups| {
+                let lines = groups.iter().map(|g| {
+                    format!("{:>4}  {:<24} {:<20} {} members", g.gid.0, g.name, g.status.word(), g.members.len())
+                });
+                lines.collect::<Vec<_>>().join("\n")
+            }),
+            Action::Show { group } => print(json, &client.group(GroupId(group)).await?, describe),
+            Action::Invite { group } => print(json, &client.invite(GroupId(group)).await?, Clone::clone),
+            Action::Verify { name, fingerprint } => {
+                print(json, &client.verify(&name, fingerprint).await?, |m| format!("{} is verified", m.name))
+            }
+            Action::Unverify { name } => {
+                print(json, &client.unverify(&name).await?, |m| format!("{} is no longer verified", m.name))
+            }
+            Action::Remove { name } => {
+                client.delete_member(&name).await?;
+                print(json, &name, |n| format!("{n} is removed"))
+            }
+            Action::Configure(c) => {
+                let body = ConfigurationBody {
+                    field: c.field.into(),
+                    max_element: Decimal::from(c.max_element),
+                    aggregator: c.aggregator,
+                    items: c.items,
+                    time_slots: c.slots,
+                    result_buffer_size: c.result_buffer_size,
+                };
+                print(json, &client.configure(GroupId(c.group), &body).await?, describe)
+            }
+            Action::SlotRules { group, on_missing_input, deadline } => {
+                let deadline_ms = deadline.saturating_mul(1000);
+                let body = SlotRulesBody { on_missing_input, deadline_ms, slot_ms: 0 };
+                print(json, &client.set_slot_rules(GroupId(group), &body).await?, describe)
+            }
+            Action::Start { group } => {
+                print(json, &client.start_group(GroupId(group)).await?, |n| format!("{n} members started"))
+            }
+            Action::Stop { group } => {
+                client.stop_group(GroupId(group)).await?;
+                print(json, &group, |g| format!("group {g} is stopped"))
+            }
+            Action::Slots { group, run } => {
+                let runs = client.runs(GroupId(group)).await?;
+                let run = match run.map(RunId).or_else(|| runs.first().map(|r| r.run)) {
+                    Some(run) => run,
+                    None => return print(json, &Vec::<u8>::new(), |_| "the group has not run yet".to_owned()),
+                };
+                print(json, &client.slots(GroupId(group), run).await?, |slots| {
+                    let lines = slots.iter().map(|s| format!("{:>6}  {:<7} {}", s.slot.0 + 1, s.state, s.detail));
+                    lines.collect::<Vec<_>>().join("\n")
+                })
+            }
+            Action::Consensus { group } => {
+                print(json, &client.consensus(GroupId(group)).await?, |documents| documents.join("\n"))
+            }
+            Action::Delete { group } => {
+                client.delete_group(GroupId(group)).await?;
+                print(json, &group, |g| format!("group {g} is deleted"))
+            }
+        }
+    }
+}
+
+fn describe(group: &GroupBody) -> String {
+    let mut text = format!(
+        "group {} ({}): {}\n  consensus  {}\n  threshold  {}\n",
+        group.gid,
+        group.name,
+        group.status.word(),
+        group.consensus,
+        group.threshold
+    );
+    match &group.configuration {
+        Some(c) => text.push_str(&format!(
+            "  computes   {} of {} items, values up to {}, below {}, {}\n",
+            c.aggregator,
+            c.items,
+            c.max_element,
+            c.field,
+            if c.time_slots < 0 { "until stopped".to_owned() } else { format!("{} slots", c.time_slots) }
+        )),
+        None => text.push_str("  computes   nothing yet: `tacit group configure`\n"),
+    }
+    for member in &group.members {
+        text.push_str(&describe_member(member));
+    }
+    for code in group.codes.iter().flatten() {
+        text.push_str(&format!("  open code  {code}\n"));
+    }
+    text.pop();
+    text
+}
+
+fn describe_member(member: &MemberBody) -> String {
+    let fingerprint = member.fingerprint.map_or_else(|| "no certificate".to_owned(), |f| f.to_string());
+    format!(
+        "  {:<16} {:<8} {:<12} {:<10} {:<9} {fingerprint}\n",
+        member.name,
+        member.role.word(),
+        member.status.word(),
+        if member.connected { "connected" } else { "away" },
+        if member.verified { "verified" } else { "UNVERIFIED" },
+    )
+}
+
+fn on_missing(text: &str) -> Result<OnMissing, String> {
+    match text {
+        "wait" => Ok(OnMissing::Wait),
+        "fail" => Ok(OnMissing::Fail),
+        number => number.parse().map(OnMissing::Proceed).map_err(|_| "wait, fail or a number".to_owned()),
+    }
+}

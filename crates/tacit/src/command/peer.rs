@@ -1,0 +1,139 @@
+//! `tacit peer`: what the operator of a peer does.
+
+use clap::{Args, Subcommand};
+use tacit_model::RunId;
+use tacit_model::api::{Decimal, PeerBody, RowBody};
+
+use super::print;
+use crate::connection::Connection;
+use crate::output::Failure;
+
+/// Look after the peers of a node: start, stop, hand in rows, read results.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    tacit peer rows alpha '1;4;2' '8;9;23'     two time slots of three items\n  \
+    tacit peer results alpha\n  \
+    tacit peer roster alpha                    who would see shares, and what was asked last")]
+pub(crate) struct Peer {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    connection: Connection,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// All peers of the node.
+    List,
+    /// One peer.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Take part in the group's runs.
+    Start {
+        /// Its name.
+        name: String,
+    },
+    /// Take part no longer.
+    Stop {
+        /// Its name.
+        name: String,
+    },
+    /// Hand in rows: one argument is one time slot, all or none are taken.
+    Rows {
+        /// Its name.
+        name: String,
+        /// Numbers with semicolons between them.
+        #[arg(required = true)]
+        rows: Vec<String>,
+    },
+    /// What the peer received.
+    Results {
+        /// Its name.
+        name: String,
+        /// The run; all by default.
+        #[arg(long)]
+        run: Option<i64>,
+    },
+    /// Who would see shares, and what was asked last.
+    Roster {
+        /// Its name.
+        name: String,
+    },
+    /// Leave the group and forget everything.
+    Leave {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Peer {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let client = self.connection.client()?;
+        let json = self.json;
+        match self.action {
+            Action::List => print(json, &client.peers().await?, |peers| {
+                peers.iter().map(describe).collect::<Vec<_>>().join("\n")
+            }),
+            Action::Show { name } => print(json, &client.peer(&name).await?, describe),
+            Action::Start { name } => print(json, &client.start_peer(&name).await?, |p| format!("{} takes part", p.name)),
+            Action::Stop { name } => print(json, &client.stop_peer(&name).await?, |p| format!("{} has stopped", p.name)),
+            Action::Rows { name, rows } => {
+                let rows = rows.iter().map(|row| read_row(row)).collect::<Result<_, _>>()?;
+                print(json, &client.add_rows(&name, rows).await?, |r| {
+                    format!("{} rows are kept", r.accepted)
+                })
+            }
+            Action::Results { name, run } => print(json, &client.results(&name, run.map(RunId)).await?, |results| {
+                let lines = results.iter().map(|r| {
+                    let values: Vec<String> = r.values.iter().map(ToString::to_string).collect();
+                    format!("run {} slot {:>4}  {}  ({} contributors, {})", r.run, r.slot.0 + 1, values.join(";"), r.contributors, r.at)
+                });
+                lines.collect::<Vec<_>>().join("\n")
+            }),
+            Action::Roster { name } => print(json, &client.roster(&name).await?, |roster| {
+                let mut text = format!(
+                    "consensus {}, threshold {}\n",
+                    roster.consensus.as_deref().unwrap_or("none yet"),
+                    roster.threshold.map_or_else(|| "-".to_owned(), |t| t.to_string())
+                );
+                for m in &roster.members {
+                    text.push_str(&format!("  {:<16} {:<9} {:<16} {}\n", m.name, m.role.word(), m.operator, m.fingerprint));
+                }
+                text.push_str(&format!("last job: {}", roster.last_job.as_deref().unwrap_or("none yet")));
+                text
+            }),
+            Action::Leave { name } => {
+                client.delete_peer(&name).await?;
+                print(json, &name, |n| format!("{n} has left"))
+            }
+        }
+    }
+}
+
+fn describe(peer: &PeerBody) -> String {
+    let mut text = format!(
+        "{:<16} {:<9} {:<12} {:<10} {} rows wait",
+        peer.name,
+        peer.role.word(),
+        peer.status.word(),
+        if peer.connected { "connected" } else { "away" },
+        peer.queued
+    );
+    if let Some(error) = &peer.last_error {
+        text.push_str(&format!("\n  last trouble: {error}"));
+    }
+    text
+}
+
+fn read_row(text: &str) -> Result<RowBody, Failure> {
+    let numbers = text.split(';').map(|part| part.trim().parse::<Decimal>());
+    let values = numbers
+        .collect::<Result<_, _>>()
+        .map_err(|_| Failure::usage("a row is numbers with semicolons between them, such as '1;4;2'"))?;
+    Ok(RowBody { slot_start: None, values })
+}

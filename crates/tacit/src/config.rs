@@ -1,0 +1,174 @@
+//! A node's configuration: `node.toml` in its data folder.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::output::Failure;
+
+/// What a node is and where it listens. Every field can be left out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NodeConfig {
+    /// How the node is called in certificates and on its status page.
+    pub(crate) name: String,
+    /// What it does: `gateway`, `peer`, `receiver`.
+    pub(crate) roles: Vec<Role>,
+    /// Where HTTP is served. Plain http only on loopback, unless `tls` is on.
+    pub(crate) http: SocketAddr,
+    /// Serve https with the node's certificate.
+    pub(crate) tls: bool,
+    /// Allow plain http on other addresses than loopback, for instance behind a reverse proxy.
+    pub(crate) allow_plain_http: bool,
+    /// Where links are served. One port for all protocols.
+    pub(crate) link: SocketAddr,
+    /// Where others find the link port, `host:port`; the listening address if empty.
+    pub(crate) advertise: String,
+    /// Where others find HTTP; made from the listening address if empty.
+    pub(crate) url: String,
+    /// `sqlite:tacit.db` in the data folder, or `postgres://...`.
+    pub(crate) store: String,
+    /// Offer the P2DS paths.
+    pub(crate) p2ds: P2dsConfig,
+    /// Bounds.
+    pub(crate) limits: Limits,
+    /// Only for the role `bench`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bench: Option<BenchConfig>,
+}
+
+/// Whom a party of a bench obeys.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BenchConfig {
+    /// The certificate of the process that gives the orders.
+    pub(crate) conductor: tacit_model::Fingerprint,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// Orchestrates groups (P2DS: group manager).
+    #[value(alias = "manager")]
+    Gateway,
+    /// Hosts parties that give data or compute.
+    Peer,
+    /// Takes results that are posted to it.
+    Receiver,
+    /// One party of `tacit bench`; nothing else runs then.
+    #[value(skip)]
+    Bench,
+}
+
+/// The P2DS face.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct P2dsConfig {
+    /// Whether it is there.
+    pub(crate) enabled: bool,
+    /// SHA-256 of the admin key, hexadecimal.
+    pub(crate) admin_key_sha256: String,
+    /// Whether the test mode may be switched on.
+    pub(crate) test_mode: bool,
+}
+
+/// Bounds that operators may want to change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Largest request body in bytes.
+    pub(crate) body: usize,
+    /// Rows that may wait at one peer.
+    pub(crate) queued_rows: u64,
+    /// Sessions that a peer runs at once.
+    pub(crate) sessions: usize,
+    /// Seconds after which an idle link between peers is closed.
+    pub(crate) idle_link: u64,
+    /// Seconds from the first row of a slot to its close, for new groups.
+    pub(crate) slot_deadline: u64,
+    /// Days for which results are kept; 0 keeps them.
+    pub(crate) retention_days: u32,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            name: "tacit".to_owned(),
+            roles: vec![Role::Gateway, Role::Peer, Role::Receiver],
+            http: SocketAddr::from(([127, 0, 0, 1], 7400)),
+            tls: false,
+            allow_plain_http: false,
+            link: SocketAddr::from(([127, 0, 0, 1], 7401)),
+            advertise: String::new(),
+            url: String::new(),
+            store: "sqlite:tacit.db".to_owned(),
+            p2ds: P2dsConfig::default(),
+            limits: Limits::default(),
+            bench: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 8 << 20,
+            queued_rows: 100_000,
+            sessions: 8,
+            idle_link: 60,
+            slot_deadline: 300,
+            retention_days: 0,
+        }
+    }
+}
+
+impl NodeConfig {
+    /// Reads a configuration file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            Failure::usage(format!("{} cannot be read ({e}); `tacit init` writes one", path.display()))
+        })?;
+        toml::from_str(&text).map_err(|e| Failure::usage(format!("{} is not right:\n{e}", path.display())))
+    }
+
+    /// The configuration as a file.
+    pub(crate) fn to_text(&self) -> Result<String, Failure> {
+        Ok(toml::to_string_pretty(self)?)
+    }
+
+    /// The database URL, with a relative SQLite file put into the data folder.
+    pub(crate) fn store_url(&self, data: &Path) -> String {
+        match self.store.strip_prefix("sqlite:") {
+            Some(file) => format!("sqlite:{}", data.join(file).display()),
+            None => self.store.clone(),
+        }
+    }
+}
+
+/// The files of a data folder.
+#[derive(Clone, Debug)]
+pub(crate) struct DataFolder(pub(crate) PathBuf);
+
+impl DataFolder {
+    pub(crate) fn config(&self) -> PathBuf {
+        self.0.join("node.toml")
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    pub(crate) fn owner_token(&self) -> PathBuf {
+        self.0.join("keys").join("owner.token")
+    }
+
+    pub(crate) fn address(&self) -> PathBuf {
+        self.0.join("run").join("addr.json")
+    }
+}

@@ -1,0 +1,65 @@
+//! Which node a command talks to, and with which token.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tacit_client::Client;
+use tacit_model::Fingerprint;
+
+use crate::config::DataFolder;
+use crate::output::{Code, Failure};
+use crate::process::Address;
+
+/// Which node to talk to.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct Connection {
+    /// The node's address.
+    #[arg(long, value_name = "URL", env = "TACIT_NODE", global = true)]
+    node: Option<String>,
+    /// The data folder of a node on this machine; says its address and token.
+    #[arg(long, value_name = "DIR", env = "TACIT_DATA", global = true)]
+    data: Option<PathBuf>,
+    /// A file with the token.
+    #[arg(long, value_name = "FILE", env = "TACIT_TOKEN_FILE", global = true)]
+    token_file: Option<PathBuf>,
+    /// The certificate of the node, if it serves https: 64 hexadecimal digits.
+    #[arg(long, value_name = "FINGERPRINT", env = "TACIT_PIN", global = true)]
+    pin: Option<Fingerprint>,
+}
+
+const DEFAULT_NODE: &str = "http://127.0.0.1:7400";
+
+impl Connection {
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let local = self.data.clone().map(DataFolder);
+        let address = match (&self.node, &local) {
+            (Some(url), _) => url.clone(),
+            (None, Some(data)) => running(data)?.url,
+            (None, None) => DEFAULT_NODE.to_owned(),
+        };
+        let token_file = self.token_file.clone().or_else(|| local.as_ref().map(DataFolder::owner_token));
+        let token = match token_file {
+            Some(file) => Some(
+                std::fs::read_to_string(&file)
+                    .map_err(|e| Failure::usage(format!("the token file {} cannot be read: {e}", file.display())))?
+                    .trim()
+                    .to_owned(),
+            ),
+            None => None,
+        };
+        let pin = match (self.pin, &local) {
+            (None, Some(data)) if self.node.is_none() => Some(running(data)?.fingerprint),
+            (pin, _) => pin,
+        };
+        Ok(Client::new(&address, token.as_deref(), pin)?)
+    }
+}
+
+fn running(data: &DataFolder) -> Result<Address, Failure> {
+    let path = data.address();
+    let text = std::fs::read_to_string(&path).map_err(|_| {
+        Failure::new(Code::Unreachable, format!("no node is running in {}; `tacit serve` starts it", data.0.display()))
+    })?;
+    Ok(serde_json::from_str(&text)?)
+}

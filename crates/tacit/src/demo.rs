@@ -1,0 +1,102 @@
+//! `tacit demo`: whole scenarios with real processes on this machine.
+
+mod attacks;
+mod chart;
+mod hospital;
+mod report;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::output::Failure;
+use report::Report;
+
+/// Run a whole scenario with real processes on this machine.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    tacit demo                           three organisations add up a day of attack counts\n  \
+    tacit demo attacks --input ./mine    the same with your own CSV files, one per organisation\n  \
+    tacit demo hospital                  three patients, and a hospital that learns only their sum\n  \
+    tacit demo --json                    one object, for scripts; exit code 0 only if all is right")]
+pub(crate) struct Demo {
+    /// Which scenario.
+    #[arg(value_enum, default_value = "attacks")]
+    scenario: Scenario,
+    /// Where the nodes keep their data; a new temporary folder by default.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// attacks: a folder with one CSV file per organisation (`slot_start,count`).
+    #[arg(long, value_name = "DIR")]
+    input: Option<PathBuf>,
+    /// Keep the data folder.
+    #[arg(long)]
+    keep: bool,
+    /// Print one JSON object instead of the story.
+    #[arg(long)]
+    json: bool,
+    /// hospital: how many times the four processes add up fresh numbers.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    rounds: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scenario {
+    /// Three organisations add up a day of attack counts.
+    Attacks,
+    /// Three patients and a hospital that learns only their sum.
+    Hospital,
+}
+
+/// Where a scenario keeps its data; removed at the end unless it is to be kept.
+pub(crate) enum Folder {
+    Temporary(tempfile::TempDir),
+    Kept(PathBuf),
+}
+
+impl Folder {
+    pub(crate) fn new(data: Option<PathBuf>, keep: bool) -> Result<Self, Failure> {
+        match data {
+            Some(path) => {
+                if path.exists() && std::fs::read_dir(&path)?.next().is_some() {
+                    return Err(Failure::usage(format!("{} is not empty; choose a new folder", path.display())));
+                }
+                std::fs::create_dir_all(&path)?;
+                Ok(Self::Kept(path))
+            }
+            None => {
+                let folder = tempfile::Builder::new().prefix("tacit-demo-").tempdir()?;
+                Ok(if keep { Self::Kept(folder.keep()) } else { Self::Temporary(folder) })
+            }
+        }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        match self {
+            Self::Temporary(folder) => folder.path().to_owned(),
+            Self::Kept(path) => path.clone(),
+        }
+    }
+}
+
+impl Demo {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        if self.input.is_some() && self.scenario != Scenario::Attacks {
+            return Err(Failure::usage("--input belongs to `tacit demo attacks`"));
+        }
+        let folder = Folder::new(self.data, self.keep)?;
+        let path = folder.path();
+        let mut report = match self.scenario {
+            Scenario::Attacks => Report::new("attacks", self.json),
+            Scenario::Hospital => Report::new("hospital", self.json),
+        };
+        match self.scenario {
+            Scenario::Attacks => attacks::run(&path, self.input.as_deref(), &mut report).await?,
+            Scenario::Hospital => hospital::run(&path, self.rounds, &mut report).await?,
+        }
+        if let Folder::Kept(path) = &folder {
+            report.say(&format!("The nodes' data is in {}", path.display()));
+        }
+        report.finish()
+    }
+}

@@ -1,0 +1,75 @@
+//! What a demo tells: a story with progress for people, one object for scripts.
+
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use serde_json::{Map, Value, json};
+
+use crate::output::{Code, Failure};
+
+/// Collects checks and results while the story is told.
+pub(crate) struct Report {
+    demo: &'static str,
+    json: bool,
+    started: Instant,
+    checks: Vec<Value>,
+    ok: bool,
+    results: Map<String, Value>,
+}
+
+impl Report {
+    pub(crate) fn new(demo: &'static str, json: bool) -> Self {
+        Self { demo, json, started: Instant::now(), checks: Vec::new(), ok: true, results: Map::new() }
+    }
+
+    /// A line of the story.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.json {
+            println!("{line}");
+        }
+    }
+
+    /// A line that the next one replaces, on a terminal only.
+    pub(crate) fn progress(&self, line: &str) {
+        if !self.json && std::io::stdout().is_terminal() {
+            print!("\r\x1b[K  {line}");
+            let _shown = std::io::stdout().flush();
+        }
+    }
+
+    /// Ends the line of progress.
+    pub(crate) fn progress_done(&self) {
+        if !self.json && std::io::stdout().is_terminal() {
+            print!("\r\x1b[K");
+            let _shown = std::io::stdout().flush();
+        }
+    }
+
+    /// Something that was looked at, and whether it was as it should be.
+    pub(crate) fn check(&mut self, name: &str, ok: bool, detail: impl Into<String>) {
+        let detail = detail.into();
+        self.say(&format!("  {} {detail}", if ok { "✓" } else { "✗" }));
+        self.ok &= ok;
+        self.checks.push(json!({"name": name, "ok": ok, "detail": detail}));
+    }
+
+    pub(crate) fn result(&mut self, name: &str, value: impl Into<Value>) {
+        self.results.insert(name.to_owned(), value.into());
+    }
+
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Prints the object; fails unless every check held.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        if self.json {
+            let elapsed = self.elapsed_ms();
+            println!(
+                "{}",
+                json!({"demo": self.demo, "ok": self.ok, "checks": self.checks, "results": self.results, "elapsed_ms": elapsed})
+            );
+        }
+        if self.ok { Ok(()) } else { Err(Failure::new(Code::Other, "a check of the demo failed; see above")) }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a node offers over HTTP: its roles, plugged into the edge.
+
+use std::sync::Arc;
+
+use tacit_api::{AdminKey, Edge, EdgeOptions, Metrics, NodeInfo};
+use tacit_gateway::Gateway;
+use tacit_model::Clock;
+use tacit_party::Parties;
+use tacit_store::Store;
+
+use crate::config::{NodeConfig, Role};
+use crate::output::Failure;
+use crate::process::Address;
+
+/// The edge of a node.
+pub(crate) fn edge(
+    config: &NodeConfig,
+    address: &Address,
+    gateway: &Option<Gateway>,
+    parties: &Option<Parties>,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+) -> Result<Edge, Failure> {
+    let mut options = EdgeOptions::new(address.url.clone());
+    options.p2ds_face = config.p2ds.enabled;
+    options.test_mode_allowed = config.p2ds.test_mode;
+    options.body_limit = config.limits.body;
+    options.loopback_names_only = !config.tls && !config.allow_plain_http;
+    options.metrics = Some(Metrics::install()?);
+    if !config.p2ds.admin_key_sha256.is_empty() {
+        let key = AdminKey::from_hash(&config.p2ds.admin_key_sha256)
+            .ok_or_else(|| Failure::usage("p2ds.admin_key_sha256 must be 64 hexadecimal digits"))?;
+        options.admin_key = Some(key);
+    }
+    Ok(Edge {
+        gateway: gateway.clone(),
+        parties: parties.clone().map(Into::into),
+        receiver: config.roles.contains(&Role::Receiver),
+        store: store.clone(),
+        node: NodeInfo {
+            name: config.name.clone(),
+            fingerprint: address.fingerprint,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            link_address: Some(address.link.clone()),
+            roles: config.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect(),
+        },
+        clock: Arc::clone(clock),
+        options,
+    })
+}

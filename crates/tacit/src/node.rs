@@ -1,0 +1,197 @@
+//! One running node: opens the data folder, wires the roles together, serves until told to stop.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacit_api::ServeOptions;
+use tacit_gateway::{Admitted, Gateway, GatewaySetup, RunnerLimits};
+use tacit_link::{LinkConfig, LinkHub};
+use tacit_model::{Clock, Fingerprint, SystemClock};
+use tacit_party::{HttpRules, Parties, PartiesSetup, PartyLimits, Policy};
+use tacit_pki::{Identity, keyfile};
+use tacit_store::Store;
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{DataFolder, NodeConfig, Role};
+use crate::output::{Code, Failure};
+use crate::process::Address;
+
+/// A node that is up.
+pub(crate) struct Node {
+    pub(crate) address: Address,
+    data: DataFolder,
+    gateway: Option<Gateway>,
+    parties: Option<Parties>,
+    hub: Arc<LinkHub>,
+    store: Store,
+    stop: CancellationToken,
+    http: tokio::task::JoinHandle<()>,
+    /// Held as long as the node is up: two nodes never share a data folder.
+    _lock: File,
+}
+
+impl Node {
+    /// Opens everything in order: lock, keys, database, links, roles, HTTP. When this returns the node
+    /// answers, and `run/addr.json` says where.
+    pub(crate) async fn open(data: DataFolder, config: NodeConfig) -> Result<Self, Failure> {
+        std::fs::create_dir_all(&data.0)?;
+        let lock = lock(&data)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(clock.now().0) * 1_000_000)?;
+        let identity = Arc::new(keyfile::load_or_create(&data.keys(), "node", &config.name, now).map_err(key_fault)?);
+        let store = Store::open(&config.store_url(&data.0)).await?;
+        crate::token::ensure_owner(&data, &store, clock.now()).await?;
+
+        let mut links = LinkConfig::new(config.link);
+        links.idle_link = Duration::from_secs(config.limits.idle_link);
+        links.clock = clock.clone();
+        let hub = Arc::new(LinkHub::bind(links).await.map_err(|e| in_use(config.link, &e.to_string()))?);
+        let link = if config.advertise.is_empty() { hub.local_addr().to_string() } else { config.advertise.clone() };
+
+        let listener = TcpListener::bind(config.http).await.map_err(|e| in_use(config.http, &e.to_string()))?;
+        let url = match config.url.as_str() {
+            "" => format!("{}://{}", if config.tls { "https" } else { "http" }, listener.local_addr()?),
+            url => url.trim_end_matches('/').to_owned(),
+        };
+        let address = Address { url, link: link.clone(), fingerprint: identity.fingerprint(), pid: std::process::id() };
+
+        let gateway = match config.roles.contains(&Role::Gateway) {
+            true => Some(open_gateway(&data, &config, &hub, &store, &clock, &identity, &link, now).await?),
+            false => None,
+        };
+        let parties = match config.roles.contains(&Role::Peer) {
+            true => Some(
+                Parties::open(PartiesSetup {
+                    keys: data.keys(),
+                    hub: hub.clone(),
+                    store: store.clone(),
+                    clock: clock.clone(),
+                    policy: Policy {
+                        max_sessions: config.limits.sessions,
+                        max_queued_rows: config.limits.queued_rows,
+                        ..Policy::default()
+                    },
+                    http: HttpRules { allow_plain_http: config.allow_plain_http, ..HttpRules::default() },
+                    limits: PartyLimits::default(),
+                    endpoint: link,
+                })
+                .await?,
+            ),
+            false => None,
+        };
+
+        let stop = CancellationToken::new();
+        let edge = crate::edge::edge(&config, &address, &gateway, &parties, &store, &clock)?;
+        let tls = config.tls.then(|| tacit_api::tls_config(&identity)).transpose()?;
+        let options = ServeOptions { plain_http_anywhere: config.allow_plain_http, ..ServeOptions::default() };
+        if tls.is_none() && !options.plain_http_anywhere && !config.http.ip().is_loopback() {
+            return Err(Failure::usage(tacit_api::ServeError::PlainHttp(config.http).to_string()));
+        }
+        let stopping = stop.clone();
+        let serving = tacit_api::serve(listener, tacit_api::router(edge), tls, options, async move {
+            stopping.cancelled().await;
+        });
+        let http = tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "HTTP ended");
+            }
+        });
+        let node = Self { address, data, gateway, parties, hub, store, stop, http, _lock: lock };
+        announce(&node.data, &node.address)?;
+        Ok(node)
+    }
+
+    /// Ends the node in the reverse order. Nothing acknowledged is lost, also without this.
+    pub(crate) async fn shutdown(self) {
+        self.stop.cancel();
+        let _ended = self.http.await;
+        if let Some(parties) = self.parties {
+            parties.shutdown().await;
+        }
+        if let Some(gateway) = self.gateway {
+            gateway.shutdown().await;
+        }
+        if let Some(hub) = Arc::into_inner(self.hub) {
+            hub.shutdown().await;
+        }
+        self.store.close().await;
+        let _gone = std::fs::remove_file(self.data.address());
+    }
+
+    /// Waits for an interrupt or a request to end.
+    pub(crate) async fn until_stopped(&self) -> Result<(), Failure> {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the wiring of one role")]
+async fn open_gateway(
+    data: &DataFolder,
+    config: &NodeConfig,
+    hub: &LinkHub,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    identity: &Arc<Identity>,
+    link: &str,
+    now: OffsetDateTime,
+) -> Result<Gateway, Failure> {
+    let admitted = Admitted::default();
+    let host = hub.host(Arc::clone(identity), Arc::new(admitted.clone()))?;
+    let manager = keyfile::load_or_create(&data.keys(), "manager", &config.name, now).map_err(key_fault)?;
+    let setup = GatewaySetup {
+        host,
+        identity: Arc::clone(identity),
+        manager: Arc::new(manager),
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        endpoints: vec![link.to_owned()],
+        admitted,
+        limits: RunnerLimits {
+            slot_deadline: Duration::from_secs(config.limits.slot_deadline),
+            ..RunnerLimits::default()
+        },
+    };
+    Ok(Gateway::open(setup).await?)
+}
+
+/// Says in `run/addr.json` where the node is. Written whole or not at all.
+pub(crate) fn announce(data: &DataFolder, address: &Address) -> Result<(), Failure> {
+    let path = data.address();
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let fresh = path.with_extension("new");
+    std::fs::write(&fresh, serde_json::to_string(address)?)?;
+    Ok(std::fs::rename(fresh, path)?)
+}
+
+/// Takes the data folder for this process alone, as long as the file is held.
+pub(crate) fn lock(data: &DataFolder) -> Result<File, Failure> {
+    let file = File::options().create(true).truncate(false).write(true).open(data.lock())?;
+    file.try_lock().map_err(|_| {
+        Failure::usage(format!("another node is using {}; stop it or choose another data folder", data.0.display()))
+    })?;
+    Ok(file)
+}
+
+fn key_fault(error: tacit_pki::PkiError) -> Failure {
+    Failure::new(Code::Refused, error.to_string())
+}
+
+fn in_use(address: SocketAddr, error: &str) -> Failure {
+    Failure::new(Code::Usage, format!("{address} cannot be listened on: {error}; choose another address or stop what uses it"))
+}
+
+/// What the certificate of a node is called in texts to people.
+pub(crate) fn fingerprint_text(fingerprint: &Fingerprint) -> String {
+    format!("{fingerprint} ({})", fingerprint.short())
+}

@@ -1,0 +1,75 @@
+//! How a command ends: exit codes and the last words on the terminal.
+
+use std::process::ExitCode;
+
+use tacit_client::ClientError;
+use tacit_model::problem::ProblemKind;
+
+/// The exit codes that scripts rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// Anything else.
+    Other = 1,
+    /// Wrong usage or configuration.
+    Usage = 2,
+    /// Refused by a policy, an authorisation or a verification.
+    Refused = 3,
+    /// Unreachable or timed out.
+    Unreachable = 4,
+}
+
+/// A command that did not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: Code,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { code, error: anyhow::Error::msg(text.into()) }
+    }
+
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self::new(Code::Usage, text)
+    }
+
+    /// The same failure with the thing it is about in front.
+    pub(crate) fn about(self, what: &str) -> Self {
+        Self { error: self.error.context(what.to_owned()), ..self }
+    }
+
+    /// Says what went wrong, on the error output.
+    pub(crate) fn report(self) -> ExitCode {
+        eprintln!("tacit: {:#}", self.error);
+        ExitCode::from(self.code as u8)
+    }
+}
+
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        Self { code: code_of(&error), error }
+    }
+}
+
+/// The exit code of a failure that came from a node or from the network.
+fn code_of(error: &anyhow::Error) -> Code {
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Refused(problem)) => match problem.kind {
+            ProblemKind::Unauthenticated | ProblemKind::Forbidden | ProblemKind::Refused => Code::Refused,
+            ProblemKind::BadRequest | ProblemKind::Invalid => Code::Usage,
+            ProblemKind::Unavailable => Code::Unreachable,
+            _ => Code::Other,
+        },
+        Some(ClientError::Unreachable { .. } | ClientError::TimedOut(_)) => Code::Unreachable,
+        Some(ClientError::Url(_) | ClientError::PlainHttp(_) | ClientError::Token) => Code::Usage,
+        _ => Code::Other,
+    }
+}

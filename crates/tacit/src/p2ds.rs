@@ -1,0 +1,99 @@
+//! `tacit p2ds`: the three services of the P2DS manual, as a preset of `serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::{DataFolder, NodeConfig, P2dsConfig, Role};
+use crate::output::Failure;
+
+/// The key that the manual prints; refused outside the test mode.
+const DEFAULT_ADMIN_KEY: &str = "default-admin-key";
+
+/// Run the services of the P2DS manual: group manager, peer, receiver.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    tacit p2ds --listen 127.0.0.1:12001 --test-mode --admin-key default-admin-key\n  \
+    tacit p2ds --listen 127.0.0.1:12002 --data ./peer --roles peer --admin-key \"$KEY\"")]
+pub(crate) struct P2ds {
+    /// Where the services listen (http).
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:12001")]
+    listen: SocketAddr,
+    /// The data folder. In test mode without one, a new folder that is removed at the end.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Which services run here.
+    #[arg(long, value_delimiter = ',', default_value = "manager,peer,receiver")]
+    roles: Vec<Role>,
+    /// The administrator's key.
+    #[arg(long, value_name = "K", env = "TACIT_ADMIN_KEY", hide_env_values = true)]
+    admin_key: Option<String>,
+    /// Allow the manual's test mode and its default key.
+    #[arg(long)]
+    test_mode: bool,
+    /// Where links listen; a port of the system's choice by default.
+    #[arg(long, value_name = "ADDR")]
+    link: Option<SocketAddr>,
+    /// Where others find the link port, `host:port`.
+    #[arg(long, value_name = "ADDR", default_value = "")]
+    advertise: String,
+    /// Serve https with this node's certificate.
+    #[arg(long)]
+    tls: bool,
+    /// Allow plain http on other addresses than loopback, for instance behind a reverse proxy.
+    #[arg(long)]
+    allow_plain_http: bool,
+    /// Seconds from the first row of a slot to its close, for new groups.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    slot_deadline: u64,
+    /// `sqlite:FILE` in the data folder, or `postgres://...`.
+    #[arg(long, value_name = "URL", default_value = "sqlite:tacit.db")]
+    store: String,
+}
+
+impl P2ds {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let Some(admin_key) = self.admin_key.filter(|key| !key.is_empty()) else {
+            return Err(Failure::usage("choose an administrator's key: --admin-key K or TACIT_ADMIN_KEY"));
+        };
+        if admin_key == DEFAULT_ADMIN_KEY && !self.test_mode {
+            return Err(Failure::usage(
+                "the manual's default key is known to everybody; choose another --admin-key, or add --test-mode to try things out",
+            ));
+        }
+        // Kept until the node has ended.
+        let mut temporary = None;
+        let folder = match self.data {
+            Some(folder) => folder,
+            None if self.test_mode => {
+                let folder = tempfile::Builder::new().prefix("tacit-p2ds-").tempdir()?;
+                let path = folder.path().to_owned();
+                println!("data is kept in {} and removed at the end; --data DIR keeps it", path.display());
+                temporary = Some(folder);
+                path
+            }
+            None => PathBuf::from("tacit-p2ds"),
+        };
+        let mut config = NodeConfig {
+            name: "p2ds".to_owned(),
+            roles: self.roles,
+            http: self.listen,
+            tls: self.tls,
+            allow_plain_http: self.allow_plain_http,
+            link: self.link.unwrap_or_else(|| SocketAddr::new(self.listen.ip(), 0)),
+            advertise: self.advertise,
+            store: self.store,
+            p2ds: P2dsConfig {
+                enabled: true,
+                admin_key_sha256: tacit_api::AdminKey::new(&admin_key).to_hash(),
+                test_mode: self.test_mode,
+            },
+            ..NodeConfig::default()
+        };
+        config.limits.slot_deadline = self.slot_deadline;
+        let done = crate::serve::run(DataFolder(folder), config).await;
+        drop(temporary);
+        done
+    }
+}

@@ -1,0 +1,102 @@
+//! Child nodes of demos, `up` and benches: `tacit serve` itself, on ports of the system's choice.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tacit_model::Fingerprint;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+use crate::config::{DataFolder, NodeConfig};
+use crate::output::{Code, Failure};
+
+/// What a running node says of itself in `run/addr.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Address {
+    /// Base URL of its HTTP edge.
+    pub(crate) url: String,
+    /// `host:port` of its link port.
+    pub(crate) link: String,
+    /// The certificate of the node.
+    pub(crate) fingerprint: Fingerprint,
+    /// Its process id.
+    pub(crate) pid: u32,
+}
+
+/// A node that runs as a child of this process and ends with it.
+pub(crate) struct ChildNode {
+    pub(crate) name: String,
+    pub(crate) data: DataFolder,
+    pub(crate) address: Address,
+    /// The owner's token, read from the node's data folder.
+    pub(crate) token: String,
+    child: Child,
+}
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+impl ChildNode {
+    /// Writes the configuration into its folder and starts the node; returns when it is ready.
+    pub(crate) async fn start(folder: PathBuf, config: &NodeConfig) -> Result<Self, Failure> {
+        let data = DataFolder(folder);
+        std::fs::create_dir_all(&data.0)?;
+        std::fs::write(data.config(), config.to_text()?)?;
+        Self::restart(config.name.clone(), data).await
+    }
+
+    /// Starts a node whose folder is there already.
+    pub(crate) async fn restart(name: String, data: DataFolder) -> Result<Self, Failure> {
+        // A stale address would look like a node that is ready.
+        match std::fs::remove_file(data.address()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let log = std::fs::File::options().create(true).append(true).open(data.0.join("node.log"))?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("serve")
+            .arg("--config")
+            .arg(data.config())
+            .arg("--end-with-parent")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()?;
+        let deadline = Instant::now() + READY_WITHIN;
+        let address = loop {
+            if let Ok(text) = std::fs::read_to_string(data.address()) {
+                break serde_json::from_str::<Address>(&text)?;
+            }
+            if let Some(status) = child.try_wait()? {
+                let log = std::fs::read_to_string(data.0.join("node.log")).unwrap_or_default();
+                let last = log.lines().last().unwrap_or("nothing was logged");
+                return Err(Failure::new(Code::Other, format!("node {name} ended while starting ({status}): {last}")));
+            }
+            if Instant::now() > deadline {
+                return Err(Failure::new(Code::Unreachable, format!("node {name} did not get ready in time")));
+            }
+            sleep(Duration::from_millis(5)).await;
+        };
+        let token = std::fs::read_to_string(data.owner_token())?.trim().to_owned();
+        Ok(Self { name, data, address, token, child })
+    }
+
+    /// Asks the node to end and waits for it.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
+            let _gone = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM);
+        }
+        match tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await {
+            Ok(status) => status.map(drop).map_err(Into::into),
+            Err(_) => Ok(self.child.kill().await?),
+        }
+    }
+
+    /// Ends the node at once, as a power cut would.
+    pub(crate) async fn kill(mut self) -> Result<DataFolder, Failure> {
+        self.child.kill().await?;
+        Ok(self.data)
+    }
+}

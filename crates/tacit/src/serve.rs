@@ -1,0 +1,57 @@
+//! `tacit serve`: runs one node until it is told to stop.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::{DataFolder, NodeConfig, Role};
+use crate::node::{Node, fingerprint_text};
+use crate::output::Failure;
+
+/// Run a node.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  tacit init --data ./node && tacit serve --config ./node/node.toml")]
+pub(crate) struct Serve {
+    /// The node's configuration; its folder is the data folder.
+    #[arg(long, value_name = "FILE", env = "TACIT_CONFIG")]
+    config: PathBuf,
+    /// End when the program that started this one ends.
+    #[arg(long, hide = true)]
+    end_with_parent: bool,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        if self.end_with_parent {
+            end_with_parent()?;
+        }
+        let config = NodeConfig::read(&self.config)?;
+        let folder = self.config.parent().filter(|p| !p.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), PathBuf::from);
+        run(DataFolder(folder), config).await
+    }
+}
+
+/// Opens a node, says where it is, and serves until it is told to stop.
+pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Failure> {
+    if config.roles.contains(&Role::Bench) {
+        return crate::bench::worker::run(data, config).await;
+    }
+    let node = Node::open(data, config).await?;
+    println!("tacit {} is up", env!("CARGO_PKG_VERSION"));
+    println!("  http   {}", node.address.url);
+    println!("  links  {}", node.address.link);
+    println!("  node   {}", fingerprint_text(&node.address.fingerprint));
+    node.until_stopped().await?;
+    node.shutdown().await;
+    Ok(())
+}
+
+fn end_with_parent() -> Result<(), Failure> {
+    let parent = nix::unistd::getppid();
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
+    // The parent may have ended before the line above took effect.
+    if parent != nix::unistd::getppid() || parent == nix::unistd::Pid::from_raw(1) {
+        return Err(Failure::usage("the program that started this node has ended"));
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! `tacit up`: three organisations on this machine, staying up.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use tacit_model::api::{ConfigurationBody, PeerRole, SharingKind};
+
+use crate::config::{DataFolder, NodeConfig, Role};
+use crate::output::Failure;
+use crate::process::ChildNode;
+use crate::scenario::{Organisation, Scenario, client, ephemeral};
+
+/// Run three organisations on this machine until stopped, with a status page and an API.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  tacit up\n  tacit up --data ./try --http 127.0.0.1:8400")]
+pub(crate) struct Up {
+    /// Where the nodes keep their data; used again at the next start.
+    #[arg(long, value_name = "DIR", default_value = "tacit-up")]
+    data: PathBuf,
+    /// Where the coordinator's status page and API are.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7400")]
+    http: SocketAddr,
+}
+
+const ORGANISATIONS: [Organisation; 3] = [
+    Organisation { name: "alpha", role: PeerRole::Both },
+    Organisation { name: "beta", role: PeerRole::Both },
+    Organisation { name: "gamma", role: PeerRole::Both },
+];
+
+impl Up {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        std::fs::create_dir_all(&self.data)?;
+        let coordinator = NodeConfig {
+            name: "coordinator".to_owned(),
+            roles: vec![Role::Gateway],
+            http: self.http,
+            ..ephemeral()
+        };
+        let known = self.data.join("coordinator").join("node.toml").exists();
+        let nodes = if known { again(&self.data).await? } else { first(&self.data, coordinator).await? };
+        let url = &nodes[0].address.url;
+        println!("Three organisations are up: alpha, beta, gamma. Each has its own process, key and data.");
+        println!("  status page and API   {url}");
+        println!("  data                  {}", self.data.display());
+        println!("\nTry next, in another terminal:");
+        println!("  for o in alpha beta gamma; do tacit peer rows $o '5;7' --data {}/$o; done", self.data.display());
+        println!("  tacit peer results alpha --data {}/alpha", self.data.display());
+        println!("  tacit group show 1 --data {}/coordinator", self.data.display());
+        println!("\nStop with Ctrl-C; the next `tacit up` goes on where this one ended.");
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+        }
+        for node in nodes.into_iter().rev() {
+            node.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Forms a streaming group of two items and starts it.
+async fn first(folder: &Path, coordinator: NodeConfig) -> Result<Vec<ChildNode>, Failure> {
+    let scenario = Scenario::start(folder, "attacks", SharingKind::Shamir, &ORGANISATIONS, coordinator).await?;
+    scenario.form().await?;
+    let configuration = ConfigurationBody {
+        field: ((1_u64 << 61) - 1).into(),
+        max_element: 1_000_000_000.into(),
+        aggregator: "additive".to_owned(),
+        items: 2,
+        time_slots: -1,
+        result_buffer_size: 1,
+    };
+    scenario.begin(&configuration).await?;
+    let Scenario { coordinator, nodes, .. } = scenario;
+    Ok(std::iter::once(coordinator).chain(nodes).collect())
+}
+
+/// Starts the nodes that are there already; the open run goes on.
+async fn again(folder: &Path) -> Result<Vec<ChildNode>, Failure> {
+    let mut nodes = Vec::new();
+    for name in std::iter::once("coordinator").chain(ORGANISATIONS.iter().map(|o| o.name)) {
+        // Children bind the same ports as before: peers find their gateway where it was.
+        let data = DataFolder(folder.join(name));
+        nodes.push(ChildNode::restart(name.to_owned(), data).await?);
+    }
+    client(&nodes[0])?.node().await?;
+    Ok(nodes)
+}
