@@ -1,5 +1,7 @@
 //! Decisions: the one path by which a charter changes, and the log of it.
 
+use std::sync::{Arc, PoisonError};
+
 use tacit_accord::log::{Entry, Head, Kind};
 use tacit_accord::{Charter, Consensus, ConsensusId, Proposal, decide};
 use tacit_model::GroupId;
@@ -9,9 +11,32 @@ use crate::{Gateway, GatewayError};
 
 impl Gateway {
     /// The current consensus of a group.
-    pub(crate) async fn current(&self, group: GroupId) -> Result<Consensus, GatewayError> {
+    ///
+    /// Checked from its first document once, then remembered: the chain in the database can only grow by
+    /// this gateway's own decisions, and those pass the compare-and-swap of [`Gateway::conclude`].
+    pub(crate) async fn current(&self, group: GroupId) -> Result<Arc<Consensus>, GatewayError> {
+        let known = self.inner.charters.lock().unwrap_or_else(PoisonError::into_inner).get(&group).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
         let chain = self.inner.store.consensus_chain(group).await?;
-        self.verified_chain(&chain)?.ok_or(GatewayError::NotFound("group"))
+        let current = self.verified_chain(&chain)?.ok_or(GatewayError::NotFound("group"))?;
+        Ok(self.remember(current))
+    }
+
+    fn remember(&self, consensus: Consensus) -> Arc<Consensus> {
+        let consensus = Arc::new(consensus);
+        let mut charters = self.inner.charters.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = charters.entry(consensus.charter().group).or_insert_with(|| Arc::clone(&consensus));
+        if known.text().sequence < consensus.text().sequence {
+            *known = Arc::clone(&consensus);
+        }
+        Arc::clone(known)
+    }
+
+    /// Forgets a deleted group.
+    pub(crate) fn forget_charter(&self, group: GroupId) {
+        self.inner.charters.lock().unwrap_or_else(PoisonError::into_inner).remove(&group);
     }
 
     /// Reads a chain of documents and checks every step of it, as a peer would.
@@ -21,7 +46,7 @@ impl Gateway {
         for document in chain {
             let next = Consensus::read(document).map_err(|e| broken(e.to_string()))?;
             let checked = match &current {
-                None => next.check_first(&self.inner.manager.public_key()),
+                None => next.check_first(self.inner.manager.public_key()),
                 Some(known) => next.check_next(known),
             };
             current = Some(checked.map_err(|e| broken(e.to_string()))?);
@@ -36,7 +61,7 @@ impl Gateway {
         &self,
         group: GroupId,
         change: impl FnOnce(&mut Charter),
-    ) -> Result<Consensus, GatewayError> {
+    ) -> Result<Arc<Consensus>, GatewayError> {
         let deciding = self.inner.deciding.lock().await;
         let current = self.current(group).await?;
         let mut charter = current.charter().clone();
@@ -58,13 +83,19 @@ impl Gateway {
         &self,
         current: Option<&Consensus>,
         charter: Charter,
-    ) -> Result<Consensus, GatewayError> {
+    ) -> Result<Arc<Consensus>, GatewayError> {
         let group = charter.group;
         let proposal = Proposal::new(current, charter, self.inner.clock.now())?.sign(&self.inner.manager);
         let consensus = decide(current, proposal)?;
         let previous = current.map(|c| c.id().0);
         let document = consensus.to_document();
-        self.inner.store.set_consensus(group, previous, consensus.id().0, &document, self.inner.clock.now()).await?;
+        let kept = self.inner.store.set_consensus(group, previous, consensus.id().0, &document, self.inner.clock.now());
+        if let Err(error) = kept.await {
+            // Another gateway on the same database may have decided: read the chain again next time.
+            self.forget_charter(group);
+            return Err(error.into());
+        }
+        let consensus = self.remember(consensus);
         self.log_consensus(group, consensus.id()).await?;
         Ok(consensus)
     }

@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tacit_accord::Consensus;
 use tacit_link::Host;
 use tacit_model::{Clock, GroupId};
 use tacit_pki::Identity;
@@ -81,6 +83,8 @@ pub(crate) struct Inner {
     pub(crate) limits: RunnerLimits,
     pub(crate) directory: Directory,
     pub(crate) runs: Runs,
+    /// The current consensus of each group, checked.
+    pub(crate) charters: std::sync::Mutex<BTreeMap<GroupId, Arc<Consensus>>>,
     /// Held while a charter is decided and recorded: one decision at a time.
     pub(crate) deciding: Mutex<()>,
     pub(crate) stop: CancellationToken,
@@ -101,6 +105,7 @@ impl Gateway {
             limits: setup.limits,
             directory: Directory::default(),
             runs: Runs::default(),
+            charters: std::sync::Mutex::default(),
             deciding: Mutex::new(()),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

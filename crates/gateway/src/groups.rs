@@ -124,6 +124,7 @@ impl Gateway {
             self.forget(&member.fingerprint);
         }
         self.inner.store.delete_group(group, self.inner.clock.now()).await?;
+        self.forget_charter(group);
         self.log_action(group, "delete-group", "").await
     }
 

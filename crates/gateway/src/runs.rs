@@ -2,7 +2,7 @@
 //! computation of a group passes [`Gateway::execute`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tacit_accord::log::Kind;
@@ -178,7 +178,7 @@ impl Gateway {
     }
 
     /// The group's consensus, if its standing task could run with the members it has.
-    async fn runnable(&self, group: GroupId) -> Result<Consensus, GatewayError> {
+    async fn runnable(&self, group: GroupId) -> Result<Arc<Consensus>, GatewayError> {
         let consensus = self.current(group).await?;
         let charter = consensus.charter();
         let task = Task::standing(charter)
@@ -440,7 +440,7 @@ impl Gateway {
 }
 
 struct Ready {
-    consensus: Consensus,
+    consensus: Arc<Consensus>,
     job: Job,
 }
 
