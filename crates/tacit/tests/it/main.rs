@@ -1,0 +1,24 @@
+//! Acceptance: the built program as real processes, driven over HTTP as its users drive it.
+//!
+//! Names of tests begin with the check they stand for: `p12_...` is check P12 of the P2DS reference.
+
+mod administration;
+mod arrows;
+mod command_line;
+mod computing;
+mod failures;
+mod grp_script;
+mod harness;
+mod http;
+mod kill_nine;
+mod licences;
+mod limits;
+mod links;
+mod p2ds;
+mod persistence;
+mod refused;
+mod results;
+mod secrecy;
+mod sink;
+mod transport;
+mod wait;

@@ -1,0 +1,98 @@
+//! What survives the end of a process.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::harness::{Node, files_below};
+use crate::http::get;
+use crate::p2ds::{Config, Group, STARTED, STOPPED};
+use crate::sink::Sink;
+
+/// Stops a node with an open run in the middle, twice, and lets the run finish.
+#[track_caller]
+fn survives(mut node: Node) {
+    let sink = Sink::open();
+    let (manager, service) = (node.manager(), node.peers());
+    let config = Config { buffer: 2, ..Config::of(2, 5) };
+    let group = Group::usual(&manager, &service, "g", &|peer| sink.url(peer), &config);
+    let invitation = manager.invite(group.gid);
+    let facts = || {
+        let mut facts: BTreeMap<String, Value> = BTreeMap::new();
+        for peer in group.seats.keys() {
+            let name = group.full(peer);
+            facts.insert(format!("member {peer}"), manager.peer(&name));
+            facts.insert(format!("peer {peer}"), get(&service.at(&format!("/peer/{name}"))).ok().json());
+        }
+        let code = &group.seat("a").code;
+        let configuration = format!("{}/configuration/{}?registrationCode={code}", manager.base, group.full("a"));
+        facts.insert("configuration".to_owned(), get(&configuration).ok().json());
+        facts.insert("group".to_owned(), get(&manager.at(&format!("/group/{}", group.gid))).ok().json());
+        facts
+    };
+    let keys = |node: &Node| -> BTreeMap<_, _> {
+        let files = files_below(&node.data().join("keys"));
+        files.into_iter().map(|path| (path.clone(), std::fs::read(path).expect("a key file"))).collect()
+    };
+
+    // At rest.
+    let (before, key_files) = (facts(), keys(&node));
+    node.stop();
+    node.restart();
+    assert_eq!(facts(), before);
+    assert_eq!(keys(&node), key_files);
+
+    // At work: one slot done and not yet posted, one row waiting for the other.
+    group.start();
+    group.give("a", &["1;3", "4;5"]);
+    group.give("b", &["2;5"]);
+    node.stop();
+    node.restart();
+    group.wait_connected();
+    for peer in group.seats.keys() {
+        group.wait_status(peer, STARTED);
+        group.wait_running(peer);
+    }
+    group.give("b", &["3;4"]);
+    for peer in ["a", "b"] {
+        assert_eq!(sink.wait_rows(peer, 2), ["3;8", "7;9"]);
+    }
+
+    // After a power cut between slots.
+    node.kill();
+    node.restart();
+    group.wait_connected();
+    group.wait_running("a");
+    group.wait_running("b");
+    group.give("a", &["1;1", "2;2", "3;3"]);
+    group.give("b", &["9;9", "8;8", "7;7"]);
+    for peer in ["a", "b"] {
+        assert_eq!(sink.wait_rows(peer, 5), ["3;8", "7;9", "10;10", "10;10", "10;10"]);
+    }
+    group.wait_all(STOPPED);
+    assert_eq!(keys(&node), key_files);
+    let codes = node.api("GET", &format!("/groups/{}", group.gid), None).ok().json();
+    assert_eq!(codes["codes"], serde_json::json!([invitation]), "{codes}");
+}
+
+#[test]
+fn p27_persistence() {
+    survives(Node::start());
+}
+
+/// The same with a link port of the system's choice, which is another one each time.
+#[test]
+fn p27_persistence_with_any_link_port() {
+    survives(Node::without_link_port("node", &["--test-mode"]));
+}
+
+#[test]
+fn p27_two_nodes_never_share_a_folder() {
+    let node = Node::start();
+    let data = node.data();
+    let args = ["p2ds", "--listen", "127.0.0.1:0", "--admin-key", "k", "--data", data.to_str().expect("a path")];
+    let output = crate::harness::run(&args);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another"), "{output:?}");
+    assert!(node.is_healthy());
+}
