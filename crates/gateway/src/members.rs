@@ -27,21 +27,9 @@ pub struct NewMember {
     pub label_key: Option<String>,
     /// Where its link port is; empty if it only dials.
     pub endpoint: String,
-    /// Its certificate's key with a signature by it over [`NewMember::proof_text`]; a member without
+    /// Its certificate's key with a signature by it over [`tacit_job::registration_proof`]; a member without
     /// one can be listed, but never computes.
     pub key: Option<(PublicKey, [u8; 64])>,
-}
-
-impl NewMember {
-    /// What the owner of a key signs to register with it: the code and the name, so that the
-    /// signature is of no use elsewhere.
-    pub fn proof_text(code: &str, name: &str) -> Vec<u8> {
-        let mut text = Vec::new();
-        for part in ["register", code, name] {
-            tacit_model::codec::put_bytes(&mut text, part.as_bytes());
-        }
-        text
-    }
 }
 
 /// What a new member needs to know of its gateway.
@@ -108,9 +96,9 @@ impl Gateway {
     /// Registers a member with a code, which is used up only if this succeeds.
     pub async fn register(&self, code: &str, new: NewMember) -> Result<JoinReceipt, GatewayError> {
         if let Some((key, proof)) = &new.key {
-            verify_detached(key, Context::Message, &NewMember::proof_text(code, &new.name), proof).map_err(|_| {
-                GatewayError::Refused("the key does not belong to whoever registers with it".to_owned())
-            })?;
+            verify_detached(key, Context::Message, &tacit_job::registration_proof(code, &new.name), proof).map_err(
+                |_| GatewayError::Refused("the key does not belong to whoever registers with it".to_owned()),
+            )?;
         }
         let operator = if new.operator.is_empty() { new.name.clone() } else { new.operator };
         check_name(&new.name)?;

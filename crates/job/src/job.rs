@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 use tacit_accord::{Charter, ConsensusId, OnMissingInput, canonical, digest};
+use tacit_model::codec::put_bytes;
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 
 /// What a client asks for. A P2DS group's standing task is derived from its charter.
@@ -88,4 +89,14 @@ impl Job {
         members.dedup();
         members
     }
+}
+
+/// What the owner of a key signs to register with it: the code and the name, so that the signature is
+/// of no use elsewhere.
+pub fn registration_proof(code: &str, name: &str) -> Vec<u8> {
+    let mut text = Vec::new();
+    for part in ["register", code, name] {
+        put_bytes(&mut text, part.as_bytes());
+    }
+    text
 }

@@ -53,6 +53,6 @@ pub use http::{HttpError, HttpPoster, HttpRules};
 pub use parties::{Parties, PartiesSetup};
 pub use party::{Party, PartyLimits, PartySetup, PartyState, PartyStatus, Trouble};
 pub use policy::{Policy, PolicyRefusal};
-pub use registration::{JoinRequest, Joined, proof_text, register};
+pub use registration::{JoinRequest, Joined, register};
 pub use results::SlotResult;
 pub use source::RowText;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use tacit_accord::MemberRole;
-use tacit_model::codec::put_bytes;
+use tacit_job::registration_proof;
 use tacit_model::{Fingerprint, GroupId};
 use tacit_pki::envelope::{Context, sign_detached};
 use tacit_pki::{Identity, PublicKey, comparison_code};
@@ -59,16 +59,6 @@ pub struct Joined {
     pub comparison: String,
 }
 
-/// What the owner of a key signs to register with it: the code and the name, so that the signature is
-/// of no use elsewhere.
-pub fn proof_text(code: &str, name: &str) -> Vec<u8> {
-    let mut text = Vec::new();
-    for part in ["register", code, name] {
-        put_bytes(&mut text, part.as_bytes());
-    }
-    text
-}
-
 /// Registers at a gateway. When this returns, the party and what it pins are durable; it can be opened.
 pub async fn register(
     http: &HttpPoster,
@@ -92,7 +82,7 @@ pub async fn register(
         "operator": request.operator,
         "public_key": identity.public_key().to_base64(),
         "label_key": request.label_key,
-        "proof": STANDARD.encode(sign_detached(identity, Context::Message, &proof_text(&request.code, &request.name))),
+        "proof": STANDARD.encode(sign_detached(identity, Context::Message, &registration_proof(&request.code, &request.name))),
     });
     let answer = http.post_json(url, &[("accept", "application/json")], body.to_string().into_bytes()).await?;
     let reply = read_answer(answer.status, &answer.body)?;

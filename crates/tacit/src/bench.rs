@@ -127,7 +127,10 @@ impl Bench {
         for figure in figures {
             if !figure.models.contains(&self.model.engine()) {
                 let model = self.model.engine().name();
-                return Err(Failure::new(Code::Refused, format!("{} is not offered in the model {model}", figure.bench)));
+                return Err(Failure::new(
+                    Code::Refused,
+                    format!("{} is not offered in the model {model}", figure.bench),
+                ));
             }
             all.extend(figure.cases(&self.parties, &self.size, self.runs, self.model.engine()));
         }

@@ -113,23 +113,15 @@ impl Default for NodeConfig {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            body: 8 << 20,
-            queued_rows: 100_000,
-            sessions: 8,
-            idle_link: 60,
-            slot_deadline: 300,
-            retention_days: 0,
-        }
+        Self { body: 8 << 20, queued_rows: 100_000, sessions: 8, idle_link: 60, slot_deadline: 300, retention_days: 0 }
     }
 }
 
 impl NodeConfig {
     /// Reads a configuration file.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(path).map_err(|e| {
-            Failure::usage(format!("{} cannot be read ({e}); `tacit init` writes one", path.display()))
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Failure::usage(format!("{} cannot be read ({e}); `tacit init` writes one", path.display())))?;
         toml::from_str(&text).map_err(|e| Failure::usage(format!("{} is not right:\n{e}", path.display())))
     }
 

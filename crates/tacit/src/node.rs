@@ -188,7 +188,10 @@ fn key_fault(error: tacit_pki::PkiError) -> Failure {
 }
 
 fn in_use(address: SocketAddr, error: &str) -> Failure {
-    Failure::new(Code::Usage, format!("{address} cannot be listened on: {error}; choose another address or stop what uses it"))
+    Failure::new(
+        Code::Usage,
+        format!("{address} cannot be listened on: {error}; choose another address or stop what uses it"),
+    )
 }
 
 /// What the certificate of a node is called in texts to people.

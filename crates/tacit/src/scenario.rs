@@ -31,20 +31,23 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    /// Starts the processes: a coordinator that orchestrates, and one node per organisation.
+    /// Starts the processes: a coordinator that orchestrates, and one node per organisation, each with a
+    /// configuration that `ports` begins.
     pub(crate) async fn start(
         folder: &Path,
         group: &str,
         sharing: SharingKind,
         organisations: &[Organisation],
         coordinator: NodeConfig,
+        ports: impl Fn() -> Result<NodeConfig, Failure>,
     ) -> Result<Self, Failure> {
         let coordinator = ChildNode::start(folder.join("coordinator"), &coordinator);
-        let others = organisations.iter().map(|o| {
-            let config = NodeConfig { name: o.name.to_owned(), roles: vec![Role::Peer], ..ephemeral() };
+        let mut others = Vec::with_capacity(organisations.len());
+        for o in organisations {
+            let config = NodeConfig { name: o.name.to_owned(), roles: vec![Role::Peer], ..ports()? };
             let folder = folder.join(o.name);
-            async move { ChildNode::start(folder, &config).await }
-        });
+            others.push(async move { ChildNode::start(folder, &config).await });
+        }
         let (coordinator, nodes) = tokio::join!(coordinator, join_all(others));
         let (coordinator, nodes) = (coordinator?, nodes?);
         let group = client(&coordinator)?.create_group(group, sharing).await?.gid;
@@ -147,6 +150,12 @@ impl Scenario {
 pub(crate) fn ephemeral() -> NodeConfig {
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     NodeConfig { http: any, link: any, ..NodeConfig::default() }
+}
+
+/// The same with ports that stay the same at the next start: free ones of this moment.
+pub(crate) fn fixed() -> Result<NodeConfig, Failure> {
+    let free = || std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    Ok(NodeConfig { http: free()?, link: free()?, ..NodeConfig::default() })
 }
 
 /// A client with the owner's token of a child node.

@@ -26,7 +26,11 @@ impl Serve {
             end_with_parent()?;
         }
         let config = NodeConfig::read(&self.config)?;
-        let folder = self.config.parent().filter(|p| !p.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), PathBuf::from);
+        let folder = self
+            .config
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .map_or_else(|| PathBuf::from("."), PathBuf::from);
         run(DataFolder(folder), config).await
     }
 }

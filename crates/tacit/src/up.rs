@@ -9,7 +9,7 @@ use tacit_model::api::{ConfigurationBody, PeerRole, SharingKind};
 use crate::config::{DataFolder, NodeConfig, Role};
 use crate::output::Failure;
 use crate::process::ChildNode;
-use crate::scenario::{Organisation, Scenario, client, ephemeral};
+use crate::scenario::{Organisation, Scenario, client, fixed};
 
 /// Run three organisations on this machine until stopped, with a status page and an API.
 #[derive(Args, Debug)]
@@ -32,12 +32,8 @@ const ORGANISATIONS: [Organisation; 3] = [
 impl Up {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         std::fs::create_dir_all(&self.data)?;
-        let coordinator = NodeConfig {
-            name: "coordinator".to_owned(),
-            roles: vec![Role::Gateway],
-            http: self.http,
-            ..ephemeral()
-        };
+        let coordinator =
+            NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], http: self.http, ..fixed()? };
         let known = self.data.join("coordinator").join("node.toml").exists();
         let nodes = if known { again(&self.data).await? } else { first(&self.data, coordinator).await? };
         let url = &nodes[0].address.url;
@@ -63,7 +59,7 @@ impl Up {
 
 /// Forms a streaming group of two items and starts it.
 async fn first(folder: &Path, coordinator: NodeConfig) -> Result<Vec<ChildNode>, Failure> {
-    let scenario = Scenario::start(folder, "attacks", SharingKind::Shamir, &ORGANISATIONS, coordinator).await?;
+    let scenario = Scenario::start(folder, "attacks", SharingKind::Shamir, &ORGANISATIONS, coordinator, fixed).await?;
     scenario.form().await?;
     let configuration = ConfigurationBody {
         field: ((1_u64 << 61) - 1).into(),
@@ -82,7 +78,7 @@ async fn first(folder: &Path, coordinator: NodeConfig) -> Result<Vec<ChildNode>,
 async fn again(folder: &Path) -> Result<Vec<ChildNode>, Failure> {
     let mut nodes = Vec::new();
     for name in std::iter::once("coordinator").chain(ORGANISATIONS.iter().map(|o| o.name)) {
-        // Children bind the same ports as before: peers find their gateway where it was.
+        // Each finds its ports in its node.toml: peers look for their gateway where it was.
         let data = DataFolder(folder.join(name));
         nodes.push(ChildNode::restart(name.to_owned(), data).await?);
     }

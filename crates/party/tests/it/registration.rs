@@ -1,5 +1,6 @@
 use tacit_accord::MemberRole;
-use tacit_party::{PartyError, proof_text};
+use tacit_job::registration_proof;
+use tacit_party::PartyError;
 use tacit_pki::PublicKey;
 use tacit_pki::envelope::{Context, verify_detached};
 
@@ -23,7 +24,7 @@ async fn p06_signs_up_with_proof_of_its_key() {
     assert_eq!(key.fingerprint().to_string(), got.body["fingerprint"].as_str().unwrap());
     let proof = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, got.body["proof"].as_str().unwrap());
     let proof: [u8; 64] = proof.unwrap().try_into().unwrap();
-    let text = proof_text("TEST", &peer.name);
+    let text = registration_proof("TEST", &peer.name);
     assert!(verify_detached(&key, Context::Message, &text, &proof).is_ok());
 
     // Durable: it opens, and another key of the same name does not.

@@ -66,7 +66,14 @@ impl Orchestra {
         for number in 0..case.warm_ups + case.runs {
             let run = self.turn(case).await?;
             if let Some(party) = run.iter().position(|sample| !sample.right) {
-                let text = format!("party {} has a wrong result: {} {} n={} size={}", party + 1, case.bench, case.what, case.parties, case.size);
+                let text = format!(
+                    "party {} has a wrong result: {} {} n={} size={}",
+                    party + 1,
+                    case.bench,
+                    case.what,
+                    case.parties,
+                    case.size
+                );
                 return Err(Failure::new(Code::Other, text));
             }
             if number >= case.warm_ups {

@@ -77,7 +77,9 @@ impl Report {
 
     pub(crate) fn finish(&self) -> Result<(), Failure> {
         if !self.json {
-            println!("\nEvery result was right. Times are from a common start to the slowest party's result; links are made before.");
+            println!(
+                "\nEvery result was right. Times are from a common start to the slowest party's result; links are made before."
+            );
             println!("existing: MP-SPDZ on two cores (docs/benchmarks.md); ours/ex. above 1: that many times better.");
         }
         Ok(())
@@ -192,6 +194,9 @@ mod tests {
         assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
         assert_eq!(rounded(12_345_678.0), 12_350_000.0);
         assert_eq!(rounded(0.012_345_6), 0.012_35);
-        assert_eq!((short(20.4e6), short(0.0625), bytes(8_000_123)), ("20.40 M".into(), "0.06".into(), "8.0 MB".into()));
+        assert_eq!(
+            (short(20.4e6), short(0.0625), bytes(8_000_123)),
+            ("20.40 M".into(), "0.06".into(), "8.0 MB".into())
+        );
     }
 }

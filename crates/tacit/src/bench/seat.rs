@@ -101,7 +101,8 @@ impl Seat {
         let outcome = drive(engine, &mut port, &mailbox, &seats, DEADLINE, &CancellationToken::new()).await;
         let bytes_sent = port.stats().bytes_sent;
         port.finish();
-        let outcome = outcome.map_err(|_| Failure::new(Code::Unreachable, "a party of the bench did not answer in time"))?;
+        let outcome =
+            outcome.map_err(|_| Failure::new(Code::Unreachable, "a party of the bench did not answer in time"))?;
         Ok((outcome?, bytes_sent))
     }
 }

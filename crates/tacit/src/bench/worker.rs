@@ -10,6 +10,7 @@ use tacit_link::{ControlLink, Gate, Host, How, LinkConfig, LinkHub, Protocol};
 use tacit_model::{Clock, Fingerprint, SessionId, SystemClock};
 use tacit_pki::{Identity, keyfile};
 use tacit_store::Store;
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 
 use super::messages::{Answer, Order, Place};
@@ -35,6 +36,7 @@ pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Fail
     let hub = LinkHub::bind(LinkConfig::new(config.link)).await?;
     let gate = Arc::new(Guests { conductor, parties: RwLock::default() });
     let host = hub.host(Arc::clone(&identity), Arc::clone(&gate) as Arc<dyn Gate>)?;
+    let links = host.control_links();
     let address = Address {
         url: String::new(),
         link: hub.local_addr().to_string(),
@@ -43,7 +45,7 @@ pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Fail
     };
     crate::node::announce(&data, &address)?;
 
-    let served = serve(&host, &gate, identity, store.clone(), clock).await;
+    let served = serve(links, &host, &gate, identity, store.clone(), clock).await;
     // Also after a failure: the last answer has to leave.
     hub.shutdown().await;
     store.close().await;
@@ -51,6 +53,7 @@ pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Fail
 }
 
 async fn serve(
+    mut links: Receiver<ControlLink>,
     host: &Host,
     guests: &Guests,
     identity: Arc<Identity>,
@@ -58,13 +61,12 @@ async fn serve(
     clock: Arc<dyn Clock>,
 ) -> Result<(), Failure> {
     let gone = || Failure::new(Code::Unreachable, "the orchestrating process is gone");
-    let mut link = host.control_links().recv().await.ok_or_else(gone)?;
+    let mut link = links.recv().await.ok_or_else(gone)?;
     let Order::Meet { parties, barrier } = link.recv().await? else {
         return Err(Failure::usage("the first order must be to meet"));
     };
     guests.admit_parties(&parties);
-    let met = answer(&link, meet(host, parties, barrier).await, |_| Answer::Met)?;
-    let (members, me, barrier) = met;
+    let (members, me, barrier) = answer(&link, meet(host, parties, barrier).await, |_| Answer::Met)?;
     let mut seat = Seat { host: host.clone(), identity, store, clock, members, me, barrier };
     while let Ok(order) = link.recv().await {
         let Order::Work(work, turn) = order else { return Err(Failure::usage("the parties have met already")) };

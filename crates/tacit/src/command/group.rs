@@ -141,7 +141,9 @@ impl Group {
         match self.action {
             Action::Create { name, additive } => {
                 let sharing = if additive { SharingKind::Additive } else { SharingKind::Shamir };
-                print(json, &client.create_group(&name, sharing).await?, |g| format!("group {} ({}) is there", g.gid, g.name))
+                print(json, &client.create_group(&name, sharing).await?, |g| {
+                    format!("group {} ({}) is there", g.gid, g.name)
+                })
             }
             Action::List => print(json, &client.groups().await?, |groups| {
                 let lines = groups.iter().map(|g| {

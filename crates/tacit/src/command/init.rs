@@ -63,7 +63,12 @@ impl Init {
             http: answer(ask, self.http, "HTTP address (plain http stays on this machine)", default.http)?,
             tls: self.tls,
             link: answer(ask, self.link, "Link address (peers connect here)", default.link)?,
-            advertise: answer(ask, self.advertise, "Where others find it, host:port (empty: as above)", default.advertise)?,
+            advertise: answer(
+                ask,
+                self.advertise,
+                "Where others find it, host:port (empty: as above)",
+                default.advertise,
+            )?,
             store: answer(ask, self.store, "Database", default.store)?,
             ..NodeConfig::default()
         };
@@ -83,9 +88,7 @@ where
 {
     match given {
         Some(value) => Ok(value),
-        None if ask => {
-            Ok(Input::new().with_prompt(question).default(default).allow_empty(true).interact_text()?)
-        }
+        None if ask => Ok(Input::new().with_prompt(question).default(default).allow_empty(true).interact_text()?),
         None => Ok(default),
     }
 }

@@ -58,7 +58,9 @@ impl Join {
         let (base, code) = match (self.code_or_url.rsplit_once("/join/"), &self.gateway) {
             (Some((base, code)), _) => (base.to_owned(), code.to_owned()),
             (None, Some(gateway)) => (gateway.trim_end_matches('/').to_owned(), self.code_or_url.clone()),
-            (None, None) => return Err(Failure::usage("a code alone does not say where to register: add --gateway URL")),
+            (None, None) => {
+                return Err(Failure::usage("a code alone does not say where to register: add --gateway URL"));
+            }
         };
         // A P2DS manager's address has its own path; a node's native one is /api/v1.
         let gateway_url =

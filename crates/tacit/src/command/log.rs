@@ -10,7 +10,9 @@ use crate::output::{Code, Failure};
 
 /// Read and check the log of decisions, actions and sessions.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  tacit audit show\n  tacit audit check      every entry follows from the one before it")]
+#[command(
+    after_help = "Examples:\n  tacit audit show\n  tacit audit check      every entry follows from the one before it"
+)]
 pub(crate) struct Audit {
     #[command(subcommand)]
     action: Action,
@@ -55,7 +57,9 @@ impl Audit {
                     None => print(self.json, &serde_json::json!({"ok": true, "entries": entries.len()}), |_| {
                         format!("{} entries, each follows from the one before it", entries.len())
                     }),
-                    Some(at) => Err(Failure::new(Code::Refused, format!("entry {at} does not follow from the one before it"))),
+                    Some(at) => {
+                        Err(Failure::new(Code::Refused, format!("entry {at} does not follow from the one before it")))
+                    }
                 }
             }
         }

@@ -76,22 +76,31 @@ impl Peer {
         let client = self.connection.client()?;
         let json = self.json;
         match self.action {
-            Action::List => print(json, &client.peers().await?, |peers| {
-                peers.iter().map(describe).collect::<Vec<_>>().join("\n")
-            }),
+            Action::List => {
+                print(json, &client.peers().await?, |peers| peers.iter().map(describe).collect::<Vec<_>>().join("\n"))
+            }
             Action::Show { name } => print(json, &client.peer(&name).await?, describe),
-            Action::Start { name } => print(json, &client.start_peer(&name).await?, |p| format!("{} takes part", p.name)),
-            Action::Stop { name } => print(json, &client.stop_peer(&name).await?, |p| format!("{} has stopped", p.name)),
+            Action::Start { name } => {
+                print(json, &client.start_peer(&name).await?, |p| format!("{} takes part", p.name))
+            }
+            Action::Stop { name } => {
+                print(json, &client.stop_peer(&name).await?, |p| format!("{} has stopped", p.name))
+            }
             Action::Rows { name, rows } => {
                 let rows = rows.iter().map(|row| read_row(row)).collect::<Result<_, _>>()?;
-                print(json, &client.add_rows(&name, rows).await?, |r| {
-                    format!("{} rows are kept", r.accepted)
-                })
+                print(json, &client.add_rows(&name, rows).await?, |r| format!("{} rows are kept", r.accepted))
             }
             Action::Results { name, run } => print(json, &client.results(&name, run.map(RunId)).await?, |results| {
                 let lines = results.iter().map(|r| {
                     let values: Vec<String> = r.values.iter().map(ToString::to_string).collect();
-                    format!("run {} slot {:>4}  {}  ({} contributors, {})", r.run, r.slot.0 + 1, values.join(";"), r.contributors, r.at)
+                    format!(
+                        "run {} slot {:>4}  {}  ({} contributors, {})",
+                        r.run,
+                        r.slot.0 + 1,
+                        values.join(";"),
+                        r.contributors,
+                        r.at
+                    )
                 });
                 lines.collect::<Vec<_>>().join("\n")
             }),
@@ -102,7 +111,13 @@ impl Peer {
                     roster.threshold.map_or_else(|| "-".to_owned(), |t| t.to_string())
                 );
                 for m in &roster.members {
-                    text.push_str(&format!("  {:<16} {:<9} {:<16} {}\n", m.name, m.role.word(), m.operator, m.fingerprint));
+                    text.push_str(&format!(
+                        "  {:<16} {:<9} {:<16} {}\n",
+                        m.name,
+                        m.role.word(),
+                        m.operator,
+                        m.fingerprint
+                    ));
                 }
                 text.push_str(&format!("last job: {}", roster.last_job.as_deref().unwrap_or("none yet")));
                 text

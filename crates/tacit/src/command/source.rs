@@ -94,7 +94,8 @@ impl Source {
                     (None, Some(regex)) => regex.parse::<LogPattern>().map_err(|e| Failure::usage(e.to_string()))?,
                     (None, None) => return Err(Failure::usage("choose --preset or --pattern")),
                 };
-                let file = std::fs::File::open(&file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
+                let file =
+                    std::fs::File::open(&file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
                 let counts = count_log(BufReader::new(file), &pattern, &window)?;
                 let row = |(start, count): (UnixMillis, u64)| RowBody {
                     slot_start: Some(start.to_rfc3339()),

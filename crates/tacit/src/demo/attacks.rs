@@ -23,8 +23,9 @@ const ORGANISATIONS: [Organisation; 3] = [
     Organisation { name: "gamma", role: PeerRole::Both },
 ];
 
-/// The default modulus, 2^61-1: sums stay far below it.
+/// The usual modulus, 2^61-1, and the largest prime below 2^64 for large counts.
 const FIELD: u64 = (1 << 61) - 1;
+const LARGE_FIELD: u64 = u64::MAX - 58;
 
 pub(super) async fn run(folder: &Path, input: Option<&Path>, report: &mut Report) -> Result<(), Failure> {
     let domains = match input {
@@ -33,21 +34,24 @@ pub(super) async fn run(folder: &Path, input: Option<&Path>, report: &mut Report
     };
     let days = domains[0].slots.len();
     let largest = domains.iter().flat_map(|d| &d.slots).map(|(_, count)| *count).max().unwrap_or(0);
-    report.say(&format!("Three organisations, {days} time slots each. Nobody shows a single count; together they get the sums.\n"));
+    report.say(&format!(
+        "Three organisations, {days} time slots each. Nobody shows a single count; together they get the sums.\n"
+    ));
     for domain in &domains {
         let counts: Vec<u128> = domain.slots.iter().map(|(_, count)| u128::from(*count)).collect();
         report.say(&format!("  {:<8} {}  only {} sees this", domain.label, bars(&counts, 72), domain.label));
     }
 
     report.say("\nStarting four processes: a coordinator, and a node for each organisation");
-    let coordinator =
-        NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], ..ephemeral() };
-    let scenario = Scenario::start(folder, "attacks", SharingKind::Shamir, &ORGANISATIONS, coordinator).await?;
+    let coordinator = NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], ..ephemeral() };
+    let scenario =
+        Scenario::start(folder, "attacks", SharingKind::Shamir, &ORGANISATIONS, coordinator, || Ok(ephemeral()))
+            .await?;
     for (name, fingerprint) in scenario.form().await? {
         report.say(&format!("  {name:<8} joined and compared: {}…", fingerprint.short()));
     }
     let configuration = ConfigurationBody {
-        field: FIELD.into(),
+        field: if largest < 1 << 59 { FIELD } else { LARGE_FIELD }.into(),
         max_element: largest.max(1_000_000).into(),
         aggregator: "additive".to_owned(),
         items: u32::try_from(days)?,
@@ -74,22 +78,33 @@ pub(super) async fn run(folder: &Path, input: Option<&Path>, report: &mut Report
     }
     let sums = received[0].clone().unwrap_or_default();
     show(report, &domains, &sums);
-    report.check("run", ended.reason.is_empty(), if ended.reason.is_empty() { "the computation ended well".to_owned() } else { ended.reason });
+    report.check(
+        "run",
+        ended.reason.is_empty(),
+        if ended.reason.is_empty() { "the computation ended well".to_owned() } else { ended.reason },
+    );
     let equal = sums.iter().zip(&plain).filter(|(a, b)| a == b).count();
     report.check(
         "sums",
         sums == plain,
-        format!("{equal} of {days} sums equal the sums of the open data (known here because this machine plays all three)"),
+        format!(
+            "{equal} of {days} sums equal the sums of the open data (known here because this machine plays all three)"
+        ),
     );
     report.check(
         "recipients",
         received.iter().all(|r| r.as_ref() == Some(&sums)),
         "all three organisations hold the same sums; the coordinator holds none",
     );
-    report.result("sums", sums.iter().map(|s| serde_json::json!(*s)).collect::<Vec<_>>());
+    // Numbers that JSON readers keep; larger ones as text.
+    let number = |sum: &u128| u64::try_from(*sum).map_or_else(|_| sum.to_string().into(), serde_json::Value::from);
+    report.result("sums", sums.iter().map(number).collect::<Vec<_>>());
     report.result("slots", days);
     scenario.stop().await?;
-    report.say(&format!("\nDone in {:.1} s. The input is real: see crates/tacit/data/attacks/ORIGIN.md", report.elapsed_ms() as f64 / 1000.0));
+    report.say(&format!(
+        "\nDone in {:.1} s. The input is real: see crates/tacit/data/attacks/ORIGIN.md",
+        report.elapsed_ms() as f64 / 1000.0
+    ));
     report.say("What next:\n  tacit demo attacks --input DIR   the same with your own CSV files (slot_start,count), one per organisation\n  tacit up                         the same three organisations, staying up\n  docs/threat-model.md             what is promised, and what is not");
     Ok(())
 }
@@ -143,7 +158,9 @@ fn read_folder(folder: &Path) -> Result<Vec<Domain>, Failure> {
     }
     let starts = |d: &Domain| d.slots.iter().map(|(start, _)| start.clone()).collect::<Vec<_>>();
     if domains.iter().any(|d| starts(d) != starts(&domains[0])) {
-        return Err(Failure::usage("the files do not have the same slot_start values; a missing slot needs a line with count 0"));
+        return Err(Failure::usage(
+            "the files do not have the same slot_start values; a missing slot needs a line with count 0",
+        ));
     }
     Ok(domains)
 }

@@ -27,7 +27,8 @@ pub(super) async fn run(folder: &Path, rounds: u32, report: &mut Report) -> Resu
     report.say("Three patients, one hospital. The hospital learns the sum of three numbers and nothing else.\n");
     report.say("Starting the processes: a coordinator, three patients, the hospital");
     let coordinator = NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], ..ephemeral() };
-    let scenario = Scenario::start(folder, "hospital", SharingKind::Additive, &PEOPLE, coordinator).await?;
+    let scenario =
+        Scenario::start(folder, "hospital", SharingKind::Additive, &PEOPLE, coordinator, || Ok(ephemeral())).await?;
     for (name, fingerprint) in scenario.form().await? {
         report.say(&format!("  {name:<9} joined and compared: {}…", fingerprint.short()));
     }
@@ -68,7 +69,11 @@ pub(super) async fn run(folder: &Path, rounds: u32, report: &mut Report) -> Resu
         scenario.results(PATIENTS, run).await?.iter().filter_map(|r| r.values.first().map(|v| v.0)).collect();
     let right = learned.iter().zip(&plain).filter(|(a, b)| a == b).count();
     report.check("sums", learned == plain, format!("{right} of {rounds} sums are right at the hospital"));
-    report.check("run", ended.reason.is_empty(), if ended.reason.is_empty() { "no round failed".to_owned() } else { ended.reason });
+    report.check(
+        "run",
+        ended.reason.is_empty(),
+        if ended.reason.is_empty() { "no round failed".to_owned() } else { ended.reason },
+    );
     let mut others = 0;
     for patient in 0..PATIENTS {
         others += scenario.results(patient, run).await?.len();
