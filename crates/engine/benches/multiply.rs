@@ -29,23 +29,37 @@ fn main() {
 fn multiply<F: Field>(name: &str, sizes: &[usize]) {
     for n in [3, 4, 5, 7, 9, 11] {
         for size in sizes {
-            run::<F, _>(name, n, *size, 1, async |context, size| {
-                let a = context.random(size).await.expect("random");
-                let b = context.random(size).await.expect("random");
-                (a, b, Shared::zeros(size))
-            }, async |context, (a, b, out)| {
-                context.multiply_into(a, b, out).await.expect("product");
-                black_box(&out);
-            });
+            run::<F, _>(
+                name,
+                n,
+                *size,
+                1,
+                async |context, size| {
+                    let a = context.random(size).await.expect("random");
+                    let b = context.random(size).await.expect("random");
+                    (a, b, Shared::zeros(size))
+                },
+                async |context, (a, b, out)| {
+                    context.multiply_into(a, b, out).await.expect("product");
+                    black_box(&out);
+                },
+            );
         }
-        run::<F, _>(name, n, 1, 2000, async |context, size| {
-            let a = context.random(size).await.expect("random");
-            (a.duplicate(), a, Shared::<F>::zeros(0))
-        }, async |context, (a, b, _)| {
-            for _ in 0..2000 {
-                context.multiply_assign(a, b).await.expect("product");
-            }
-        });
+        run::<F, _>(
+            name,
+            n,
+            1,
+            500,
+            async |context, size| {
+                let a = context.random(size).await.expect("random");
+                (a.duplicate(), a, Shared::<F>::zeros(0))
+            },
+            async |context, (a, b, _)| {
+                for _ in 0..500 {
+                    context.multiply_assign(a, b).await.expect("product");
+                }
+            },
+        );
     }
 }
 
@@ -59,7 +73,7 @@ fn run<F: Field, S: Send>(
     work: impl AsyncFn(&mut Arithmetic<'_, F>, &mut S) + Sync,
 ) {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..n).map(|_| channel()).unzip();
-    let runs = (4_000_000 / (size * repeats * n)).clamp(3, 200);
+    let runs = (4_000_000 / (size * repeats * n)).clamp(5, 40);
     let mut times: Vec<(Duration, Duration, u64)> = std::thread::scope(|scope| {
         let (prepare, work) = (&prepare, &work);
         let threads: Vec<_> = receivers
@@ -76,10 +90,10 @@ fn run<F: Field, S: Send>(
                         for _ in 0..runs {
                             // All start together, and nobody leaves work to the next run.
                             context.open_to(&Shared::zeros(1), &(0..n).collect::<Vec<_>>()).await.expect("barrier");
-                            let (start, bytes) = (Instant::now(), mailbox.counters().total_sent().bytes);
+                            let (start, cpu, bytes) = (Instant::now(), cpu(), mailbox.counters().total_sent().bytes);
                             work(&mut context, &mut state).await;
-                            let cpu = Duration::ZERO;
-                            times.push((start.elapsed(), cpu, mailbox.counters().total_sent().bytes - bytes));
+                            let bytes = mailbox.counters().total_sent().bytes - bytes;
+                            times.push((start.elapsed(), self::cpu() - cpu, bytes));
                         }
                         times
                     };
@@ -89,16 +103,29 @@ fn run<F: Field, S: Send>(
             .collect();
         drop(senders);
         let all: Vec<Vec<_>> = threads.into_iter().map(|t| t.join().expect("party")).collect();
-        (0..runs).map(|i| all.iter().map(|times| times[i]).max().expect("parties")).collect()
+        let slowest = |i: usize| all.iter().map(|times| times[i].0).max().expect("parties");
+        (0..runs).map(|i| (slowest(i), all.iter().map(|times| times[i].1).sum(), all[0][i].2)).collect()
     });
     times.sort_unstable();
     let (best, median) = (times[0].0.as_secs_f64(), times[runs / 2].0.as_secs_f64());
     let bytes = times[runs / 2].2 as f64 / (size * repeats) as f64;
+    times.sort_unstable_by_key(|(_, cpu, _)| *cpu);
+    let cpu = times[runs / 2].1.as_secs_f64() / (size * repeats) as f64 * 1e9;
+    print!("{name:14} n={n:<2} {size:8} ");
     if repeats > 1 {
-        println!("{name:14} n={n:<2} sequential      {:8.2} us/round (best {:.2})", median / repeats as f64 * 1e6, best / repeats as f64 * 1e6);
+        let round = 1e6 / repeats as f64;
+        println!("{:9.2} us/round (best {:.2}), {cpu:8.0} ns CPU of all", median * round, best * round);
     } else {
-        println!("{name:14} n={n:<2} {size:8} {:9.2} M/s (best {:.2}), {:7.2} ns, {bytes:5.1} bytes sent each", size as f64 / median / 1e6, size as f64 / best / 1e6, median / size as f64 * 1e9);
+        let rate = size as f64 / 1e6;
+        print!("{:9.2} M/s (best {:7.2}), {cpu:8.1} ns CPU of all, ", rate / median, rate / best);
+        println!("{:5.1} per party; {bytes:5.1} bytes sent each", cpu / n as f64);
     }
+}
+
+/// What this thread has used (Linux).
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(stat.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
 }
 
 type Message = (usize, Vec<u8>);

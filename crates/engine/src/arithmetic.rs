@@ -23,13 +23,17 @@
 //!
 //! Evaluation points are any distinct field elements but zero.
 
+mod bits;
 mod context;
 mod dealing;
+mod equal;
 mod error;
 mod input;
+mod inverse;
 mod linear;
 mod multiply;
 mod open;
+mod products;
 mod random;
 mod share;
 mod slices;

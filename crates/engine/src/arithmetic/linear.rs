@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn any_number_of_terms() {
-        let element = |i: usize| F61::from_u64(i as u64 * 0x9e37_79b9_7f4a_7c15);
+        let element = |i: usize| F61::from_u64((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         for terms in 0..70 {
             let weights: Vec<F61> = (0..terms).map(|i| element(i + 99)).collect();
             let arena: Vec<F61> = (0..terms * 5).map(element).collect();

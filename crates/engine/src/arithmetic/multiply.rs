@@ -5,8 +5,8 @@
 //!
 //! | | when | rounds | elements sent per party and product |
 //! |---|---|---|---|
-//! | [`reshare`] | short vectors; small n | 1 | (n-1-t)(2t+1)/n; n = 3: exactly 1 |
-//! | [`king`] | long vectors from [`KING_FROM`] parties on | 3 | (n-1)/(n-t) (1-t/n)... about 2.2 |
+//! | [`reshare`] | short vectors; n < 7 | 1 | (n-1-t)(2t+1)/n; n = 3: exactly 1 |
+//! | [`king`] | long vectors, n >= 7 | 3 | (n-1-t)/(n-t) + (n-1)/n + (n-1-t)/n: 2.2 for n = 11 |
 //!
 //! Anything that is a sum of products is reduced once per sum: see [`Arithmetic::dot`].
 
@@ -27,7 +27,7 @@ pub(super) use reshare::Reshare;
 /// From so many parties on long vectors go over kings (measured: benches/multiply.rs).
 const KING_FROM: usize = 7;
 /// Shorter vectors are reshared, in one round.
-const KING_LENGTH: usize = 8192;
+const KING_LENGTH: usize = 16 * 1024;
 
 impl<F: Field> Arithmetic<'_, F> {
     /// `a[i] * b[i]`.

@@ -11,8 +11,8 @@ use tacit_algebra::poly::lagrange_at;
 use tacit_algebra::reed_solomon::{self, Consistency};
 use zeroize::Zeroizing;
 
-use super::linear::{TILE, combine};
-use super::slices::{Route, Slices, slice};
+use super::linear::combine;
+use super::slices::{Block, Route, Slices, slice};
 use super::streams::draw;
 use super::wire::{self, Kind};
 use super::{Arithmetic, ArithmeticError, Shared, WINDOW};
@@ -158,18 +158,21 @@ impl<F: Field> Arithmetic<'_, F> {
         let mut out = vec![F::ZERO; length];
         let block = block::<F>(self.n);
         let blocks = length.div_ceil(block);
-        let range = |number: usize| number * block..((number + 1) * block).min(length);
+        let block = |number: usize| {
+            let range = number * block..((number + 1) * block).min(length);
+            Block { operation, number, range }
+        };
         for step in 0..blocks + 2 {
             if step < blocks {
                 self.mailbox.drained().await;
-                slices.send(self, operation, step, &range(step), &mut fill, &mut tile);
+                slices.send(self, &block(step), &mut fill, &mut tile);
             }
             let mut result = |_: usize, range: Range<usize>, sums: &[F]| out[range].copy_from_slice(sums);
             if let Some(number) = step.checked_sub(1).filter(|number| *number < blocks) {
-                slices.collect(self, operation, number, &range(number), transform, &mut result, &mut tile).await?;
+                slices.collect(self, &block(number), transform, &mut result, &mut tile).await?;
             }
             if let Some(number) = step.checked_sub(2) {
-                slices.read(self, operation, &range(number), &mut result, &mut tile).await?;
+                slices.read(self, &block(number), &mut result, &mut tile).await?;
             }
         }
         self.tile = tile;
@@ -196,7 +199,6 @@ impl<F: Field> Arithmetic<'_, F> {
         let mut own = vec![F::ZERO; repeats * self.n];
         let mut said = own.clone();
         let block = block::<F>(self.n);
-        let mut tile = vec![F::ZERO; TILE];
         for start in (0..opened.len()).step_by(block) {
             let range = start..(start + block).min(opened.len());
             for king in 0..self.n {
@@ -204,7 +206,7 @@ impl<F: Field> Arithmetic<'_, F> {
                 for piece in super::dealing::tiles(part.len()) {
                     let piece = part.start + piece.start..part.start + piece.end;
                     for repeat in 0..repeats {
-                        let tile = &mut tile[..piece.len()];
+                        let tile = &mut self.tile[..piece.len()];
                         draw(&mut coefficients, tile);
                         own[king * repeats + repeat] += F::dot(tile, &shares[piece.clone()]);
                         said[king * repeats + repeat] += F::dot(tile, &opened[piece.clone()]);

@@ -16,6 +16,8 @@ mod subsets;
 
 pub(super) use batches::Batches;
 pub(super) use subsets::Subsets;
+#[cfg(test)]
+pub(super) use subsets::share_of_one as subset_share_of_one;
 
 /// Up to so many streams per party subsets are cheaper than batches, for vectors of any length.
 const SUBSETS_ALWAYS: usize = 6;
@@ -61,11 +63,11 @@ impl<F: Field> Arithmetic<'_, F> {
         for step in 0..=blocks {
             if let Some(range) = ranges.get(step) {
                 self.mailbox.drained().await;
-                batches.deal(self, operation, step, range.len());
+                batches.deal(self, operation, range.len());
             }
             if let Some(number) = step.checked_sub(1) {
                 let range = ranges[number].clone();
-                let masks = batches.collect(self, operation, number, range.len()).await?;
+                let masks = batches.collect(self, operation, range.len()).await?;
                 out[range.clone()].copy_from_slice(&masks[..range.len()]);
                 batches.recycle(masks);
             }

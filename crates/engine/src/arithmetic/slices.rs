@@ -35,6 +35,15 @@ pub(super) struct Slices<F: Field> {
     sums: [Zeroizing<Vec<F>>; 2],
 }
 
+/// What is put together at a time.
+pub(super) struct Block {
+    pub(super) operation: u32,
+    /// Which one of the operation's blocks.
+    pub(super) number: usize,
+    /// Indices of the vector.
+    pub(super) range: Range<usize>,
+}
+
 /// The part of a block that belongs to king `k` of n.
 pub(super) fn slice(block: &Range<usize>, n: usize, k: usize) -> Range<usize> {
     let size = block.len().div_ceil(n);
@@ -51,19 +60,17 @@ impl<F: Field> Slices<F> {
     pub(super) fn send(
         &mut self,
         context: &Arithmetic<'_, F>,
-        operation: u32,
-        number: usize,
-        block: &Range<usize>,
+        block: &Block,
         mut fill: impl FnMut(usize, Range<usize>, &mut [F]),
         tile: &mut [F],
     ) {
         let (n, me) = (context.n, context.me);
-        let sum = &mut self.sums[number % 2];
+        let sum = &mut self.sums[block.number % 2];
         sum.clear();
-        sum.resize(slice(block, n, me).len(), F::ZERO);
+        sum.resize(slice(&block.range, n, me).len(), F::ZERO);
         // The same order for all parties: streams of zeros are read alike.
         for king in 0..n {
-            let range = slice(block, n, king);
+            let range = slice(&block.range, n, king);
             if range.is_empty() || (n + me - king) % n > self.route.senders {
                 continue;
             }
@@ -72,7 +79,7 @@ impl<F: Field> Slices<F> {
                 tiles(range.len()).for_each(|t| fill(king, indices(&t), &mut sum[t]));
                 continue;
             }
-            let mut message = wire::message::<F>(Kind::ToKing, operation, range.len());
+            let mut message = wire::message::<F>(Kind::ToKing, block.operation, range.len());
             for t in tiles(range.len()) {
                 let tile = &mut tile[..t.len()];
                 fill(king, indices(&t), tile);
@@ -86,27 +93,25 @@ impl<F: Field> Slices<F> {
     pub(super) async fn collect(
         &mut self,
         context: &Arithmetic<'_, F>,
-        operation: u32,
-        number: usize,
-        block: &Range<usize>,
+        block: &Block,
         transform: &mut (impl FnMut(&mut [F]) + Send),
         mut result: impl FnMut(usize, Range<usize>, &[F]),
         tile: &mut [F],
     ) -> Result<(), ArithmeticError> {
         let (n, me) = (context.n, context.me);
-        let range = slice(block, n, me);
+        let range = slice(&block.range, n, me);
         if range.is_empty() {
             return Ok(());
         }
-        let sum = &mut self.sums[number % 2];
+        let sum = &mut self.sums[block.number % 2];
         for sender in (1..=self.route.senders).map(|i| (me + i) % n) {
             let message = context.recv(sender).await?;
-            let bytes = context.content(&message, sender, Kind::ToKing, operation, range.len())?;
+            let bytes = context.content(&message, sender, Kind::ToKing, block.operation, range.len())?;
             decode_tiles(bytes, tile, |at, tile| F::add_assign_slice(&mut sum[at..at + tile.len()], tile))
                 .map_err(|_| context.malformed(sender))?;
         }
         transform(sum);
-        let mut message = wire::message::<F>(Kind::FromKing, operation, range.len());
+        let mut message = wire::message::<F>(Kind::FromKing, block.operation, range.len());
         F::encode_slice(sum, &mut message);
         let mut receivers = (self.route.receivers..n).map(|i| (me + i) % n);
         if let Some(first) = receivers.next() {
@@ -123,19 +128,18 @@ impl<F: Field> Slices<F> {
     pub(super) async fn read(
         &mut self,
         context: &Arithmetic<'_, F>,
-        operation: u32,
-        block: &Range<usize>,
+        block: &Block,
         mut result: impl FnMut(usize, Range<usize>, &[F]),
         tile: &mut [F],
     ) -> Result<(), ArithmeticError> {
         let (n, me) = (context.n, context.me);
         for king in (1..n).map(|i| (me + i) % n) {
-            let range = slice(block, n, king);
+            let range = slice(&block.range, n, king);
             if range.is_empty() || (n + me - king) % n < self.route.receivers {
                 continue;
             }
             let message = context.recv(king).await?;
-            let bytes = context.content(&message, king, Kind::FromKing, operation, range.len())?;
+            let bytes = context.content(&message, king, Kind::FromKing, block.operation, range.len())?;
             let start = range.start;
             decode_tiles(bytes, tile, |at, tile| result(king, start + at..start + at + tile.len(), tile))
                 .map_err(|_| context.malformed(king))?;

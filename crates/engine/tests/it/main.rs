@@ -3,6 +3,11 @@
 
 mod additive;
 mod adversaries;
+mod arithmetic_costs;
+mod arithmetic_failures;
+mod arithmetic_secrecy;
+mod arithmetic_values;
+mod arithmetic_world;
 mod freeze;
 mod losses;
 mod malformed;

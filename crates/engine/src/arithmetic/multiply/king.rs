@@ -23,7 +23,7 @@ use tacit_algebra::poly::lagrange_at;
 use crate::arithmetic::context::Arithmetic;
 use crate::arithmetic::error::ArithmeticError;
 use crate::arithmetic::random::Batches;
-use crate::arithmetic::slices::{Route, Slices};
+use crate::arithmetic::slices::{Block, Route, Slices};
 use crate::arithmetic::zero::Zero;
 
 /// What kings need.
@@ -82,39 +82,40 @@ impl<F: Field> Arithmetic<'_, F> {
         let mut tile = std::mem::take(&mut self.tile);
         let block = Batches::<F>::block(self.n, self.t);
         let blocks = out.len().div_ceil(block);
-        let range = |number: usize, length: usize| number * block..((number + 1) * block).min(length);
-        let King { lambda, ones, slices } = &mut *king;
         let length = out.len();
+        let block = |number: usize| {
+            let range = number * block..((number + 1) * block).min(length);
+            Block { operation, number, range }
+        };
+        let King { lambda, ones, slices } = &mut *king;
         for step in 0..blocks + 3 {
             if step < blocks {
                 self.mailbox.drained().await;
-                batches.deal(self, operation, step, range(step, length).len());
+                batches.deal(self, operation, block(step).range.len());
             }
             if let Some(number) = step.checked_sub(1).filter(|number| *number < blocks) {
-                let block = range(number, length);
-                // The tile holds what `product` may still need: the masks have a place of their own.
-                let mut masks = batches.collect(self, operation, number, block.len()).await?;
+                let block = block(number);
+                let masks = batches.collect(self, operation, block.range.len()).await?;
                 let fill = |_: usize, range: Range<usize>, summand: &mut [F]| {
                     product(range.clone(), &out[range.clone()], summand);
-                    let masks = &mut masks[range.start - block.start..range.end - block.start];
-                    for (k, (summand, mask)) in summand.iter_mut().zip(masks.iter_mut()).enumerate() {
+                    let masks = &masks[range.start - block.range.start..range.end - block.range.start];
+                    for ((summand, mask), out) in summand.iter_mut().zip(masks).zip(&mut out[range]) {
                         *summand = *lambda * (*summand + *mask);
-                        out[range.start + k] = -*mask;
+                        *out = -*mask;
                     }
                     zero.add_to(summand);
                 };
-                slices.send(self, operation, number, &block, fill, &mut tile);
+                slices.send(self, &block, fill, &mut tile);
                 batches.recycle(masks);
             }
             let mut result = |king: usize, range: Range<usize>, values: &[F]| {
                 F::scale_add(&mut out[range], ones[king], values);
             };
             if let Some(number) = step.checked_sub(2).filter(|number| *number < blocks) {
-                let block = range(number, length);
-                slices.collect(self, operation, number, &block, &mut |_| (), &mut result, &mut tile).await?;
+                slices.collect(self, &block(number), &mut |_| (), &mut result, &mut tile).await?;
             }
             if let Some(number) = step.checked_sub(3) {
-                slices.read(self, operation, &range(number, length), &mut result, &mut tile).await?;
+                slices.read(self, &block(number), &mut result, &mut tile).await?;
             }
         }
         self.tile = tile;

@@ -50,15 +50,8 @@ impl<F: Field> Batches<F> {
         wire::chunk::<F>() * (n - t)
     }
 
-    /// Deals for block `number`, of `length` elements.
-    pub(in crate::arithmetic) fn deal(
-        &mut self,
-        context: &mut Arithmetic<'_, F>,
-        operation: u32,
-        number: usize,
-        length: usize,
-    ) {
-        debug_assert!(number == 0 || self.dealt.len() <= 1);
+    /// Deals for a block of `length` elements.
+    pub(in crate::arithmetic) fn deal(&mut self, context: &mut Arithmetic<'_, F>, operation: u32, length: usize) {
         let count = length.div_ceil(self.matrix.len());
         let mut own = self.spare.pop().unwrap_or_default();
         own.resize(count, F::ZERO);
@@ -80,7 +73,6 @@ impl<F: Field> Batches<F> {
         &mut self,
         context: &Arithmetic<'_, F>,
         operation: u32,
-        _number: usize,
         length: usize,
     ) -> Result<Zeroizing<Vec<F>>, ArithmeticError> {
         let (n, t, me) = (context.n, context.t, context.me);

@@ -32,7 +32,7 @@ fn contains(set: u64, party: usize) -> bool {
 }
 
 /// The share of one that party `me` of the set has.
-pub(super) fn share_of_one<F: Field>(points: &[F], set: u64, me: usize) -> F {
+pub(in crate::arithmetic) fn share_of_one<F: Field>(points: &[F], set: u64, me: usize) -> F {
     let outside = (0..points.len()).filter(|i| !contains(set, *i)).map(|i| points[i]);
     let (above, below) = outside.fold((F::ONE, F::ONE), |(above, below), x| (above * (points[me] - x), below * -x));
     // Points are not zero.

@@ -1,0 +1,61 @@
+//! What goes over the wire looks uniform whatever the numbers are. The exhaustive tests over small
+//! fields stand beside the code (src/arithmetic/multiply/secrecy.rs).
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use tacit_algebra::{F61, Field};
+use tacit_engine::Simulator;
+use tacit_engine::arithmetic::Arithmetic;
+
+use crate::arithmetic_world::{most, setup};
+
+const BUCKETS: usize = 64;
+const LENGTH: usize = 40_000;
+
+/// Chi-square of the top and the bottom six bits of everything that the parties send while they
+/// multiply one number with itself, over and over.
+fn chi_square(n: usize, number: u64, seed: u64) -> (f64, f64) {
+    let counts = Rc::new(RefCell::new([[0u64; BUCKETS]; 2]));
+    let mut simulator = Simulator::new(n, seed);
+    for me in 0..n {
+        let mailbox = simulator.mailbox(me);
+        simulator.spawn(me, async move {
+            let mut context = Arithmetic::<F61>::new(setup(&mailbox, me, n, most(n), seed)).expect("setup");
+            let number = vec![F61::from_u64(number); LENGTH];
+            let a = context.input(0, LENGTH, (me == 0).then_some(&number)).await.expect("input");
+            _ = context.multiply(&a, &a).await.expect("product");
+        });
+        let counts = counts.clone();
+        simulator.rewrite(me, move |_, message| {
+            let mut counts = counts.borrow_mut();
+            // Kings send what is public.
+            if message[0] != 5 {
+                for element in message[5..].as_chunks::<8>().0 {
+                    let element = u64::from_le_bytes(*element);
+                    counts[0][(element >> 55) as usize] += 1;
+                    counts[1][(element & 63) as usize] += 1;
+                }
+            }
+            Some(message)
+        });
+    }
+    simulator.run();
+    let counts = counts.borrow();
+    let chi = |counts: &[u64; BUCKETS]| {
+        let expected = counts.iter().sum::<u64>() as f64 / BUCKETS as f64;
+        counts.iter().map(|c| (*c as f64 - expected).powi(2) / expected).sum::<f64>()
+    };
+    (chi(&counts[0]), chi(&counts[1]))
+}
+
+#[test]
+fn messages_are_uniform_whatever_is_multiplied() {
+    // 63 degrees of freedom: above 130 with probability 1e-6; seeds are fixed.
+    for n in [3, 5, 7] {
+        for number in [0, 1, (1 << 61) - 2] {
+            let (top, bottom) = chi_square(n, number, n as u64 + 20);
+            assert!(top < 130.0 && bottom < 130.0, "n = {n}: {top}, {bottom}");
+        }
+    }
+}
