@@ -114,6 +114,8 @@ pub async fn drive<T>(
     let mut engine = pin!(engine);
     let mut aborted = pin!(abort.cancelled());
     let mut timer = pin!(sleep(deadline));
+    // Each time-out loses somebody; when everybody had a turn it is over.
+    let mut patience = seats.port_of.len();
     poll_fn(|cx| {
         if aborted.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(GivenUp::Aborted));
@@ -133,8 +135,8 @@ pub async fn drive<T>(
             }
             match overdue(cx, timer.as_mut(), mailbox) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(true) => {}
-                Poll::Ready(false) => return Poll::Ready(Err(GivenUp::Deadline)),
+                Poll::Ready(true) if patience > 0 => patience -= 1,
+                Poll::Ready(_) => return Poll::Ready(Err(GivenUp::Deadline)),
             }
         }
     })

@@ -6,8 +6,9 @@ use tacit_job::{Request, Response, StopReason, ToGateway};
 use tacit_link::{Host, LinkHub};
 use tacit_model::{Clock, Fingerprint, GroupId, RunId, Slot, UnixMillis};
 use tacit_pki::{Identity, PublicKey};
-use tacit_store::{NewRow, Redacted, Store, StoreError, What};
+use tacit_store::{InputState, NewRow, Redacted, Store, StoreError, What};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -416,9 +417,13 @@ impl Inner {
                 let new = standing.run != Some(run);
                 standing.run = Some(run);
                 standing.stopped = None;
+                standing.unflushed.remove(&run);
                 new
             })
             .await?;
+        for other in self.store.unclosed_runs(&self.name).await?.into_iter().filter(|other| *other != run) {
+            self.store.close_run_rows(&self.name, other, self.clock.now()).await?;
+        }
         self.announce_rows().await;
         Ok(())
     }
@@ -440,8 +445,27 @@ impl Inner {
         if ended {
             self.sessions.give_up_waiting(|other| other == run);
             self.ahead.clear();
-            self.store.close_run_rows(&self.name, run, self.clock.now()).await?;
             self.outbox.notify_one();
+            self.drop_rows(run).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the rows that wait. The queue stays open where that is cheap, since this party may be
+    /// started again in the same run; it is closed when another run begins.
+    async fn drop_rows(&self, run: RunId) -> Result<(), PartyError> {
+        const CHEAP: u64 = 1000;
+        if self.store.pending(&self.name, run).await? > CHEAP {
+            self.store.close_run_rows(&self.name, run, self.clock.now()).await?;
+            return Ok(());
+        }
+        let mut failing = JoinSet::new();
+        for row in self.store.rows(&self.name, run).await?.into_iter().filter(|row| row.state == InputState::Pending) {
+            let (store, name, now) = (self.store.clone(), self.name.clone(), self.clock.now());
+            failing.spawn(async move { store.fail_slot(&name, run, row.slot, "stopped before its slot", now).await });
+        }
+        while let Some(done) = failing.join_next().await {
+            done.map_err(|_| PartyError::Stopping)??;
         }
         Ok(())
     }

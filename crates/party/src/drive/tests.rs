@@ -64,7 +64,7 @@ async fn it_can_be_given_up() {
     let (driven, ()) = tokio::join!(driven, async { token.cancel() });
     assert_eq!(driven, Err(GivenUp::Aborted));
     // Nothing to wait for and nobody to blame.
-    let token = CancellationToken::new();
+    let (token, mailbox) = (CancellationToken::new(), Mailbox::new(3));
     let stuck = drive(std::future::pending::<()>(), &mut ports[0], &mailbox, &seats, Duration::from_millis(20), &token);
     assert_eq!(stuck.await, Err(GivenUp::Deadline));
 }

@@ -64,6 +64,9 @@ async fn p18_rows_are_all_or_nothing() {
     assert!(matches!(party.stop().await, Err(PartyError::NotRunning)));
     assert_eq!(party.start().await.unwrap(), RunId(1));
     assert!(matches!(party.start().await, Err(PartyError::AlreadyRunning)));
+    // The same run again: what waited is gone, and no slot is used twice.
+    assert_eq!(party.status().await.unwrap().queued_rows, 0);
+    assert_eq!(party.add_rows(&rows(&["1;2"])).await.unwrap(), Slot(3));
     world.close().await;
 }
 
