@@ -65,7 +65,7 @@ impl Gateway {
         let names = Names(consensus);
         let limits = self.inner.limits;
 
-        let prepare = ToPeer::Prepare { job: job.clone(), plan: plan.to_owned() };
+        let prepare = ToPeer::Prepare { job: Box::new(job.clone()), plan: plan.to_owned() };
         let prepared = self.phase(members, &prepare, reports, limits.prepare).instrument(info_span!("prepare")).await;
         let nonces = match nonces(&prepared, job, &names) {
             Ok(nonces) => nonces,

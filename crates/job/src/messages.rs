@@ -33,7 +33,7 @@ pub enum ToPeer {
     /// Phase 1: check the job, recompute the plan, fetch the input. Answered by a [`Report`].
     Prepare {
         /// What is to be done.
-        job: Job,
+        job: Box<Job>,
         /// Digest of the plan, hexadecimal; a peer that computes another one declines.
         plan: String,
     },

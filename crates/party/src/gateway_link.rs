@@ -151,7 +151,7 @@ async fn serve(party: &Arc<Inner>, mut link: ControlLink) -> LinkError {
 /// Answers one message. What takes long goes on by itself; what later messages rely on is done here.
 async fn handle(party: &Arc<Inner>, message: ToPeer) {
     match message {
-        ToPeer::Prepare { job, plan } => session::on_prepare(party, job, plan),
+        ToPeer::Prepare { job, plan } => session::on_prepare(party, *job, plan),
         ToPeer::Link { session, nonces, endpoints } => session::on_link(party, session, nonces, endpoints),
         ToPeer::Session { session } => session::on_session(party, session),
         ToPeer::Abort { session } => session::on_abort(party, session),

@@ -112,7 +112,7 @@ impl ScriptedGateway {
         job: &Job,
     ) -> BTreeMap<Fingerprint, Report> {
         let plan = hex::encode(plan_of(consensus, job).unwrap().digest().0);
-        self.phase(peers, job.session, &ToPeer::Prepare { job: job.clone(), plan }).await
+        self.phase(peers, job.session, &ToPeer::Prepare { job: Box::new(job.clone()), plan }).await
     }
 
     pub(crate) async fn phase(

@@ -22,7 +22,7 @@ fn strangers(count: usize) -> Vec<Member> {
 }
 
 async fn declined(world: &mut World, peer: &Fingerprint, job: &Job, plan: String) -> Decline {
-    let prepare = ToPeer::Prepare { job: job.clone(), plan };
+    let prepare = ToPeer::Prepare { job: Box::new(job.clone()), plan };
     match world.gateway.phase(&[*peer], job.session, &prepare).await.remove(peer) {
         Some(Report::Declined { why }) => why,
         other => panic!("{other:?}"),
