@@ -137,3 +137,97 @@ fn computing_operators(charter: &Charter) -> usize {
     }
     charter.computing().map(|member| member.operator.as_str()).collect::<BTreeSet<_>>().len()
 }
+
+#[cfg(test)]
+mod tests {
+    use tacit_accord::{Member, MemberRole, SlotRules};
+    use tacit_job::{Source, Task};
+    use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
+
+    use super::*;
+
+    fn who(number: u8) -> Fingerprint {
+        Fingerprint([number; 32])
+    }
+
+    /// Members 0 and 1 give, 2 to 4 compute, each with its own operator.
+    fn scene() -> (Charter, Job) {
+        let member = |number: u8| Member {
+            name: format!("m{number}"),
+            fingerprint: who(number),
+            operator: format!("o{number}"),
+            role: if number < 2 { MemberRole::Input } else { MemberRole::Privacy },
+            endpoint: String::new(),
+        };
+        let on_missing_input = OnMissingInput::Fail;
+        let charter = Charter {
+            group: GroupId(1),
+            name: "g".to_owned(),
+            manager: String::new(),
+            owners: Vec::new(),
+            quorum: 0,
+            gateways: Vec::new(),
+            threshold: 1,
+            sharing: Default::default(),
+            members: (0..5).map(member).collect(),
+            configuration: None,
+            slots: SlotRules { on_missing_input, deadline_ms: 1, slot_ms: 0 },
+            test_mode: false,
+        };
+        let task = Task {
+            purpose: String::new(),
+            source: Source::Queue,
+            aggregator: "sum".to_owned(),
+            items: 1,
+            max_element: "1".to_owned(),
+            modulus: None,
+            on_missing_input,
+        };
+        let job = Job {
+            session: SessionId([0; 16]),
+            group: GroupId(1),
+            charter: tacit_accord::ConsensusId([0; 32]),
+            run: RunId(1),
+            slot: Slot(0),
+            attempt: Attempt(0),
+            task,
+            inputs: vec![who(0), who(1)],
+            compute: vec![who(2), who(3), who(4)],
+            recipients: vec![who(0)],
+        };
+        (charter, job)
+    }
+
+    #[test]
+    fn p29_too_few_are_refused_and_operators_count() {
+        let (mut charter, mut job) = scene();
+        let policy = Policy::default();
+        assert_eq!(policy.judge(&who(0), &job, &charter), Ok(()));
+        // A lost member does not lower the threshold.
+        job.compute.pop();
+        assert_eq!(policy.judge(&who(0), &job, &charter), Ok(()));
+        charter.members[4].operator = "o3".to_owned();
+        let few = PolicyRefusal::FewComputing { found: 2, wanted: 3 };
+        assert_eq!(policy.judge(&who(0), &job, &charter), Err(few));
+        charter.test_mode = true;
+        assert_eq!(policy.judge(&who(0), &job, &charter), Ok(()));
+        job.task.on_missing_input = OnMissingInput::Proceed(1);
+        let few = PolicyRefusal::FewInputs { found: 1, wanted: 2 };
+        assert_eq!(policy.judge(&who(0), &job, &charter), Err(few));
+        let policy = Policy { aggregators: vec!["mean".to_owned()], ..policy };
+        assert_eq!(policy.judge(&who(0), &job, &charter), Err(PolicyRefusal::Aggregator("sum".to_owned())));
+    }
+
+    #[test]
+    fn rule1_strangers_get_no_shares_and_are_no_company() {
+        let (charter, job) = scene();
+        let mut policy = Policy { verified_only: true, verified: (1..4).map(who).collect(), ..Policy::default() };
+        let stranger = PolicyRefusal::NotVerified { name: "m4".to_owned(), fingerprint: who(4) };
+        assert_eq!(policy.judge(&who(0), &job, &charter), Err(stranger));
+        policy.verified.insert(who(4));
+        assert_eq!(policy.judge(&who(0), &job, &charter), Ok(()));
+        policy.verified.remove(&who(1));
+        let alone = PolicyRefusal::FewVerifiedInputs { found: 1, wanted: 2 };
+        assert_eq!(policy.judge(&who(0), &job, &charter), Err(alone));
+    }
+}

@@ -1,0 +1,159 @@
+//! The runs a party takes part in, and the rows it queues for them.
+
+use std::sync::PoisonError;
+
+use tacit_job::{StopReason, ToGateway};
+use tacit_model::{RunId, Slot, UnixMillis};
+use tacit_store::{InputState, NewRow, Redacted, StoreError, What};
+use tokio::task::JoinSet;
+
+use super::Inner;
+use crate::PartyError;
+use crate::source::Row;
+
+impl Inner {
+    /// Takes part in a run from now on.
+    pub(crate) async fn begin_run(&self, run: RunId) -> Result<(), PartyError> {
+        if let Some(other) = self.standing.run().filter(|other| *other != run) {
+            self.end_run(other, StopReason::Finished).await?;
+        }
+        self.standing
+            .change(|standing| {
+                let new = standing.run != Some(run);
+                standing.run = Some(run);
+                standing.stopped = None;
+                standing.unflushed.remove(&run);
+                new
+            })
+            .await?;
+        for other in self.store.unclosed_runs(&self.name).await?.into_iter().filter(|other| *other != run) {
+            self.store.close_run_rows(&self.name, other, self.clock.now()).await?;
+        }
+        self.announce_rows().await;
+        Ok(())
+    }
+
+    /// Ends a run: its rows are unused from now on, its results are flushed.
+    pub(crate) async fn end_run(&self, run: RunId, reason: StopReason) -> Result<(), PartyError> {
+        let ended = self
+            .standing
+            .change(|standing| {
+                let takes_part = standing.run == Some(run);
+                if takes_part {
+                    standing.run = None;
+                    standing.stopped = Some(reason);
+                    standing.unflushed.insert(run);
+                }
+                takes_part
+            })
+            .await?;
+        if ended {
+            self.sessions.give_up_waiting(|other| other == run);
+            self.ahead.clear();
+            self.outbox.notify_one();
+            self.drop_rows(run).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the rows that wait. The queue stays open where that is cheap, since this party may be
+    /// started again in the same run; it is closed when another run begins.
+    async fn drop_rows(&self, run: RunId) -> Result<(), PartyError> {
+        const CHEAP: u64 = 1000;
+        if self.store.pending(&self.name, run).await? > CHEAP {
+            self.store.close_run_rows(&self.name, run, self.clock.now()).await?;
+            return Ok(());
+        }
+        let mut failing = JoinSet::new();
+        for row in self.store.rows(&self.name, run).await?.into_iter().filter(|row| row.state == InputState::Pending) {
+            let (store, name, now) = (self.store.clone(), self.name.clone(), self.clock.now());
+            failing.spawn(async move { store.fail_slot(&name, run, row.slot, "stopped before its slot", now).await });
+        }
+        while let Some(done) = failing.join_next().await {
+            done.map_err(|_| PartyError::Stopping)??;
+        }
+        Ok(())
+    }
+
+    /// Tells the gateway for which slots there are rows.
+    pub(crate) async fn announce_rows(&self) {
+        let Some(run) = self.standing.run() else { return };
+        match self.next_slot(run).await {
+            Ok(Some(upto)) => {
+                let upto = self.see_next(run, upto);
+                self.line.send(&ToGateway::Rows { group: self.group, run, upto });
+            }
+            Ok(None) => {}
+            Err(error) => self.trouble(format!("the queue cannot be read: {error}")),
+        }
+    }
+
+    /// The first slot of a run without a row.
+    async fn next_slot(&self, run: RunId) -> Result<Option<Slot>, PartyError> {
+        match self.store.append_rows(&self.name, run, &[], usize::MAX, self.clock.now()).await {
+            Ok(slot) => Ok(Some(slot)),
+            Err(StoreError::Conflict { what: What::RunEnded }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Notes up to where there are rows; the highest known, whoever was first to tell.
+    pub(super) fn see_next(&self, run: RunId, upto: Slot) -> Slot {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let highest = match *next {
+            Some((of, known)) if of == run => known.max(upto),
+            _ => upto,
+        };
+        *next = Some((run, highest));
+        highest
+    }
+
+    pub(super) fn seen_next(&self, run: RunId) -> Option<Slot> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).filter(|(of, _)| *of == run).map(|(_, slot)| slot)
+    }
+
+    pub(super) fn row_length(&self) -> Result<usize, PartyError> {
+        self.standing.run().ok_or(PartyError::NotRunning)?;
+        let known = self.roster.known().ok_or(PartyError::NotVerified)?;
+        let configuration = known.charter().configuration.as_ref().ok_or(PartyError::NoConfiguration)?;
+        Ok(usize::try_from(configuration.items).unwrap_or(usize::MAX))
+    }
+
+    /// The first row, counted from 1, whose slot does not follow that of the row before: where slots have
+    /// a length, a missing row must not shift those behind it.
+    pub(super) fn gap(&self, rows: &[(Option<UnixMillis>, Row)]) -> Option<usize> {
+        let slot_ms = self.roster.known().map_or(0, |known| i64::from(known.charter().slots.slot_ms));
+        let follows = |pair: &[(Option<UnixMillis>, Row)]| match (pair[0].0, pair[1].0) {
+            (Some(before), Some(after)) => after.since(before) == slot_ms,
+            _ => true,
+        };
+        if slot_ms == 0 { None } else { rows.windows(2).position(|pair| !follows(pair)).map(|index| index + 2) }
+    }
+
+    pub(super) async fn queue(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<Slot, PartyError> {
+        let run = self.standing.run().ok_or(PartyError::NotRunning)?;
+        let encode = |(slot_start, row): &(Option<UnixMillis>, Row)| NewRow {
+            slot_start: *slot_start,
+            data: Redacted(row.expose().iter().flat_map(|value| value.to_le_bytes()).collect()),
+        };
+        let encoded: Vec<NewRow> = rows.iter().map(encode).collect();
+        let limit = usize::try_from(self.policy.max_queued_rows).unwrap_or(usize::MAX);
+        let first = match self.store.append_rows(&self.name, run, &encoded, limit, self.clock.now()).await {
+            Err(StoreError::Conflict { what: What::RunEnded }) => return Err(PartyError::NotRunning),
+            other => other?,
+        };
+        let upto = Slot(first.0.saturating_add(i64::try_from(rows.len()).unwrap_or(i64::MAX)));
+        encoded.into_iter().for_each(wipe);
+        for (slot, (_, row)) in (first.0..).map(Slot).zip(rows) {
+            self.ahead.queued(run, slot, row);
+        }
+        let upto = self.see_next(run, upto);
+        self.line.send(&ToGateway::Rows { group: self.group, run, upto });
+        Ok(first)
+    }
+}
+
+fn wipe(row: NewRow) {
+    let mut data = row.data.0;
+    zeroize::Zeroize::zeroize(&mut data);
+}
