@@ -76,7 +76,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathOf<
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(value)) => Ok(Self(value)),
-            Err(_) => Err(ApiError::new(ProblemKind::NotFound, "a number in the path is not a number, or a name is not UTF-8")),
+            Err(_) => Err(ApiError::new(
+                ProblemKind::NotFound,
+                "a number in the path is not a number, or a name is not UTF-8",
+            )),
         }
     }
 }
@@ -126,7 +129,9 @@ mod tests {
 
     #[test]
     fn an_error_tells_the_place_and_never_the_value() {
-        let error = |text: &str| read_json::<RowsBody>(text.as_bytes()).err().map(|e| e.detail().to_owned()).unwrap_or_default();
+        let error = |text: &str| {
+            read_json::<RowsBody>(text.as_bytes()).err().map(|e| e.detail().to_owned()).unwrap_or_default()
+        };
         assert!(error("{").contains("no JSON at line 1"));
         for text in [r#"{"rows":[{"values":["4711x"]}]}"#, r#"{"rows":"4711"}"#, r#"{"rows":[],"4711":1}"#] {
             let told = error(text);

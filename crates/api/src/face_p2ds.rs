@@ -24,9 +24,9 @@ const RECEIVER: &str = "/p2ds-receiver";
 
 /// Whether a path belongs to this face.
 pub(crate) fn is_below(path: &str) -> bool {
-    [MANAGER, PEER, RECEIVER].iter().any(|base| {
-        path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    [MANAGER, PEER, RECEIVER]
+        .iter()
+        .any(|base| path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// The routes of the services that this node offers.

@@ -1,10 +1,10 @@
 //! What every request passes, outside in: counters, headers, host, problems, time, panics.
 
+use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::Router;
 use tacit_model::problem::ProblemKind;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -130,7 +130,8 @@ async fn count(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let route = response_route.unwrap_or_else(|| "none".to_owned());
     // Methods are a closed set here: a stranger must not fill the memory with new counters.
-    let method = if ["GET", "POST", "PUT", "DELETE", "HEAD"].contains(&method.as_str()) { method } else { "other".to_owned() };
+    let method =
+        if ["GET", "POST", "PUT", "DELETE", "HEAD"].contains(&method.as_str()) { method } else { "other".to_owned() };
     let status = response.status().as_u16().to_string();
     ::metrics::counter!("http_requests_total", "method" => method, "route" => route, "status" => status).increment(1);
     response
@@ -142,7 +143,9 @@ mod tests {
 
     #[test]
     fn names_of_this_machine_and_of_the_public_address() {
-        for ours in ["localhost", "localhost:7400", "127.0.0.1:1", "127.9.9.9", "[::1]:80", "[::1]", "node.example:7400"] {
+        for ours in
+            ["localhost", "localhost:7400", "127.0.0.1:1", "127.9.9.9", "[::1]:80", "[::1]", "node.example:7400"]
+        {
             assert!(is_ours(ours, "https://node.example:7400"), "{ours}");
         }
         for foreign in ["evil.example", "localhost.evil.example", "10.0.0.1", "[::2]:1", "", "127.0.0.1.evil"] {

@@ -13,7 +13,7 @@ mod tokens;
 
 pub(crate) use groups::group_body;
 pub(crate) use members::{member_role, peer_info, peer_role, register_with, standing};
-pub(crate) use receiver::keep;
+pub(crate) use receiver::{keep, received};
 
 use tacit_model::api::Role::{Operator, Owner, Viewer};
 
@@ -44,13 +44,18 @@ fn fill(operations: Operations) -> Operations {
 fn of_groups(operations: Operations) -> Operations {
     operations
         .add(
-            Op::post("/groups", "createGroup", "Makes a group").role(Operator).body("NewGroup").answer("GroupBody").created(),
+            Op::post("/groups", "createGroup", "Makes a group")
+                .role(Operator)
+                .body("NewGroup")
+                .answer("GroupBody")
+                .created(),
             groups::create,
         )
         .add(Op::get("/groups", "listGroups", "All groups").role(Viewer).answer("GroupList"), groups::list)
         .add(Op::get("/groups/{gid}", "getGroup", "One group").role(Viewer).answer("GroupBody"), groups::get)
         .add(
-            Op::delete("/groups/{gid}", "deleteGroup", "Stops and deletes a group with its members and codes").role(Owner),
+            Op::delete("/groups/{gid}", "deleteGroup", "Stops and deletes a group with its members and codes")
+                .role(Owner),
             groups::delete,
         )
         .add(
@@ -151,7 +156,9 @@ fn of_peers(operations: Operations) -> Operations {
             peers::delete,
         )
         .add(
-            Op::post("/peers/{name}/start", "startPeer", "Takes part in the group's runs").role(Operator).answer("PeerBody"),
+            Op::post("/peers/{name}/start", "startPeer", "Takes part in the group's runs")
+                .role(Operator)
+                .answer("PeerBody"),
             peers::start,
         )
         .add(
@@ -173,9 +180,13 @@ fn of_peers(operations: Operations) -> Operations {
             results::list,
         )
         .add(
-            Op::get("/peers/{name}/roster", "getRoster", "Who learns what: the charter this peer accepted, its last job")
-                .role(Viewer)
-                .answer("RosterBody"),
+            Op::get(
+                "/peers/{name}/roster",
+                "getRoster",
+                "Who learns what: the charter this peer accepted, its last job",
+            )
+            .role(Viewer)
+            .answer("RosterBody"),
             peers::roster,
         )
 }
@@ -209,6 +220,9 @@ fn of_the_node(operations: Operations) -> Operations {
                 .created(),
             tokens::issue,
         )
-        .add(Op::get("/tokens", "listTokens", "All tokens, without their texts").role(Owner).answer("TokenList"), tokens::list)
+        .add(
+            Op::get("/tokens", "listTokens", "All tokens, without their texts").role(Owner).answer("TokenList"),
+            tokens::list,
+        )
         .add(Op::delete("/tokens/{id}", "revokeToken", "Revokes a token").role(Owner), tokens::revoke)
 }

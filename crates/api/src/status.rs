@@ -63,9 +63,12 @@ async fn counters(State(app): State<App>) -> Result<Response, ApiError> {
         for group in &groups {
             open += gateway.runs(group.group).await?.iter().filter(|run| is_open(run)).count();
         }
-        for (name, value) in
-            [("tacit_groups", groups.len()), ("tacit_members", members.count()), ("tacit_links", links), ("tacit_runs_open", open)]
-        {
+        for (name, value) in [
+            ("tacit_groups", groups.len()),
+            ("tacit_members", members.count()),
+            ("tacit_links", links),
+            ("tacit_runs_open", open),
+        ] {
             ::metrics::gauge!(name).set(f64::from(u32::try_from(value).unwrap_or(u32::MAX)));
         }
     }

@@ -46,7 +46,9 @@ impl Client {
         builder = match tls::config(pin) {
             Ok(config) => builder.tls_backend_preconfigured(config),
             Err(error) if base.scheme() == "https" => return Err(setup(&error)),
-            Err(_) => builder.tls_backend_preconfigured(tls::config(Some(Fingerprint([0; 32]))).map_err(|e| setup(&e))?),
+            Err(_) => {
+                builder.tls_backend_preconfigured(tls::config(Some(Fingerprint([0; 32]))).map_err(|e| setup(&e))?)
+            }
         };
         let http = builder.build().map_err(|e| setup(&e))?;
         let token = match token {

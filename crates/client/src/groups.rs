@@ -82,12 +82,7 @@ impl Client {
     }
 
     /// Waits until a run has ended and says how; the latest run if none is named.
-    pub async fn wait_run(
-        &self,
-        group: GroupId,
-        run: Option<RunId>,
-        limit: Duration,
-    ) -> Result<RunBody, ClientError> {
+    pub async fn wait_run(&self, group: GroupId, run: Option<RunId>, limit: Duration) -> Result<RunBody, ClientError> {
         let look = async {
             loop {
                 let runs = self.runs(group).await?;

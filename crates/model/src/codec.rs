@@ -152,7 +152,15 @@ macro_rules! newtypes {
         }
     )*};
 }
-newtypes!(crate::Fingerprint, crate::SessionId, crate::GroupId, crate::RunId, crate::Slot, crate::Attempt, crate::UnixMillis);
+newtypes!(
+    crate::Fingerprint,
+    crate::SessionId,
+    crate::GroupId,
+    crate::RunId,
+    crate::Slot,
+    crate::Attempt,
+    crate::UnixMillis
+);
 
 #[cfg(test)]
 mod tests {

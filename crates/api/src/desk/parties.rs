@@ -26,7 +26,9 @@ impl From<Parties> for PartyDesk {
             .remove(with!(|parties, name: String| Ok(parties.remove(&name).await?)))
             .start(with!(|parties, name: String| Ok(find(&parties, &name)?.start().await.map(drop)?)))
             .stop(with!(|parties, name: String| Ok(find(&parties, &name)?.stop().await?)))
-            .add_rows(with!(|parties, (name, rows): (String, Vec<TimedRow>)| add_rows(&find(&parties, &name)?, rows).await))
+            .add_rows(with!(
+                |parties, (name, rows): (String, Vec<TimedRow>)| add_rows(&find(&parties, &name)?, rows).await
+            ))
             .results(with!(|parties, (name, run): (String, Option<RunId>)| results(&parties, &name, run).await))
             .roster(with!(|parties, name: String| roster(&find(&parties, &name)?)))
     }

@@ -12,9 +12,7 @@ use tacit_model::GroupId;
 use tacit_model::problem::ProblemKind;
 use tacit_pki::p2ds_key::LegacyKey;
 
-use super::words::{
-    Answer, Body, ERR_SUCCESS, FaceError, OK, PathText, Scalar, group_error, natural, peer_error,
-};
+use super::words::{Answer, Body, ERR_SUCCESS, FaceError, OK, PathText, Scalar, group_error, natural, peer_error};
 use super::{MANAGER, both};
 use crate::auth::same_secret;
 use crate::edge::{App, Shared};

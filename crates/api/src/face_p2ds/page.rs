@@ -63,7 +63,12 @@ async fn overview(State(app): State<App>, headers: HeaderMap, args: Args) -> Res
 async fn enter(app: &App) -> Response {
     let opened = match app.sessions.open(app.edge.clock.now()) {
         Ok(opened) => opened,
-        Err(error) => return view::outcome(&Err(FaceError::from_below(crate::problem::ApiError::internal(&error), FaceError::data))),
+        Err(error) => {
+            return view::outcome(&Err(FaceError::from_below(
+                crate::problem::ApiError::internal(&error),
+                FaceError::data,
+            )));
+        }
     };
     let mut response = show(app, &opened.token).await;
     let https = app.edge.options.public_url.starts_with("https:");

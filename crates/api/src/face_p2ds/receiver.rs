@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
+use axum::Extension;
 use axum::Router;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::Extension;
 use serde::Deserialize;
 use tacit_model::UnixMillis;
 use time::OffsetDateTime;
@@ -18,10 +18,10 @@ use super::{RECEIVER, both};
 use crate::edge::App;
 use crate::extract::Args;
 use crate::html::{esc, page};
-use crate::native::keep;
+use crate::native::{keep, received};
 
 /// Most rows on one page.
-const PAGE: u32 = 5000;
+const PAGE: usize = 5000;
 /// Longest row.
 const ROW: usize = 1 << 20;
 
@@ -53,18 +53,26 @@ async fn receive(
 }
 
 async fn show(State(app): State<App>, args: Args) -> Answer<Response> {
-    let from = u64::try_from(args.text("from").parse::<u32>().unwrap_or(0)).unwrap_or(0);
-    let rows = app.edge.store.received(PAGE, from).await;
-    let rows = rows.map_err(|e| FaceError::from_below(e, FaceError::not_found))?;
-    let full = u32::try_from(rows.len()).is_ok_and(|count| count == PAGE);
+    let from = u64::from(args.text("from").parse::<u32>().unwrap_or(0));
+    let found = received(&app, from, PAGE).await;
+    let (rows, more) = found.map_err(|e| FaceError::from_below(e, FaceError::not_found))?;
+    let next = from.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
     let lines: String = rows
         .iter()
         .map(|row| {
-            format!("<tr><td>{}</td><td>{}</td><td class=\"mono\">{}</td></tr>\n", esc(&row.from_ip), esc(gmt(row.at)), esc(&row.data))
+            format!(
+                "<tr><td>{}</td><td>{}</td><td class=\"mono\">{}</td></tr>\n",
+                esc(&row.from_ip),
+                esc(gmt(row.at)),
+                esc(&row.data)
+            )
         })
         .collect();
-    let more = if full {
-        format!("<p><a href=\"show?from={}\">later rows</a></p>\n", from + u64::from(PAGE))
+    let more = if more {
+        format!(
+            "<p><a href=\"show?from={next}\">later rows</a></p>
+"
+        )
     } else {
         String::new()
     };

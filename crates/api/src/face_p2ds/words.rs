@@ -144,7 +144,9 @@ impl IntoResponse for FaceError {
 impl Shared {
     /// Lets a call pass that knows the admin key.
     pub(super) fn admin(&self, args: &Args) -> Answer<()> {
-        self.is_admin_key(args.text("adminKey")).then_some(()).ok_or_else(|| FaceError::admin_key("wrong or no adminKey"))
+        self.is_admin_key(args.text("adminKey"))
+            .then_some(())
+            .ok_or_else(|| FaceError::admin_key("wrong or no adminKey"))
     }
 
     pub(super) fn is_admin_key(&self, text: &str) -> bool {

@@ -93,7 +93,7 @@ pub(crate) async fn register_with(
         return Err(ApiError::invalid("url or endpoint is too long"));
     }
     let receipt = gateway.register(code, new).await?;
-    let gateway = knows_gateway.then(|| GatewayPin {
+    let gateway = knows_gateway.then_some(GatewayPin {
         fingerprint: receipt.gateway,
         endpoints: receipt.endpoints,
         manager_key: receipt.manager_key,

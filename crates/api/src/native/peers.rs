@@ -62,10 +62,7 @@ pub(super) async fn stop(State(app): State<App>, PathOf(name): PathOf<String>) -
     Ok(Json(peer_body((desk.get)(name).await?)))
 }
 
-pub(super) async fn roster(
-    State(app): State<App>,
-    PathOf(name): PathOf<String>,
-) -> Result<Json<RosterBody>, ApiError> {
+pub(super) async fn roster(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Json<RosterBody>, ApiError> {
     let PartyRoster { consensus, last_job } = (app.parties()?.roster)(name).await?;
     let members = consensus.iter().flat_map(|consensus| &consensus.charter().members);
     let members = members
@@ -91,7 +88,10 @@ fn peer_body(facts: PartyFacts) -> PeerBody {
         name: facts.name,
         role: peer_role(facts.role),
         gid: facts.gid,
-        comparison_code: facts.fingerprint.zip(facts.gateway_fingerprint).map(|(own, theirs)| comparison_code(own, theirs)),
+        comparison_code: facts
+            .fingerprint
+            .zip(facts.gateway_fingerprint)
+            .map(|(own, theirs)| comparison_code(own, theirs)),
         fingerprint: facts.fingerprint,
         gateway_url: facts.gateway_url,
         gateway_fingerprint: facts.gateway_fingerprint,

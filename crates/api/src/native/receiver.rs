@@ -5,13 +5,18 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use tacit_model::api::{ReceivedBody, ReceivedList, ReceivedRow};
 use tacit_party::source::parse_row;
+use tacit_store::ReceivedRow as StoredRow;
 
 use crate::edge::App;
 use crate::extract::{Args, JsonBody};
 use crate::problem::ApiError;
 
 /// Most rows in one answer.
-const PAGE: u32 = 10_000;
+const PAGE: usize = 10_000;
+/// No more rows are added to an answer of this size.
+const BYTES: usize = 8 << 20;
+/// Rows asked of the store at once.
+const CHUNK: u32 = 100;
 
 /// Takes results. Whoever knows the address may post: that is how `finalResultsURL` works. Only rows
 /// of numbers are taken.
@@ -52,11 +57,33 @@ pub(crate) async fn keep(
 pub(super) async fn list(State(app): State<App>, args: Args) -> Result<Json<ReceivedList>, ApiError> {
     app.receiver()?;
     let from = u64::try_from(args.number("from")?.unwrap_or(0)).unwrap_or(0);
-    let max = args.number("max")?.and_then(|max| u32::try_from(max).ok()).unwrap_or(1000).min(PAGE);
-    let rows = app.edge.store.received(max, from).await?;
+    let max = args.number("max")?.and_then(|max| usize::try_from(max).ok()).unwrap_or(1000);
+    let (rows, _) = received(&app, from, max.min(PAGE)).await?;
     let rows = rows
         .into_iter()
         .map(|row| ReceivedRow { id: row.id, from: row.from_ip, when: row.at.to_rfc3339(), data: row.data })
         .collect();
     Ok(Json(ReceivedList { rows }))
+}
+
+/// Received rows, at most so many and not much more than [`BYTES`] of them; whether there are more.
+/// Anybody may post, so nobody's page may hold whatever was posted.
+pub(crate) async fn received(app: &App, from: u64, max: usize) -> Result<(Vec<StoredRow>, bool), ApiError> {
+    let mut rows: Vec<StoredRow> = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let offset = from.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
+        let some = app.edge.store.received(CHUNK, offset).await?;
+        let last = u32::try_from(some.len()).is_ok_and(|count| count < CHUNK);
+        for row in some {
+            if rows.len() >= max || bytes >= BYTES {
+                return Ok((rows, true));
+            }
+            bytes += row.data.len();
+            rows.push(row);
+        }
+        if last {
+            return Ok((rows, false));
+        }
+    }
 }

@@ -36,7 +36,8 @@ fn timed(number: usize, row: RowBody) -> Result<TimedRow, ApiError> {
     let mut values = Vec::with_capacity(row.values.len());
     for (item, value) in row.values.into_iter().enumerate() {
         let below = u64::try_from(value);
-        values.push(below.map_err(|_| ApiError::invalid(format!("row {number}: item {} is not below 2^64", item + 1)))?);
+        values
+            .push(below.map_err(|_| ApiError::invalid(format!("row {number}: item {} is not below 2^64", item + 1)))?);
     }
     if values.is_empty() {
         return Err(ApiError::invalid(format!("row {number} has no values")));

@@ -28,12 +28,7 @@ pub(super) async fn list(State(app): State<App>, PathOf(gid): PathOf<i64>) -> Re
         .runs(GroupId(gid))
         .await?
         .into_iter()
-        .map(|run| RunBody {
-            run: run.run,
-            state: run.state.to_string(),
-            reason: run.reason,
-            next_slot: run.next_slot,
-        })
+        .map(|run| RunBody { run: run.run, state: run.state.to_string(), reason: run.reason, next_slot: run.next_slot })
         .collect();
     runs.sort_by_key(|run| core::cmp::Reverse(run.run));
     Ok(Json(RunList { runs }))

@@ -18,8 +18,7 @@ pub(super) async fn issue(
         return Err(ApiError::invalid("label must have 1 to 120 printable characters"));
     }
     let token = issue_token(&app.edge.store, new.role, &new.label, app.edge.clock.now()).await?;
-    let issued =
-        IssuedToken { id: token.hash().to_string(), role: new.role, token: token.expose_text().to_owned() };
+    let issued = IssuedToken { id: token.hash().to_string(), role: new.role, token: token.expose_text().to_owned() };
     Ok((StatusCode::CREATED, Json(issued)))
 }
 

@@ -19,7 +19,8 @@ pub(super) fn all() -> Value {
 type Add<'a> = &'a mut dyn FnMut(&str, Value);
 
 fn object(fields: &[(&str, Value)], optional: &[&str]) -> Value {
-    let properties: Map<String, Value> = fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    let properties: Map<String, Value> =
+        fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
     let required: Vec<&str> = fields.iter().map(|(name, _)| *name).filter(|name| !optional.contains(name)).collect();
     json!({ "type": "object", "properties": properties, "required": required })
 }
@@ -254,10 +255,7 @@ fn peers(add: Add<'_>) {
     add("PeerList", object(&[("peers", list(is("PeerBody")))], &[]));
     add("RowsBody", request(&[("rows", list(is("RowBody")))], &[]));
     add("RowBody", request(&[("slot_start", moment()), ("values", list(is("Decimal")))], &["slot_start"]));
-    add(
-        "RowsReceipt",
-        object(&[("accepted", whole()), ("next_slot", json!({ "type": ["integer", "null"] }))], &[]),
-    );
+    add("RowsReceipt", object(&[("accepted", whole()), ("next_slot", json!({ "type": ["integer", "null"] }))], &[]));
     add(
         "ResultBody",
         object(
@@ -317,10 +315,7 @@ fn node(add: Add<'_>) {
         ),
     );
     add("LogLine", object(&[("seq", whole()), ("body", text()), ("hash", text())], &[]));
-    add(
-        "LogPage",
-        object(&[("entries", list(is("LogLine"))), ("next", json!({ "type": ["integer", "null"] }))], &[]),
-    );
+    add("LogPage", object(&[("entries", list(is("LogLine"))), ("next", json!({ "type": ["integer", "null"] }))], &[]));
     add("NewToken", request(&[("role", is("Role")), ("label", text())], &[]));
     add("IssuedToken", object(&[("id", text()), ("role", is("Role")), ("token", text())], &[]));
     add(

@@ -45,13 +45,14 @@ const BACK: &str = "<p><a href=\"./\">Go to overview!</a></p>\n";
 /// What a form did.
 pub(super) fn outcome(done: &Answer<String>) -> Response {
     match done {
-        Ok(sentence) => {
-            page(StatusCode::OK, TITLE, &format!("<h1>Group Management</h1>\n<p class=\"good\">{}</p>\n{BACK}", esc(sentence)))
-        }
+        Ok(sentence) => page(
+            StatusCode::OK,
+            TITLE,
+            &format!("<h1>Group Management</h1>\n<p class=\"good\">{}</p>\n{BACK}", esc(sentence)),
+        ),
         Err(error) => {
             let told = esc(error.detail());
-            let body =
-                format!("<h1>Group Management</h1>\n<p class=\"bad\">An error has occured: {told}</p>\n{BACK}");
+            let body = format!("<h1>Group Management</h1>\n<p class=\"bad\">An error has occured: {told}</p>\n{BACK}");
             page(error.status(), TITLE, &body)
         }
     }
@@ -62,7 +63,8 @@ pub(super) fn overview(groups: &[GroupView], token: &str) -> String {
     let page = Page { token: esc(token) };
     let mut out = String::from("<h1>Group Management</h1>\n");
     out += &page.form("logout", "quiet", "Log out", "");
-    out += "<h2>Groups</h2>\n<p class=\"faint\">Click on the name of a group to expand and show more information!</p>\n";
+    out +=
+        "<h2>Groups</h2>\n<p class=\"faint\">Click on the name of a group to expand and show more information!</p>\n";
     for group in groups {
         out += &page.group(group);
     }

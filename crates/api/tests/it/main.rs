@@ -1,0 +1,16 @@
+//! The edge with a real gateway, a real store and, where it matters, real peers.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod admin;
+mod desk;
+mod manager;
+mod native;
+mod openapi;
+mod page;
+mod peer_face;
+mod receiver;
+mod refusals;
+mod scripts;
+mod serve;
+mod status;
+mod world;

@@ -1,0 +1,193 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use tacit_job::registration_proof;
+use tacit_pki::envelope::{Context, sign_detached};
+
+use crate::desk::Fake;
+use crate::world::{identity, world, world_with};
+
+#[tokio::test]
+async fn roles_decide_who_may() {
+    let w = world().await;
+    let issue = async |role: &str| {
+        let reply = w.api("POST", "/tokens").json(&json!({ "role": role, "label": role }).to_string()).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        let body = reply.json();
+        (body["token"].as_str().unwrap().to_owned(), body["id"].as_str().unwrap().to_owned())
+    };
+    let (viewer, _) = issue("viewer").await;
+    let (operator, operator_id) = issue("operator").await;
+    let call = |token: &str, method: &str, path: &str| w.ask(method, format!("/api/v1{path}")).token(token);
+
+    assert_eq!(call(&operator, "POST", "/groups").json(r#"{"name":"g"}"#).await.status, 201);
+    call(&viewer, "POST", "/groups").json(r#"{"name":"h"}"#).await.is_problem(403, "forbidden");
+    call(&operator, "DELETE", "/groups/1").send().await.is_problem(403, "forbidden");
+    call(&operator, "GET", "/tokens").send().await.is_problem(403, "forbidden");
+    assert_eq!(call(&operator, "POST", "/groups/1/codes").send().await.status, 201);
+    // Open codes are invitations: a viewer does not see them.
+    assert_eq!(call(&viewer, "GET", "/groups/1").send().await.json().get("codes"), None);
+    assert_eq!(call(&operator, "GET", "/groups/1").send().await.json()["codes"].as_array().unwrap().len(), 1);
+
+    assert_eq!(w.api("DELETE", &format!("/tokens/{operator_id}")).send().await.status, 204);
+    call(&operator, "GET", "/groups").send().await.is_problem(401, "unauthenticated");
+    for header in ["", "Bearer", "Bearer x", "Basic dTpw", &format!("Bearer tacit_{}", "A".repeat(43)), "Bearer k3y"] {
+        let reply = w.get("/api/v1/groups").header("authorization", header).send().await;
+        reply.is_problem(401, "unauthenticated");
+        assert_eq!(reply.headers["www-authenticate"], "Bearer");
+    }
+    w.get(format!("/api/v1/groups?token={viewer}")).send().await.is_problem(401, "unauthenticated");
+    let listed = w.api("GET", "/tokens").send().await;
+    assert!(!listed.text.contains(&viewer) && !listed.text.contains(&w.owner));
+    assert_eq!(w.api("DELETE", "/groups/1").send().await.status, 204);
+}
+
+#[tokio::test]
+async fn a_group_from_making_to_configuration() {
+    let w = world().await;
+    let made = w.api("POST", "/groups").json(r#"{"name":"attacks"}"#).await.json();
+    assert_eq!((&made["gid"], &made["status"], &made["configuration"]), (&json!(1), &json!("unknown"), &json!(null)));
+    w.api("POST", "/groups").json(r#"{"name":"attacks"}"#).await.is_problem(409, "conflict");
+    let body = r#"{"field":9223372036854775783,"max_element":"1000","aggregator":"sum","items":288,"time_slots":-1}"#;
+    let set = w.api("PUT", "/groups/1/configuration").json(body).await.json();
+    assert_eq!(set["configuration"]["field"], "9223372036854775783");
+    assert_eq!(set["configuration"]["result_buffer_size"], 1);
+    let composite = body.replace("9223372036854775783", "1014");
+    w.api("PUT", "/groups/1/configuration").json(&composite).await.is_problem(422, "invalid");
+    w.api("PUT", "/groups/9/configuration").json(body).await.is_problem(404, "not-found");
+    let rules = r#"{"on_missing_input":{"proceed":2},"deadline_ms":5000,"slot_ms":300000}"#;
+    let set = w.api("PUT", "/groups/1/slot-rules").json(rules).await.json();
+    assert_eq!(set["slots"], serde_json::from_str::<serde_json::Value>(rules).unwrap());
+    let documents = w.api("GET", "/groups/1/consensus").send().await.json();
+    assert_eq!(documents["documents"].as_array().unwrap().len(), 3);
+    assert_eq!(w.api("GET", "/groups/1/runs").send().await.json(), json!({ "runs": [] }));
+    w.api("GET", "/groups/1/runs/1/slots").send().await.is_problem(404, "not-found");
+    w.api("POST", "/groups/1/start").send().await.is_problem(403, "refused");
+    assert_eq!(w.api("POST", "/groups/1/stop").send().await.status, 204);
+    let additive = w.api("POST", "/groups").json(r#"{"name":"hospital","sharing":"additive"}"#).await.json();
+    assert_eq!(additive["sharing"], "additive");
+}
+
+#[tokio::test]
+async fn verification_needs_the_fingerprint_that_registered() {
+    let w = world().await;
+    w.api("POST", "/groups").json(r#"{"name":"g"}"#).await;
+    let code = w.api("POST", "/groups/1/codes").send().await.json()["code"].as_str().unwrap().to_owned();
+    let peer = identity("a");
+    let proof = sign_detached(&peer, Context::Message, &registration_proof(&code, "a"));
+    let body = json!({ "fingerprint": peer.fingerprint(), "endpoint": "127.0.0.1:1", "operator": "org",
+        "public_key": peer.public_key().to_base64(), "label_key": null, "proof": STANDARD.encode(proof) });
+    let path = format!("/api/v1/register/{code}?name=a&type=3&url=http://a");
+
+    // Somebody else's key, a proof for another name, halves.
+    let mut wrong = body.clone();
+    wrong["public_key"] = json!(identity("b").public_key().to_base64());
+    w.post(&path).json(&wrong.to_string()).await.is_problem(422, "invalid");
+    wrong["fingerprint"] = json!(null);
+    w.post(&path).json(&wrong.to_string()).await.is_problem(403, "refused");
+    w.post(path.replace("name=a", "name=b")).json(&body.to_string()).await.is_problem(403, "refused");
+    let mut half = body.clone();
+    half["proof"] = json!(null);
+    w.post(&path).json(&half.to_string()).await.is_problem(422, "invalid");
+
+    let done = w.post(&path).json(&body.to_string()).await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    assert_eq!(done.json()["gateway"]["fingerprint"], json!(w.identity.fingerprint()));
+    assert_eq!(done.json()["gateway"]["endpoints"], json!([w.hub.local_addr().to_string()]));
+    assert_eq!(done.json()["peerType"], 3);
+
+    let verify = |body: serde_json::Value| w.api("POST", "/members/a/verify").json_owned(&body.to_string());
+    verify(json!({ "verified": true })).await.is_problem(422, "invalid");
+    let other = identity("c").fingerprint();
+    verify(json!({ "verified": true, "fingerprint": other })).await.is_problem(403, "refused");
+    assert!(!w.gateway.member("a").await.unwrap().verified);
+    let yes = verify(json!({ "verified": true, "fingerprint": peer.fingerprint() })).await.json();
+    assert_eq!((&yes["verified"], &yes["role"], &yes["operator"]), (&json!(true), &json!("both"), &json!("org")));
+    assert_eq!(verify(json!({ "verified": false })).await.json()["verified"], false);
+    assert_eq!(w.api("GET", "/groups/1/members").send().await.json()["members"].as_array().unwrap().len(), 1);
+    assert_eq!(w.api("DELETE", "/members/a").send().await.status, 204);
+    w.api("GET", "/members/a").send().await.is_problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn peers_rows_and_results() {
+    let fake = Fake::default();
+    let w = world_with(Some(fake.desk()), |_| {}).await;
+    let join = json!({ "name": "a:1", "role": "input", "gateway_url": "http://localhost:1/api/v1", "registration_code": "TEST" });
+    let joined = w.api("POST", "/peers").json(&join.to_string()).await;
+    assert_eq!(joined.status, 201, "{}", joined.text);
+    assert_eq!(joined.json()["comparison_code"].as_str().unwrap().len(), 35);
+    assert!(!joined.text.contains("TEST"));
+    w.api("POST", "/peers").json(&join.to_string()).await.is_problem(409, "conflict");
+    let rows = |body: &str| w.api("POST", "/peers/a:1/rows").json_owned(body);
+    let one = r#"{"rows":[{"slot_start":"2026-03-04T00:05:00+01:00","values":[1,"2"]}]}"#;
+    rows(one).await.is_problem(409, "conflict");
+    assert_eq!(w.api("POST", "/peers/a:1/start").send().await.json()["status"], "running");
+    w.api("POST", "/peers/a:1/start").send().await.is_problem(409, "conflict");
+    assert_eq!(rows(one).await.json(), json!({ "accepted": 1, "next_slot": 1 }));
+
+    for wrong in [
+        r#"{"rows":[]}"#,
+        r#"{"rows":[{"values":[]}]}"#,
+        r#"{"rows":[{"values":[1,2]},{"values":[1,2,3]}]}"#,
+        r#"{"rows":[{"values":[1,"18446744073709551616"]}]}"#,
+        r#"{"rows":[{"slot_start":"yesterday","values":[1,2]}]}"#,
+    ] {
+        rows(wrong).await.is_problem(422, "invalid");
+    }
+    for wrong in
+        [r#"{"rows":[{"values":[1,-4711]}]}"#, r#"{"rows":[{"values":[1.5,2]}]}"#, r#"{"rows":[{"values":"4711"}]}"#]
+    {
+        let reply = rows(wrong).await;
+        reply.is_problem(400, "bad-request");
+        assert!(!reply.text.contains("4711") && reply.text.contains("column"), "{}", reply.text);
+    }
+    assert_eq!(fake.rows("a:1"), [[1, 2]]);
+    let many = json!({ "rows": vec![json!({ "values": [1, 1] }); 100] }).to_string();
+    let full = rows(&many).await;
+    full.is_problem(429, "too-many");
+    assert_eq!(full.headers["retry-after"], "7");
+
+    let results = w.api("GET", "/peers/a:1/results").send().await.json();
+    assert_eq!(results["results"][0]["values"], json!(["3", "18446744073709551616"]));
+    w.api("GET", "/peers/a:1/results?run=x").send().await.is_problem(400, "bad-request");
+    assert_eq!(w.api("GET", "/peers/a:1/roster").send().await.json()["members"], json!([]));
+    assert_eq!(w.api("POST", "/peers/a:1/stop").send().await.json()["status"], "stopped");
+    assert_eq!(w.api("DELETE", "/peers/a:1").send().await.status, 204);
+    w.api("GET", "/peers/a:1").send().await.is_problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn the_log_is_there_to_be_checked() {
+    let w = world().await;
+    w.api("POST", "/groups").json(r#"{"name":"g"}"#).await;
+    w.api("POST", "/groups/1/codes").send().await;
+    let first = w.api("GET", "/log?max=1").send().await.json();
+    assert_eq!((first["entries"].as_array().unwrap().len(), &first["next"]), (1, &json!(2)));
+    let all = w.api("GET", "/log").send().await.json();
+    let entries: Vec<(String, [u8; 32])> = all["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            let hash: tacit_model::Fingerprint = entry["hash"].as_str().unwrap().parse().unwrap();
+            (entry["body"].as_str().unwrap().to_owned(), hash.0)
+        })
+        .collect();
+    assert!(entries.len() >= 2);
+    let lines = entries.iter().map(|(body, hash)| (body.as_str(), *hash));
+    assert_eq!(tacit_accord::log::first_break(lines), None);
+}
+
+#[tokio::test]
+async fn bodies_of_the_wrong_kind_or_size() {
+    let w = world_with(None, |edge| edge.options.body_limit = 1000).await;
+    let name = |count: usize| format!(r#"{{"name":"{}"}}"#, "n".repeat(count));
+    w.api("POST", "/groups").body(name(3)).await.is_problem(415, "unsupported-media-type");
+    w.api("POST", "/groups").form("name=g").await.is_problem(415, "unsupported-media-type");
+    w.api("POST", "/groups").json(&name(2000)).await.is_problem(413, "too-large");
+    w.api("POST", "/groups").json(r#"{"name":"g\u0000"}"#).await.is_problem(400, "bad-request");
+    w.api("POST", "/groups").json(r#"{"name":"g","color":"red"}"#).await.is_problem(400, "bad-request");
+    let latin = w.api("POST", "/groups").header("content-type", "application/json; charset=utf-8").body(name(3)).await;
+    assert_eq!(latin.status, 201);
+}

@@ -1,0 +1,224 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tacit_model::api::*;
+use tacit_model::problem::{Problem, ProblemKind};
+use tacit_model::{Fingerprint, GroupId, RunId, Slot};
+
+use crate::world::world;
+
+fn document() -> Value {
+    serde_json::from_str(&tacit_api::openapi_document()).unwrap()
+}
+
+/// Run with `TACIT_WRITE_OPENAPI=1` to bring the file up to date.
+#[test]
+fn the_file_in_the_repository_is_the_document_that_is_served() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    if std::env::var_os("TACIT_WRITE_OPENAPI").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, tacit_api::openapi_document()).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert!(kept == tacit_api::openapi_document(), "docs/openapi.json is out of date: see the comment of this test");
+}
+
+#[tokio::test]
+async fn every_documented_operation_is_served_and_guarded_as_it_says() {
+    let w = world().await;
+    assert_eq!(w.get("/openapi.json").send().await.text, tacit_api::openapi_document());
+    let document = document();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let filled = path
+            .replace("{gid}", "1")
+            .replace("{run}", "1")
+            .replace("{name}", "n")
+            .replace("{code}", "c")
+            .replace("{id}", "i");
+        for (method, operation) in operations.as_object().unwrap() {
+            let reply = w.ask(&method.to_uppercase(), &filled).send().await;
+            let open = operation["security"].as_array().unwrap().is_empty();
+            if open {
+                assert!(![401, 405].contains(&reply.status.as_u16()), "{method} {path}: {}", reply.text);
+            } else {
+                reply.is_problem(401, "unauthenticated");
+                assert!(["viewer", "operator", "owner"].contains(&operation["x-role"].as_str().unwrap()));
+            }
+        }
+        // No method is served that is not documented.
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
+            if operations.get(method.to_lowercase()).is_none() {
+                w.ask(method, &filled).send().await.is_problem(405, "method-not-allowed");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = document();
+    let mut references = BTreeSet::new();
+    fn collect(value: &Value, into: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(reference)) = fields.get("$ref") {
+                    into.insert(reference.clone());
+                }
+                fields.values().for_each(|value| collect(value, into));
+            }
+            Value::Array(items) => items.iter().for_each(|value| collect(value, into)),
+            _ => {}
+        }
+    }
+    collect(&document, &mut references);
+    for reference in &references {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+    for name in document["components"]["schemas"].as_object().unwrap().keys() {
+        assert!(references.contains(&format!("#/components/schemas/{name}")), "{name} is not used");
+    }
+}
+
+/// Every type has exactly the fields that its schema names.
+#[test]
+fn schemas_and_types_agree() {
+    let schemas = document()["components"]["schemas"].clone();
+    let mut seen = BTreeSet::new();
+    let mut same = |name: &str, value: Value| {
+        seen.insert(name.to_owned());
+        let of_type: BTreeSet<&String> = value.as_object().unwrap().keys().collect();
+        let of_schema: BTreeSet<&String> = schemas[name]["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(of_type, of_schema, "{name}");
+    };
+    let fingerprint = Fingerprint([7; 32]);
+    let text = String::new;
+    let member = MemberBody {
+        gid: GroupId(1),
+        pid: 1,
+        name: text(),
+        role: PeerRole::Both,
+        url: text(),
+        operator: text(),
+        label_key: None,
+        fingerprint: None,
+        status: Standing::Mixed,
+        verified: true,
+        connected: true,
+    };
+    let configuration = ConfigurationBody {
+        field: Decimal(1),
+        max_element: Decimal(1),
+        aggregator: text(),
+        items: 1,
+        time_slots: 1,
+        result_buffer_size: 1,
+    };
+    let slots = SlotRulesBody { on_missing_input: OnMissing::Fail, deadline_ms: 1, slot_ms: 0 };
+    let group = GroupBody {
+        gid: GroupId(1),
+        name: text(),
+        status: Standing::Unknown,
+        consensus: text(),
+        threshold: 1,
+        sharing: SharingKind::Shamir,
+        owners: vec![],
+        test_mode: false,
+        configuration: Some(configuration.clone()),
+        slots: slots.clone(),
+        members: vec![member.clone()],
+        codes: Some(vec![]),
+    };
+    let run = RunBody { run: RunId(1), state: text(), reason: text(), next_slot: Slot(0) };
+    let slot = SlotBody { slot: Slot(0), attempt: 0, state: text(), detail: text(), contributors: None };
+    let peer = PeerBody {
+        name: text(),
+        role: PeerRole::Input,
+        gid: None,
+        fingerprint: None,
+        gateway_url: text(),
+        gateway_fingerprint: None,
+        comparison_code: None,
+        final_results_url: None,
+        label_key: None,
+        status: Standing::Running,
+        connected: false,
+        run: None,
+        queued: 0,
+        last_error: None,
+    };
+    let result = ResultBody { run: RunId(1), slot: Slot(0), values: vec![], contributors: 1, at: text() };
+    let roster_member =
+        RosterMember { name: text(), fingerprint, operator: text(), role: PeerRole::Both, endpoint: text() };
+    let row = RowBody { slot_start: Some(text()), values: vec![] };
+    let received = ReceivedRow { id: 1, from: text(), when: text(), data: text() };
+    let token = TokenBody { id: text(), role: text(), label: text(), created: text(), revoked: None };
+    let line = LogLine { seq: 1, body: text(), hash: text() };
+    let pin = GatewayPin { fingerprint, endpoints: vec![], manager_key: text() };
+    let info =
+        PeerInfo { gid: GroupId(1), last_status: 0, peer_name: text(), peer_type: 1, public_key: None, url: text() };
+    let join = JoinBody {
+        name: text(),
+        role: PeerRole::Input,
+        gateway_url: text(),
+        gateway_fingerprint: None,
+        registration_code: text(),
+        operator: None,
+        final_results_url: None,
+        label_key: None,
+    };
+    let node = NodeBody {
+        name: text(),
+        software: text(),
+        fingerprint,
+        roles: vec![],
+        link_address: None,
+        public_url: text(),
+        now: text(),
+    };
+    let roster = RosterBody { consensus: None, document: None, threshold: None, members: vec![], last_job: None };
+
+    same("NewGroup", json!(NewGroup { name: text(), sharing: SharingKind::Shamir }));
+    same("GroupBody", json!(group));
+    same("GroupList", json!(GroupList { groups: vec![] }));
+    same("ConfigurationBody", json!(configuration));
+    same("SlotRulesBody", json!(slots));
+    same("MemberBody", json!(member));
+    same("MemberList", json!(MemberList { members: vec![] }));
+    same("VerifyBody", json!(VerifyBody { verified: true, fingerprint: None }));
+    same("CodeBody", json!(CodeBody { gid: GroupId(1), code: text() }));
+    same("ConsensusBody", json!(ConsensusBody { documents: vec![] }));
+    same("RegisterBody", json!(RegisterBody::default()));
+    same("RegisterReceipt", json!(RegisterReceipt { peer: info, gateway: Some(pin.clone()) }));
+    same("GatewayPin", json!(pin));
+    same("StartedBody", json!(StartedBody { started: 1 }));
+    same("RunBody", json!(run));
+    same("RunList", json!(RunList { runs: vec![] }));
+    same("SlotBody", json!(slot));
+    same("SlotList", json!(SlotList { slots: vec![] }));
+    same("JoinBody", json!(join));
+    same("PeerBody", json!(peer));
+    same("PeerList", json!(PeerList { peers: vec![] }));
+    same("RowsBody", json!(RowsBody { rows: vec![] }));
+    same("RowBody", json!(row));
+    same("RowsReceipt", json!(RowsReceipt { accepted: 1, next_slot: None }));
+    same("ResultBody", json!(result));
+    same("ResultList", json!(ResultList { results: vec![] }));
+    same("RosterBody", json!(roster));
+    same("RosterMember", json!(roster_member));
+    same("NodeBody", json!(node));
+    same("LogLine", json!(line));
+    same("LogPage", json!(LogPage { entries: vec![], next: None }));
+    same("NewToken", json!(NewToken { role: Role::Viewer, label: text() }));
+    same("IssuedToken", json!(IssuedToken { id: text(), role: Role::Viewer, token: text() }));
+    same("TokenBody", json!(token));
+    same("TokenList", json!(TokenList { tokens: vec![] }));
+    same("ReceivedBody", json!(ReceivedBody { data: vec![], peer_name: None }));
+    same("ReceivedRow", json!(received));
+    same("ReceivedList", json!(ReceivedList { rows: vec![] }));
+    same("Problem", json!(Problem::new(ProblemKind::Invalid, "")));
+    let with_fields = schemas.as_object().unwrap().iter().filter(|(_, schema)| schema.get("properties").is_some());
+    for (name, _) in with_fields {
+        assert!(seen.contains(name), "{name} is not compared with its type");
+    }
+}
