@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use tacit_model::problem::ProblemKind;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
-use tracing::error;
+use tracing::{Instrument as _, error};
 
 use crate::edge::App;
 use crate::face_p2ds;
@@ -17,13 +17,26 @@ use crate::problem::ApiError;
 pub(crate) fn guarded(router: Router, app: &App) -> Router {
     let limit = app.edge.options.request_timeout;
     router
+        .layer(from_fn(to_the_end))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limit))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limit))
         .layer(from_fn(as_problem))
         .layer(from_fn(no_nul))
         .layer(from_fn_with_state(app.clone(), host))
         .layer(from_fn(headers))
         .layer(from_fn(count))
+}
+
+/// What changes something is done to its end, also if the caller hangs up or the time is over: half a
+/// registration would be worse than an unheard answer.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(error) => panicked(Box::new(error)),
+    }
 }
 
 /// Must never happen; if it does, the caller gets a problem and the others are served on.
@@ -37,21 +50,25 @@ async fn as_problem(request: Request, next: Next) -> Response {
     let face = face_p2ds::is_below(request.uri().path());
     let response = next.run(request).await;
     let status = response.status();
-    if face || !(status.is_client_error() || status.is_server_error()) {
+    if !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if face {
+        let word = if status.is_server_error() { "ERR_SERVER" } else { "ERR_INV_DATA" };
+        let ours = kind.starts_with(b"text/");
+        return if ours { response } else { (status, word).into_response() };
+    }
     if kind == b"application/problem+json" || kind.starts_with(b"text/html") {
         return response;
     }
     let (kind, detail) = match status.as_u16() {
         404 => (ProblemKind::NotFound, "nothing is served at this path"),
         405 => (ProblemKind::MethodNotAllowed, "see /openapi.json"),
-        408 => (ProblemKind::BadRequest, "the request took too long"),
         413 => (ProblemKind::TooLarge, "send less at a time"),
         415 => (ProblemKind::UnsupportedMediaType, "send application/json"),
         400..=499 => (ProblemKind::BadRequest, "the request cannot be understood"),
-        503 => (ProblemKind::Unavailable, "try again"),
+        503 => (ProblemKind::Unavailable, "this took too long; it may still happen"),
         _ => (ProblemKind::Internal, "the node's log has the details"),
     };
     ApiError::new(kind, detail).into_response()

@@ -1,11 +1,18 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use tacit_job::registration_proof;
+use tacit_model::codec::put_bytes;
 use tacit_pki::envelope::{Context, sign_detached};
 
 use crate::desk::Fake;
 use crate::world::{identity, world, world_with};
+
+/// What the owner of a key signs to register with it, written down a second time on purpose.
+fn registration_proof(code: &str, name: &str) -> Vec<u8> {
+    let mut text = Vec::new();
+    ["register", code, name].iter().for_each(|part| put_bytes(&mut text, part.as_bytes()));
+    text
+}
 
 #[tokio::test]
 async fn roles_decide_who_may() {

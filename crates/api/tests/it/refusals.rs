@@ -139,3 +139,38 @@ async fn unknown_paths_and_methods_are_problems() {
     w.get("/p2ds-peer/nothing").send().await.says(404, "ERR_NOT_FOUND");
     w.ask("PUT", format!("{MGMT}/group")).send().await.says(405, "ERR_NOT_FOUND");
 }
+
+#[tokio::test]
+async fn what_breaks_or_hangs_is_still_answered() {
+    let desk = tacit_api::PartyDesk::new()
+        .list(|()| async { panic!("a defect") })
+        .get(|_| std::future::pending())
+        .remove(|_| async { Err(tacit_api::DeskError::Internal("secret detail".to_owned())) });
+    let w = world_with(Some(desk), |edge| edge.options.request_timeout = std::time::Duration::from_millis(100)).await;
+    w.api("GET", "/peers").send().await.is_problem(500, "internal");
+    w.api("GET", "/peers/a").send().await.is_problem(503, "unavailable");
+    w.post("/p2ds-peer/start/a?registrationCode=x").send().await.says(503, "ERR_SERVER");
+    let broken = w.api("DELETE", "/peers/a").send().await;
+    broken.is_problem(500, "internal");
+    assert!(!broken.text.contains("secret"));
+    assert_eq!(w.get("/healthz").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn what_was_begun_is_finished_when_the_caller_hangs_up() {
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = done.clone();
+    let desk = tacit_api::PartyDesk::new().remove(move |_| {
+        let done = done.clone();
+        async move {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+            Ok(())
+        }
+    });
+    let w = world_with(Some(desk), |_| {}).await;
+    let call = w.api("DELETE", "/peers/a").send();
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), call).await.is_err());
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(seen.load(std::sync::atomic::Ordering::SeqCst));
+}
