@@ -57,13 +57,12 @@ pub(crate) struct Request<'a> {
     url: &'a str,
     headers: Vec<(&'a str, String)>,
     body: Option<Vec<u8>>,
-    claimed: Option<usize>,
     host: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
     pub(crate) fn new(method: &'a str, url: &'a str) -> Self {
-        Self { method, url, headers: Vec::new(), body: None, claimed: None, host: None }
+        Self { method, url, headers: Vec::new(), body: None, host: None }
     }
 
     pub(crate) fn header(mut self, name: &'a str, value: impl Into<String>) -> Self {
@@ -78,12 +77,6 @@ impl<'a> Request<'a> {
 
     pub(crate) fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string())
-    }
-
-    /// Says that the body has this length, whatever it has.
-    pub(crate) fn claim_length(mut self, length: usize) -> Self {
-        self.claimed = Some(length);
-        self
     }
 
     /// Names another host than the one it connects to.
@@ -108,8 +101,8 @@ impl<'a> Request<'a> {
             let _infallible = write!(head, "{name}: {value}\r\n");
         }
         let body = self.body.as_deref().unwrap_or_default();
-        if self.body.is_some() || self.claimed.is_some() {
-            let _infallible = write!(head, "content-length: {}\r\n", self.claimed.unwrap_or(body.len()));
+        if self.body.is_some() {
+            let _infallible = write!(head, "content-length: {}\r\n", body.len());
         }
         head.push_str("\r\n");
         stream.write_all(&[head.as_bytes(), body].concat())?;

@@ -16,7 +16,7 @@ fn licences_are_on_the_list() {
     let resolved: BTreeSet<&str> =
         list(&metadata["resolve"]["nodes"]).iter().filter_map(|node| node["id"].as_str()).collect();
     assert!(resolved.len() > 100, "only {} packages", resolved.len());
-    let mut wrong = BTreeMap::new();
+    let mut wrong: BTreeMap<String, String> = BTreeMap::new();
     for package in list(&metadata["packages"]) {
         let (name, id) = (text(&package["name"]), text(&package["id"]));
         if !resolved.contains(id) {
@@ -24,18 +24,31 @@ fn licences_are_on_the_list() {
         }
         let licence = package["license"].as_str().unwrap_or_default();
         if !satisfied(licence, &allowed) {
-            wrong.insert(name, format!("licence {licence:?}"));
+            wrong.insert(name.to_owned(), format!("licence {licence:?}"));
         }
         let source = package["source"].as_str();
         let at_home = source.is_none() && Path::new(text(&package["manifest_path"])).starts_with(root());
         if !at_home && source != Some("registry+https://github.com/rust-lang/crates.io-index") {
-            wrong.insert(name, format!("source {source:?}"));
+            wrong.insert(name.to_owned(), format!("source {source:?}"));
         }
-        if BANNED.contains(&name) {
+    }
+    // The metadata list crates of switched-off features, too; the tree is what is built.
+    for name in built() {
+        if BANNED.contains(&name.as_str()) {
             wrong.insert(name, "banned".to_owned());
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The names of all crates that are built for the workspace and its tests.
+fn built() -> BTreeSet<String> {
+    let tree = ["tree", "--workspace", "--locked", "--offline", "--target", "x86_64-unknown-linux-gnu"];
+    let output = cargo(&[&tree[..], &["--edges", "all", "--prefix", "none", "--format", "{p}"]].concat());
+    let names = output.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned);
+    let names: BTreeSet<String> = names.collect();
+    assert!(names.contains("rustls") && names.contains("tacit-engine"), "{names:?}");
+    names
 }
 
 /// What the list of `deny.toml` allows.
@@ -52,14 +65,15 @@ fn allowed() -> BTreeSet<String> {
 }
 
 fn metadata() -> Value {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
-        .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
-        .current_dir(root())
-        .output()
-        .expect("cargo metadata runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON")
+    let metadata = ["metadata", "--format-version", "1", "--locked", "--offline"];
+    let output = cargo(&[&metadata[..], &["--filter-platform", "x86_64-unknown-linux-gnu"]].concat());
+    serde_json::from_str(&output).expect("cargo metadata is JSON")
+}
+
+fn cargo(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(args).current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 fn root() -> &'static Path {
