@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tacit_model::Fingerprint;
 use tacit_model::problem::Problem;
+use tacit_pki::https;
 
-use crate::{ClientError, tls};
+use crate::ClientError;
 
 /// Longer answers are not read.
 const MAX_ANSWER: usize = 256 << 20;
@@ -36,20 +37,14 @@ impl Client {
     pub fn new(base_url: &str, token: Option<&str>, pin: Option<Fingerprint>) -> Result<Self, ClientError> {
         let base = checked(base_url)?;
         let setup = |error: &dyn fmt::Display| ClientError::Setup(error.to_string());
-        let mut builder = reqwest::Client::builder()
+        let tls = https::client_config(https::Trust::only(pin)).map_err(|e| setup(&e))?;
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .timeout(TIMEOUT)
             .connect_timeout(Duration::from_secs(10))
             .user_agent(concat!("tacit/", env!("CARGO_PKG_VERSION")));
-        // A node on this machine is reached without any authority being installed.
-        builder = match tls::config(pin) {
-            Ok(config) => builder.tls_backend_preconfigured(config),
-            Err(error) if base.scheme() == "https" => return Err(setup(&error)),
-            Err(_) => {
-                builder.tls_backend_preconfigured(tls::config(Some(Fingerprint([0; 32]))).map_err(|e| setup(&e))?)
-            }
-        };
         let http = builder.build().map_err(|e| setup(&e))?;
         let token = match token {
             None => None,

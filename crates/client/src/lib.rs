@@ -13,7 +13,6 @@ mod error;
 mod groups;
 mod node;
 mod peers;
-mod tls;
 
 pub use client::Client;
 pub use error::ClientError;

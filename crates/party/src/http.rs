@@ -73,7 +73,8 @@ impl HttpPoster {
     /// A client under these rules.
     pub fn new(rules: HttpRules) -> Result<Self, HttpError> {
         let setup = |e: &dyn fmt::Display| HttpError::Setup(e.to_string());
-        let tls = https::client_config(rules.pinned).map_err(|e| setup(&e))?;
+        let tls =
+            https::client_config(https::Trust { pinned: rules.pinned, authorities: true }).map_err(|e| setup(&e))?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(redirect::Policy::none())

@@ -191,5 +191,7 @@ fn key_name(fingerprint: &Fingerprint) -> String {
 
 /// The name in the certificate, for people; nothing depends on it.
 fn label(name: &str) -> String {
-    name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).take(60).collect()
+    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let label: String = name.chars().filter(plain).take(60).collect();
+    if label.is_empty() { "party".to_owned() } else { label }
 }

@@ -8,11 +8,26 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tacit_model::Fingerprint;
 
-/// TLS 1.3 for an HTTP client: a server is believed if its certificate is pinned or was issued by an
-/// authority that the system trusts.
-pub fn client_config(pinned: Vec<Fingerprint>) -> Result<ClientConfig, rustls::Error> {
+/// Who is believed.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// Certificates by their fingerprint; names and dates in them do not matter, the key is the identity.
+    pub pinned: Vec<Fingerprint>,
+    /// Also whatever an authority issued that the system trusts.
+    pub authorities: bool,
+}
+
+impl Trust {
+    /// One certificate and nobody else; without one, the system's authorities.
+    pub fn only(pin: Option<Fingerprint>) -> Self {
+        Self { authorities: pin.is_none(), pinned: pin.into_iter().collect() }
+    }
+}
+
+/// TLS 1.3 for an HTTP client.
+pub fn client_config(trust: Trust) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(Verifier::new(pinned, provider.clone()));
+    let verifier = Arc::new(Verifier::new(trust, provider.clone()));
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -30,10 +45,11 @@ struct Verifier {
 }
 
 impl Verifier {
-    fn new(pinned: Vec<Fingerprint>, provider: Arc<CryptoProvider>) -> Self {
+    fn new(trust: Trust, provider: Arc<CryptoProvider>) -> Self {
         // A machine without any authority still reaches what is pinned.
-        let authorities = rustls_platform_verifier::Verifier::new(provider.clone()).ok();
-        Self { pinned, provider, authorities }
+        let system = || rustls_platform_verifier::Verifier::new(provider.clone()).ok();
+        let authorities = if trust.authorities { system() } else { None };
+        Self { pinned: trust.pinned, provider, authorities }
     }
 }
 
