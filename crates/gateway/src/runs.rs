@@ -246,13 +246,14 @@ impl Gateway {
     async fn drive(&self, group: GroupId, run: RunId) -> Result<(StopReason, String), GatewayError> {
         let row = self.inner.store.open_run(group).await?.ok_or(GatewayError::NotFound("run"))?;
         let mut slot = row.next_slot;
+        let mut absent = BTreeMap::new();
         loop {
             let consensus = self.current(group).await?;
             let slots = consensus.charter().configuration.as_ref().map_or(0, |c| c.time_slots);
             if slots >= 0 && slot.0 >= i64::from(slots) {
                 return Ok((StopReason::Finished, String::new()));
             }
-            if let Err(why) = self.slot(group, run, slot).await? {
+            if let Err(why) = self.slot(group, run, slot, &mut absent).await? {
                 return Ok((StopReason::Failed, format!("slot {}: {why}", slot.0 + 1)));
             }
             slot = Slot(slot.0 + 1);
@@ -261,11 +262,17 @@ impl Gateway {
     }
 
     /// One slot: waits for its rows, then tries until it is done or failed.
-    async fn slot(&self, group: GroupId, run: RunId, slot: Slot) -> Result<Result<(), String>, GatewayError> {
+    async fn slot(
+        &self,
+        group: GroupId,
+        run: RunId,
+        slot: Slot,
+        absent: &mut Absent,
+    ) -> Result<Result<(), String>, GatewayError> {
         let mut without = BTreeSet::new();
         let mut last = String::new();
         for _ in 0..self.inner.limits.attempts {
-            let ready = match self.gather(group, run, slot, &without).await? {
+            let ready = match self.gather(group, run, slot, &without, absent).await? {
                 Ok(ready) => ready,
                 Err(why) => {
                     let why = if last.is_empty() { why } else { format!("{why} ({last})") };
@@ -306,9 +313,9 @@ impl Gateway {
         run: RunId,
         slot: Slot,
         without: &BTreeSet<Fingerprint>,
+        absent: &mut Absent,
     ) -> Result<Result<Ready, String>, GatewayError> {
         let mut first_row: Option<Instant> = None;
-        let mut missing_since: Option<Instant> = None;
         loop {
             // Registered before looking, so that nothing that changes meanwhile is missed.
             let changed = self.inner.directory.changed.notified();
@@ -327,6 +334,10 @@ impl Gateway {
                 all_compute.iter().copied().filter(|m| taking_part(m).is_some() && !without.contains(m)).collect();
 
             let now = Instant::now();
+            absent.retain(|m, _| taking_part(m).is_none());
+            for member in all_compute.iter().filter(|m| taking_part(m).is_none()) {
+                absent.entry(*member).or_insert(now);
+            }
             if !with_row.is_empty() {
                 first_row.get_or_insert(now);
             }
@@ -353,7 +364,8 @@ impl Gateway {
             if let Some(givers) = givers {
                 let needed = usize::try_from(charter.threshold).unwrap_or(usize::MAX).saturating_add(1);
                 let complete = compute.len() + without.len() >= all_compute.len();
-                let since = *missing_since.get_or_insert(now);
+                // Whoever is away for long is not waited for at each slot anew.
+                let since = absent.values().copied().max().unwrap_or(now);
                 let waited = now >= since + self.inner.limits.grace;
                 let started = self.has_begun(slot, &all_compute, run);
                 if compute.len() >= needed && (complete || (waited && started)) {
@@ -368,8 +380,6 @@ impl Gateway {
                 if !waited {
                     wake = Some(since + self.inner.limits.grace);
                 }
-            } else {
-                missing_since = None;
             }
             match wake.filter(|at| *at > now) {
                 Some(at) => drop(tokio::time::timeout_at(at, changed).await),
@@ -438,6 +448,9 @@ impl Gateway {
         self.log(Kind::Session, &facts).await
     }
 }
+
+/// Since when computing members that take part no longer have been away.
+type Absent = BTreeMap<Fingerprint, Instant>;
 
 struct Ready {
     consensus: Arc<Consensus>,
