@@ -40,6 +40,10 @@ pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError
     if bytes.windows(6).any(|six| six == b"\\u0000") {
         return Err(ApiError::new(ProblemKind::BadRequest, "texts may not hold NUL characters"));
     }
+    // All bodies are objects. A reader would also take a list as one whose fields come in order.
+    if bytes.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|first| *first != b'{') {
+        return Err(ApiError::new(ProblemKind::BadRequest, "the body must be a JSON object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let detail = match error.classify() {

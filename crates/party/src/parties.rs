@@ -64,6 +64,10 @@ impl Parties {
     ///
     /// If the registration fails, nothing is left behind.
     pub async fn join(&self, request: JoinRequest, gateway: Option<Fingerprint>) -> Result<Joined, PartyError> {
+        // An address that results will never be posted to is refused now, not when there is a result.
+        if let Some(url) = &request.final_results_url {
+            self.inner.poster.check(url)?;
+        }
         let _changing = self.inner.changing.lock().await;
         let setup = &self.inner.setup;
         let name = request.name.clone();

@@ -1,6 +1,7 @@
 //! The command line. Each command's flags live beside its code; this file is the list of them.
 
-use clap::{Parser, Subcommand};
+use clap::builder::StyledStr;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command;
@@ -32,6 +33,21 @@ enum Command {
     Key(command::key::Key),
     P2ds(crate::p2ds::P2ds),
     Bench(crate::bench::Bench),
+}
+
+/// Reads the command line. A command without examples of its own shows those of the command above it.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    let command = with_examples(Cli::command(), None);
+    Cli::from_arg_matches(&command.try_get_matches()?)
+}
+
+fn with_examples(command: clap::Command, above: Option<&StyledStr>) -> clap::Command {
+    let command = match (command.get_after_help(), above) {
+        (None, Some(examples)) => command.clone().after_help(examples.clone()),
+        _ => command,
+    };
+    let examples = command.get_after_help().cloned();
+    command.mut_subcommands(|sub| with_examples(sub, examples.as_ref()))
 }
 
 /// Runs a command to its end on one thread; see ARCHITECTURE.md for why one.

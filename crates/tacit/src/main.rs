@@ -18,13 +18,11 @@ mod up;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     // Makes the allocator keep pages of freed buffers: without it the first large messages of a session
     // spend most of their time in page faults (docs/benchmarks.md).
     drop(std::hint::black_box(vec![0_u8; 31 << 20]));
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => {
             let _printed = error.print();

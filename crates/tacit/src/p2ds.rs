@@ -1,7 +1,7 @@
 //! `tacit p2ds`: the three services of the P2DS manual, as a preset of `serve`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -81,7 +81,10 @@ impl P2ds {
             http: self.listen,
             tls: self.tls,
             allow_plain_http: self.allow_plain_http,
-            link: self.link.unwrap_or_else(|| SocketAddr::new(self.listen.ip(), 0)),
+            link: match self.link {
+                Some(address) => address,
+                None => remembered_link(&folder, self.listen)?,
+            },
             advertise: self.advertise,
             store: self.store,
             p2ds: P2dsConfig {
@@ -96,4 +99,20 @@ impl P2ds {
         drop(temporary);
         done
     }
+}
+
+/// The link port of the last start, or a free one, remembered for the next: peers that registered look for
+/// their gateway and each other where they were.
+fn remembered_link(folder: &Path, listen: SocketAddr) -> Result<SocketAddr, Failure> {
+    let path = folder.join("link-address");
+    if let Ok(text) = std::fs::read_to_string(&path) {
+        return text
+            .trim()
+            .parse()
+            .map_err(|_| Failure::usage(format!("{} holds no address; remove it or use --link", path.display())));
+    }
+    let free = std::net::TcpListener::bind((listen.ip(), 0)).and_then(|listener| listener.local_addr())?;
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(path, free.to_string())?;
+    Ok(free)
 }
