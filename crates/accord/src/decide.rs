@@ -75,9 +75,9 @@ impl Proposal {
 
 /// The only way to change a charter.
 ///
-/// The proposal must follow `current` directly and carry the signatures that `current` asks for (a
-/// first one: those it names itself): the owners' quorum, or the manager alone while there are no
-/// owners.
+/// The proposal must follow `current` directly and carry the signatures that `current` asks for: the
+/// owners' quorum, or the manager alone while there are no owners. A first one is signed by the manager
+/// and, if it names owners, by those too.
 pub fn decide(current: Option<&Consensus>, proposal: Proposal) -> Result<Consensus, Refusal> {
     let Proposal { text, id, signatures } = proposal;
     check(current, UncheckedConsensus { id, text, signatures })
@@ -92,12 +92,21 @@ pub(crate) fn check(current: Option<&Consensus>, next: UncheckedConsensus) -> Re
         return Err(Refusal::ForeignGroup);
     }
     next.text.charter.check()?;
-    check_signatures(current.map_or(&next.text.charter, Consensus::charter), &next)?;
+    match current {
+        Some(current) => check_signatures(current.charter(), &next)?,
+        None => {
+            let charter = &next.text.charter;
+            if !next.signatures.iter().any(|line| line.key == charter.manager) {
+                return Err(Refusal::MissingSignatures { have: 0, need: 1 });
+            }
+            check_signatures(charter, &next)?;
+        }
+    }
     Ok(Consensus::new(next.id, next.text, next.signatures))
 }
 
 /// Whether those who may decide under `authority` have signed `next`.
-pub(crate) fn check_signatures(authority: &Charter, next: &UncheckedConsensus) -> Result<(), Refusal> {
+fn check_signatures(authority: &Charter, next: &UncheckedConsensus) -> Result<(), Refusal> {
     if !next.signatures.iter().all(|line| line.holds(&next.id)) {
         return Err(Refusal::BadSignature);
     }

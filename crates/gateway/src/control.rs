@@ -141,29 +141,68 @@ impl Gateway {
         done.unwrap_or_else(|error| Response::Refused { why: error.to_string() })
     }
 
-    /// Sends the consensus documents a member lacks, oldest first.
+    /// Sends the consensus documents a member lacks, oldest first; a newcomer lacks all of them.
     pub(crate) async fn send_charter(
         &self,
         member: Fingerprint,
         group: GroupId,
         known: Option<tacit_accord::ConsensusId>,
     ) -> Result<(), GatewayError> {
-        let chain = self.inner.store.consensus_chain(group).await?;
-        let mut missing = Vec::new();
-        for document in chain.into_iter().rev() {
-            let id = tacit_accord::Consensus::read(&document).map_err(|e| GatewayError::Bug(e.to_string()))?.id();
-            if Some(id) == known {
-                break;
-            }
-            missing.push(document);
-            if known.is_none() {
-                break;
+        let mut chain = self.inner.store.consensus_chain(group).await?;
+        if let Some(known) = known {
+            for at in (0..chain.len()).rev() {
+                let read = tacit_accord::Consensus::read(&chain[at]);
+                if read.map_err(|e| GatewayError::Bug(e.to_string()))?.id() == known {
+                    chain.drain(..=at);
+                    break;
+                }
             }
         }
-        missing.reverse();
-        if !missing.is_empty() {
-            self.inner.directory.send(&member, &ToPeer::Charter { documents: missing });
+        for documents in parcels(chain) {
+            self.inner.directory.send(&member, &ToPeer::Charter { documents });
         }
         Ok(())
+    }
+}
+
+/// Documents of one message: JSON escapes what they contain, and a control message has 1 MiB.
+const PARCEL: usize = 512 * 1024;
+
+/// Documents in their order, so many at a time that a message can hold them.
+fn parcels(documents: Vec<String>) -> Vec<Vec<String>> {
+    // As it travels: quotes and backslashes take two bytes.
+    let length =
+        |document: &String| 3 + document.len() + document.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    let mut parcels: Vec<Vec<String>> = Vec::new();
+    let mut room = 0;
+    for document in documents {
+        let length = length(&document);
+        match parcels.last_mut() {
+            Some(parcel) if length <= room => parcel.push(document),
+            _ => {
+                parcels.push(vec![document]);
+                room = PARCEL;
+            }
+        }
+        room = room.saturating_sub(length);
+    }
+    parcels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule1_the_whole_chain_fits_into_messages() {
+        let documents: Vec<String> = (0..100).map(|i| format!("{i}{}", "\"\\".repeat(10_000 * (i % 4)))).collect();
+        let parcels = parcels(documents.clone());
+        assert_eq!(parcels.concat(), documents);
+        assert!(parcels.len() > 1);
+        for documents in parcels {
+            let message = serde_json::to_string(&ToPeer::Charter { documents }).expect("JSON");
+            assert!(message.len() < PARCEL + 100, "{}", message.len());
+        }
+        assert!(super::parcels(Vec::new()).is_empty());
     }
 }

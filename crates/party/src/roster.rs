@@ -79,7 +79,10 @@ impl Roster {
         gate: Arc<RosterGate>,
     ) -> Result<Self, PartyError> {
         let known = match store.known_consensus(party).await? {
-            Some((_, document)) => Some(Arc::new(Consensus::read(&document)?.check_pinned(&manager)?)),
+            Some((id, document)) => {
+                let known = Consensus::read(&document)?.recall(ConsensusId(id)).ok_or(Refusal::Stale)?;
+                Some(Arc::new(known))
+            }
             None => None,
         };
         if let Some(known) = &known {
@@ -98,27 +101,47 @@ impl Roster {
         self.known().map(|known| known.id())
     }
 
-    /// Takes the documents that follow the known one, oldest first, as far as they hold. The first
-    /// that does not hold ends it: those before stay accepted.
+    /// Takes the documents that follow the known one, oldest first, as far as they hold; a newcomer takes
+    /// the whole chain from the first one, signed by the pinned manager. The first that does not hold
+    /// ends it: those before stay accepted.
     pub(crate) async fn accept(&self, documents: &[String]) -> Result<(), PartyError> {
+        let before = self.known();
+        let mut known = before.clone();
+        let mut last = None;
+        let mut refused = None;
         for document in documents {
-            let unchecked = Consensus::read(document)?;
-            let known = self.known();
-            if known.as_ref().is_some_and(|known| known.id() == unchecked.id()) {
-                continue;
+            match self.follow(known.as_deref(), document) {
+                Ok(None) => {}
+                Ok(Some(next)) => {
+                    known = Some(Arc::new(next));
+                    last = Some(document);
+                }
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
             }
-            let next = match &known {
-                Some(known) => unchecked.check_next(known)?,
-                None => unchecked.check_pinned(&self.manager)?,
-            };
-            if next.charter().group != self.group {
-                return Err(Refusal::ForeignGroup.into());
-            }
-            let expected = known.map(|known| known.id().0);
-            self.store.set_known_consensus(&self.party, expected, next.id().0, document).await?;
-            self.gate.set_members(&next);
-            *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(next));
         }
-        Ok(())
+        if let (Some(known), Some(document)) = (known, last) {
+            let expected = before.map(|before| before.id().0);
+            self.store.set_known_consensus(&self.party, expected, known.id().0, document).await?;
+            self.gate.set_members(&known);
+            *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// The consensus in this document, if it follows; none if it is the known one.
+    fn follow(&self, known: Option<&Consensus>, document: &str) -> Result<Option<Consensus>, PartyError> {
+        let unchecked = Consensus::read(document)?;
+        let next = match known {
+            Some(known) if known.id() == unchecked.id() => return Ok(None),
+            Some(known) => unchecked.check_next(known)?,
+            None => unchecked.check_first(&self.manager)?,
+        };
+        if next.charter().group != self.group {
+            return Err(Refusal::ForeignGroup.into());
+        }
+        Ok(Some(next))
     }
 }

@@ -91,7 +91,8 @@ fn documents_travel_and_are_checked_again() {
     let read = || Consensus::read(&document).expect("readable");
     assert_eq!(read().check_first(manager.public_key()), Ok(one.clone()));
     assert_eq!(read().check_first(other.public_key()), Err(Refusal::ForeignManager));
-    assert_eq!(read().check_pinned(manager.public_key()), Ok(one.clone()));
+    assert_eq!(read().recall(one.id()), Some(one.clone()));
+    assert_eq!(read().recall(tacit_accord::ConsensusId([0; 32])), None);
     assert_eq!(read().check_next(&one), Err(Refusal::Stale));
     // Not one byte of the text or of a signature can be changed.
     for at in (0..document.len()).step_by(7) {
@@ -101,6 +102,25 @@ fn documents_travel_and_are_checked_again() {
         let believed = Consensus::read(&text).ok().and_then(|c| c.check_first(manager.public_key()).ok());
         assert_eq!(believed, None, "byte {at}");
     }
+}
+
+/// The manager's key is public: a charter that names it proves nothing unless that key has signed.
+#[test]
+fn rule1_forged_first_charter_is_refused() {
+    let (manager, thief) = (identity("manager"), identity("thief"));
+    let mut forged = charter(&manager);
+    forged.owners = vec![thief.public_key().to_base64()];
+    let proposal = || Proposal::new(None, forged.clone(), UnixMillis(0)).expect("a text").sign(&thief);
+    assert_eq!(decide(None, proposal()), Err(Refusal::MissingSignatures { have: 0, need: 1 }));
+    // A first charter may name owners, with the signatures of both.
+    let both = decide(None, proposal().sign(&manager)).expect("the manager agrees");
+    let document = both.to_document();
+    let read = |document: &str| Consensus::read(document).expect("readable").check_first(manager.public_key());
+    assert_eq!(read(&document), Ok(both));
+    // The same document without the manager's line.
+    let mut lines: serde_json::Value = serde_json::from_str(&document).expect("JSON");
+    lines["signatures"].as_array_mut().expect("a list").retain(|l| l["key"] != manager.public_key().to_base64());
+    assert_eq!(read(&lines.to_string()), Err(Refusal::MissingSignatures { have: 0, need: 1 }));
 }
 
 #[test]

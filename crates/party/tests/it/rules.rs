@@ -1,10 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacit_accord::{Consensus, Member, MemberRole};
+use tacit_accord::{Consensus, Member, MemberRole, Proposal, decide};
 use tacit_job::{Decline, Job, Report, ToPeer};
 use tacit_link::{How, LinkConfig, LinkHub};
-use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
+use tacit_model::{Attempt, Fingerprint, SessionId, Slot, UnixMillis};
 use tacit_party::Policy;
 
 use crate::gateway::Open;
@@ -115,6 +115,50 @@ async fn rule1_roster_not_signed_is_refused() {
         assert_eq!((after.charter, &after.roster), (before.charter, &before.roster));
         assert!(after.last_trouble.unwrap().what.contains("charter was refused"));
     }
+    world.close().await;
+}
+
+/// A newcomer has the pinned manager key and nothing else.
+#[tokio::test]
+async fn rule1_forged_first_charter_is_refused() {
+    let mut world = World::small().await;
+    world.peers[0].close().await;
+    let mut newcomer = Peer::new("newcomer", MemberRole::Input);
+    let edge = crate::receiver::Receiver::start().await;
+    newcomer.join(&edge, &world.gateway, &world.manager).await;
+    newcomer.open().await;
+    let me = newcomer.fingerprint();
+    world.gateway.hello(&me).await;
+
+    let mut charter = world.consensus.charter().clone();
+    charter.members.push(newcomer.member());
+    let thief = identity("thief");
+    let mut forged = charter.clone();
+    forged.owners = vec![thief.public_key().to_base64()];
+    // Decided by the manager in truth, then with the thief's signature alone.
+    let proposal = Proposal::new(None, forged, UnixMillis(0)).unwrap().sign(&thief).sign(&world.manager);
+    let mut forged: serde_json::Value = serde_json::from_str(&decide(None, proposal).unwrap().to_document()).unwrap();
+    forged["signatures"].as_array_mut().unwrap().pop();
+    // The last one of a chain whose beginning is not shown.
+    let second = sign_next(&world.consensus, charter, &world.manager);
+    for document in [forged.to_string(), second.to_document()] {
+        world.gateway.send(&me, &ToPeer::Charter { documents: vec![document] });
+    }
+    tokio::time::timeout(std::time::Duration::from_secs(10), async {
+        while newcomer.party().status().await.unwrap().last_trouble.is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    // The whole chain, in two messages.
+    world.gateway.charter(&me, &world.consensus.clone()).await;
+    world.gateway.charter(&me, &second).await;
+    assert_eq!(newcomer.party().status().await.unwrap().charter, Some(second.id()));
+    newcomer.close().await;
+    newcomer.open().await;
+    assert_eq!(newcomer.party().status().await.unwrap().charter, Some(second.id()));
+    newcomer.close().await;
     world.close().await;
 }
 
