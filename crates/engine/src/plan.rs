@@ -195,6 +195,11 @@ impl Plan {
             Sharing::Additive => self.request.compute.len(),
         }
     }
+    /// How many of the charter's `n` compute peers an attempt at a slot must list: t+1, so that it can be
+    /// opened, and more than half, so that any two attempts share one. That one signs only one input set.
+    pub fn compute_needed(n: usize, threshold: usize) -> usize {
+        threshold.saturating_add(1).max(n / 2 + 1)
+    }
     /// What this session will cost and survive.
     pub fn forecast(&self) -> Forecast {
         Forecast::of(self)
@@ -312,8 +317,10 @@ fn check_sharing(request: &PlanRequest, aggregator: &'static Aggregator) -> Resu
             if threshold == 0 || threshold > (n - 1) / 2 {
                 return Err(PlanError::BadThreshold { threshold, n });
             }
-            if now < threshold + 1 {
-                return Err(PlanError::TooFewLeft { left: now, needed: threshold + 1 });
+            // Two sets of the same slot would need a member that signs both.
+            let needed = Plan::compute_needed(n, threshold);
+            if now < needed {
+                return Err(PlanError::TooFewLeft { left: now, needed, n });
             }
         }
         Sharing::Additive => {

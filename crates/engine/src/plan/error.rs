@@ -21,9 +21,12 @@ pub enum PlanError {
     /// The plan asks for another threshold than the charter.
     #[error("threshold {asked} is not the charter's {charter}: the charter alone sets it, by a decision of its owners")]
     ThresholdChanged { asked: usize, charter: usize },
-    /// After losses too few compute peers are left for the threshold.
-    #[error("{left} compute peers are left and {needed} are needed: wait until others are back")]
-    TooFewLeft { left: usize, needed: usize },
+    /// After losses too few compute peers are left: for the threshold, or for a majority of the charter's.
+    #[error(
+        "{left} of the charter's {n} compute peers are left and {needed} are needed (more than half of them, and more \
+         than the threshold): wait until others are back"
+    )]
+    TooFewLeft { left: usize, needed: usize, n: usize },
     /// Additive sharing tolerates no loss.
     #[error("additive sharing needs all {n} compute peers and {left} are there: wait, or use Shamir sharing")]
     AdditiveWithLoss { left: usize, n: usize },

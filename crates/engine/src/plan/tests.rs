@@ -104,7 +104,26 @@ fn rule2_threshold_is_never_lowered() {
         smaller.compute.truncate(left);
         assert_eq!(Plan::build(smaller).expect("plan").shares_needed(), 3);
     }
-    assert_eq!(refusal(|r| r.compute.truncate(2)), PlanError::TooFewLeft { left: 2, needed: 3 });
+    assert_eq!(refusal(|r| r.compute.truncate(2)), PlanError::TooFewLeft { left: 2, needed: 3, n: 5 });
+}
+
+/// A gateway that gives each half of an even group another set of inputs.
+#[test]
+fn rule3_two_disjoint_halves_are_refused() {
+    for (n, t) in (3..=12).flat_map(|n| (1..=(n - 1) / 2).map(move |t| (n, t))) {
+        for left in 1..=n {
+            let mut half = request();
+            half.members = (1..=12).map(member).collect();
+            half.charter_compute = n;
+            half.charter_threshold = t;
+            half.sharing = Sharing::Shamir { threshold: t };
+            half.compute = (0..left).collect();
+            let plan = Plan::build(half);
+            let needed = (t + 1).max(n / 2 + 1);
+            assert_eq!(plan.is_ok(), left >= needed, "{left} of {n}, t={t}");
+            assert!(left < needed || 2 * left > n);
+        }
+    }
 }
 
 #[test]
