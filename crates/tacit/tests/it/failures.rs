@@ -1,8 +1,11 @@
 //! Members that are killed in the middle of a run.
 
+use std::time::Instant;
+
 use crate::harness::Node;
 use crate::p2ds::{Config, ERROR, Group, INPUT, PRIVACY, STARTED};
 use crate::sink::Sink;
+use crate::wait::{PATIENCE, until};
 
 /// A manager whose slots close soon, for tests in which somebody does not come.
 fn impatient_manager() -> Node {
@@ -84,56 +87,126 @@ fn p17_too_few_privacy_peers_send_nothing() {
     }
 }
 
+/// Two input peers on one node, five privacy peers on nodes of their own: t = 2.
+struct Five {
+    manager: Node,
+    privacy: Vec<Node>,
+    group: Group,
+    sink: Sink,
+    _inputs: Node,
+}
+
+impl Five {
+    const NAMES: [&str; 5] = ["v", "w", "x", "y", "z"];
+
+    fn start() -> Self {
+        let (manager, inputs, sink) = (impatient_manager(), peer_node("inputs"), Sink::open());
+        let privacy: Vec<Node> = Self::NAMES.iter().map(|name| peer_node(name)).collect();
+        let mut group = Group::found(&manager.manager(), "g");
+        for peer in ["a", "b"] {
+            group.join(&inputs.peers(), peer, INPUT, &sink.url(peer));
+        }
+        for (name, node) in Self::NAMES.iter().zip(&privacy) {
+            group.join(&node.peers(), name, PRIVACY, "");
+        }
+        group.verify_all();
+        manager.manager().configure(group.gid, &Config::of(2, -1));
+        group.start();
+        let charter = manager.api("GET", &format!("/groups/{}", group.gid), None).ok().json();
+        assert_eq!(charter["threshold"], 2, "{charter}");
+        Self { manager, privacy, group, sink, _inputs: inputs }
+    }
+
+    /// Hands in rows `from..to` and waits for their sums, which must be the only ones after `before`.
+    #[track_caller]
+    fn computes(&self, range: std::ops::Range<usize>) {
+        let rows: Vec<String> = range.clone().map(|slot| format!("{slot};1")).collect();
+        let sums: Vec<String> = range.clone().map(|slot| format!("{};2", 2 * slot)).collect();
+        for peer in ["a", "b"] {
+            self.group.give_all(peer, &rows);
+        }
+        for peer in ["a", "b"] {
+            assert_eq!(self.sink.wait_rows(peer, range.end)[range.start..], sums, "{peer}");
+        }
+    }
+}
+
 #[test]
 fn p33_privacy_peer_killed_m5_t2() {
-    let (manager, sink) = (impatient_manager(), Sink::open());
-    let inputs = peer_node("inputs");
-    let names = ["v", "w", "x", "y", "z"];
-    let mut privacy: Vec<Node> = names.iter().map(|name| peer_node(name)).collect();
-    let mut group = Group::found(&manager.manager(), "g");
-    for peer in ["a", "b"] {
-        group.join(&inputs.peers(), peer, INPUT, &sink.url(peer));
-    }
-    for (name, node) in names.iter().zip(&privacy) {
-        group.join(&node.peers(), name, PRIVACY, "");
-    }
-    group.verify_all();
-    manager.manager().configure(group.gid, &Config::of(2, -1));
-    group.start();
-    let charter = manager.api("GET", &format!("/groups/{}", group.gid), None).ok().json();
-    assert_eq!(charter["threshold"], 2, "{charter}");
-
-    // Rows are there before the first kill, so that it meets the run at work.
-    let rows = |from: u32| -> Vec<String> { (from..from + 20).map(|slot| format!("{slot};1")).collect() };
-    group.give_all("a", &rows(0));
-    group.give_all("b", &rows(0));
-    sink.wait_rows("a", 1);
-    privacy[3].kill();
-    sink.wait_rows("a", 20);
-    privacy[0].kill();
-    group.give_all("a", &rows(20));
-    group.give_all("b", &rows(20));
-    let sums: Vec<String> = (0..40).map(|slot| format!("{};2", 2 * slot)).collect();
-    for peer in ["a", "b"] {
-        assert_eq!(sink.wait_rows(peer, 40), sums);
-    }
+    let mut five = Five::start();
+    five.computes(0..3);
+    // As many as the threshold tolerates. Their absence is noticed once, not at each slot anew.
+    let began = Instant::now();
+    five.privacy[3].kill();
+    five.computes(3..23);
+    five.privacy[0].kill();
+    five.computes(23..43);
+    assert!(began.elapsed() < PATIENCE, "forty slots without one or two peers took {:?}", began.elapsed());
 
     // Back in the middle of the run, and needed: two others go.
     for lost in [0, 3] {
-        privacy[lost].restart();
-        group.wait_member_connected(names[lost]);
-        group.wait_status(names[lost], STARTED);
+        five.privacy[lost].restart();
+        five.group.wait_member_connected(Five::NAMES[lost]);
+        five.group.wait_status(Five::NAMES[lost], STARTED);
     }
-    privacy[1].kill();
-    privacy[2].kill();
-    group.give("a", &["500;1"]);
-    group.give("b", &["500;1"]);
-    assert_eq!(sink.wait_rows("b", 41)[40], "1000;2");
+    five.privacy[1].kill();
+    five.privacy[2].kill();
+    five.computes(43..45);
 
     // One more than the threshold tolerates.
-    privacy[4].kill();
-    group.give("a", &["600;1"]);
-    group.give("b", &["300;1"]);
-    group.wait_all(ERROR);
-    assert_eq!((sink.rows("a").len(), sink.rows("b").len()), (41, 41));
+    five.privacy[4].kill();
+    five.group.give("a", &["600;1"]);
+    five.group.give("b", &["300;1"]);
+    five.group.wait_all(ERROR);
+    assert_eq!((five.sink.rows("a").len(), five.sink.rows("b").len()), (45, 45));
+}
+
+/// A kill in the middle of sessions. Between the moment in which a peer binds itself to an input set and
+/// the one in which all have, a loss ends the slot: then that is seen, nothing is posted for it, and the
+/// next start goes on. In all other moments the sum comes.
+#[test]
+fn p33_killed_at_work() {
+    const ROWS: usize = 30;
+    let mut five = Five::start();
+    five.computes(0..1);
+    let (mut done, mut before_this_run, mut failures) = (1, 0, 0);
+    for lost in [3, 0, 4] {
+        let rows: Vec<String> = (done..done + ROWS).map(|slot| format!("{slot};1")).collect();
+        for peer in ["a", "b"] {
+            five.group.give_all(peer, &rows);
+        }
+        five.sink.wait_rows("a", done + 3);
+        five.privacy[lost].kill();
+        let failed = until("the rows to be computed or the run to fail", || match five.sink.rows("a").len() {
+            count if count >= done + ROWS => Ok(false),
+            _ if five.group.status("a") == ERROR => Ok(true),
+            count => Err(format!("{count} results")),
+        });
+        // All of them, or all up to the slot that failed; the same for both.
+        let total = if failed { before_this_run + done_in_last_run(&five) } else { done + ROWS };
+        let sums: Vec<String> = (done..total).map(|slot| format!("{};2", 2 * slot)).collect();
+        for peer in ["a", "b"] {
+            assert_eq!(five.sink.wait_rows(peer, total)[done..], sums, "{peer}");
+        }
+        done = total;
+        five.privacy[lost].restart();
+        five.group.wait_member_connected(Five::NAMES[lost]);
+        if failed {
+            failures += 1;
+            before_this_run = done;
+            five.group.wait_all(ERROR);
+            five.group.start();
+        }
+    }
+    eprintln!("{failures} of 3 kills ended a run");
+    five.computes(done..done + 2);
+}
+
+/// How many slots of a group's last run are done.
+#[track_caller]
+fn done_in_last_run(five: &Five) -> usize {
+    let runs = format!("/groups/{}/runs", five.group.gid);
+    let run = five.manager.api("GET", &runs, None).ok().json()["runs"][0]["run"].clone();
+    let slots = five.manager.api("GET", &format!("{runs}/{run}/slots"), None).ok().json();
+    slots["slots"].as_array().into_iter().flatten().filter(|slot| slot["state"] == "done").count()
 }

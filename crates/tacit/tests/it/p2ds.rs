@@ -366,8 +366,17 @@ impl Group {
         until(&format!("{peer} to run"), || {
             // Not a row: refused for its letters if the peer runs, and for not running otherwise.
             let reply = seat.service.input(&self.full(peer), &seat.code, "x").map_err(|e| e.to_string())?;
-            if reply.body.contains("ERR_NOT_RUNNING") { Err(reply.body) } else { Ok(()) }
+            if reply.body.contains("ERR_NOT_RUNNING") {
+                Err(format!("{}; {}", reply.body, self.runs()))
+            } else {
+                Ok(())
+            }
         });
+    }
+
+    /// What the manager tells of the group's runs.
+    fn runs(&self) -> String {
+        self.manager.told(&format!("/groups/{}/runs", self.gid)).to_string()
     }
 
     /// Waits until all members have their control links.

@@ -127,7 +127,6 @@ fn refused_calls_change_nothing_on_the_p2ds_face() {
         m.at("/configuration"),
         format!("{}/publicKey/{a}?registrationCode={own}", m.base),
         format!("{}/register/{}?url=u&name=new&type=9", m.base, site.code),
-        format!("{}/receive", m.base),
         p.at("/peer"),
         input.clone(),
         inputs.clone(),
@@ -145,8 +144,13 @@ fn refused_calls_change_nothing_on_the_p2ds_face() {
         assert_eq!(reply.status, 413, "{url}");
     }
 
+    // Not a call of this system any more: it took anybody's data and wrote them to its log.
+    let url = format!("{}/receive", m.base);
+    in_a_word(&url, &Request::new("POST", &url).json(&json!({ "data": ["3;8"] })).answer());
+
     // Bodies that are almost right.
     let almost = [
+        (m.at("/group"), json!(["new"])),
         (m.at("/group"), json!({ "name": 7 })),
         (m.at("/group"), json!({ "name": "" })),
         (m.at("/group"), json!({ "name": "line\nbreak" })),
