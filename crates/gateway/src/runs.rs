@@ -246,17 +246,6 @@ impl Gateway {
     async fn drive(&self, group: GroupId, run: RunId) -> Result<(StopReason, String), GatewayError> {
         let row = self.inner.store.open_run(group).await?.ok_or(GatewayError::NotFound("run"))?;
         let mut slot = row.next_slot;
-        // This gateway may have ended between the end of a slot and the beginning of the next.
-        for ended in self.inner.store.slots(group, run).await? {
-            match ended.state {
-                SlotState::Done if ended.slot == slot => slot = Slot(slot.0 + 1),
-                SlotState::Failed if ended.slot == slot => {
-                    let why = ended.detail.unwrap_or_default();
-                    return Ok((StopReason::Failed, format!("slot {}: {why}", slot.0 + 1)));
-                }
-                _ => {}
-            }
-        }
         let mut absent = BTreeMap::new();
         loop {
             let consensus = self.current(group).await?;
@@ -264,7 +253,13 @@ impl Gateway {
             if slots >= 0 && slot.0 >= i64::from(slots) {
                 return Ok((StopReason::Finished, String::new()));
             }
-            if let Err(why) = self.slot(group, run, slot, &mut absent).await? {
+            // A crash between the end of a slot and the step to the next one leaves an ended slot here.
+            let ended = match self.inner.store.slot(group, run, slot).await? {
+                Some(outcome) if outcome.state == SlotState::Done => Ok(()),
+                Some(outcome) if outcome.state == SlotState::Failed => Err(outcome.detail.unwrap_or_default()),
+                _ => self.slot(group, run, slot, &mut absent).await?,
+            };
+            if let Err(why) = ended {
                 return Ok((StopReason::Failed, format!("slot {}: {why}", slot.0 + 1)));
             }
             slot = Slot(slot.0 + 1);
@@ -373,7 +368,8 @@ impl Gateway {
             };
             let mut wake = deadline;
             if let Some(givers) = givers {
-                let needed = usize::try_from(charter.threshold).unwrap_or(usize::MAX).saturating_add(1);
+                let threshold = usize::try_from(charter.threshold).unwrap_or(usize::MAX);
+                let needed = tacit_engine::Plan::compute_needed(all_compute.len(), threshold);
                 let complete = compute.len() + without.len() >= all_compute.len();
                 // Whoever is away for long is not waited for at each slot anew.
                 let since = absent.values().copied().max().unwrap_or(now);
