@@ -1,9 +1,27 @@
 //! The registry of aggregators: the one table that plans, plan digests, forecasts and documentation
 //! come from. What is not in it is refused by name.
+//!
+//! All of them are sums. Statistics encode, add up, decode: each input peer turns its records into a
+//! vector of sums of its own ([`records`]), the session adds the vectors up without wrap-around, and
+//! recipients compute the result from the opened sums by a public function.
 
 use std::fmt::Write;
 
 use crate::plan::SecurityModel;
+
+mod covariance;
+mod exact;
+mod histogram;
+mod moments;
+pub(crate) mod records;
+mod regression;
+mod statistic;
+#[cfg(test)]
+mod tests;
+mod weighted;
+
+pub use records::{RowShape, Settings, Term};
+pub use statistic::{NoResult, Statistic};
 
 /// One function that a session can compute.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +48,21 @@ pub struct Aggregator {
     pub leakage: &'static str,
     /// How exact the output is.
     pub accuracy: &'static str,
+    /// What is refused, and when there is no result.
+    pub refusals: &'static str,
+    /// For statistics over records: how rows become sums and sums the result.
+    pub records: Option<Codec>,
+}
+
+/// From records to sums and from sums to the result.
+#[derive(Clone, Copy, Debug)]
+pub struct Codec {
+    /// The least and the most columns of a record.
+    pub columns: (usize, usize),
+    /// What is added up of each record.
+    pub terms: fn(&Settings) -> Vec<Term>,
+    /// The result, from the sums of the terms.
+    pub decode: fn(&Settings, &[u128]) -> Result<Vec<Statistic>, NoResult>,
 }
 
 /// A setting of an aggregator.
@@ -49,8 +82,10 @@ pub struct Parameter {
 pub enum Shape {
     /// As many whole numbers as the plan has items.
     Vector,
-    /// One number.
-    Scalar,
+    /// Any number of records up to `max_records`, one after the other; items is their length.
+    Records,
+    /// Named numbers.
+    Statistics,
 }
 
 impl Shape {
@@ -58,26 +93,232 @@ impl Shape {
     pub fn describe(self) -> &'static str {
         match self {
             Self::Vector => "one whole number per item",
-            Self::Scalar => "one number",
+            Self::Records => "records of as many whole numbers as there are items; each peer its own number of them",
+            Self::Statistics => "named decimals, beside the opened sums",
         }
     }
 }
 
-static REGISTRY: [Aggregator; 1] = [Aggregator {
-    name: "sum",
-    aliases: &["additive"],
-    version: 1,
-    summary: "adds up vectors item by item",
-    parameters: &[],
-    input: Shape::Vector,
-    output: Shape::Vector,
-    models: &[SecurityModel::SemiHonest],
-    additive: true,
-    leakage: "Nothing but the sums. Any t+1 compute peers together (additive sharing: all of them) can read every \
-              input; k input peers that put their own inputs together learn the sum of the others'. With two \
-              contributors each learns the other's input.",
-    accuracy: "exact; a sum that would not fit is refused before it starts",
-}];
+const MAX_RECORDS: Parameter = Parameter {
+    name: "max_records",
+    meaning: "the most records that one peer may give in a slot, 1 to 2^32; 10000 unless set",
+    accepts: records::is_record_limit,
+};
+const NAMES: Parameter = Parameter {
+    name: "names",
+    meaning: "the columns' names, with commas between them; x1,x2,... unless set",
+    accepts: records::are_names,
+};
+const DDOF: Parameter = Parameter {
+    name: "ddof",
+    meaning: "what is taken off the number of records before dividing by it, 0 or 1; 1 unless set",
+    accepts: |text| matches!(text, "0" | "1"),
+};
+const EDGES: Parameter = Parameter {
+    name: "edges",
+    meaning: "ascending whole numbers with commas between them, at most 1000: each begins a bucket that ends before \
+              the next; must be set",
+    accepts: records::are_edges,
+};
+const INTERCEPT: Parameter = Parameter {
+    name: "intercept",
+    meaning: "whether there is a constant term, yes or no; yes unless set",
+    accepts: |text| matches!(text, "yes" | "no"),
+};
+
+/// What holds for every sum.
+macro_rules! leaks {
+    ($opened:literal) => {
+        concat!(
+            $opened,
+            " Any t+1 compute peers together (additive sharing: all of them) can read what every input peer gave; k \
+             input peers that put their own inputs together learn the same of the others'. With two contributors each \
+             learns the other's."
+        )
+    };
+}
+
+const SEMI_HONEST: &[SecurityModel] = &[SecurityModel::SemiHonest];
+const NEAREST: &str =
+    "each decimal is the double nearest to the exact value of the opened sums: relative error at most 2^-53";
+const WITH_ROOTS: &str = "computed exactly from the opened sums, then rounded: relative error at most 2^-50";
+const NO_RECORDS: &str = "no records: no result";
+
+/// A statistic over records, to be completed.
+const fn statistic(name: &'static str, summary: &'static str, codec: Codec) -> Aggregator {
+    Aggregator {
+        name,
+        aliases: &[],
+        version: 1,
+        summary,
+        parameters: &[MAX_RECORDS, NAMES],
+        input: Shape::Records,
+        output: Shape::Statistics,
+        models: SEMI_HONEST,
+        additive: true,
+        leakage: "",
+        accuracy: NEAREST,
+        refusals: NO_RECORDS,
+        records: Some(codec),
+    }
+}
+
+/// Terms grow with the number of columns.
+const WIDE: usize = 4096;
+/// Terms grow with its square.
+const PAIRS: usize = 64;
+/// Exact elimination takes its time.
+const REGRESSION: usize = 16;
+
+static REGISTRY: [Aggregator; 10] = [
+    Aggregator {
+        name: "sum",
+        aliases: &["additive"],
+        version: 1,
+        summary: "adds up vectors item by item",
+        parameters: &[],
+        input: Shape::Vector,
+        output: Shape::Vector,
+        models: SEMI_HONEST,
+        additive: true,
+        leakage: "Nothing but the sums. Any t+1 compute peers together (additive sharing: all of them) can read every \
+                  input; k input peers that put their own inputs together learn the sum of the others'. With two \
+                  contributors each learns the other's input.",
+        accuracy: "exact; a sum that would not fit is refused before it starts",
+        refusals: "a sum that reaches the declared modulus: no result",
+        records: None,
+    },
+    Aggregator {
+        parameters: &[MAX_RECORDS],
+        accuracy: "exact",
+        refusals: "none",
+        leakage: leaks!("Opened: the number of records of all peers."),
+        ..statistic(
+            "count",
+            "counts records",
+            Codec { columns: (1, WIDE), terms: moments::count_terms, decode: moments::count },
+        )
+    },
+    Aggregator {
+        leakage: leaks!("Opened: the number of records and the sum of each column, not only their quotient."),
+        ..statistic(
+            "mean",
+            "the mean of each column over all records",
+            Codec { columns: (1, WIDE), terms: moments::mean_terms, decode: moments::mean },
+        )
+    },
+    Aggregator {
+        parameters: &[MAX_RECORDS, NAMES, DDOF],
+        refusals: "no records, or as few as ddof: no result",
+        leakage: leaks!("Opened: the number of records, and for each column the sum and the sum of squares."),
+        ..statistic(
+            "variance",
+            "the mean and the variance of each column over all records",
+            Codec { columns: (1, WIDE), terms: moments::variance_terms, decode: moments::variance },
+        )
+    },
+    Aggregator {
+        parameters: &[MAX_RECORDS, NAMES, DDOF],
+        accuracy: WITH_ROOTS,
+        refusals: "no records, or as few as ddof: no result",
+        leakage: leaks!("Opened: the number of records, and for each column the sum and the sum of squares."),
+        ..statistic(
+            "std_deviation",
+            "the mean and the standard deviation of each column over all records",
+            Codec { columns: (1, WIDE), terms: moments::variance_terms, decode: moments::std_deviation },
+        )
+    },
+    Aggregator {
+        refusals: "weights that add up to zero: no result",
+        leakage: leaks!(
+            "Opened: the sum of the weights and the weighted sum of each column. The number of records is not opened."
+        ),
+        ..statistic(
+            "weighted_mean",
+            "the mean of each column but the last, weighted by the last",
+            Codec { columns: (2, WIDE), terms: weighted::terms, decode: weighted::weighted_mean },
+        )
+    },
+    Aggregator {
+        parameters: &[MAX_RECORDS, NAMES, EDGES],
+        accuracy: "exact",
+        refusals: "edges that do not ascend",
+        leakage: leaks!(
+            "Opened: for each column how many records fall into each bucket. With several columns, not which buckets \
+             go together."
+        ),
+        ..statistic(
+            "histogram",
+            "how many records fall into each of the public buckets, for each column",
+            Codec { columns: (1, WIDE), terms: histogram::terms, decode: histogram::histogram },
+        )
+    },
+    Aggregator {
+        parameters: &[MAX_RECORDS, NAMES, DDOF],
+        refusals: "no records, or as few as ddof: no result",
+        leakage: leaks!(
+            "Opened: the number of records, the sum of each column, and the sum of products of each pair of columns, \
+             each with itself included."
+        ),
+        ..statistic(
+            "covariance",
+            "the covariance of each pair of columns over all records",
+            Codec { columns: (2, PAIRS), terms: covariance::terms, decode: covariance::covariance },
+        )
+    },
+    Aggregator {
+        accuracy: WITH_ROOTS,
+        refusals: "no records, or a column that is the same in all of them: no result",
+        leakage: leaks!(
+            "Opened: the number of records, the sum of each column, and the sum of products of each pair of columns, \
+             each with itself included. That gives means and variances, too."
+        ),
+        ..statistic(
+            "correlation",
+            "Pearson's correlation of each pair of columns over all records",
+            Codec { columns: (2, PAIRS), terms: covariance::terms, decode: covariance::correlation },
+        )
+    },
+    Aggregator {
+        parameters: &[MAX_RECORDS, NAMES, INTERCEPT],
+        accuracy: WITH_ROOTS,
+        refusals: "not more records than coefficients, or columns that depend on each other: no result; no R² where \
+                   the last column is the same in all records",
+        leakage: leaks!(
+            "Opened: X^T X, X^T y and y^T y, that is the number of records, the sum of each column, and the sum of \
+             products of each pair of columns, each with itself included. That gives means, variances and \
+             correlations, too."
+        ),
+        ..statistic(
+            "linear_regression",
+            "the last column as a linear function of the others (least squares): coefficients, standard errors, R²",
+            Codec { columns: (2, REGRESSION), terms: regression::terms, decode: regression::linear_regression },
+        )
+    },
+];
+
+/// Aggregators of the design that are not offered yet, and what they wait for.
+pub static NOT_YET: [(&str, &str); 19] = [
+    ("min", "comparison"),
+    ("max", "comparison"),
+    ("range", "comparison"),
+    ("median", "comparison"),
+    ("quantile", "comparison"),
+    ("sort", "comparison"),
+    ("top_k", "comparison"),
+    ("product", "sessions that multiply"),
+    ("distinct_count", "sessions that multiply"),
+    ("entropy", "sessions that multiply"),
+    ("event_correlation", "comparison"),
+    ("set_union", "sessions that multiply"),
+    ("set_intersection", "sessions that multiply"),
+    ("set_cardinality", "sessions that multiply"),
+    ("threshold_union", "comparison"),
+    ("logistic_regression", "fixed-point arithmetic"),
+    ("noise", "a budget and noise from inside the computation (rule 9)"),
+    ("malicious", "the model: batch verification and checked bounds"),
+    ("guaranteed", "the model: decodable inputs and signed evidence"),
+];
 
 /// All aggregators.
 pub fn registry() -> &'static [Aggregator] {
@@ -89,14 +330,13 @@ pub fn find(name: &str) -> Option<&'static Aggregator> {
     registry().iter().find(|a| a.name == name || a.aliases.contains(&name))
 }
 
-/// The registry as a Markdown table, for the documentation.
+/// The registry as Markdown, for the documentation.
 pub fn documentation() -> String {
     let mut out = String::from(
-        "| aggregator | version | what | input | output | models | accuracy | leakage |\n|---|---|---|---|---|---|---|---|\n",
+        "| aggregator | version | what | input | output | models | accuracy | refused |\n|---|---|---|---|---|---|---|---|\n",
     );
     for a in registry() {
         let aliases: String = a.aliases.iter().map(|alias| format!(" (`{alias}`)")).collect();
-        let models: Vec<&str> = a.models.iter().map(|m| m.name()).collect();
         let _ = writeln!(
             out,
             "| `{}`{} | {} | {} | {} | {} | {}{} | {} | {} |",
@@ -106,28 +346,48 @@ pub fn documentation() -> String {
             a.summary,
             a.input.describe(),
             a.output.describe(),
-            models.join(", "),
+            models(a),
             if a.additive { "; additive sharing" } else { "" },
             a.accuracy,
-            a.leakage
+            a.refusals
         );
+    }
+    out.push_str("\n| aggregator | what somebody learns |\n|---|---|\n");
+    for a in registry() {
+        let _ = writeln!(out, "| `{}` | {} |", a.name, a.leakage);
+    }
+    out.push_str("\n| aggregator | parameter | meaning |\n|---|---|---|\n");
+    for a in registry() {
+        for p in a.parameters {
+            let _ = writeln!(out, "| `{}` | `{}` | {} |", a.name, p.name, p.meaning);
+        }
+    }
+    out.push_str("\n| not offered yet | waits for |\n|---|---|\n");
+    for (name, why) in &NOT_YET {
+        let _ = writeln!(out, "| `{name}` | {why} |");
     }
     out
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_aliases_are_unique() {
-        let mut names: Vec<&str> =
-            registry().iter().flat_map(|a| std::iter::once(a.name).chain(a.aliases.iter().copied())).collect();
-        let count = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), count);
-        assert_eq!(find("additive").map(|a| a.name), Some("sum"));
-        assert!(documentation().lines().all(|line| line.starts_with('|') && line.ends_with('|')));
+/// The registry as plain text, for a terminal.
+pub fn listing() -> String {
+    let mut out = String::new();
+    for a in registry() {
+        let aliases: String = a.aliases.iter().map(|alias| format!(", also called {alias}")).collect();
+        let _ = writeln!(out, "{}{aliases}: {}", a.name, a.summary);
+        let _ = writeln!(out, "  input      {}", a.input.describe());
+        let _ = writeln!(out, "  output     {}", a.output.describe());
+        for p in a.parameters {
+            let _ = writeln!(out, "  parameter  {}: {}", p.name, p.meaning);
+        }
+        let _ = writeln!(out, "  models     {}", models(a));
+        let _ = writeln!(out, "  learned    {}", a.leakage);
+        let _ = writeln!(out, "  accuracy   {}", a.accuracy);
+        let _ = writeln!(out, "  refused    {}", a.refusals);
     }
+    out
+}
+
+fn models(aggregator: &Aggregator) -> String {
+    aggregator.models.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ")
 }

@@ -37,6 +37,7 @@ mod sharing;
 pub mod simulator;
 mod transcript;
 
+pub use aggregate::{NoResult, RowShape, Statistic};
 pub use environment::{Environment, FreezeRecord, FreezeRefused};
 pub use mailbox::{Counters, Flooded, Lost, Mailbox, PARKED_HARD_LIMIT, PARKED_SOFT_LIMIT, QUEUE_LIMIT, Traffic};
 pub use plan::{FieldChoice, Forecast, OnMissing, Plan, PlanDigest, PlanError, PlanRequest, SecurityModel, Sharing};

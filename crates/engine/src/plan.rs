@@ -8,7 +8,8 @@ use tacit_algebra::{F61, F127, Field, is_prime};
 use tacit_model::codec::{Encode, put_bytes};
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
-use crate::aggregate::{self, Aggregator};
+use crate::aggregate::records::Encoding;
+use crate::aggregate::{self, Aggregator, NoResult, RowShape, Statistic};
 use crate::transcript::Transcript;
 
 mod error;
@@ -77,6 +78,8 @@ pub struct Plan {
     field: FieldChoice,
     /// Of the compute peers, in their order.
     points: Vec<u128>,
+    /// Follows from the request.
+    encoding: Encoding,
     digest: PlanDigest,
 }
 
@@ -88,12 +91,14 @@ impl Plan {
         request.aggregator = aggregator.name.to_owned();
         check_sharing(&request, aggregator)?;
         check_shape(&request)?;
-        let field = choose_field(&request)?;
+        let encoding = Encoding::new(aggregator, &request)?;
+        check_length(encoding.length())?;
+        let field = choose_field(request.inputs.len(), encoding.largest_bound())?;
         let points = match field {
             FieldChoice::F61 => evaluation_points::<F61>(&request)?,
             FieldChoice::F127 => evaluation_points::<F127>(&request)?,
         };
-        let mut plan = Self { request, field, points, digest: PlanDigest([0; 32]) };
+        let mut plan = Self { request, field, points, encoding, digest: PlanDigest([0; 32]) };
         plan.digest = plan.compute_digest();
         Ok(plan)
     }
@@ -152,17 +157,34 @@ impl Plan {
     pub fn recipients(&self) -> &[usize] {
         &self.request.recipients
     }
-    /// Items of one vector.
+    /// Numbers of the vectors that are added up: what a row is encoded into.
     pub fn items(&self) -> usize {
-        self.request.items
+        self.encoding.length()
     }
-    /// The largest value that an input may have.
+    /// How many numbers an input peer's row may have.
+    pub fn row_shape(&self) -> RowShape {
+        self.encoding.row_shape()
+    }
+    /// The largest value that a number of a row may have.
     pub fn max_element(&self) -> u64 {
         self.request.max_element
     }
-    /// The declared modulus of the result.
+    /// The most that one contributor may give for an item of the vector.
+    pub fn bound(&self, item: usize) -> u128 {
+        self.encoding.bound(item)
+    }
+    /// The declared modulus of the result. Sums that a statistic is computed from have none.
     pub fn modulus(&self) -> Option<u64> {
-        self.request.modulus
+        self.request.modulus.filter(|_| matches!(self.encoding, Encoding::Vector { .. }))
+    }
+    /// The statistics that these opened sums make; `None` where the sums themselves are the result.
+    pub fn statistics(&self, sums: &[u128]) -> Option<Result<Vec<Statistic>, NoResult>> {
+        let Encoding::Records(records) = &self.encoding else { return None };
+        let codec = self.aggregator().records.as_ref()?;
+        Some(match sums.len() == self.items() {
+            true => (codec.decode)(&records.settings, sums),
+            false => Err(NoResult::Impossible),
+        })
     }
     /// How inputs are shared.
     pub fn sharing(&self) -> Sharing {
@@ -209,7 +231,12 @@ impl Plan {
     pub(crate) fn opens_by_slices(&self) -> bool {
         matches!(self.request.sharing, Sharing::Shamir { .. })
             && self.request.recipients == self.request.compute
-            && self.request.items > SLICED_ABOVE
+            && self.items() > SLICED_ABOVE
+    }
+
+    /// The vector of a row that fits; `None` where the row is the vector.
+    pub(crate) fn encode(&self, row: &[u64]) -> Option<zeroize::Zeroizing<Vec<u128>>> {
+        self.encoding.encode(row)
     }
 
     fn compute_digest(&self) -> PlanDigest {
@@ -339,9 +366,7 @@ fn check_shape(request: &PlanRequest) -> Result<(), PlanError> {
     if request.items == 0 {
         return Err(PlanError::NoItems);
     }
-    if request.items > MAX_ITEMS {
-        return Err(PlanError::TooManyItems { items: request.items, limit: MAX_ITEMS });
-    }
+    check_length(request.items)?;
     if let Some(modulus) = request.modulus {
         if !is_prime(modulus) {
             return Err(PlanError::CompositeModulus { modulus });
@@ -353,9 +378,13 @@ fn check_shape(request: &PlanRequest) -> Result<(), PlanError> {
     Ok(())
 }
 
-fn choose_field(request: &PlanRequest) -> Result<FieldChoice, PlanError> {
-    let largest = (request.inputs.len() as u128).checked_mul(u128::from(request.max_element));
-    match largest {
+fn check_length(items: usize) -> Result<(), PlanError> {
+    if items > MAX_ITEMS { Err(PlanError::TooManyItems { items, limit: MAX_ITEMS }) } else { Ok(()) }
+}
+
+/// The smallest field in which so many numbers up to a bound never wrap.
+fn choose_field(inputs: usize, bound: u128) -> Result<FieldChoice, PlanError> {
+    match (inputs as u128).checked_mul(bound) {
         Some(sum) if sum < F61::MODULUS => Ok(FieldChoice::F61),
         Some(sum) if sum < F127::MODULUS => Ok(FieldChoice::F127),
         _ => Err(PlanError::SumsCouldWrap),

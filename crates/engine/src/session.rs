@@ -25,6 +25,7 @@ use std::ops::Range;
 use tacit_algebra::{F61, F127, Field};
 use zeroize::Zeroizing;
 
+use crate::aggregate::RowShape;
 use crate::environment::Environment;
 use crate::keystream::{CryptoFailed, Seed};
 use crate::mailbox::Mailbox;
@@ -47,7 +48,7 @@ pub(crate) const CHUNK: usize = 8192;
 /// enough that all that is parked stays below the limits of mailboxes.
 const WINDOW: usize = 8;
 
-/// A party's own numbers, one per item. Not printable; cleared when dropped.
+/// A party's own row: one number per item, or records one after the other. Not printable; cleared when dropped.
 pub struct InputVector(Zeroizing<Vec<u64>>);
 
 impl InputVector {
@@ -206,8 +207,12 @@ fn check_own_input(plan: &Plan, me: usize, input: Option<&InputVector>) -> Resul
     if !plan.inputs().contains(&me) {
         return Err(OwnInputError::NotExpected);
     }
-    if values.len() != plan.items() {
-        return Err(OwnInputError::Length { found: values.len(), expected: plan.items() });
+    match plan.row_shape() {
+        shape if shape.fits(values.len()) => {}
+        RowShape::Items(expected) => return Err(OwnInputError::Length { found: values.len(), expected }),
+        RowShape::Records { columns, most } => {
+            return Err(OwnInputError::Records { found: values.len(), columns, most });
+        }
     }
     match values.iter().position(|v| *v > plan.max_element()) {
         Some(item) => Err(OwnInputError::TooLarge { item }),

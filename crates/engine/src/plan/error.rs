@@ -40,7 +40,7 @@ pub enum PlanError {
     #[error("inputs up to {max_element} do not fit below the modulus {modulus}: lower maxElement or raise the modulus")]
     MaxElementAboveModulus { max_element: u64, modulus: u64 },
     /// The largest possible sum does not fit any field.
-    #[error("sums could exceed 2^127-2: lower maxElement or the number of inputs")]
+    #[error("sums could exceed 2^127-2: lower maxElement, the number of inputs or max_records")]
     SumsCouldWrap,
     /// Fewer than two input peers: the sum would be somebody's input.
     #[error("{count} input peers are too few: the result would be one peer's input; name at least 2")]
@@ -81,6 +81,12 @@ pub enum PlanError {
     /// A setting that the aggregator does not have, or a value that it does not take.
     #[error("{name} does not take this value of the parameter {parameter:?}")]
     BadParameter { name: &'static str, parameter: String },
+    /// A setting that has no value unless it is set.
+    #[error("{name} needs the parameter {parameter:?}: see the list of aggregators")]
+    MissingParameter { name: &'static str, parameter: &'static str },
+    /// Records that the aggregator does not take.
+    #[error("{name} takes records of {least} to {most} numbers, and {columns} are configured as items")]
+    BadColumns { name: &'static str, columns: usize, least: usize, most: usize },
     /// The aggregator does not exist in that model.
     #[error("{name} is not implemented in the model {}: choose one of its models from the list of aggregators", .model.name())]
     ModelNotOffered { name: &'static str, model: SecurityModel },

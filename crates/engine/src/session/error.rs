@@ -70,6 +70,9 @@ pub enum OwnInputError {
     /// Another number of items than the plan has.
     #[error("it has {found} items and the plan has {expected}")]
     Length { found: usize, expected: usize },
+    /// Not whole records, or too many of them.
+    #[error("it has {found} numbers, which are not up to {most} records of {columns}")]
+    Records { found: usize, columns: usize, most: u64 },
     /// A value above the plan's maxElement.
     #[error("item {item} is above maxElement")]
     TooLarge { item: usize },

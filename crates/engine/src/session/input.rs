@@ -66,6 +66,8 @@ struct Dealing<F: Field> {
     dealer: Dealer<F>,
     streams: Vec<Keystream>,
     input: InputVector,
+    /// What is dealt where that is not the input itself.
+    encoded: Option<Zeroizing<Vec<u128>>>,
     salt: Zeroizing<Vec<F>>,
     secret: Zeroizing<Vec<F>>,
     seeded: Vec<Zeroizing<Vec<F>>>,
@@ -97,7 +99,8 @@ impl<F: Field> Dealing<F> {
         let size = party.length().min(super::CHUNK);
         let buffer = || Zeroizing::new(vec![F::ZERO; size]);
         let seeded = dealer.seeded.iter().map(|_| buffer()).collect();
-        let dealing = Self { slot, dealer, streams, input, salt, secret: buffer(), seeded, out: buffer() };
+        let encoded = plan.encode(input.expose());
+        let dealing = Self { slot, dealer, streams, input, encoded, salt, secret: buffer(), seeded, out: buffer() };
         Ok((dealing, Receipt { commitment, salt: own_salt }))
     }
 
@@ -108,7 +111,11 @@ impl<F: Field> Dealing<F> {
         self.secret.truncate(range.len());
         self.out.truncate(range.len());
         for (element, index) in self.secret.iter_mut().zip(range.clone()) {
-            *element = if index < items { F::from_u64(self.input.expose()[index]) } else { self.salt[index - items] };
+            *element = match &self.encoded {
+                _ if index >= items => self.salt[index - items],
+                Some(encoded) => F::from_u128(encoded[index]),
+                None => F::from_u64(self.input.expose()[index]),
+            };
         }
         for (stream, elements) in self.streams.iter_mut().zip(&mut self.seeded) {
             elements.truncate(range.len());

@@ -33,10 +33,11 @@ pub(super) fn outcome<F: Field, E>(
 
 /// The numbers, none of them above what the contributors can reach or the modulus allows.
 fn canonical<F: Field>(plan: &Plan, items: &[F], contributors: usize) -> Result<Vec<u128>, SessionError> {
-    let largest = contributors as u128 * u128::from(plan.max_element());
+    // Below the field's modulus, as the plan made sure of.
+    let largest = |item| contributors as u128 * plan.bound(item);
     let modulus = plan.modulus().map_or(u128::MAX, u128::from);
     let check = |(item, element): (usize, &F)| match element.to_u128() {
-        value if value > largest => Err(SessionError::OutOfRange { item }),
+        value if value > largest(item) => Err(SessionError::OutOfRange { item }),
         value if value >= modulus => Err(SessionError::AboveModulus { item }),
         value => Ok(value),
     };

@@ -13,5 +13,6 @@ mod losses;
 mod malformed;
 mod slices;
 mod speed;
+mod statistics;
 mod sums;
 mod world;

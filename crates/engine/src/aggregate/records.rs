@@ -1,0 +1,268 @@
+//! Rows of records: how a peer turns its own into the vector that is added up, and how large that can be.
+//!
+//! A row is a list of records, one after the other, each with one whole number per column. For each
+//! [`Term`] of the aggregator a peer adds up the term over its own records; the session adds up the
+//! peers' sums; what is opened are the totals over all records of all peers, and nothing finer.
+
+use zeroize::Zeroizing;
+
+use super::Aggregator;
+use crate::plan::{PlanError, PlanRequest};
+
+/// How many records a peer may give in a slot unless the task says otherwise.
+const DEFAULT_MAX_RECORDS: u64 = 10_000;
+/// The most that a task may say.
+const MOST_RECORDS: u64 = 1 << 32;
+/// The most edges of a histogram.
+const MOST_EDGES: usize = 1000;
+
+/// What is added up of each record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// 1: its sum counts records.
+    One,
+    /// The value of a column.
+    Value(usize),
+    /// The product of two columns, or the square of one.
+    Product(usize, usize),
+    /// 1 if the column's value is at least `from` and below `to`, otherwise 0.
+    Within {
+        /// The column.
+        column: usize,
+        /// The least value.
+        from: u64,
+        /// The first value that is too large; `None` if none is.
+        to: Option<u64>,
+    },
+}
+
+impl Term {
+    fn of(self, record: &[u64]) -> u128 {
+        match self {
+            Self::One => 1,
+            Self::Value(column) => u128::from(record[column]),
+            Self::Product(a, b) => u128::from(record[a]) * u128::from(record[b]),
+            Self::Within { column, from, to } => {
+                u128::from(record[column] >= from) & u128::from(to.is_none_or(|to| record[column] < to))
+            }
+        }
+    }
+
+    /// The most that one record can give.
+    fn largest(self, max_element: u64) -> u128 {
+        let max = u128::from(max_element);
+        match self {
+            Self::One | Self::Within { .. } => 1,
+            Self::Value(_) => max,
+            Self::Product(..) => max * max,
+        }
+    }
+}
+
+/// The settings of a task, read and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Numbers of one record.
+    pub columns: usize,
+    /// The most records of one peer.
+    pub max_records: u64,
+    /// The columns' names.
+    pub names: Vec<String>,
+    /// What is taken off the number of records before dividing by it.
+    pub ddof: u8,
+    /// Where buckets begin.
+    pub edges: Vec<u64>,
+    /// Whether a regression has a constant term.
+    pub intercept: bool,
+}
+
+impl Settings {
+    fn read(aggregator: &'static Aggregator, request: &PlanRequest) -> Result<Self, PlanError> {
+        let name = aggregator.name;
+        let bad = |parameter: &str| PlanError::BadParameter { name, parameter: parameter.to_owned() };
+        let text = |key: &str| request.parameters.get(key).map(String::as_str);
+        let columns = request.items;
+        let names = match text("names") {
+            Some(text) => list(text).map(str::to_owned).collect(),
+            None => (1..=columns).map(|column| format!("x{column}")).collect::<Vec<_>>(),
+        };
+        if names.len() != columns {
+            return Err(bad("names"));
+        }
+        let needs_edges = aggregator.parameters.iter().any(|p| p.name == "edges");
+        let edges = match text("edges") {
+            Some(text) => numbers(text).ok_or_else(|| bad("edges"))?,
+            None if needs_edges => return Err(PlanError::MissingParameter { name, parameter: "edges" }),
+            None => Vec::new(),
+        };
+        Ok(Self {
+            columns,
+            max_records: match text("max_records") {
+                Some(text) => text.parse().map_err(|_| bad("max_records"))?,
+                None => DEFAULT_MAX_RECORDS,
+            },
+            names,
+            ddof: match text("ddof") {
+                Some(text) => text.parse().map_err(|_| bad("ddof"))?,
+                None => 1,
+            },
+            edges,
+            intercept: text("intercept") != Some("no"),
+        })
+    }
+}
+
+/// How the rows of a plan become vectors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// The row is the vector.
+    Vector { items: usize, max_element: u64 },
+    /// The row is a list of records.
+    Records(Box<Records>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Records {
+    pub(crate) settings: Settings,
+    terms: Vec<Term>,
+    /// Of one contributor, for each term.
+    bounds: Vec<u128>,
+}
+
+/// How many numbers a row may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowShape {
+    /// Exactly so many.
+    Items(usize),
+    /// Whole records.
+    Records {
+        /// Numbers of one record.
+        columns: usize,
+        /// The most records.
+        most: u64,
+    },
+}
+
+impl RowShape {
+    /// Whether a row of so many numbers has this shape.
+    pub fn fits(self, numbers: usize) -> bool {
+        match self {
+            Self::Items(items) => numbers == items,
+            Self::Records { columns, most } => {
+                columns > 0 && numbers.is_multiple_of(columns) && (numbers / columns) as u64 <= most
+            }
+        }
+    }
+}
+
+impl Encoding {
+    /// The encoding of a request whose parameters the aggregator knows.
+    pub(crate) fn new(aggregator: &'static Aggregator, request: &PlanRequest) -> Result<Self, PlanError> {
+        let (items, max_element) = (request.items, request.max_element);
+        let Some(codec) = &aggregator.records else { return Ok(Self::Vector { items, max_element }) };
+        if !(codec.columns.0..=codec.columns.1).contains(&items) {
+            let (least, most) = codec.columns;
+            return Err(PlanError::BadColumns { name: aggregator.name, columns: items, least, most });
+        }
+        let settings = Settings::read(aggregator, request)?;
+        let terms = (codec.terms)(&settings);
+        let bound = |term: &Term| term.largest(max_element).checked_mul(u128::from(settings.max_records));
+        let bounds = terms.iter().map(bound).collect::<Option<Vec<_>>>().ok_or(PlanError::SumsCouldWrap)?;
+        Ok(Self::Records(Box::new(Records { settings, terms, bounds })))
+    }
+
+    /// Numbers of the vector.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::Vector { items, .. } => *items,
+            Self::Records(records) => records.terms.len(),
+        }
+    }
+
+    /// The most that one contributor may give for a number of the vector.
+    pub(crate) fn bound(&self, index: usize) -> u128 {
+        match self {
+            Self::Vector { max_element, .. } => u128::from(*max_element),
+            Self::Records(records) => records.bounds[index],
+        }
+    }
+
+    /// The most that one contributor may give for any number of the vector.
+    pub(crate) fn largest_bound(&self) -> u128 {
+        match self {
+            Self::Vector { max_element, .. } => u128::from(*max_element),
+            Self::Records(records) => records.bounds.iter().copied().max().unwrap_or(0),
+        }
+    }
+
+    pub(crate) fn row_shape(&self) -> RowShape {
+        match self {
+            Self::Vector { items, .. } => RowShape::Items(*items),
+            Self::Records(records) => {
+                RowShape::Records { columns: records.settings.columns, most: records.settings.max_records }
+            }
+        }
+    }
+
+    /// The vector of a row of the right shape without values above the bound; `None` where the row is the
+    /// vector.
+    pub(crate) fn encode(&self, row: &[u64]) -> Option<Zeroizing<Vec<u128>>> {
+        let Self::Records(records) = self else { return None };
+        let mut sums = Zeroizing::new(vec![0; records.terms.len()]);
+        for record in row.chunks_exact(records.settings.columns) {
+            for (sum, term) in sums.iter_mut().zip(&records.terms) {
+                *sum += term.of(record);
+            }
+        }
+        Some(sums)
+    }
+}
+
+/// Accepts a number of records.
+pub(super) fn is_record_limit(text: &str) -> bool {
+    text.parse::<u64>().is_ok_and(|limit| (1..=MOST_RECORDS).contains(&limit))
+}
+
+/// Accepts names, each once, without what results use to put names together.
+pub(super) fn are_names(text: &str) -> bool {
+    let names: Vec<&str> = list(text).collect();
+    let good = |name: &&str| {
+        (1..=40).contains(&name.chars().count())
+            && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '))
+    };
+    let distinct: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+    names.iter().all(good) && distinct.len() == names.len() && !distinct.contains("intercept")
+}
+
+/// Accepts edges.
+pub(super) fn are_edges(text: &str) -> bool {
+    numbers(text).is_some_and(|edges| edges.len() <= MOST_EDGES && edges.windows(2).all(|pair| pair[0] < pair[1]))
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim)
+}
+
+fn numbers(text: &str) -> Option<Vec<u64>> {
+    list(text).map(|number| number.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_read_strictly() {
+        assert!(is_record_limit("1") && is_record_limit("4294967296"));
+        assert!(!is_record_limit("0") && !is_record_limit("4294967297") && !is_record_limit("many"));
+        assert!(are_names("age, length of stay,bmi") && !are_names("a,a") && !are_names("a,") && !are_names("a(b"));
+        assert!(are_edges("0,10, 20") && are_edges("5") && !are_edges("") && !are_edges("1,1") && !are_edges("2,1"));
+    }
+
+    #[test]
+    fn row_shapes() {
+        assert!(RowShape::Items(2).fits(2) && !RowShape::Items(2).fits(4) && !RowShape::Items(2).fits(0));
+        let records = RowShape::Records { columns: 3, most: 2 };
+        assert!([0, 3, 6].into_iter().all(|n| records.fits(n)) && [1, 5, 9].into_iter().all(|n| !records.fits(n)));
+    }
+}

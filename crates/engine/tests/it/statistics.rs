@@ -1,0 +1,400 @@
+//! Statistics equal a plain computation over all records, through whole sessions.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tacit_engine::simulator::SplitMix;
+use tacit_engine::{FieldChoice, NoResult, OwnInputError, Plan, PlanError, SessionError, Sharing, Statistic};
+
+use crate::world::{World, error, outcome};
+
+/// A world in which each of three members gives records.
+fn world(aggregator: &str, columns: usize, parameters: &[(&str, &str)], rows: [Vec<u64>; 3]) -> World {
+    let mut world =
+        World::decentralised(3, 1, columns, rows.iter().flatten().fold(77, |seed, v| seed ^ v)).with_max(1000);
+    world.request.aggregator = aggregator.to_owned();
+    world.request.parameters = parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    world.inputs = rows.into_iter().map(Some).collect();
+    world
+}
+
+/// What all three recipients make of the opened sums.
+fn result(world: &World) -> Result<Vec<Statistic>, NoResult> {
+    let plan = world.plan();
+    let ends = world.run(|_| {});
+    let mut results = ends.iter().map(|end| {
+        let outcome = outcome(end).unwrap_or_else(|| panic!("{:?}", error(end)));
+        plan.statistics(outcome.values.as_ref().expect("a recipient")).expect("a statistic")
+    });
+    let first = results.next().expect("three members");
+    assert!(results.all(|other| other == first));
+    first
+}
+
+fn statistics(world: &World) -> BTreeMap<String, f64> {
+    result(world).expect("a result").into_iter().map(|s| (s.name, s.value)).collect()
+}
+
+fn close(found: f64, wanted: f64, relative: f64) {
+    let scale = found.abs().max(wanted.abs()).max(1e-6);
+    assert!((found - wanted).abs() <= relative * scale, "{found} is not {wanted}");
+}
+
+fn records(rows: &[Vec<u64>; 3], columns: usize) -> Vec<Vec<f64>> {
+    rows.iter().flat_map(|row| row.chunks(columns)).map(|r| r.iter().map(|v| *v as f64).collect()).collect()
+}
+
+fn column(records: &[Vec<f64>], column: usize) -> Vec<f64> {
+    records.iter().map(|record| record[column]).collect()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Two passes, divided by n - ddof.
+fn covariance(a: &[f64], b: &[f64], ddof: f64) -> f64 {
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    a.iter().zip(b).map(|(a, b)| (a - mean_a) * (b - mean_b)).sum::<f64>() / (a.len() as f64 - ddof)
+}
+
+fn row(columns: usize) -> impl Strategy<Value = Vec<u64>> {
+    let value = prop_oneof![Just(0u64), Just(1000), 0u64..=1000];
+    prop::collection::vec(prop::collection::vec(value, columns), 0..6).prop_map(|records| records.concat())
+}
+
+fn rows(columns: usize) -> impl Strategy<Value = [Vec<u64>; 3]> {
+    [row(columns), row(columns), row(columns)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn counts_and_means(rows in rows(2)) {
+        let all = records(&rows, 2);
+        let count = statistics(&world("count", 2, &[], rows.clone()));
+        prop_assert_eq!(count["count"], all.len() as f64);
+        let mean_world = world("mean", 2, &[("names", "age,stay")], rows);
+        if all.is_empty() {
+            prop_assert_eq!(result(&mean_world), Err(NoResult::NoRecords));
+        } else {
+            let found = statistics(&mean_world);
+            // Sums below 2^53 are exact in doubles, so that even the last bit is the same.
+            prop_assert_eq!(found["count"], all.len() as f64);
+            prop_assert_eq!(found["mean(age)"], mean(&column(&all, 0)));
+            prop_assert_eq!(found["mean(stay)"], mean(&column(&all, 1)));
+        }
+    }
+
+    #[test]
+    fn variances(rows in rows(2), ddof in 0u8..2) {
+        let all = records(&rows, 2);
+        let text = ddof.to_string();
+        let world = |name| world(name, 2, &[("ddof", &text)], rows.clone());
+        if all.len() <= usize::from(ddof) {
+            let why = if all.is_empty() {
+                NoResult::NoRecords
+            } else {
+                NoResult::TooFew { records: 1, needed: 2 }
+            };
+            prop_assert_eq!(result(&world("variance")), Err(why.clone()));
+            prop_assert_eq!(result(&world("std_deviation")), Err(why));
+            return Ok(());
+        }
+        let (variance, deviation) = (statistics(&world("variance")), statistics(&world("std_deviation")));
+        for at in 0..2 {
+            let values = column(&all, at);
+            let plain = covariance(&values, &values, f64::from(ddof));
+            close(variance[&format!("variance(x{})", at + 1)], plain, 1e-12);
+            close(deviation[&format!("std_deviation(x{})", at + 1)], plain.sqrt(), 1e-12);
+            prop_assert_eq!(deviation[&format!("mean(x{})", at + 1)], mean(&values));
+        }
+    }
+
+    #[test]
+    fn weighted_means(rows in rows(3)) {
+        let all = records(&rows, 3);
+        let weights = column(&all, 2);
+        let world = world("weighted_mean", 3, &[], rows);
+        let total: f64 = weights.iter().sum();
+        if total == 0.0 {
+            prop_assert_eq!(result(&world), Err(NoResult::NoWeight));
+            return Ok(());
+        }
+        let found = statistics(&world);
+        prop_assert_eq!(found["weight"], total);
+        for at in 0..2 {
+            let sum: f64 = column(&all, at).iter().zip(&weights).map(|(value, weight)| value * weight).sum();
+            prop_assert_eq!(found[&format!("weighted_mean(x{})", at + 1)], sum / total);
+        }
+        prop_assert_eq!(found.len(), 3, "the number of records is not opened");
+    }
+
+    #[test]
+    fn histograms(rows in rows(2), first in 0u64..3) {
+        let all = records(&rows, 2);
+        let edges = [first, 500, 1000];
+        let text = edges.map(|edge| edge.to_string()).join(",");
+        let found = statistics(&world("histogram", 2, &[("edges", &text)], rows));
+        let bounds: Vec<f64> =
+            [0].iter().filter(|_| first > 0).chain(&edges).map(|edge| *edge as f64).chain([f64::INFINITY]).collect();
+        let mut buckets = 0;
+        for at in 0..2 {
+            for pair in bounds.windows(2) {
+                let count = column(&all, at).iter().filter(|v| (pair[0]..pair[1]).contains(*v)).count();
+                prop_assert_eq!(found[&format!("bucket(x{},[{},{}))", at + 1, pair[0], pair[1])], count as f64);
+                buckets += 1;
+            }
+        }
+        prop_assert_eq!(found.len(), buckets);
+    }
+
+    #[test]
+    fn covariances_and_correlations(rows in rows(3)) {
+        let all = records(&rows, 3);
+        prop_assume!(all.len() > 1);
+        let found = statistics(&world("covariance", 3, &[], rows.clone()));
+        let columns: Vec<Vec<f64>> = (0..3).map(|at| column(&all, at)).collect();
+        for a in 0..3 {
+            for b in a..3 {
+                let name = format!("covariance(x{},x{})", a + 1, b + 1);
+                // Cancellation is the plain computation's, not ours: compare on the scale of the values.
+                prop_assert!((found[&name] - covariance(&columns[a], &columns[b], 1.0)).abs() < 1e-6);
+            }
+        }
+        let constant = columns.iter().position(|values| values.iter().all(|v| *v == values[0]));
+        let world = world("correlation", 3, &[], rows);
+        if let Some(at) = constant {
+            prop_assert_eq!(result(&world), Err(NoResult::Constant { name: format!("x{}", at + 1) }));
+            return Ok(());
+        }
+        let found = statistics(&world);
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            let of = |a: usize, b: usize| covariance(&columns[a], &columns[b], 0.0);
+            let plain = of(a, b) / (of(a, a) * of(b, b)).sqrt();
+            let r = found[&format!("correlation(x{},x{})", a + 1, b + 1)];
+            prop_assert!((r - plain).abs() < 1e-9 && r.abs() <= 1.0);
+        }
+    }
+
+    #[test]
+    fn regressions(rows in rows(3), intercept in any::<bool>()) {
+        let all = records(&rows, 3);
+        let text = if intercept { "yes" } else { "no" };
+        let world = world("linear_regression", 3, &[("names", "a,b,y"), ("intercept", text)], rows);
+        let names: &[&str] = if intercept { &["intercept", "a", "b"] } else { &["a", "b"] };
+        let regressors = |record: &[f64]| -> Vec<f64> {
+            let constant = [1.0];
+            constant.iter().filter(|_| intercept).chain(&record[..2]).copied().collect()
+        };
+        let found = match result(&world) {
+            Ok(found) => found.into_iter().map(|s| (s.name, s.value)).collect::<BTreeMap<_, _>>(),
+            Err(NoResult::NoRecords) => {
+                prop_assert!(all.is_empty());
+                return Ok(());
+            }
+            Err(NoResult::TooFew { .. }) => {
+                prop_assert!(all.len() <= names.len());
+                return Ok(());
+            }
+            Err(why) => {
+                prop_assert_eq!(why, NoResult::Singular);
+                // All 3x3 (2x2) minors of the design are zero: its rank is not full.
+                let design: Vec<Vec<i128>> =
+                    all.iter().map(|r| regressors(r).iter().map(|v| *v as i128).collect()).collect();
+                prop_assert_eq!(gram_determinant(&design), 0);
+                return Ok(());
+            }
+        };
+        let coefficients: Vec<f64> = names.iter().map(|name| found[&format!("coefficient({name})")]).collect();
+        // Least squares: residuals are orthogonal to every regressor.
+        let y = column(&all, 2);
+        let residuals: Vec<f64> = all
+            .iter()
+            .zip(&y)
+            .map(|(record, y)| y - regressors(record).iter().zip(&coefficients).map(|(x, c)| x * c).sum::<f64>())
+            .collect();
+        let size = coefficients.iter().fold(1.0, |m: f64, c| m.max(c.abs()));
+        for at in 0..names.len() {
+            let dot: f64 = all.iter().zip(&residuals).map(|(record, r)| regressors(record)[at] * r).sum();
+            prop_assert!(dot.abs() < 1e-6 * size, "{}", dot);
+        }
+        let rss: f64 = residuals.iter().map(|r| r * r).sum();
+        let freedom = (all.len() - names.len()) as f64;
+        let scale = y.iter().map(|y| y * y).sum::<f64>().max(1.0) * size;
+        prop_assert!((found["residual_variance"] * freedom - rss).abs() < 1e-9 * scale);
+        let center = if intercept { mean(&y) } else { 0.0 };
+        let total: f64 = y.iter().map(|y| (y - center) * (y - center)).sum();
+        match found.get("r_squared") {
+            Some(r) => prop_assert!((r - (1.0 - rss / total)).abs() < 1e-9 * scale / total && (0.0..=1.0).contains(r)),
+            None => prop_assert!(total < 1e-9),
+        }
+        for name in names {
+            let error = found[&format!("standard_error({name})")];
+            prop_assert!(error >= 0.0);
+        }
+    }
+}
+
+/// Of X^T X, in whole numbers, by expansion.
+fn gram_determinant(design: &[Vec<i128>]) -> i128 {
+    let size = design[0].len();
+    let gram = |a: usize, b: usize| design.iter().map(|row| row[a] * row[b]).sum::<i128>();
+    let minor = |a: usize, b: usize, c: usize, d: usize| gram(a, c) * gram(b, d) - gram(a, d) * gram(b, c);
+    match size {
+        2 => minor(0, 1, 0, 1),
+        _ => gram(0, 0) * minor(1, 2, 1, 2) - gram(0, 1) * minor(1, 2, 0, 2) + gram(0, 2) * minor(1, 2, 0, 1),
+    }
+}
+
+/// Longley's data (1967), the classic test of regression programs; certified values of NIST StRD.
+#[test]
+fn regression_of_longley_to_all_digits() {
+    // Deflator (in tenths), gross national product, unemployed, armed forces, population, year, employed.
+    const LONGLEY: [[u64; 7]; 16] = [
+        [830, 234289, 2356, 1590, 107608, 1947, 60323],
+        [885, 259426, 2325, 1456, 108632, 1948, 61122],
+        [882, 258054, 3682, 1616, 109773, 1949, 60171],
+        [895, 284599, 3351, 1650, 110929, 1950, 61187],
+        [962, 328975, 2099, 3099, 112075, 1951, 63221],
+        [981, 346999, 1932, 3594, 113270, 1952, 63639],
+        [990, 365385, 1870, 3547, 115094, 1953, 64989],
+        [1000, 363112, 3578, 3350, 116219, 1954, 63761],
+        [1012, 397469, 2904, 3048, 117388, 1955, 66019],
+        [1046, 419180, 2822, 2857, 118734, 1956, 67857],
+        [1084, 442769, 2936, 2798, 120445, 1957, 68169],
+        [1108, 444546, 4681, 2637, 121950, 1958, 66513],
+        [1126, 482704, 3813, 2552, 123366, 1959, 68655],
+        [1142, 502601, 3931, 2514, 125368, 1960, 69564],
+        [1157, 518173, 4806, 2572, 127852, 1961, 69331],
+        [1169, 554894, 4007, 2827, 130081, 1962, 70551],
+    ];
+    let rows = [LONGLEY[..5].concat(), LONGLEY[5..6].concat(), LONGLEY[6..].concat()];
+    let names = "deflator,gnp,unemployed,forces,population,year,employed";
+    let mut world = world("linear_regression", 7, &[("names", names)], rows);
+    world.request.max_element = 1_000_000;
+    let found = statistics(&world);
+    // The deflator is in tenths here and in points there, so its two numbers are a tenth of NIST's.
+    let certified = [
+        ("coefficient(intercept)", -3482258.63459582),
+        ("coefficient(deflator)", 1.50618722713733),
+        ("coefficient(gnp)", -0.358191792925910E-01),
+        ("coefficient(unemployed)", -2.02022980381683),
+        ("coefficient(forces)", -1.03322686717359),
+        ("coefficient(population)", -0.511041056535807E-01),
+        ("coefficient(year)", 1829.15146461355),
+        ("standard_error(intercept)", 890420.383607373),
+        ("standard_error(deflator)", 8.49149257747669),
+        ("standard_error(gnp)", 0.334910077722432E-01),
+        ("standard_error(unemployed)", 0.488399681651699),
+        ("standard_error(forces)", 0.214274163161675),
+        ("standard_error(population)", 0.226073200069370),
+        ("standard_error(year)", 455.478499142212),
+        ("r_squared", 0.995479004577296),
+        ("residual_variance", 304.854073561965 * 304.854073561965),
+        ("count", 16.0),
+    ];
+    for (name, value) in certified {
+        close(found[name], value, 1e-13);
+    }
+    assert_eq!(found.len(), certified.len());
+}
+
+#[test]
+fn rule8_statistics_never_wrap() {
+    // Sums of squares: 3 peers, m records each, values up to max.
+    let plan = |max: u64, records: &str| {
+        let mut world = world("variance", 1, &[("max_records", records)], Default::default());
+        world.request.max_element = max;
+        Plan::build(world.request)
+    };
+    assert_eq!(plan(1000, "10000").map(|p| p.field()), Ok(FieldChoice::F61));
+    // 3·1·max² on both sides of 2^61-1, and of 2^127-1.
+    let border = 876_706_528; // floor(sqrt((2^61-2)/3))
+    assert_eq!(plan(border, "1").map(|p| p.field()), Ok(FieldChoice::F61));
+    assert_eq!(plan(border + 1, "1").map(|p| p.field()), Ok(FieldChoice::F127));
+    let border = 7_530_851_732_716_320_752; // floor(sqrt((2^127-2)/3))
+    assert_eq!(plan(border, "1").map(|p| p.field()), Ok(FieldChoice::F127));
+    assert_eq!(plan(border + 1, "1"), Err(PlanError::SumsCouldWrap));
+    assert_eq!(plan(u64::MAX, "4294967296"), Err(PlanError::SumsCouldWrap));
+
+    // At the border itself all sums are right.
+    let mut world = world("variance", 1, &[("max_records", "1")], [vec![border], vec![border], vec![border]]);
+    world.request.max_element = border;
+    let ends = world.run(|_| {});
+    let square = u128::from(border) * u128::from(border);
+    for end in &ends {
+        let values = outcome(end).and_then(|o| o.values.clone());
+        assert_eq!(values, Some(vec![3, 3 * u128::from(border), 3 * square]));
+    }
+    let found = statistics(&world.clone().fresh());
+    assert_eq!((found["variance(x1)"], found["mean(x1)"]), (0.0, border as f64));
+    // A difference of one in the last of 63 bits is not lost.
+    world.inputs[0] = Some(vec![border - 1]);
+    assert_eq!(statistics(&world.fresh())["variance(x1)"], 1.0 / 3.0);
+}
+
+#[test]
+fn rows_that_do_not_fit_are_not_sent() {
+    let own = |rows: [Vec<u64>; 3]| {
+        let world = world("mean", 2, &[("max_records", "2")], rows);
+        error(&world.run(|_| {})[0]).cloned()
+    };
+    let broken = OwnInputError::Records { found: 3, columns: 2, most: 2 };
+    assert_eq!(own([vec![1, 2, 3], vec![], vec![]]), Some(SessionError::OwnInput(broken)));
+    let many = OwnInputError::Records { found: 6, columns: 2, most: 2 };
+    assert_eq!(own([vec![1; 6], vec![], vec![]]), Some(SessionError::OwnInput(many)));
+    let large = OwnInputError::TooLarge { item: 3 };
+    assert_eq!(own([vec![1, 2, 3, 1001], vec![], vec![]]), Some(SessionError::OwnInput(large)));
+}
+
+#[test]
+fn settings_that_cannot_be_right_are_refused() {
+    let refusal = |aggregator: &str, columns: usize, parameters: &[(&str, &str)]| {
+        Plan::build(world(aggregator, columns, parameters, Default::default()).request).expect_err("a refusal")
+    };
+    let bad = |name: &'static str, parameter: &str| PlanError::BadParameter { name, parameter: parameter.to_owned() };
+    assert_eq!(refusal("mean", 2, &[("names", "only one")]), bad("mean", "names"));
+    assert_eq!(refusal("mean", 2, &[("ddof", "1")]), bad("mean", "ddof"));
+    assert_eq!(refusal("variance", 2, &[("ddof", "2")]), bad("variance", "ddof"));
+    assert_eq!(refusal("mean", 1, &[("max_records", "0")]), bad("mean", "max_records"));
+    let missing = PlanError::MissingParameter { name: "histogram", parameter: "edges" };
+    assert_eq!(refusal("histogram", 1, &[]), missing);
+    assert_eq!(refusal("histogram", 1, &[("edges", "5,5")]), bad("histogram", "edges"));
+    let columns = PlanError::BadColumns { name: "linear_regression", columns: 1, least: 2, most: 16 };
+    assert_eq!(refusal("linear_regression", 1, &[]), columns);
+}
+
+#[test]
+fn statistics_with_additive_sharing_and_a_missing_peer() {
+    let mut additive = world("mean", 1, &[], [vec![1, 2], vec![3], vec![]]);
+    additive.request.sharing = Sharing::Additive;
+    assert_eq!(statistics(&additive)["mean(x1)"], 2.0);
+    let mut fewer = world("mean", 1, &[], [vec![1, 2], vec![3], vec![]]).proceed(2);
+    fewer.inputs[0] = None;
+    assert_eq!(statistics(&fewer)["mean(x1)"], 3.0);
+}
+
+#[test]
+fn longer_vectors_and_many_records() {
+    let mut random = SplitMix::new(9);
+    let mut row = || (0..40 * 64).map(|_| random.below(1001)).collect::<Vec<u64>>();
+    let rows = [row(), row(), row()];
+    let all = records(&rows, 64);
+    let found = statistics(&world("covariance", 64, &[], rows));
+    let plain = covariance(&column(&all, 3), &column(&all, 63), 1.0);
+    close(found["covariance(x4,x64)"], plain, 1e-9);
+}
+
+/// Sums that no records have are no result, however they came about.
+#[test]
+fn impossible_sums_are_refused() {
+    let plan = world("variance", 1, &[], Default::default()).plan();
+    assert_eq!(plan.statistics(&[3, 30, 100]), Some(Err(NoResult::Impossible)));
+    assert_eq!(plan.statistics(&[3, 30]), Some(Err(NoResult::Impossible)));
+    let plan = world("linear_regression", 2, &[], Default::default()).plan();
+    assert_eq!(plan.statistics(&[5, 10, 10, 21, 20, 1]), Some(Err(NoResult::Impossible)));
+    let plan = world("histogram", 2, &[("edges", "0,5")], Default::default()).plan();
+    assert_eq!(plan.statistics(&[1, 1, 2, 1]), Some(Err(NoResult::Impossible)));
+}
