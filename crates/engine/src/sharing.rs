@@ -86,6 +86,8 @@ pub(crate) struct Recombiner<F: Field> {
     sharing: Sharing,
     /// Positions whose shares are used, ascending.
     alive: Vec<usize>,
+    /// How many were found to be wrong.
+    named: usize,
     weights: Vec<F>,
     check: Option<Consistency<F>>,
 }
@@ -103,6 +105,7 @@ impl<F: Field> Recombiner<F> {
             points: points.to_vec(),
             sharing,
             alive: (0..points.len()).collect(),
+            named: 0,
             weights: Vec::new(),
             check: None,
         };
@@ -122,8 +125,9 @@ impl<F: Field> Recombiner<F> {
     }
 
     /// The secret vector. `shares` belong to [`alive`](Self::alive) in that order and are equally long. Wrong
-    /// shares are corrected as far as there are spare ones; their positions are left out from now on
-    /// and returned. `random` draws challenges after the shares are fixed.
+    /// shares are corrected where [`may_correct`](Self::may_correct) allows it; their positions are left out
+    /// from now on and returned. Otherwise wrong shares are [`NoVector::Disagree`], and nobody is named.
+    /// `random` draws challenges after the shares are fixed.
     pub(crate) fn open(
         &mut self,
         mut shares: Vec<Vec<F>>,
@@ -135,6 +139,7 @@ impl<F: Field> Recombiner<F> {
             for index in suspects.into_iter().rev() {
                 shares.remove(index);
                 wrong.push(self.alive.remove(index));
+                self.named += 1;
             }
             self.prepare()?;
         }
@@ -142,6 +147,16 @@ impl<F: Field> Recombiner<F> {
         combine(&self.weights, &columns, out);
         wrong.sort_unstable();
         Ok(wrong)
+    }
+
+    /// Whether t wrong shares cannot make another vector, or another cheater, look right: of 3t+1 shares. With
+    /// fewer, t cheaters can move the decoding to a polynomial of their own on which an honest share seems
+    /// to be the wrong one. Cheaters that were named before count as there.
+    fn may_correct(&self) -> bool {
+        match self.sharing {
+            Sharing::Shamir { threshold } => corrects(self.alive.len() + self.named, threshold),
+            Sharing::Additive => false,
+        }
     }
 
     /// Indices into `shares` of those that are wrong; `None` if all fit.
@@ -163,6 +178,9 @@ impl<F: Field> Recombiner<F> {
             }
             tuple
         };
+        if !self.may_correct() {
+            return Err(NoVector::Disagree);
+        }
         let points: Vec<F> = self.alive.iter().map(|p| self.points[*p]).collect();
         let decoded = reed_solomon::decode(&points, &tuple, check.degree()).map_err(|_| NoVector::Disagree)?;
         // A tuple that failed the check differs somewhere.
@@ -189,6 +207,11 @@ impl<F: Field> Recombiner<F> {
         }
         Ok(())
     }
+}
+
+/// Whether so many shares of degree t have one closest polynomial, whatever t of them are.
+pub(crate) fn corrects(shares: usize, threshold: usize) -> bool {
+    shares > threshold.saturating_mul(3)
 }
 
 /// Short vectors are checked item by item, longer ones by a random combination.

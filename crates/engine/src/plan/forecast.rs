@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{OnMissing, Plan, Sharing};
 use crate::session::CHUNK;
+use crate::sharing::corrects;
 
 /// The planner's prediction. `Display` says it in plain text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Forecast {
     pub losses: usize,
     /// How many wrong shares are always noticed at the opening.
     pub detected: usize,
-    /// How many wrong shares are corrected and named at the opening.
+    /// How many wrong shares are corrected and named at the opening; none below 3t+1 compute peers.
     pub corrected: usize,
     /// How many compute peers may put together what they see without learning an input.
     pub colluding: usize,
@@ -35,13 +36,16 @@ impl Forecast {
         let dealer_computes = plan.inputs().iter().any(|i| plan.compute().contains(i));
         let others = if dealer_computes { n - 1 } else { n };
         let recipients = plan.recipients().len();
-        let (seeded, losses, colluding) = match plan.sharing() {
-            Sharing::Shamir { threshold } => (threshold.min(others), n - threshold - 1, threshold),
-            Sharing::Additive => (n - 1, 0, n - 1),
+        let (seeded, losses, colluding, corrects) = match plan.sharing() {
+            Sharing::Shamir { threshold } => {
+                (threshold.min(others), n - threshold - 1, threshold, corrects(n, threshold))
+            }
+            Sharing::Additive => (n - 1, 0, n - 1, false),
         };
         let explicit = (others.max(seeded) - seeded) as u64;
         let view = 1 + 33 * plan.inputs().len() as u64;
         let freeze = (n as u64 - 1) * (view + 1 + 32 + 64);
+        let corrected = if corrects { losses / 2 } else { 0 };
         let by_slices = plan.opens_by_slices();
         let (rounds, opening) = if by_slices {
             // Hidden nonces, slices, broadcast, nonces, check, done.
@@ -59,8 +63,9 @@ impl Forecast {
             input_bytes: explicit * (vector + headers) + others as u64 * 33,
             compute_bytes: freeze + opening,
             losses,
-            detected: losses,
-            corrected: losses / 2,
+            // More than can be corrected may come near a wrong vector, which is then taken for the right one.
+            detected: losses - corrected,
+            corrected,
             colluding,
             notes,
         }

@@ -281,7 +281,18 @@ fn requests_survive_the_wire() {
 fn forecast_speaks_plainly() {
     let text = Plan::build(request()).expect("plan").forecast().to_string();
     assert!(text.contains("survives the loss of 2 compute peers after the freeze"), "{text}");
-    assert!(text.contains("2 always noticed, 1 corrected and named"), "{text}");
+    assert!(text.contains("2 always noticed, 0 corrected and named"), "{text}");
+    let corrected = |n: usize, t: usize| {
+        let mut request = request();
+        request.charter_compute = n;
+        request.charter_threshold = t;
+        request.sharing = Sharing::Shamir { threshold: t };
+        request.compute = (0..n).collect();
+        Plan::build(request).expect("plan").forecast().corrected
+    };
+    let found: Vec<usize> =
+        [(3, 1), (4, 1), (5, 1), (5, 2), (6, 2), (7, 2), (8, 2)].map(|(n, t)| corrected(n, t)).into();
+    assert_eq!(found, [0, 1, 1, 0, 0, 2, 2]);
 }
 
 proptest::proptest! {

@@ -1,8 +1,8 @@
 //! The opening: shares of the frozen sum go to the recipients, and to nobody else.
 //!
 //! Each compute peer sends its whole share to each recipient; a recipient waits for all of them or
-//! their loss, and needs t+1. Spare shares find wrong ones, and pairs of spare shares correct and name
-//! one each. Long vectors that the compute peers open to themselves travel by [`slices`] instead.
+//! their loss, and needs t+1. Spare shares find wrong ones; of 3t+1 shares and more, wrong ones are also
+//! corrected and named. Long vectors that the compute peers open to themselves travel by [`slices`] instead.
 
 use bytes::Bytes;
 use tacit_algebra::Field;

@@ -147,13 +147,34 @@ fn round_trip<F: Field>(n: usize, t: usize, length: usize, lost: usize, wrong: u
     let mut out = vec![F::ZERO; length];
     let spare = n - lost - t - 1;
     let result = recombiner.open(shares, &mut draw, &mut out);
-    if wrong <= spare / 2 {
+    if wrong == 0 || (wrong <= spare / 2 && n - lost > 3 * t) {
         assert_eq!(result, Ok(liars));
         assert!(out == secret);
     } else if wrong <= spare {
         // One at a time they may still be few enough in each item.
         assert!(result == Err(NoVector::Disagree) || out == secret);
     }
+}
+
+/// Two of five move the decoding to a polynomial on which an honest share is the wrong one.
+#[test]
+fn rule5_nobody_is_framed_below_3t_plus_1() {
+    let points: Vec<F61> = (1..=5).map(F61::from_u64).collect();
+    let sharing = Sharing::Shamir { threshold: 2 };
+    // The honest shares are those of 7, and the liars' those of a polynomial through two honest ones.
+    let honest = [F61::from_u64(7); 5];
+    let on = |points: &[F61], values: &[F61], at: F61| {
+        lagrange_at(points, at).expect("distinct").iter().zip(values).fold(F61::ZERO, |sum, (w, v)| sum + *w * *v)
+    };
+    let known = [points[0], points[1], F61::ZERO];
+    let values = [honest[0], honest[1], F61::from_u64(99)];
+    let mut shares: Vec<Vec<F61>> = honest.iter().map(|share| vec![*share]).collect();
+    for liar in 3..5 {
+        shares[liar] = vec![on(&known, &values, points[liar])];
+    }
+    let mut out = [F61::ZERO];
+    let result = Recombiner::new(&points, sharing).expect("enough").open(shares, &mut |_| {}, &mut out);
+    assert_eq!(result, Err(NoVector::Disagree));
 }
 
 proptest! {

@@ -29,7 +29,7 @@ fn disagreeing_share_detected() {
 
 #[test]
 fn wrong_share_corrected_and_named() {
-    for (n, t, cheaters) in [(5, 2, 1), (5, 1, 1), (7, 2, 2), (11, 5, 2), (11, 3, 3)] {
+    for (n, t, cheaters) in [(4, 1, 1), (5, 1, 1), (7, 2, 1), (7, 2, 2), (11, 3, 3)] {
         for items in [4, 500, 10_000] {
             let world = World::delegated(3, n, t, items, n as u64);
             let ends = world.run(|simulator| {
@@ -51,6 +51,31 @@ fn wrong_share_corrected_and_named() {
                 let mut faults = outcome.faults.clone();
                 faults.sort_by_key(|fault| fault.member);
                 assert_eq!(faults, (0..cheaters).map(named).collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+/// Fewer than 3t+1 shares: t cheaters could have framed whoever seems to be wrong.
+#[test]
+fn rule5_nobody_is_named_below_3t_plus_1() {
+    for (n, t, lost) in [(5, 2, 0), (6, 2, 0), (11, 5, 0), (4, 1, 1), (7, 2, 1)] {
+        for items in [4, 500] {
+            let world = World::delegated(3, n, t, items, n as u64);
+            let ends = world.run(|simulator| {
+                simulator.rewrite(0, |_, mut message| {
+                    let at = message.len() - 8;
+                    if message[0] == RESULT {
+                        spoil(&mut message, at);
+                    }
+                    Some(message)
+                });
+                for member in 1..=lost {
+                    simulator.rewrite(member, |_, message| (message[0] != RESULT).then_some(message));
+                }
+            });
+            for end in &ends[n..] {
+                assert_eq!(error(end), Some(&SessionError::DisagreeingShares), "n={n} t={t} lost={lost}");
             }
         }
     }
