@@ -167,15 +167,16 @@ pub enum CharterError {
     /// Too many members.
     #[error("more than {MAX_MEMBERS} members")]
     TooManyMembers,
-    /// One operator could open inputs alone.
-    #[error("operator {operator:?} runs {count} computing members, more than the threshold {threshold} tolerates")]
+    /// Two members that t counts as two would be one operator.
+    #[error(
+        "operator {operator:?} runs {count} computing members, and each operator may run one: the threshold counts \
+         operators. Remove the others, or let them give input only"
+    )]
     OperatorTooStrong {
         /// The operator.
         operator: String,
         /// How many computing members it runs.
         count: usize,
-        /// The charter's threshold.
-        threshold: u32,
     },
     /// A threshold that protects nobody or cannot be met.
     #[error(
@@ -282,10 +283,9 @@ impl Charter {
                 *operators.entry(&member.operator).or_default() += 1;
             }
         }
-        let tolerated = usize::try_from(self.threshold).unwrap_or(usize::MAX);
-        match operators.into_iter().find(|(_, count)| *count > tolerated) {
+        match operators.into_iter().find(|(_, count)| *count > 1) {
             Some((operator, count)) if !self.test_mode => {
-                Err(CharterError::OperatorTooStrong { operator: operator.to_owned(), count, threshold: self.threshold })
+                Err(CharterError::OperatorTooStrong { operator: operator.to_owned(), count })
             }
             _ => Ok(()),
         }

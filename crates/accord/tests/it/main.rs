@@ -124,18 +124,25 @@ fn rule1_forged_first_charter_is_refused() {
 }
 
 #[test]
-fn thresholds_count_operators() {
+fn rule1_thresholds_count_operators() {
     let manager = identity("manager");
     let mut charter = charter(&manager);
     charter.members = vec![member(1, "north"), member(2, "south"), member(3, "south")];
-    assert_eq!(
-        charter.check(),
-        Err(CharterError::OperatorTooStrong { operator: "south".to_owned(), count: 2, threshold: 1 })
-    );
+    assert_eq!(charter.check(), Err(CharterError::OperatorTooStrong { operator: "south".to_owned(), count: 2 }));
+    charter.test_mode = true;
+    assert_eq!(charter.check(), Ok(()), "a group for trying out");
+    charter.test_mode = false;
+    charter.members[2].role = MemberRole::Input;
+    assert_eq!(charter.check(), Ok(()), "who only gives gets no shares");
+    charter.members[2].role = MemberRole::Both;
     charter.members[2].operator = "west".to_owned();
     assert_eq!(charter.check(), Ok(()));
     charter.threshold = 2;
     assert_eq!(charter.check(), Err(CharterError::Threshold { threshold: 2, computing: 3 }));
+    // Also where the threshold would tolerate each of them alone.
+    charter.members.extend([member(4, "south"), member(5, "west")]);
+    assert!(matches!(charter.check(), Err(CharterError::OperatorTooStrong { count: 2, .. })));
+    charter.members.truncate(3);
     charter.threshold = 1;
     charter.members[2].fingerprint = charter.members[1].fingerprint;
     assert!(matches!(charter.check(), Err(CharterError::DuplicateKey(..))));
