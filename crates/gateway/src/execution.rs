@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tacit_accord::Consensus;
+use tacit_accord::{Charter, Consensus};
 use tacit_job::{Decline, Fault, Job, Report, ToPeer};
 use tacit_model::Fingerprint;
 use tokio::time::Instant;
@@ -62,7 +62,7 @@ impl Gateway {
         members: &[Fingerprint],
         reports: &mut Reports<'_>,
     ) -> Outcome {
-        let names = Names(consensus);
+        let names = Names(consensus.charter());
         let limits = self.inner.limits;
 
         let prepare = ToPeer::Prepare { job: Box::new(job.clone()), plan: plan.to_owned() };
@@ -127,11 +127,11 @@ fn digest_text(digest: &[u8; 32]) -> String {
 }
 
 /// The members' names for texts to the operator.
-struct Names<'a>(&'a Consensus);
+struct Names<'a>(&'a Charter);
 
 impl Names<'_> {
     fn of(&self, member: &Fingerprint) -> String {
-        self.0.charter().member(member).map_or_else(|| member.short(), |m| m.name.clone())
+        self.0.member(member).map_or_else(|| member.short(), |m| m.name.clone())
     }
 
     fn all<'f>(&self, members: impl IntoIterator<Item = &'f Fingerprint>) -> String {
@@ -232,6 +232,13 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
     let mut by_count: Vec<_> = agreements.into_iter().collect();
     by_count.sort_by_key(|(_, members)| core::cmp::Reverse(members.len()));
     match by_count.as_slice() {
+        [(_, holding)] if faults.iter().any(|(member, fault)| is_contradiction(job, member, fault)) => {
+            // A result that somebody else has reason to doubt is no result of the slot.
+            let doubts = faults.iter().filter(|(member, fault)| is_contradiction(job, member, fault));
+            let doubts: Vec<String> =
+                doubts.map(|(member, fault)| format!("{} reports: {}", names.of(member), words(fault, names))).collect();
+            Outcome::Failed { why: format!("{}; {} holds a result", doubts.join("; "), names.all(holding)) }
+        }
         [(agreement, _)] => {
             let missing: Vec<_> =
                 job.recipients.iter().filter(|r| !matches!(done.get(r), Some(Some(Report::Done { .. })))).collect();
@@ -275,9 +282,10 @@ fn explain(faults: &[(Fingerprint, &Fault)], lost: &[Fingerprint], names: &Names
         Fault::Misbehaved { .. } => 2,
         Fault::MissingInput { .. } => 3,
         Fault::Shares => 4,
-        Fault::Lost { .. } => 5,
-        Fault::Own => 6,
-        _ => 7,
+        Fault::FewShares => 5,
+        Fault::Lost { .. } => 6,
+        Fault::Own => 7,
+        _ => 8,
     };
     let Some((member, fault)) = faults.iter().min_by_key(|(_, fault)| weight(fault)) else {
         return format!("{} did not report in time", names.all(lost));
@@ -285,12 +293,115 @@ fn explain(faults: &[(Fingerprint, &Fault)], lost: &[Fingerprint], names: &Names
     let who = names.of(member);
     match fault {
         Fault::OwnInput => format!("{who} refused to send: its input is outside the agreed bound or length"),
-        Fault::Range => "the result is not below the declared field".to_owned(),
-        Fault::Misbehaved { member } => format!("{who} says that {} broke the protocol", names.of(member)),
-        Fault::MissingInput { members } => format!("{} gave no input", names.all(members)),
-        Fault::Shares => "too few shares arrived for the opening, or they disagree".to_owned(),
-        Fault::Lost { members } => format!("{} was lost", names.all(members)),
+        Fault::Misbehaved { .. } => format!("{who} says that {}", words(fault, names)),
         Fault::Own => format!("{who} had a failure of its own; its owner sees the reason"),
+        _ => words(fault, names),
+    }
+}
+
+/// What a fault means, whoever reports it.
+fn words(fault: &Fault, names: &Names<'_>) -> String {
+    match fault {
+        Fault::Range => "the result is not below the declared field".to_owned(),
+        Fault::Misbehaved { member } => format!("{} broke the protocol", names.of(member)),
+        Fault::MissingInput { members } => format!("{} gave no input", names.all(members)),
+        Fault::Shares => "the shares of the opening disagree".to_owned(),
+        Fault::FewShares => "too few shares arrived for the opening".to_owned(),
+        Fault::Lost { members } => format!("{} was lost", names.all(members)),
         _ => "the session ran out of time".to_owned(),
+    }
+}
+
+/// Whether a recipient saw something that contradicts the result of others. A loss does not.
+fn is_contradiction(job: &Job, member: &Fingerprint, fault: &Fault) -> bool {
+    job.recipients.contains(member)
+        && matches!(fault, Fault::Shares | Fault::Misbehaved { .. } | Fault::Range)
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_accord::{Member, MemberRole, OnMissingInput, SlotRules};
+    use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
+
+    use super::*;
+
+    fn who(number: u8) -> Fingerprint {
+        Fingerprint([number; 32])
+    }
+
+    /// Members 0 to 2 do everything.
+    fn scene() -> (Charter, Job) {
+        let member = |number: u8| Member {
+            name: format!("m{number}"),
+            fingerprint: who(number),
+            operator: format!("o{number}"),
+            role: MemberRole::Both,
+            endpoint: String::new(),
+        };
+        let on_missing_input = OnMissingInput::Fail;
+        let charter = Charter {
+            group: GroupId(1),
+            name: "g".to_owned(),
+            manager: String::new(),
+            owners: Vec::new(),
+            quorum: 0,
+            gateways: Vec::new(),
+            threshold: 1,
+            sharing: Default::default(),
+            members: (0..3).map(member).collect(),
+            configuration: None,
+            slots: SlotRules { on_missing_input, deadline_ms: 1, slot_ms: 0 },
+            test_mode: false,
+        };
+        let task = serde_json::json!({
+            "purpose": "", "source": "queue", "aggregator": "sum", "items": 1, "max_element": "1", "modulus": null,
+            "on_missing_input": "fail",
+        });
+        let task = serde_json::from_value(task).expect("a task");
+        let all: Vec<_> = (0..3).map(who).collect();
+        let job = Job {
+            session: SessionId([0; 16]),
+            group: GroupId(1),
+            charter: tacit_accord::ConsensusId([0; 32]),
+            run: RunId(1),
+            slot: Slot(0),
+            attempt: Attempt(0),
+            task,
+            inputs: all.clone(),
+            compute: all.clone(),
+            recipients: all,
+        };
+        (charter, job)
+    }
+
+    fn judged(third: Option<Report>, change: impl FnOnce(&mut Job)) -> Outcome {
+        let (charter, mut job) = scene();
+        change(&mut job);
+        let done = || Some(Report::Done { agreement: Some("a".to_owned()), contributors: 3, faults: Vec::new() });
+        let reported = BTreeMap::from([(who(0), done()), (who(1), done()), (who(2), third)]);
+        judge(&reported, &job, &Names(&charter))
+    }
+
+    fn failed(fault: Fault) -> Option<Report> {
+        Some(Report::Failed { fault, frozen: true })
+    }
+
+    #[test]
+    fn rule8_a_contradicted_result_fails_the_slot() {
+        for fault in [Fault::Shares, Fault::Misbehaved { member: who(0) }, Fault::Range] {
+            match judged(failed(fault.clone()), |_| {}) {
+                Outcome::Failed { why } => assert!(why.contains("m2 reports") && why.contains("m0, m1 holds"), "{why}"),
+                other => panic!("{fault:?}: {other:?}"),
+            }
+            // Who is no recipient has no result to compare.
+            assert!(matches!(judged(failed(fault), |job| job.recipients.truncate(2)), Outcome::Done(_)));
+        }
+        let losses = [failed(Fault::FewShares), failed(Fault::Lost { members: vec![who(1)] }), failed(Fault::Ended), None];
+        for loss in losses {
+            match judged(loss, |_| {}) {
+                Outcome::Done(agreed) => assert_eq!(agreed.remarks, ["m2 did not receive the result"]),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

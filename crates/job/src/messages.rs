@@ -211,8 +211,10 @@ pub enum Fault {
         /// The member.
         member: Fingerprint,
     },
-    /// Too few shares arrived, or they disagree.
+    /// The shares that arrived disagree: somebody's was wrong.
     Shares,
+    /// Too few shares arrived.
+    FewShares,
     /// The own input is outside the agreed bound or has the wrong length; nothing was sent.
     OwnInput,
     /// The result is not below the declared modulus, or out of range.

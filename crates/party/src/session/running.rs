@@ -203,9 +203,8 @@ fn fault_of(error: &SessionError, plan: &Plan) -> Fault {
         SessionError::LostBeforeFreeze { member } => Fault::Lost { members: names(&[*member]) },
         SessionError::MissingInput { members } => Fault::MissingInput { members: names(members) },
         SessionError::TooFewContributors { missing, .. } => Fault::MissingInput { members: names(missing) },
-        SessionError::NotEnoughShares { .. } | SessionError::DisagreeingShares | SessionError::Equivocation { .. } => {
-            Fault::Shares
-        }
+        SessionError::NotEnoughShares { .. } => Fault::FewShares,
+        SessionError::DisagreeingShares | SessionError::Equivocation { .. } => Fault::Shares,
         SessionError::OutOfRange { .. } | SessionError::AboveModulus { .. } => Fault::Range,
         SessionError::PeerMisbehaved { member, .. } => match plan.members().get(*member) {
             Some(member) => Fault::Misbehaved { member: *member },
