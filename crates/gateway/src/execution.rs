@@ -235,8 +235,9 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
         [(_, holding)] if faults.iter().any(|(member, fault)| is_contradiction(job, member, fault)) => {
             // A result that somebody else has reason to doubt is no result of the slot.
             let doubts = faults.iter().filter(|(member, fault)| is_contradiction(job, member, fault));
-            let doubts: Vec<String> =
-                doubts.map(|(member, fault)| format!("{} reports: {}", names.of(member), words(fault, names))).collect();
+            let doubts: Vec<String> = doubts
+                .map(|(member, fault)| format!("{} reports: {}", names.of(member), words(fault, names)))
+                .collect();
             Outcome::Failed { why: format!("{}; {} holds a result", doubts.join("; "), names.all(holding)) }
         }
         [(agreement, _)] => {
@@ -314,8 +315,7 @@ fn words(fault: &Fault, names: &Names<'_>) -> String {
 
 /// Whether a recipient saw something that contradicts the result of others. A loss does not.
 fn is_contradiction(job: &Job, member: &Fingerprint, fault: &Fault) -> bool {
-    job.recipients.contains(member)
-        && matches!(fault, Fault::Shares | Fault::Misbehaved { .. } | Fault::Range)
+    job.recipients.contains(member) && matches!(fault, Fault::Shares | Fault::Misbehaved { .. } | Fault::Range)
 }
 
 #[cfg(test)]
@@ -396,7 +396,8 @@ mod tests {
             // Who is no recipient has no result to compare.
             assert!(matches!(judged(failed(fault), |job| job.recipients.truncate(2)), Outcome::Done(_)));
         }
-        let losses = [failed(Fault::FewShares), failed(Fault::Lost { members: vec![who(1)] }), failed(Fault::Ended), None];
+        let losses =
+            [failed(Fault::FewShares), failed(Fault::Lost { members: vec![who(1)] }), failed(Fault::Ended), None];
         for loss in losses {
             match judged(loss, |_| {}) {
                 Outcome::Done(agreed) => assert_eq!(agreed.remarks, ["m2 did not receive the result"]),

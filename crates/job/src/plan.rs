@@ -16,6 +16,14 @@ pub enum JobError {
     /// It names somebody who is not in the charter, or not in that role.
     #[error("{0} is not in the signed roster in that role")]
     Roster(Fingerprint),
+    /// It leaves out input peers although the charter wants the rows of all.
+    #[error("the charter wants the input of all {wanted} input peers and the job names {found} of them")]
+    Inputs {
+        /// How many the job names.
+        found: usize,
+        /// How many the charter has.
+        wanted: usize,
+    },
     /// Its task is not the one of the charter.
     #[error("the job's task is not the one the charter names")]
     Task,
@@ -31,7 +39,8 @@ pub enum JobError {
 /// and compare digests; whoever computes another plan takes no part.
 ///
 /// What is taken from the job rather than from the charter is checked here: everybody named must be
-/// in the signed roster in that role, and the recipients must be those of the charter.
+/// in the signed roster in that role, and the recipients must be those of the charter. The input peers
+/// must be all of the charter's, or at least its minimum where it has one.
 pub fn plan_of(consensus: &Consensus, job: &Job) -> Result<Plan, JobError> {
     let charter = consensus.charter();
     if job.charter != consensus.id() || job.group != charter.group {
@@ -42,10 +51,23 @@ pub fn plan_of(consensus: &Consensus, job: &Job) -> Result<Plan, JobError> {
         _ => return Err(JobError::Task),
     }
     all_in(&job.inputs, |m| charter.member(m).is_some_and(|m| m.role.gives_input()))?;
+    check_inputs(charter, job)?;
     all_in(&job.compute, |m| charter.member(m).is_some_and(|m| m.role.computes()))?;
     let entitled: Vec<Fingerprint> = charter.recipients().map(|m| m.fingerprint).collect();
     all_in(&job.recipients, |m| entitled.contains(m))?;
     Ok(Plan::build(request(charter, job)?)?)
+}
+
+/// Who gives data is not the gateway's choice: it could name a victim and an accomplice who subtracts its
+/// own row from the sum. Where the charter lets a slot go on with fewer, the plan checks its minimum.
+fn check_inputs(charter: &Charter, job: &Job) -> Result<(), JobError> {
+    let missing = charter.inputs().any(|m| !job.inputs.contains(&m.fingerprint));
+    match charter.slots.on_missing_input {
+        OnMissingInput::Fail | OnMissingInput::Wait if missing => {
+            Err(JobError::Inputs { found: job.inputs.len(), wanted: charter.inputs().count() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a configuration can be right for a group of the smallest size. Members come and go, so the

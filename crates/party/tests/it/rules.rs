@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacit_accord::{Consensus, Member, MemberRole, Proposal, decide};
+use tacit_accord::{Consensus, Member, MemberRole, OnMissingInput, Proposal, decide};
 use tacit_job::{Decline, Job, Report, ToPeer};
 use tacit_link::{How, LinkConfig, LinkHub};
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot, UnixMillis};
@@ -208,6 +208,42 @@ async fn rule1_charter_not_chained_is_refused() {
         })
         .await;
     world.close().await;
+}
+
+/// A victim and an accomplice who knows its own row: the sum of the two tells the victim's.
+#[tokio::test]
+async fn rule1_gateway_choosing_input_peers_gets_nothing() {
+    for (on_missing, refused) in [
+        (OnMissingInput::Fail, true),
+        (OnMissingInput::Wait, true),
+        (OnMissingInput::Proceed(3), true),
+        (OnMissingInput::Proceed(2), false),
+    ] {
+        let mut world = World::with(
+            |peers| peers.insert(2, Peer::new("third", MemberRole::Input)),
+            |charter| charter.slots.on_missing_input = on_missing,
+        )
+        .await;
+        world.peers[0].rows(&["1;3"]).await;
+        let victim = world.peers[0].fingerprint();
+        let mut job = world.job(0);
+        job.inputs.truncate(2);
+        let plan = tacit_job::plan_of(&world.consensus, &job);
+        let plan = plan.map_or_else(|_| hex::encode([0; 32]), |plan| hex::encode(plan.digest().0));
+        if refused {
+            assert_eq!(declined(&mut world, &victim, &job, plan).await, Decline::Plan);
+            let trouble = trouble(&world.peers[0]).await;
+            let wanted = match on_missing {
+                OnMissingInput::Proceed(_) => "a minimum of 3 contributors among 2",
+                _ => "all 3 input peers and the job names 2",
+            };
+            assert!(trouble.contains(wanted), "{trouble}");
+        } else {
+            let prepared = world.gateway.prepare(&[victim], &world.consensus, &job).await;
+            assert!(matches!(prepared[&victim], Report::Prepared { .. }), "{prepared:?}");
+        }
+        world.close().await;
+    }
 }
 
 #[tokio::test]
