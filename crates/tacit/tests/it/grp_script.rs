@@ -93,9 +93,10 @@ fn p1_three_services_apart() {
 /// If that port is in use on this machine, the same on another.
 #[test]
 fn p12_grp_script_unchanged() {
-    let free = std::net::TcpListener::bind("127.0.0.1:12001").is_ok();
-    let other = Port::reserve();
-    let port = if free { 12001 } else { other.number };
+    let manuals = Port::wait_for(12001);
+    let free = manuals.is_some();
+    let reserved = manuals.unwrap_or_else(Port::reserve);
+    let port = reserved.number;
     let listen = format!("127.0.0.1:{port}");
     let log = tempfile::NamedTempFile::new().expect("a log file");
     let mut command = tacit();

@@ -6,13 +6,14 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{Reply, Request, get};
 use crate::p2ds::{Manager, PeerService, Receiver};
-use crate::wait::until;
+use crate::wait::{PATIENCE, let_pass, until};
 
 /// The administrator's key of all nodes that do not say otherwise.
 pub(crate) const KEY: &str = "a-key-of-the-tests";
@@ -53,22 +54,45 @@ impl Port {
         const COUNT: u16 = 12_000;
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap_or(0);
-        let folder = std::env::temp_dir().join("tacit-test-ports");
-        std::fs::create_dir_all(&folder).expect("a folder for port locks");
         loop {
             let step = NEXT.fetch_add(1, Ordering::Relaxed);
             assert!(step < COUNT, "no port is free");
-            let number = FIRST + (start + step) % COUNT;
-            let lock = File::create(folder.join(number.to_string())).expect("a port lock");
-            match lock.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => continue,
-                Err(TryLockError::Error(error)) => panic!("port locks do not work: {error}"),
-            }
-            if TcpListener::bind(("127.0.0.1", number)).is_ok() {
-                return Self { number, _reserved: lock };
+            if let Some(port) = Self::take(FIRST + (start + step) % COUNT) {
+                return port;
             }
         }
+    }
+
+    /// This port, if it is free, or becomes free soon because another run of the same test ends.
+    pub(crate) fn wait_for(number: u16) -> Option<Self> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Self::take(number) {
+                None if Instant::now() < deadline && Self::is_reserved(number) => let_pass(Duration::from_millis(50)),
+                other => return other,
+            }
+        }
+    }
+
+    fn take(number: u16) -> Option<Self> {
+        let lock = Self::lock_file(number);
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return None,
+            Err(TryLockError::Error(error)) => panic!("port locks do not work: {error}"),
+        }
+        TcpListener::bind(("127.0.0.1", number)).is_ok().then_some(Self { number, _reserved: lock })
+    }
+
+    /// Whether a test holds it, and not some other program.
+    fn is_reserved(number: u16) -> bool {
+        matches!(Self::lock_file(number).try_lock(), Err(TryLockError::WouldBlock))
+    }
+
+    fn lock_file(number: u16) -> File {
+        let folder = std::env::temp_dir().join("tacit-test-ports");
+        std::fs::create_dir_all(&folder).expect("a folder for port locks");
+        File::create(folder.join(number.to_string())).expect("a port lock")
     }
 }
 

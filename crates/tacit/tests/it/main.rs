@@ -20,5 +20,6 @@ mod refused;
 mod results;
 mod secrecy;
 mod sink;
+mod statistics;
 mod transport;
 mod wait;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::Node;
+use crate::harness::{Node, Port};
 use crate::http::{Request, post_json};
 use crate::p2ds::{Config, Group, STOPPED};
 use crate::sink::Sink;
@@ -73,6 +73,26 @@ fn p16_a_receiver_that_is_down_misses_nothing() {
         assert_eq!(sink.posts(peer).len(), 4, "taken once each");
     }
     assert_eq!(sink.refused(), 4);
+}
+
+#[test]
+fn p16_results_wait_for_their_receiver_also_through_a_power_cut() {
+    let (mut node, port) = (Node::start(), Port::reserve());
+    let results = |peer: &str| format!("http://127.0.0.1:{}/{peer}", port.number);
+    let config = Config { buffer: 3, ..Config::of(1, 4) };
+    let group = Group::usual(&node.manager(), &node.peers(), "g", &results, &config);
+    group.start();
+    group.give("a", &["1", "2", "3", "4"]);
+    group.give("b", &["1", "1", "1", "1"]);
+    group.wait_all(STOPPED);
+    node.kill();
+    node.restart();
+    let sink = Sink::open_at(port.number);
+    for peer in ["a", "b"] {
+        assert_eq!(sink.wait_rows(peer, 4), ["2", "3", "4", "5"]);
+        let sizes: Vec<usize> = sink.posts(peer).iter().map(|post| post.rows.len()).collect();
+        assert_eq!(sizes, [3, 1], "{peer}");
+    }
 }
 
 #[test]

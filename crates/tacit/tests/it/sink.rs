@@ -37,7 +37,11 @@ struct State {
 
 impl Sink {
     pub(crate) fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::open_at(0)
+    }
+
+    pub(crate) fn open_at(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);

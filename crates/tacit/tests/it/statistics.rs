@@ -1,0 +1,177 @@
+//! Statistics over the records of three organisations, each with a process of its own.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Node, run};
+use crate::wait::until;
+
+/// Three peers that give, compute and receive; the first one's node orchestrates, too.
+struct Trio {
+    nodes: [Node; 3],
+    gid: i64,
+}
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+impl Trio {
+    fn found() -> Self {
+        let nodes = NAMES.map(|name| {
+            let roles = if name == "a" { "manager,peer" } else { "peer" };
+            Node::with(name, &["--roles", roles])
+        });
+        let gateway = &nodes[0];
+        let group = gateway.api("POST", "/groups", Some(&json!({ "name": "registry" }))).json();
+        let gid = group["gid"].as_i64().expect("a number");
+        for (name, node) in NAMES.iter().zip(&nodes) {
+            let code = gateway.api("POST", &format!("/groups/{gid}/codes"), None).json();
+            let joining = json!({
+                "name": name, "role": "both", "gateway_url": format!("{}/api/v1", gateway.url()),
+                "registration_code": code["code"], "operator": format!("hospital {name}"),
+            });
+            let joined = node.api("POST", "/peers", Some(&joining)).json();
+            let verdict = json!({ "verified": true, "fingerprint": joined["fingerprint"] });
+            gateway.api("POST", &format!("/members/{name}/verify"), Some(&verdict)).ok();
+        }
+        Self { nodes, gid }
+    }
+
+    /// `tacit ARGS` against one of the nodes, to its end.
+    fn command(&self, node: usize, args: &[&str]) -> std::process::Output {
+        let node = &self.nodes[node];
+        let token = node.data().join("keys").join("owner.token");
+        let url = node.url();
+        run(&[args, &["--node", &url, "--token-file", token.to_str().expect("a path")]].concat())
+    }
+
+    /// Configures, runs one slot and returns what all three received.
+    fn compute(&self, run_number: i64, options: &[&str], rows: [&[u64]; 3]) -> Value {
+        let gid = self.gid.to_string();
+        let output = self.command(0, &[&["group", "configure", &gid, "--slots", "1"], options].concat());
+        assert!(output.status.success(), "{output:?}");
+        until("all members to be connected", || {
+            let group = self.nodes[0].api("GET", &format!("/groups/{gid}"), None).ok().json();
+            let members = group["members"].as_array().cloned().unwrap_or_default();
+            if members.iter().all(|m| m["connected"] == true) { Ok(()) } else { Err(group.to_string()) }
+        });
+        self.nodes[0].api("POST", &format!("/groups/{gid}/start"), None).ok();
+        for ((name, node), row) in NAMES.iter().zip(&self.nodes).zip(rows) {
+            let values: Vec<String> = row.iter().map(u64::to_string).collect();
+            let body = json!({ "rows": [{ "values": values }] });
+            until("the row to be taken", || {
+                let reply = node.api("POST", &format!("/peers/{name}/rows"), Some(&body));
+                if reply.status == 200 { Ok(()) } else { Err(format!("{reply:?}")) }
+            });
+        }
+        let results = NAMES.iter().zip(&self.nodes).map(|(name, node)| {
+            until("the result", || {
+                let all = node.api("GET", &format!("/peers/{name}/results?run={run_number}"), None).ok().json();
+                match all["results"].as_array().and_then(|results| results.first()) {
+                    Some(result) => Ok(result.clone()),
+                    None => Err(all.to_string()),
+                }
+            })
+        });
+        let results: Vec<Value> = results.collect();
+        for other in &results[1..] {
+            for part in ["values", "statistics", "no_result", "contributors"] {
+                assert_eq!(results[0][part], other[part], "{part}");
+            }
+        }
+        self.wait_stopped();
+        results[0].clone()
+    }
+
+    fn wait_stopped(&self) {
+        until("the run to end", || {
+            let group = self.nodes[0].api("GET", &format!("/groups/{}", self.gid), None).ok().json();
+            if group["status"] == "stopped" { Ok(()) } else { Err(group["status"].to_string()) }
+        });
+    }
+}
+
+fn number(result: &Value, name: &str) -> f64 {
+    let statistics = result["statistics"].as_array().expect("statistics");
+    let found = statistics.iter().find(|statistic| statistic["name"] == name);
+    found.and_then(|s| s["value"].as_f64()).unwrap_or_else(|| panic!("no {name} in {result}"))
+}
+
+#[test]
+fn statistics_over_three_processes() {
+    let trio = Trio::found();
+
+    // Three records at a, none at b, one at c.
+    let options = ["--aggregator", "mean", "--items", "2", "--max-element", "100", "--parameter", "names=age,stay"];
+    let mean = trio.compute(1, &options, [&[1, 10, 2, 20, 7, 0], &[], &[5, 30]]);
+    assert_eq!(mean["values"], json!(["4", "15", "60"]));
+    assert_eq!([number(&mean, "count"), number(&mean, "mean(age)"), number(&mean, "mean(stay)")], [4.0, 3.75, 15.0]);
+    let shown = trio.command(1, &["peer", "results", "b"]);
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains("mean(age)") && shown.contains("3.75"), "{shown}");
+
+    let options = ["--aggregator", "variance", "--items", "1", "--max-element", "1000000000000"];
+    let far = 999_999_999_990;
+    let variance = trio.compute(2, &options, [&[far + 1, far + 2], &[], &[far + 4]]);
+    // Doubles would have lost everything: the squares have 80 bits.
+    assert_eq!(number(&variance, "variance(x1)"), 7.0 / 3.0);
+
+    // y = 5 + 2a + 3b in every record.
+    let options = [
+        "--aggregator",
+        "linear_regression",
+        "--items",
+        "3",
+        "--max-element",
+        "1000",
+        "--parameter",
+        "names=a,b,y",
+        "--parameter",
+        "max_records=500",
+    ];
+    let regression =
+        trio.compute(3, &options, [&[0, 0, 5, 1, 0, 7], &[0, 1, 8, 10, 10, 55, 3, 7, 32], &[100, 200, 805]]);
+    for (name, value) in [
+        ("count", 6.0),
+        ("coefficient(intercept)", 5.0),
+        ("coefficient(a)", 2.0),
+        ("coefficient(b)", 3.0),
+        ("standard_error(b)", 0.0),
+        ("r_squared", 1.0),
+    ] {
+        assert_eq!(number(&regression, name), value, "{name}");
+    }
+
+    // Columns that depend on each other, and nobody with a record: said so, instead of a number.
+    let singular = trio.compute(4, &options, [&[1, 1, 1, 2, 2, 5], &[3, 3, 2, 4, 4, 4], &[5, 5, 9]]);
+    assert!(singular["no_result"].as_str().is_some_and(|why| why.contains("depend on each other")), "{singular}");
+    let nothing = trio.compute(5, &options, [&[], &[], &[]]);
+    assert_eq!((&nothing["no_result"], &nothing["statistics"]), (&json!("no records"), &Value::Null));
+}
+
+#[test]
+fn statistics_that_cannot_be_right_are_refused() {
+    let trio = Trio::found();
+    let gid = trio.gid.to_string();
+    let refused = |options: &[&str], why: &str| {
+        let shape = ["group", "configure", &gid, "--items", "2", "--max-element", "100"];
+        let output = trio.command(0, &[&shape[..], options].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(why), "{options:?}: {output:?}");
+    };
+    for name in ["median", "top_k", "logistic_regression", "entropy"] {
+        refused(&["--aggregator", name], name);
+    }
+    refused(&["--aggregator", "histogram"], "edges");
+    refused(&["--aggregator", "mean", "--parameter", "edges=1,2"], "edges");
+    refused(&["--aggregator", "mean", "--parameter", "names=one"], "names");
+    refused(&["--aggregator", "sum", "--parameter", "max_records=1"], "max_records");
+    let far = ["--aggregator", "variance", "--max-element", "18446744073709551615", "--field", "18446744073709551557"];
+    let output = trio.command(0, &[&["group", "configure", &gid, "--items", "1"], &far[..]].concat());
+    assert!(!output.status.success(), "{output:?}");
+
+    let listed = run(&["group", "aggregators"]);
+    let text = String::from_utf8_lossy(&listed.stdout);
+    assert!(text.contains("linear_regression") && text.contains("X^T X"), "{text}");
+    let listed = run(&["group", "aggregators", "--json"]);
+    let parsed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    assert!(parsed.as_array().is_some_and(|all| all.iter().any(|a| a["name"] == "mean")), "{parsed}");
+}
