@@ -5,6 +5,10 @@ use tacit_model::{Fingerprint, GroupId};
 
 /// More members than this are not taken into one group.
 pub const MAX_MEMBERS: usize = 10_000;
+/// More settings than this are not taken for one aggregator.
+const MAX_PARAMETERS: usize = 64;
+/// Longer settings are not taken.
+const MAX_PARAMETER_TEXT: usize = 4096;
 
 /// What the owners of a group agreed on. Public to every member, never secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +116,9 @@ pub struct Configuration {
     pub time_slots: i32,
     /// How many results are posted together.
     pub result_buffer_size: u32,
+    /// Settings of the aggregator. A charter without any reads as it did before there were some.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
 }
 
 impl Configuration {
@@ -306,6 +313,11 @@ impl Configuration {
         }
         if self.result_buffer_size == 0 {
             return Err(bad("resultBufferSize must be at least 1"));
+        }
+        let long = |text: &String| text.len() > MAX_PARAMETER_TEXT;
+        if self.parameters.len() > MAX_PARAMETERS || self.parameters.iter().any(|(key, value)| long(key) || long(value))
+        {
+            return Err(bad("an aggregator has at most 64 parameters of at most 4096 bytes each"));
         }
         Ok(())
     }

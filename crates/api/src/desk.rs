@@ -93,8 +93,12 @@ pub struct PartyResult {
     pub run: RunId,
     /// The slot.
     pub slot: Slot,
-    /// One number per item.
+    /// One number per item; where statistics are computed, the opened sums.
     pub values: Vec<u128>,
+    /// The named numbers of a statistic.
+    pub statistics: Vec<(String, f64)>,
+    /// Why the sums make no statistic.
+    pub no_result: Option<String>,
     /// How many contributed.
     pub contributors: u32,
     /// When it became durable.

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tacit_accord::{Charter, ConsensusId, OnMissingInput, canonical, digest};
 use tacit_model::codec::put_bytes;
@@ -21,6 +23,9 @@ pub struct Task {
     pub modulus: Option<String>,
     /// What to do without an input.
     pub on_missing_input: OnMissingInput,
+    /// Settings of the aggregator.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// Where a peer's numbers come from.
@@ -70,6 +75,7 @@ impl Task {
             max_element: configuration.max_element.clone(),
             modulus: Some(configuration.field.clone()),
             on_missing_input: charter.slots.on_missing_input,
+            parameters: configuration.parameters.clone(),
         })
     }
 

@@ -12,4 +12,4 @@ mod plan;
 
 pub use job::{Job, Source, Task, registration_proof};
 pub use messages::{Decline, Fault, Report, Request, Response, StopReason, ToGateway, ToPeer};
-pub use plan::{JobError, check_configuration, plan_of};
+pub use plan::{JobError, check_configuration, plan_of, row_shape};

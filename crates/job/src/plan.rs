@@ -1,7 +1,5 @@
-use std::collections::BTreeMap;
-
 use tacit_accord::{Charter, Configuration, Consensus, OnMissingInput, Sharing as CharterSharing};
-use tacit_engine::{OnMissing, Plan, PlanError, PlanRequest, SecurityModel, Sharing, aggregate};
+use tacit_engine::{OnMissing, Plan, PlanError, PlanRequest, RowShape, SecurityModel, Sharing, aggregate};
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
 use crate::{Job, Source, Task};
@@ -73,6 +71,21 @@ fn check_inputs(charter: &Charter, job: &Job) -> Result<(), JobError> {
 /// Whether a configuration can be right for a group of the smallest size. Members come and go, so the
 /// same numbers are looked at again for the members of the day.
 pub fn check_configuration(configuration: &Configuration) -> Result<(), JobError> {
+    smallest_plan(configuration).map(|_| ())
+}
+
+/// How many numbers a row has under a configuration.
+pub fn row_shape(configuration: &Configuration) -> Result<RowShape, JobError> {
+    match aggregate::find(&configuration.aggregator) {
+        // Known without a plan; rows come often.
+        Some(sum) if sum.records.is_none() => {
+            Ok(RowShape::Items(usize::try_from(configuration.items).unwrap_or(usize::MAX)))
+        }
+        _ => Ok(smallest_plan(configuration)?.row_shape()),
+    }
+}
+
+fn smallest_plan(configuration: &Configuration) -> Result<Plan, JobError> {
     let aggregator = aggregate::find(&configuration.aggregator)
         .ok_or_else(|| PlanError::UnknownAggregator { name: configuration.aggregator.clone() })?;
     let members: Vec<Fingerprint> = (0..5).map(|i| Fingerprint([i; 32])).collect();
@@ -84,7 +97,7 @@ pub fn check_configuration(configuration: &Configuration) -> Result<(), JobError
         task: [0; 32],
         aggregator: aggregator.name.to_owned(),
         aggregator_version: aggregator.version,
-        parameters: BTreeMap::new(),
+        parameters: configuration.parameters.clone(),
         sharing: Sharing::Shamir { threshold: 1 },
         charter_threshold: 1,
         charter_compute: 3,
@@ -98,8 +111,7 @@ pub fn check_configuration(configuration: &Configuration) -> Result<(), JobError
         recipients: vec![0, 1],
         on_missing: OnMissing::Fail,
     };
-    Plan::build(request)?;
-    Ok(())
+    Ok(Plan::build(request)?)
 }
 
 fn request(charter: &Charter, job: &Job) -> Result<PlanRequest, JobError> {
@@ -119,7 +131,7 @@ fn request(charter: &Charter, job: &Job) -> Result<PlanRequest, JobError> {
         task: job.task.digest(job.run),
         aggregator: job.task.aggregator.clone(),
         aggregator_version: version,
-        parameters: BTreeMap::new(),
+        parameters: job.task.parameters.clone(),
         sharing: match charter.sharing {
             CharterSharing::Shamir => Sharing::Shamir { threshold },
             CharterSharing::Additive => Sharing::Additive,

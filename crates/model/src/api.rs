@@ -23,6 +23,7 @@ pub use node::{
 };
 pub use peer::{
     JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RosterMember, RowBody, RowsBody, RowsReceipt,
+    StatisticBody,
 };
 pub use register::{GatewayPin, PeerInfo, RegisterBody, RegisterReceipt};
 

@@ -19,7 +19,7 @@ use tacit_store::OutboxBatch;
 
 use crate::PartyError;
 use crate::party::Inner;
-use crate::results::json_to_row;
+use crate::results::Stored;
 
 /// At most so many results in one POST, whatever the charter says: the receiver's body limit is 8 MiB.
 const MAX_BATCH: usize = 10_000;
@@ -132,7 +132,8 @@ async fn post(party: &Inner, url: &str, batch: &OutboxBatch) -> Result<Posted, P
         Ok(address) => address,
         Err(error) => return Ok(Posted::Refused(error.to_string())),
     };
-    let rows = batch.rows.iter().map(|row| json_to_row(&row.values_json)).collect::<Result<Vec<_>, _>>()?;
+    let row = |row: &tacit_store::OutboxRow| Stored::read(&row.values_json)?.row();
+    let rows = batch.rows.iter().map(row).collect::<Result<Vec<_>, _>>()?;
     let body = json!({ "data": rows, "peerName": null }).to_string().into_bytes();
     let headers = [("idempotency-key", batch.batch_key.as_str())];
     let answer = tokio::select! {

@@ -177,10 +177,10 @@ impl Party {
     /// Queues rows, one per time slot, all of them or none; the slot of the first.
     pub async fn add_rows(&self, rows: &[RowText]) -> Result<Slot, PartyError> {
         let party = &self.inner;
-        let items = party.row_length()?;
+        let shape = party.row_shape()?;
         let mut parsed = Vec::with_capacity(rows.len());
         for (index, text) in rows.iter().enumerate() {
-            let row = parse_row(text.expose(), Some(items));
+            let row = parse_row(text.expose(), Some(shape));
             parsed.push((None, row.map_err(|why| PartyError::InvalidData { row: index + 1, why })?));
         }
         party.queue(parsed).await
@@ -189,9 +189,9 @@ impl Party {
     /// Queues rows in the order given, each with the start of its slot where the source knows it.
     pub async fn add_timed_rows(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<Slot, PartyError> {
         let party = &self.inner;
-        let expected = party.row_length()?;
-        if let Some(index) = rows.iter().position(|(_, row)| row.len() != expected) {
-            let why = RowError::Length { found: rows[index].1.len(), expected };
+        let shape = party.row_shape()?;
+        if let Some(index) = rows.iter().position(|(_, row)| !shape.fits(row.len())) {
+            let why = RowError::shape(rows[index].1.len(), shape);
             return Err(PartyError::InvalidData { row: index + 1, why });
         }
         if let Some(row) = party.gap(&rows) {

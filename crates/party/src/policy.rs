@@ -182,6 +182,7 @@ mod tests {
             max_element: "1".to_owned(),
             modulus: None,
             on_missing_input,
+            parameters: Default::default(),
         };
         let job = Job {
             session: SessionId([0; 16]),

@@ -68,6 +68,7 @@ async fn first(folder: &Path, coordinator: NodeConfig) -> Result<Vec<ChildNode>,
         items: 2,
         time_slots: -1,
         result_buffer_size: 1,
+        parameters: Default::default(),
     };
     scenario.begin(&configuration).await?;
     let Scenario { coordinator, nodes, .. } = scenario;

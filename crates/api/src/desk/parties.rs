@@ -114,6 +114,8 @@ async fn results(parties: &Parties, name: &str, run: Option<RunId>) -> Result<Ve
             run,
             slot: result.slot,
             values: result.values,
+            statistics: result.statistics,
+            no_result: result.no_result,
             contributors: result.contributors,
             at: result.at,
         }));

@@ -176,6 +176,7 @@ async fn configure(State(app): State<App>, args: Args, body: Body) -> Answer<Jso
         items: info.number_of_items.integer("numberOfItems")?,
         time_slots: info.number_of_time_slots.integer("numberOfTimeSlots")?,
         result_buffer_size: buffer_size(buffer)?,
+        parameters: Default::default(),
     };
     let view = set_configuration(app.manager()?, gid, configuration).await?;
     configuration_of(&view).map(Json)

@@ -188,6 +188,7 @@ form!(set_configuration_form, |app, fields| {
         items: fields.number("numberofitems")?,
         time_slots: fields.number("numberoftimeslots")?,
         result_buffer_size: buffer_size(fields.number("resultbuffersize")?)?,
+        parameters: Default::default(),
     };
     set_configuration(app.manager()?, fields.group()?, configuration).await?;
     Ok("Configuration has been set!".to_owned())

@@ -64,6 +64,7 @@ pub(super) async fn configure(
         items: body.items,
         time_slots: body.time_slots,
         result_buffer_size: body.result_buffer_size,
+        parameters: body.parameters,
     };
     gateway.group(GroupId(gid)).await?;
     gateway.configure(GroupId(gid), configuration).await?;
@@ -164,5 +165,6 @@ fn configuration_body(configuration: Configuration) -> Option<ConfigurationBody>
         items: configuration.items,
         time_slots: configuration.time_slots,
         result_buffer_size: configuration.result_buffer_size,
+        parameters: configuration.parameters,
     })
 }

@@ -1,7 +1,7 @@
 use axum::Json;
 use axum::extract::State;
 use tacit_model::RunId;
-use tacit_model::api::{Decimal, ResultBody, ResultList};
+use tacit_model::api::{Decimal, ResultBody, ResultList, StatisticBody};
 
 use crate::edge::App;
 use crate::extract::{Args, PathOf};
@@ -20,6 +20,8 @@ pub(super) async fn list(
             run: result.run,
             slot: result.slot,
             values: result.values.into_iter().map(Decimal).collect(),
+            statistics: result.statistics.into_iter().map(|(name, value)| StatisticBody { name, value }).collect(),
+            no_result: result.no_result,
             contributors: result.contributors,
             at: result.at.to_rfc3339(),
         })

@@ -39,8 +39,5 @@ fn timed(number: usize, row: RowBody) -> Result<TimedRow, ApiError> {
         values
             .push(below.map_err(|_| ApiError::invalid(format!("row {number}: item {} is not below 2^64", item + 1)))?);
     }
-    if values.is_empty() {
-        return Err(ApiError::invalid(format!("row {number} has no values")));
-    }
     Ok(TimedRow { slot_start, row: Row::new(values) })
 }

@@ -127,8 +127,9 @@ fn groups(add: Add<'_>) {
                 ("items", whole()),
                 ("time_slots", whole()),
                 ("result_buffer_size", whole()),
+                ("parameters", json!({ "type": "object", "additionalProperties": text() })),
             ],
-            &["result_buffer_size"],
+            &["result_buffer_size", "parameters"],
         ),
     );
     add(
@@ -263,12 +264,15 @@ fn peers(add: Add<'_>) {
                 ("run", whole()),
                 ("slot", whole()),
                 ("values", list(is("Decimal"))),
+                ("statistics", list(is("StatisticBody"))),
+                ("no_result", text()),
                 ("contributors", whole()),
                 ("at", moment()),
             ],
-            &[],
+            &["statistics", "no_result"],
         ),
     );
+    add("StatisticBody", object(&[("name", text()), ("value", json!({ "type": "number" }))], &[]));
     add("ResultList", object(&[("results", list(is("ResultBody")))], &[]));
     add(
         "RosterBody",

@@ -127,6 +127,8 @@ impl Fake {
                     run: RunId(1),
                     slot: Slot(0),
                     values: vec![3, u128::from(u64::MAX) + 1],
+                    statistics: Vec::new(),
+                    no_result: None,
                     contributors: 2,
                     at: UnixMillis(0),
                 };

@@ -113,6 +113,7 @@ fn schemas_and_types_agree() {
         items: 1,
         time_slots: 1,
         result_buffer_size: 1,
+        parameters: [(text(), text())].into(),
     };
     let slots = SlotRulesBody { on_missing_input: OnMissing::Fail, deadline_ms: 1, slot_ms: 0 };
     let group = GroupBody {
@@ -147,7 +148,16 @@ fn schemas_and_types_agree() {
         queued: 0,
         last_error: None,
     };
-    let result = ResultBody { run: RunId(1), slot: Slot(0), values: vec![], contributors: 1, at: text() };
+    let statistic = StatisticBody { name: text(), value: 0.5 };
+    let result = ResultBody {
+        run: RunId(1),
+        slot: Slot(0),
+        values: vec![],
+        statistics: vec![statistic.clone()],
+        no_result: Some(text()),
+        contributors: 1,
+        at: text(),
+    };
     let roster_member =
         RosterMember { name: text(), fingerprint, operator: text(), role: PeerRole::Both, endpoint: text() };
     let row = RowBody { slot_start: Some(text()), values: vec![] };
@@ -203,6 +213,7 @@ fn schemas_and_types_agree() {
     same("RowBody", json!(row));
     same("RowsReceipt", json!(RowsReceipt { accepted: 1, next_slot: None }));
     same("ResultBody", json!(result));
+    same("StatisticBody", json!(statistic));
     same("ResultList", json!(ResultList { results: vec![] }));
     same("RosterBody", json!(roster));
     same("RosterMember", json!(roster_member));

@@ -1,5 +1,7 @@
 //! Groups, their members and their runs.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Decimal, PeerRole, Standing};
@@ -81,6 +83,9 @@ pub struct ConfigurationBody {
     /// How many results are posted together.
     #[serde(default = "one")]
     pub result_buffer_size: u32,
+    /// Settings of the aggregator.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
 }
 
 fn one() -> u32 {

@@ -86,7 +86,7 @@ pub struct RowBody {
     /// When the slot begins, RFC 3339; left out where slots are only counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot_start: Option<String>,
-    /// One number per item.
+    /// One number per item; for statistics, records one after the other.
     pub values: Vec<Decimal>,
 }
 
@@ -100,22 +100,37 @@ pub struct RowsReceipt {
 }
 
 /// The result of one slot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResultBody {
     /// The run.
     pub run: RunId,
     /// The slot.
     pub slot: Slot,
-    /// One number per item.
+    /// One number per item; where statistics are computed, the sums that were opened for them.
     pub values: Vec<Decimal>,
+    /// What the aggregator makes of the sums. Left out where the sums are the result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statistics: Vec<StatisticBody>,
+    /// Why the sums make no statistic, such as `no records`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_result: Option<String>,
     /// How many contributed.
     pub contributors: u32,
     /// When it became durable here.
     pub at: String,
 }
 
+/// One named number of a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatisticBody {
+    /// What it is, such as `mean(x1)`.
+    pub name: String,
+    /// How much.
+    pub value: f64,
+}
+
 /// Results of a party.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResultList {
     /// In the order of their slots.
     pub results: Vec<ResultBody>,

@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use tacit_engine::RowShape;
 use tacit_job::{StopReason, ToGateway};
 use tacit_model::{RunId, Slot, UnixMillis};
 use tacit_store::{InputState, NewRow, Redacted, StoreError, What};
@@ -112,11 +113,11 @@ impl Inner {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).filter(|(of, _)| *of == run).map(|(_, slot)| slot)
     }
 
-    pub(super) fn row_length(&self) -> Result<usize, PartyError> {
+    pub(super) fn row_shape(&self) -> Result<RowShape, PartyError> {
         self.standing.run().ok_or(PartyError::NotRunning)?;
         let known = self.roster.known().ok_or(PartyError::NotVerified)?;
         let configuration = known.charter().configuration.as_ref().ok_or(PartyError::NoConfiguration)?;
-        Ok(usize::try_from(configuration.items).unwrap_or(usize::MAX))
+        tacit_job::row_shape(configuration).map_err(|_| PartyError::NoConfiguration)
     }
 
     /// The first row, counted from 1, whose slot does not follow that of the row before: where slots have

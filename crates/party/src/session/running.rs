@@ -15,7 +15,7 @@ use super::linking::Linked;
 use crate::drive::{GivenUp, Seats, drive};
 use crate::environment::PartyEnvironment;
 use crate::party::Inner;
-use crate::results::values_to_json;
+use crate::results::Stored;
 
 pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &CancellationToken) -> Report {
     let Linked { job, consensus, plan, me, nonces, input, mut port, seats, claim } = linked;
@@ -105,7 +105,7 @@ async fn settle(
     let computes = plan.compute().binary_search(&me).is_ok();
     let agreement = match outcome.values {
         Some(values) => {
-            let row = result(values_to_json(&values), outcome.agreement.to_vec());
+            let row = result(Stored::new(&values, plan.statistics(&values)).text(), outcome.agreement.to_vec());
             let posts = party.final_results_url.is_some();
             party.store.commit_result(&party.name, run, slot, row, posts).await?;
             Some(hex::encode(outcome.agreement))

@@ -1,3 +1,4 @@
+use tacit_engine::RowShape;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Longer texts are no rows; a million numbers of 20 digits fit.
@@ -41,6 +42,16 @@ pub enum RowError {
         /// How many there should be.
         expected: usize,
     },
+    /// Not whole records, or more of them than the charter allows.
+    #[error("the row has {found} numbers, the group's configuration says up to {most} records of {columns}")]
+    Records {
+        /// How many numbers there are.
+        found: usize,
+        /// How many make a record.
+        columns: usize,
+        /// How many records there may be.
+        most: u64,
+    },
     /// The text is longer than any row.
     #[error("the row is too long")]
     TooLong,
@@ -52,17 +63,20 @@ pub enum RowError {
     SlotStart,
 }
 
-/// Reads `1;4;2`. With `items`, the row must have exactly so many numbers.
-pub fn parse_row(text: &str, items: Option<usize>) -> Result<Row, RowError> {
+/// Reads `1;4;2`. With a shape, the row must have it; a row of no records is empty or white space.
+pub fn parse_row(text: &str, shape: Option<RowShape>) -> Result<Row, RowError> {
     if text.len() > MAX_TEXT {
         return Err(RowError::TooLong);
     }
     if let Some(at) = text.bytes().position(|b| !(b.is_ascii_digit() || b == b';' || b.is_ascii_whitespace())) {
         return Err(RowError::Character { at: at + 1 });
     }
+    if matches!(shape, Some(RowShape::Records { .. })) && text.trim().is_empty() {
+        return Ok(Row(Vec::new()));
+    }
     let found = text.bytes().filter(|b| *b == b';').count() + 1;
-    if let Some(expected) = items.filter(|expected| *expected != found) {
-        return Err(RowError::Length { found, expected });
+    if let Some(shape) = shape.filter(|shape| !shape.fits(found)) {
+        return Err(RowError::shape(found, shape));
     }
     // Reserved at once: a growing vector would leave copies behind that nobody wipes.
     let mut row = Row(Vec::with_capacity(found));
@@ -89,6 +103,16 @@ pub(super) fn number(item: &str, index: usize) -> Result<u64, RowError> {
         return Err(RowError::NotOne { item: index });
     }
     item.parse().map_err(|_| RowError::TooLarge { item: index })
+}
+
+impl RowError {
+    /// For a row of so many numbers that has another shape.
+    pub(crate) fn shape(found: usize, shape: RowShape) -> Self {
+        match shape {
+            RowShape::Items(expected) => Self::Length { found, expected },
+            RowShape::Records { columns, most } => Self::Records { found, columns, most },
+        }
+    }
 }
 
 impl RowText {
@@ -142,13 +166,16 @@ mod tests {
     use super::*;
 
     fn error(text: &str, items: Option<usize>) -> Option<RowError> {
-        parse_row(text, items).err()
+        parse_row(text, items.map(RowShape::Items)).err()
     }
 
     #[test]
     fn rows_of_the_manual_are_read() {
-        assert_eq!(parse_row("1;4;2", Some(3)).map(|r| r.expose().to_vec()).ok(), Some(vec![1, 4, 2]));
-        assert_eq!(parse_row(" 1 ;\t4\n", Some(2)).map(|r| r.expose().to_vec()).ok(), Some(vec![1, 4]));
+        assert_eq!(parse_row("1;4;2", Some(RowShape::Items(3))).map(|r| r.expose().to_vec()).ok(), Some(vec![1, 4, 2]));
+        assert_eq!(
+            parse_row(" 1 ;\t4\n", Some(RowShape::Items(2))).map(|r| r.expose().to_vec()).ok(),
+            Some(vec![1, 4])
+        );
         assert_eq!(parse_row("18446744073709551615", None).map(|r| r.expose().to_vec()).ok(), Some(vec![u64::MAX]));
         assert_eq!(format_row(&[3, 8]), "3;8");
     }
@@ -162,6 +189,17 @@ mod tests {
         assert_eq!(error("", None), Some(RowError::NotOne { item: 1 }));
         assert_eq!(error("1;2", Some(3)), Some(RowError::Length { found: 2, expected: 3 }));
         assert_eq!(error("18446744073709551616", None), Some(RowError::TooLarge { item: 1 }));
+    }
+
+    #[test]
+    fn records_are_whole_and_may_be_none() {
+        let shape = Some(RowShape::Records { columns: 2, most: 2 });
+        let read = |text| parse_row(text, shape).map(|row| row.expose().to_vec());
+        assert_eq!(read(" "), Ok(vec![]));
+        assert_eq!(read("1;2"), Ok(vec![1, 2]));
+        assert_eq!(read("1;2;3;4"), Ok(vec![1, 2, 3, 4]));
+        assert_eq!(read("1;2;3"), Err(RowError::Records { found: 3, columns: 2, most: 2 }));
+        assert_eq!(read("1;2;3;4;5;6"), Err(RowError::Records { found: 6, columns: 2, most: 2 }));
     }
 
     #[test]

@@ -266,6 +266,7 @@ pub(crate) fn charter(manager: &Identity, gateway: &ScriptedGateway, members: Ve
             items: 2,
             time_slots: -1,
             result_buffer_size: 1,
+            parameters: Default::default(),
         }),
         slots: SlotRules { on_missing_input: OnMissingInput::Fail, deadline_ms: 10_000, slot_ms: 0 },
         test_mode: false,

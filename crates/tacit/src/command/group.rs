@@ -1,6 +1,10 @@
 //! `tacit group`: what the operator of a gateway does.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
+use serde_json::json;
+use tacit_engine::aggregate;
 use tacit_model::api::{ConfigurationBody, Decimal, GroupBody, MemberBody, OnMissing, SharingKind, SlotRulesBody};
 use tacit_model::{Fingerprint, GroupId, RunId};
 
@@ -16,7 +20,10 @@ use crate::output::Failure;
     tacit group verify alpha --fingerprint F     (F as alpha's operator reads it out)\n  \
     tacit group configure 1 --items 288 --max-element 1000000\n  \
     tacit group start 1\n  \
-    tacit group slots 1")]
+    tacit group slots 1\n\n\
+    A mean and a spread instead, over records of two numbers:\n  \
+    tacit group aggregators\n  \
+    tacit group configure 1 --aggregator variance --items 2 --max-element 200 --parameter names=age,stay")]
 pub(crate) struct Group {
     #[command(subcommand)]
     action: Action,
@@ -67,6 +74,8 @@ enum Action {
         /// The member.
         name: String,
     },
+    /// What can be computed, what each of them takes, and what somebody learns by it.
+    Aggregators,
     /// Set what the group computes.
     Configure(Configure),
     /// Set when slots close and what happens without an input.
@@ -114,7 +123,7 @@ enum Action {
 struct Configure {
     /// The group's number.
     group: i64,
-    /// Length of each input vector.
+    /// Length of each input vector; for statistics, numbers of one record.
     #[arg(long)]
     items: u32,
     /// Largest value of an input, inclusive.
@@ -123,9 +132,12 @@ struct Configure {
     /// Declared modulus of results, a prime.
     #[arg(long, default_value_t = (1 << 61) - 1)]
     field: u64,
-    /// The aggregator.
+    /// The aggregator: see `tacit group aggregators`.
     #[arg(long, default_value = "sum")]
     aggregator: String,
+    /// A setting of the aggregator; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    parameter: Vec<(String, String)>,
     /// How many slots a run has; -1 until stopped.
     #[arg(long, default_value_t = -1, allow_hyphen_values = true)]
     slots: i32,
@@ -136,9 +148,14 @@ struct Configure {
 
 impl Group {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let client = self.connection.client()?;
         let json = self.json;
+        if matches!(self.action, Action::Aggregators) {
+            // The program knows them; no gateway is asked.
+            return aggregators(json);
+        }
+        let client = self.connection.client()?;
         match self.action {
+            Action::Aggregators => aggregators(json),
             Action::Create { name, additive } => {
                 let sharing = if additive { SharingKind::Additive } else { SharingKind::Shamir };
                 print(json, &client.create_group(&name, sharing).await?, |g| {
@@ -164,6 +181,12 @@ impl Group {
                 print(json, &name, |n| format!("{n} is removed"))
             }
             Action::Configure(c) => {
+                let mut parameters = BTreeMap::new();
+                for (name, value) in c.parameter {
+                    if parameters.insert(name.clone(), value).is_some() {
+                        return Err(Failure::usage(format!("--parameter {name} is given twice")));
+                    }
+                }
                 let body = ConfigurationBody {
                     field: c.field.into(),
                     max_element: Decimal::from(c.max_element),
@@ -171,6 +194,7 @@ impl Group {
                     items: c.items,
                     time_slots: c.slots,
                     result_buffer_size: c.result_buffer_size,
+                    parameters,
                 };
                 print(json, &client.configure(GroupId(c.group), &body).await?, describe)
             }
@@ -208,6 +232,28 @@ impl Group {
     }
 }
 
+fn aggregators(json: bool) -> Result<(), Failure> {
+    let described: Vec<_> = aggregate::registry()
+        .iter()
+        .map(|a| {
+            let parameters: BTreeMap<_, _> = a.parameters.iter().map(|p| (p.name, p.meaning)).collect();
+            let models: Vec<_> = a.models.iter().map(|m| m.name()).collect();
+            json!({
+                "name": a.name, "aliases": a.aliases, "version": a.version, "summary": a.summary,
+                "input": a.input.describe(), "output": a.output.describe(), "parameters": parameters,
+                "models": models, "additive_sharing": a.additive, "leakage": a.leakage, "accuracy": a.accuracy,
+                "refusals": a.refusals,
+            })
+        })
+        .collect();
+    print(json, &described, |_| aggregate::listing().trim_end().to_owned())
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a parameter is NAME=VALUE, such as edges=0,10,20")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
 fn describe(group: &GroupBody) -> String {
     let mut text = format!(
         "group {} ({}): {}\n  consensus  {}\n  threshold  {}\n",
@@ -219,8 +265,9 @@ fn describe(group: &GroupBody) -> String {
     );
     match &group.configuration {
         Some(c) => text.push_str(&format!(
-            "  computes   {} of {} items, values up to {}, below {}, {}\n",
+            "  computes   {}{} of {} items, values up to {}, below {}, {}\n",
             c.aggregator,
+            c.parameters.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>(),
             c.items,
             c.max_element,
             c.field,

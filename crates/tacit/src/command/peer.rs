@@ -47,7 +47,7 @@ enum Action {
     Rows {
         /// Its name.
         name: String,
-        /// Numbers with semicolons between them.
+        /// Numbers with semicolons between them; for statistics, records one after the other.
         #[arg(required = true)]
         rows: Vec<String>,
     },
@@ -93,14 +93,21 @@ impl Peer {
             Action::Results { name, run } => print(json, &client.results(&name, run.map(RunId)).await?, |results| {
                 let lines = results.iter().map(|r| {
                     let values: Vec<String> = r.values.iter().map(ToString::to_string).collect();
-                    format!(
+                    let mut text = format!(
                         "run {} slot {:>4}  {}  ({} contributors, {})",
                         r.run,
                         r.slot.0 + 1,
                         values.join(";"),
                         r.contributors,
                         r.at
-                    )
+                    );
+                    for statistic in &r.statistics {
+                        text.push_str(&format!("\n  {:<32} {}", statistic.name, statistic.value));
+                    }
+                    if let Some(why) = &r.no_result {
+                        text.push_str(&format!("\n  no result: {why}"));
+                    }
+                    text
                 });
                 lines.collect::<Vec<_>>().join("\n")
             }),
@@ -146,6 +153,10 @@ fn describe(peer: &PeerBody) -> String {
 }
 
 fn read_row(text: &str) -> Result<RowBody, Failure> {
+    // A slot without records, where statistics are computed.
+    if text.trim().is_empty() {
+        return Ok(RowBody { slot_start: None, values: Vec::new() });
+    }
     let numbers = text.split(';').map(|part| part.trim().parse::<Decimal>());
     let values = numbers
         .collect::<Result<_, _>>()

@@ -57,6 +57,7 @@ pub(super) async fn run(folder: &Path, input: Option<&Path>, report: &mut Report
         items: u32::try_from(days)?,
         time_slots: 1,
         result_buffer_size: 1,
+        parameters: Default::default(),
     };
     let run = scenario.begin(&configuration).await?;
     report.say(&format!("\nComputing over TLS 1.3, {} sums, threshold 1 of 3", days));

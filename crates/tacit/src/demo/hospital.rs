@@ -41,6 +41,7 @@ pub(super) async fn run(folder: &Path, rounds: u32, report: &mut Report) -> Resu
             items: 1,
             time_slots: i32::try_from(rounds)?,
             result_buffer_size: 1,
+            parameters: Default::default(),
         })
         .await?;
     let mut numbers = vec![Vec::new(); PATIENTS];
