@@ -27,8 +27,6 @@ pub(crate) struct Address {
 
 /// A node that runs as a child of this process and ends with it.
 pub(crate) struct ChildNode {
-    pub(crate) name: String,
-    pub(crate) data: DataFolder,
     pub(crate) address: Address,
     /// The owner's token, read from the node's data folder.
     pub(crate) token: String,
@@ -43,11 +41,11 @@ impl ChildNode {
         let data = DataFolder(folder);
         std::fs::create_dir_all(&data.0)?;
         std::fs::write(data.config(), config.to_text()?)?;
-        Self::restart(config.name.clone(), data).await
+        Self::restart(&config.name, &data).await
     }
 
     /// Starts a node whose folder is there already.
-    pub(crate) async fn restart(name: String, data: DataFolder) -> Result<Self, Failure> {
+    pub(crate) async fn restart(name: &str, data: &DataFolder) -> Result<Self, Failure> {
         // A stale address would look like a node that is ready.
         match std::fs::remove_file(data.address()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
@@ -80,7 +78,7 @@ impl ChildNode {
             sleep(Duration::from_millis(5)).await;
         };
         let token = std::fs::read_to_string(data.owner_token())?.trim().to_owned();
-        Ok(Self { name, data, address, token, child })
+        Ok(Self { address, token, child })
     }
 
     /// Asks the node to end and waits for it.
@@ -92,11 +90,5 @@ impl ChildNode {
             Ok(status) => status.map(drop).map_err(Into::into),
             Err(_) => Ok(self.child.kill().await?),
         }
-    }
-
-    /// Ends the node at once, as a power cut would.
-    pub(crate) async fn kill(mut self) -> Result<DataFolder, Failure> {
-        self.child.kill().await?;
-        Ok(self.data)
     }
 }

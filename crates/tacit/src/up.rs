@@ -80,8 +80,7 @@ async fn again(folder: &Path) -> Result<Vec<ChildNode>, Failure> {
     let mut nodes = Vec::new();
     for name in std::iter::once("coordinator").chain(ORGANISATIONS.iter().map(|o| o.name)) {
         // Each finds its ports in its node.toml: peers look for their gateway where it was.
-        let data = DataFolder(folder.join(name));
-        nodes.push(ChildNode::restart(name.to_owned(), data).await?);
+        nodes.push(ChildNode::restart(name, &DataFolder(folder.join(name))).await?);
     }
     client(&nodes[0])?.node().await?;
     Ok(nodes)
