@@ -131,9 +131,9 @@ macro_rules! leaks {
     ($opened:literal) => {
         concat!(
             $opened,
-            " Any t+1 compute peers together (additive sharing: all of them) can read what every input peer gave; k \
-             input peers that put their own inputs together learn the same of the others'. With two contributors each \
-             learns the other's."
+            " Any t+1 compute peers together (additive sharing: all of them) can read the same of every single input \
+             peer; k input peers that put their own inputs together learn the same of the others' records. With two \
+             contributors each learns the same of the other's."
         )
     };
 }
