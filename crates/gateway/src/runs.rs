@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tacit_accord::log::Kind;
-use tacit_accord::{Charter, Consensus, OnMissingInput};
+use tacit_accord::{Charter, Consensus, ConsensusId, OnMissingInput};
 use tacit_job::{Job, StopReason, Task, ToPeer};
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 use tacit_pki::random;
@@ -277,6 +277,8 @@ impl Gateway {
     ) -> Result<Result<(), String>, GatewayError> {
         let mut without = BTreeSet::new();
         let mut last = String::new();
+        // Peers gave shares under it, perhaps; a set opened under another one would tell the difference.
+        let mut begun: Option<ConsensusId> = None;
         for _ in 0..self.inner.limits.attempts {
             let ready = match self.gather(group, run, slot, &without, absent).await? {
                 Ok(ready) => ready,
@@ -286,6 +288,12 @@ impl Gateway {
                     return Ok(Err(why));
                 }
             };
+            if begun.is_some_and(|begun| begun != ready.consensus.id()) {
+                let why = format!("the charter changed between two attempts ({last})");
+                self.fail_slot(group, run, slot, &why).await?;
+                return Ok(Err(why));
+            }
+            begun = Some(ready.consensus.id());
             let mut job = ready.job;
             let now = self.inner.clock.now();
             let attempt = self.inner.store.record_attempt(group, run, slot, job.session, now).await?;

@@ -111,9 +111,15 @@ CREATE TABLE revoked (
 CREATE TABLE sessions (
     party TEXT NOT NULL,
     session TEXT NOT NULL,
+    run BIGINT NOT NULL,
+    slot BIGINT NOT NULL,
+    charter BYTEA NOT NULL,
+    inputs BYTEA,
     at BIGINT NOT NULL,
     PRIMARY KEY (party, session)
 );
+
+CREATE INDEX sessions_of_slot ON sessions (party, run, slot);
 
 -- Peer: the input queue. party_runs outlives every row, so a slot number is never used twice.
 

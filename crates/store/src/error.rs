@@ -94,6 +94,8 @@ pub enum What {
     ResultExists,
     /// The session id was used before.
     SessionUsed,
+    /// An earlier session of the slot was under another charter or with other input peers.
+    SlotBound,
     /// A row of the batch is in another batch already, or the key names another batch.
     Batch,
     /// The log's head is not the one the caller thought (compare-and-swap failed).
@@ -123,6 +125,7 @@ impl fmt::Display for What {
             Self::Frozen => "the slot is frozen with another set or attempt",
             Self::ResultExists => "the slot has another result",
             Self::SessionUsed => "the session id was used before",
+            Self::SlotBound => "the slot is bound to another charter or other input peers",
             Self::Batch => "a row belongs to another batch",
             Self::LogHead => "the log has grown meanwhile",
             Self::Token => "such a token exists",

@@ -42,7 +42,7 @@ pub use leases::Lease;
 pub use log::{LogHead, LogRow};
 pub use members::{MemberId, MemberKeys, MemberRow, NewMember, PeerStatus, PeerType};
 pub use outbox::{OutboxBatch, OutboxRow};
-pub use parties::{PartyRow, RevokedRow};
+pub use parties::{PartyRow, RevokedRow, SessionClaim, SlotBinding};
 pub use receiver::ReceivedRow;
 pub use redacted::Redacted;
 pub use rows::{InputRow, InputState, NewRow};

@@ -1,6 +1,6 @@
 //! Peer: the parties this node hosts, the consensus each of them last accepted, and revoked keys.
 
-use tacit_model::{Fingerprint, GroupId, SessionId, UnixMillis};
+use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
 
 use crate::db::{Scalar, args, from_row};
 use crate::{PeerType, Redacted, Store, StoreError, What};
@@ -53,6 +53,29 @@ pub struct RevokedRow {
     pub at: UnixMillis,
 }
 from_row!(RevokedRow { fingerprint, reason, at });
+
+/// A session of a slot, as a party takes part in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionClaim {
+    /// Its id.
+    pub session: SessionId,
+    /// The run.
+    pub run: RunId,
+    /// The slot.
+    pub slot: Slot,
+    /// The consensus under which it runs.
+    pub charter: [u8; 32],
+}
+
+/// What a slot can no longer change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotBinding {
+    /// The consensus of its first session.
+    pub charter: [u8; 32],
+    /// Digest of the input peers, once shares were given.
+    pub inputs: Option<[u8; 32]>,
+}
+from_row!(SlotBinding { charter, inputs });
 
 impl Store {
     /// Creates a party or replaces what is known of it; its rows and its known consensus stay.
@@ -176,20 +199,56 @@ impl Store {
         .await
     }
 
-    /// Takes a session id for a party, once: `Conflict(SessionUsed)` if it was taken before.
-    pub async fn claim_session(&self, party: &str, session: SessionId, now: UnixMillis) -> Result<(), StoreError> {
-        self.run_one_write((party.to_owned(), session, now), |db, (party, session, now)| {
+    /// Takes a session id for a party, once: `Conflict(SessionUsed)` if it was taken before. A slot stays with
+    /// the charter of its first session: `Conflict(SlotBound)` for another one.
+    pub async fn claim_session(&self, party: &str, claim: SessionClaim, now: UnixMillis) -> Result<(), StoreError> {
+        self.run_one_write((party.to_owned(), claim, now), |db, (party, claim, now)| {
             Box::pin(async move {
+                let session = claim.session.to_string();
                 let taken = db
                     .execute(
-                        "INSERT INTO sessions (party, session, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                        args![party, session.to_string(), now],
+                        "INSERT INTO sessions (party, session, run, slot, charter, at)
+                         SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT 1 FROM sessions
+                             WHERE party = $1 AND run = $3 AND slot = $4 AND charter <> $5)
+                         ON CONFLICT DO NOTHING",
+                        args![party, session, claim.run, claim.slot, claim.charter, now],
                     )
                     .await?;
-                if taken == 0 { Err(What::SessionUsed.into()) } else { Ok(()) }
+                if taken > 0 {
+                    return Ok(());
+                }
+                let sql = "SELECT count(*) AS v FROM sessions WHERE party = $1 AND session = $2";
+                let Scalar(known): Scalar<u64> = db.one(sql, args![party, session]).await?;
+                Err(if known > 0 { What::SessionUsed.into() } else { What::SlotBound.into() })
             })
         })
         .await
+    }
+
+    /// Binds the slot of a claimed session to its input peers, before shares are given:
+    /// `Conflict(SlotBound)` if shares were given in it with others.
+    pub async fn bind_inputs(&self, party: &str, claim: SessionClaim, inputs: [u8; 32]) -> Result<(), StoreError> {
+        self.run_one_write((party.to_owned(), claim, inputs), |db, (party, claim, inputs)| {
+            Box::pin(async move {
+                let bound = db
+                    .execute(
+                        "UPDATE sessions SET inputs = $1 WHERE party = $2 AND session = $3
+                         AND NOT EXISTS (SELECT 1 FROM sessions other
+                             WHERE other.party = $2 AND other.run = $4 AND other.slot = $5 AND other.inputs <> $1)",
+                        args![inputs, party, claim.session.to_string(), claim.run, claim.slot],
+                    )
+                    .await?;
+                if bound == 0 { Err(What::SlotBound.into()) } else { Ok(()) }
+            })
+        })
+        .await
+    }
+
+    /// What the sessions of a slot bind it to, if there was one.
+    pub async fn slot_binding(&self, party: &str, run: RunId, slot: Slot) -> Result<Option<SlotBinding>, StoreError> {
+        let sql = "SELECT charter, inputs FROM sessions WHERE party = $1 AND run = $2 AND slot = $3
+                   ORDER BY CASE WHEN inputs IS NULL THEN 1 ELSE 0 END LIMIT 1";
+        self.reader().await?.optional(sql, args![party, run, slot]).await
     }
 
     /// Revokes a key, for ever. Saying it again changes nothing.

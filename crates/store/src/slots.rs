@@ -211,7 +211,7 @@ impl Store {
     }
 
     /// Removes what belongs to runs closed before `before`: markers, freezes, results, delivered posts; and session
-    /// ids taken before then. What is not delivered stays, and so do the numbers of used slots.
+    /// ids taken before then, except those of open runs. What is not delivered stays, and so do the numbers of used slots.
     pub async fn purge(&self, before: UnixMillis) -> Result<Purged, StoreError> {
         self.run_tx("purge", before, |db, before| {
             Box::pin(async move {
@@ -243,7 +243,14 @@ impl Store {
                         args![before],
                     )
                     .await?;
-                let sessions = db.execute("DELETE FROM sessions WHERE at < $1", args![before]).await?;
+                let sessions = db
+                    .execute(
+                        "DELETE FROM sessions WHERE at < $1 AND NOT EXISTS (SELECT 1 FROM party_runs q
+                         WHERE q.party = sessions.party AND q.run = sessions.run
+                             AND (q.closed IS NULL OR q.closed >= $1))",
+                        args![before],
+                    )
+                    .await?;
                 Ok(Purged { rows, freezes, results, delivered, sessions })
             })
         })

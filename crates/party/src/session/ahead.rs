@@ -14,8 +14,8 @@ use crate::source::Row;
 const HELD: usize = 32;
 
 /// Open slots and their rows, as they were just written or read. Each answer is given once; a second
-/// attempt at a slot asks the store again. A stale answer cannot do harm: the durable freeze of each
-/// computing peer is what admits one input set per slot.
+/// attempt at a slot asks the store again. A stale answer cannot do harm: the claim of a session, and the
+/// durable freeze of each computing peer, are what admit one charter and one input set per slot.
 #[derive(Default)]
 pub(crate) struct Ahead {
     slots: Mutex<BTreeMap<(RunId, Slot), Option<Row>>>,
@@ -41,8 +41,15 @@ impl Ahead {
             return Ok(());
         }
         let store = &party.store;
-        let (frozen, row) = tokio::try_join!(store.frozen(&party.name, run, slot), store.row(&party.name, run, slot))?;
-        let open = frozen.is_none() && row.as_ref().is_none_or(|row| row.state == InputState::Pending);
+        let name = &party.name;
+        let (frozen, row, bound) = tokio::try_join!(
+            store.frozen(name, run, slot),
+            store.row(name, run, slot),
+            store.slot_binding(name, run, slot)
+        )?;
+        // A slot that was tried before is looked at in full.
+        let open =
+            frozen.is_none() && bound.is_none() && row.as_ref().is_none_or(|row| row.state == InputState::Pending);
         let row = row.map(values_of);
         if open && !matches!(row, Some(None)) && party.standing.run() == Some(run) {
             let mut slots = self.lock();

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use tacit_accord::Consensus;
+use tacit_accord::{Consensus, OnMissingInput};
 use tacit_engine::{InputVector, Plan};
 use tacit_job::{Decline, Job, JobError, plan_of};
-use tacit_model::{RunId, Slot};
 use tacit_pki::random;
-use tacit_store::{InputRow, InputState, StoreError};
+use tacit_store::{InputRow, InputState, SessionClaim, StoreError};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
@@ -63,7 +62,7 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
     let gives = plan.inputs().binary_search(&me).is_ok();
     let input = match party.ahead.take(job.run, job.slot) {
         Some(row) if row.is_some() || !gives => row,
-        _ => slot_state(party, job.run, job.slot).await?,
+        _ => slot_state(party, &job).await?,
     };
     if gives && input.is_none() {
         return Err(Declined::new(Decline::NoRow, "there is no row for this slot"));
@@ -76,16 +75,25 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
 }
 
 /// The row of a slot that is still open here; an ended or frozen slot is never tried again.
-async fn slot_state(party: &Inner, run: RunId, slot: Slot) -> Result<Option<Row>, Declined> {
-    let store = &party.store;
+async fn slot_state(party: &Inner, job: &Job) -> Result<Option<Row>, Declined> {
+    let (store, run, slot) = (&party.store, job.run, job.slot);
     let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
-    let (frozen, row) =
-        tokio::try_join!(store.frozen(&party.name, run, slot), store.row(&party.name, run, slot)).map_err(failed)?;
+    let name = &party.name;
+    let (frozen, row, bound) = tokio::try_join!(
+        store.frozen(name, run, slot),
+        store.row(name, run, slot),
+        store.slot_binding(name, run, slot)
+    )
+    .map_err(failed)?;
     let ended = row.as_ref().is_some_and(|row| row.state != InputState::Pending);
     if frozen.is_some() || ended {
         let result = store.result(&party.name, run, slot).await.map_err(failed)?;
         let done = result.filter(|result| !result.values_json.is_empty()).map(|result| hex::encode(result.agreement));
         return Err(Declined::new(Decline::Frozen { done }, "this slot has ended or is bound to another attempt"));
+    }
+    if bound.is_some_and(|bound| bound.charter != job.charter.0 || bound.inputs.is_some_and(|set| set != inputs(job))) {
+        let why = "an earlier session of this slot was under another charter or with other input peers";
+        return Err(Declined::new(Decline::Frozen { done: None }, why));
     }
     let damaged = || Declined::new(Decline::NoRow, "the stored row is damaged");
     row.map(|row| values_of(row).ok_or_else(damaged)).transpose()
@@ -98,8 +106,31 @@ pub(super) fn values_of(row: InputRow) -> Option<Row> {
     rest.is_empty().then(|| Row::new(words.iter().map(|word| u64::from_le_bytes(*word)).collect()))
 }
 
-/// Takes the session id for ever. The write goes on while the links of the session are made.
+/// Takes the session id for ever, and binds the slot to the charter. The write goes on while the links of
+/// the session are made.
 fn claim(party: &Inner, job: &Job) -> JoinHandle<Result<(), StoreError>> {
-    let (store, name, session, now) = (party.store.clone(), party.name.clone(), job.session, party.clock.now());
-    tokio::spawn(async move { store.claim_session(&name, session, now).await })
+    let (store, name, claim, now) = (party.store.clone(), party.name.clone(), claim_of(job), party.clock.now());
+    tokio::spawn(async move { store.claim_session(&name, claim, now).await })
+}
+
+fn claim_of(job: &Job) -> SessionClaim {
+    SessionClaim { session: job.session, run: job.run, slot: job.slot, charter: job.charter.0 }
+}
+
+/// Binds the slot to the input peers of this job, before shares are given. Where the charter wants the
+/// input of all, it has named them already.
+pub(super) async fn bind_inputs(party: &Inner, job: &Job) -> Result<(), StoreError> {
+    match job.task.on_missing_input {
+        OnMissingInput::Proceed(_) if job.inputs.contains(&party.me) => {
+            party.store.bind_inputs(&party.name, claim_of(job), inputs(job)).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names the input peers of a job.
+fn inputs(job: &Job) -> [u8; 32] {
+    let mut members: Vec<_> = job.inputs.iter().map(|member| member.0).collect();
+    members.sort_unstable();
+    tacit_accord::digest("inputs", members.as_flattened())
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::linking::Linked;
+use super::prepare::bind_inputs;
 use crate::drive::{GivenUp, Seats, drive};
 use crate::environment::PartyEnvironment;
 use crate::party::Inner;
@@ -23,13 +24,20 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
         party.trouble(format!("slot {} of run {}: {why}", job.slot, job.run));
         Report::Failed { fault, frozen }
     };
-    // The session id is durably used before the first message leaves.
+    // The session id is durably used, and the slot bound to charter and input peers, before the first
+    // message leaves.
     match claim.await {
-        Ok(Ok(())) => {}
-        Ok(Err(StoreError::Conflict { .. })) => {
-            return end(Fault::Ended, false, "its session id was used before".to_owned());
+        Ok(claimed) => {
+            let bound = match claimed {
+                Ok(()) => bind_inputs(party, &job).await,
+                refused => refused,
+            };
+            match bound {
+                Ok(()) => {}
+                Err(error @ StoreError::Conflict { .. }) => return end(Fault::Ended, false, error.to_string()),
+                Err(error) => return end(Fault::Own, false, error.to_string()),
+            }
         }
-        Ok(Err(error)) => return end(Fault::Own, false, error.to_string()),
         Err(_) => return end(Fault::Ended, false, "this peer is shutting down".to_owned()),
     }
 

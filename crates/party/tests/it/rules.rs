@@ -299,6 +299,66 @@ async fn rule3_second_attempt_after_freeze_is_declined() {
     world.close().await;
 }
 
+/// Other computing members would not know of the first attempt, and could open another set.
+#[tokio::test]
+async fn rule3_slot_stays_with_its_first_charter_and_inputs() {
+    let mut world = World::with(
+        |peers| peers.insert(2, Peer::new("third", MemberRole::Input)),
+        |charter| charter.slots.on_missing_input = OnMissingInput::Proceed(2),
+    )
+    .await;
+    for peer in &world.peers[..3] {
+        peer.rows(&["1;3", "4;5"]).await;
+    }
+    let victim = world.peers[0].fingerprint();
+    let frozen = Decline::Frozen { done: None };
+
+    // Shares are given, and the session ends before the freeze.
+    let job = world.job(0);
+    let members = job.members();
+    let prepared = world.gateway.prepare(&members, &world.consensus, &job).await;
+    let link = world.gateway.link_message(&world.consensus, &job, &prepared);
+    world.gateway.phase(&members, job.session, &link).await;
+    world.gateway.send(&victim, &ToPeer::Session { session: job.session });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for member in &members {
+        world.gateway.send(member, &ToPeer::Abort { session: job.session });
+    }
+    let report = world.gateway.report(&victim, job.session).await;
+    assert!(matches!(report, Report::Failed { frozen: false, .. }), "{report:?}");
+
+    // With the same input peers it may be tried again, with others not, also after a restart.
+    let mut fewer = world.job(0);
+    fewer.inputs.pop();
+    let plan = digest(&world.consensus, &fewer);
+    assert_eq!(declined(&mut world, &victim, &fewer, plan).await, frozen);
+    world.peers[0].close().await;
+    world.peers[0].open().await;
+    world.gateway.hello(&victim).await;
+    world.start_run(0, crate::world::RUN).await;
+    let mut fewer = world.job(0);
+    fewer.inputs.remove(1);
+    let plan = digest(&world.consensus, &fewer);
+    assert_eq!(declined(&mut world, &victim, &fewer, plan).await, frozen);
+    let same = world.job(0);
+    let prepared = world.gateway.prepare(&[victim], &world.consensus, &same).await;
+    assert!(matches!(prepared[&victim], Report::Prepared { .. }), "{prepared:?}");
+
+    // Nor under another charter; the next slot is free.
+    let mut charter = world.consensus.charter().clone();
+    charter.members.extend(strangers(2));
+    world.consensus = sign_next(&world.consensus, charter, &world.manager);
+    world.gateway.charter(&victim, &world.consensus.clone()).await;
+    let job = world.job(0);
+    let plan = digest(&world.consensus, &job);
+    assert_eq!(declined(&mut world, &victim, &job, plan).await, frozen);
+    assert!(trouble(&world.peers[0]).await.contains("under another charter"));
+    let next = world.job(1);
+    let prepared = world.gateway.prepare(&[victim], &world.consensus, &next).await;
+    assert!(matches!(prepared[&victim], Report::Prepared { .. }), "{prepared:?}");
+    world.close().await;
+}
+
 #[tokio::test]
 async fn rule4_nonces_of_an_earlier_session_are_refused() {
     let mut world = World::small().await;

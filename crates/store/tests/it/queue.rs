@@ -1,7 +1,7 @@
 //! Input rows, freezes, results.
 
 use tacit_model::{Attempt, RunId, SessionId, Slot};
-use tacit_store::{FreezeOutcome, InputState, NewRow, Redacted, ResultRow, Store, StoreError, What};
+use tacit_store::{FreezeOutcome, InputState, NewRow, Redacted, ResultRow, SessionClaim, Store, StoreError, What};
 
 use crate::{Fixture, at, on_both};
 
@@ -213,8 +213,10 @@ async fn purge_keeps_slot_numbers(f: &Fixture) {
     s.append_rows("p", RUN, &[row("a"), row("b")], LIMIT, at(0)).await.unwrap();
     s.freeze("p", RUN, Slot(0), Attempt(0), [1; 32], at(0)).await.unwrap();
     s.commit_result("p", RUN, Slot(0), result(0), true).await.unwrap();
-    s.claim_session("p", SessionId([1; 16]), at(0)).await.unwrap();
-    assert_eq!(s.purge(at(100)).await.unwrap().rows, 0, "an open run keeps everything");
+    let claim = SessionClaim { session: SessionId([1; 16]), run: RUN, slot: Slot(0), charter: [7; 32] };
+    s.claim_session("p", claim, at(0)).await.unwrap();
+    let purged = s.purge(at(100)).await.unwrap();
+    assert_eq!((purged.rows, purged.sessions), (0, 0), "an open run keeps everything");
     s.close_run_rows("p", RUN, at(50)).await.unwrap();
     let purged = s.purge(at(100)).await.unwrap();
     assert_eq!((purged.rows, purged.freezes, purged.results, purged.delivered), (2, 1, 1, 0));

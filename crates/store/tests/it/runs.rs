@@ -1,7 +1,7 @@
 //! Runs and slots at the gateway; parties at the peer.
 
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
-use tacit_store::{PartyRow, PeerType, RunState, SlotOutcome, SlotState, StoreError, What};
+use tacit_store::{PartyRow, PeerType, RunState, SessionClaim, SlotBinding, SlotOutcome, SlotState, StoreError, What};
 
 use crate::{Fixture, at, on_both};
 
@@ -120,9 +120,25 @@ async fn parties_and_their_consensus(f: &Fixture) {
 }
 
 async fn sessions_and_revocations(f: &Fixture) {
-    f.store.claim_session("p", SessionId([1; 16]), at(0)).await.unwrap();
-    assert_eq!(f.store.claim_session("p", SessionId([1; 16]), at(0)).await, Err(What::SessionUsed.into()));
-    f.store.claim_session("q", SessionId([1; 16]), at(0)).await.unwrap();
+    let claim =
+        |session, slot, charter| SessionClaim { session: SessionId([session; 16]), run: RunId(1), slot, charter };
+    let first = claim(1, Slot(0), [1; 32]);
+    assert_eq!(f.store.slot_binding("p", RunId(1), Slot(0)).await.unwrap(), None);
+    f.store.claim_session("p", first, at(0)).await.unwrap();
+    assert_eq!(f.store.claim_session("p", first, at(0)).await, Err(What::SessionUsed.into()));
+    f.store.claim_session("q", claim(1, Slot(0), [2; 32]), at(0)).await.unwrap();
+    // A slot stays with its charter; others are free.
+    let other = claim(2, Slot(0), [2; 32]);
+    assert_eq!(f.store.claim_session("p", other, at(0)).await, Err(What::SlotBound.into()));
+    f.store.claim_session("p", claim(2, Slot(1), [2; 32]), at(0)).await.unwrap();
+    let second = claim(3, Slot(0), [1; 32]);
+    f.store.claim_session("p", second, at(0)).await.unwrap();
+    // And with its input peers, once shares were given.
+    f.store.bind_inputs("p", second, [8; 32]).await.unwrap();
+    assert_eq!(f.store.bind_inputs("p", first, [9; 32]).await, Err(What::SlotBound.into()));
+    f.store.bind_inputs("p", first, [8; 32]).await.unwrap();
+    let binding = SlotBinding { charter: [1; 32], inputs: Some([8; 32]) };
+    assert_eq!(f.store.slot_binding("p", RunId(1), Slot(0)).await.unwrap(), Some(binding));
 
     let key = Fingerprint([5; 32]);
     assert_eq!(f.store.revoked(key).await.unwrap(), None);
