@@ -257,17 +257,21 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
         [] if frozen => Outcome::Failed { why: explain(&faults, &lost, names) },
         [] => {
             let why = explain(&faults, &lost, names);
-            if faults
-                .iter()
-                .any(|(_, fault)| matches!(fault, Fault::OwnInput | Fault::Range | Fault::MissingInput { .. }))
-            {
+            let ends_it = |(member, fault): &(Fingerprint, &Fault)| match fault {
+                Fault::Range | Fault::MissingInput { .. } => true,
+                // Without its input there is no other attempt.
+                Fault::Own => job.inputs.contains(member),
+                _ => false,
+            };
+            if faults.iter().any(ends_it) {
                 return Outcome::Failed { why };
             }
             let named = faults.iter().filter_map(|(_, fault)| match fault {
                 Fault::Lost { members } => Some(members.clone()),
                 _ => None,
             });
-            let mut without: Vec<_> = named.flatten().chain(lost).collect();
+            let own = faults.iter().filter(|(_, fault)| **fault == Fault::Own).map(|(member, _)| *member);
+            let mut without: Vec<_> = named.flatten().chain(own).chain(lost).collect();
             without.sort_unstable();
             without.dedup();
             Outcome::Repair { without, why }
@@ -278,24 +282,22 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
 /// The most telling fault, in words. Names members, never data.
 fn explain(faults: &[(Fingerprint, &Fault)], lost: &[Fingerprint], names: &Names<'_>) -> String {
     let weight = |fault: &Fault| match fault {
-        Fault::OwnInput => 0,
+        Fault::Own => 0,
         Fault::Range => 1,
         Fault::Misbehaved { .. } => 2,
         Fault::MissingInput { .. } => 3,
         Fault::Shares => 4,
         Fault::FewShares => 5,
         Fault::Lost { .. } => 6,
-        Fault::Own => 7,
-        _ => 8,
+        _ => 7,
     };
     let Some((member, fault)) = faults.iter().min_by_key(|(_, fault)| weight(fault)) else {
         return format!("{} did not report in time", names.all(lost));
     };
     let who = names.of(member);
     match fault {
-        Fault::OwnInput => format!("{who} refused to send: its input is outside the agreed bound or length"),
         Fault::Misbehaved { .. } => format!("{who} says that {}", words(fault, names)),
-        Fault::Own => format!("{who} had a failure of its own; its owner sees the reason"),
+        Fault::Own => format!("{who} had a reason of its own; its owner sees it"),
         _ => words(fault, names),
     }
 }
@@ -384,6 +386,26 @@ mod tests {
 
     fn failed(fault: Fault) -> Option<Report> {
         Some(Report::Failed { fault, frozen: true })
+    }
+
+    #[test]
+    fn rule10_an_own_reason_is_not_told() {
+        let (charter, mut job) = scene();
+        let failed = |fault| Some(Report::Failed { fault, frozen: false });
+        let missing = || failed(Fault::MissingInput { members: vec![who(2)] });
+        let reported = BTreeMap::from([(who(0), missing()), (who(1), missing()), (who(2), failed(Fault::Own))]);
+        match judge(&reported, &job, &Names(&charter)) {
+            Outcome::Failed { why } => assert_eq!(why, "m2 had a reason of its own; its owner sees it"),
+            other => panic!("{other:?}"),
+        }
+        // Of a member that only computes another attempt may be made without it.
+        job.inputs.truncate(2);
+        let lost = || failed(Fault::Lost { members: vec![who(2)] });
+        let reported = BTreeMap::from([(who(0), lost()), (who(1), lost()), (who(2), failed(Fault::Own))]);
+        match judge(&reported, &job, &Names(&charter)) {
+            Outcome::Repair { without, .. } => assert_eq!(without, [who(2)]),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -215,13 +215,12 @@ pub enum Fault {
     Shares,
     /// Too few shares arrived.
     FewShares,
-    /// The own input is outside the agreed bound or has the wrong length; nothing was sent.
-    OwnInput,
     /// The result is not below the declared modulus, or out of range.
     Range,
     /// The session was given up or ran out of time.
     Ended,
-    /// A failure of this peer itself, such as a full disk.
+    /// A reason of this peer itself, such as a full disk or an own row that breaks the agreed bound. Which
+    /// one is for its owner only.
     Own,
 }
 

@@ -268,7 +268,7 @@ fn outcome_word(report: &Report) -> &'static str {
     match report {
         Report::Done { .. } => "done",
         Report::Failed { frozen: true, .. } => "failed after the freeze",
-        Report::Failed { fault: Fault::OwnInput, .. } => "own input refused",
+        Report::Failed { fault: Fault::Own, .. } => "failed for a reason of its own",
         _ => "failed",
     }
 }

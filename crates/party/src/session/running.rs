@@ -65,7 +65,7 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
         }
         Ok(Err(error)) => {
             let (fault, frozen) = (fault_of(&error, &plan), bound || matches!(error, SessionError::Freeze(_)));
-            let spent = frozen || fault == Fault::OwnInput;
+            let spent = frozen || matches!(error, SessionError::OwnInput(_));
             let why = explain(&error, &plan, &consensus);
             if spent {
                 fail_slot(party, job.run, job.slot, &why).await;
@@ -206,7 +206,6 @@ fn fault_of(error: &SessionError, plan: &Plan) -> Fault {
         members.iter().filter_map(|member| plan.members().get(*member)).copied().collect()
     };
     match error {
-        SessionError::OwnInput(_) => Fault::OwnInput,
         SessionError::Freeze(FreezeRefused::AlreadyFrozen) => Fault::Ended,
         SessionError::LostBeforeFreeze { member } => Fault::Lost { members: names(&[*member]) },
         SessionError::MissingInput { members } => Fault::MissingInput { members: names(members) },

@@ -138,7 +138,7 @@ async fn p19_a_value_above_max_is_not_even_shared() {
     let job = job(&scene.consensus, SessionId([9; 16]), 0);
     let (_, first, report) = scene.run(&job).await;
     assert!(first.is_empty());
-    assert_eq!(report, Report::Failed { fault: tacit_job::Fault::OwnInput, frozen: false });
+    assert_eq!(report, Report::Failed { fault: tacit_job::Fault::Own, frozen: false });
     // The slot is over; it is not tried again.
     let mut again = job.clone();
     again.session = SessionId([10; 16]);

@@ -112,7 +112,7 @@ async fn p19_value_above_max_fails_visibly_and_nothing_is_sent() {
     let bad = world.peers[0].fingerprint();
     for (member, report) in &reports {
         match report {
-            Report::Failed { fault: Fault::OwnInput, frozen: false } => assert_eq!(*member, bad),
+            Report::Failed { fault: Fault::Own, frozen: false } => assert_eq!(*member, bad),
             Report::Failed { frozen: false, .. } => assert_ne!(*member, bad),
             other => panic!("{other:?}"),
         }
