@@ -56,14 +56,14 @@ pub(crate) const MUL: &[Figure] = &[
     },
 ];
 
-/// In which unit a figure is told.
+/// In which unit a figure is told; a step is a session, a round or an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// Of a run.
+    /// Of one step.
     Milliseconds,
-    /// Of one of the run's steps.
+    /// Of one step.
     Microseconds,
-    /// Elements per second.
+    /// Steps in a second.
     PerSecond,
 }
 
@@ -77,13 +77,13 @@ impl Unit {
         }
     }
 
-    /// What a run over `size` elements that took so long is in this unit.
-    pub(crate) fn value(self, nanos: u64, size: usize) -> f64 {
-        let (nanos, size) = (nanos.max(1) as f64, size as f64);
+    /// What a run that did so many steps in so long is in this unit.
+    pub(crate) fn value(self, nanos: u64, steps: u64) -> f64 {
+        let (nanos, steps) = (nanos.max(1) as f64, steps.max(1) as f64);
         match self {
-            Self::Milliseconds => nanos / 1e6,
-            Self::Microseconds => nanos / 1e3 / size,
-            Self::PerSecond => size * 1e9 / nanos,
+            Self::Milliseconds => nanos / steps / 1e6,
+            Self::Microseconds => nanos / steps / 1e3,
+            Self::PerSecond => steps * 1e9 / nanos,
         }
     }
 
@@ -150,8 +150,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_tell_runs_steps_and_rates() {
-        assert_eq!(Unit::Milliseconds.value(2_500_000, 7), 2.5);
+    fn units_tell_times_of_a_step_and_rates() {
+        assert_eq!(Unit::Milliseconds.value(2_500_000, 1), 2.5);
         assert_eq!(Unit::Microseconds.value(50_000_000, 1000), 50.0);
         assert_eq!(Unit::PerSecond.value(500_000_000, 1_000_000), 2e6);
     }

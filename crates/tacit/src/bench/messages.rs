@@ -9,13 +9,10 @@ use super::work::Work;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
-    /// Make a link with every other party.
-    Meet {
-        /// All parties, by fingerprint ascending.
-        parties: Vec<Place>,
-        /// The session that barriers travel in.
-        barrier: SessionId,
-    },
+    /// Admit these parties, all of them, by fingerprint ascending. Nobody dials before everybody admits.
+    Admit(Vec<Place>),
+    /// Make a link with every other party; barriers travel in this session.
+    Meet(SessionId),
     /// Do your part of this work.
     Work(Work, Turn),
 }
@@ -44,8 +41,8 @@ pub(crate) struct Turn {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
-    /// All links are there.
-    Met,
+    /// The parties are admitted, or the links are there.
+    Ready,
     /// The work is done.
     Done(Sample),
     /// It is not.
@@ -59,10 +56,12 @@ pub(crate) struct Sample {
     pub(crate) nanos: u64,
     /// Processor time of this process meanwhile.
     pub(crate) cpu_micros: u64,
+    /// What was done in it, in the unit that the bench counts: elements, rounds, runs.
+    pub(crate) steps: u64,
     /// Sent to other parties, with frames' heads, before TLS.
     pub(crate) bytes_sent: u64,
-    /// Rounds of the protocol.
-    pub(crate) rounds: u64,
+    /// Rounds of the protocol, where it has a fixed number.
+    pub(crate) rounds: Option<u64>,
     /// The most memory this process has held since it was started, in KiB.
     pub(crate) peak_kib: u64,
     /// The field that was computed in.

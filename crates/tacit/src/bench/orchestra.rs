@@ -95,9 +95,11 @@ impl Orchestra {
 
     async fn meet(&mut self) -> Result<(), Failure> {
         let place = |node: &ChildNode| Place { fingerprint: node.address.fingerprint, link: node.address.link.clone() };
-        let order = Order::Meet { parties: self.nodes.iter().map(place).collect(), barrier: session()? };
-        for answer in self.order(&order).await? {
-            let Answer::Met = answer else { return Err(failed(answer)) };
+        let places = self.nodes.iter().map(place).collect();
+        for order in [Order::Admit(places), Order::Meet(session()?)] {
+            for answer in self.order(&order).await? {
+                let Answer::Ready = answer else { return Err(failed(answer)) };
+            }
         }
         Ok(())
     }

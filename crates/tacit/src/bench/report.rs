@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
 
-use super::cases::Case;
+use super::cases::{Case, Unit};
 use super::orchestra::Run;
 use super::peers;
 use crate::output::Failure;
@@ -28,7 +28,8 @@ struct Line<'a> {
     /// The party that sent most, in one run.
     bytes_sent_per_party: u64,
     tls: bool,
-    rounds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rounds: Option<u64>,
     /// The process that held most, since it was started.
     max_rss_mb: f64,
     /// Of all parties in one run, median.
@@ -52,7 +53,8 @@ impl Report {
 
     /// Says on the error output what is being measured.
     pub(crate) fn begin(&self, case: &Case) {
-        let text = format!("{} {}, {} parties, size {}", case.bench, case.what, case.parties, case.size);
+        let what = if case.bench == case.what { String::new() } else { format!(" {}", case.what) };
+        let text = format!("{}{what}, {} parties, size {}", case.bench, case.parties, case.size);
         if std::io::stderr().is_terminal() && std::io::stdout().is_terminal() {
             // The table's row takes the place of this line.
             eprint!("\r\x1b[K{text} ...\r");
@@ -69,7 +71,7 @@ impl Report {
             if self.rows == 0 {
                 println!("{HEAD}");
             }
-            println!("{}", row(&line));
+            println!("{}", row(&line, case.unit));
         }
         self.rows += 1;
         Ok(std::io::stdout().flush()?)
@@ -88,8 +90,12 @@ impl Report {
 
 fn line<'a>(case: &'a Case, runs: &'a [Run]) -> Line<'a> {
     // The slowest party's time is the time of the run.
-    let slowest = |run: &Run| run.iter().map(|sample| sample.nanos).max().unwrap_or(0);
-    let mut values: Vec<f64> = runs.iter().map(|run| case.unit.value(slowest(run), case.size)).collect();
+    let slowest = |run: &Run| run.iter().map(|sample| (sample.nanos, sample.steps)).max().unwrap_or_default();
+    let value = |run| {
+        let (nanos, steps) = slowest(run);
+        case.unit.value(nanos, steps)
+    };
+    let mut values: Vec<f64> = runs.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
     let mut cpu: Vec<f64> =
         runs.iter().map(|run| run.iter().map(|sample| sample.cpu_micros as f64 / 1e3).sum()).collect();
@@ -111,7 +117,7 @@ fn line<'a>(case: &'a Case, runs: &'a [Run]) -> Line<'a> {
         warm_ups: case.warm_ups,
         bytes_sent_per_party: samples().map(|sample| sample.bytes_sent).max().unwrap_or(0),
         tls: true,
-        rounds: samples().map(|sample| sample.rounds).max().unwrap_or(0),
+        rounds: samples().filter_map(|sample| sample.rounds).max(),
         max_rss_mb: rounded(samples().map(|sample| sample.peak_kib).max().unwrap_or(0) as f64 / 1024.0),
         cpu_ms: rounded(median(&cpu)),
         existing: peers::existing(case),
@@ -124,12 +130,10 @@ const HEAD: &str = concat!(
     "   existing        aim  ours/ex."
 );
 
-fn row(line: &Line<'_>) -> String {
+fn row(line: &Line<'_>, unit: Unit) -> String {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), short);
-    let better = line.existing.map(|existing| match line.unit {
-        "per_s" => line.median / existing,
-        _ => existing / line.median,
-    });
+    let better =
+        line.existing.map(|existing| if unit.is_rate() { line.median / existing } else { existing / line.median });
     format!(
         "{:<6} {:<11} {:>7} {:>2} {:>9} {:>10} {:>10} {:>10}  {:<5} {:>11} {:>5} MB {:>10} {:>10} {:>9}",
         line.bench,

@@ -29,8 +29,9 @@ pub(super) async fn run(seat: &mut Seat, turn: &Turn, items: usize) -> Result<Sa
     Ok(Sample {
         nanos: reading.nanos(),
         cpu_micros: reading.cpu_micros,
+        steps: 1,
         bytes_sent,
-        rounds: rounds as u64,
+        rounds: Some(rounds as u64),
         peak_kib: peak_kib(),
         field: field.to_owned(),
         right,

@@ -62,14 +62,15 @@ async fn serve(
 ) -> Result<(), Failure> {
     let gone = || Failure::new(Code::Unreachable, "the orchestrating process is gone");
     let mut link = links.recv().await.ok_or_else(gone)?;
-    let Order::Meet { parties, barrier } = link.recv().await? else {
-        return Err(Failure::usage("the first order must be to meet"));
-    };
+    let out_of_turn = || Failure::usage("an order out of turn");
+    let Order::Admit(parties) = link.recv().await? else { return Err(out_of_turn()) };
     guests.admit_parties(&parties);
-    let (members, me, barrier) = answer(&link, meet(host, parties, barrier).await, |_| Answer::Met)?;
+    link.send(&Answer::Ready)?;
+    let Order::Meet(barrier) = link.recv().await? else { return Err(out_of_turn()) };
+    let (members, me, barrier) = answer(&link, meet(host, parties, barrier).await, |_| Answer::Ready)?;
     let mut seat = Seat { host: host.clone(), identity, store, clock, members, me, barrier };
     while let Ok(order) = link.recv().await {
-        let Order::Work(work, turn) = order else { return Err(Failure::usage("the parties have met already")) };
+        let Order::Work(work, turn) = order else { return Err(out_of_turn()) };
         let sample = work.run(&mut seat, &turn).await;
         answer(&link, sample, |sample| Answer::Done(sample.clone()))?;
     }
