@@ -33,7 +33,8 @@ pub(crate) enum Db {
     },
 }
 
-/// How long SQLite waits for a lock of another process, and anybody for a connection.
+/// How long SQLite waits for a lock of another process, and anybody for a connection. Said again in
+/// `writer.rs`.
 const PATIENCE: Duration = Duration::from_secs(10);
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 8;

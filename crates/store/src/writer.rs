@@ -6,12 +6,14 @@
 
 use core::future::Future;
 use core::pin::Pin;
+use std::time::Duration;
 
 use sqlx::Connection;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::StoreError;
-use crate::db::Conn;
+use crate::db::{Conn, from_row};
 use crate::tx::Work;
 
 /// More callers than this wait for their turn to queue.
@@ -61,8 +63,23 @@ impl Writer {
 async fn serve(mut conn: Conn, mut orders: mpsc::Receiver<Order>) {
     let mut jobs = Vec::new();
     let mut closing = None;
+    let mut leftovers = Leftovers { since: Some(Instant::now()) };
     while closing.is_none() {
-        let Some(first) = orders.recv().await else { break };
+        let first = match leftovers.pause() {
+            None => orders.recv().await,
+            Some(Duration::ZERO) => {
+                leftovers.wipe(&mut conn).await;
+                continue;
+            }
+            Some(pause) => match tokio::time::timeout(pause, orders.recv()).await {
+                Ok(first) => first,
+                Err(_) => {
+                    leftovers.wipe(&mut conn).await;
+                    continue;
+                }
+            },
+        };
+        let Some(first) = first else { break };
         let mut next = Some(first);
         while let Some(order) = next {
             match order {
@@ -71,9 +88,13 @@ async fn serve(mut conn: Conn, mut orders: mpsc::Receiver<Order>) {
             }
             next = if jobs.len() < BATCH && closing.is_none() { orders.try_recv().ok() } else { None };
         }
+        if jobs.iter().any(|job| !job.one_write()) {
+            leftovers.since.get_or_insert_with(Instant::now);
+        }
         run_batch(&mut conn, &mut jobs).await;
     }
     orders.close();
+    leftovers.wipe(&mut conn).await;
     if let Conn::SqliteWriter(conn) = conn
         && let Err(error) = conn.close().await
     {
@@ -84,6 +105,52 @@ async fn serve(mut conn: Conn, mut orders: mpsc::Receiver<Order>) {
         let _ = reply.send(());
     }
 }
+
+/// What was overwritten in the database may still be in its write-ahead file, also from before a crash.
+struct Leftovers {
+    /// Since when there may be some. Work of one write deletes nothing.
+    since: Option<Instant>,
+}
+
+/// Nothing was written for so long: the writer is idle.
+const IDLE: Duration = Duration::from_millis(200);
+/// A writer that is never idle interrupts its work after so long.
+const AT_LATEST: Duration = Duration::from_secs(10);
+
+impl Leftovers {
+    /// How long to wait for work before wiping; none if there is nothing to wipe.
+    fn pause(&self) -> Option<Duration> {
+        self.since.map(|since| IDLE.min(AT_LATEST.saturating_sub(since.elapsed())))
+    }
+
+    /// Moves the write-ahead file into the database and truncates it.
+    async fn wipe(&mut self, conn: &mut Conn) {
+        if self.since.take().is_none() {
+            return;
+        }
+        // A reader that takes its time does not hold up the writer: it is tried again.
+        let wiped = async {
+            conn.execute("PRAGMA busy_timeout = 20", &[]).await?;
+            let done = conn.all::<Checkpoint>("PRAGMA wal_checkpoint(TRUNCATE)", &[]).await;
+            conn.execute("PRAGMA busy_timeout = 10000", &[]).await?;
+            done
+        };
+        match wiped.await {
+            Ok(done) if done.iter().all(|done| done.busy == 0) => {}
+            // Somebody reads; or the disk is full, which the next write will say.
+            Ok(_) => self.since = Some(Instant::now()),
+            Err(error) => {
+                tracing::debug!(%error, "the write-ahead file was not truncated");
+                self.since = Some(Instant::now());
+            }
+        }
+    }
+}
+
+struct Checkpoint {
+    busy: i64,
+}
+from_row!(Checkpoint { busy });
 
 async fn run_batch(conn: &mut Conn, jobs: &mut Vec<Box<dyn Job>>) {
     if jobs.len() > 1 {

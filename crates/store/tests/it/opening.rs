@@ -1,6 +1,7 @@
 //! Opening, versions, closing.
 
 use sqlx::{Connection, Executor};
+use tacit_model::{RunId, Slot};
 use tacit_store::{Store, StoreError};
 
 use crate::{Fixture, at, on_both};
@@ -86,4 +87,39 @@ async fn the_file_is_private_and_synced() {
         let mode = file.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{:?}", file.file_name());
     }
+}
+
+/// What a party gave is on no disk any more soon after its slot is over.
+#[tokio::test]
+async fn rule12_deleted_rows_leave_the_write_ahead_file() {
+    let marker = b"a row that nobody else may ever read";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tacit.db");
+    let wal = folder.path().join("tacit.db-wal");
+    let found = |file: &std::path::Path| {
+        std::fs::read(file).is_ok_and(|bytes| bytes.windows(marker.len()).any(|part| part == marker))
+    };
+    let store = Store::open(path.to_str().unwrap()).await.unwrap();
+    let rows = |count| vec![crate::queue::row(std::str::from_utf8(marker).unwrap()); count];
+    store.append_rows("p", RunId(1), &rows(50), 1000, at(0)).await.unwrap();
+    assert!(found(&wal) || found(&path));
+    for slot in 0..50 {
+        let kept = match slot % 2 {
+            0 => store.commit_result("p", RunId(1), Slot(slot), crate::queue::result(slot), true).await,
+            _ => store.fail_slot("p", RunId(1), Slot(slot), "late", at(1)).await,
+        };
+        kept.unwrap();
+    }
+    let gone = async {
+        while found(&wal) || found(&path) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(5), gone).await.expect("both files are clean while it runs");
+
+    // Also if the process ends right after a write.
+    store.append_rows("p", RunId(1), &rows(1), 1000, at(0)).await.unwrap();
+    store.fail_slot("p", RunId(1), Slot(50), "late", at(1)).await.unwrap();
+    store.close().await;
+    assert!(!found(&wal) && !found(&path));
 }
