@@ -69,3 +69,12 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
   cargo test --locked --workspace
 fi
+
+say "statistics against numpy and statsmodels"
+oracles=0
+scripts/oracles.sh || oracles=$?
+case "$oracles" in
+  0) ;;
+  4) say "statistics against numpy and statsmodels: NOT COMPARED, they could not be installed" ;;
+  *) die "the statistics differ" ;;
+esac

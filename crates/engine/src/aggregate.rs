@@ -2,7 +2,7 @@
 //! come from. What is not in it is refused by name.
 //!
 //! All of them are sums. Statistics encode, add up, decode: each input peer turns its records into a
-//! vector of sums of its own ([`records`]), the session adds the vectors up without wrap-around, and
+//! vector of sums of its own (a [`Term`] per number), the session adds the vectors up without wrap-around, and
 //! recipients compute the result from the opened sums by a public function.
 
 use std::fmt::Write;

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Compares the statistics with numpy and statsmodels (installed from PyPI into a folder of their own) and with
+# exact fractions. Needs python3 with venv, and PyPI. Exit code 4: they could not be installed.
+set -eu
+cd "$(dirname "$0")/.."
+venv="${TACIT_ORACLES:-target/oracles}"
+if ! "$venv/bin/python" -c 'import numpy, statsmodels' 2>/dev/null; then
+    python3 -m venv "$venv" && "$venv/bin/pip" install --quiet 'numpy==2.*' 'statsmodels==0.*' || exit 4
+fi
+cargo build --quiet -p tacit-engine --example statistics
+"$venv/bin/python" scripts/oracles/statistics.py "${CARGO_TARGET_DIR:-target}/debug/examples/statistics"
