@@ -1,5 +1,6 @@
 //! How a command ends: exit codes and the last words on the terminal.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use tacit_client::ClientError;
@@ -57,6 +58,14 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         let error = error.into();
         Self { code: code_of(&error), error }
     }
+}
+
+/// Prints a line; unlike `println!` it does not panic when nobody reads any more.
+pub(crate) fn line(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// The exit code of a failure that came from a node or from the network.

@@ -25,23 +25,24 @@ impl Report {
     /// A line of the story.
     pub(crate) fn say(&self, line: &str) {
         if !self.json {
-            println!("{line}");
+            // A demo whose reader has gone still ends its processes.
+            let _read = crate::output::line(line);
         }
     }
 
     /// A line that the next one replaces, on a terminal only.
     pub(crate) fn progress(&self, line: &str) {
         if !self.json && std::io::stdout().is_terminal() {
-            print!("\r\x1b[K  {line}");
-            let _shown = std::io::stdout().flush();
+            let mut out = std::io::stdout();
+            let _shown = write!(out, "\r\x1b[K  {line}").and_then(|()| out.flush());
         }
     }
 
     /// Ends the line of progress.
     pub(crate) fn progress_done(&self) {
         if !self.json && std::io::stdout().is_terminal() {
-            print!("\r\x1b[K");
-            let _shown = std::io::stdout().flush();
+            let mut out = std::io::stdout();
+            let _shown = write!(out, "\r\x1b[K").and_then(|()| out.flush());
         }
     }
 
@@ -65,10 +66,8 @@ impl Report {
     pub(crate) fn finish(self) -> Result<(), Failure> {
         if self.json {
             let elapsed = self.elapsed_ms();
-            println!(
-                "{}",
-                json!({"demo": self.demo, "ok": self.ok, "checks": self.checks, "results": self.results, "elapsed_ms": elapsed})
-            );
+            let told = json!({"demo": self.demo, "ok": self.ok, "checks": self.checks, "results": self.results, "elapsed_ms": elapsed});
+            let _read = crate::output::line(&told.to_string());
         }
         if self.ok { Ok(()) } else { Err(Failure::new(Code::Other, "a check of the demo failed; see above")) }
     }

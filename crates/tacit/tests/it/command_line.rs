@@ -106,3 +106,19 @@ fn nobody_at_home_ends_with_4() {
     let output = run(&["group", "list", "--node", &node]);
     assert_eq!(output.status.code(), Some(4), "{output:?}");
 }
+
+/// `tacit ... | head` that has read enough.
+#[test]
+fn a_closed_pipe_ends_a_command_quietly() {
+    let (one, other) = ("01".repeat(32), "02".repeat(32));
+    let mut child = crate::harness::tacit()
+        .args(["key", "compare", &one, &other])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(ended.stderr.is_empty(), "{ended:?}");
+}
