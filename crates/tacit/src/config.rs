@@ -1,9 +1,12 @@
 //! A node's configuration: `node.toml` in its data folder.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tacit_model::Fingerprint;
+use tacit_party::Policy;
 
 use crate::output::Failure;
 
@@ -33,6 +36,8 @@ pub(crate) struct NodeConfig {
     pub(crate) p2ds: P2dsConfig,
     /// Bounds.
     pub(crate) limits: Limits,
+    /// What this node's peers are willing to take part in.
+    pub(crate) policy: PolicyConfig,
     /// Only for the role `bench`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bench: Option<BenchConfig>,
@@ -43,7 +48,7 @@ pub(crate) struct NodeConfig {
 #[serde(deny_unknown_fields)]
 pub(crate) struct BenchConfig {
     /// The certificate of the process that gives the orders.
-    pub(crate) conductor: tacit_model::Fingerprint,
+    pub(crate) conductor: Fingerprint,
 }
 
 /// What a node does.
@@ -88,8 +93,32 @@ pub(crate) struct Limits {
     pub(crate) idle_link: u64,
     /// Seconds from the first row of a slot to its close, for new groups.
     pub(crate) slot_deadline: u64,
-    /// Days for which results are kept; 0 keeps them.
+    /// Days for which what belongs to ended runs is kept, results too; 0 keeps it.
     pub(crate) retention_days: u32,
+}
+
+/// A peer's own rules, on top of those that hold for everybody: see [`tacit_party::Policy`], whose other
+/// two fields are [`Limits`] here.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PolicyConfig {
+    /// At least so many operators must compute.
+    pub(crate) min_computing: usize,
+    /// At least so many members must give data.
+    pub(crate) min_inputs: usize,
+    /// Aggregators that are allowed; all if empty.
+    pub(crate) aggregators: Vec<String>,
+    /// Give shares only to members whose fingerprints are in `verified`.
+    pub(crate) verified_only: bool,
+    /// Fingerprints that this node's operator compared in person.
+    pub(crate) verified: BTreeSet<Fingerprint>,
+}
+
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        let Policy { min_computing, min_inputs, aggregators, verified_only, verified, .. } = Policy::default();
+        Self { min_computing, min_inputs, aggregators, verified_only, verified }
+    }
 }
 
 impl Default for NodeConfig {
@@ -106,6 +135,7 @@ impl Default for NodeConfig {
             store: "sqlite:tacit.db".to_owned(),
             p2ds: P2dsConfig::default(),
             limits: Limits::default(),
+            policy: PolicyConfig::default(),
             bench: None,
         }
     }
@@ -123,6 +153,20 @@ impl NodeConfig {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Failure::usage(format!("{} cannot be read ({e}); `tacit init` writes one", path.display())))?;
         toml::from_str(&text).map_err(|e| Failure::usage(format!("{} is not right:\n{e}", path.display())))
+    }
+
+    /// What the peers of this node are willing to take part in.
+    pub(crate) fn policy(&self) -> Policy {
+        let PolicyConfig { min_computing, min_inputs, aggregators, verified_only, verified } = self.policy.clone();
+        Policy {
+            min_computing,
+            min_inputs,
+            aggregators,
+            verified_only,
+            verified,
+            max_sessions: self.limits.sessions,
+            max_queued_rows: self.limits.queued_rows,
+        }
     }
 
     /// The configuration as a file.
@@ -162,5 +206,31 @@ impl DataFolder {
 
     pub(crate) fn address(&self) -> PathBuf {
         self.0.join("run").join("addr.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule1_the_policy_can_be_set() {
+        let friend = Fingerprint([7; 32]);
+        let text = format!(
+            "[policy]\nverified_only = true\nverified = [\"{friend}\"]\nmin_inputs = 5\n[limits]\nsessions = 3\n"
+        );
+        let config: NodeConfig = toml::from_str(&text).expect("a configuration");
+        let expected = Policy {
+            verified_only: true,
+            verified: BTreeSet::from([friend]),
+            min_inputs: 5,
+            max_sessions: 3,
+            ..Policy::default()
+        };
+        assert_eq!(config.policy(), expected);
+        let again: NodeConfig = toml::from_str(&config.to_text().expect("text")).expect("its own text");
+        assert_eq!(again.policy(), expected);
+        assert_eq!(NodeConfig::default().policy(), Policy::default());
+        assert!(toml::from_str::<NodeConfig>("[policy]\nverified_olny = true\n").is_err());
     }
 }

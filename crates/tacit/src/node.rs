@@ -9,7 +9,7 @@ use tacit_api::ServeOptions;
 use tacit_gateway::{Admitted, Gateway, GatewaySetup, RunnerLimits};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::{Clock, Fingerprint, SystemClock};
-use tacit_party::{HttpRules, Parties, PartiesSetup, PartyLimits, Policy};
+use tacit_party::{HttpRules, Parties, PartiesSetup, PartyLimits};
 use tacit_pki::{Identity, keyfile};
 use tacit_store::Store;
 use time::OffsetDateTime;
@@ -70,11 +70,7 @@ impl Node {
                     hub: hub.clone(),
                     store: store.clone(),
                     clock: clock.clone(),
-                    policy: Policy {
-                        max_sessions: config.limits.sessions,
-                        max_queued_rows: config.limits.queued_rows,
-                        ..Policy::default()
-                    },
+                    policy: config.policy(),
                     http: HttpRules { allow_plain_http: config.allow_plain_http, ..HttpRules::default() },
                     limits: PartyLimits::default(),
                     endpoint: link,
@@ -85,6 +81,9 @@ impl Node {
         };
 
         let stop = CancellationToken::new();
+        if config.limits.retention_days > 0 {
+            tokio::spawn(retain(store.clone(), clock.clone(), config.limits.retention_days, stop.clone()));
+        }
         let edge = crate::edge::edge(&config, &address, &gateway, &parties, &store, &clock)?;
         let tls = config.tls.then(|| tacit_api::tls_config(&identity)).transpose()?;
         let options = ServeOptions { plain_http_anywhere: config.allow_plain_http, ..ServeOptions::default() };
@@ -163,6 +162,23 @@ async fn open_gateway(
     Ok(Gateway::open(setup).await?)
 }
 
+/// Deletes what belongs to runs that ended so many days ago, now and once a day.
+async fn retain(store: Store, clock: Arc<dyn Clock>, days: u32, stop: CancellationToken) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let mut daily = tokio::time::interval(DAY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = daily.tick() => {}
+        }
+        let kept = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX).saturating_mul(days.into());
+        match store.purge(clock.now().plus(-kept)).await {
+            Ok(purged) => tracing::info!(?purged, "what is older than the retention was deleted"),
+            Err(error) => tracing::warn!(%error, "what is older than the retention could not be deleted"),
+        }
+    }
+}
+
 /// Says in `run/addr.json` where the node is. Written whole or not at all.
 pub(crate) fn announce(data: &DataFolder, address: &Address) -> Result<(), Failure> {
     let path = data.address();
@@ -197,4 +213,44 @@ fn in_use(address: SocketAddr, error: &str) -> Failure {
 /// What the certificate of a node is called in texts to people.
 pub(crate) fn fingerprint_text(fingerprint: &Fingerprint) -> String {
     format!("{fingerprint} ({})", fingerprint.short())
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::{ManualClock, RunId, SessionId, Slot, UnixMillis};
+    use tacit_store::{NewRow, Redacted, ResultRow};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn rule12_retention_deletes_old_results_at_start() {
+        const DAY: i64 = 24 * 60 * 60 * 1000;
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("tacit.db").display().to_string()).await.expect("a store");
+        for (run, closed) in [(RunId(1), 1), (RunId(2), 9)] {
+            let row = NewRow { slot_start: None, data: Redacted(vec![1]) };
+            store.append_rows("p", run, &[row], 10, UnixMillis(0)).await.expect("queued");
+            let result = ResultRow {
+                slot: Slot(0),
+                session: SessionId([1; 16]),
+                values_json: "[3]".to_owned(),
+                contributors: 2,
+                agreement: Vec::new(),
+                at: UnixMillis(0),
+            };
+            store.commit_result("p", run, Slot(0), result, false).await.expect("kept");
+            store.close_run_rows("p", run, UnixMillis(closed * DAY)).await.expect("closed");
+        }
+        let stop = CancellationToken::new();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(UnixMillis(10 * DAY)));
+        let task = tokio::spawn(retain(store.clone(), clock, 7, stop.clone()));
+        let gone = async {
+            while store.result_runs("p").await.expect("runs") != [RunId(2)] {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), gone).await.expect("the old run is deleted, the new one kept");
+        stop.cancel();
+        task.await.expect("it ends");
+    }
 }
