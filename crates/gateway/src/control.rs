@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tacit_job::{Request, Response, ToGateway, ToPeer};
+use tacit_job::{Request, Response, StopReason, ToGateway, ToPeer};
 use tacit_link::{ControlLink, Gate, Protocol};
 use tacit_model::{Fingerprint, GroupId};
 use tacit_store::PeerStatus;
@@ -97,6 +97,11 @@ impl Gateway {
                 if row.last_status == PeerStatus::Started {
                     // It was taking part before one of the two was restarted.
                     self.resume_member(member, group, run).await?;
+                } else if let Some(run) = run {
+                    // It was away when its part ended.
+                    let failed = row.last_status == PeerStatus::Error;
+                    let reason = if failed { StopReason::Failed } else { StopReason::Finished };
+                    self.inner.directory.send(&member, &ToPeer::Stop { group, run, reason });
                 }
                 Ok(())
             }
