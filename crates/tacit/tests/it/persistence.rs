@@ -8,6 +8,7 @@ use crate::harness::{Node, files_below};
 use crate::http::get;
 use crate::p2ds::{Config, Group, STARTED, STOPPED};
 use crate::sink::Sink;
+use crate::wait::until;
 
 /// How often the power goes.
 const POWER_CUTS: i32 = 8;
@@ -91,6 +92,40 @@ fn p27_persistence() {
 #[test]
 fn p27_persistence_with_any_link_port() {
     survives(Node::without_link_port("node", &["--test-mode"]));
+}
+
+/// The end of a run while a peer is away: it hears of it when it is back, and posts what it still has.
+#[test]
+fn p27_a_peer_that_missed_the_stop_hears_of_it() {
+    let sink = Sink::open();
+    let manager = Node::with("manager", &["--test-mode", "--roles", "manager"]);
+    let mut peers = Node::with("peers", &["--test-mode", "--roles", "peer"]);
+    let config = Config { buffer: 10, ..Config::of(1, -1) };
+    let group = Group::usual(&manager.manager(), &peers.peers(), "g", &|peer| sink.url(peer), &config);
+    group.start();
+    group.give("a", &["1", "2"]);
+    group.give("b", &["1", "2"]);
+    until("two slots to be done", || {
+        let slots = manager.api("GET", &format!("/groups/{}/runs/1/slots", group.gid), None).ok().json();
+        let done = slots["slots"].as_array().into_iter().flatten().filter(|slot| slot["state"] == "done").count();
+        if done == 2 { Ok(()) } else { Err(slots.to_string()) }
+    });
+    peers.kill();
+    group.stop();
+    group.wait_all(STOPPED);
+    peers.restart();
+    for peer in ["a", "b"] {
+        assert_eq!(sink.wait_rows(peer, 2), ["2", "4"]);
+    }
+    // Nobody believes to be running.
+    group.wait_connected();
+    for peer in ["x", "y", "z", "a", "b"] {
+        group.start_peer(peer);
+    }
+    group.give("a", &["5"]);
+    group.give("b", &["5"]);
+    group.wait_all(STARTED);
+    group.stop();
 }
 
 #[test]
