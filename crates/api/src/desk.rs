@@ -51,6 +51,8 @@ pub struct PartyFacts {
     pub gateway_url: String,
     /// Its gateway's certificate, as pinned.
     pub gateway_fingerprint: Option<Fingerprint>,
+    /// What its operator and the gateway's read to each other.
+    pub comparison: Option<String>,
     /// Where results are posted.
     pub final_results_url: Option<String>,
     /// A key of an older system.

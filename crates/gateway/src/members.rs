@@ -3,7 +3,7 @@
 use tacit_accord::{Charter, Member, MemberRole};
 use tacit_model::{Fingerprint, GroupId};
 use tacit_pki::envelope::{Context, verify_detached};
-use tacit_pki::{PublicKey, random};
+use tacit_pki::{PublicKey, comparison_code, random};
 use tacit_store::{MemberKeys, MemberRow, PeerStatus, PeerType};
 
 use crate::groups::TENANT;
@@ -68,6 +68,8 @@ pub struct MemberView {
     pub registration_code: String,
     /// 0 unknown, 1 started, 2 error, 3 stopped.
     pub last_status: i64,
+    /// What its operator and this gateway's read to each other: over both certificates and the manager key.
+    pub comparison: Option<String>,
     /// Whether an operator compared its fingerprint and said yes.
     pub verified: bool,
     /// Whether its control link is open.
@@ -200,6 +202,10 @@ impl Gateway {
     }
 
     fn view(&self, row: MemberRow) -> MemberView {
+        let pairing = || {
+            let manager = self.inner.manager.public_key().to_base64();
+            tacit_job::pairing_digest(&self.inner.identity.fingerprint(), &manager)
+        };
         let present = row.fingerprint.and_then(|fingerprint| self.inner.directory.present(&fingerprint));
         MemberView {
             connected: present.is_some(),
@@ -213,6 +219,7 @@ impl Gateway {
             fingerprint: row.fingerprint,
             registration_code: row.registration_code.0,
             last_status: row.last_status.number(),
+            comparison: row.fingerprint.map(|fingerprint| comparison_code(fingerprint, pairing())),
             verified: row.verified,
         }
     }

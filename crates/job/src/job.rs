@@ -97,6 +97,16 @@ impl Job {
     }
 }
 
+/// What a new member pins at its gateway, in one value for the comparison code: whoever stands in between
+/// could otherwise let the gateway's certificate pass and put in a manager key of its own.
+pub fn pairing_digest(gateway: &Fingerprint, manager_key: &str) -> Fingerprint {
+    let mut text = Vec::new();
+    for part in [&gateway.0[..], manager_key.as_bytes()] {
+        put_bytes(&mut text, part);
+    }
+    Fingerprint(digest("pairing", &text))
+}
+
 /// What the owner of a key signs to register with it: the code and the name, so that the signature is
 /// of no use elsewhere.
 pub fn registration_proof(code: &str, name: &str) -> Vec<u8> {

@@ -10,6 +10,6 @@ mod job;
 mod messages;
 mod plan;
 
-pub use job::{Job, Source, Task, registration_proof};
+pub use job::{Job, Source, Task, pairing_digest, registration_proof};
 pub use messages::{Decline, Fault, Report, Request, Response, StopReason, ToGateway, ToPeer};
 pub use plan::{JobError, check_configuration, plan_of, row_shape};

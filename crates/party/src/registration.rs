@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use tacit_accord::MemberRole;
-use tacit_job::registration_proof;
+use tacit_job::{pairing_digest, registration_proof};
 use tacit_model::{Fingerprint, GroupId};
 use tacit_pki::envelope::{Context, sign_detached};
 use tacit_pki::{Identity, PublicKey, comparison_code};
@@ -55,7 +55,8 @@ pub struct Joined {
     pub gateway: Fingerprint,
     /// Where the gateway's link port is.
     pub endpoints: Vec<String>,
-    /// What the operators of both sides read to each other to make sure that nobody is in between.
+    /// What the operators of both sides read to each other to make sure that nobody is in between: over
+    /// the member's certificate, the gateway's, and the manager key.
     pub comparison: String,
 }
 
@@ -161,7 +162,10 @@ fn check_reply(identity: &Identity, request: &JoinRequest, reply: Reply) -> Resu
         last_status: reply.last_status,
         gateway: reply.gateway.fingerprint,
         endpoints: reply.gateway.endpoints,
-        comparison: comparison_code(identity.fingerprint(), reply.gateway.fingerprint),
+        comparison: comparison_code(
+            identity.fingerprint(),
+            pairing_digest(&reply.gateway.fingerprint, &reply.gateway.manager_key),
+        ),
     };
     Ok((joined, reply.gateway.manager_key))
 }

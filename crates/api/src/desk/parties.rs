@@ -79,6 +79,7 @@ async fn facts(parties: &Parties, party: &Party) -> Result<PartyFacts, DeskError
         fingerprint: Some(status.fingerprint),
         gateway_url: row.gateway_url,
         gateway_fingerprint: Some(status.gateway),
+        comparison: Some(status.comparison),
         final_results_url: row.final_results_url,
         label_key: row.label_key,
         registration_code: row.registration_code,

@@ -140,6 +140,7 @@ pub(super) fn member_body(member: MemberView) -> MemberBody {
         label_key: member.label_key,
         fingerprint: member.fingerprint,
         status: standing(member.last_status),
+        comparison_code: member.comparison,
         verified: member.verified,
         connected: member.connected,
     }

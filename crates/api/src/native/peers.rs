@@ -2,7 +2,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use tacit_model::api::{JoinBody, PeerBody, PeerList, RosterBody, RosterMember};
-use tacit_pki::comparison_code;
 use tacit_pki::p2ds_key::LegacyKey;
 use tacit_store::Redacted;
 
@@ -88,10 +87,7 @@ fn peer_body(facts: PartyFacts) -> PeerBody {
         name: facts.name,
         role: peer_role(facts.role),
         gid: facts.gid,
-        comparison_code: facts
-            .fingerprint
-            .zip(facts.gateway_fingerprint)
-            .map(|(own, theirs)| comparison_code(own, theirs)),
+        comparison_code: facts.comparison,
         fingerprint: facts.fingerprint,
         gateway_url: facts.gateway_url,
         gateway_fingerprint: facts.gateway_fingerprint,

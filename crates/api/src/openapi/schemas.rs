@@ -149,10 +149,11 @@ fn groups(add: Add<'_>) {
                 ("label_key", text_or_null()),
                 ("fingerprint", or_null("Fingerprint")),
                 ("status", is("Standing")),
+                ("comparison_code", text_or_null()),
                 ("verified", truth()),
                 ("connected", truth()),
             ],
-            &[],
+            &["comparison_code"],
         ),
     );
     add("MemberList", object(&[("members", list(is("MemberBody")))], &[]));

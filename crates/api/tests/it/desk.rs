@@ -31,6 +31,7 @@ impl Fake {
             fingerprint: Some(Fingerprint([1; 32])),
             gateway_url: "http://localhost:12001/p2ds-group-management/group-mgmt".to_owned(),
             gateway_fingerprint: Some(Fingerprint([2; 32])),
+            comparison: Some("ghdf4 j85qq envan 21w4m 856hs k2m1j".to_owned()),
             final_results_url: None,
             label_key: Some(crate::world::PUBLIC_KEY.to_owned()),
             registration_code: code.into(),

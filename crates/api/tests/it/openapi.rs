@@ -103,6 +103,7 @@ fn schemas_and_types_agree() {
         label_key: None,
         fingerprint: None,
         status: Standing::Mixed,
+        comparison_code: None,
         verified: true,
         connected: true,
     };

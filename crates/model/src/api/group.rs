@@ -138,6 +138,9 @@ pub struct MemberBody {
     pub fingerprint: Option<Fingerprint>,
     /// How it stands.
     pub status: Standing,
+    /// What its operator and the gateway's read to each other while pairing.
+    #[serde(default)]
+    pub comparison_code: Option<String>,
     /// Whether an operator compared its fingerprint and said yes.
     pub verified: bool,
     /// Whether its control link is open.

@@ -1,8 +1,8 @@
 use tacit_accord::MemberRole;
-use tacit_job::registration_proof;
+use tacit_job::{pairing_digest, registration_proof};
 use tacit_party::PartyError;
-use tacit_pki::PublicKey;
 use tacit_pki::envelope::{Context, verify_detached};
+use tacit_pki::{PublicKey, comparison_code};
 
 use crate::gateway::ScriptedGateway;
 use crate::receiver::Receiver;
@@ -34,6 +34,26 @@ async fn p06_signs_up_with_proof_of_its_key() {
     let store = tacit_store::Store::open(peer.database().to_str().unwrap()).await.unwrap();
     let again = tacit_party::register(&poster(), &store, &peer.identity, request(&edge, &peer.name)).await;
     assert!(matches!(again, Err(PartyError::NameTaken(_))));
+}
+
+/// Somebody in between lets the gateway's certificate pass and puts in a manager key of its own.
+#[tokio::test]
+async fn rule1_comparison_covers_the_manager_key() {
+    let edge = Receiver::start().await;
+    let gateway = ScriptedGateway::start(identity("gateway")).await;
+    let manager = identity("manager");
+    let at_gateway = |peer: &Peer| {
+        let pinned = pairing_digest(&gateway.identity.fingerprint(), &manager.public_key().to_base64());
+        comparison_code(peer.fingerprint(), pinned)
+    };
+    for (told, equal) in [(&manager, true), (&identity("thief"), false)] {
+        let mut peer = Peer::new("a", MemberRole::Input);
+        peer.join(&edge, &gateway, told).await;
+        peer.open().await;
+        let here = peer.party().status().await.unwrap().comparison;
+        assert_eq!(here == at_gateway(&peer), equal);
+        peer.close().await;
+    }
 }
 
 #[tokio::test]

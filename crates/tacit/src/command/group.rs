@@ -288,12 +288,17 @@ fn describe(group: &GroupBody) -> String {
 fn describe_member(member: &MemberBody) -> String {
     let fingerprint = member.fingerprint.map_or_else(|| "no certificate".to_owned(), |f| f.to_string());
     format!(
-        "  {:<16} {:<8} {:<12} {:<10} {:<9} {fingerprint}\n",
+        "  {:<16} {:<8} {:<12} {:<10} {:<9} {fingerprint}{}\n",
         member.name,
         member.role.word(),
         member.status.word(),
         if member.connected { "connected" } else { "away" },
         if member.verified { "verified" } else { "UNVERIFIED" },
+        // What `tacit join` showed at the other end.
+        match &member.comparison_code {
+            Some(code) if !member.verified => format!("\n    comparison code: {code}"),
+            _ => String::new(),
+        },
     )
 }
 

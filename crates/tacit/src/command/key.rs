@@ -15,7 +15,7 @@ use crate::output::{Code, Failure};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     tacit key new --dir ./keys --name alpha     private key 0400, certificate 0444\n  \
-    tacit key compare FINGERPRINT FINGERPRINT   what two people read to each other")]
+    tacit key compare MEMBER GATEWAY --manager-key KEY   what two people read to each other")]
 pub(crate) struct Key {
     #[command(subcommand)]
     action: Action,
@@ -46,10 +46,13 @@ enum Action {
     },
     /// The short code that both sides of a pairing must see.
     Compare {
-        /// One certificate.
-        one: Fingerprint,
-        /// The other.
-        other: Fingerprint,
+        /// The member's certificate.
+        member: Fingerprint,
+        /// The gateway's.
+        gateway: Fingerprint,
+        /// The key under which its charters are signed, base64, as in `tacit group consensus`.
+        #[arg(long)]
+        manager_key: String,
     },
 }
 
@@ -76,8 +79,9 @@ impl Key {
                     identity.fingerprint().to_string()
                 })
             }
-            Action::Compare { one, other } => {
-                print(self.json, &json!({"code": comparison_code(one, other)}), |_| comparison_code(one, other))
+            Action::Compare { member, gateway, manager_key } => {
+                let code = comparison_code(member, tacit_job::pairing_digest(&gateway, &manager_key));
+                print(self.json, &json!({"code": code}), |_| code.clone())
             }
         }
     }

@@ -112,7 +112,7 @@ fn nobody_at_home_ends_with_4() {
 fn a_closed_pipe_ends_a_command_quietly() {
     let (one, other) = ("01".repeat(32), "02".repeat(32));
     let mut child = crate::harness::tacit()
-        .args(["key", "compare", &one, &other])
+        .args(["key", "compare", &one, &other, "--manager-key", "MCow"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
