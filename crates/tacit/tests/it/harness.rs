@@ -315,7 +315,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
-        if std::thread::panicking() {
+        if std::thread::panicking() || std::env::var_os("TACIT_SHOW_LOGS").is_some() {
             eprintln!("==== the log of {} ends like this:\n{}", self.name, self.log_end());
         }
     }

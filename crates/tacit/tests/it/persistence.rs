@@ -128,6 +128,41 @@ fn p27_a_peer_that_missed_the_stop_hears_of_it() {
     group.stop();
 }
 
+/// The manager orchestrates and nothing more: rows are taken while it is away, and a run that it left
+/// in the middle of a slot goes on when it is back.
+#[test]
+fn p27_a_run_survives_its_manager() {
+    const ROWS: usize = 20;
+    let sink = Sink::open();
+    let mut manager = Node::with("manager", &["--test-mode", "--roles", "manager"]);
+    let peers = Node::with("peers", &["--test-mode", "--roles", "peer"]);
+    let group = Group::usual(&manager.manager(), &peers.peers(), "g", &|peer| sink.url(peer), &Config::of(2, -1));
+    group.start();
+    let mut sums = Vec::new();
+    for round in 0..4 {
+        let before = sums.len();
+        let rows: Vec<String> = (before..before + ROWS).map(|slot| format!("{slot};1")).collect();
+        sums.extend((before..before + ROWS).map(|slot| format!("{};2", 2 * slot)));
+        if round % 2 == 0 {
+            // Away before the rows come.
+            manager.kill();
+            group.give_all("a", &rows);
+            group.give_all("b", &rows);
+        } else {
+            // Lost at work.
+            group.give_all("a", &rows);
+            group.give_all("b", &rows);
+            sink.wait_rows("a", before + 2 + round);
+            manager.kill();
+        }
+        manager.restart();
+        for peer in ["a", "b"] {
+            assert_eq!(sink.wait_rows(peer, sums.len()), sums, "{peer}, round {round}");
+        }
+    }
+    group.wait_all(STARTED);
+}
+
 #[test]
 fn p27_two_nodes_never_share_a_folder() {
     let node = Node::start();
