@@ -92,7 +92,8 @@ async fn host(State(app): State<App>, request: Request, next: Next) -> Response 
         let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         let named = named.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
         if named.is_some_and(|named| !is_ours(named, &app.edge.options.public_url)) {
-            let detail = "this node answers to localhost only; set url in node.toml to its address under the other name";
+            let detail =
+                "this node answers to localhost only; set url in node.toml to its address under the other name";
             return ApiError::new(ProblemKind::Forbidden, detail).into_response();
         }
     }

@@ -53,7 +53,7 @@ impl Orchestra {
         nodes.sort_by_key(|node| node.address.fingerprint);
         let mut links = Vec::with_capacity(parties);
         for ChildNode { address, .. } in &nodes {
-            links.push(host.dial_control(address.fingerprint, &[address.link.clone()], LINK_WITHIN).await?);
+            links.push(host.dial_control(address.fingerprint, std::slice::from_ref(&address.link), LINK_WITHIN).await?);
         }
         let mut orchestra = Self { nodes, links, hub, turns: 0, _folder: folder };
         orchestra.meet().await?;

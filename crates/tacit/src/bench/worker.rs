@@ -94,7 +94,7 @@ async fn meet(
     barrier: SessionId,
 ) -> Result<(Vec<Fingerprint>, usize, Barrier), Failure> {
     let mut links = JoinSet::new();
-    for Place { fingerprint, link } in parties.iter().cloned().filter(|p| p.fingerprint != host.fingerprint()) {
+    for Place { fingerprint, link } in parties.iter().filter(|p| p.fingerprint != host.fingerprint()).cloned() {
         let how = if host.fingerprint() < fingerprint { How::Dial { addrs: vec![link] } } else { How::Await };
         let host = host.clone();
         links.spawn(async move { host.link(fingerprint, how, LINK_WITHIN).await });
