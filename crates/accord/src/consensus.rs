@@ -142,7 +142,7 @@ impl Consensus {
         serde_json::to_string(&document).unwrap_or_default()
     }
 
-    /// Reads a document without believing it; [`UncheckedConsensus::check`] decides whether it is one.
+    /// Reads a document without believing it; its `check_` functions decide whether it is one.
     pub fn read(document: &str) -> Result<UncheckedConsensus, ConsensusError> {
         let unreadable = |e: serde_json::Error| ConsensusError::Unreadable(e.to_string());
         let document: Document = serde_json::from_str(document).map_err(unreadable)?;
