@@ -37,6 +37,7 @@ need() {
 command -v cargo >/dev/null || die "no cargo found; install Rust (see README)"
 command -v cc >/dev/null || need gcc "a C compiler"
 command -v curl >/dev/null || need curl "the scripts of the P2DS manual are run as they are"
+python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv "statistics are compared with numpy and statsmodels"
 have_postgres() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 have_postgres || need postgresql "the store suite runs on PostgreSQL too"
 have_postgres || die "PostgreSQL was installed, but initdb is not to be found"
@@ -63,18 +64,12 @@ fi
 say "tests in documentation"
 cargo test --quiet --locked --workspace --doc
 
+say "statistics against numpy and statsmodels"
+scripts/oracles.sh || die "the statistics differ from the oracles', or the oracles could not be installed"
+
 say "tests"
 if cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run --locked --workspace --status-level fail --final-status-level fail
 else
   cargo test --locked --workspace
 fi
-
-say "statistics against numpy and statsmodels"
-oracles=0
-scripts/oracles.sh || oracles=$?
-case "$oracles" in
-  0) ;;
-  4) say "statistics against numpy and statsmodels: NOT COMPARED, they could not be installed" ;;
-  *) die "the statistics differ" ;;
-esac

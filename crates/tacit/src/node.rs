@@ -38,6 +38,7 @@ impl Node {
     /// Opens everything in order: lock, keys, database, links, roles, HTTP. When this returns the node
     /// answers, and `run/addr.json` says where.
     pub(crate) async fn open(data: DataFolder, config: NodeConfig) -> Result<Self, Failure> {
+        check_http(&config)?;
         std::fs::create_dir_all(&data.0)?;
         let lock = lock(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -87,9 +88,6 @@ impl Node {
         let edge = crate::edge::edge(&config, &address, &gateway, &parties, &store, &clock)?;
         let tls = config.tls.then(|| tacit_api::tls_config(&identity)).transpose()?;
         let options = ServeOptions { plain_http_anywhere: config.allow_plain_http, ..ServeOptions::default() };
-        if tls.is_none() && !options.plain_http_anywhere && !config.http.ip().is_loopback() {
-            return Err(Failure::usage(tacit_api::ServeError::PlainHttp(config.http).to_string()));
-        }
         let stopping = stop.clone();
         let serving = tacit_api::serve(listener, tacit_api::router(edge), tls, options, async move {
             stopping.cancelled().await;
@@ -177,6 +175,14 @@ async fn retain(store: Store, clock: Arc<dyn Clock>, days: u32, stop: Cancellati
             Err(error) => tracing::warn!(%error, "what is older than the retention could not be deleted"),
         }
     }
+}
+
+/// Plain http stays on this machine, unless the operator says otherwise. Asked before anything is written.
+pub(crate) fn check_http(config: &NodeConfig) -> Result<(), Failure> {
+    if config.tls || config.allow_plain_http || config.http.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Failure::usage(tacit_api::ServeError::PlainHttp(config.http).to_string()))
 }
 
 /// Says in `run/addr.json` where the node is. Written whole or not at all.

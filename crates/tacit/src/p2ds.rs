@@ -81,10 +81,7 @@ impl P2ds {
             http: self.listen,
             tls: self.tls,
             allow_plain_http: self.allow_plain_http,
-            link: match self.link {
-                Some(address) => address,
-                None => remembered_link(&folder, self.listen)?,
-            },
+            link: self.link.unwrap_or(self.listen),
             advertise: self.advertise,
             store: self.store,
             p2ds: P2dsConfig {
@@ -95,6 +92,10 @@ impl P2ds {
             ..NodeConfig::default()
         };
         config.limits.slot_deadline = self.slot_deadline;
+        crate::node::check_http(&config)?;
+        if self.link.is_none() {
+            config.link = remembered_link(&folder, self.listen)?;
+        }
         let done = crate::serve::run(DataFolder(folder), config).await;
         drop(temporary);
         done

@@ -13,7 +13,6 @@ mod freeze;
 mod losses;
 mod malformed;
 mod slices;
-mod speed;
 mod statistics;
 mod sums;
 mod world;

@@ -154,33 +154,3 @@ async fn p33_a_lost_privacy_peer_does_not_stop_a_sum() {
     assert_eq!(world.peers[0].party().results(RUN).await.unwrap()[0].text(), "3;8");
     world.close().await;
 }
-
-/// Not a test: where the time goes, all parties in one thread.
-#[tokio::test]
-#[ignore = "prints times"]
-async fn timing() {
-    let mut world = World::small().await;
-    let mut times = Vec::new();
-    for slot in 0..100 {
-        world.peers[0].rows(&["1;3"]).await;
-        world.peers[1].rows(&["2;5"]).await;
-        let job = world.job(slot);
-        let members = job.members();
-        let start = std::time::Instant::now();
-        let prepared = world.gateway.prepare(&members, &world.consensus, &job).await;
-        let prepare = start.elapsed();
-        let link = world.gateway.link_message(&world.consensus, &job, &prepared);
-        world.gateway.phase(&members, job.session, &link).await;
-        let linked = start.elapsed();
-        world.gateway.phase(&members, job.session, &ToPeer::Session { session: job.session }).await;
-        times.push((prepare, linked - prepare, start.elapsed() - linked));
-    }
-    let median = |mut of: Vec<std::time::Duration>| {
-        of.sort();
-        of[of.len() / 2]
-    };
-    println!("prepare {:?}", median(times.iter().map(|t| t.0).collect()));
-    println!("link    {:?}", median(times.iter().map(|t| t.1).collect()));
-    println!("session {:?}", median(times.iter().map(|t| t.2).collect()));
-    world.close().await;
-}
