@@ -18,49 +18,62 @@ use zeroize::Zeroizing;
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    if wanted("multiply61") {
-        multiply::<F61>("multiply61", &[10_000, 100_000, 1_000_000]);
-    }
-    if wanted("multiply127") {
-        multiply::<F127>("multiply127", &[100_000]);
+    for n in [3, 4, 5, 7, 9, 11] {
+        if wanted("multiply61") {
+            [10_000, 100_000, 1_000_000].into_iter().for_each(|size| multiply::<F61>("multiply61", n, size));
+        }
+        if wanted("multiply127") {
+            multiply::<F127>("multiply127", n, 100_000);
+        }
+        if wanted("sequential") {
+            sequential(n);
+        }
+        others::<F61>("61", n, &wanted);
+        others::<F127>("127", n, &wanted);
     }
 }
 
-fn multiply<F: Field>(name: &str, sizes: &[usize]) {
-    for n in [3, 4, 5, 7, 9, 11] {
-        for size in sizes {
-            run::<F, _>(
-                name,
-                n,
-                *size,
-                1,
-                async |context, size| {
-                    let a = context.random(size).await.expect("random");
-                    let b = context.random(size).await.expect("random");
-                    (a, b, Shared::zeros(size))
-                },
-                async |context, (a, b, out)| {
-                    context.multiply_into(a, b, out).await.expect("product");
-                    black_box(&out);
-                },
-            );
+fn multiply<F: Field>(name: &str, n: usize, size: usize) {
+    let prepare = async |context: &mut Arithmetic<'_, F>| {
+        (random(context, size).await, random(context, size).await, Shared::zeros(size))
+    };
+    run(name, n, size, 1, prepare, async |context, (a, b, out)| {
+        context.multiply_into(a, b, out).await.expect("product");
+        black_box(&out);
+    });
+}
+
+fn sequential(n: usize) {
+    let prepare = async |context: &mut Arithmetic<'_, F61>| (random(context, 1).await, random(context, 1).await);
+    run("sequential", n, 1, 500, prepare, async |context, (a, b)| {
+        for _ in 0..500 {
+            context.multiply_assign(a, b).await.expect("product");
         }
-        run::<F, _>(
-            name,
-            n,
-            1,
-            500,
-            async |context, size| {
-                let a = context.random(size).await.expect("random");
-                (a.duplicate(), a, Shared::<F>::zeros(0))
-            },
-            async |context, (a, b, _)| {
-                for _ in 0..500 {
-                    context.multiply_assign(a, b).await.expect("product");
-                }
-            },
-        );
+    });
+}
+
+/// The other operations, one size each.
+fn others<F: Field>(field: &str, n: usize, wanted: &impl Fn(&str) -> bool) {
+    macro_rules! case {
+        ($name:literal, $size:expr, |$context:ident, $a:ident| $call:expr) => {
+            let name = format!("{}{field}", $name);
+            if wanted(&name) {
+                let prepare = async |context: &mut Arithmetic<'_, F>| random(context, $size).await;
+                run(&name, n, $size, 1, prepare, async |$context, $a| _ = black_box($call.await.expect($name)));
+            }
+        };
     }
+    case!("random", 300_000, |context, _a| context.random(300_000));
+    case!("open", 300_000, |context, a| context.open(a));
+    case!("inverse", 100_000, |context, a| context.inverse(a));
+    case!("bits", 300_000, |context, _a| context.random_bits(300_000));
+    case!("dot", 1_000_000, |context, a| context.dot(a, a, 100));
+    case!("zero-short", 1000, |context, a| context.is_zero(a));
+    case!("zero-long", 20_000, |context, a| context.is_zero(a));
+}
+
+async fn random<F: Field>(context: &mut Arithmetic<'_, F>, size: usize) -> Shared<F> {
+    context.random(size).await.expect("random")
 }
 
 /// Prepares once, then measures the work several times: the slowest party counts.
@@ -69,7 +82,7 @@ fn run<F: Field, S: Send>(
     n: usize,
     size: usize,
     repeats: usize,
-    prepare: impl AsyncFn(&mut Arithmetic<'_, F>, usize) -> S + Sync,
+    prepare: impl AsyncFn(&mut Arithmetic<'_, F>) -> S + Sync,
     work: impl AsyncFn(&mut Arithmetic<'_, F>, &mut S) + Sync,
 ) {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..n).map(|_| channel()).unzip();
@@ -85,7 +98,7 @@ fn run<F: Field, S: Send>(
                     let mailbox = Mailbox::new(n);
                     let mut context = Arithmetic::<F>::new(setup(&mailbox, me, n)).expect("setup");
                     let future = async {
-                        let mut state = prepare(&mut context, size).await;
+                        let mut state = prepare(&mut context).await;
                         let mut times = Vec::new();
                         for _ in 0..runs {
                             // All start together, and nobody leaves work to the next run.

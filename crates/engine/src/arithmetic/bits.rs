@@ -2,11 +2,13 @@
 //!
 //! | | when | rounds | elements sent per party and bit |
 //! |---|---|---|---|
-//! | signs of t+1 dealers, multiplied | t = 1; all fields but 2^61-1 | 1 + those of ceil(log2(t+1)) multiplications | (t+1)(n-1-t)/n and those of t products |
-//! | square roots | 2^61-1, t >= 2 | those of random and of an opening | 2(n-1)/n and those of random |
+//! | signs of t+1 dealers, multiplied | t = 1; other fields | 1 + those of ceil(log2(t+1)) multiplications | (t+1)(n-1-t)/n and those of t products |
+//! | square roots | p = 2^k - 1, t >= 2 | those of random and of an opening | 2(n-1)/n and those of random |
 //!
 //! The second (Damgård, Fitzi, Kiltz, Nielsen, Toft 2006) opens r^2; r divided by the chosen root of it is a sign.
-//! Where the opening goes by slices only the king of a slice takes the roots.
+//! Where the opening goes by slices only the king of a slice takes the roots, k-2 squarings each: that
+//! makes them cheaper than t products from t = 2 on (measured by benches/multiply.rs in ns of CPU per
+//! bit and party: 2^61-1 n = 5: 35 against 50, n = 7: 32 against 96; 2^127-1 n = 7: 118 against 262).
 
 use subtle::Choice;
 use tacit_algebra::Field;
@@ -20,7 +22,8 @@ impl<F: Field> Arithmetic<'_, F> {
     /// So many shared bits, 0 or 1, uniform and unknown to any t parties. Semi-honest, t < n/2; the
     /// table of the module says the cost.
     pub async fn random_bits(&mut self, length: usize) -> Result<Shared<F>, ArithmeticError> {
-        let mut signs = match self.t >= 2 && F::MODULUS == (1 << 61) - 1 {
+        let mersenne = F::BITS >= 61 && (F::MODULUS + 1).is_power_of_two();
+        let mut signs = match mersenne && self.t >= 2 {
             true => self.signs_by_roots(length).await?,
             false => self.signs_of_dealers(length).await?,
         };
@@ -76,15 +79,15 @@ impl<F: Field> Arithmetic<'_, F> {
         }
     }
 
-    /// Signs as random elements over a root of their square. For 2^61-1: the root of a square x is
-    /// x^(2^59), since (p+1)/4 = 2^59.
+    /// Signs as random elements over a root of their square. p = 2^k - 1: the root of a square x is
+    /// x^(2^(k-2)), since (p+1)/4 = 2^(k-2).
     async fn signs_by_roots(&mut self, length: usize) -> Result<Shared<F>, ArithmeticError> {
         let mut out = Shared::zeros(0);
         while out.len() < length {
             let mut random = self.random(length - out.len()).await?;
             let inverse_roots = self.open_products(&random, &random, &mut inverse_roots).await?;
             random.scale_each(&inverse_roots);
-            // A zero has no sign; it is public that it was one. Probability 2^-61 each.
+            // A zero has no sign; it is public that it was one. Probability 1/p each.
             let signs = random.expose_shares().iter().zip(&inverse_roots);
             let signs = signs.filter(|(_, root)| **root != F::ZERO).map(|(sign, _)| *sign).collect();
             out = match out.is_empty() {
@@ -99,7 +102,7 @@ impl<F: Field> Arithmetic<'_, F> {
 /// Public squares become the inverses of one of their roots, zeros stay.
 fn inverse_roots<F: Field>(squares: &mut [F]) {
     for tile in squares.chunks_mut(TILE) {
-        for _ in 0..59 {
+        for _ in 0..F::BITS - 2 {
             tile.iter_mut().for_each(|x| *x = x.square());
         }
     }

@@ -5,8 +5,6 @@
 //! The randomness is enumerated where the protocol draws it from streams; the constants are those
 //! that the protocol computes.
 
-use std::collections::HashMap;
-
 use tacit_algebra::poly::{eval, lagrange_at};
 use tacit_algebra::{Field, Fp};
 
@@ -31,23 +29,23 @@ fn share<const P: u64>(secret: Fp<P>, slope: Fp<P>, x: Fp<P>) -> Fp<P> {
     eval(&[secret, slope], x)
 }
 
-/// A party's views, counted, by (own shares), then by (factors).
-type Views = HashMap<u128, HashMap<u128, HashMap<u128, u64>>>;
+/// For each pair of factors: how often which (own shares, view) occurs, as a number in base P.
+struct Views(Vec<Vec<u32>>);
 
-fn note<const P: u64>(views: &mut Views, given: &[Fp<P>], factors: (Fp<P>, Fp<P>), view: &[Fp<P>]) {
-    let number = |xs: &[Fp<P>]| xs.iter().fold(0, |number, x| number * u128::from(P) + x.to_u128());
-    let by_factors = views.entry(number(given)).or_default();
-    let seen = by_factors.entry(number(&[factors.0, factors.1])).or_default();
-    *seen.entry(number(view)).or_default() += 1;
-}
+impl Views {
+    fn new(factors: usize, elements: u32, p: u64) -> Self {
+        Self(vec![vec![0; p.pow(elements) as usize]; factors])
+    }
 
-/// All factors that fit the given shares show the same views, equally often.
-fn assert_secret(views: &Views, factors: usize) {
-    for (given, by_factors) in views {
-        assert_eq!(by_factors.len(), factors, "factors that fit {given}");
-        let mut distributions = by_factors.values();
-        let first = distributions.next().expect("some factors");
-        assert!(distributions.all(|other| other == first), "views tell factors apart, given {given}");
+    fn note<const P: u64>(&mut self, factors: usize, given: [Fp<P>; 3], view: &[Fp<P>]) {
+        let index = given.iter().chain(view).fold(0, |index, x| index * u128::from(P) + x.to_u128());
+        self.0[factors][index as usize] += 1;
+    }
+
+    /// All factors show the same views with the same own shares, equally often.
+    fn assert_secret(&self) {
+        assert!(self.0[0].iter().any(|count| *count > 0));
+        assert!(self.0.iter().all(|counts| *counts == self.0[0]), "views tell factors apart");
     }
 }
 
@@ -57,8 +55,9 @@ fn resharing_is_secret<const P: u64>(factors: &[(u64, u64)]) {
         (0..N).map(|i| folded_weights(&points, T, i, 0).expect("points").expect("all deal")).collect();
     let lambda = lagrange_at(&points[..2], Fp::ZERO).expect("points");
     for me in 0..N {
-        let mut views = Views::new();
-        for (a, b) in factors.iter().map(|(a, b)| (Fp::<P>::from_u64(*a), Fp::<P>::from_u64(*b))) {
+        let mut views = Views::new(factors.len(), 6, P);
+        for (pair, (a, b)) in factors.iter().enumerate() {
+            let (a, b) = (Fp::<P>::from_u64(*a), Fp::<P>::from_u64(*b));
             for (u, v) in all::<P>().flat_map(|u| all::<P>().map(move |v| (u, v))) {
                 let products: Vec<Fp<P>> = points.iter().map(|x| share(a, u, *x) * share(b, v, *x)).collect();
                 for index in 0..P.pow(3) {
@@ -77,11 +76,11 @@ fn resharing_is_secret<const P: u64>(factors: &[(u64, u64)]) {
                     assert!(lambda[0] * out[0] + lambda[1] * out[1] == a * b);
                     // Own shares, own randomness; what arrives: a seeded share and a sent one.
                     let given = [share(a, u, points[me]), share(b, v, points[me]), out[me]];
-                    note(&mut views, &given, (a, b), &[seeds[me], seeds[(me + N - 1) % N], sent[me]]);
+                    views.note(pair, given, &[seeds[me], seeds[(me + N - 1) % N], sent[me]]);
                 }
             }
         }
-        assert_secret(&views, factors.len());
+        views.assert_secret();
     }
 }
 
@@ -107,9 +106,10 @@ fn kings_in_5_elements() {
     for (i, j) in pairs {
         assert!(neighbours(N, T, i).any(|k| k == j));
     }
-    let mut views: Vec<Views> = (0..N).map(|_| Views::new()).collect();
     let factors = [(0, 0), (0, 1), (2, 4)];
-    for (a, b) in factors.map(|(a, b)| (Fp::<P>::from_u64(a), Fp::<P>::from_u64(b))) {
+    let mut views: Vec<Views> = [6, 4, 5].map(|view| Views::new(factors.len(), 3 + view, P)).into();
+    for (pair, (a, b)) in factors.into_iter().enumerate() {
+        let (a, b) = (Fp::<P>::from_u64(a), Fp::<P>::from_u64(b));
         for index in 0..P.pow(8) {
             let random = |i: u32| Fp::<P>::from_u64(index / P.pow(i) % P);
             let shares: Vec<(Fp<P>, Fp<P>)> =
@@ -140,9 +140,9 @@ fn kings_in_5_elements() {
                     1 => {}
                     _ => view.push(masked),
                 }
-                note(&mut views[me], &given, (a, b), &view);
+                views[me].note(pair, given, &view);
             }
         }
     }
-    views.iter().for_each(|views| assert_secret(views, factors.len()));
+    views.iter().for_each(Views::assert_secret);
 }
