@@ -7,5 +7,6 @@ venv="${TACIT_ORACLES:-target/oracles}"
 if ! "$venv/bin/python" -c 'import numpy, statsmodels' 2>/dev/null; then
     python3 -m venv "$venv" && "$venv/bin/pip" install --quiet 'numpy==2.*' 'statsmodels==0.*' || exit 4
 fi
-cargo build --quiet -p tacit-engine --example statistics
+# The whole workspace, so that its dependencies are built with the same features as for the tests.
+cargo build --quiet --locked --workspace --example statistics
 "$venv/bin/python" scripts/oracles/statistics.py "${CARGO_TARGET_DIR:-target}/debug/examples/statistics"
