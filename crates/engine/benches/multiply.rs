@@ -76,6 +76,9 @@ async fn random<F: Field>(context: &mut Arithmetic<'_, F>, size: usize) -> Share
     context.random(size).await.expect("random")
 }
 
+/// One party's wall time, CPU time and bytes sent.
+type Run = (Duration, Duration, u64);
+
 /// Prepares once, then measures the work several times: the slowest party counts.
 fn run<F: Field, S: Send>(
     name: &str,
@@ -87,7 +90,7 @@ fn run<F: Field, S: Send>(
 ) {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..n).map(|_| channel()).unzip();
     let runs = (4_000_000 / (size * repeats * n)).clamp(5, 40);
-    let mut times: Vec<(Duration, Duration, u64)> = std::thread::scope(|scope| {
+    let (walls, (cpu, bytes)) = std::thread::scope(|scope| {
         let (prepare, work) = (&prepare, &work);
         let threads: Vec<_> = receivers
             .into_iter()
@@ -115,15 +118,17 @@ fn run<F: Field, S: Send>(
             })
             .collect();
         drop(senders);
-        let all: Vec<Vec<_>> = threads.into_iter().map(|t| t.join().expect("party")).collect();
+        let all: Vec<Vec<Run>> = threads.into_iter().map(|t| t.join().expect("party")).collect();
         let slowest = |i: usize| all.iter().map(|times| times[i].0).max().expect("parties");
-        (0..runs).map(|i| (slowest(i), all.iter().map(|times| times[i].1).sum(), all[0][i].2)).collect()
+        let mut walls: Vec<Duration> = (0..runs).map(slowest).collect();
+        walls.sort_unstable();
+        // The kernel counts CPU time in ticks, and roles rotate: only sums over all runs mean something.
+        let total = |(cpu, bytes): (Duration, u64), run: &Run| (cpu + run.1, bytes + run.2);
+        (walls, all.iter().flatten().fold((Duration::ZERO, 0), total))
     });
-    times.sort_unstable();
-    let (best, median) = (times[0].0.as_secs_f64(), times[runs / 2].0.as_secs_f64());
-    let bytes = times[runs / 2].2 as f64 / (size * repeats) as f64;
-    times.sort_unstable_by_key(|(_, cpu, _)| *cpu);
-    let cpu = times[runs / 2].1.as_secs_f64() / (size * repeats) as f64 * 1e9;
+    let (best, median) = (walls[0].as_secs_f64(), walls[runs / 2].as_secs_f64());
+    let elements = (size * repeats * runs) as f64;
+    let (cpu, bytes) = (cpu.as_secs_f64() * 1e9 / elements, bytes as f64 / elements / n as f64);
     print!("{name:14} n={n:<2} {size:8} ");
     if repeats > 1 {
         let round = 1e6 / repeats as f64;
