@@ -9,7 +9,7 @@
 //! - [`Charter`]: the agreed configuration of a group.
 //! - [`Consensus`]: a charter with its place in the chain and its signatures.
 //! - [`decide`], [`Proposal`]: the only way from one consensus to the next.
-//! - [`log`]: the append-only hash-chained log in which decisions and actions are kept.
+//! - [`log`]: the append-only, signed Merkle log in which decisions and actions are kept.
 
 mod canonical;
 mod charter;

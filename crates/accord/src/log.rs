@@ -1,86 +1,35 @@
-//! The append-only log: every entry names the hash of the one before it.
+//! The audit log: append-only, Merkle-hashed, signed, and checked by strangers.
 //!
-//! What enters: decisions, key use, actions, sessions. What never enters: data, hashes of data or of
-//! shares, and participants beyond what the members of the group may know.
+//! ```text
+//!  Entry ─ body ─► leaf_hash ─► Tree ─ root ─► Checkpoint ─ sign ─► signed note
+//!                     │                            │                    │
+//!                     └── ProofPlan: inclusion, consistency ──► witness: grown, never rewritten
+//!                     └── export: one file ──► Verifier: whole and true, or the place where it is not
+//! ```
+//!
+//! - [`Entry`], [`Kind`]: one line. What enters: decisions, key use, actions, sessions, software versions.
+//!   What never enters: data, hashes of data or of shares, and participants beyond what the members of the
+//!   group may know.
+//! - [`Tree`], [`ProofPlan`], [`verify_inclusion`], [`verify_consistency`]: the Merkle tree of RFC 9162,
+//!   section 2.1, with a state of one hash per set bit of its size.
+//! - [`Checkpoint`]: its signed head, in the text form of C2SP tlog-checkpoint, as a C2SP signed [`note`].
+//! - [`witness()`]: what a member does with the checkpoints it is shown.
+//! - [`export`]: the log as one file, and its verification with public keys only.
+//!
+//! **Does not** store, send or read a clock. **Promises** that no text from outside makes it panic. **Does not
+//! promise** that what an entry says is true: only that it was written by then and not changed since.
 
-use serde::{Deserialize, Serialize};
-use tacit_model::{Fingerprint, UnixMillis};
+mod checkpoint;
+mod entry;
+pub mod export;
+pub mod note;
+mod proof;
+mod tree;
+mod verify;
+mod witness;
 
-use crate::{CanonicalError, canonical, digest};
-
-/// What an entry is about. The names are part of the log's format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Kind {
-    /// A charter became the current one.
-    Consensus,
-    /// An operator did something (start, stop, code, verify).
-    Action,
-    /// A session ended.
-    Session,
-    /// The program started, with its version.
-    Software,
-}
-
-impl Kind {
-    /// Its name in the log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Consensus => "consensus",
-            Self::Action => "action",
-            Self::Session => "session",
-            Self::Software => "software",
-        }
-    }
-}
-
-/// One line of the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// When it happened.
-    pub at: UnixMillis,
-    /// Who wrote it: the node's certificate.
-    pub node: Fingerprint,
-    /// What it is about.
-    pub kind: Kind,
-    /// The facts, as text fields.
-    pub facts: serde_json::Map<String, serde_json::Value>,
-}
-
-/// Hash of an entry and of everything before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head(pub [u8; 32]);
-
-impl Head {
-    /// The head of the empty log.
-    pub const EMPTY: Self = Self([0; 32]);
-
-    /// The head after one more entry.
-    pub fn after(self, body: &str) -> Self {
-        let mut bytes = Vec::with_capacity(32 + body.len());
-        bytes.extend_from_slice(&self.0);
-        bytes.extend_from_slice(body.as_bytes());
-        Self(digest("log", &bytes))
-    }
-}
-
-impl Entry {
-    /// The canonical text that is stored and hashed.
-    pub fn body(&self) -> Result<String, CanonicalError> {
-        canonical(self)
-    }
-}
-
-/// The first place where stored entries do not follow from one another: its number from 0, or
-/// nothing if all hold.
-pub fn first_break<'a>(entries: impl IntoIterator<Item = (&'a str, [u8; 32])>) -> Option<usize> {
-    let mut head = Head::EMPTY;
-    for (number, (body, hash)) in entries.into_iter().enumerate() {
-        head = head.after(body);
-        if head.0 != hash {
-            return Some(number);
-        }
-    }
-    None
-}
+pub use checkpoint::{Checkpoint, CheckpointError, origin_of};
+pub use entry::{Entry, Head, Kind, first_break};
+pub use proof::{ProofError, ProofPlan, Span, verify_consistency, verify_inclusion};
+pub use tree::{Hash, KEPT, Node, Tree, leaf_hash, node_hash};
+pub use witness::{Disputed, witness};

@@ -1,4 +1,7 @@
-//! Decisions: what becomes a consensus and what never does.
+//! Decisions: what becomes a consensus and what never does. The log is in files of its own.
+
+mod log;
+mod log_export;
 
 use proptest::prelude::*;
 use tacit_accord::{
