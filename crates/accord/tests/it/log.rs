@@ -98,10 +98,9 @@ fn tree_of(leaves: &[Hash]) -> Tree {
 
 /// What a store would answer.
 fn read(leaves: &[Hash], span: Span) -> Vec<Hash> {
-    let width = 1_u64 << span.level;
-    (span.from..span.from + span.count)
-        .map(|i| mth(&leaves[usize::try_from(i * width).unwrap()..usize::try_from((i + 1) * width).unwrap()]))
-        .collect()
+    let start = usize::try_from(span.from << span.level).expect("small");
+    let count = usize::try_from(span.count).expect("small");
+    leaves[start..].chunks(1 << span.level).take(count).map(mth).collect()
 }
 
 fn finish(plan: &ProofPlan, leaves: &[Hash]) -> Vec<Hash> {

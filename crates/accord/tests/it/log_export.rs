@@ -45,7 +45,7 @@ impl Log {
 
     fn add(&mut self, kind: Kind, facts: Value) {
         let Value::Object(facts) = facts else { panic!("facts are an object") };
-        let at = UnixMillis(1_790_000_000_000 + i64::try_from(self.bodies.len()).unwrap());
+        let at = UnixMillis(1_790_000_000_000 + i64::try_from(self.bodies.len()).expect("small"));
         let entry = Entry { at, node: self.node.fingerprint(), kind, facts };
         self.bodies.push(entry.body().expect("canonical"));
     }
