@@ -30,8 +30,8 @@ pub enum ArithmeticError {
     /// A member sent what no honest member sends.
     #[error("member {member} sent a malformed or unexpected message")]
     Malformed { member: usize },
-    /// Opened shares contradict each other. The members are those whose shares are wrong, as far as
-    /// the spare shares tell: none if they are too few.
+    /// Opened shares contradict each other. The members are those whose shares are wrong; none where
+    /// t cheaters could have made an honest member look like one (below 3t+1 shares, and by slices).
     #[error("the shares of an opened vector disagree; wrong ones came from members {members:?}")]
     WrongShares { members: Vec<usize> },
 }

@@ -17,6 +17,7 @@ use super::streams::draw;
 use super::wire::{self, Kind};
 use super::{Arithmetic, ArithmeticError, Shared, WINDOW};
 use crate::keystream::Keystream;
+use crate::sharing::corrects;
 use crate::transcript::Transcript;
 
 /// From so many parties on long vectors are opened by slices.
@@ -36,8 +37,8 @@ impl<F: Field> Arithmetic<'_, F> {
     /// One round and n-1 elements per number and party. From five parties and 16384 numbers on four rounds
     /// and (t+n-1)/n elements: t+1 shares of a slice go to its king, who broadcasts; the check is
     /// one random combination per king (a wrong result passes with probability <= 2^-60). All n shares are compared in
-    /// the one, the result with t+1 of them in the other. Semi-honest: wrong shares are noticed, and
-    /// named where spare shares suffice, but cheaters may still keep the result to themselves.
+    /// the one, the result with t+1 of them in the other. Semi-honest: wrong shares are noticed, but
+    /// cheaters may still keep the result to themselves. In the one round, where n >= 3t+1, they are also named.
     pub async fn open(&mut self, shared: &Shared<F>) -> Result<Vec<F>, ArithmeticError> {
         let sliced = self.n >= SLICED_PARTIES && shared.len() >= SLICED_LENGTH;
         let challenge = match sliced {
@@ -215,8 +216,8 @@ impl<F: Field> Arithmetic<'_, F> {
             }
         }
         let right = self.open_to_each(operation, &own, &everybody).await?;
-        let wrong = right.iter().zip(&said).position(|(right, said)| right != said);
-        wrong.map_or(Ok(()), |i| Err(ArithmeticError::WrongShares { members: vec![self.members[i / repeats]] }))
+        // The king may be honest: t+1 summands have no redundancy, and any of their senders could have lied.
+        if right == said { Ok(()) } else { Err(ArithmeticError::WrongShares { members: Vec::new() }) }
     }
 }
 
@@ -227,6 +228,8 @@ fn block<F: Field>(n: usize) -> usize {
 
 /// A recipient of everybody's shares.
 struct Reader<F: Field> {
+    /// Below 3t+1 shares t cheaters could make an honest share look like the wrong one.
+    names: bool,
     points: Vec<F>,
     members: Vec<usize>,
     lambda: Vec<F>,
@@ -239,7 +242,8 @@ impl<F: Field> Reader<F> {
         let wrong = |_| ArithmeticError::WrongCall { what: "evaluation points are distinct" };
         let lambda = lagrange_at(&points[..=*t], F::ZERO).map_err(wrong)?;
         let check = Consistency::new(points, *t).map_err(wrong)?;
-        Ok(Self { points: points.clone(), members: members.clone(), lambda, check })
+        let names = corrects(points.len(), *t);
+        Ok(Self { names, points: points.clone(), members: members.clone(), lambda, check })
     }
 
     /// The numbers that n columns of `length` shares stand for, if all shares fit.
@@ -256,6 +260,9 @@ impl<F: Field> Reader<F> {
             (!self.check.check(&tuple)).then_some(tuple)
         };
         if let Some(tuple) = wrong {
+            if !self.names {
+                return Err(ArithmeticError::WrongShares { members: Vec::new() });
+            }
             let decoded = reed_solomon::decode(&self.points, &tuple, self.check.degree());
             let errors = decoded.map(|decoded| decoded.errors).unwrap_or_default();
             return Err(ArithmeticError::WrongShares { members: errors.iter().map(|i| self.members[*i]).collect() });

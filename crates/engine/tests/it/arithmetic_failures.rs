@@ -15,11 +15,21 @@ fn run(
     seed: u64,
     change: impl FnOnce(&mut Simulator<Result<(), ArithmeticError>>),
 ) -> Vec<End> {
+    run_among(n, most(n), length, seed, change)
+}
+
+fn run_among(
+    n: usize,
+    t: usize,
+    length: usize,
+    seed: u64,
+    change: impl FnOnce(&mut Simulator<Result<(), ArithmeticError>>),
+) -> Vec<End> {
     let mut simulator = Simulator::new(n, seed);
     for me in 0..n {
         let mailbox = simulator.mailbox(me);
         simulator.spawn(me, async move {
-            let mut context = Arithmetic::<F61>::new(setup(&mailbox, me, n, most(n), seed))?;
+            let mut context = Arithmetic::<F61>::new(setup(&mailbox, me, n, t, seed))?;
             let a = context.random(length).await?;
             let b = context.multiply(&a, &a).await?;
             let result = context.open(&b).await.map(|_| ());
@@ -80,10 +90,10 @@ fn malformed_messages_are_refused() {
 }
 
 #[test]
-fn wrong_shares_are_noticed_and_named_where_spare_ones_suffice() {
+fn rule5_wrong_shares_are_noticed_and_named_from_3t_plus_1_on() {
     // The last message of the program is the opening.
-    for (n, length) in [(3, 10), (5, 10), (7, 300)] {
-        let ends = run(n, length, 7, |simulator| {
+    for (n, t, length) in [(3, 1, 10), (5, 2, 10), (6, 2, 10), (7, 3, 300), (4, 1, 10), (7, 2, 300)] {
+        let ends = run_among(n, t, length, 7, |simulator| {
             simulator.rewrite(1, move |_, mut message| {
                 if message[0] == 6 {
                     message[5] ^= 1;
@@ -91,19 +101,36 @@ fn wrong_shares_are_noticed_and_named_where_spare_ones_suffice() {
                 Some(message)
             });
         });
-        let members = if n >= 5 { vec![1] } else { vec![] };
+        // With fewer shares t cheaters could frame somebody.
+        let members = if n > 3 * t { vec![1] } else { Vec::new() };
         for (me, end) in ends.iter().enumerate().filter(|(me, _)| *me != 1) {
             assert_eq!(
                 *end,
                 Ended::Finished(Err(ArithmeticError::WrongShares { members: members.clone() })),
-                "{me} of {n}"
+                "{me} of {n}, t = {t}"
             );
         }
     }
 }
 
+/// One of the t+1 senders of a slice lies; its king puts the wrong slice together and is honest.
 #[test]
-fn a_king_that_lies_is_named() {
+fn rule5_an_honest_king_is_not_framed() {
+    let ends = run(5, 20_000, 8, |simulator| {
+        simulator.rewrite(3, move |_, mut message| {
+            if message[0] == 4 {
+                message[5] ^= 1;
+            }
+            Some(message)
+        });
+    });
+    for (_, end) in ends.iter().enumerate().filter(|(me, _)| *me != 3) {
+        assert_eq!(*end, Ended::Finished(Err(ArithmeticError::WrongShares { members: Vec::new() })));
+    }
+}
+
+#[test]
+fn a_king_that_lies_is_noticed() {
     let ends = run(5, 20_000, 8, |simulator| {
         simulator.rewrite(3, move |_, mut message| {
             if message[0] == 5 {
@@ -113,7 +140,7 @@ fn a_king_that_lies_is_named() {
         });
     });
     for (_, end) in ends.iter().enumerate().filter(|(me, _)| *me != 3) {
-        assert_eq!(*end, Ended::Finished(Err(ArithmeticError::WrongShares { members: vec![3] })));
+        assert_eq!(*end, Ended::Finished(Err(ArithmeticError::WrongShares { members: Vec::new() })));
     }
 }
 
