@@ -29,7 +29,7 @@ mod verify;
 mod witness;
 
 pub use checkpoint::{Checkpoint, CheckpointError, origin_of};
-pub use entry::{Entry, Head, Kind, first_break};
+pub use entry::{Entry, Kind};
 pub use proof::{ProofError, ProofPlan, Span, verify_consistency, verify_inclusion};
 pub use tree::{Hash, KEPT, Node, Tree, leaf_hash, node_hash};
 pub use witness::{Disputed, witness};

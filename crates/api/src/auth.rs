@@ -1,11 +1,12 @@
 //! Who may: the admin key of the P2DS face, and the tokens of `/api/v1`.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::extract::{Request, State};
+use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
+use tacit_accord::log::Kind;
 use tacit_model::UnixMillis;
 use tacit_model::api::Role;
 use tacit_model::problem::ProblemKind;
@@ -86,14 +87,29 @@ pub(crate) fn bytes(hash: &TokenHash) -> Result<[u8; 32], tacit_pki::PkiError> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     pub(crate) role: Role,
+    /// The hash of the token.
+    id: [u8; 32],
 }
 
-/// Lets callers pass whose token has at least this role.
-pub(crate) async fn require(State((app, role)): State<(App, Role)>, mut request: Request, next: Next) -> Response {
+/// Lets callers pass whose token has at least this role. What is done by an operation with a name here is in the
+/// audit log, with the id of the token, before it is answered.
+pub(crate) async fn require(
+    State((app, role, operation)): State<(App, Role, Option<&'static str>)>,
+    params: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match caller(&app, request.headers()).await {
         Ok(caller) if caller.role >= role => {
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            let response = next.run(request).await;
+            match operation.filter(|_| response.status().is_success()) {
+                Some(operation) => match log_call(&app, &caller, operation, &params).await {
+                    Ok(()) => response,
+                    Err(error) => error.into_response(),
+                },
+                None => response,
+            }
         }
         Ok(_) => {
             let detail = format!("this needs a token of role {} or higher", role.word());
@@ -101,6 +117,15 @@ pub(crate) async fn require(State((app, role)): State<(App, Role)>, mut request:
         }
         Err(error) => error.into_response(),
     }
+}
+
+async fn log_call(app: &App, caller: &Caller, operation: &str, params: &RawPathParams) -> Result<(), ApiError> {
+    let id = tacit_model::Fingerprint(caller.id).to_string();
+    // A registration code is a secret, used or not.
+    let on: Vec<&str> = params.iter().filter(|(name, _)| *name != "code").map(|(_, value)| value).collect();
+    let facts = [("action", operation.to_owned()), ("by", format!("token {}", &id[..16])), ("on", on.join(" "))];
+    app.edge.log.append(Kind::Action, tacit_audit::facts(facts)).await?;
+    Ok(())
 }
 
 async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
@@ -118,7 +143,7 @@ async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
     // Looked up by hash: what an index lookup may tell about a hash does not help to find its token.
     let row = app.edge.store.token(hash).await?.filter(|row| row.revoked.is_none()).ok_or_else(refused)?;
     let role = row.role.parse().map_err(|_| refused())?;
-    Ok(Caller { role })
+    Ok(Caller { role, id: hash })
 }
 
 #[cfg(test)]

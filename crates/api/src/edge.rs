@@ -8,6 +8,7 @@ use axum::extract::{DefaultBodyLimit, OriginalUri};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tacit_audit::AuditLog;
 use tacit_gateway::Gateway;
 use tacit_model::problem::ProblemKind;
 use tacit_model::{Clock, Fingerprint};
@@ -29,8 +30,10 @@ pub struct Edge {
     pub parties: Option<PartyDesk>,
     /// Whether results may be posted to this node.
     pub receiver: bool,
-    /// Rows: tokens, log, received results.
+    /// Rows: tokens, received results.
     pub store: Store,
+    /// The node's audit log.
+    pub log: AuditLog,
     /// What to tell of the node.
     pub node: NodeInfo,
     /// Time.

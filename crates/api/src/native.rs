@@ -168,6 +168,7 @@ fn of_peers(operations: Operations) -> Operations {
         .add(
             Op::post("/peers/{name}/rows", "addRows", "Queues input rows, all or none")
                 .role(Operator)
+                .quiet()
                 .body("RowsBody")
                 .answer("RowsReceipt"),
             rows::add,
@@ -211,6 +212,32 @@ fn of_the_node(operations: Operations) -> Operations {
                 .query(&[("from", "First entry, counted from 1"), ("max", "At most so many, up to 1000")])
                 .answer("LogPage"),
             log::page,
+        )
+        .add(
+            Op::get("/log/checkpoint", "getCheckpoint", "The signed head of the log (C2SP tlog-checkpoint)")
+                .role(Viewer)
+                .answer("LogHead"),
+            log::checkpoint,
+        )
+        .add(
+            Op::get("/log/inclusion", "proveInclusion", "That an entry is in the log (RFC 9162, section 2.1.3)")
+                .role(Viewer)
+                .query(&[("entry", "Its number, from 1"), ("size", "The log of so many entries; without it today's")])
+                .answer("LogProof"),
+            log::inclusion,
+        )
+        .add(
+            Op::get("/log/consistency", "proveConsistency", "That the log only grew (RFC 9162, section 2.1.4)")
+                .role(Viewer)
+                .query(&[("from", "The log of so many entries"), ("size", "is the beginning of this one; or today's")])
+                .answer("LogProof"),
+            log::consistency,
+        )
+        .add(
+            Op::get("/log/export", "exportLog", "The whole log as one file that is verified offline")
+                .role(Viewer)
+                .stream("application/jsonl"),
+            log::export,
         )
         .add(
             Op::post("/tokens", "issueToken", "Issues a token; its text is shown this once")

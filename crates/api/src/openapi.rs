@@ -29,11 +29,25 @@ pub(crate) struct Op {
     body: Option<&'static str>,
     answer: Option<&'static str>,
     created: bool,
+    stream: Option<&'static str>,
+    quiet: bool,
 }
 
 impl Op {
     fn new(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Self {
-        Self { method, path, id, summary, role: None, query: &[], body: None, answer: None, created: false }
+        Self {
+            method,
+            path,
+            id,
+            summary,
+            role: None,
+            query: &[],
+            body: None,
+            answer: None,
+            created: false,
+            stream: None,
+            quiet: false,
+        }
     }
 
     pub(crate) fn get(path: &'static str, id: &'static str, summary: &'static str) -> Self {
@@ -76,6 +90,18 @@ impl Op {
         self
     }
 
+    /// The answer is a stream of this type.
+    pub(crate) fn stream(mut self, kind: &'static str) -> Self {
+        self.stream = Some(kind);
+        self
+    }
+
+    /// Changes data, not the node: the audit log does not name each call.
+    pub(crate) fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
     /// The answer is 201.
     pub(crate) fn created(mut self) -> Self {
         self.created = true;
@@ -107,7 +133,8 @@ impl Operations {
         if let (Some(app), Ok(filter)) = (&self.app, MethodFilter::try_from(op.method.clone())) {
             let mut route = on(filter, handler);
             if let Some(role) = op.role {
-                route = route.route_layer(from_fn_with_state((app.clone(), role), require));
+                let logged = (!op.quiet && op.method != Method::GET).then_some(op.id);
+                route = route.route_layer(from_fn_with_state((app.clone(), role, logged), require));
             }
             let before = self.routes.remove(op.path).unwrap_or_default();
             self.routes.insert(op.path, before.merge(route));
@@ -175,6 +202,9 @@ fn describe(op: &Op) -> Value {
         json!({ "name": name, "in": "query", "description": meaning, "schema": { "type": "string" } })
     }));
     let good = match (op.answer, op.created) {
+        _ if let Some(kind) = op.stream => {
+            ("200", json!({ "description": "Done", "content": { kind: { "schema": { "type": "string" } } } }))
+        }
         (None, _) => ("204", json!({ "description": "Done" })),
         (Some(name), created) => (
             if created { "201" } else { "200" },

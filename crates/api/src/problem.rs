@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tacit_audit::AuditError;
 use tacit_gateway::GatewayError;
 use tacit_model::problem::{Problem, ProblemKind};
 use tacit_store::StoreError;
@@ -91,6 +92,17 @@ impl From<GatewayError> for ApiError {
             GatewayError::Refused(why) => Self::new(ProblemKind::Refused, why),
             GatewayError::Unavailable(why) => Self::new(ProblemKind::Unavailable, why),
             GatewayError::Store(error) => error.into(),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<AuditError> for ApiError {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Store(error) => error.into(),
+            AuditError::Proof(error) => Self::new(ProblemKind::Invalid, error.to_string()),
+            AuditError::Closed => Self::new(ProblemKind::Unavailable, error.to_string()),
             other => Self::internal(&other),
         }
     }

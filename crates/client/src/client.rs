@@ -17,6 +17,24 @@ const MAX_ANSWER: usize = 256 << 20;
 /// One call. Joining a group asks another node in between.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A long answer.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// An answer that is read piece by piece.
+pub struct Pieces {
+    response: reqwest::Response,
+    host: String,
+}
+
+impl Pieces {
+    /// The next bytes; nothing at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
+        let piece = self.response.chunk().await;
+        let piece = piece.map_err(|e| ClientError::Unreachable { host: self.host.clone(), reason: reason(&e) })?;
+        Ok(piece.map(|bytes| bytes.to_vec()))
+    }
+}
+
 /// A client of one node. Clones share connections.
 #[derive(Clone)]
 pub struct Client {
@@ -110,6 +128,22 @@ impl Client {
     /// Sends a request that is answered by nothing.
     pub(crate) async fn order(&self, request: RequestBuilder) -> Result<(), ClientError> {
         self.send(request).await.map(drop)
+    }
+
+    /// Sends a request whose answer may be long.
+    pub(crate) async fn pieces(&self, request: RequestBuilder) -> Result<Pieces, ClientError> {
+        let host = self.base.host_str().unwrap_or_default().to_owned();
+        let sent = request.timeout(LONG).send().await;
+        let response = sent.map_err(|error| ClientError::Unreachable { host: host.clone(), reason: reason(&error) })?;
+        if response.status().is_success() {
+            return Ok(Pieces { response, host });
+        }
+        let status = response.status().as_u16();
+        let body = response.bytes().await.unwrap_or_default();
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Err(ClientError::Refused(Box::new(problem))),
+            Err(_) => Err(ClientError::Answer(status)),
+        }
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<(u16, Vec<u8>), ClientError> {

@@ -14,5 +14,5 @@ mod groups;
 mod node;
 mod peers;
 
-pub use client::Client;
+pub use client::{Client, Pieces};
 pub use error::ClientError;

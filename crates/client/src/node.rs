@@ -1,10 +1,11 @@
 //! The node: what it is, its receiver, its log, its tokens.
 
 use tacit_model::api::{
-    IssuedToken, LogPage, NewToken, NodeBody, ReceivedBody, ReceivedList, ReceivedRow, Role, TokenBody, TokenList,
+    IssuedToken, LogHead, LogPage, LogProof, NewToken, NodeBody, ReceivedBody, ReceivedList, ReceivedRow, Role,
+    TokenBody, TokenList,
 };
 
-use crate::{Client, ClientError};
+use crate::{Client, ClientError, Pieces};
 
 impl Client {
     /// The node.
@@ -30,6 +31,28 @@ impl Client {
     /// A part of the log, from an entry's number on.
     pub async fn log(&self, from: i64, max: u32) -> Result<LogPage, ClientError> {
         self.call(self.get(&["log"]).query(&[("from", from.to_string()), ("max", max.to_string())])).await
+    }
+
+    /// The signed head of the log.
+    pub async fn log_checkpoint(&self) -> Result<LogHead, ClientError> {
+        self.call(self.get(&["log", "checkpoint"])).await
+    }
+
+    /// The proof that an entry is in the log of so many entries.
+    pub async fn log_inclusion(&self, entry: u64, size: u64) -> Result<LogProof, ClientError> {
+        let query = [("entry", entry.to_string()), ("size", size.to_string())];
+        self.call(self.get(&["log", "inclusion"]).query(&query)).await
+    }
+
+    /// The proof that the log of `from` entries is the beginning of the log of `size`.
+    pub async fn log_consistency(&self, from: u64, size: u64) -> Result<LogProof, ClientError> {
+        let query = [("from", from.to_string()), ("size", size.to_string())];
+        self.call(self.get(&["log", "consistency"]).query(&query)).await
+    }
+
+    /// The whole log, piece by piece as it arrives.
+    pub async fn log_export(&self) -> Result<Pieces, ClientError> {
+        self.pieces(self.get(&["log", "export"])).await
     }
 
     /// Issues a token.

@@ -1,11 +1,10 @@
-//! Decisions: the one path by which a charter changes, and the log of it.
+//! Decisions: the one path by which a charter changes. What is logged of them: see `decisions`.
 
 use std::sync::{Arc, PoisonError};
 
-use tacit_accord::log::{Entry, Head, Kind};
-use tacit_accord::{Charter, Consensus, ConsensusId, Proposal, decide};
+use tacit_accord::log::Kind;
+use tacit_accord::{Charter, Consensus, Proposal, decide};
 use tacit_model::GroupId;
-use tacit_store::StoreError;
 
 use crate::{Gateway, GatewayError};
 
@@ -96,34 +95,18 @@ impl Gateway {
             return Err(error.into());
         }
         let consensus = self.remember(consensus);
-        self.log_consensus(group, consensus.id()).await?;
+        self.log_consensus(current, &consensus).await?;
         Ok(consensus)
     }
 
-    async fn log_consensus(&self, group: GroupId, id: ConsensusId) -> Result<(), GatewayError> {
-        let facts = [("group", group.to_string()), ("consensus", id.to_string())];
-        self.log(Kind::Consensus, &facts).await
-    }
-
     /// Appends to the log. Facts never hold data, and participants only as members may know them.
-    pub(crate) async fn log(&self, kind: Kind, facts: &[(&str, String)]) -> Result<(), GatewayError> {
-        let facts = facts.iter().map(|(name, fact)| ((*name).to_owned(), fact.clone().into())).collect();
-        let entry = Entry { at: self.inner.clock.now(), node: self.inner.identity.fingerprint(), kind, facts };
-        let body = entry.body().map_err(|e| GatewayError::Bug(e.to_string()))?;
-        loop {
-            let last = self.inner.store.log_head().await?.map(|head| head.hash);
-            let next = Head(last.unwrap_or(Head::EMPTY.0)).after(&body);
-            match self.inner.store.log_append(kind.name(), body.as_bytes(), next.0, last, entry.at).await {
-                // Somebody else appended in between: chain to the new head.
-                Err(StoreError::Conflict { .. }) => {}
-                other => return other.map(drop).map_err(Into::into),
-            }
-        }
+    pub(crate) async fn log<const N: usize>(&self, kind: Kind, facts: [(&str, String); N]) -> Result<(), GatewayError> {
+        Ok(self.inner.log.append(kind, tacit_audit::facts(facts)).await.map(drop)?)
     }
 
     /// Logs something an operator did.
     pub(crate) async fn log_action(&self, group: GroupId, action: &str, on: &str) -> Result<(), GatewayError> {
         let facts = [("group", group.to_string()), ("action", action.to_owned()), ("on", on.to_owned())];
-        self.log(Kind::Action, &facts).await
+        self.log(Kind::Action, facts).await
     }
 }

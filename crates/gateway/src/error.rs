@@ -1,4 +1,5 @@
 use tacit_accord::{CharterError, Refusal};
+use tacit_audit::AuditError;
 use tacit_store::StoreError;
 
 /// Why the gateway did not do what was asked. Nothing changed, unless the variant says so.
@@ -34,6 +35,17 @@ impl From<StoreError> for GatewayError {
             StoreError::Conflict { what } => Self::Conflict(what.to_string()),
             StoreError::NotFound { what } => Self::NotFound(what),
             other => Self::Store(other),
+        }
+    }
+}
+
+impl From<AuditError> for GatewayError {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Store(error) => error.into(),
+            AuditError::Proof(error) => Self::Invalid(error.to_string()),
+            AuditError::Closed => Self::Unavailable(error.to_string()),
+            other => Self::Bug(other.to_string()),
         }
     }
 }

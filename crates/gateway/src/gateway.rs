@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tacit_accord::Consensus;
+use tacit_audit::AuditLog;
 use tacit_link::Host;
 use tacit_model::{Clock, GroupId};
 use tacit_pki::Identity;
@@ -25,6 +26,8 @@ pub struct GatewaySetup {
     pub manager: Arc<Identity>,
     /// Rows.
     pub store: Store,
+    /// The node's audit log, over the same rows.
+    pub log: AuditLog,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Where peers find the link port, `host:port`.
@@ -77,6 +80,7 @@ pub(crate) struct Inner {
     pub(crate) identity: Arc<Identity>,
     pub(crate) manager: Arc<Identity>,
     pub(crate) store: Store,
+    pub(crate) log: AuditLog,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) endpoints: Vec<String>,
     pub(crate) admitted: crate::control::Admitted,
@@ -99,6 +103,7 @@ impl Gateway {
             identity: setup.identity,
             manager: setup.manager,
             store: setup.store,
+            log: setup.log,
             clock: setup.clock,
             endpoints: setup.endpoints,
             admitted: setup.admitted,
@@ -112,6 +117,7 @@ impl Gateway {
         });
         let gateway = Self { inner };
         gateway.admit_known().await?;
+        gateway.log_missing_decisions().await?;
         gateway.accept_control_links();
         for group in gateway.inner.store.groups().await? {
             if let Some(run) = gateway.inner.store.open_run(group.gid).await? {

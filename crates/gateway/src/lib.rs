@@ -14,6 +14,7 @@
 
 mod authority;
 mod control;
+mod decisions;
 mod directory;
 mod error;
 mod execution;

@@ -449,7 +449,6 @@ impl Gateway {
             agreement: agreed.map(|agreed| agreed.agreement.clone().into_bytes()),
             updated: self.inner.clock.now(),
         };
-        self.inner.store.slot_outcome(outcome).await?;
         let facts = [
             ("group", job.group.to_string()),
             ("run", job.run.to_string()),
@@ -460,7 +459,10 @@ impl Gateway {
             ("state", if agreed.is_some() { "done" } else { "failed" }.to_owned()),
             ("agreement", agreed.map(|agreed| agreed.agreement.clone()).unwrap_or_default()),
         ];
-        self.log(Kind::Session, &facts).await
+        // Both are durable before the slot counts as ended; they share a sync.
+        let (kept, logged) = tokio::join!(self.inner.store.slot_outcome(outcome), self.log(Kind::Session, facts));
+        kept?;
+        logged
     }
 }
 

@@ -19,7 +19,8 @@ pub use group::{
     RunBody, RunList, SharingKind, SlotBody, SlotList, SlotRulesBody, StartedBody, VerifyBody,
 };
 pub use node::{
-    IssuedToken, LogLine, LogPage, NewToken, NodeBody, ReceivedBody, ReceivedList, ReceivedRow, TokenBody, TokenList,
+    IssuedToken, LogHead, LogLine, LogPage, LogProof, NewToken, NodeBody, ReceivedBody, ReceivedList, ReceivedRow,
+    TokenBody, TokenList,
 };
 pub use peer::{
     JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RosterMember, RowBody, RowsBody, RowsReceipt,

@@ -39,7 +39,7 @@ mod writer;
 pub use error::{StoreError, What};
 pub use groups::{CodeRow, GroupRow};
 pub use leases::Lease;
-pub use log::{LogHead, LogRow};
+pub use log::{LogBatch, LogHead, LogNode, LogRow, NewEntry, OldEntry};
 pub use members::{MemberId, MemberKeys, MemberRow, NewMember, PeerStatus, PeerType};
 pub use outbox::{OutboxBatch, OutboxRow};
 pub use parties::{PartyRow, RevokedRow, SessionClaim, SlotBinding};

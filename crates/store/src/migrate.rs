@@ -11,12 +11,20 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    both: include_str!("../migrations/0001_start.sql"),
-    sqlite: include_str!("../migrations/0001_start.sqlite.sql"),
-    postgres: include_str!("../migrations/0001_start.postgres.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        both: include_str!("../migrations/0001_start.sql"),
+        sqlite: include_str!("../migrations/0001_start.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_start.postgres.sql"),
+    },
+    Migration {
+        version: 2,
+        both: include_str!("../migrations/0002_merkle_log.sql"),
+        sqlite: include_str!("../migrations/0002_merkle_log.sqlite.sql"),
+        postgres: include_str!("../migrations/0002_merkle_log.postgres.sql"),
+    },
+];
 
 /// Brings the schema to the newest version, all of it or nothing. On PostgreSQL the caller commits.
 pub(crate) async fn run(conn: &mut Conn) -> Result<(), StoreError> {

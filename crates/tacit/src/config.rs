@@ -169,6 +169,17 @@ impl NodeConfig {
         }
     }
 
+    /// What the audit log says of this configuration: every setting by its path, but for what may hold a secret.
+    pub(crate) fn logged(&self) -> Vec<(String, String)> {
+        const SECRET: [&str; 2] = ["store", "p2ds.admin_key_sha256"];
+        let mut settings = Vec::new();
+        if let Ok(toml::Value::Table(table)) = toml::Value::try_from(self) {
+            table.into_iter().for_each(|(name, value)| flatten(name, value, &mut settings));
+        }
+        settings.retain(|(name, _)| !SECRET.contains(&name.as_str()));
+        settings
+    }
+
     /// The configuration as a file.
     pub(crate) fn to_text(&self) -> Result<String, Failure> {
         Ok(toml::to_string_pretty(self)?)
@@ -180,6 +191,16 @@ impl NodeConfig {
             Some(file) => format!("sqlite:{}", data.join(file).display()),
             None => self.store.clone(),
         }
+    }
+}
+
+fn flatten(path: String, value: toml::Value, settings: &mut Vec<(String, String)>) {
+    match value {
+        toml::Value::Table(table) => {
+            table.into_iter().for_each(|(name, value)| flatten(format!("{path}.{name}"), value, settings));
+        }
+        toml::Value::String(text) => settings.push((path, text)),
+        other => settings.push((path, other.to_string())),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tacit_api::{AdminKey, Edge, EdgeOptions, Metrics, NodeInfo};
+use tacit_audit::AuditLog;
 use tacit_gateway::Gateway;
 use tacit_model::Clock;
 use tacit_party::Parties;
@@ -19,6 +20,7 @@ pub(crate) fn edge(
     gateway: &Option<Gateway>,
     parties: &Option<Parties>,
     store: &Store,
+    log: &AuditLog,
     clock: &Arc<dyn Clock>,
 ) -> Result<Edge, Failure> {
     let mut options = EdgeOptions::new(address.url.clone());
@@ -37,6 +39,7 @@ pub(crate) fn edge(
         parties: parties.clone().map(Into::into),
         receiver: config.roles.contains(&Role::Receiver),
         store: store.clone(),
+        log: log.clone(),
         node: NodeInfo {
             name: config.name.clone(),
             fingerprint: address.fingerprint,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tacit_api::ServeOptions;
+use tacit_audit::{AuditLog, AuditSetup};
 use tacit_gateway::{Admitted, Gateway, GatewaySetup, RunnerLimits};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::{Clock, Fingerprint, SystemClock};
@@ -28,6 +29,7 @@ pub(crate) struct Node {
     parties: Option<Parties>,
     hub: Arc<LinkHub>,
     store: Store,
+    log: AuditLog,
     stop: CancellationToken,
     http: tokio::task::JoinHandle<()>,
     /// Held as long as the node is up: two nodes never share a data folder.
@@ -60,8 +62,17 @@ impl Node {
         };
         let address = Address { url, link: link.clone(), fingerprint: identity.fingerprint(), pid: std::process::id() };
 
+        let log = AuditLog::open(AuditSetup {
+            store: store.clone(),
+            node: Arc::clone(&identity),
+            clock: Arc::clone(&clock),
+            software: concat!("tacit ", env!("CARGO_PKG_VERSION")).to_owned(),
+            parameters: config.logged(),
+        })
+        .await?;
+
         let gateway = match config.roles.contains(&Role::Gateway) {
-            true => Some(open_gateway(&data, &config, &hub, &store, &clock, &identity, &link, now).await?),
+            true => Some(open_gateway(&data, &config, &hub, &store, &log, &clock, &identity, &link, now).await?),
             false => None,
         };
         let parties = match config.roles.contains(&Role::Peer) {
@@ -85,7 +96,7 @@ impl Node {
         if config.limits.retention_days > 0 {
             tokio::spawn(retain(store.clone(), clock.clone(), config.limits.retention_days, stop.clone()));
         }
-        let edge = crate::edge::edge(&config, &address, &gateway, &parties, &store, &clock)?;
+        let edge = crate::edge::edge(&config, &address, &gateway, &parties, &store, &log, &clock)?;
         let tls = config.tls.then(|| tacit_api::tls_config(&identity)).transpose()?;
         let options = ServeOptions { plain_http_anywhere: config.allow_plain_http, ..ServeOptions::default() };
         let stopping = stop.clone();
@@ -97,7 +108,7 @@ impl Node {
                 tracing::error!(%error, "HTTP ended");
             }
         });
-        let node = Self { address, data, gateway, parties, hub, store, stop, http, _lock: lock };
+        let node = Self { address, data, gateway, parties, hub, store, log, stop, http, _lock: lock };
         announce(&node.data, &node.address)?;
         Ok(node)
     }
@@ -114,6 +125,9 @@ impl Node {
         }
         if let Some(hub) = Arc::into_inner(self.hub) {
             hub.shutdown().await;
+        }
+        if let Err(error) = self.log.flush().await {
+            tracing::error!(%error, "the last entries of the audit log");
         }
         self.store.close().await;
         let _gone = std::fs::remove_file(self.data.address());
@@ -136,6 +150,7 @@ async fn open_gateway(
     config: &NodeConfig,
     hub: &LinkHub,
     store: &Store,
+    log: &AuditLog,
     clock: &Arc<dyn Clock>,
     identity: &Arc<Identity>,
     link: &str,
@@ -149,6 +164,7 @@ async fn open_gateway(
         identity: Arc::clone(identity),
         manager: Arc::new(manager),
         store: store.clone(),
+        log: log.clone(),
         clock: Arc::clone(clock),
         endpoints: vec![link.to_owned()],
         admitted,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tacit_model::{Fingerprint, UnixMillis};
 
-use crate::{CanonicalError, canonical, digest};
+use crate::{CanonicalError, canonical};
 
 /// What an entry is about. The names are part of the log's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,10 +12,18 @@ use crate::{CanonicalError, canonical, digest};
 pub enum Kind {
     /// A charter became the current one.
     Consensus,
+    /// A parameter of a charter or of the node has this value from now on.
+    Parameter,
+    /// A key signed something other than this log.
+    KeyUse,
     /// An operator did something (start, stop, code, verify).
     Action,
     /// A session ended.
     Session,
+    /// The receipt of a result.
+    Receipt,
+    /// What somebody else's log looked like: co-signed, or disputed.
+    Witness,
     /// The program started, with its version.
     Software,
 }
@@ -25,8 +33,12 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Consensus => "consensus",
+            Self::Parameter => "parameter",
+            Self::KeyUse => "key_use",
             Self::Action => "action",
             Self::Session => "session",
+            Self::Receipt => "receipt",
+            Self::Witness => "witness",
             Self::Software => "software",
         }
     }
@@ -45,39 +57,9 @@ pub struct Entry {
     pub facts: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Hash of an entry and of everything before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head(pub [u8; 32]);
-
-impl Head {
-    /// The head of the empty log.
-    pub const EMPTY: Self = Self([0; 32]);
-
-    /// The head after one more entry.
-    pub fn after(self, body: &str) -> Self {
-        let mut bytes = Vec::with_capacity(32 + body.len());
-        bytes.extend_from_slice(&self.0);
-        bytes.extend_from_slice(body.as_bytes());
-        Self(digest("log", &bytes))
-    }
-}
-
 impl Entry {
     /// The canonical text that is stored and hashed.
     pub fn body(&self) -> Result<String, CanonicalError> {
         canonical(self)
     }
-}
-
-/// The first place where stored entries do not follow from one another: its number from 0, or
-/// nothing if all hold.
-pub fn first_break<'a>(entries: impl IntoIterator<Item = (&'a str, [u8; 32])>) -> Option<usize> {
-    let mut head = Head::EMPTY;
-    for (number, (body, hash)) in entries.into_iter().enumerate() {
-        head = head.after(body);
-        if head.0 != hash {
-            return Some(number);
-        }
-    }
-    None
 }

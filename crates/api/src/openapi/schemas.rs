@@ -321,6 +321,8 @@ fn node(add: Add<'_>) {
     );
     add("LogLine", object(&[("seq", whole()), ("body", text()), ("hash", text())], &[]));
     add("LogPage", object(&[("entries", list(is("LogLine"))), ("next", json!({ "type": ["integer", "null"] }))], &[]));
+    add("LogHead", object(&[("checkpoint", text()), ("size", whole()), ("root", text()), ("key", text())], &[]));
+    add("LogProof", object(&[("size", whole()), ("proof", list(text()))], &[]));
     add("NewToken", request(&[("role", is("Role")), ("label", text())], &[]));
     add("IssuedToken", object(&[("id", text()), ("role", is("Role")), ("token", text())], &[]));
     add(

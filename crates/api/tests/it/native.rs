@@ -1,7 +1,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
+use tacit_accord::log::export::Verifier;
+use tacit_accord::log::{Checkpoint, Hash, Tree, leaf_hash, verify_consistency, verify_inclusion};
 use tacit_model::codec::put_bytes;
+use tacit_pki::PublicKey;
 use tacit_pki::envelope::{Context, sign_detached};
 
 use crate::desk::Fake;
@@ -172,18 +175,49 @@ async fn the_log_is_there_to_be_checked() {
     let first = w.api("GET", "/log?max=1").send().await.json();
     assert_eq!((first["entries"].as_array().unwrap().len(), &first["next"]), (1, &json!(2)));
     let all = w.api("GET", "/log").send().await.json();
-    let entries: Vec<(String, [u8; 32])> = all["entries"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| {
-            let hash: tacit_model::Fingerprint = entry["hash"].as_str().unwrap().parse().unwrap();
-            (entry["body"].as_str().unwrap().to_owned(), hash.0)
-        })
-        .collect();
-    assert!(entries.len() >= 2);
-    let lines = entries.iter().map(|(body, hash)| (body.as_str(), *hash));
-    assert_eq!(tacit_accord::log::first_break(lines), None);
+    let entries = all["entries"].as_array().unwrap();
+    let mut tree = Tree::new();
+    for entry in entries {
+        let leaf = leaf_hash(entry["body"].as_str().unwrap().as_bytes());
+        assert_eq!(entry["hash"], leaf.to_string());
+        tree.append(leaf, drop);
+    }
+    // R10: who called what, as the token's id; no code of a registration.
+    let calls: Vec<&str> = entries.iter().filter_map(|e| e["body"].as_str()).filter(|b| b.contains("\"by\"")).collect();
+    assert!(
+        calls.iter().any(|call| call.contains("createGroup")) && calls.iter().any(|call| call.contains("inviteMember"))
+    );
+    let head = w.api("GET", "/log/checkpoint").send().await.json();
+    let key = PublicKey::from_base64(head["key"].as_str().unwrap()).unwrap();
+    let checkpoint = Checkpoint::open(head["checkpoint"].as_str().unwrap(), &key).unwrap();
+    assert_eq!((checkpoint.size, checkpoint.root), (tree.size(), tree.root()));
+    assert_eq!(key.fingerprint(), w.identity.fingerprint());
+
+    let hashes = |proof: &Value| -> Vec<Hash> {
+        proof["proof"].as_array().unwrap().iter().map(|hash| hash.as_str().unwrap().parse().unwrap()).collect()
+    };
+    let size = checkpoint.size;
+    for entry in 1..=size {
+        let proof = w.api("GET", &format!("/log/inclusion?entry={entry}&size={size}")).send().await.json();
+        let leaf = entries[usize::try_from(entry).unwrap() - 1]["hash"].as_str().unwrap().parse().unwrap();
+        verify_inclusion(&leaf, entry - 1, size, &hashes(&proof), &checkpoint.root).unwrap();
+    }
+    let proof = w.api("GET", &format!("/log/consistency?from=1&size={size}")).send().await.json();
+    let first = leaf_hash(entries[0]["body"].as_str().unwrap().as_bytes());
+    verify_consistency((1, &first), (size, &checkpoint.root), &hashes(&proof)).unwrap();
+    for wrong in ["inclusion?entry=0", "inclusion?entry=99", "consistency?from=99", "inclusion?entry=1&size=99"] {
+        w.api("GET", &format!("/log/{wrong}")).send().await.is_problem(422, "invalid");
+    }
+    for wrong in ["inclusion", "inclusion?entry=x", "consistency?from=-1", "inclusion?entry=1&size="] {
+        w.api("GET", &format!("/log/{wrong}")).send().await.is_problem(400, "bad-request");
+    }
+    let mut verifier = Verifier::new(Some(w.identity.fingerprint()), Vec::new());
+    let export = w.api("GET", "/log/export").send().await;
+    for line in export.text.split_inclusive('\n') {
+        verifier.line(line.as_bytes()).unwrap();
+    }
+    assert_eq!(verifier.finish().unwrap().checkpoint.size, size);
+    w.get("/api/v1/log/export").send().await.is_problem(401, "unauthenticated");
 }
 
 #[tokio::test]

@@ -220,6 +220,9 @@ fn schemas_and_types_agree() {
     same("RosterMember", json!(roster_member));
     same("NodeBody", json!(node));
     same("LogLine", json!(line));
+    let (checkpoint, root, key) = (text(), text(), text());
+    same("LogHead", json!(LogHead { checkpoint, size: 1, root, key }));
+    same("LogProof", json!(LogProof { size: 1, proof: vec![text()] }));
     same("LogPage", json!(LogPage { entries: vec![], next: None }));
     same("NewToken", json!(NewToken { role: Role::Viewer, label: text() }));
     same("IssuedToken", json!(IssuedToken { id: text(), role: Role::Viewer, token: text() }));

@@ -25,6 +25,7 @@ async fn services() -> (World, String) {
         parties: Some(PartyDesk::from(parties)),
         receiver: true,
         store: w.store.clone(),
+        log: w.log.clone(),
         node: tacit_api::NodeInfo {
             name: "node".to_owned(),
             fingerprint: w.identity.fingerprint(),

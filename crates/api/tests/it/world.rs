@@ -7,6 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use serde_json::Value;
 use tacit_api::{AdminKey, Edge, EdgeOptions, NodeInfo, PartyDesk, issue_token, router};
+use tacit_audit::{AuditLog, AuditSetup};
 use tacit_gateway::{Admitted, Gateway, GatewaySetup, RunnerLimits};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::api::Role;
@@ -29,6 +30,7 @@ pub(crate) const PRIVATE_KEY: &str =
 pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) store: Store,
+    pub(crate) log: AuditLog,
     pub(crate) gateway: Gateway,
     pub(crate) identity: Arc<Identity>,
     pub(crate) hub: Arc<LinkHub>,
@@ -47,11 +49,21 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
     let hub = Arc::new(LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap());
     let identity = identity("gateway");
     let admitted = Admitted::default();
+    let log = AuditLog::open(AuditSetup {
+        store: store.clone(),
+        node: identity.clone(),
+        clock: Arc::new(SystemClock),
+        software: "tacit 0.1.0".to_owned(),
+        parameters: Vec::new(),
+    })
+    .await
+    .unwrap();
     let gateway = Gateway::open(GatewaySetup {
         host: hub.host(identity.clone(), Arc::new(admitted.clone())).unwrap(),
         identity: identity.clone(),
         manager: self::identity("manager"),
         store: store.clone(),
+        log: log.clone(),
         clock: Arc::new(SystemClock),
         endpoints: vec![hub.local_addr().to_string()],
         admitted,
@@ -68,6 +80,7 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
         parties: desk,
         receiver: true,
         store: store.clone(),
+        log: log.clone(),
         node: NodeInfo {
             name: "node <1>".to_owned(),
             fingerprint: identity.fingerprint(),
@@ -81,7 +94,7 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
     change(&mut edge);
     let owner = issue_token(&store, Role::Owner, "owner", SystemClock.now()).await.unwrap();
     let owner = owner.expose_text().to_owned();
-    World { router: router(edge), store, gateway, identity, hub, folder, owner }
+    World { router: router(edge), store, log, gateway, identity, hub, folder, owner }
 }
 
 pub(crate) async fn world() -> World {

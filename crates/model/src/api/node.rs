@@ -31,8 +31,30 @@ pub struct LogLine {
     pub seq: i64,
     /// The canonical text that is hashed.
     pub body: String,
-    /// Hash of this entry and everything before it.
+    /// Its hash in the Merkle tree, hexadecimal.
     pub hash: String,
+}
+
+/// The signed head of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogHead {
+    /// The checkpoint as a signed note (C2SP tlog-checkpoint).
+    pub checkpoint: String,
+    /// How many entries it covers.
+    pub size: u64,
+    /// Their root, hexadecimal.
+    pub root: String,
+    /// Public key of the node that signed, base64 SubjectPublicKeyInfo.
+    pub key: String,
+}
+
+/// A proof over the log (RFC 9162, sections 2.1.3 and 2.1.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogProof {
+    /// How many entries the log has that it leads to.
+    pub size: u64,
+    /// Hashes, hexadecimal, in the order of the RFC.
+    pub proof: Vec<String>,
 }
 
 /// A part of the log.

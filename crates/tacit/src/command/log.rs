@@ -1,18 +1,29 @@
-//! `tacit audit`: the log of a node.
+//! `tacit audit`: the log of a node, and its verification without the node.
+
+mod verify;
+mod witness;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use tacit_accord::log::first_break;
-use tacit_model::api::LogLine;
+use serde_json::json;
+use tacit_accord::log::{Checkpoint, CheckpointError, export::Verifier};
+use tacit_pki::PublicKey;
 
 use super::print;
 use crate::connection::Connection;
-use crate::output::{Code, Failure};
+use crate::output::{Failure, line};
+use verify::{Key, told};
 
-/// Read and check the log of decisions, actions and sessions.
+/// The audit log: who decided and did what, provably unchanged.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Examples:\n  tacit audit show\n  tacit audit check      every entry follows from the one before it"
-)]
+#[command(after_help = "Examples:
+  tacit audit show                                   what was logged, oldest first
+  tacit audit check                                  reads the whole log of the node and verifies it
+  tacit audit export --out log.jsonl                 the log as one file for an auditor
+  tacit audit verify log.jsonl --key FINGERPRINT     offline; exit code 0 only if everything holds
+  tacit audit witness --state seen.json              remembers the log, and next time notices if it was rewritten")]
 pub(crate) struct Audit {
     #[command(subcommand)]
     action: Action,
@@ -25,43 +36,118 @@ pub(crate) struct Audit {
 
 #[derive(Subcommand, Debug)]
 enum Action {
-    /// All entries.
-    Show,
-    /// Whether every entry follows from the one before it.
+    /// Entries, oldest first.
+    Show {
+        /// The first one, counted from 1.
+        #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+        from: i64,
+    },
+    /// Verifies the whole log of a running node.
     Check,
+    /// The signed head of the log, as a note for other tools.
+    Checkpoint,
+    /// Writes the log to a file that is verified offline. The file is verified before this ends.
+    Export {
+        /// Where to.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Verifies an exported file, without any node: exit code 0 only if everything holds.
+    Verify {
+        /// The file.
+        file: PathBuf,
+        /// The node whose log it must be: its fingerprint, or its public key in base64.
+        #[arg(long, value_name = "KEY")]
+        key: Option<Key>,
+        /// Public keys (base64) of further nodes that write the same log.
+        #[arg(long, value_name = "KEY")]
+        replica: Vec<Key>,
+    },
+    /// Remembers the head of the log, and refuses one that did not grow out of the remembered one.
+    Witness {
+        /// Where it is remembered.
+        #[arg(long, value_name = "FILE")]
+        state: PathBuf,
+        /// Also demands that this checkpoint, which somebody else was shown, belongs to the same log.
+        #[arg(long, value_name = "NOTE")]
+        against: Option<PathBuf>,
+    },
 }
 
 impl Audit {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let client = self.connection.client()?;
-        let mut entries: Vec<LogLine> = Vec::new();
-        let mut from = 1;
-        loop {
-            let page = client.log(from, 1000).await?;
-            entries.extend(page.entries);
-            match page.next {
-                Some(next) => from = next,
-                None => break,
+        match &self.action {
+            Action::Show { from } => self.show(*from).await,
+            Action::Check => self.read(None).await,
+            Action::Checkpoint => self.checkpoint().await,
+            Action::Export { out } => self.read(Some(out)).await,
+            Action::Verify { file, key, replica } => {
+                let others = replica.iter().map(Key::public).collect::<Result<Vec<_>, _>>()?;
+                verify::file(file, key.as_ref(), others, self.json)
             }
-        }
-        match self.action {
-            Action::Show => print(self.json, &entries, |entries| {
-                entries.iter().map(|e| format!("{:>6} {}", e.seq, e.body)).collect::<Vec<_>>().join("\n")
-            }),
-            Action::Check => {
-                let mut hashed = Vec::with_capacity(entries.len());
-                for entry in &entries {
-                    hashed.push((entry.body.as_str(), entry.hash.parse::<tacit_model::Fingerprint>()?.0));
-                }
-                match first_break(hashed) {
-                    None => print(self.json, &serde_json::json!({"ok": true, "entries": entries.len()}), |_| {
-                        format!("{} entries, each follows from the one before it", entries.len())
-                    }),
-                    Some(at) => {
-                        Err(Failure::new(Code::Refused, format!("entry {at} does not follow from the one before it")))
-                    }
-                }
+            Action::Witness { state, against } => {
+                witness::run(&self.connection.client()?, state, against.as_deref(), self.json).await
             }
         }
     }
+
+    async fn show(&self, from: i64) -> Result<(), Failure> {
+        let client = self.connection.client()?;
+        let mut entries = Vec::new();
+        let mut next = Some(from);
+        while let Some(from) = next {
+            let page = client.log(from, 1000).await?;
+            next = page.next;
+            if self.json {
+                entries.extend(page.entries);
+                continue;
+            }
+            for entry in page.entries {
+                line(&format!("{:>6} {}", entry.seq, entry.body))?;
+            }
+        }
+        if self.json { print(true, &entries, |_| String::new()) } else { Ok(()) }
+    }
+
+    async fn checkpoint(&self) -> Result<(), Failure> {
+        let head = self.connection.client()?.log_checkpoint().await?;
+        // What is handed on should hold.
+        let key = PublicKey::from_base64(&head.key)?;
+        let checkpoint = Checkpoint::open(&head.checkpoint, &key)?;
+        if checkpoint.size != head.size {
+            return Err(CheckpointError::Malformed("the node says another number of entries beside it").into());
+        }
+        print(self.json, &head, |head| head.checkpoint.trim_end().to_owned())
+    }
+
+    /// Reads the log of the node to its end and verifies it, with or without a file.
+    async fn read(&self, out: Option<&Path>) -> Result<(), Failure> {
+        let client = self.connection.client()?;
+        let key = PublicKey::from_base64(&client.log_checkpoint().await?.key)?;
+        let mut reader = verify::Reader::new(Verifier::new(Some(key.fingerprint()), Vec::new()));
+        let mut file = out.map(|out| Ok::<_, Failure>((out, std::fs::File::create(out)?))).transpose()?;
+        let mut pieces = client.log_export().await?;
+        while let Some(piece) = pieces.next().await? {
+            if let Some((_, file)) = &mut file {
+                file.write_all(&piece)?;
+            }
+            reader.take(&piece);
+        }
+        if let Some((_, file)) = &mut file {
+            file.sync_all()?;
+        }
+        let (value, text) = told(reader.finish(), true)?;
+        print(self.json, &value, |_| match out {
+            Some(out) => format!("{text}\nwritten to {}", out.display()),
+            None => text.clone(),
+        })
+    }
+}
+
+/// What a refusal says in JSON.
+fn refused(json: bool, fault: &tacit_accord::log::export::Broken) -> Result<(), Failure> {
+    let value = json!({
+        "ok": false, "line": fault.line, "entry": fault.entry, "fault": fault.fault.to_string(),
+    });
+    if json { print(true, &value, |_| String::new()) } else { Ok(()) }
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Each room stands above the rooms after it in this list.
-const FLOORS: [&str; 13] = [
+const FLOORS: [&str; 14] = [
     "tacit",
     "tacit-api",
     "tacit-gateway",
     "tacit-party",
     "tacit-client",
     "tacit-job",
+    "tacit-audit",
     "tacit-store",
     "tacit-link",
     "tacit-accord",
@@ -21,9 +22,11 @@ const FLOORS: [&str; 13] = [
 ];
 
 /// Siblings that must not know each other although one stands above the other in the list.
-const STRANGERS: [(&str, &str); 8] = [
+const STRANGERS: [(&str, &str); 10] = [
     ("tacit-gateway", "tacit-party"),
     ("tacit-client", "tacit-store"),
+    ("tacit-audit", "tacit-link"),
+    ("tacit-audit", "tacit-engine"),
     ("tacit-client", "tacit-link"),
     ("tacit-store", "tacit-link"),
     ("tacit-link", "tacit-engine"),

@@ -283,9 +283,17 @@ impl Node {
     #[track_caller]
     pub(crate) fn state(&self) -> String {
         let mut state = String::new();
-        for path in ["/groups", "/peers", "/receiver/results", "/tokens", "/log?max=1000"] {
+        for path in ["/groups", "/peers", "/receiver/results", "/tokens"] {
             let reply = self.api("GET", path, None);
             state.push_str(&format!("{path} {}\n{}\n", reply.status, reply.body));
+        }
+        // Each start of the program is an entry.
+        let log = self.api("GET", "/log?max=1000", None).ok().json();
+        for entry in log["entries"].as_array().into_iter().flatten() {
+            let body = entry["body"].as_str().unwrap_or_default();
+            if !body.contains("\"kind\":\"software\"") && !body.contains("\"kind\":\"parameter\"") {
+                state.push_str(&format!("{body}\n"));
+            }
         }
         state
     }

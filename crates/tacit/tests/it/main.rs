@@ -4,6 +4,7 @@
 
 mod administration;
 mod arrows;
+mod audit;
 mod command_line;
 mod computing;
 mod failures;

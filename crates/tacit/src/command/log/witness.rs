@@ -1,0 +1,109 @@
+//! A witness on a person's own machine: remembers one checkpoint, and demands that the log grows out of it.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tacit_accord::log::{Checkpoint, Disputed, Hash, witness};
+use tacit_client::Client;
+use tacit_pki::PublicKey;
+
+use super::print;
+use crate::output::{Code, Failure};
+
+/// What is remembered.
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    /// The node's public key, base64.
+    key: String,
+    /// Its last checkpoint that was accepted.
+    note: String,
+}
+
+pub(super) async fn run(client: &Client, state: &Path, against: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let seen: Option<Seen> = match std::fs::read(state) {
+        Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|e| {
+            Failure::usage(format!("{} is no memory of a witness ({e}); choose another file", state.display()))
+        })?),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+        Err(e) => return Err(Failure::usage(format!("{} cannot be read: {e}", state.display()))),
+    };
+    let head = client.log_checkpoint().await?;
+    let key = PublicKey::from_base64(&head.key)?;
+    if let Some(seen) = seen.as_ref().filter(|seen| seen.key != head.key) {
+        let known = PublicKey::from_base64(&seen.key)?.fingerprint();
+        let text = format!("this is the node {}; {} remembers the node {known}", key.fingerprint(), state.display());
+        return Err(Failure::new(Code::Refused, text));
+    }
+    let last = seen.as_ref().map(|seen| Checkpoint::open(&seen.note, &key)).transpose()?;
+    let before = last.as_ref().map_or(0, |last| last.size);
+    let accepted = accept(client, &key, last.as_ref(), &head.checkpoint).await?;
+    let accepted = match accepted {
+        Ok(accepted) => accepted,
+        Err(disputed) => return Err(dispute(state, seen.map(|seen| seen.note), &head.checkpoint, &disputed)?),
+    };
+    if let Some(path) = against {
+        let note = std::fs::read_to_string(path)
+            .map_err(|e| Failure::usage(format!("{} cannot be read: {e}", path.display())))?;
+        let theirs = Checkpoint::open(&note, &key)?;
+        let (older, shown) = match theirs.size <= accepted.size {
+            true => (&theirs, &head.checkpoint),
+            false => (&accepted, &note),
+        };
+        if let Err(disputed) = accept(client, &key, Some(older), shown).await? {
+            return Err(dispute(state, Some(note), &head.checkpoint, &disputed)?);
+        }
+    }
+    remember(state, &Seen { key: head.key.clone(), note: head.checkpoint })?;
+    let value = json!({
+        "ok": true, "node": key.fingerprint().to_string(), "before": before, "entries": accepted.size,
+        "root": accepted.root.to_string(),
+    });
+    print(json, &value, |_| match before {
+        0 => format!(
+            "first seen: {} entries of node {}; compare that fingerprint with its operator",
+            accepted.size,
+            key.fingerprint()
+        ),
+        before => format!("the log grew from {before} to {} entries; nothing before was changed", accepted.size),
+    })
+}
+
+/// Asks the node to prove that the shown checkpoint grew out of the last one.
+async fn accept(
+    client: &Client,
+    key: &PublicKey,
+    last: Option<&Checkpoint>,
+    shown: &str,
+) -> Result<Result<Checkpoint, Disputed>, Failure> {
+    let size = match Checkpoint::open(shown, key) {
+        Ok(shown) => shown.size,
+        Err(error) => return Ok(Err(error.into())),
+    };
+    let proof = match last {
+        Some(last) if 0 < last.size && last.size < size => {
+            let proof = client.log_consistency(last.size, size).await?;
+            proof.proof.iter().map(|hash| hash.parse()).collect::<Result<Vec<Hash>, _>>()?
+        }
+        _ => Vec::new(),
+    };
+    Ok(witness(key, last, shown, &proof))
+}
+
+/// Keeps both notes: they are the evidence.
+fn dispute(state: &Path, known: Option<String>, shown: &str, why: &Disputed) -> Result<Failure, Failure> {
+    let path = state.with_extension("disputed");
+    let evidence = json!({ "why": why.to_string(), "known": known, "shown": shown });
+    std::fs::write(&path, serde_json::to_string_pretty(&evidence)?)?;
+    Ok(Failure::new(Code::Refused, format!("{why}; both checkpoints are kept in {}", path.display())))
+}
+
+/// Written whole or not at all, and durable: a witness that forgets can be lied to.
+fn remember(state: &Path, seen: &Seen) -> Result<(), Failure> {
+    let fresh = state.with_extension("new");
+    let mut file = std::fs::File::create(&fresh)?;
+    file.write_all(&serde_json::to_vec(seen)?)?;
+    file.sync_all()?;
+    Ok(std::fs::rename(fresh, state)?)
+}
