@@ -1,16 +1,20 @@
 //! The registry of aggregators: the one table that plans, plan digests, forecasts and documentation
 //! come from. What is not in it is refused by name.
 //!
-//! All of them are sums. Statistics encode, add up, decode: each input peer turns its records into a
-//! vector of sums of its own (a [`Term`] per number), the session adds the vectors up without wrap-around, and
-//! recipients compute the result from the opened sums by a public function.
+//! Each one encodes, shares, evaluates, opens, decodes. Statistics need no evaluation beyond the sum: each
+//! input peer turns its records into a vector of sums of its own (a [`Term`] per number), the session adds
+//! the vectors up without wrap-around, and recipients compute the result from the opened sums by a
+//! public function. For the others a [`Function`] is evaluated on the shares, and only its result is opened.
 
 use std::fmt::Write;
 
+use crate::evaluate::entropy;
+pub use crate::evaluate::{Function, Presence};
 use crate::plan::SecurityModel;
 
 mod covariance;
-mod exact;
+mod evaluated;
+pub(crate) mod exact;
 mod histogram;
 mod moments;
 pub(crate) mod records;
@@ -50,6 +54,8 @@ pub struct Aggregator {
     pub accuracy: &'static str,
     /// What is refused, and when there is no result.
     pub refusals: &'static str,
+    /// What is computed on shares before the opening.
+    pub function: Function,
     /// For statistics over records: how rows become sums and sums the result.
     pub records: Option<Codec>,
 }
@@ -159,6 +165,7 @@ const fn statistic(name: &'static str, summary: &'static str, codec: Codec) -> A
         leakage: "",
         accuracy: NEAREST,
         refusals: NO_RECORDS,
+        function: Function::Sum,
         records: Some(codec),
     }
 }
@@ -170,7 +177,7 @@ const PAIRS: usize = 64;
 /// Exact elimination takes its time.
 const REGRESSION: usize = 16;
 
-static REGISTRY: [Aggregator; 10] = [
+const SUMS: [Aggregator; 10] = [
     Aggregator {
         name: "sum",
         aliases: &["additive"],
@@ -186,6 +193,7 @@ static REGISTRY: [Aggregator; 10] = [
                   contributors each learns the other's input.",
         accuracy: "exact; a sum that would not fit is refused before it starts",
         refusals: "a sum that reaches the declared modulus: no result",
+        function: Function::Sum,
         records: None,
     },
     Aggregator {
@@ -297,8 +305,18 @@ static REGISTRY: [Aggregator; 10] = [
     },
 ];
 
+static REGISTRY: [Aggregator; SUMS.len() + evaluated::EVALUATED.len()] = {
+    let mut all = [SUMS[0]; SUMS.len() + evaluated::EVALUATED.len()];
+    let mut i = 0;
+    while i < all.len() {
+        all[i] = if i < SUMS.len() { SUMS[i] } else { evaluated::EVALUATED[i - SUMS.len()] };
+        i += 1;
+    }
+    all
+};
+
 /// Aggregators of the design that are not offered yet, and what they wait for.
-pub static NOT_YET: [(&str, &str); 19] = [
+pub static NOT_YET: [(&str, &str); 11] = [
     ("min", "comparison"),
     ("max", "comparison"),
     ("range", "comparison"),
@@ -306,14 +324,6 @@ pub static NOT_YET: [(&str, &str); 19] = [
     ("quantile", "comparison"),
     ("sort", "comparison"),
     ("top_k", "comparison"),
-    ("product", "sessions that multiply"),
-    ("distinct_count", "sessions that multiply"),
-    ("entropy", "sessions that multiply"),
-    ("event_correlation", "comparison"),
-    ("set_union", "sessions that multiply"),
-    ("set_intersection", "sessions that multiply"),
-    ("set_cardinality", "sessions that multiply"),
-    ("threshold_union", "comparison"),
     ("logistic_regression", "fixed-point arithmetic"),
     ("noise", "a budget and noise from inside the computation (rule 9)"),
     ("malicious", "the model: batch verification and checked bounds"),

@@ -43,6 +43,8 @@ mod zero;
 
 pub use context::{Arithmetic, Setup};
 pub use error::ArithmeticError;
+pub(crate) use multiply::{KING_FROM, KING_LENGTH};
+pub(crate) use products::multiplications_of_power;
 pub use share::Shared;
 
 /// How many messages a party sends to a peer before it reads the first: enough to keep links busy, few

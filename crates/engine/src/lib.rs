@@ -29,6 +29,7 @@
 pub mod aggregate;
 pub mod arithmetic;
 mod environment;
+mod evaluate;
 mod keystream;
 mod mailbox;
 pub mod plan;

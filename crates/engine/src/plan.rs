@@ -10,6 +10,7 @@ use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
 use crate::aggregate::records::Encoding;
 use crate::aggregate::{self, Aggregator, NoResult, RowShape, Statistic};
+use crate::evaluate::Evaluation;
 use crate::transcript::Transcript;
 
 mod error;
@@ -19,7 +20,7 @@ mod request;
 mod tests;
 
 pub use error::PlanError;
-pub use forecast::Forecast;
+pub use forecast::{BYTES_PER_MICRO, Forecast, ROUND_MICROS};
 pub use request::{OnMissing, PlanRequest, SecurityModel, Sharing};
 
 /// The most items of one vector.
@@ -80,6 +81,8 @@ pub struct Plan {
     points: Vec<u128>,
     /// Follows from the request.
     encoding: Encoding,
+    /// What is computed on shares before the opening. Follows from the request.
+    evaluation: Option<Evaluation>,
     digest: PlanDigest,
 }
 
@@ -93,12 +96,25 @@ impl Plan {
         check_shape(&request)?;
         let encoding = Encoding::new(aggregator, &request)?;
         check_length(encoding.length())?;
-        let field = choose_field(request.inputs.len(), encoding.largest_bound())?;
+        let evaluation = Evaluation::new(aggregator, &request)?;
+        let inputs = request.inputs.len();
+        let inside = match &evaluation {
+            Some(evaluation) => {
+                evaluation.largest_inside(inputs).ok_or(PlanError::ResultsCouldWrap { name: aggregator.name })?
+            }
+            None => 0,
+        };
+        let field = choose_field(inputs, encoding.largest_bound())?;
+        let field = match inside {
+            inside if inside < F61::MODULUS => field,
+            inside if inside < F127::MODULUS => FieldChoice::F127,
+            _ => return Err(PlanError::ResultsCouldWrap { name: aggregator.name }),
+        };
         let points = match field {
             FieldChoice::F61 => evaluation_points::<F61>(&request)?,
             FieldChoice::F127 => evaluation_points::<F127>(&request)?,
         };
-        let mut plan = Self { request, field, points, encoding, digest: PlanDigest([0; 32]) };
+        let mut plan = Self { request, field, points, encoding, evaluation, digest: PlanDigest([0; 32]) };
         plan.digest = plan.compute_digest();
         Ok(plan)
     }
@@ -157,9 +173,20 @@ impl Plan {
     pub fn recipients(&self) -> &[usize] {
         &self.request.recipients
     }
-    /// Numbers of the vectors that are added up: what a row is encoded into.
+    /// Numbers of the vectors that are shared: what a row is encoded into.
     pub fn items(&self) -> usize {
         self.encoding.length()
+    }
+    /// Numbers that are opened.
+    pub fn outputs(&self) -> usize {
+        self.evaluation.as_ref().map_or(self.items(), Evaluation::outputs)
+    }
+    /// The most that an opened number can be where so many contribute. Below the field's modulus.
+    pub fn largest_output(&self, output: usize, contributors: usize) -> u128 {
+        match &self.evaluation {
+            Some(evaluation) => evaluation.largest(output, contributors).unwrap_or(u128::MAX),
+            None => (contributors as u128).saturating_mul(self.bound(output)),
+        }
     }
     /// How many numbers an input peer's row may have.
     pub fn row_shape(&self) -> RowShape {
@@ -173,12 +200,15 @@ impl Plan {
     pub fn bound(&self, item: usize) -> u128 {
         self.encoding.bound(item)
     }
-    /// The declared modulus of the result. Sums that a statistic is computed from have none.
+    /// The declared modulus of the result. Opened numbers that a statistic is computed from have none.
     pub fn modulus(&self) -> Option<u64> {
-        self.request.modulus.filter(|_| matches!(self.encoding, Encoding::Vector { .. }))
+        self.request.modulus.filter(|_| self.aggregator().output == aggregate::Shape::Vector)
     }
-    /// The statistics that these opened sums make; `None` where the sums themselves are the result.
+    /// The statistics that these opened numbers make; `None` where they themselves are the result.
     pub fn statistics(&self, sums: &[u128]) -> Option<Result<Vec<Statistic>, NoResult>> {
+        if let Some(evaluation) = &self.evaluation {
+            return evaluation.decode(sums);
+        }
         let Encoding::Records(records) = &self.encoding else { return None };
         let codec = self.aggregator().records.as_ref()?;
         Some(match sums.len() == self.items() {
@@ -231,7 +261,12 @@ impl Plan {
     pub(crate) fn opens_by_slices(&self) -> bool {
         matches!(self.request.sharing, Sharing::Shamir { .. })
             && self.request.recipients == self.request.compute
-            && self.items() > SLICED_ABOVE
+            && self.outputs() > SLICED_ABOVE
+    }
+
+    /// What is computed on shares before the opening.
+    pub(crate) fn evaluation(&self) -> Option<&Evaluation> {
+        self.evaluation.as_ref()
     }
 
     /// The vector of a row that fits; `None` where the row is the vector.
@@ -348,6 +383,10 @@ fn check_sharing(request: &PlanRequest, aggregator: &'static Aggregator) -> Resu
             let needed = Plan::compute_needed(n, threshold);
             if now < needed {
                 return Err(PlanError::TooFewLeft { left: now, needed, n });
+            }
+            let needed = 2 * threshold + 1;
+            if aggregator.function != aggregate::Function::Sum && now < needed {
+                return Err(PlanError::TooFewForProducts { left: now, needed, name: aggregator.name });
             }
         }
         Sharing::Additive => {

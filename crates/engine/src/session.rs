@@ -1,4 +1,4 @@
-//! One session of a sum, as every member runs it.
+//! One session, as every member runs it.
 //!
 //! ```text
 //!  input peers      compute peers                                     recipients
@@ -6,10 +6,11 @@
 //!                    views: whose shares are complete? (all to all)
 //!                    freeze: durable record, signature (all to all)
 //!                    OpeningAuthorised
+//!                    evaluate: the function on shares (unless it is the sum)
 //!                    open ------------------------------------------>  check, correct, canonicalise
 //! ```
 //!
-//! Four rounds (nine where a long vector is opened by slices). A peer signs one input set per slot,
+//! Four rounds (nine where a long vector is opened by slices), and those of the evaluation. A peer signs one input set per slot,
 //! and only after it saw what all compute peers hold; so a peer that crashes while shares are dealt
 //! burns nothing. Additions are local.
 //!
@@ -33,6 +34,7 @@ use crate::plan::{FieldChoice, Plan};
 use crate::transcript::Transcript;
 
 mod error;
+mod evaluation;
 mod freeze;
 mod input;
 mod message;
@@ -82,7 +84,7 @@ pub struct Receipt {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// The sums, for recipients.
+    /// What was opened, for recipients: sums, or what was computed from the inputs.
     pub values: Option<Vec<u128>>,
     /// The same for all recipients of the same result, and nothing to anybody else; zeros for a
     /// member that is not a recipient.
@@ -135,7 +137,10 @@ async fn run_in<F: Field, E: Environment>(
     let points: Vec<F> = party.plan.points().iter().map(|p| F::from_u128(*p)).collect();
     let (shared, receipt) = input::share(&mut party, &points, input).await?;
     let authorised = match shared {
-        Some(shared) => Some(freeze::freeze(&mut party, shared).await?),
+        Some(shared) => {
+            let authorised = freeze::freeze(&mut party, shared).await?;
+            Some(evaluation::evaluate(&mut party, &points, authorised).await?)
+        }
         None => None,
     };
     let opened = opening::open(&mut party, &points, authorised).await?;
@@ -164,10 +169,15 @@ impl<E: Environment> Party<'_, E> {
     /// The seed of the shares from a dealer to a receiver, one of which is this party.
     fn seed(&mut self, dealer: usize, receiver: usize) -> Result<Seed, SessionError> {
         let other = if dealer == self.me { receiver } else { dealer };
-        let environment = &mut *self.environment;
-        let secret = self.secrets.entry(other).or_insert_with(|| Zeroizing::new(environment.pair_secret(other)));
+        let secret = self.secret(other);
         let members = self.plan.members();
-        Ok(Seed::of_pair(secret, &self.binding, &members[dealer], &members[receiver], "input")?)
+        Ok(Seed::of_pair(&secret, &self.binding, &members[dealer], &members[receiver], "input")?)
+    }
+
+    /// The fresh secret with another member.
+    fn secret(&mut self, other: usize) -> Zeroizing<[u8; 32]> {
+        let environment = &mut *self.environment;
+        self.secrets.entry(other).or_insert_with(|| Zeroizing::new(environment.pair_secret(other))).clone()
     }
 
     /// Where the seeded receivers of an input peer start that does not receive itself.
@@ -182,6 +192,11 @@ impl<E: Environment> Party<'_, E> {
     /// Elements of the vectors that are shared: the items, then the common salt.
     fn length(&self) -> usize {
         self.plan.items() + self.plan.field().salt_elements()
+    }
+
+    /// Elements of the vector that is opened: the outputs, then the common salt.
+    fn opened_length(&self) -> usize {
+        self.plan.outputs() + self.plan.field().salt_elements()
     }
 }
 

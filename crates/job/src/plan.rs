@@ -1,4 +1,5 @@
 use tacit_accord::{Charter, Configuration, Consensus, OnMissingInput, Sharing as CharterSharing};
+use tacit_engine::aggregate::Shape;
 use tacit_engine::{OnMissing, Plan, PlanError, PlanRequest, RowShape, SecurityModel, Sharing, aggregate};
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
@@ -78,7 +79,7 @@ pub fn check_configuration(configuration: &Configuration) -> Result<(), JobError
 pub fn row_shape(configuration: &Configuration) -> Result<RowShape, JobError> {
     match aggregate::find(&configuration.aggregator) {
         // Known without a plan; rows come often.
-        Some(sum) if sum.records.is_none() => {
+        Some(aggregator) if aggregator.input == Shape::Vector => {
             Ok(RowShape::Items(usize::try_from(configuration.items).unwrap_or(usize::MAX)))
         }
         _ => Ok(smallest_plan(configuration)?.row_shape()),

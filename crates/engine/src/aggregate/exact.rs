@@ -8,12 +8,12 @@ use super::statistic::NoResult;
 const KEPT: i64 = 66;
 
 /// A number as it is calculated with.
-pub(super) fn big(number: u128) -> BigInt {
+pub(crate) fn big(number: u128) -> BigInt {
     BigInt::from(number)
 }
 
 /// The double nearest to `above / below`, ties to even. `below` is not zero.
-pub(super) fn ratio(above: &BigInt, below: &BigInt) -> Result<f64, NoResult> {
+pub(crate) fn ratio(above: &BigInt, below: &BigInt) -> Result<f64, NoResult> {
     let negative = (above.sign() == Sign::Minus) != (below.sign() == Sign::Minus);
     let (above, below) = (above.magnitude(), below.magnitude());
     if *above == BigUint::ZERO {
@@ -35,7 +35,7 @@ pub(super) fn ratio(above: &BigInt, below: &BigInt) -> Result<f64, NoResult> {
 }
 
 /// The square root of `above / below`, which is not negative.
-pub(super) fn root_of_ratio(above: &BigInt, below: &BigInt) -> Result<f64, NoResult> {
+pub(crate) fn root_of_ratio(above: &BigInt, below: &BigInt) -> Result<f64, NoResult> {
     Ok(ratio(above, below)?.sqrt())
 }
 

@@ -6,7 +6,7 @@
 
 use zeroize::Zeroizing;
 
-use super::Aggregator;
+use super::{Aggregator, Function, Presence};
 use crate::plan::{PlanError, PlanRequest};
 
 /// How many records a peer may give in a slot unless the task says otherwise.
@@ -97,10 +97,7 @@ impl Settings {
         };
         Ok(Self {
             columns,
-            max_records: match text("max_records") {
-                Some(text) => text.parse().map_err(|_| bad("max_records"))?,
-                None => DEFAULT_MAX_RECORDS,
-            },
+            max_records: max_records(aggregator, request)?,
             names,
             ddof: match text("ddof") {
                 Some(text) => text.parse().map_err(|_| bad("ddof"))?,
@@ -112,11 +109,22 @@ impl Settings {
     }
 }
 
+/// The most records of one peer.
+fn max_records(aggregator: &'static Aggregator, request: &PlanRequest) -> Result<u64, PlanError> {
+    let parameter = "max_records";
+    let bad = |_| PlanError::BadParameter { name: aggregator.name, parameter: parameter.to_owned() };
+    request.parameters.get(parameter).map_or(Ok(DEFAULT_MAX_RECORDS), |text| text.parse().map_err(bad))
+}
+
 /// How the rows of a plan become vectors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     /// The row is the vector.
     Vector { items: usize, max_element: u64 },
+    /// A bit per item: whether the row's number is above 0; behind them, where there are weights, the row.
+    Presence { items: usize, max_element: u64, weights: bool },
+    /// The row is a list of values; a bit for each possible one.
+    Values { max_element: u64, most: u64 },
     /// The row is a list of records.
     Records(Box<Records>),
 }
@@ -159,10 +167,20 @@ impl Encoding {
     /// The encoding of a request whose parameters the aggregator knows.
     pub(crate) fn new(aggregator: &'static Aggregator, request: &PlanRequest) -> Result<Self, PlanError> {
         let (items, max_element) = (request.items, request.max_element);
-        let Some(codec) = &aggregator.records else { return Ok(Self::Vector { items, max_element }) };
+        let bad_columns = |least, most| PlanError::BadColumns { name: aggregator.name, columns: items, least, most };
+        let Some(codec) = &aggregator.records else {
+            return Ok(match aggregator.function {
+                Function::Presence(Presence::Distinct) if items != 1 => return Err(bad_columns(1, 1)),
+                Function::Presence(Presence::Distinct) => {
+                    Self::Values { max_element, most: max_records(aggregator, request)? }
+                }
+                Function::Presence(_) => Self::Presence { items, max_element, weights: false },
+                Function::Correlation => Self::Presence { items, max_element, weights: true },
+                Function::Sum | Function::Product | Function::PowerSum => Self::Vector { items, max_element },
+            });
+        };
         if !(codec.columns.0..=codec.columns.1).contains(&items) {
-            let (least, most) = codec.columns;
-            return Err(PlanError::BadColumns { name: aggregator.name, columns: items, least, most });
+            return Err(bad_columns(codec.columns.0, codec.columns.1));
         }
         let settings = Settings::read(aggregator, request)?;
         let terms = (codec.terms)(&settings);
@@ -175,6 +193,8 @@ impl Encoding {
     pub(crate) fn length(&self) -> usize {
         match self {
             Self::Vector { items, .. } => *items,
+            Self::Presence { items, weights, .. } => items * (1 + usize::from(*weights)),
+            Self::Values { max_element, .. } => usize::try_from(*max_element).unwrap_or(usize::MAX).saturating_add(1),
             Self::Records(records) => records.terms.len(),
         }
     }
@@ -183,6 +203,8 @@ impl Encoding {
     pub(crate) fn bound(&self, index: usize) -> u128 {
         match self {
             Self::Vector { max_element, .. } => u128::from(*max_element),
+            Self::Presence { items, max_element, .. } if index >= *items => u128::from(*max_element),
+            Self::Presence { .. } | Self::Values { .. } => 1,
             Self::Records(records) => records.bounds[index],
         }
     }
@@ -190,14 +212,18 @@ impl Encoding {
     /// The most that one contributor may give for any number of the vector.
     pub(crate) fn largest_bound(&self) -> u128 {
         match self {
-            Self::Vector { max_element, .. } => u128::from(*max_element),
+            Self::Vector { max_element, .. } | Self::Presence { max_element, weights: true, .. } => {
+                u128::from(*max_element).max(1)
+            }
+            Self::Presence { .. } | Self::Values { .. } => 1,
             Self::Records(records) => records.bounds.iter().copied().max().unwrap_or(0),
         }
     }
 
     pub(crate) fn row_shape(&self) -> RowShape {
         match self {
-            Self::Vector { items, .. } => RowShape::Items(*items),
+            Self::Vector { items, .. } | Self::Presence { items, .. } => RowShape::Items(*items),
+            Self::Values { most, .. } => RowShape::Records { columns: 1, most: *most },
             Self::Records(records) => {
                 RowShape::Records { columns: records.settings.columns, most: records.settings.max_records }
             }
@@ -207,7 +233,23 @@ impl Encoding {
     /// The vector of a row of the right shape without values above the bound; `None` where the row is the
     /// vector.
     pub(crate) fn encode(&self, row: &[u64]) -> Option<Zeroizing<Vec<u128>>> {
-        let Self::Records(records) = self else { return None };
+        let records = match self {
+            Self::Vector { .. } => return None,
+            Self::Presence { weights, .. } => {
+                let mut encoded = Zeroizing::new(Vec::with_capacity(2 * row.len()));
+                encoded.extend(row.iter().map(|value| u128::from(*value > 0)));
+                if *weights {
+                    encoded.extend(row.iter().map(|value| u128::from(*value)));
+                }
+                return Some(encoded);
+            }
+            Self::Values { .. } => {
+                let mut seen = Zeroizing::new(vec![0; self.length()]);
+                row.iter().filter_map(|value| usize::try_from(*value).ok()).for_each(|value| seen[value] = 1);
+                return Some(seen);
+            }
+            Self::Records(records) => records,
+        };
         let mut sums = Zeroizing::new(vec![0; records.terms.len()]);
         for record in row.chunks_exact(records.settings.columns) {
             for (sum, term) in sums.iter_mut().zip(&records.terms) {

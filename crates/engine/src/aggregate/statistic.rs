@@ -11,7 +11,7 @@ pub struct Statistic {
 }
 
 impl Statistic {
-    pub(super) fn new(name: impl Into<String>, value: f64) -> Self {
+    pub(crate) fn new(name: impl Into<String>, value: f64) -> Self {
         Self { name: name.into(), value }
     }
 }

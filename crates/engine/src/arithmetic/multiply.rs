@@ -25,9 +25,9 @@ pub(super) use king::King;
 pub(super) use reshare::Reshare;
 
 /// From so many parties on long vectors go over kings (measured: benches/multiply.rs).
-const KING_FROM: usize = 7;
+pub(crate) const KING_FROM: usize = 7;
 /// Shorter vectors are reshared, in one round.
-const KING_LENGTH: usize = 16 * 1024;
+pub(crate) const KING_LENGTH: usize = 16 * 1024;
 
 impl<F: Field> Arithmetic<'_, F> {
     /// `a[i] * b[i]`.

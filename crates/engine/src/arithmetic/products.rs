@@ -145,6 +145,15 @@ impl<F: Field> Arithmetic<'_, F> {
     }
 }
 
+/// How many multiplications one after the other [`Arithmetic::power`] takes.
+pub(crate) fn multiplications_of_power(exponent: u128) -> usize {
+    let windows = windows(exponent);
+    let largest = windows.iter().map(|(_, digit)| *digit).max().unwrap_or(1);
+    let table = if largest > 1 { 1 + largest / 2 } else { 0 };
+    let step = |(squarings, digit): &(u32, usize)| *squarings as usize + usize::from(*digit > 0);
+    table + windows.iter().skip(1).map(step).sum::<usize>()
+}
+
 /// The exponent from its top, as steps "square so often, then multiply by this odd power" (0: none).
 fn windows(exponent: u128) -> Vec<(u32, usize)> {
     let mut steps = Vec::new();

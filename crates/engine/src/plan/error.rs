@@ -42,6 +42,12 @@ pub enum PlanError {
     /// The largest possible sum does not fit any field.
     #[error("sums could exceed 2^127-2: lower maxElement, the number of inputs or max_records")]
     SumsCouldWrap,
+    /// The largest possible result does not fit any field.
+    #[error("numbers of {name} could exceed 2^127-2: lower maxElement, the number of items or of input peers")]
+    ResultsCouldWrap { name: &'static str },
+    /// Too few compute peers to multiply.
+    #[error("{left} compute peers are there and {name} needs {needed} (2t+1): wait until others are back")]
+    TooFewForProducts { left: usize, needed: usize, name: &'static str },
     /// Fewer than two input peers: the sum would be somebody's input.
     #[error("{count} input peers are too few: the result would be one peer's input; name at least 2")]
     TooFewInputs { count: usize },

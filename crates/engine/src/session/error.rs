@@ -31,6 +31,9 @@ pub enum SessionError {
     /// Fewer contributors than the plan demands.
     #[error("{found} inputs are complete and {needed} are needed; missing: {missing:?}")]
     TooFewContributors { found: usize, needed: usize, missing: Vec<usize> },
+    /// A compute peer was lost while the result was computed on shares, which takes all of them.
+    #[error("compute peer {member} was lost while the result was computed; the slot is frozen and has no result")]
+    LostDuringEvaluation { member: usize },
     /// Too few compute peers were left to open the result.
     #[error("{found} of {needed} shares of the result arrived; the slot is frozen and has no result")]
     NotEnoughShares { found: usize, needed: usize },

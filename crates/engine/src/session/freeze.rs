@@ -26,6 +26,8 @@ use crate::transcript::Transcript;
 /// very sharings that were frozen, and the opening consumes it.
 pub(super) struct OpeningAuthorised<F: Field> {
     share: Zeroizing<Vec<F>>,
+    /// Each contributor's items, where the evaluation asks for them.
+    each: Vec<Zeroizing<Vec<F>>>,
     frozen: Frozen,
     signature: [u8; 64],
 }
@@ -48,6 +50,16 @@ impl<F: Field> OpeningAuthorised<F> {
         &self.frozen
     }
 
+    /// Hands the frozen inputs to the evaluation: the share of the sum, and of each contributor's items.
+    pub(super) fn take_inputs(&mut self) -> (Zeroizing<Vec<F>>, Vec<Zeroizing<Vec<F>>>) {
+        (std::mem::take(&mut self.share), std::mem::take(&mut self.each))
+    }
+
+    /// What is opened instead of the sum.
+    pub(super) fn with_share(self, share: Zeroizing<Vec<F>>) -> Self {
+        Self { share, ..self }
+    }
+
     /// What a recipient that does not compute gets in front of its shares.
     pub(super) fn header(&self) -> Vec<u8> {
         let mut header = Vec::with_capacity(header_length(self.frozen.view.len()));
@@ -65,11 +77,11 @@ pub(super) async fn freeze<F: Field, E: Environment>(
     let views = exchange_views(party, shared.view()).await?;
     let (view, faults) = agreed_set(party.plan, &views)?;
     let digest = freeze_digest(party.plan, &party.binding, &view);
-    let share = shared.into_sum_of(&view)?;
+    let (share, each) = shared.into_inputs_of(&view)?;
     party.environment.freeze(record(party.plan, digest, &view)).await?;
     let signature = party.environment.sign_freeze(&digest);
     exchange_signatures(party, &digest, &signature).await?;
-    Ok(OpeningAuthorised { share, frozen: Frozen { view, digest, faults }, signature })
+    Ok(OpeningAuthorised { share, each, frozen: Frozen { view, digest, faults }, signature })
 }
 
 /// Checks the header that a compute peer sent to a recipient which does not compute.

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::message::{self, View, malformed};
 use super::{InputVector, OwnInputError, Party, Receipt, SessionError, WINDOW, chunk_range};
 use crate::environment::Environment;
+use crate::evaluate::Evaluation;
 use crate::keystream::{Keystream, Seed};
 use crate::plan::OnMissing;
 use crate::sharing::{Dealer, receivers};
@@ -138,10 +139,15 @@ impl<F: Field> Dealing<F> {
 pub(super) struct Shared<F: Field> {
     sum: Zeroizing<Vec<F>>,
     contributions: Vec<Contribution<F>>,
+    /// Each one's share, in the order of the plan's inputs, where the evaluation asks for it.
+    each: Option<Vec<Zeroizing<Vec<F>>>>,
     /// Whether a contribution may have to be taken out again.
     keep: bool,
     scratch: Zeroizing<Vec<F>>,
 }
+
+/// The sum, and each contributor's share.
+type Inputs<F> = (Zeroizing<Vec<F>>, Vec<Zeroizing<Vec<F>>>);
 
 /// What arrived of one input peer.
 struct Contribution<F: Field> {
@@ -182,6 +188,10 @@ impl<F: Field> Shared<F> {
         Ok(Self {
             sum: Zeroizing::new(vec![F::ZERO; party.length()]),
             contributions,
+            each: plan.evaluation().is_some_and(Evaluation::each).then(|| {
+                let items = || Zeroizing::new(Vec::with_capacity(party.length()));
+                plan.inputs().iter().map(|_| items()).collect()
+            }),
             keep: matches!(plan.on_missing(), OnMissing::Proceed { .. }),
             scratch: Zeroizing::new(vec![F::ZERO; party.length().min(super::CHUNK)]),
         })
@@ -193,17 +203,21 @@ impl<F: Field> Shared<F> {
         self.contributions.iter().map(|c| c.commitment.filter(|_| complete(c))).collect()
     }
 
-    /// The share of the sum of exactly these contributors.
-    pub(super) fn into_sum_of(mut self, contributors: &View) -> Result<Zeroizing<Vec<F>>, SessionError> {
+    /// The share of the sum of exactly these contributors; and, where the evaluation asks for it, that of each.
+    pub(super) fn into_inputs_of(mut self, contributors: &View) -> Result<Inputs<F>, SessionError> {
         for (slot, entry) in contributors.iter().enumerate() {
             if entry.is_none() {
                 self.retract(slot)?;
             }
         }
-        Ok(self.sum)
+        let each = self.each.unwrap_or_default().into_iter().zip(contributors);
+        Ok((self.sum, each.filter(|(_, entry)| entry.is_some()).map(|(share, _)| share).collect()))
     }
 
     fn add_own(&mut self, slot: usize, start: usize, share: &[F]) {
+        if let Some(each) = &mut self.each {
+            each[slot].extend_from_slice(share);
+        }
         F::add_assign_slice(&mut self.sum[start..start + share.len()], share);
         let contribution = &mut self.contributions[slot];
         contribution.added += share.len();
@@ -219,7 +233,7 @@ impl<F: Field> Shared<F> {
     /// Reads and adds one chunk of every contributor that is still in.
     async fn receive<E: Environment>(&mut self, party: &Party<'_, E>, chunk: usize) -> Result<(), SessionError> {
         let range = chunk_range(chunk, self.sum.len());
-        for contribution in &mut self.contributions {
+        for (slot, contribution) in self.contributions.iter_mut().enumerate() {
             if contribution.out || matches!(contribution.source, Source::Own { .. }) {
                 continue;
             }
@@ -227,6 +241,9 @@ impl<F: Field> Shared<F> {
             match contribution.receive(party.mailbox, chunk, scratch, self.keep).await {
                 Ok(true) => {
                     F::add_assign_slice(&mut self.sum[range.clone()], scratch);
+                    if let Some(each) = &mut self.each {
+                        each[slot].extend_from_slice(scratch);
+                    }
                     contribution.added += range.len();
                 }
                 Ok(false) => contribution.out = true,

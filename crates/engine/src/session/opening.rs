@@ -44,7 +44,7 @@ async fn open_to_each<F: Field, E: Environment>(
     authorised: Option<OpeningAuthorised<F>>,
 ) -> Result<Opened<F>, SessionError> {
     let plan = party.plan;
-    let chunks = party.length().div_ceil(CHUNK);
+    let chunks = party.opened_length().div_ceil(CHUNK);
     let others: Vec<usize> = plan.recipients().iter().copied().filter(|m| *m != party.me).collect();
     let mut collector = match plan.recipients().contains(&party.me) {
         true => Some(Collector::new(party, points)?),
@@ -78,7 +78,7 @@ fn send_chunk<F: Field, E: Environment>(
     recipients: &[usize],
     chunk: usize,
 ) {
-    let share = &authorised.share()[chunk_range(chunk, party.length())];
+    let share = &authorised.share()[chunk_range(chunk, party.opened_length())];
     for recipient in recipients {
         let header = match party.compute_position(*recipient) {
             None if chunk == 0 => authorised.header(),
@@ -103,7 +103,7 @@ impl<F: Field> Collector<F> {
     {
         Ok(Self {
             recombiner: Recombiner::new(points, party.plan.sharing())?,
-            elements: vec![F::ZERO; party.length()],
+            elements: vec![F::ZERO; party.opened_length()],
             frozen: None,
             faults: Vec::new(),
         })

@@ -23,7 +23,7 @@ pub(super) fn outcome<F: Field, E>(
     }
     let (mut values, mut agreement) = (None, [0; 32]);
     if let Some(elements) = opened.elements {
-        let (items, salt) = elements.split_at(plan.items());
+        let (items, salt) = elements.split_at(plan.outputs());
         let numbers = canonical(plan, items, contributors.len())?;
         agreement = agree(&party.binding, salt, items);
         values = Some(numbers);
@@ -34,7 +34,7 @@ pub(super) fn outcome<F: Field, E>(
 /// The numbers, none of them above what the contributors can reach or the modulus allows.
 fn canonical<F: Field>(plan: &Plan, items: &[F], contributors: usize) -> Result<Vec<u128>, SessionError> {
     // Below the field's modulus, as the plan made sure of.
-    let largest = |item| contributors as u128 * plan.bound(item);
+    let largest = |item| plan.largest_output(item, contributors);
     let modulus = plan.modulus().map_or(u128::MAX, u128::from);
     let check = |(item, element): (usize, &F)| match element.to_u128() {
         value if value > largest(item) => Err(SessionError::OutOfRange { item }),

@@ -9,6 +9,7 @@ mod arithmetic_secrecy;
 mod arithmetic_values;
 mod arithmetic_world;
 mod documentation;
+mod evaluations;
 mod freeze;
 mod losses;
 mod malformed;

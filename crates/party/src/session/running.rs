@@ -198,7 +198,10 @@ fn secrets(plan: &Plan, port: &SessionPort, seats: &Seats) -> Vec<Zeroizing<[u8;
 /// Long vectors among many take longer.
 fn deadline(base: Duration, plan: &Plan) -> Duration {
     let numbers = plan.items().saturating_mul(plan.members().len());
-    base + Duration::from_micros(u64::try_from(numbers).unwrap_or(u64::MAX).saturating_mul(5).min(3_600_000_000))
+    let sharing = u64::try_from(numbers).unwrap_or(u64::MAX).saturating_mul(5);
+    // A slow network and a busy machine may take twenty times what is foreseen.
+    let micros = sharing.saturating_add(plan.forecast().micros.saturating_mul(20));
+    base + Duration::from_micros(micros.min(3_600_000_000))
 }
 
 fn fault_of(error: &SessionError, plan: &Plan) -> Fault {
@@ -207,7 +210,9 @@ fn fault_of(error: &SessionError, plan: &Plan) -> Fault {
     };
     match error {
         SessionError::Freeze(FreezeRefused::AlreadyFrozen) => Fault::Ended,
-        SessionError::LostBeforeFreeze { member } => Fault::Lost { members: names(&[*member]) },
+        SessionError::LostBeforeFreeze { member } | SessionError::LostDuringEvaluation { member } => {
+            Fault::Lost { members: names(&[*member]) }
+        }
         SessionError::MissingInput { members } => Fault::MissingInput { members: names(members) },
         SessionError::TooFewContributors { missing, .. } => Fault::MissingInput { members: names(missing) },
         SessionError::NotEnoughShares { .. } => Fault::FewShares,
@@ -224,7 +229,9 @@ fn fault_of(error: &SessionError, plan: &Plan) -> Fault {
 /// For the owner: the engine's words, with the names behind its numbers.
 fn explain(error: &SessionError, plan: &Plan, consensus: &tacit_accord::Consensus) -> String {
     let numbers = match error {
-        SessionError::LostBeforeFreeze { member } | SessionError::PeerMisbehaved { member, .. } => vec![*member],
+        SessionError::LostBeforeFreeze { member }
+        | SessionError::LostDuringEvaluation { member }
+        | SessionError::PeerMisbehaved { member, .. } => vec![*member],
         SessionError::MissingInput { members } | SessionError::Equivocation { members } => members.clone(),
         SessionError::TooFewContributors { missing, .. } => missing.clone(),
         _ => Vec::new(),

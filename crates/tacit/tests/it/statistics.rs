@@ -95,6 +95,42 @@ fn number(result: &Value, name: &str) -> f64 {
     found.and_then(|s| s["value"].as_f64()).unwrap_or_else(|| panic!("no {name} in {result}"))
 }
 
+/// What is computed on shares between the freeze and the opening, over TLS; `max_records` and all other settings
+/// come from the command line.
+#[test]
+fn p30_p31_p32_functions_on_shares_over_three_processes() {
+    let trio = Trio::found();
+    let of = |run: i64, aggregator: &str, more: &[&str], rows: [&[u64]; 3]| {
+        let items = if aggregator == "distinct_count" { 1 } else { rows[0].len() }.to_string();
+        let options = ["--aggregator", aggregator, "--items", &items, "--max-element", "1000"];
+        trio.compute(run, &[&options, more].concat(), rows)
+    };
+    let rows: [&[u64]; 3] = [&[2, 0, 1000, 7], &[3, 0, 1000, 0], &[5, 9, 1000, 1]];
+
+    let product = of(1, "product", &[], rows);
+    assert_eq!(product["values"], json!(["30", "0", "1000000000", "0"]));
+    assert_eq!((&product["statistics"], product["contributors"].as_i64()), (&Value::Null, Some(3)));
+    let shown = trio.command(1, &["peer", "results", "b"]);
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains("30;0;1000000000;0"), "{shown}");
+
+    // Sums 10, 9, 3000, 8.
+    let entropy = of(2, "entropy", &["--parameter", "q=2"], rows);
+    assert_eq!(entropy["values"], json!(["3027", "9000245"]));
+    assert_eq!(number(&entropy, "per_mille"), 18.0);
+
+    let events = of(3, "event_correlation", &["--parameter", "min_peers=2"], rows);
+    let found: Vec<Value> =
+        events["statistics"].as_array().expect("statistics").iter().map(|s| s["name"].clone()).collect();
+    assert_eq!(json!(found), json!(["peers(1)", "weight(1)", "peers(3)", "weight(3)", "peers(4)", "weight(4)"]));
+    assert_eq!([number(&events, "peers(4)"), number(&events, "weight(4)")], [2.0, 8.0]);
+
+    let distinct = of(4, "distinct_count", &[], [&[7, 8, 1000], &[], &[8, 8, 0]]);
+    assert_eq!(number(&distinct, "distinct"), 4.0);
+    assert_eq!(of(5, "set_intersection", &[], rows)["values"], json!(["1", "0", "1", "0"]));
+    assert_eq!(of(6, "set_cardinality", &[], rows)["values"], json!(["4"]));
+}
+
 #[test]
 fn statistics_over_three_processes() {
     let trio = Trio::found();

@@ -298,7 +298,7 @@ async fn finish<F: Field, E: Environment>(
             Some(collector)
         }
     };
-    let chunks = if asking.is_empty() && collector.is_none() { 0 } else { party.length().div_ceil(CHUNK) };
+    let chunks = if asking.is_empty() && collector.is_none() { 0 } else { party.opened_length().div_ceil(CHUNK) };
     for step in 0..chunks + WINDOW {
         if step < chunks {
             send_chunk(party, authorised, &asking, step);

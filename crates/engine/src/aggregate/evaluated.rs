@@ -1,0 +1,153 @@
+//! The registry's entries of what is computed on shares before the opening.
+
+use super::{Aggregator, Function, MAX_RECORDS, NAMES, Parameter, Presence, SEMI_HONEST, Shape, entropy, records};
+
+/// Accepts a number of contributors.
+fn is_count(text: &str) -> bool {
+    text.parse::<usize>().is_ok_and(|count| (1..=crate::plan::MAX_MEMBERS).contains(&count))
+}
+
+const MIN_PEERS: Parameter = Parameter {
+    name: "min_peers",
+    meaning: "the least number of input peers, 1 to as many as there are; must be set",
+    accepts: is_count,
+};
+const COUNTS: Parameter = Parameter {
+    name: "counts",
+    meaning: "yes: the result says of each such item how many have it; no unless set",
+    accepts: |text| matches!(text, "yes" | "no"),
+};
+const OF: Parameter = Parameter {
+    name: "of",
+    meaning: "union or intersection; union unless set",
+    accepts: |text| matches!(text, "union" | "intersection"),
+};
+const Q: Parameter = Parameter {
+    name: "q",
+    meaning: "the exponent, a whole number from 2 to 16; 2 unless set",
+    accepts: entropy::is_exponent,
+};
+const UNIVERSE_RECORDS: Parameter =
+    Parameter { name: "max_records", meaning: MAX_RECORDS.meaning, accepts: records::is_record_limit };
+
+/// What holds for everything that is computed on shares.
+macro_rules! leaks {
+    ($opened:literal) => {
+        concat!(
+            $opened,
+            " Nothing else is opened, to recipients neither. Any t+1 compute peers together can read every input; t learn \
+             nothing. With two contributors each learns about the other's input what the result and its own tell."
+        )
+    };
+}
+
+/// An entry to be completed.
+const fn entry(name: &'static str, summary: &'static str, function: Function) -> Aggregator {
+    Aggregator {
+        name,
+        aliases: &[],
+        version: 1,
+        summary,
+        parameters: &[],
+        input: Shape::Vector,
+        output: Shape::Vector,
+        models: SEMI_HONEST,
+        additive: false,
+        leakage: "",
+        accuracy: "exact",
+        refusals: "fewer than 2t+1 compute peers; items times input peers above 10,000,000",
+        function,
+        records: None,
+    }
+}
+
+/// All of them.
+pub(super) const EVALUATED: [Aggregator; 8] = [
+    Aggregator {
+        leakage: leaks!("Opened: the products. A product of zero says that somebody's number is zero."),
+        refusals: "fewer than 2t+1 compute peers; products that could reach 2^127-1 (maxElement to the power of the \
+                   number of input peers); a product that reaches the declared modulus: no result",
+        ..entry("product", "multiplies vectors item by item", Function::Product)
+    },
+    Aggregator {
+        aliases: &["tsallis_entropy"],
+        parameters: &[Q],
+        output: Shape::Statistics,
+        leakage: leaks!(
+            "Opened: the total of all items and the sum of the q-th powers of the items' sums; no item's sum. With two items \
+             these two numbers tell both sums, but not which is which."
+        ),
+        accuracy: "per_mille is rounded to the nearest whole number (halves up), tsallis(q) to the nearest double, \
+                   both from exact numbers",
+        refusals: "fewer than 2t+1 compute peers; powers that could reach 2^127-1; a total of zero: no result",
+        ..entry(
+            "entropy",
+            "Tsallis' entropy of the items' sums, (1 - sum (s_i / S)^q) / (q - 1), also in per mille",
+            Function::PowerSum,
+        )
+    },
+    Aggregator {
+        parameters: &[MIN_PEERS, NAMES],
+        output: Shape::Statistics,
+        leakage: leaks!(
+            "Opened: of each event that at least min_peers report, how many do and the sum of their weights. Of others not even \
+             whether somebody reports them."
+        ),
+        ..entry(
+            "event_correlation",
+            "the events that at least min_peers report (a weight above 0), with how many do and the sum of their weights",
+            Function::Correlation,
+        )
+    },
+    Aggregator {
+        leakage: leaks!("Opened: which items somebody has; not who, nor how many."),
+        ..entry(
+            "set_union",
+            "1 for each item that somebody has (a number above 0), otherwise 0",
+            Function::Presence(Presence::Union),
+        )
+    },
+    Aggregator {
+        leakage: leaks!("Opened: which items all contributors have; of the others not who has them, nor how many."),
+        ..entry(
+            "set_intersection",
+            "1 for each item that all contributors have (a number above 0), otherwise 0",
+            Function::Presence(Presence::Intersection),
+        )
+    },
+    Aggregator {
+        parameters: &[MIN_PEERS, COUNTS],
+        leakage: leaks!(
+            "Opened: which items at least min_peers have (with counts: how many have them); of the others nothing."
+        ),
+        ..entry(
+            "threshold_union",
+            "1, or how many have it, for each item that at least min_peers have (a number above 0), otherwise 0",
+            Function::Presence(Presence::Threshold),
+        )
+    },
+    Aggregator {
+        parameters: &[OF],
+        leakage: leaks!("Opened: one number, how many items are in the union or in the intersection; not which."),
+        ..entry(
+            "set_cardinality",
+            "how many items somebody has, or everybody has (a number above 0)",
+            Function::Presence(Presence::Cardinality),
+        )
+    },
+    Aggregator {
+        parameters: &[UNIVERSE_RECORDS],
+        input: Shape::Records,
+        output: Shape::Statistics,
+        leakage: leaks!(
+            "Opened: one number, how many values there are; not which, nor how many records or who has them."
+        ),
+        refusals: "fewer than 2t+1 compute peers; records of more than one number; maxElement times input peers above \
+                   10,000,000",
+        ..entry(
+            "distinct_count",
+            "how many different values there are in all records of all peers",
+            Function::Presence(Presence::Distinct),
+        )
+    },
+];
