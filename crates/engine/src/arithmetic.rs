@@ -7,6 +7,7 @@
 //! ```text
 //!   input  ->  Shared  -- add, scale, transform (local) -->  Shared  ->  open
 //!                      -- multiply, dot, power, ... ------>
+//!                      -- less_than, decompose, ... ------>   over replicated bits
 //! ```
 //!
 //! # What it promises
@@ -24,6 +25,8 @@
 //! Evaluation points are any distinct field elements but zero.
 
 mod bits;
+mod boolean;
+mod compare;
 mod context;
 mod dealing;
 mod equal;
@@ -37,6 +40,7 @@ mod products;
 mod random;
 mod share;
 mod slices;
+mod split;
 mod streams;
 mod wire;
 mod zero;

@@ -47,24 +47,8 @@ impl<F: Field> Arithmetic<'_, F> {
         }
         let mut shared = self.input_all(&lengths, &own).await?;
         let empty = || Shared::zeros(0);
-        let mut factors: Vec<Shared<F>> =
-            dealers.iter().map(|dealer| std::mem::replace(&mut shared[*dealer], empty())).collect();
-        while factors.len() > 1 {
-            let half = factors.len() / 2;
-            if half == 1 {
-                let factor = factors.swap_remove(1);
-                self.multiply_assign(&mut factors[0], &factor).await?;
-                continue;
-            }
-            // All products of a level in one round.
-            let left: Vec<&Shared<F>> = factors[..half].iter().collect();
-            let right: Vec<&Shared<F>> = factors[half..2 * half].iter().collect();
-            let mut products = Shared::concat(&left);
-            self.multiply_assign(&mut products, &Shared::concat(&right)).await?;
-            let rest = factors.split_off(2 * half);
-            factors = (0..half).map(|i| products.slice(i * length..(i + 1) * length)).chain(rest).collect();
-        }
-        Ok(factors.swap_remove(0))
+        let factors = dealers.iter().map(|dealer| std::mem::replace(&mut shared[*dealer], empty())).collect();
+        self.product_of(factors).await
     }
 
     /// Minus one and one, each with probability 1/2, from the own generator.

@@ -6,6 +6,7 @@ use tacit_model::Fingerprint;
 use zeroize::Zeroizing;
 
 use super::ArithmeticError;
+use super::boolean::Boolean;
 use super::dealing::{Columns, Streams, Weights};
 use super::linear::TILE;
 use super::multiply::{King, Reshare};
@@ -69,6 +70,7 @@ pub struct Arithmetic<'a, F: Field> {
     pub(super) subsets: Option<Box<Subsets<F>>>,
     pub(super) zero: Option<Box<Zero<F>>>,
     pub(super) input: Option<Box<Streams>>,
+    pub(super) boolean: Option<Box<Boolean>>,
 }
 
 impl<'a, F: Field> Arithmetic<'a, F> {
@@ -109,6 +111,7 @@ impl<'a, F: Field> Arithmetic<'a, F> {
             subsets: None,
             zero: None,
             input: None,
+            boolean: None,
         })
     }
 

@@ -20,6 +20,10 @@ pub(super) enum Purpose {
     Zero,
     /// Replicated randomness of pairs (n = 3).
     Subset,
+    /// Replicated bits.
+    BitSubset,
+    /// Sharings of zero, of bits.
+    BitZero,
 }
 
 impl Purpose {
@@ -30,6 +34,8 @@ impl Purpose {
             Self::Mask => "arithmetic/mask",
             Self::Zero => "arithmetic/zero",
             Self::Subset => "arithmetic/subset",
+            Self::BitSubset => "arithmetic/bit-subset",
+            Self::BitZero => "arithmetic/bit-zero",
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Kind {
     Open = 6,
     /// Keys of subsets.
     Keys = 7,
+    /// Components of shared bits.
+    Bits = 8,
 }
 
 /// Elements of one message.

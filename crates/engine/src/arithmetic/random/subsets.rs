@@ -23,11 +23,11 @@ pub(in crate::arithmetic) struct Subsets<F: Field> {
 }
 
 /// All sets of n-t of n parties, as bits.
-pub(super) fn sets(n: usize, t: usize) -> impl Iterator<Item = u64> {
+pub(in crate::arithmetic) fn sets(n: usize, t: usize) -> impl Iterator<Item = u64> {
     (0..1u64 << n).filter(move |set| set.count_ones() as usize == n - t)
 }
 
-fn contains(set: u64, party: usize) -> bool {
+pub(in crate::arithmetic) fn contains(set: u64, party: usize) -> bool {
     set >> party & 1 == 1
 }
 
@@ -46,55 +46,14 @@ impl<F: Field> Subsets<F> {
         (0..t).try_fold(1usize, |held, i| Some(held.checked_mul(n - 1 - i)? / (i + 1))).unwrap_or(usize::MAX)
     }
 
-    /// Agrees on the keys: the first of each set chooses and tells the others. n = 3: the sets are
-    /// the pairs, who have keys already.
+    /// Agrees on the keys. n = 3: no message.
     pub(super) async fn exchange(context: &mut Arithmetic<'_, F>, operation: u32) -> Result<Self, ArithmeticError> {
         let (n, t, me) = (context.n, context.t, context.me);
         let mine: Vec<u64> = sets(n, t).filter(|set| contains(*set, me)).collect();
-        let first = |set: u64| set.trailing_zeros() as usize;
-        let mut streams: Vec<Option<Keystream>> = Vec::new();
-        if n == 3 {
-            for set in &mine {
-                let other = (0..n).find(|i| *i != me && contains(*set, *i)).unwrap_or(me);
-                streams.push(Some(context.seeds.pair_stream(other, Purpose::Subset)?));
-            }
-        } else {
-            let mut messages: Vec<Vec<u8>> = vec![Vec::new(); n];
-            for set in &mine {
-                if first(*set) != me {
-                    streams.push(None);
-                    continue;
-                }
-                let mut key = Zeroizing::new([0; 32]);
-                context.local.fill(&mut *key);
-                for (_, message) in messages.iter_mut().enumerate().filter(|(i, _)| *i != me && contains(*set, *i)) {
-                    if message.is_empty() {
-                        message.reserve_exact(wire::HEADER + 32 * mine.len());
-                        wire::header(Kind::Keys, operation, message);
-                    }
-                    message.extend_from_slice(&*key);
-                }
-                streams.push(Some(Keystream::new(&key)?));
-            }
-            for (i, message) in messages.into_iter().enumerate().filter(|(_, message)| !message.is_empty()) {
-                context.send(i, message);
-            }
-            for sender in 0..me {
-                let theirs: Vec<usize> = (0..mine.len()).filter(|i| first(mine[*i]) == sender).collect();
-                if theirs.is_empty() {
-                    continue;
-                }
-                let message = context.recv(sender).await?;
-                let keys = wire::content(&message, Kind::Keys, operation, 32 * theirs.len())
-                    .ok_or(context.malformed(sender))?;
-                for (i, key) in theirs.into_iter().zip(keys.as_chunks::<32>().0) {
-                    streams[i] = Some(Keystream::new(key)?);
-                }
-            }
-        }
+        let streams = context.streams_of_sets(&mine, operation, Purpose::Subset).await?;
         let weights = mine.iter().map(|set| share_of_one(&context.points, *set, me)).collect();
         let arena = Zeroizing::new(vec![F::ZERO; mine.len() * TILE]);
-        Ok(Self { streams: streams.into_iter().flatten().collect(), weights, arena })
+        Ok(Self { streams, weights, arena })
     }
 
     /// The next random elements.
@@ -105,5 +64,60 @@ impl<F: Field> Subsets<F> {
             }
             combine(&self.weights, &self.arena, TILE, &mut out[tile]);
         }
+    }
+}
+
+impl<F: Field> Arithmetic<'_, F> {
+    /// One stream for each of these sets of n-t parties, all of which this party is in: the first of each set
+    /// chooses a key and tells the others, in one round. n = 3: the sets are the pairs, who have keys already.
+    pub(in crate::arithmetic) async fn streams_of_sets(
+        &mut self,
+        mine: &[u64],
+        operation: u32,
+        purpose: Purpose,
+    ) -> Result<Vec<Keystream>, ArithmeticError> {
+        let (n, me) = (self.n, self.me);
+        let first = |set: u64| set.trailing_zeros() as usize;
+        let mut streams: Vec<Option<Keystream>> = Vec::new();
+        if n == 3 {
+            for set in mine {
+                let other = (0..n).find(|i| *i != me && contains(*set, *i)).unwrap_or(me);
+                streams.push(Some(self.seeds.pair_stream(other, purpose)?));
+            }
+        } else {
+            let mut messages: Vec<Vec<u8>> = vec![Vec::new(); n];
+            for set in mine {
+                if first(*set) != me {
+                    streams.push(None);
+                    continue;
+                }
+                let mut key = Zeroizing::new([0; 32]);
+                self.local.fill(&mut *key);
+                for (_, message) in messages.iter_mut().enumerate().filter(|(i, _)| *i != me && contains(*set, *i)) {
+                    if message.is_empty() {
+                        message.reserve_exact(wire::HEADER + 32 * mine.len());
+                        wire::header(Kind::Keys, operation, message);
+                    }
+                    message.extend_from_slice(&*key);
+                }
+                streams.push(Some(Keystream::new(&key)?));
+            }
+            for (i, message) in messages.into_iter().enumerate().filter(|(_, message)| !message.is_empty()) {
+                self.send(i, message);
+            }
+            for sender in 0..me {
+                let theirs: Vec<usize> = (0..mine.len()).filter(|i| first(mine[*i]) == sender).collect();
+                if theirs.is_empty() {
+                    continue;
+                }
+                let message = self.recv(sender).await?;
+                let keys =
+                    wire::content(&message, Kind::Keys, operation, 32 * theirs.len()).ok_or(self.malformed(sender))?;
+                for (i, key) in theirs.into_iter().zip(keys.as_chunks::<32>().0) {
+                    streams[i] = Some(Keystream::new(key)?);
+                }
+            }
+        }
+        Ok(streams.into_iter().flatten().collect())
     }
 }
