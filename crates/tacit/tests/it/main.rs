@@ -5,6 +5,7 @@
 mod administration;
 mod arrows;
 mod audit;
+mod bench;
 mod command_line;
 mod computing;
 mod failures;
