@@ -19,6 +19,7 @@ pub(crate) fn guarded(router: Router, app: &App) -> Router {
     router
         .layer(from_fn(to_the_end))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), crate::body::bounded))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limit))
         .layer(from_fn(as_problem))
         .layer(from_fn(no_nul))

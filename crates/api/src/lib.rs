@@ -17,6 +17,7 @@
 //! **Does not** decide anything about groups: that is the gateway's matter, and in the end the peers'.
 
 mod auth;
+mod body;
 mod desk;
 mod edge;
 mod extract;

@@ -147,9 +147,10 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<(u16, Vec<u8>), ClientError> {
-        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
-            host: self.base.host_str().unwrap_or_default().to_owned(),
-            reason: reason(&error),
+        let host = || self.base.host_str().unwrap_or_default().to_owned();
+        let unreachable = |error: reqwest::Error| match https::is_untrusted(&error) {
+            true => ClientError::Untrusted(host()),
+            false => ClientError::Unreachable { host: host(), reason: reason(&error) },
         };
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();

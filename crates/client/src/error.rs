@@ -32,6 +32,12 @@ pub enum ClientError {
         /// What the network or TLS said.
         reason: String,
     },
+    /// Somebody answered whose certificate is neither the pinned one nor issued by a trusted authority.
+    #[error(
+        "the certificate of {0} is not the expected one: somebody may stand in between. If the node is new, ask its \
+         operator for the fingerprint and give it with --pin"
+    )]
+    Untrusted(String),
     /// Something else answered.
     #[error("the answer is not one of a Tacit node (status {0}); check the address")]
     Answer(u16),

@@ -96,7 +96,7 @@ impl Gateway {
                 self.send_charter(member, group, known).await?;
                 if row.last_status == PeerStatus::Started {
                     // It was taking part before one of the two was restarted.
-                    self.resume_member(member, group, run).await?;
+                    self.resume_member(member, &row, run).await?;
                 } else if let Some(run) = run {
                     // It was away when its part ended.
                     let failed = row.last_status == PeerStatus::Error;

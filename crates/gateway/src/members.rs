@@ -95,7 +95,8 @@ impl Gateway {
         Ok(self.inner.store.delete_code(code).await?)
     }
 
-    /// Registers a member with a code, which is used up only if this succeeds.
+    /// Registers a member with a code, which is used up only if this succeeds. The same key may do so again under
+    /// the same name and with the same code: it did not hear the answer the first time.
     pub async fn register(&self, code: &str, new: NewMember) -> Result<JoinReceipt, GatewayError> {
         if let Some((key, proof)) = &new.key {
             verify_detached(key, Context::Message, &tacit_job::registration_proof(code, &new.name), proof).map_err(
@@ -117,8 +118,16 @@ impl Gateway {
                 link_endpoint: (!new.endpoint.is_empty()).then_some(new.endpoint),
             },
         };
-        let row = self.inner.store.consume_code_and_add_member(code, row, self.inner.clock.now()).await?;
-        self.log_action(row.gid, "register", &row.peer_name).await?;
+        let row = match self.inner.store.consume_code_and_add_member(code, row.clone(), self.inner.clock.now()).await {
+            Ok(row) => {
+                self.log_action(row.gid, "register", &row.peer_name).await?;
+                row
+            }
+            Err(error) => match self.registered_before(code, &row).await? {
+                Some(row) => row,
+                None => return Err(error.into()),
+            },
+        };
         if let Some(fingerprint) = fingerprint {
             self.inner.admitted.admit(fingerprint);
         }
@@ -128,6 +137,21 @@ impl Gateway {
             endpoints: self.inner.endpoints.clone(),
             manager_key: self.inner.manager.public_key().to_base64(),
         })
+    }
+
+    /// The member that this very key registered with this very code, if there is one.
+    async fn registered_before(
+        &self,
+        code: &str,
+        new: &tacit_store::NewMember,
+    ) -> Result<Option<MemberRow>, GatewayError> {
+        let row = self.inner.store.member(TENANT, &new.peer_name).await?;
+        Ok(row.filter(|row| {
+            new.keys.fingerprint.is_some()
+                && row.fingerprint == new.keys.fingerprint
+                && row.peer_type == new.peer_type
+                && *row.registration_code == *code
+        }))
     }
 
     /// A member by its name.

@@ -10,7 +10,7 @@ use tacit_accord::{Charter, Consensus, ConsensusId, OnMissingInput};
 use tacit_job::{Job, StopReason, Task, ToPeer};
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 use tacit_pki::random;
-use tacit_store::{PeerStatus, RunState, SlotOutcome, SlotState};
+use tacit_store::{MemberRow, PeerStatus, RunState, SlotOutcome, SlotState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -135,17 +135,29 @@ impl Gateway {
     pub(crate) async fn resume_member(
         &self,
         member: Fingerprint,
-        group: GroupId,
+        row: &MemberRow,
         run: Option<RunId>,
     ) -> Result<(), GatewayError> {
+        let group = row.gid;
         match self.inner.store.open_run(group).await? {
             Some(open) => {
                 self.inner.directory.update(&member, |present| present.run = Some(open.run));
                 self.inner.directory.send(&member, &ToPeer::Start { group, run: open.run });
             }
             None => {
+                // The gateway went down between the end of the run and the members' statuses.
+                let last = match run {
+                    Some(run) => self.inner.store.run(group, run).await?,
+                    None => self.inner.store.runs(group).await?.pop(),
+                };
+                let failed = last.is_some_and(|row| row.state == RunState::Failed);
+                let (reason, status) = match failed {
+                    true => (StopReason::Failed, PeerStatus::Error),
+                    false => (StopReason::Finished, PeerStatus::Stopped),
+                };
+                self.inner.store.set_status(row.pid, status).await?;
                 if let Some(run) = run {
-                    self.inner.directory.send(&member, &ToPeer::Stop { group, run, reason: StopReason::Finished });
+                    self.inner.directory.send(&member, &ToPeer::Stop { group, run, reason });
                 }
             }
         }

@@ -104,3 +104,12 @@ impl From<StoreError> for PartyError {
         }
     }
 }
+
+impl PartyError {
+    /// Whether the gateway certainly did not register anybody. Otherwise it may have, and only the answer was lost.
+    pub(crate) fn is_final_for_registration(&self) -> bool {
+        let sent = !matches!(self, Self::Http(HttpError::Url(_) | HttpError::PlainHttp(_) | HttpError::Untrusted(_)));
+        let lost = matches!(self, Self::Http(_) | Self::Answer(_) | Self::Store(_));
+        !(sent && lost)
+    }
+}

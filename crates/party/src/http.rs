@@ -55,6 +55,12 @@ pub enum HttpError {
         /// What the network or TLS said.
         reason: String,
     },
+    /// Somebody answered whose certificate is neither pinned nor issued by an authority of the system.
+    #[error(
+        "the certificate of {0} is not trusted: it is not the one whose fingerprint was given, and no authority of \
+         this system issued it; ask its operator for the fingerprint over another channel"
+    )]
+    Untrusted(String),
     /// The answer is too long.
     #[error("the answer is longer than 1 MiB")]
     TooLong,
@@ -107,7 +113,10 @@ impl HttpPoster {
         body: Vec<u8>,
     ) -> Result<Answer, HttpError> {
         let host = url.host_str().unwrap_or_default().to_owned();
-        let unreachable = |e: reqwest::Error| HttpError::Unreachable { host: host.clone(), reason: reason(&e) };
+        let unreachable = |e: reqwest::Error| match https::is_untrusted(&e) {
+            true => HttpError::Untrusted(host.clone()),
+            false => HttpError::Unreachable { host: host.clone(), reason: reason(&e) },
+        };
         let mut request = self.client.post(url).header(CONTENT_TYPE, "application/json").body(body);
         for (name, value) in headers {
             request = request.header(HeaderName::from_static(name), *value);

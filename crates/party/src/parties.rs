@@ -1,3 +1,5 @@
+mod joining;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,8 +9,8 @@ use tacit_link::LinkHub;
 use tacit_model::{Clock, Fingerprint, RunId};
 use tacit_pki::{Identity, keyfile};
 use tacit_store::{PartyRow, Store};
-use time::OffsetDateTime;
 
+use self::joining::Begun;
 use crate::{HttpPoster, HttpRules, JoinRequest, Joined, Party, PartyError, PartyLimits, PartySetup, Policy, register};
 
 /// What all parties of a node share.
@@ -62,7 +64,8 @@ impl Parties {
     /// Joins a group: draws a key, registers with the code, opens the party. With a gateway's
     /// fingerprint from another channel, nobody else is believed, over https too.
     ///
-    /// If the registration fails, nothing is left behind.
+    /// If the registration is refused, nothing is left behind. If it is cut off, by a crash or because no answer
+    /// came, the gateway may have taken the code: the key stays, and the same call again registers with it.
     pub async fn join(&self, request: JoinRequest, gateway: Option<Fingerprint>) -> Result<Joined, PartyError> {
         // An address that results will never be posted to is refused now, not when there is a result.
         if let Some(url) = &request.final_results_url {
@@ -71,19 +74,25 @@ impl Parties {
         let _changing = self.inner.changing.lock().await;
         let setup = &self.inner.setup;
         let name = request.name.clone();
-        let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(setup.clock.now().0) * 1_000_000)
-            .map_err(|e| PartyError::Damaged(e.to_string()))?;
-        let identity = Identity::generate(&label(&name), now)?;
-        let key = key_name(&identity.fingerprint());
-        keyfile::create(&setup.keys, &key, &identity)?;
-        let joined = self.register(&identity, request, gateway).await;
-        match joined {
+        if setup.store.party(&name).await?.is_some() {
+            return Err(PartyError::NameTaken(name));
+        }
+        let begun = Begun::new(self, &request);
+        let identity = match begun.again().await? {
+            Some(identity) => identity,
+            None => begun.anew().await?,
+        };
+        match self.register(&identity, request, gateway).await {
             Ok(joined) => {
                 self.start(&name, identity).await?;
+                begun.end().await?;
                 Ok(joined)
             }
             Err(error) => {
-                self.remove_key(&key);
+                if error.is_final_for_registration() {
+                    self.remove_key(&key_name(&identity.fingerprint()));
+                    begun.end().await?;
+                }
                 Err(error)
             }
         }

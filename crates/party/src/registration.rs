@@ -140,6 +140,7 @@ fn read_answer(status: u16, body: &[u8]) -> Result<Reply, PartyError> {
         _ if text.contains("ERR_INV_REG_CODE") => PartyError::RegistrationCode,
         409 => PartyError::Conflict,
         404 if detail.is_none() => PartyError::RegistrationCode,
+        500.. => PartyError::Answer(detail.unwrap_or_else(|| format!("status {status} {}", text.trim()))),
         _ => PartyError::Refused(detail.unwrap_or_else(|| format!("status {status} {}", text.trim()))),
     })
 }
@@ -232,7 +233,7 @@ mod tests {
         assert!(matches!(error(409, "{\"detail\":\"a peer of this name exists\"}"), Some(PartyError::Conflict)));
         assert!(matches!(error(200, "hello"), Some(PartyError::Answer(_))));
         assert!(matches!(error(403, "{\"detail\":\"no\"}"), Some(PartyError::Refused(why)) if why == "no"));
-        assert!(matches!(error(500, "ERR_SERVER"), Some(PartyError::Refused(why)) if why == "status 500 ERR_SERVER"));
+        assert!(matches!(error(500, "ERR_SERVER"), Some(PartyError::Answer(why)) if why == "status 500 ERR_SERVER"));
     }
 
     #[test]

@@ -36,6 +36,23 @@ pub fn client_config(trust: Trust) -> Result<ClientConfig, rustls::Error> {
     Ok(config)
 }
 
+/// Whether a connection failed because nobody who is trusted stands behind the server's certificate. Trying
+/// again does not help then: somebody may stand in between.
+pub fn is_untrusted(error: &(dyn core::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return true;
+        }
+        // An I/O error tells its cause's cause as its own.
+        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}
+
 /// The system's authorities, or a pinned key.
 #[derive(Debug)]
 struct Verifier {

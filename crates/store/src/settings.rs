@@ -13,6 +13,17 @@ impl Store {
         Ok(found.map(|Scalar(value)| value))
     }
 
+    /// Forgets a setting, if it is there.
+    pub async fn clear_setting(&self, name: &str) -> Result<(), StoreError> {
+        self.run_tx("clear_setting", name.to_owned(), |db, name| {
+            Box::pin(async move {
+                db.execute("DELETE FROM settings WHERE name = $1", args![name]).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Sets a setting.
     pub async fn set_setting(&self, name: &str, value: &str, now: UnixMillis) -> Result<(), StoreError> {
         self.run_tx("set_setting", (name.to_owned(), value.to_owned(), now), |db, (name, value, now)| {

@@ -77,6 +77,7 @@ fn code_of(error: &anyhow::Error) -> Code {
             ProblemKind::Unavailable => Code::Unreachable,
             _ => Code::Other,
         },
+        Some(ClientError::Untrusted(_)) => Code::Refused,
         Some(ClientError::Unreachable { .. } | ClientError::TimedOut(_)) => Code::Unreachable,
         Some(ClientError::Url(_) | ClientError::PlainHttp(_) | ClientError::Token) => Code::Usage,
         _ => Code::Other,

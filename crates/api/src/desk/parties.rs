@@ -142,7 +142,7 @@ impl From<PartyError> for DeskError {
             PartyError::RegistrationCode => Self::Code,
             PartyError::NotVerified | PartyError::NoConfiguration | PartyError::Refused(_) => Self::Refused(text),
             PartyError::Answer(_) | PartyError::Charter(_) | PartyError::CharterText(_) => Self::Refused(text),
-            PartyError::Http(HttpError::TooLong) => Self::Refused(text),
+            PartyError::Http(HttpError::TooLong | HttpError::Untrusted(_)) => Self::Refused(text),
             PartyError::Unreachable | PartyError::Stopping => Self::Unreachable(text),
             PartyError::Http(HttpError::Unreachable { .. }) => Self::Unreachable(text),
             PartyError::Store(StoreError::Busy | StoreError::Unavailable { .. }) => Self::Unreachable(text),

@@ -105,6 +105,21 @@ async fn verification_needs_the_fingerprint_that_registered() {
     assert_eq!(done.json()["gateway"]["fingerprint"], json!(w.identity.fingerprint()));
     assert_eq!(done.json()["gateway"]["endpoints"], json!([w.hub.local_addr().to_string()]));
     assert_eq!(done.json()["peerType"], 3);
+    // Whoever did not hear the answer asks again, with the same key; nobody else may.
+    let again = w.post(&path).json(&body.to_string()).await;
+    assert_eq!((again.status, again.json()), (done.status, done.json()), "{}", again.text);
+    let thief = identity("thief");
+    let mut theirs = body.clone();
+    theirs["fingerprint"] = json!(thief.fingerprint());
+    theirs["public_key"] = json!(thief.public_key().to_base64());
+    let proof = sign_detached(&thief, Context::Message, &registration_proof(&code, "a"));
+    theirs["proof"] = json!(STANDARD.encode(proof));
+    w.post(&path).json(&theirs.to_string()).await.is_problem(404, "not-found");
+    w.post(path.replace("type=3", "type=1")).json(&body.to_string()).await.is_problem(404, "not-found");
+    let proof = sign_detached(&peer, Context::Message, &registration_proof(&code, "b"));
+    let mut renamed = body.clone();
+    renamed["proof"] = json!(STANDARD.encode(proof));
+    w.post(path.replace("name=a", "name=b")).json(&renamed.to_string()).await.is_problem(404, "not-found");
 
     let verify = |body: serde_json::Value| w.api("POST", "/members/a/verify").json_owned(&body.to_string());
     verify(json!({ "verified": true })).await.is_problem(422, "invalid");

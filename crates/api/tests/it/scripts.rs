@@ -4,12 +4,20 @@ use std::time::Duration;
 
 use serde_json::json;
 use tacit_api::{PartyDesk, ServeOptions, serve};
+use tacit_model::{GroupId, UnixMillis};
+use tacit_party::PartyState;
+use tacit_store::RunState;
 use tokio::net::TcpListener;
 
 use crate::world::{KEY, MGMT, PRIVATE_KEY, PUBLIC_KEY, Reply, World, world_with};
 
 /// A node with all three services, reachable at `http://...`.
 async fn services() -> (World, String) {
+    let (w, base, _) = services_and_parties().await;
+    (w, base)
+}
+
+async fn services_and_parties() -> (World, String, tacit_party::Parties) {
     // Two steps, because peers register at the node that hosts them.
     let mut w = world_with(None, |_| {}).await;
     let parties = w.parties().await;
@@ -22,7 +30,7 @@ async fn services() -> (World, String) {
     options.loopback_names_only = true;
     w.router = tacit_api::router(tacit_api::Edge {
         gateway: Some(w.gateway.clone()),
-        parties: Some(PartyDesk::from(parties)),
+        parties: Some(PartyDesk::from(parties.clone())),
         receiver: true,
         store: w.store.clone(),
         log: w.log.clone(),
@@ -37,7 +45,7 @@ async fn services() -> (World, String) {
         options,
     });
     tokio::spawn(serve(listener, w.router.clone(), None, ServeOptions::default(), std::future::pending()));
-    (w, base)
+    (w, base, parties)
 }
 
 const PEERS: [(&str, u8); 5] = [("peerhans", 1), ("hanspeer", 1), ("ppeer1", 2), ("ppeer2", 2), ("ppeer3", 2)];
@@ -157,4 +165,28 @@ async fn p7_an_unverified_peer_does_not_start() {
     start(&w, "ppeer3").await.says(400, "ERR_INV_DATA");
     w.admin("POST", "/verify/ppeer3?verified=true").await;
     assert_eq!(start(&w, "ppeer3").await.status, 200);
+}
+
+/// The gateway goes down after it recorded how a run ended, and before it told anybody: whoever is back is told
+/// how it really ended.
+#[tokio::test]
+async fn p11_a_member_that_is_back_hears_how_its_run_ended() {
+    let (w, base, mut parties) = services_and_parties().await;
+    set_up(&w, &base, "-1").await;
+    let name = "peerhans";
+    let pid = w.store.members(GroupId(1)).await.unwrap().iter().find(|m| m.peer_name == name).unwrap().pid;
+    for (state, status) in [(RunState::Failed, 2), (RunState::Done, 3), (RunState::Stopped, 3)] {
+        let run = parties.get(name).unwrap().start().await.unwrap();
+        // Away while the run ends.
+        parties.shutdown().await;
+        wait(async || w.gateway.groups().await.unwrap()[0].members.iter().all(|m| !m.connected)).await;
+        w.store.end_run(GroupId(1), run, state, None, UnixMillis(1)).await.unwrap();
+        assert_eq!(w.store.member_by_id(pid).await.unwrap().unwrap().last_status.number(), 1);
+        let back = w.parties().await;
+        wait(async || back.get(name).unwrap().status().await.unwrap().run.is_none()).await;
+        let here = back.get(name).unwrap().status().await.unwrap().state;
+        assert_eq!(here == PartyState::Failed, status == 2, "{state:?}: {here:?}");
+        assert_eq!(w.admin("GET", &format!("/peer/{name}")).await.json()["lastStatus"], json!(status.to_string()));
+        parties = back;
+    }
 }

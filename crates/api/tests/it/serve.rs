@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::world::{World, world};
+use crate::world::{World, world, world_with};
 
 struct Served {
     address: std::net::SocketAddr,
@@ -42,7 +42,7 @@ async fn p26_over_https_only_the_pinned_key_is_believed() {
     for pin in [Some(Fingerprint([9; 32])), None] {
         let doubting = Client::new(&url, Some(&w.owner), pin);
         match doubting {
-            Ok(doubting) => assert!(matches!(doubting.node().await, Err(ClientError::Unreachable { .. }))),
+            Ok(doubting) => assert!(matches!(doubting.node().await, Err(ClientError::Untrusted(_)))),
             Err(error) => assert!(matches!(error, ClientError::Setup(_))),
         }
     }
@@ -59,6 +59,94 @@ async fn plain_http_beyond_this_machine_is_refused() {
     serve(bind().await, w.router.clone(), None, allowed, async {}).await.unwrap();
     let tls = Some(tls_config(&w.identity).unwrap());
     serve(bind().await, w.router.clone(), tls, ServeOptions::default(), async {}).await.unwrap();
+}
+
+/// How many bytes of an endless body are taken before the answer, and the answer.
+async fn endless(address: std::net::SocketAddr, head: &str, chunk: &[u8]) -> (usize, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut read, mut write) = stream.split();
+    let mut sent = 0;
+    let mut answer = Vec::new();
+    let sending = async {
+        while !chunk.is_empty() && write.write_all(chunk).await.is_ok() {
+            sent += chunk.len();
+        }
+        std::future::pending::<()>().await;
+    };
+    let reading = async {
+        let mut buffer = [0; 4096];
+        // To the end: the connection is not kept for a body that nobody reads.
+        loop {
+            match read.read(&mut buffer).await {
+                Ok(count) if count > 0 => answer.extend_from_slice(&buffer[..count]),
+                _ => break,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), async {
+        tokio::select! { () = sending => {}, () = reading => {} }
+    })
+    .await
+    .expect("an answer in time");
+    (sent, String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test]
+async fn bodies_beyond_the_limit_are_not_read() {
+    let w = world().await;
+    let served = served(&w, false, ServeOptions::default()).await;
+    let owner = format!("authorization: Bearer {}\r\n", w.owner);
+    let head = |path: &str, rest: &str| format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{rest}\r\n");
+    let json = "content-type: application/json\r\n";
+    let face = "/p2ds-group-management/group-mgmt/group?adminKey=k3y";
+    for path in ["/api/v1/groups", face] {
+        // Declared: not one byte is waited for.
+        let rest = format!("{owner}{json}content-length: 10000000000\r\n");
+        let (sent, answer) = endless(served.address, &head(path, &rest), b"").await;
+        assert!(answer.starts_with("HTTP/1.1 413 ") && sent == 0, "{path}: {sent} {answer}");
+        // Not declared: cut off at the limit, but for what the sockets hold.
+        let rest = format!("{owner}{json}transfer-encoding: chunked\r\n");
+        let chunk = [&b"10000\r\n"[..], &[b' '; 0x10000], b"\r\n"].concat();
+        let (sent, answer) = endless(served.address, &head(path, &rest), &chunk).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{path}: {answer}");
+        assert!(((8 << 20)..(24 << 20)).contains(&sent), "{path}: {sent} bytes were taken");
+    }
+    // Who may not speak is not listened to at all.
+    let rest = format!("{json}transfer-encoding: chunked\r\n");
+    let chunk = [&b"10000\r\n"[..], &[b' '; 0x10000], b"\r\n"].concat();
+    let (sent, answer) = endless(served.address, &head("/api/v1/groups", &rest), &chunk).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(sent < 16 << 20, "{sent} bytes were taken");
+}
+
+/// Bodies that come drop by drop end as the caller's fault, and do not hold the node.
+#[tokio::test]
+async fn bodies_that_drip_are_given_up() {
+    let w = world_with(None, |edge| edge.options.request_timeout = Duration::from_millis(600)).await;
+    let served = served(&w, false, ServeOptions::default()).await;
+    let head = format!(
+        "POST /api/v1/groups HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-type: \
+         application/json\r\ncontent-length: 1000\r\n\r\n",
+        w.owner
+    );
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut read, mut write) = stream.split();
+    let mut answer = [0; 12];
+    let dripping = async {
+        loop {
+            let _closed = write.write_all(b" ").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = dripping => {}
+        read = tokio::time::timeout(Duration::from_secs(10), read.read_exact(&mut answer)) => {
+            read.expect("an answer in time").expect("an answer");
+        }
+    }
+    assert_eq!(&answer, b"HTTP/1.1 400");
 }
 
 #[tokio::test]

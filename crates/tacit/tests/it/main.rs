@@ -12,6 +12,7 @@ mod failures;
 mod grp_script;
 mod harness;
 mod http;
+mod joining;
 mod kill_nine;
 mod licences;
 mod limits;

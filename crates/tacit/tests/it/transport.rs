@@ -104,7 +104,24 @@ fn p26_untrusted_certificates_are_refused() {
     };
     let own: Value = serde_json::from_str(&node.api("GET", "/node", None).body).expect("JSON");
     let wrong = join(&own["fingerprint"]);
-    assert!(wrong.status >= 400 && wrong.json()["detail"].to_string().contains("certificate"), "{wrong:?}");
+    assert_eq!(wrong.status, 403, "{wrong:?}");
+    assert!(wrong.json()["detail"].to_string().contains("certificate"), "{wrong:?}");
+    let token = node.data().join("keys").join("owner.token");
+    let said = run(&[
+        "join",
+        &code,
+        "--gateway",
+        &manager.url(),
+        "--gateway-fingerprint",
+        own["fingerprint"].as_str().expect("a text"),
+        "--name",
+        "a",
+        "--node",
+        &node.url(),
+        "--token-file",
+        token.to_str().expect("a path"),
+    ]);
+    assert_eq!(said.status.code(), Some(3), "{said:?}");
     assert_eq!(node.api("GET", "/peers/a", None).status, 404);
     let joined = join(&address["fingerprint"]);
     assert_eq!(joined.status, 201, "{joined:?}");
