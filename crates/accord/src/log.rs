@@ -13,13 +13,14 @@
 //! - [`Tree`], [`ProofPlan`], [`verify_inclusion`], [`verify_consistency`]: the Merkle tree of RFC 9162,
 //!   section 2.1, with a state of one hash per set bit of its size.
 //! - [`Checkpoint`]: its signed head, in the text form of C2SP tlog-checkpoint, as a C2SP signed [`note`].
-//! - [`witness()`]: what a member does with the checkpoints it is shown.
+//! - [`witness()`], [`cosign`]: what a member does with the checkpoints it is shown.
 //! - [`export`]: the log as one file, and its verification with public keys only.
 //!
 //! **Does not** store, send or read a clock. **Promises** that no text from outside makes it panic. **Does not
 //! promise** that what an entry says is true: only that it was written by then and not changed since.
 
 mod checkpoint;
+mod cosign;
 mod entry;
 pub mod export;
 pub mod note;
@@ -29,6 +30,7 @@ mod verify;
 mod witness;
 
 pub use checkpoint::{Checkpoint, CheckpointError, origin_of};
+pub use cosign::{cosign, cosigned};
 pub use entry::{Entry, Kind};
 pub use proof::{ProofError, ProofPlan, Span, verify_consistency, verify_inclusion};
 pub use tree::{Hash, KEPT, Node, Tree, leaf_hash, node_hash};

@@ -190,6 +190,16 @@ fn of_peers(operations: Operations) -> Operations {
             .answer("RosterBody"),
             peers::roster,
         )
+        .add(
+            Op::get(
+                "/peers/{name}/witness",
+                "getWitness",
+                "The head of the gateway's log that this peer last co-signed, and what contradicts it",
+            )
+            .role(Viewer)
+            .answer("WitnessBody"),
+            peers::witness,
+        )
 }
 
 fn of_the_node(operations: Operations) -> Operations {

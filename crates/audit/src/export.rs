@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use tacit_accord::log::export::{SIGNED_EVERY, checkpoint_line, entry_line, header_line, signed_after};
-use tacit_accord::log::{Entry, Hash};
+use tacit_accord::log::export::{SIGNED_EVERY, checkpoint_line, cosigned_line, entry_line, header_line, signed_after};
+use tacit_accord::log::{Checkpoint, Entry, Hash};
+use tacit_pki::PublicKey;
 
 use crate::{AuditError, AuditLog};
 
@@ -30,6 +31,13 @@ impl AuditLog {
         let mut lines = VecDeque::new();
         lines.push_back(header_line(self.key(), &software.unwrap_or_default())?);
         lines.push_back(checkpoint_line(&head.note)?);
+        for row in self.inner.store.cosignatures().await? {
+            let witness = PublicKey::from_base64(&row.witness_key).map_err(|e| AuditError::Damaged(e.to_string()))?;
+            // Those of other replicas' heads belong into the exports of those.
+            if row.size <= entries && Checkpoint::open(&row.note, self.key()).is_ok() {
+                lines.push_back(cosigned_line(&row.note, &witness)?);
+            }
+        }
         Ok(Export { log: self.clone(), entries, next: 1, lines })
     }
 }

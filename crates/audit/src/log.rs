@@ -6,7 +6,7 @@ use tacit_accord::log::{Checkpoint, Entry, Kind, ProofPlan, Tree, leaf_hash};
 use tacit_model::{Clock, Fingerprint};
 use tacit_pki::{Identity, PublicKey};
 use tacit_store::{LogBatch, LogHead, LogNode, LogRow, NewEntry, Store, StoreError, What};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::AuditError;
 use crate::proof::read;
@@ -43,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) node: Arc<Identity>,
     clock: Arc<dyn Clock>,
     queue: mpsc::UnboundedSender<Order>,
+    size: watch::Receiver<u64>,
 }
 
 /// A signed head.
@@ -75,8 +76,9 @@ impl AuditLog {
             }
         }
         let (queue, orders) = mpsc::unbounded_channel();
-        tokio::spawn(Writer { store: store.clone(), node: Arc::clone(&node), tree }.serve(orders));
-        let log = Self { inner: Arc::new(Inner { store, node, clock, queue }) };
+        let (grown, size) = watch::channel(tree.size());
+        tokio::spawn(Writer { store: store.clone(), node: Arc::clone(&node), tree, grown }.serve(orders));
+        let log = Self { inner: Arc::new(Inner { store, node, clock, queue, size }) };
         log.carry_over().await?;
         log.append(Kind::Software, facts([("software", software)])).await?;
         if !parameters.is_empty() {
@@ -117,6 +119,11 @@ impl AuditLog {
     /// Its key.
     pub fn key(&self) -> &PublicKey {
         self.inner.node.public_key()
+    }
+
+    /// How many entries there are, as far as this process wrote them; changes when it writes more.
+    pub fn grown(&self) -> watch::Receiver<u64> {
+        self.inner.size.clone()
     }
 
     /// At most `max` entries from number `from` (counted from 1) on.
@@ -190,6 +197,7 @@ struct Writer {
     node: Arc<Identity>,
     /// Over what is durable.
     tree: Tree,
+    grown: watch::Sender<u64>,
 }
 
 impl Writer {
@@ -233,6 +241,7 @@ impl Writer {
             match self.store.log_append(batch).await {
                 Ok(()) => {
                     self.tree = tree;
+                    self.grown.send_replace(self.tree.size());
                     return Ok(first);
                 }
                 // Another replica appended in between: go on from there.

@@ -2,7 +2,7 @@
 
 use tacit_model::RunId;
 use tacit_model::api::{
-    JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RowBody, RowsBody, RowsReceipt,
+    JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RowBody, RowsBody, RowsReceipt, WitnessBody,
 };
 
 use crate::{Client, ClientError};
@@ -50,6 +50,11 @@ impl Client {
             request = request.query(&[("run", run.to_string())]);
         }
         Ok(self.call::<ResultList>(request).await?.results)
+    }
+
+    /// What a peer saw of its gateway's log.
+    pub async fn witness(&self, name: &str) -> Result<WitnessBody, ClientError> {
+        self.call(self.get(&["peers", name, "witness"])).await
     }
 
     /// Who learns what: the charter a peer accepted and its last job.

@@ -94,6 +94,7 @@ impl Gateway {
                 info!(group = %group, name, software, "member connected");
                 *number = Some(directory.arrive(member, link.sender(), group, name));
                 self.send_charter(member, group, known).await?;
+                self.show_log(member).await?;
                 if row.last_status == PeerStatus::Started {
                     // It was taking part before one of the two was restarted.
                     self.resume_member(member, &row, run).await?;
@@ -123,6 +124,7 @@ impl Gateway {
                 directory.report(member, session, report);
                 Ok(())
             }
+            ToGateway::Witnessed { size, cosigned, key } => self.witnessed(member, size, cosigned, &key).await,
             ToGateway::Request { number, request } => {
                 let response = self.answer(member, request).await;
                 directory.send(&member, &ToPeer::Response { number, response });

@@ -93,6 +93,11 @@ impl Directory {
         sender.is_some_and(|sender| sender.send(message).is_ok())
     }
 
+    /// Everybody who is connected.
+    pub(crate) fn everybody(&self) -> Vec<Fingerprint> {
+        self.lock().present.keys().copied().collect()
+    }
+
     /// Everybody of a group who is connected.
     pub(crate) fn of_group(&self, group: GroupId) -> Vec<(Fingerprint, Present)> {
         let state = self.lock();

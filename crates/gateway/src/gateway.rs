@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::GatewayError;
 use crate::directory::Directory;
 use crate::runs::Runs;
+use crate::witness::Witnesses;
 
 /// What a gateway is made of.
 pub struct GatewaySetup {
@@ -86,6 +87,7 @@ pub(crate) struct Inner {
     pub(crate) admitted: crate::control::Admitted,
     pub(crate) limits: RunnerLimits,
     pub(crate) directory: Directory,
+    pub(crate) witnesses: Witnesses,
     pub(crate) runs: Runs,
     /// The current consensus of each group, checked.
     pub(crate) charters: std::sync::Mutex<BTreeMap<GroupId, Arc<Consensus>>>,
@@ -109,6 +111,7 @@ impl Gateway {
             admitted: setup.admitted,
             limits: setup.limits,
             directory: Directory::default(),
+            witnesses: Witnesses::default(),
             runs: Runs::default(),
             charters: std::sync::Mutex::default(),
             deciding: Mutex::new(()),
@@ -119,6 +122,7 @@ impl Gateway {
         gateway.admit_known().await?;
         gateway.log_missing_decisions().await?;
         gateway.accept_control_links();
+        gateway.show_new_heads().await?;
         for group in gateway.inner.store.groups().await? {
             if let Some(run) = gateway.inner.store.open_run(group.gid).await? {
                 gateway.continue_run(group.gid, run.run);

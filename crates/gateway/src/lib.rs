@@ -22,6 +22,7 @@ mod gateway;
 mod groups;
 mod members;
 mod runs;
+mod witness;
 
 pub use control::Admitted;
 pub use error::GatewayError;

@@ -11,5 +11,5 @@ mod messages;
 mod plan;
 
 pub use job::{Job, Source, Task, pairing_digest, registration_proof};
-pub use messages::{Decline, Fault, Report, Request, Response, StopReason, ToGateway, ToPeer};
+pub use messages::{Cosigned, Decline, Fault, Report, Request, Response, Shown, StopReason, ToGateway, ToPeer};
 pub use plan::{JobError, check_configuration, plan_of, row_shape};

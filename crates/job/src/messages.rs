@@ -56,6 +56,11 @@ pub enum ToPeer {
         /// The session.
         session: SessionId,
     },
+    /// The head of the gateway's log, for the peer to witness. Answered by [`ToGateway::Witnessed`].
+    Witness {
+        /// What is shown.
+        shown: Box<Shown>,
+    },
     /// The answer to a [`Request`].
     Response {
         /// The request's number.
@@ -63,6 +68,32 @@ pub enum ToPeer {
         /// The answer.
         response: Response,
     },
+}
+
+/// The head of a log, and why a witness should believe that it grew out of what it and others saw before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The signed note.
+    pub checkpoint: String,
+    /// Public key of the node whose log it is, base64 SubjectPublicKeyInfo.
+    pub key: String,
+    /// Entries of the last head that this peer accepted, as far as the gateway knows.
+    pub from: u64,
+    /// Proof of consistency from there, hexadecimal hashes.
+    pub consistency: Vec<String>,
+    /// What other members co-signed last.
+    pub others: Vec<Cosigned>,
+}
+
+/// An earlier head that another member co-signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cosigned {
+    /// The note with both signatures.
+    pub note: String,
+    /// Public key of that member, base64 SubjectPublicKeyInfo.
+    pub key: String,
+    /// Proof of consistency from that head to the one shown, hexadecimal hashes.
+    pub consistency: Vec<String>,
 }
 
 /// Why a run is over for a peer.
@@ -115,6 +146,15 @@ pub enum ToGateway {
         session: SessionId,
         /// What became of it.
         report: Report,
+    },
+    /// The peer looked at the head of the gateway's log.
+    Witnessed {
+        /// Entries of the last head that it accepted.
+        size: u64,
+        /// That head as a signed note with the peer's cosignature, if it was the one shown now.
+        cosigned: Option<String>,
+        /// The peer's public key, base64 SubjectPublicKeyInfo.
+        key: String,
     },
     /// Something the peer's operator wants of the gateway.
     Request {

@@ -20,7 +20,7 @@ pub use group::{
 };
 pub use node::{
     IssuedToken, LogHead, LogLine, LogPage, LogProof, NewToken, NodeBody, ReceivedBody, ReceivedList, ReceivedRow,
-    TokenBody, TokenList,
+    TokenBody, TokenList, WitnessBody,
 };
 pub use peer::{
     JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RosterMember, RowBody, RowsBody, RowsReceipt,

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use crate::PartyError;
 use crate::outbox::backoff;
 use crate::party::Inner;
-use crate::session;
+use crate::{session, witness};
 
 /// A link that lived so long was a good one: the next is dialled soon.
 const STABLE: Duration = Duration::from_secs(5);
@@ -156,6 +156,7 @@ async fn handle(party: &Arc<Inner>, message: ToPeer) {
         ToPeer::Session { session } => session::on_session(party, session),
         ToPeer::Abort { session } => session::on_abort(party, session),
         ToPeer::Charter { documents } => party.take_charter(&documents).await,
+        ToPeer::Witness { shown } => witness::on_shown(party, *shown),
         ToPeer::Start { group, run } if group == party.group => {
             if let Err(error) = party.begin_run(run).await {
                 party.trouble(format!("run {run} could not be started: {error}"));

@@ -45,6 +45,7 @@ mod roster;
 mod session;
 pub mod source;
 mod standing;
+mod witness;
 
 pub use drive::{GivenUp, Seats, drive};
 pub use environment::PartyEnvironment;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tacit_accord::Consensus;
+use tacit_audit::AuditLog;
 use tacit_link::LinkHub;
 use tacit_model::{Clock, Fingerprint, RunId};
 use tacit_pki::{Identity, keyfile};
@@ -21,6 +22,8 @@ pub struct PartiesSetup {
     pub hub: Arc<LinkHub>,
     /// Rows.
     pub store: Store,
+    /// The node's audit log, over the same rows.
+    pub log: AuditLog,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// What their operator is willing to take part in.
@@ -172,6 +175,7 @@ impl Parties {
             identity: Arc::new(identity),
             hub: Arc::clone(&setup.hub),
             store: setup.store.clone(),
+            log: setup.log.clone(),
             clock: Arc::clone(&setup.clock),
             policy: setup.policy.clone(),
             http: self.inner.poster.clone(),

@@ -6,6 +6,7 @@ pub use self::status::{PartyState, PartyStatus, Trouble};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tacit_audit::AuditLog;
 use tacit_job::{Request, Response, StopReason, ToGateway};
 use tacit_link::{Host, LinkHub};
 use tacit_model::{Clock, Fingerprint, GroupId, RunId, Slot, UnixMillis};
@@ -37,6 +38,8 @@ pub struct PartySetup {
     pub hub: Arc<LinkHub>,
     /// Rows.
     pub store: Store,
+    /// The node's audit log, over the same rows.
+    pub log: AuditLog,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// What its operator is willing to take part in.
@@ -101,6 +104,7 @@ pub(crate) struct Inner {
     pub(crate) identity: Arc<Identity>,
     pub(crate) host: Host,
     pub(crate) store: Store,
+    pub(crate) log: AuditLog,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) policy: Policy,
     pub(crate) http: HttpPoster,
@@ -121,6 +125,8 @@ pub(crate) struct Inner {
     next: Mutex<Option<(RunId, Slot)>>,
     /// The last job of a Prepare, as text.
     last_job: Mutex<Option<String>>,
+    /// Held while a head of the gateway's log is looked at.
+    pub(crate) witnessing: tokio::sync::Mutex<()>,
 }
 
 impl Party {
@@ -252,7 +258,7 @@ impl Party {
 
 impl Inner {
     async fn new(setup: PartySetup) -> Result<Self, PartyError> {
-        let PartySetup { name, identity, hub, store, clock, policy, http, limits } = setup;
+        let PartySetup { name, identity, hub, store, log, clock, policy, http, limits } = setup;
         let row = store.party(&name).await?.ok_or_else(|| PartyError::Unknown(name.clone()))?;
         let damaged = |what: &str| PartyError::Damaged(what.to_owned());
         let group = row.gid.ok_or_else(|| damaged("its group"))?;
@@ -291,6 +297,8 @@ impl Inner {
             hub: Mutex::new(Some(hub)),
             trouble: Mutex::new(None),
             last_job: Mutex::new(None),
+            witnessing: tokio::sync::Mutex::new(()),
+            log,
             name,
             store,
         })

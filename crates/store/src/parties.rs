@@ -138,6 +138,8 @@ impl Store {
                     "DELETE FROM outbox WHERE party = $1",
                     "DELETE FROM outbox_batches WHERE party = $1",
                     "DELETE FROM sessions WHERE party = $1",
+                    "DELETE FROM witnessed WHERE party = $1",
+                    "DELETE FROM receipts WHERE holder = $1",
                 ] {
                     db.execute(sql, args![name]).await?;
                 }

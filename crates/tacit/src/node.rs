@@ -81,6 +81,7 @@ impl Node {
                     keys: data.keys(),
                     hub: hub.clone(),
                     store: store.clone(),
+                    log: log.clone(),
                     clock: clock.clone(),
                     policy: config.policy(),
                     http: HttpRules { allow_plain_http: config.allow_plain_http, ..HttpRules::default() },

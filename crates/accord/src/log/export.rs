@@ -5,6 +5,7 @@
 //! ```text
 //! {"format":"tacit-audit/1","key":<base64 SPKI>,"node":<fingerprint>,"software":<what wrote the last entries>}
 //! {"checkpoint":<signed note over all N entries>}
+//! {"cosigned":<signed note over n <= N entries, with a witness's signature>,"key":<its base64 SPKI>}    any number
 //! {"entry":{...},"leaf":<hex>,"seq":1}
 //! ...
 //! {"entry":{...},"leaf":<hex>,"seq":256}
@@ -53,6 +54,18 @@ pub(super) struct CheckpointLine {
     pub(super) checkpoint: String,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CosignedLine {
+    pub(super) cosigned: String,
+    pub(super) key: String,
+}
+
+/// A line with a checkpoint that a witness co-signed.
+pub fn cosigned_line(note: &str, witness: &PublicKey) -> Result<String, CanonicalError> {
+    line(canonical(&CosignedLine { cosigned: note.to_owned(), key: witness.to_base64() })?)
+}
+
 /// The first line of an export.
 pub fn header_line(key: &PublicKey, software: &str) -> Result<String, CanonicalError> {
     let (format, software) = (FORMAT.to_owned(), software.to_owned());
@@ -69,6 +82,7 @@ pub fn entry_line(seq: u64, leaf: &Hash, body: &str) -> String {
     format!("{ENTRY}{body}{LEAF}{leaf}\"{SEQ}{seq}}}\n")
 }
 
+pub(super) const COSIGNED: &str = "{\"cosigned\":";
 pub(super) const ENTRY: &str = "{\"entry\":";
 pub(super) const LEAF: &str = ",\"leaf\":\"";
 pub(super) const SEQ: &str = ",\"seq\":";

@@ -22,7 +22,7 @@ pub const MAX_SIGNATURES: usize = 64;
 /// Type byte of Ed25519 signatures over the text as it is.
 const ED25519: u8 = 1;
 /// Em dash and space.
-const MARK: &str = "\u{2014} ";
+pub(super) const MARK: &str = "\u{2014} ";
 
 /// Why a text is not a note that may be believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -157,6 +157,18 @@ impl Note {
     /// How many signatures it carries, known or not.
     pub fn signatures(&self) -> usize {
         self.signatures.len()
+    }
+
+    /// The text, whoever signed it.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The only signature under this name and key id.
+    pub(super) fn line(&self, name: &str, id: [u8; 4]) -> Option<&[u8]> {
+        let mut lines = self.signatures.iter().filter(|line| line.name == name && line.id == id);
+        let line = lines.next()?;
+        lines.next().is_none().then_some(&line.signature)
     }
 
     /// The text, if this key signed it.

@@ -9,7 +9,8 @@ use tacit_model::{Fingerprint, UnixMillis};
 use tacit_pki::PublicKey;
 
 use super::checkpoint::{Checkpoint, CheckpointError, origin_of};
-use super::export::{CheckpointLine, ENTRY, FORMAT, Header, LEAF, MAX_LINE, SEQ, signed_after};
+use super::cosign::cosigned;
+use super::export::{COSIGNED, CheckpointLine, CosignedLine, ENTRY, FORMAT, Header, LEAF, MAX_LINE, SEQ, signed_after};
 use super::note::Note;
 use super::tree::{Hash, Tree, leaf_hash};
 use crate::canonical;
@@ -125,6 +126,8 @@ pub struct Report {
     pub kinds: BTreeMap<String, u64>,
     /// What was agreed in each group.
     pub groups: BTreeMap<String, GroupReport>,
+    /// Who co-signed: over how many entries of this log, and when.
+    pub witnesses: BTreeMap<Fingerprint, (u64, UnixMillis)>,
 }
 
 /// Reads an export. Memory does not grow with the number of entries.
@@ -154,6 +157,9 @@ struct Reading {
     span: Option<(UnixMillis, UnixMillis)>,
     kinds: BTreeMap<String, u64>,
     links: Links,
+    witnesses: BTreeMap<Fingerprint, (u64, UnixMillis)>,
+    /// Roots that witnesses saw, by size.
+    seen: BTreeMap<u64, Vec<Hash>>,
 }
 
 /// An entry of any kind, also of kinds that newer versions write.
@@ -207,6 +213,8 @@ impl Verifier {
                     span: None,
                     kinds: BTreeMap::new(),
                     links: Links::default(),
+                    witnesses: BTreeMap::new(),
+                    seen: BTreeMap::new(),
                 }));
             }
             Stage::Entries(reading) if reading.checkpoint_due => {
@@ -214,6 +222,7 @@ impl Verifier {
                 keys.extend(&self.others);
                 reading.between(checkpoint(line, &keys)?)?;
             }
+            Stage::Entries(reading) if line.starts_with(COSIGNED) => reading.cosigned(line)?,
             Stage::Entries(reading) => reading.entry(line)?,
         }
         Ok(())
@@ -248,6 +257,7 @@ impl Verifier {
             span: reading.span,
             kinds: reading.kinds,
             groups: reading.links.into_groups(),
+            witnesses: reading.witnesses,
         })
     }
 }
@@ -304,6 +314,27 @@ impl Reading {
         self.take(hash, entry)
     }
 
+    /// A checkpoint that a witness co-signed. They stand before the entries, by witness.
+    fn cosigned(&mut self, line: &str) -> Result<(), Fault> {
+        let line: CosignedLine = parse(line).ok_or(Fault::Form("a co-signed checkpoint belongs here"))?;
+        let witness = PublicKey::from_base64(&line.key).map_err(|_| Fault::Form("its key is no Ed25519 key"))?;
+        let name = witness.fingerprint();
+        if self.tree.size() > 0 || self.witnesses.keys().next_back().is_some_and(|last| *last >= name) {
+            return Err(Fault::Form("it is not in its place among the co-signed checkpoints"));
+        }
+        let checkpoint = Checkpoint::open(&line.cosigned, &self.key)?;
+        let at = cosigned(&line.cosigned, &witness).map_err(CheckpointError::from)?;
+        if Note::read(&line.cosigned).map_err(CheckpointError::from)?.signatures() != 2 {
+            return Err(Fault::Form("it carries more than two signatures"));
+        }
+        if checkpoint.size > self.head.size || (checkpoint.size == 0 && checkpoint.root != Hash::empty()) {
+            return Err(Fault::Size { expected: self.head.size, found: checkpoint.size });
+        }
+        self.witnesses.insert(name, (checkpoint.size, at));
+        self.seen.entry(checkpoint.size).or_default().push(checkpoint.root);
+        Ok(())
+    }
+
     fn take(&mut self, hash: Hash, entry: AnyEntry) -> Result<(), Fault> {
         self.links.follow(&entry.kind, &entry.facts).map_err(Fault::Consensus)?;
         self.writers.insert(entry.node);
@@ -313,6 +344,12 @@ impl Reading {
             None => drop(self.kinds.insert(entry.kind, 1)),
         }
         self.tree.append(hash, drop);
+        if let Some(roots) = self.seen.remove(&self.tree.size()) {
+            let (root, last) = (self.tree.root(), self.tree.size());
+            if roots.iter().any(|seen| *seen != root) {
+                return Err(Fault::Replaced { first: self.proven + 1, last });
+            }
+        }
         self.checkpoint_due = signed_after(self.tree.size(), self.head.size);
         Ok(())
     }

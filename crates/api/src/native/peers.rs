@@ -1,7 +1,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use tacit_model::api::{JoinBody, PeerBody, PeerList, RosterBody, RosterMember};
+use tacit_model::api::{JoinBody, PeerBody, PeerList, RosterBody, RosterMember, WitnessBody};
 use tacit_pki::p2ds_key::LegacyKey;
 use tacit_store::Redacted;
 
@@ -80,6 +80,17 @@ pub(super) async fn roster(State(app): State<App>, PathOf(name): PathOf<String>)
         members,
         last_job,
     }))
+}
+
+pub(super) async fn witness(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+) -> Result<Json<WitnessBody>, ApiError> {
+    let facts = (app.parties()?.get)(name.clone()).await?;
+    let log = facts.gateway_fingerprint.ok_or_else(|| ApiError::not_found("gateway of this peer"))?;
+    let seen = app.edge.store.witnessed(&name, log).await?;
+    let disputed = seen.as_ref().and_then(|seen| seen.disputed.clone());
+    Ok(Json(WitnessBody { log, checkpoint: seen.map(|seen| seen.note), disputed }))
 }
 
 fn peer_body(facts: PartyFacts) -> PeerBody {

@@ -323,6 +323,7 @@ fn node(add: Add<'_>) {
     add("LogPage", object(&[("entries", list(is("LogLine"))), ("next", json!({ "type": ["integer", "null"] }))], &[]));
     add("LogHead", object(&[("checkpoint", text()), ("size", whole()), ("root", text()), ("key", text())], &[]));
     add("LogProof", object(&[("size", whole()), ("proof", list(text()))], &[]));
+    add("WitnessBody", object(&[("log", text()), ("checkpoint", text_or_null()), ("disputed", text_or_null())], &[]));
     add("NewToken", request(&[("role", is("Role")), ("label", text())], &[]));
     add("IssuedToken", object(&[("id", text()), ("role", is("Role")), ("token", text())], &[]));
     add(

@@ -223,6 +223,8 @@ fn schemas_and_types_agree() {
     let (checkpoint, root, key) = (text(), text(), text());
     same("LogHead", json!(LogHead { checkpoint, size: 1, root, key }));
     same("LogProof", json!(LogProof { size: 1, proof: vec![text()] }));
+    let witness = WitnessBody { log: Fingerprint([1; 32]), checkpoint: None, disputed: Some(text()) };
+    same("WitnessBody", json!(witness));
     same("LogPage", json!(LogPage { entries: vec![], next: None }));
     same("NewToken", json!(NewToken { role: Role::Viewer, label: text() }));
     same("IssuedToken", json!(IssuedToken { id: text(), role: Role::Viewer, token: text() }));

@@ -113,6 +113,7 @@ impl World {
             },
             hub: self.hub.clone(),
             store: self.store.clone(),
+            log: self.log.clone(),
             clock: Arc::new(SystemClock),
             policy: Policy::default(),
             http: HttpRules::default(),

@@ -66,6 +66,17 @@ pub struct LogPage {
     pub next: Option<i64>,
 }
 
+/// What a peer of this node saw of its gateway's log, as a witness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessBody {
+    /// The gateway whose log it is.
+    pub log: Fingerprint,
+    /// The last head that it accepted and co-signed, as the gateway's signed note; nothing before the first.
+    pub checkpoint: Option<String>,
+    /// A head that the gateway signed too and that contradicts it. Nothing is co-signed then any more.
+    pub disputed: Option<String>,
+}
+
 /// A token to be issued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -8,4 +8,5 @@ mod registration;
 mod rules;
 mod spies;
 mod sums;
+mod witness;
 mod world;

@@ -8,6 +8,7 @@ use serde_json::json;
 use tacit_accord::{
     Charter, Configuration, Consensus, Member, MemberRole, OnMissingInput, Proposal, SlotRules, decide,
 };
+use tacit_audit::{AuditLog, AuditSetup};
 use tacit_job::{Job, Task, ToGateway, ToPeer};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot, SystemClock, UnixMillis};
@@ -38,6 +39,7 @@ pub(crate) struct Peer {
     pub(crate) results_url: Option<String>,
     pub(crate) endpoint: String,
     pub(crate) store: Option<Store>,
+    pub(crate) log: Option<AuditLog>,
     pub(crate) party: Option<Party>,
 }
 
@@ -60,6 +62,7 @@ impl Peer {
             results_url: None,
             endpoint: String::new(),
             store: None,
+            log: None,
             party: None,
         }
     }
@@ -70,6 +73,10 @@ impl Peer {
 
     pub(crate) fn party(&self) -> &Party {
         self.party.as_ref().unwrap()
+    }
+
+    pub(crate) fn log(&self) -> &AuditLog {
+        self.log.as_ref().unwrap()
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -115,11 +122,21 @@ impl Peer {
             self.endpoint = hub.local_addr().to_string();
         }
         let store = Store::open(self.database().to_str().unwrap()).await.unwrap();
+        let log = AuditLog::open(AuditSetup {
+            store: store.clone(),
+            node: Arc::clone(&self.identity),
+            clock: Arc::new(SystemClock),
+            software: "tacit 0".to_owned(),
+            parameters: Vec::new(),
+        })
+        .await
+        .unwrap();
         let setup = PartySetup {
             name: self.name.clone(),
             identity: Arc::clone(&self.identity),
             hub: Arc::new(hub),
             store: store.clone(),
+            log: log.clone(),
             clock: Arc::new(SystemClock),
             policy: self.policy.clone(),
             http: poster(),
@@ -127,6 +144,7 @@ impl Peer {
         };
         self.party = Some(Party::open(setup).await.unwrap());
         self.store = Some(store);
+        self.log = Some(log);
     }
 
     pub(crate) async fn close(&mut self) {

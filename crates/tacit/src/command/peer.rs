@@ -6,7 +6,7 @@ use tacit_model::api::{Decimal, PeerBody, RowBody};
 
 use super::print;
 use crate::connection::Connection;
-use crate::output::Failure;
+use crate::output::{Code, Failure};
 
 /// Look after the peers of a node: start, stop, hand in rows, read results.
 #[derive(Args, Debug)]
@@ -61,6 +61,11 @@ enum Action {
     },
     /// Who would see shares, and what was asked last.
     Roster {
+        /// Its name.
+        name: String,
+    },
+    /// The head of the gateway's log that the peer last co-signed, as a note to compare with other members.
+    Witness {
         /// Its name.
         name: String,
     },
@@ -129,6 +134,17 @@ impl Peer {
                 text.push_str(&format!("last job: {}", roster.last_job.as_deref().unwrap_or("none yet")));
                 text
             }),
+            Action::Witness { name } => {
+                let seen = client.witness(&name).await?;
+                print(json, &seen, |seen| seen.checkpoint.as_deref().unwrap_or("nothing yet").trim_end().to_owned())?;
+                match &seen.disputed {
+                    None => Ok(()),
+                    Some(shown) => Err(Failure::new(
+                        Code::Refused,
+                        format!("the gateway {} signed this too, and one contradicts the other:\n{shown}", seen.log),
+                    )),
+                }
+            }
             Action::Leave { name } => {
                 client.delete_peer(&name).await?;
                 print(json, &name, |n| format!("{n} has left"))

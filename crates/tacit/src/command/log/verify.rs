@@ -127,6 +127,7 @@ pub(super) fn told(outcome: Result<Report, Broken>, pinned: bool) -> Result<(Val
         "software": report.software, "entries": report.checkpoint.size, "root": report.checkpoint.root.to_string(),
         "writers": report.writers.iter().map(Fingerprint::to_string).collect::<Vec<_>>(),
         "first": report.span.map(|(first, _)| first.0), "last": report.span.map(|(_, last)| last.0),
+        "witnesses": report.witnesses.iter().map(|(who, (size, at))| json!({ "witness": who.to_string(), "entries": size, "at": at.0 })).collect::<Vec<_>>(),
         "kinds": report.kinds, "groups": groups,
     });
     let mut text = format!("{} entries hold, root {}", report.checkpoint.size, report.checkpoint.root);
@@ -138,6 +139,9 @@ pub(super) fn told(outcome: Result<Report, Broken>, pinned: bool) -> Result<(Val
             "\n  group {group} ({}): {} decisions, consensus {}",
             told.name, told.decisions, told.consensus
         ));
+    }
+    for (witness, (size, at)) in &report.witnesses {
+        text.push_str(&format!("\n  co-signed by {witness} over {size} entries at {at}"));
     }
     text.push_str(&format!("\nlog of node {}", report.node));
     if !pinned {
