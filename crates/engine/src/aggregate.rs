@@ -144,7 +144,19 @@ macro_rules! leaks {
     };
 }
 
+/// What a task may set whatever its aggregator.
+pub(crate) static COMMON: [Parameter; 1] = [Parameter {
+    name: "bounds",
+    meaning: "proven: the compute peers check, under sharing, that no number is out of bounds; declared: honest input \
+              peers see to it (semi-honest only); proven unless set, but for vectors of more than a million bits or so \
+              in semi-honest",
+    accepts: |text| matches!(text, "proven" | "declared"),
+}];
+
+/// What is computed on shares, as far as products are not verified.
 const SEMI_HONEST: &[SecurityModel] = &[SecurityModel::SemiHonest];
+/// Everything that is encode, add up, decode.
+const SUM_MODELS: &[SecurityModel] = &[SecurityModel::SemiHonest, SecurityModel::Malicious];
 const NEAREST: &str =
     "each decimal is the double nearest to the exact value of the opened sums: relative error at most 2^-53";
 const WITH_ROOTS: &str = "computed exactly from the opened sums, then rounded: relative error at most 2^-50";
@@ -160,7 +172,7 @@ const fn statistic(name: &'static str, summary: &'static str, codec: Codec) -> A
         parameters: &[MAX_RECORDS, NAMES],
         input: Shape::Records,
         output: Shape::Statistics,
-        models: SEMI_HONEST,
+        models: SUM_MODELS,
         additive: true,
         leakage: "",
         accuracy: NEAREST,
@@ -186,7 +198,7 @@ const SUMS: [Aggregator; 10] = [
         parameters: &[],
         input: Shape::Vector,
         output: Shape::Vector,
-        models: SEMI_HONEST,
+        models: SUM_MODELS,
         additive: true,
         leakage: "Nothing but the sums. Any t+1 compute peers together (additive sharing: all of them) can read every \
                   input; k input peers that put their own inputs together learn the sum of the others'. With two \
@@ -316,7 +328,7 @@ static REGISTRY: [Aggregator; SUMS.len() + evaluated::EVALUATED.len()] = {
 };
 
 /// Aggregators of the design that are not offered yet, and what they wait for.
-pub static NOT_YET: [(&str, &str); 11] = [
+pub static NOT_YET: [(&str, &str); 10] = [
     ("min", "comparison"),
     ("max", "comparison"),
     ("range", "comparison"),
@@ -326,7 +338,6 @@ pub static NOT_YET: [(&str, &str); 11] = [
     ("top_k", "comparison"),
     ("logistic_regression", "fixed-point arithmetic"),
     ("noise", "a budget and noise from inside the computation (rule 9)"),
-    ("malicious", "the model: batch verification and checked bounds"),
     ("guaranteed", "the model: decodable inputs and signed evidence"),
 ];
 
@@ -367,6 +378,9 @@ pub fn documentation() -> String {
         let _ = writeln!(out, "| `{}` | {} |", a.name, a.leakage);
     }
     out.push_str("\n| aggregator | parameter | meaning |\n|---|---|---|\n");
+    for p in &COMMON {
+        let _ = writeln!(out, "| all | `{}` | {} |", p.name, p.meaning);
+    }
     for a in registry() {
         for p in a.parameters {
             let _ = writeln!(out, "| `{}` | `{}` | {} |", a.name, p.name, p.meaning);
@@ -387,7 +401,7 @@ pub fn listing() -> String {
         let _ = writeln!(out, "{}{aliases}: {}", a.name, a.summary);
         let _ = writeln!(out, "  input      {}", a.input.describe());
         let _ = writeln!(out, "  output     {}", a.output.describe());
-        for p in a.parameters {
+        for p in a.parameters.iter().chain(&COMMON) {
             let _ = writeln!(out, "  parameter  {}: {}", p.name, p.meaning);
         }
         let _ = writeln!(out, "  models     {}", models(a));

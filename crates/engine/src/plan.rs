@@ -11,6 +11,7 @@ use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 use crate::aggregate::records::Encoding;
 use crate::aggregate::{self, Aggregator, NoResult, RowShape, Statistic};
 use crate::evaluate::Evaluation;
+use crate::session::{range_bits, range_elements};
 use crate::transcript::Transcript;
 
 mod error;
@@ -31,6 +32,13 @@ pub const MAX_MEMBERS: usize = 20_000;
 pub const MAX_COMPUTE: usize = 64;
 /// Vectors longer than this are opened by slices if the recipients are the compute peers.
 pub(crate) const SLICED_ABOVE: usize = 16 * 1024;
+
+/// The most elements that one input peer deals where bounds are proven, and that are proven unless the task says
+/// otherwise.
+pub const MAX_PROVEN: usize = 1 << 24;
+const PROVEN_BY_DEFAULT: usize = 1 << 20;
+/// From so many numbers times bits on, errors of proofs in 2^61-1 could add up to more than 2^-40.
+const PROVEN_IN_F61: usize = 1 << 20;
 
 /// SHA-256 of a plan.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -83,6 +91,8 @@ pub struct Plan {
     encoding: Encoding,
     /// What is computed on shares before the opening. Follows from the request.
     evaluation: Option<Evaluation>,
+    /// Elements that an input peer deals for its items, if it proves their bounds.
+    proven: Option<usize>,
     digest: PlanDigest,
 }
 
@@ -97,6 +107,7 @@ impl Plan {
         let encoding = Encoding::new(aggregator, &request)?;
         check_length(encoding.length())?;
         let evaluation = Evaluation::new(aggregator, &request)?;
+        let proven = choose_bounds(&request, &encoding)?;
         let inputs = request.inputs.len();
         let inside = match &evaluation {
             Some(evaluation) => {
@@ -104,7 +115,7 @@ impl Plan {
             }
             None => 0,
         };
-        let field = choose_field(inputs, encoding.largest_bound())?;
+        let field = choose_field(inputs, encoding.largest_bound(), proven.is_some())?;
         let field = match inside {
             inside if inside < F61::MODULUS => field,
             inside if inside < F127::MODULUS => FieldChoice::F127,
@@ -114,7 +125,7 @@ impl Plan {
             FieldChoice::F61 => evaluation_points::<F61>(&request)?,
             FieldChoice::F127 => evaluation_points::<F127>(&request)?,
         };
-        let mut plan = Self { request, field, points, encoding, evaluation, digest: PlanDigest([0; 32]) };
+        let mut plan = Self { request, field, points, encoding, evaluation, proven, digest: PlanDigest([0; 32]) };
         plan.digest = plan.compute_digest();
         Ok(plan)
     }
@@ -200,6 +211,18 @@ impl Plan {
     pub fn bound(&self, item: usize) -> u128 {
         self.encoding.bound(item)
     }
+    /// Whether compute peers check, under sharing, that every number is between 0 and its bound. Where not, honest
+    /// input peers keep it.
+    pub fn bounds_proven(&self) -> bool {
+        self.proven.is_some()
+    }
+
+    /// Elements that each input peer deals.
+    pub(crate) fn dealt_elements(&self) -> usize {
+        let salt = self.field.salt_elements();
+        self.proven.map_or(self.items() + salt, |proven| proven + salt + 1)
+    }
+
     /// The declared modulus of the result. Opened numbers that a statistic is computed from have none.
     pub fn modulus(&self) -> Option<u64> {
         self.request.modulus.filter(|_| self.aggregator().output == aggregate::Shape::Vector)
@@ -240,10 +263,14 @@ impl Plan {
     pub fn aggregator(&self) -> &'static Aggregator {
         aggregate::find(&self.request.aggregator).expect("a plan is only built with a registered aggregator")
     }
-    /// How many shares make a secret.
+    /// How many shares it takes to open a result: those that make a secret, or, where nobody may be trusted, as
+    /// many as t wrong ones cannot bend.
     pub fn shares_needed(&self) -> usize {
         match self.request.sharing {
-            Sharing::Shamir { threshold } => threshold + 1,
+            Sharing::Shamir { threshold } => match self.request.model {
+                SecurityModel::SemiHonest => threshold + 1,
+                SecurityModel::Malicious | SecurityModel::Guaranteed => 2 * threshold + 1,
+            },
             Sharing::Additive => self.request.compute.len(),
         }
     }
@@ -352,7 +379,7 @@ fn check_aggregator(request: &PlanRequest) -> Result<&'static Aggregator, PlanEr
         return Err(PlanError::AggregatorVersion { name, asked, here });
     }
     for (key, value) in &request.parameters {
-        if !aggregator.parameters.iter().any(|p| p.name == key && (p.accepts)(value)) {
+        if !aggregator.parameters.iter().chain(&aggregate::COMMON).any(|p| p.name == key && (p.accepts)(value)) {
             return Err(PlanError::BadParameter { name, parameter: key.clone() });
         }
     }
@@ -380,7 +407,10 @@ fn check_sharing(request: &PlanRequest, aggregator: &'static Aggregator) -> Resu
                 return Err(PlanError::BadThreshold { threshold, n });
             }
             // Two sets of the same slot would need a member that signs both.
-            let needed = Plan::compute_needed(n, threshold);
+            let mut needed = Plan::compute_needed(n, threshold);
+            if request.model != SecurityModel::SemiHonest {
+                needed = needed.max(2 * threshold + 1);
+            }
             if now < needed {
                 return Err(PlanError::TooFewLeft { left: now, needed, n });
             }
@@ -390,7 +420,7 @@ fn check_sharing(request: &PlanRequest, aggregator: &'static Aggregator) -> Resu
             }
         }
         Sharing::Additive => {
-            if !aggregator.additive {
+            if !aggregator.additive || request.model != SecurityModel::SemiHonest {
                 return Err(PlanError::SharingNotOffered { name: aggregator.name });
             }
             if now < n {
@@ -421,10 +451,31 @@ fn check_length(items: usize) -> Result<(), PlanError> {
     if items > MAX_ITEMS { Err(PlanError::TooManyItems { items, limit: MAX_ITEMS }) } else { Ok(()) }
 }
 
-/// The smallest field in which so many numbers up to a bound never wrap.
-fn choose_field(inputs: usize, bound: u128) -> Result<FieldChoice, PlanError> {
+/// Elements that an input peer deals for its items where bounds are proven. They are in every model but
+/// `semi-honest`, and there unless the task says otherwise or vectors are long.
+fn choose_bounds(request: &PlanRequest, encoding: &Encoding) -> Result<Option<usize>, PlanError> {
+    let elements = |item| range_elements(range_bits(encoding.bound(item)));
+    let elements: usize = (0..encoding.length()).map(elements).sum();
+    let asked = request.parameters.get("bounds").map(String::as_str);
+    let proven = match (asked, request.model) {
+        (Some("proven"), _) => true,
+        (Some(_), SecurityModel::SemiHonest) => false,
+        (Some(_), model) => return Err(PlanError::BoundsMustBeProven { model }),
+        (None, SecurityModel::SemiHonest) => elements <= PROVEN_BY_DEFAULT,
+        (None, _) => true,
+    };
+    match proven {
+        true if elements > MAX_PROVEN => Err(PlanError::ProofTooLong { elements, limit: MAX_PROVEN }),
+        true => Ok(Some(elements)),
+        false => Ok(None),
+    }
+}
+
+/// The smallest field in which so many numbers up to a bound never wrap, and in which proofs are sound.
+fn choose_field(inputs: usize, bound: u128, proven: bool) -> Result<FieldChoice, PlanError> {
+    let tries = inputs.saturating_mul(range_elements(range_bits(bound)));
     match (inputs as u128).checked_mul(bound) {
-        Some(sum) if sum < F61::MODULUS => Ok(FieldChoice::F61),
+        Some(sum) if sum < F61::MODULUS && !(proven && tries > PROVEN_IN_F61) => Ok(FieldChoice::F61),
         Some(sum) if sum < F127::MODULUS => Ok(FieldChoice::F127),
         _ => Err(PlanError::SumsCouldWrap),
     }

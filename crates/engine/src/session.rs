@@ -40,9 +40,12 @@ mod input;
 mod message;
 mod opening;
 mod output;
+mod range;
+mod verify;
 
 pub use error::{Fault, FaultKind, Misbehaviour, OwnInputError, SessionError};
 pub use input::commitment;
+pub(crate) use range::{bits as range_bits, elements as range_elements};
 
 /// Elements of a vector that travel in one message.
 pub(crate) const CHUNK: usize = 8192;
@@ -138,7 +141,7 @@ async fn run_in<F: Field, E: Environment>(
     let (shared, receipt) = input::share(&mut party, &points, input).await?;
     let authorised = match shared {
         Some(shared) => {
-            let authorised = freeze::freeze(&mut party, shared).await?;
+            let authorised = freeze::freeze(&mut party, &points, shared).await?;
             Some(evaluation::evaluate(&mut party, &points, authorised).await?)
         }
         None => None,
@@ -189,7 +192,7 @@ impl<E: Environment> Party<'_, E> {
         self.plan.compute().binary_search(&member).ok()
     }
 
-    /// Elements of the vectors that are shared: the items, then the common salt.
+    /// Elements of the vectors that are added up: the items, then the common salt.
     fn length(&self) -> usize {
         self.plan.items() + self.plan.field().salt_elements()
     }
@@ -197,6 +200,18 @@ impl<E: Environment> Party<'_, E> {
     /// Elements of the vector that is opened: the outputs, then the common salt.
     fn opened_length(&self) -> usize {
         self.plan.outputs() + self.plan.field().salt_elements()
+    }
+
+    /// Elements of the vectors that are dealt: the same, or with proofs that they are in range.
+    fn dealt_length(&self) -> usize {
+        self.plan.dealt_elements()
+    }
+
+    /// What is dealt where bounds are proven.
+    fn layout<F: Field>(&self) -> Result<range::Layout<F>, SessionError> {
+        let bounds = (0..self.plan.items()).map(|item| self.plan.bound(item));
+        range::Layout::new(bounds, self.plan.field().salt_elements())
+            .map_err(|_| SessionError::WrongCall { what: "a plan's bounds fit its field" })
     }
 }
 

@@ -88,6 +88,8 @@ pub(crate) struct Recombiner<F: Field> {
     alive: Vec<usize>,
     /// How many were found to be wrong.
     named: usize,
+    /// How many shares it takes, those that were found to be wrong counted.
+    needed: usize,
     weights: Vec<F>,
     check: Option<Consistency<F>>,
 }
@@ -100,8 +102,10 @@ pub(crate) enum NoVector {
 }
 
 impl<F: Field> Recombiner<F> {
-    pub(crate) fn new(points: &[F], sharing: Sharing) -> Result<Self, NoVector> {
+    /// At least `needed` shares have to come: t+1 make the vector, with 2t+1 no t of them can make a wrong one.
+    pub(crate) fn new(points: &[F], sharing: Sharing, needed: usize) -> Result<Self, NoVector> {
         let mut this = Self {
+            needed,
             points: points.to_vec(),
             sharing,
             alive: (0..points.len()).collect(),
@@ -149,6 +153,16 @@ impl<F: Field> Recombiner<F> {
         Ok(wrong)
     }
 
+    /// The secret vector, if all shares are there and fit each other. Nothing is corrected and nobody named. `random`
+    /// draws challenges after the shares are fixed.
+    pub(crate) fn open_consistent(&self, shares: &[&[F]], random: &mut dyn FnMut(&mut [u8]), out: &mut [F]) -> bool {
+        if shares.len() != self.points.len() || !matches!(self.inconsistent(shares, random), Ok(None)) {
+            return false;
+        }
+        combine(&self.weights, &shares[..self.weights.len()], out);
+        true
+    }
+
     /// Whether t wrong shares cannot make another vector, or another cheater, look right: of 3t+1 shares. With
     /// fewer, t cheaters can move the decoding to a polynomial of their own on which an honest share seems
     /// to be the wrong one. Cheaters that were named before count as there.
@@ -161,23 +175,8 @@ impl<F: Field> Recombiner<F> {
 
     /// Indices into `shares` of those that are wrong; `None` if all fit.
     fn find_wrong(&self, shares: &[Vec<F>], random: &mut dyn FnMut(&mut [u8])) -> Result<Option<Vec<usize>>, NoVector> {
-        let Some(check) = self.check.as_ref().filter(|c| c.redundancy() > 0) else { return Ok(None) };
         let views: Vec<&[F]> = shares.iter().map(Vec::as_slice).collect();
-        let length = views.first().map_or(0, |v| v.len());
-        let tuple = if length <= EXACT_UP_TO || F::BITS < 61 {
-            match check.first_inconsistent(&views).map_err(|_| NoVector::Disagree)? {
-                None => return Ok(None),
-                Some(k) => views.iter().map(|v| v[k]).collect(),
-            }
-        } else {
-            let mut challenges = vec![F::ZERO; length];
-            F::fill_uniform(&mut |bytes: &mut [u8]| random(bytes), &mut challenges);
-            let tuple = check.combine(&views, &challenges).map_err(|_| NoVector::Disagree)?;
-            if check.check(&tuple) {
-                return Ok(None);
-            }
-            tuple
-        };
+        let (Some(check), Some(tuple)) = (&self.check, self.inconsistent(&views, random)?) else { return Ok(None) };
         if !self.may_correct() {
             return Err(NoVector::Disagree);
         }
@@ -187,21 +186,33 @@ impl<F: Field> Recombiner<F> {
         if decoded.errors.is_empty() { Err(NoVector::Disagree) } else { Ok(Some(decoded.errors)) }
     }
 
+    /// A tuple of shares that do not fit each other, or a combination of them; `None` if all fit.
+    fn inconsistent(&self, shares: &[&[F]], random: &mut dyn FnMut(&mut [u8])) -> Result<Option<Vec<F>>, NoVector> {
+        let Some(check) = self.check.as_ref().filter(|c| c.redundancy() > 0) else { return Ok(None) };
+        let length = shares.first().map_or(0, |v| v.len());
+        if length <= EXACT_UP_TO || F::BITS < 61 {
+            let first = check.first_inconsistent(shares).map_err(|_| NoVector::Disagree)?;
+            return Ok(first.map(|k| shares.iter().map(|v| v[k]).collect()));
+        }
+        let mut challenges = vec![F::ZERO; length];
+        F::fill_uniform(&mut |bytes: &mut [u8]| random(bytes), &mut challenges);
+        let tuple = check.combine(shares, &challenges).map_err(|_| NoVector::Disagree)?;
+        Ok((!check.check(&tuple)).then_some(tuple))
+    }
+
     fn prepare(&mut self) -> Result<(), NoVector> {
-        let needed = match self.sharing {
-            Sharing::Shamir { threshold } => threshold + 1,
-            Sharing::Additive => self.points.len(),
-        };
         let found = self.alive.len();
-        if found < needed {
-            return Err(NoVector::TooFew { found, needed });
+        if found + self.named < self.needed {
+            return Err(NoVector::TooFew { found, needed: self.needed });
         }
         let points: Vec<F> = self.alive.iter().map(|p| self.points[*p]).collect();
         match self.sharing {
-            Sharing::Additive => self.weights = vec![F::ONE; needed],
+            Sharing::Additive => self.weights = vec![F::ONE; found],
             Sharing::Shamir { threshold } => {
                 // Plans have distinct points.
-                self.weights = lagrange_at(&points[..needed], F::ZERO).map_err(|_| NoVector::Disagree)?;
+                let few = NoVector::TooFew { found, needed: threshold + 1 };
+                self.weights =
+                    lagrange_at(points.get(..=threshold).ok_or(few)?, F::ZERO).map_err(|_| NoVector::Disagree)?;
                 self.check = Some(Consistency::new(&points, threshold).map_err(|_| NoVector::Disagree)?);
             }
         }

@@ -1,9 +1,14 @@
+use std::collections::BTreeMap;
+
 use tacit_accord::{Charter, Configuration, Consensus, OnMissingInput, Sharing as CharterSharing};
 use tacit_engine::aggregate::Shape;
 use tacit_engine::{OnMissing, Plan, PlanError, PlanRequest, RowShape, SecurityModel, Sharing, aggregate};
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
 use crate::{Job, Source, Task};
+
+/// The parameter that names the security model.
+pub const MODEL: &str = "security_model";
 
 /// Why a job cannot be taken as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +34,9 @@ pub enum JobError {
     /// A number that is no number.
     #[error("{0} must be a decimal number below 2^64")]
     Number(&'static str),
+    /// A security model that there is none of.
+    #[error("security_model is semi-honest, malicious or guaranteed")]
+    Model,
     /// The planner refuses it.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -89,7 +97,10 @@ pub fn row_shape(configuration: &Configuration) -> Result<RowShape, JobError> {
 fn smallest_plan(configuration: &Configuration) -> Result<Plan, JobError> {
     let aggregator = aggregate::find(&configuration.aggregator)
         .ok_or_else(|| PlanError::UnknownAggregator { name: configuration.aggregator.clone() })?;
-    let members: Vec<Fingerprint> = (0..5).map(|i| Fingerprint([i; 32])).collect();
+    let (model, parameters) = model_of(&configuration.parameters)?;
+    let smallest = if model == SecurityModel::Guaranteed { 4 } else { 3 };
+    let compute: Vec<usize> = (2..2 + smallest).collect();
+    let members: Vec<Fingerprint> = (0..6).map(|i| Fingerprint([i; 32])).collect();
     let request = PlanRequest {
         session: SessionId([0; 16]),
         attempt: Attempt(0),
@@ -98,17 +109,17 @@ fn smallest_plan(configuration: &Configuration) -> Result<Plan, JobError> {
         task: [0; 32],
         aggregator: aggregator.name.to_owned(),
         aggregator_version: aggregator.version,
-        parameters: configuration.parameters.clone(),
+        parameters,
         sharing: Sharing::Shamir { threshold: 1 },
         charter_threshold: 1,
-        charter_compute: 3,
-        model: SecurityModel::SemiHonest,
+        charter_compute: compute.len(),
+        model,
         items: usize::try_from(configuration.items).unwrap_or(usize::MAX),
         max_element: number(&configuration.max_element, "maxElement")?,
         modulus: Some(number(&configuration.field, "field")?),
         members,
         inputs: vec![0, 1],
-        compute: vec![2, 3, 4],
+        compute,
         recipients: vec![0, 1],
         on_missing: OnMissing::Fail,
     };
@@ -123,6 +134,7 @@ fn request(charter: &Charter, job: &Job) -> Result<PlanRequest, JobError> {
         indices.sort_unstable();
         indices
     };
+    let (model, parameters) = model_of(&job.task.parameters)?;
     let version = aggregate::find(&job.task.aggregator).map_or(0, |a| a.version);
     Ok(PlanRequest {
         session: job.session,
@@ -132,14 +144,14 @@ fn request(charter: &Charter, job: &Job) -> Result<PlanRequest, JobError> {
         task: job.task.digest(job.run),
         aggregator: job.task.aggregator.clone(),
         aggregator_version: version,
-        parameters: job.task.parameters.clone(),
+        parameters,
         sharing: match charter.sharing {
             CharterSharing::Shamir => Sharing::Shamir { threshold },
             CharterSharing::Additive => Sharing::Additive,
         },
         charter_threshold: threshold,
         charter_compute: charter.computing().count(),
-        model: SecurityModel::SemiHonest,
+        model,
         items: usize::try_from(job.task.items).unwrap_or(usize::MAX),
         max_element: number(&job.task.max_element, "maxElement")?,
         modulus: job.task.modulus.as_deref().map(|text| number(text, "field")).transpose()?,
@@ -152,6 +164,17 @@ fn request(charter: &Charter, job: &Job) -> Result<PlanRequest, JobError> {
             OnMissingInput::Fail | OnMissingInput::Wait => OnMissing::Fail,
         },
     })
+}
+
+/// The security model that a task or a charter's configuration names among its parameters, and the aggregator's
+/// own parameters. `semi-honest` unless set.
+fn model_of(parameters: &BTreeMap<String, String>) -> Result<(SecurityModel, BTreeMap<String, String>), JobError> {
+    let mut parameters = parameters.clone();
+    let model = match parameters.remove(MODEL) {
+        None => SecurityModel::SemiHonest,
+        Some(name) => SecurityModel::named(&name).ok_or(JobError::Model)?,
+    };
+    Ok((model, parameters))
 }
 
 fn all_in(members: &[Fingerprint], fits: impl Fn(&Fingerprint) -> bool) -> Result<(), JobError> {

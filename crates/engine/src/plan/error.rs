@@ -93,6 +93,15 @@ pub enum PlanError {
     /// Records that the aggregator does not take.
     #[error("{name} takes records of {least} to {most} numbers, and {columns} are configured as items")]
     BadColumns { name: &'static str, columns: usize, least: usize, most: usize },
+    /// Where nobody may be trusted, bounds cannot be left to the input peers.
+    #[error("bounds are always proven in the model {}: leave the parameter \"bounds\" out", .model.name())]
+    BoundsMustBeProven { model: SecurityModel },
+    /// Proofs of range would be too long.
+    #[error(
+        "proofs that the numbers are in range would take {elements} elements from each input peer, more than {limit}: \
+         lower maxElement, split the vector, or (semi-honest) set bounds=declared"
+    )]
+    ProofTooLong { elements: usize, limit: usize },
     /// The aggregator does not exist in that model.
     #[error("{name} is not implemented in the model {}: choose one of its models from the list of aggregators", .model.name())]
     ModelNotOffered { name: &'static str, model: SecurityModel },

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{OnMissing, Plan, Sharing};
+use super::{OnMissing, Plan, SecurityModel, Sharing};
 use crate::evaluate::Cost;
 use crate::session::CHUNK;
 use crate::sharing::corrects;
@@ -44,21 +44,34 @@ impl Forecast {
         let n = plan.compute().len();
         let salt = plan.field().salt_elements();
         let bytes_of = |elements: usize| (elements * plan.field().bytes() + elements.div_ceil(CHUNK) * 5) as u64;
-        let (shared, opened) = (bytes_of(plan.items() + salt), bytes_of(plan.outputs() + salt));
+        let (shared, opened) = (bytes_of(plan.dealt_elements()), bytes_of(plan.outputs() + salt));
         let dealer_computes = plan.inputs().iter().any(|i| plan.compute().contains(i));
         let others = if dealer_computes { n - 1 } else { n };
         let inside = plan.recipients().iter().filter(|r| plan.compute().contains(r)).count();
         let outside = plan.recipients().len() - inside;
         let (seeded, losses, colluding, corrects) = match plan.sharing() {
             Sharing::Shamir { threshold } => {
-                (threshold.min(others), n - threshold - 1, threshold, corrects(n, threshold))
+                (threshold.min(others), n - plan.shares_needed(), threshold, corrects(n, threshold))
             }
             Sharing::Additive => (n - 1, 0, n - 1, false),
         };
         let explicit = (others.max(seeded) - seeded) as u64;
         let view = 1 + 33 * plan.inputs().len() as u64;
         let freeze = (n as u64 - 1) * (view + 1 + 32 + 64);
-        let corrected = if corrects { losses / 2 } else { 0 };
+        let spare = match plan.sharing() {
+            Sharing::Shamir { threshold } => n - threshold - 1,
+            Sharing::Additive => 0,
+        };
+        let corrected = if corrects { spare / 2 } else { 0 };
+        let proof = match (plan.bounds_proven(), plan.model()) {
+            (false, _) => 0,
+            (true, SecurityModel::SemiHonest) => 1,
+            (true, _) => 2,
+        };
+        let answers = match plan.bounds_proven() {
+            true => (n as u64 - 1) * ((plan.items() + 2) * plan.field().bytes() * plan.inputs().len() + 97) as u64,
+            false => 0,
+        };
         let by_slices = plan.opens_by_slices();
         let (rounds, opening) = if by_slices {
             // Hidden nonces, slices, broadcast, nonces, check, done.
@@ -87,8 +100,18 @@ impl Forecast {
             );
         }
         notes.push(plan.aggregator().leakage.to_owned());
+        notes.push(match (plan.bounds_proven(), plan.model()) {
+            (false, _) => "that inputs are within their bounds is left to the input peers".to_owned(),
+            (true, SecurityModel::SemiHonest) => {
+                "an input out of bounds is found before the freeze if all compute peers follow the protocol".to_owned()
+            }
+            (true, _) => "no input out of bounds gets into a result that is accepted; a cheating compute peer can end \
+                          the session, or keep an input out of it, and may learn the result alone"
+                .to_owned(),
+        });
+        let rounds = rounds + proof;
         let input_bytes = explicit * shared + others as u64 * 33;
-        let compute_bytes = freeze + evaluation_bytes + opening;
+        let compute_bytes = freeze + answers + evaluation_bytes + opening;
         let all = input_bytes * plan.inputs().len() as u64 + compute_bytes * n as u64;
         Self {
             rounds,
@@ -98,7 +121,7 @@ impl Forecast {
             micros: (rounds * n) as u64 * ROUND_MICROS + all / BYTES_PER_MICRO,
             losses: if evaluation.is_some() { 0 } else { losses },
             // More than can be corrected may come near a wrong vector, which is then taken for the right one.
-            detected: losses - corrected,
+            detected: spare - corrected,
             corrected,
             colluding,
             notes,

@@ -86,6 +86,11 @@ impl SecurityModel {
         }
     }
 
+    /// The model of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::SemiHonest, Self::Malicious, Self::Guaranteed].into_iter().find(|model| model.name() == name)
+    }
+
     fn code(self) -> u8 {
         match self {
             Self::SemiHonest => 1,

@@ -17,7 +17,7 @@ fn request() -> PlanRequest {
         task: [3; 32],
         aggregator: "sum".to_owned(),
         aggregator_version: 1,
-        parameters: BTreeMap::new(),
+        parameters: BTreeMap::from([("bounds".to_owned(), "declared".to_owned())]),
         sharing: Sharing::Shamir { threshold: 2 },
         charter_threshold: 2,
         charter_compute: 5,
@@ -186,9 +186,10 @@ fn rule5_refuses_thresholds_that_do_not_protect() {
 
 #[test]
 fn rule5_refuses_models_and_aggregators_by_name() {
-    for model in [SecurityModel::Malicious, SecurityModel::Guaranteed] {
-        assert_eq!(refusal(|r| r.model = model), PlanError::ModelNotOffered { name: "sum", model });
-    }
+    let model = SecurityModel::Guaranteed;
+    assert_eq!(refusal(|r| r.model = model), PlanError::ModelNotOffered { name: "sum", model });
+    let model = SecurityModel::Malicious;
+    assert_eq!(refusal(|r| r.model = model), PlanError::BoundsMustBeProven { model });
     let unknown = PlanError::UnknownAggregator { name: "median".to_owned() };
     assert!(unknown.to_string().contains("median"));
     assert_eq!(refusal(|r| r.aggregator = "median".to_owned()), unknown);

@@ -50,6 +50,10 @@ pub enum SessionError {
     /// different things is at fault. Nothing is opened, and the slot has no result.
     #[error("member {member} froze another input set; some compute peer told different things to different peers")]
     DifferentSets { member: usize },
+    /// What compute peers say about these input peers' shares contradicts itself: the input peer dealt shares that
+    /// do not fit, or (not in `semi-honest`) a compute peer lies about them. Nothing was frozen.
+    #[error("the shares of members {members:?} contradict each other; leave them out, or ask for an audit")]
+    Contradiction { members: Vec<usize> },
     /// A result above contributors times maxElement: some input was out of bounds.
     #[error("item {item} is above what the contributors may reach; some input was out of bounds")]
     OutOfRange { item: usize },
@@ -58,6 +62,11 @@ pub enum SessionError {
     /// A member sent what no honest member sends.
     #[error("member {member} broke the protocol: {what}")]
     PeerMisbehaved { member: usize, what: Misbehaviour },
+
+    /// The compute peers found, under sharing, that these input peers' numbers are not in `[0, maxElement]`.
+    /// Nothing was frozen or opened.
+    #[error("members {members:?} gave numbers out of bounds; leave them out, or let them correct their rows")]
+    OutOfBounds { members: Vec<usize> },
 
     // ---- the task ----------------------------------------------------------------------------
     /// The exact sum is not below the declared modulus.
@@ -106,6 +115,7 @@ pub struct Fault {
 }
 
 /// What was wrong. In the `semi-honest` model this is a hint for the operators, not evidence.
+/// In `malicious`, [`OutOfBounds`](Self::OutOfBounds) is certain: t cheating compute peers cannot bring it about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FaultKind {
@@ -113,4 +123,9 @@ pub enum FaultKind {
     WrongShare,
     /// Compute peers hold different commitments of this input peer, which was therefore left out.
     ConflictingCommitments,
+    /// Numbers of this input peer are not in `[0, maxElement]`; it was left out.
+    OutOfBounds,
+    /// What compute peers say about this input peer's shares contradicts itself; it was left out. It or a
+    /// compute peer is at fault.
+    Contradiction,
 }

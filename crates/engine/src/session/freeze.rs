@@ -1,7 +1,7 @@
 //! The freeze: all compute peers agree on one input set, store it, sign it; then, and only then, is
 //! there an [`OpeningAuthorised`].
 //!
-//! First all tell what they hold ([`View`]). The set is every contributor whose shares are complete at
+//! First all tell what they hold ([`View`]), or [prove](super::verify) that it is in range. The set is every contributor whose shares are complete at
 //! all compute peers under one commitment. Each peer makes the set durable, signs it, and waits for
 //! all others' signatures over the same. A peer signs at most one set per session and its journal
 //! holds at most one per slot; every set that is opened carries every honest peer's signature; so no
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::input::Shared;
 use super::message::{self, View, malformed};
-use super::{Fault, FaultKind, Misbehaviour, Party, SessionError};
+use super::{Fault, FaultKind, Misbehaviour, Party, SessionError, verify};
 use crate::environment::{Environment, FreezeRecord};
 use crate::plan::{OnMissing, Plan};
 use crate::transcript::Transcript;
@@ -72,10 +72,15 @@ impl<F: Field> OpeningAuthorised<F> {
 /// Agrees with the other compute peers on the input set.
 pub(super) async fn freeze<F: Field, E: Environment>(
     party: &mut Party<'_, E>,
-    shared: Shared<F>,
+    points: &[F],
+    mut shared: Shared<F>,
 ) -> Result<OpeningAuthorised<F>, SessionError> {
-    let views = exchange_views(party, shared.view()).await?;
-    let (view, faults) = agreed_set(party.plan, &views)?;
+    let (view, faults) = if party.plan.bounds_proven() {
+        verify::verify(party, points, &mut shared).await?
+    } else {
+        let views = exchange_views(party, shared.view()).await?;
+        agreed_set(party.plan, &views)?
+    };
     let digest = freeze_digest(party.plan, &party.binding, &view);
     let (share, each) = shared.into_inputs_of(&view)?;
     party.environment.freeze(record(party.plan, digest, &view)).await?;
@@ -148,7 +153,7 @@ async fn receive<E: Environment>(party: &Party<'_, E>, member: usize) -> Result<
 }
 
 /// Who is complete everywhere under one commitment, if the plan is content with that.
-fn agreed_set(plan: &Plan, views: &[View]) -> Result<(View, Vec<Fault>), SessionError> {
+pub(super) fn agreed_set(plan: &Plan, views: &[View]) -> Result<(View, Vec<Fault>), SessionError> {
     let mut set = View::with_capacity(plan.inputs().len());
     let mut conflicting = Vec::new();
     for (slot, member) in plan.inputs().iter().enumerate() {

@@ -4,6 +4,8 @@
 //! holds a few chunks per link however long the vectors are. What arrived of a contributor is
 //! kept only if the plan may go on without it.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use tacit_algebra::Field;
 use tacit_model::Fingerprint;
@@ -24,7 +26,7 @@ pub(super) async fn share<F: Field, E: Environment>(
     points: &[F],
     input: Option<InputVector>,
 ) -> Result<(Option<Shared<F>>, Option<Receipt>), SessionError> {
-    let chunks = party.length().div_ceil(super::CHUNK);
+    let chunks = party.dealt_length().div_ceil(super::CHUNK);
     let mut shared = match party.position {
         Some(position) => Some(Shared::new(party, position)?),
         None => None,
@@ -69,6 +71,8 @@ struct Dealing<F: Field> {
     input: InputVector,
     /// What is dealt where that is not the input itself.
     encoded: Option<Zeroizing<Vec<u128>>>,
+    /// All that is dealt where bounds are proven.
+    proven: Option<Zeroizing<Vec<F>>>,
     salt: Zeroizing<Vec<F>>,
     secret: Zeroizing<Vec<F>>,
     seeded: Vec<Zeroizing<Vec<F>>>,
@@ -97,21 +101,32 @@ impl<F: Field> Dealing<F> {
         party.environment.random(&mut *own_salt);
         let commitment = commitment(&party.binding, &plan.members()[party.me], &own_salt, input.expose());
         party.mailbox.send_all(party.other_compute_peers(), &message::plain(message::COMMITMENT, &[&commitment]));
-        let size = party.length().min(super::CHUNK);
+        let size = party.dealt_length().min(super::CHUNK);
         let buffer = || Zeroizing::new(vec![F::ZERO; size]);
         let seeded = dealer.seeded.iter().map(|_| buffer()).collect();
         let encoded = plan.encode(input.expose());
-        let dealing = Self { slot, dealer, streams, input, encoded, salt, secret: buffer(), seeded, out: buffer() };
+        let layout = if plan.bounds_proven() { Some(party.layout()?) } else { None };
+        let mut random = |bytes: &mut [u8]| party.environment.random(bytes);
+        let proven = layout.map(|layout| match &encoded {
+            Some(encoded) => layout.encode(encoded.iter().copied(), &salt, &mut random),
+            None => layout.encode(input.expose().iter().copied().map(u128::from), &salt, &mut random),
+        });
+        let (secret, out) = (buffer(), buffer());
+        let dealing = Self { slot, dealer, streams, input, encoded, proven, salt, secret, seeded, out };
         Ok((dealing, Receipt { commitment, salt: own_salt }))
     }
 
     /// Sends the shares of one chunk and adds the own one.
     fn deal<E: Environment>(&mut self, party: &Party<'_, E>, chunk: usize, shared: Option<&mut Shared<F>>) {
-        let range = chunk_range(chunk, party.length());
+        let range = chunk_range(chunk, party.dealt_length());
         let items = party.plan.items();
         self.secret.truncate(range.len());
         self.out.truncate(range.len());
-        for (element, index) in self.secret.iter_mut().zip(range.clone()) {
+        if let Some(proven) = &self.proven {
+            self.secret.copy_from_slice(&proven[range.clone()]);
+        }
+        let declared = if self.proven.is_some() { 0..0 } else { range.clone() };
+        for (element, index) in self.secret.iter_mut().zip(declared) {
             *element = match &self.encoded {
                 _ if index >= items => self.salt[index - items],
                 Some(encoded) => F::from_u128(encoded[index]),
@@ -141,6 +156,10 @@ pub(super) struct Shared<F: Field> {
     contributions: Vec<Contribution<F>>,
     /// Each one's share, in the order of the plan's inputs, where the evaluation asks for it.
     each: Option<Vec<Zeroizing<Vec<F>>>>,
+    /// Elements that each contributor deals.
+    dealt: usize,
+    /// Whether the sum waits for the proof that a contribution is in range.
+    proven: bool,
     /// Whether a contribution may have to be taken out again.
     keep: bool,
     scratch: Zeroizing<Vec<F>>,
@@ -192,21 +211,37 @@ impl<F: Field> Shared<F> {
                 let items = || Zeroizing::new(Vec::with_capacity(party.length()));
                 plan.inputs().iter().map(|_| items()).collect()
             }),
-            keep: matches!(plan.on_missing(), OnMissing::Proceed { .. }),
-            scratch: Zeroizing::new(vec![F::ZERO; party.length().min(super::CHUNK)]),
+            dealt: party.dealt_length(),
+            proven: plan.bounds_proven(),
+            keep: plan.bounds_proven() || matches!(plan.on_missing(), OnMissing::Proceed { .. }),
+            scratch: Zeroizing::new(vec![F::ZERO; party.dealt_length().min(super::CHUNK)]),
         })
     }
 
     /// Which contributors' shares are complete, in the order of the plan's inputs.
     pub(super) fn view(&self) -> View {
-        let complete = |c: &Contribution<F>| !c.out && c.added == self.sum.len();
+        let complete = |c: &Contribution<F>| !c.out && c.added == self.dealt;
         self.contributions.iter().map(|c| c.commitment.filter(|_| complete(c))).collect()
+    }
+
+    /// This party's share of all that a contributor dealt.
+    pub(super) fn share_of(&mut self, slot: usize, out: &mut [F]) -> Result<(), SessionError> {
+        let scratch = &mut self.scratch;
+        self.contributions[slot].again(scratch, |range, share| out[range].copy_from_slice(share))
+    }
+
+    /// Adds a share of a contributor's numbers and salt that turned out to be in range.
+    pub(super) fn accept(&mut self, slot: usize, share: &[F]) {
+        F::add_assign_slice(&mut self.sum, share);
+        if let Some(each) = &mut self.each {
+            each[slot].extend_from_slice(share);
+        }
     }
 
     /// The share of the sum of exactly these contributors; and, where the evaluation asks for it, that of each.
     pub(super) fn into_inputs_of(mut self, contributors: &View) -> Result<Inputs<F>, SessionError> {
         for (slot, entry) in contributors.iter().enumerate() {
-            if entry.is_none() {
+            if entry.is_none() && !self.proven {
                 self.retract(slot)?;
             }
         }
@@ -215,16 +250,18 @@ impl<F: Field> Shared<F> {
     }
 
     fn add_own(&mut self, slot: usize, start: usize, share: &[F]) {
-        if let Some(each) = &mut self.each {
-            each[slot].extend_from_slice(share);
+        if !self.proven {
+            if let Some(each) = &mut self.each {
+                each[slot].extend_from_slice(share);
+            }
+            F::add_assign_slice(&mut self.sum[start..start + share.len()], share);
         }
-        F::add_assign_slice(&mut self.sum[start..start + share.len()], share);
         let contribution = &mut self.contributions[slot];
         contribution.added += share.len();
         if let (Source::Own { kept }, true) = (&mut contribution.source, self.keep) {
             // Growing would leave a copy behind.
             if kept.capacity() == 0 {
-                kept.reserve_exact(self.sum.len());
+                kept.reserve_exact(self.dealt);
             }
             kept.extend_from_slice(share);
         }
@@ -232,13 +269,14 @@ impl<F: Field> Shared<F> {
 
     /// Reads and adds one chunk of every contributor that is still in.
     async fn receive<E: Environment>(&mut self, party: &Party<'_, E>, chunk: usize) -> Result<(), SessionError> {
-        let range = chunk_range(chunk, self.sum.len());
+        let range = chunk_range(chunk, self.dealt);
         for (slot, contribution) in self.contributions.iter_mut().enumerate() {
             if contribution.out || matches!(contribution.source, Source::Own { .. }) {
                 continue;
             }
             let scratch = &mut self.scratch[..range.len()];
             match contribution.receive(party.mailbox, chunk, scratch, self.keep).await {
+                Ok(true) if self.proven => contribution.added += range.len(),
                 Ok(true) => {
                     F::add_assign_slice(&mut self.sum[range.clone()], scratch);
                     if let Some(each) = &mut self.each {
@@ -258,38 +296,44 @@ impl<F: Field> Shared<F> {
 
     /// Takes out what was added of a contributor.
     fn retract(&mut self, slot: usize) -> Result<(), SessionError> {
-        let contribution = &mut self.contributions[slot];
-        let added = std::mem::take(&mut contribution.added);
-        if added == 0 {
+        let (scratch, sum) = (&mut self.scratch, &mut self.sum);
+        self.contributions[slot].again(scratch, |range, share| F::sub_assign_slice(&mut sum[range], share))?;
+        self.contributions[slot].added = 0;
+        Ok(())
+    }
+}
+
+impl<F: Field> Contribution<F> {
+    /// Goes through all that was received or expanded a second time.
+    fn again(&self, scratch: &mut [F], mut visit: impl FnMut(Range<usize>, &[F])) -> Result<(), SessionError> {
+        if self.added == 0 {
             return Ok(());
         }
-        let lost = SessionError::WrongCall { what: "contributions are kept where one may be taken out" };
-        let mut again = match &contribution.source {
+        let lost = SessionError::WrongCall { what: "contributions are kept where they are read again" };
+        let mut stream = match &self.source {
             Source::Seeded { seed, .. } => Some(seed.stream()?),
             _ => None,
         };
-        for chunk in 0..added.div_ceil(super::CHUNK) {
-            let range = chunk_range(chunk, added);
-            let share = &mut self.scratch[..range.len()];
-            match (&contribution.source, &mut again) {
+        for chunk in 0..self.added.div_ceil(super::CHUNK) {
+            let range = chunk_range(chunk, self.added);
+            let share = &mut scratch[..range.len()];
+            match (&self.source, &mut stream) {
                 (Source::Own { kept }, _) => share.copy_from_slice(kept.get(range.clone()).ok_or(lost.clone())?),
                 (Source::Explicit { kept }, _) => {
                     let message = kept.get(chunk).ok_or(lost.clone())?;
                     message::read_elements(message, message::SHARES, chunk, 0, share)
-                        .map_err(|_| malformed(contribution.member))?;
+                        .map_err(|_| malformed(self.member))?;
                 }
                 (Source::Seeded { .. }, Some(stream)) => {
                     F::fill_uniform(&mut |bytes: &mut [u8]| stream.fill(bytes), share);
                 }
                 (Source::Seeded { .. }, None) => return Err(lost),
             }
-            F::sub_assign_slice(&mut self.sum[range], share);
+            visit(range, share);
         }
         Ok(())
     }
-}
 
-impl<F: Field> Contribution<F> {
     /// One chunk into `out`; `false` if this input peer has no input.
     async fn receive(
         &mut self,

@@ -8,6 +8,7 @@
 //! | view | compute peers, all to all | per input peer 0, or 1 and its commitment |
 //! | freeze | compute peers, all to all | digest, signature |
 //! | result | compute peer -> recipient | chunk number, for chunk 0 to a pure recipient the frozen set and a signature, elements |
+//! | hold, coin, answers | compute peers, all to all | the proof that inputs are in range, before the freeze |
 //! | hidden, slice, opened, nonce, check, final | compute peers, all to all | the opening by slices |
 //!
 //! Whoever reads knows which message comes next from whom; every other is a misbehaviour.
@@ -30,6 +31,9 @@ pub(super) const NONCE: u8 = 9;
 pub(super) const CHECK: u8 = 10;
 pub(super) const FINAL: u8 = 11;
 pub(super) const HIDDEN: u8 = 12;
+pub(super) const HOLD: u8 = 13;
+pub(super) const COIN: u8 = 14;
+pub(super) const ANSWERS: u8 = 15;
 
 /// What a compute peer holds of each input peer, in the order of the plan's inputs.
 pub(super) type View = Vec<Option<[u8; 32]>>;

@@ -102,7 +102,7 @@ impl<F: Field> Collector<F> {
         E: Environment,
     {
         Ok(Self {
-            recombiner: Recombiner::new(points, party.plan.sharing())?,
+            recombiner: Recombiner::new(points, party.plan.sharing(), party.plan.shares_needed())?,
             elements: vec![F::ZERO; party.opened_length()],
             frozen: None,
             faults: Vec::new(),

@@ -135,7 +135,7 @@ fn round_trip<F: Field>(n: usize, t: usize, length: usize, lost: usize, wrong: u
     for recipe in &dealer.explicit {
         recipe.share(&secret, &columns, &mut shares[recipe.receiver]);
     }
-    let mut recombiner = Recombiner::new(&points, sharing).expect("enough");
+    let mut recombiner = Recombiner::new(&points, sharing, needed(sharing, points.len())).expect("enough");
     for _ in 0..lost {
         shares.remove(0);
         recombiner.without(recombiner.alive()[0]).expect("enough");
@@ -173,7 +173,11 @@ fn rule5_nobody_is_framed_below_3t_plus_1() {
         shares[liar] = vec![on(&known, &values, points[liar])];
     }
     let mut out = [F61::ZERO];
-    let result = Recombiner::new(&points, sharing).expect("enough").open(shares, &mut |_| {}, &mut out);
+    let result = Recombiner::new(&points, sharing, needed(sharing, points.len())).expect("enough").open(
+        shares,
+        &mut |_| {},
+        &mut out,
+    );
     assert_eq!(result, Err(NoVector::Disagree));
 }
 
@@ -197,10 +201,17 @@ proptest! {
 #[test]
 fn too_few_shares_open_nothing() {
     let points: Vec<F61> = (1..=5).map(F61::from_u64).collect();
-    let mut recombiner = Recombiner::new(&points, Sharing::Shamir { threshold: 2 }).expect("enough");
+    let mut recombiner = Recombiner::new(&points, Sharing::Shamir { threshold: 2 }, 3).expect("enough");
     recombiner.without(0).expect("enough");
     recombiner.without(1).expect("enough");
     assert_eq!(recombiner.without(2), Err(NoVector::TooFew { found: 2, needed: 3 }));
-    let mut additive = Recombiner::new(&points, Sharing::Additive).expect("enough");
+    let mut additive = Recombiner::new(&points, Sharing::Additive, points.len()).expect("enough");
     assert_eq!(additive.without(4), Err(NoVector::TooFew { found: 4, needed: 5 }));
+}
+
+fn needed(sharing: Sharing, n: usize) -> usize {
+    match sharing {
+        Sharing::Shamir { threshold } => threshold + 1,
+        Sharing::Additive => n,
+    }
 }

@@ -14,6 +14,8 @@ mod evaluations;
 mod freeze;
 mod losses;
 mod malformed;
+mod malicious;
+mod ranges;
 mod slices;
 mod statistics;
 mod sums;

@@ -19,6 +19,9 @@ pub(crate) const FREEZE: u8 = 5;
 pub(crate) const RESULT: u8 = 6;
 pub(crate) const OPENED: u8 = 8;
 pub(crate) const CHECK: u8 = 10;
+pub(crate) const HOLD: u8 = 13;
+pub(crate) const COIN: u8 = 14;
+pub(crate) const ANSWERS: u8 = 15;
 
 pub(crate) type Sim<'a> = Simulator<'a, Result<Outcome, SessionError>>;
 pub(crate) type Ends = Vec<Ended<Result<Outcome, SessionError>>>;
@@ -71,7 +74,7 @@ impl World {
             task: [2; 32],
             aggregator: "sum".to_owned(),
             aggregator_version: 1,
-            parameters: BTreeMap::new(),
+            parameters: BTreeMap::from([("bounds".to_owned(), "declared".to_owned())]),
             sharing: Sharing::Shamir { threshold: t },
             charter_threshold: t,
             charter_compute: compute.len(),
@@ -119,6 +122,13 @@ impl World {
     pub(crate) fn with_max(mut self, max: u64) -> Self {
         self.request.max_element = max;
         self.draw_inputs();
+        self
+    }
+
+    /// Bounds are proven, in this model.
+    pub(crate) fn proven(mut self, model: SecurityModel) -> Self {
+        self.request.parameters.clear();
+        self.request.model = model;
         self
     }
 

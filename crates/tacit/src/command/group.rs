@@ -23,7 +23,8 @@ use crate::output::Failure;
     tacit group slots 1\n\n\
     A mean and a spread instead, over records of two numbers:\n  \
     tacit group aggregators\n  \
-    tacit group configure 1 --aggregator variance --items 2 --max-element 200 --parameter names=age,stay")]
+    tacit group configure 1 --aggregator variance --items 2 --max-element 200 --parameter names=age,stay
+    tacit group configure 1 --aggregator sum --items 24 --max-element 500 --parameter security_model=malicious")]
 pub(crate) struct Group {
     #[command(subcommand)]
     action: Action,

@@ -183,6 +183,29 @@ fn statistics_over_three_processes() {
     assert_eq!((&nothing["no_result"], &nothing["statistics"]), (&json!("no records"), &Value::Null));
 }
 
+/// The models that check what members do, chosen in the group's configuration.
+#[test]
+fn p19_security_models_over_three_processes() {
+    let trio = Trio::found();
+    let malicious = ["--parameter", "security_model=malicious"];
+    let sum = [&["--aggregator", "sum", "--items", "3", "--max-element", "1000"], &malicious[..]].concat();
+    let result = trio.compute(1, &sum, [&[1000, 0, 3], &[1000, 7, 4], &[1000, 0, 5]]);
+    assert_eq!(result["values"], json!(["3000", "7", "12"]));
+    let variance = [&["--aggregator", "variance", "--items", "1", "--max-element", "1000000"], &malicious[..]].concat();
+    let result = trio.compute(2, &variance, [&[1, 2], &[], &[4]]);
+    assert_eq!(number(&result, "variance(x1)"), 7.0 / 3.0);
+
+    let gid = trio.gid.to_string();
+    for (model, why) in [("guaranteed", "variance"), ("benevolent", "security_model")] {
+        let parameter = format!("security_model={model}");
+        let options =
+            ["group", "configure", &gid, "--aggregator", "variance", "--items", "1", "--parameter", &parameter];
+        let output = trio.command(0, &options);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(why), "{output:?}");
+    }
+}
+
 #[test]
 fn statistics_that_cannot_be_right_are_refused() {
     let trio = Trio::found();

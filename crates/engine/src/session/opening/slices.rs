@@ -100,7 +100,7 @@ impl<F: Field> Slices<'_, F> {
         points: &[F],
         elements: &mut [F],
     ) -> Result<(), Stop> {
-        let mut recombiner = Recombiner::new(points, party.plan.sharing())?;
+        let mut recombiner = Recombiner::new(points, party.plan.sharing(), party.plan.shares_needed())?;
         let own = self.slice(self.position);
         for step in 0..self.most_chunks() + WINDOW {
             for (position, member) in self.others(party) {
@@ -174,7 +174,7 @@ impl<F: Field> Slices<'_, F> {
             shares.push(vec![F::from_bytes_checked(answer).ok_or(Stop::Error(malformed(*member)))?]);
         }
         let mut opened = [F::ZERO];
-        let mut recombiner = Recombiner::new(points, party.plan.sharing())?;
+        let mut recombiner = Recombiner::new(points, party.plan.sharing(), party.plan.shares_needed())?;
         let wrong = recombiner.open(shares, &mut |bytes| party.environment.random(bytes), &mut opened)?;
         if wrong.is_empty() && opened == [of_elements] { Ok(()) } else { Err(Stop::NotContent) }
     }
