@@ -8,7 +8,7 @@ use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 use crate::{Job, Source, Task};
 
 /// The parameter that names the security model.
-pub const MODEL: &str = "security_model";
+const MODEL: &str = "security_model";
 
 /// Why a job cannot be taken as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
