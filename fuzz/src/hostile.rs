@@ -57,8 +57,14 @@ pub enum How {
     Drop,
     Truncate(u16),
     Extend(Vec<u8>),
-    Overwrite { at: u16, with: Vec<u8> },
-    FromTheEnd { at: u8, with: u8 },
+    Overwrite {
+        at: u16,
+        with: Vec<u8>,
+    },
+    FromTheEnd {
+        at: u8,
+        with: u8,
+    },
     Replace(Vec<u8>),
     /// Another message that was sent before.
     Repeat(u8),

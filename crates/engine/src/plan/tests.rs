@@ -310,3 +310,27 @@ proptest::proptest! {
         }
     }
 }
+
+/// However small the declared modulus is, checks and shares live in a field of 61 bits at least.
+#[test]
+fn rule6_small_moduli_are_computed_in_large_fields() {
+    for modulus in
+        [None, Some(5), Some(13), Some(257), Some(1013), Some(2_147_483_647), Some(9_223_372_036_854_775_783)]
+    {
+        let mut request = request();
+        request.modulus = modulus;
+        request.max_element = 1;
+        let plan = Plan::build(request).expect("a plan");
+        let bits = match plan.field() {
+            FieldChoice::F61 => 61,
+            FieldChoice::F127 => 127,
+        };
+        // Nothing that is opened reaches the field's end, so the modulus never wraps a sum.
+        assert!(plan.bound(0) * 8 < 1 << (bits - 1), "{modulus:?}");
+        assert_eq!(plan.request().modulus, modulus);
+    }
+    // Wide inputs get the wide field, not a tight one.
+    let mut wide = request();
+    wide.max_element = u64::MAX;
+    assert_eq!(Plan::build(wide).expect("a plan").field(), FieldChoice::F127);
+}

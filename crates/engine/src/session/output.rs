@@ -36,12 +36,19 @@ fn canonical<F: Field>(plan: &Plan, items: &[F], contributors: usize) -> Result<
     // Below the field's modulus, as the plan made sure of.
     let largest = |item| plan.largest_output(item, contributors);
     let modulus = plan.modulus().map_or(u128::MAX, u128::from);
-    let check = |(item, element): (usize, &F)| match element.to_u128() {
-        value if value > largest(item) => Err(SessionError::OutOfRange { item }),
-        value if value >= modulus => Err(SessionError::AboveModulus { item }),
-        value => Ok(value),
-    };
-    items.iter().enumerate().map(check).collect()
+    // Room for all at once: a vector that grows to a million numbers is copied and paged in twenty times.
+    let mut numbers = Vec::with_capacity(items.len());
+    for (item, element) in items.iter().enumerate() {
+        let value = element.to_u128();
+        if value > largest(item) {
+            return Err(SessionError::OutOfRange { item });
+        }
+        if value >= modulus {
+            return Err(SessionError::AboveModulus { item });
+        }
+        numbers.push(value);
+    }
+    Ok(numbers)
 }
 
 /// What recipients compare: equal exactly if they have the same result of the same session. The salt

@@ -19,4 +19,5 @@ mod ranges;
 mod slices;
 mod statistics;
 mod sums;
+mod uniform;
 mod world;

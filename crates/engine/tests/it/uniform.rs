@@ -1,0 +1,75 @@
+//! What a privacy peer is sent, looked at as a statistician would.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::world::{SHARES, World};
+
+const BINS: usize = 64;
+/// Chi squared with 63 degrees of freedom is above this once in ten million draws.
+const LIMIT: f64 = 140.0;
+
+/// How far from evenly the values fall into bins.
+fn chi_squared(bins: impl Iterator<Item = usize>) -> f64 {
+    let mut counts = [0.0; BINS];
+    let mut total = 0.0;
+    for bin in bins {
+        counts[bin] += 1.0;
+        total += 1.0;
+    }
+    let expected = total / BINS as f64;
+    assert!(expected > 50.0, "{total} values are too few");
+    counts.iter().map(|count| (count - expected) * (count - expected) / expected).sum()
+}
+
+/// The largest statistic over several ways to sort numbers below 2^61 into bins.
+fn unevenness(values: &[u64]) -> f64 {
+    let high = chi_squared(values.iter().map(|v| (v >> 55) as usize));
+    let low = chi_squared(values.iter().map(|v| (v % 64) as usize));
+    let middle = chi_squared(values.iter().map(|v| (v >> 30) as usize % BINS));
+    let steps = chi_squared(values.windows(2).map(|pair| (pair[1].wrapping_sub(pair[0]) >> 20) as usize % BINS));
+    high.max(low).max(middle).max(steps)
+}
+
+/// All elements that the first giver sends to each computing peer, if every row is `value`.
+fn sent(n: usize, t: usize, value: impl Fn(usize) -> u64) -> Vec<Vec<u64>> {
+    const ITEMS: usize = 6000;
+    let mut world = World::delegated(2, n, t, ITEMS, 77);
+    let row: Vec<u64> = (0..ITEMS).map(value).collect();
+    world.inputs = world.inputs.into_iter().map(|input| input.map(|_| row.clone())).collect();
+    let seen = Rc::new(RefCell::new(vec![Vec::new(); n]));
+    world.run(|simulator| {
+        let seen = Rc::clone(&seen);
+        simulator.rewrite(n, move |receiver, message| {
+            if message[0] == SHARES && receiver < n {
+                // Elements are at the end; what comes before them is at most a few words.
+                let words = message.len().saturating_sub(24) / 8;
+                let elements = message[message.len() - 8 * words..].chunks_exact(8);
+                let element = |bytes: &[u8]| bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
+                seen.borrow_mut()[receiver].extend(elements.map(element));
+            }
+            Some(message)
+        });
+    });
+    seen.take()
+}
+
+#[test]
+fn p29_shares_are_uniform_whatever_the_input() {
+    for (n, t) in [(3, 1), (5, 2)] {
+        let inputs: [fn(usize) -> u64; 3] = [|_| 0, |_| 1000, |i| if i % 2 == 0 { 0 } else { 1000 }];
+        for (number, input) in inputs.into_iter().enumerate() {
+            let sent = sent(n, t, input);
+            // The shares of t peers are expanded from seeds and never sent.
+            let by_message: Vec<_> = sent.iter().filter(|values| !values.is_empty()).collect();
+            assert_eq!(by_message.len(), n - t, "n={n}");
+            for values in by_message {
+                let statistic = unevenness(values);
+                assert!(statistic < LIMIT, "n={n} input {number}: chi squared is {statistic}");
+                // The same looked at in the clear is found at once: the test sees what it is for.
+                let clear: Vec<u64> = (0..values.len()).map(|i| values[i] % 2 * 1000).collect();
+                assert!(unevenness(&clear) > 100.0 * LIMIT);
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! docs/checks.md names tests that are there, for every check that it must have.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::harness::files_below;
+
+/// The checks of the backbone.
+const CHECKS: [u32; 28] =
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 24, 25, 26, 27, 28, 29];
+const RULES: [u32; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 11, 12];
+
+/// The names of all tests in the sources: functions below `#[test]`, `#[tokio::test]` or in `proptest!`.
+fn tests(root: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let folders = std::fs::read_dir(root.join("crates")).expect("the crates").flatten();
+    let sources = folders.flat_map(|folder| ["src", "tests"].map(|part| folder.path().join(part)));
+    for file in sources.filter(|folder| folder.is_dir()).flat_map(|folder| files_below(&folder)) {
+        if file.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("a source");
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            if line.starts_with("#[") {
+                is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+                continue;
+            }
+            let name = line.strip_prefix("async fn ").or_else(|| line.strip_prefix("fn "));
+            if let (true, Some(name)) = (is_test, name) {
+                found.insert(name.split('(').next().unwrap_or_default().to_owned());
+            }
+            is_test = false;
+        }
+    }
+    found
+}
+
+#[test]
+fn every_check_has_its_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let tests = tests(&root);
+    let page = std::fs::read_to_string(root.join("docs/checks.md")).expect("the page");
+    let row = |id: &str| -> Vec<String> {
+        let begin = format!("| {id} |");
+        let row = page.lines().find(|line| line.starts_with(&begin)).unwrap_or_else(|| panic!("no row of {id}"));
+        row.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let wanted = CHECKS.iter().chain(&[33]).map(|id| (format!("P{id}"), format!("p{id}_"), format!("p{id:02}_")));
+    let wanted =
+        wanted.chain(RULES.iter().map(|id| (format!("Rule {id}"), format!("rule{id}_"), format!("rule{id}_"))));
+    for (id, prefix, padded) in wanted {
+        let named = row(&id);
+        let missing: Vec<_> = named.iter().filter(|name| !tests.contains(*name)).collect();
+        assert!(missing.is_empty(), "{id}: no test is called {missing:?}");
+        let own = |name: &String| name.starts_with(&prefix) || name.starts_with(&padded);
+        assert!(named.iter().any(own), "{id} has no test of its own");
+    }
+}
