@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tacit_model::{Fingerprint, GroupId};
+use tacit_model::{Fingerprint, GroupId, Slot, UnixMillis};
 
 /// More members than this are not taken into one group.
 pub const MAX_MEMBERS: usize = 10_000;
@@ -144,6 +144,24 @@ pub struct SlotRules {
     /// Length of a slot in milliseconds where rows carry their time, 0 where they are only counted.
     #[serde(default)]
     pub slot_ms: u32,
+    /// When the first slot of a run begins, where rows find their slot by their time. Without it rows are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_slot: Option<UnixMillis>,
+}
+
+impl SlotRules {
+    /// When a slot begins, where slots have times.
+    pub fn start_of(&self, slot: Slot) -> Option<UnixMillis> {
+        let after = slot.0.checked_mul(i64::from(self.slot_ms))?;
+        self.first_slot.filter(|_| self.slot_ms > 0)?.0.checked_add(after).map(UnixMillis)
+    }
+
+    /// The slot that begins at this moment, if one does.
+    pub fn slot_at(&self, start: UnixMillis) -> Option<Slot> {
+        let after = start.0.checked_sub(self.first_slot.filter(|_| self.slot_ms > 0)?.0)?;
+        let length = i64::from(self.slot_ms);
+        (after >= 0 && after % length == 0).then_some(Slot(after / length))
+    }
 }
 
 /// What to do at the close of a slot in which an input peer gave nothing.
@@ -327,4 +345,35 @@ fn named(what: &'static str, name: &str) -> Result<(), CharterError> {
     let length = name.chars().count();
     let printable = !name.chars().any(char::is_control);
     if (1..=120).contains(&length) && printable { Ok(()) } else { Err(CharterError::BadName(what)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_with_times_are_where_their_time_is() {
+        let rules = |slot_ms, first_slot: Option<i64>| SlotRules {
+            on_missing_input: OnMissingInput::Fail,
+            deadline_ms: 1,
+            slot_ms,
+            first_slot: first_slot.map(UnixMillis),
+        };
+        let timed = rules(300, Some(1000));
+        for slot in [0, 1, 7, 1_000_000] {
+            let start = timed.start_of(Slot(slot)).expect("a time");
+            assert_eq!((start.0, timed.slot_at(start)), (1000 + 300 * slot, Some(Slot(slot))));
+        }
+        for off in [999, 1001, 1299, 700, i64::MIN, i64::MAX] {
+            assert_eq!(timed.slot_at(UnixMillis(off)), None, "{off}");
+        }
+        assert_eq!(timed.start_of(Slot(i64::MAX)), None);
+        for counted in [rules(0, Some(1000)), rules(300, None), rules(0, None)] {
+            assert_eq!((counted.start_of(Slot(0)), counted.slot_at(UnixMillis(1000))), (None, None));
+        }
+        // A charter without times reads and is written as before there were some.
+        let text = r#"{"on_missing_input":"fail","deadline_ms":1,"slot_ms":0}"#;
+        let old: SlotRules = serde_json::from_str(text).expect("the old text");
+        assert_eq!(serde_json::to_string(&old).expect("JSON"), text);
+    }
 }

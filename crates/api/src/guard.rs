@@ -89,6 +89,10 @@ async fn no_nul(request: Request, next: Next) -> Response {
 /// Refuses requests for other names than loopback's, where plain http is served on loopback: a web
 /// page whose name suddenly means 127.0.0.1 must not talk to this node.
 async fn host(State(app): State<App>, request: Request, next: Next) -> Response {
+    // RFC 9112, section 3.2: which of the two would be meant is anybody's guess.
+    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        return ApiError::new(ProblemKind::BadRequest, "the request names more than one host").into_response();
+    }
     if app.edge.options.loopback_names_only {
         let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         let named = named.or_else(|| request.uri().authority().map(|authority| authority.as_str()));

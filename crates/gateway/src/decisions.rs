@@ -146,7 +146,7 @@ mod tests {
             sharing: Default::default(),
             members: vec![member],
             configuration: None,
-            slots: SlotRules { on_missing_input: OnMissingInput::Fail, deadline_ms: 1, slot_ms: 0 },
+            slots: SlotRules { on_missing_input: OnMissingInput::Fail, deadline_ms: 1, slot_ms: 0, first_slot: None },
             test_mode: false,
         };
         assert!(changes(None, &before).contains(&("members".to_owned(), "1".to_owned())));

@@ -352,7 +352,7 @@ mod tests {
             sharing: Default::default(),
             members: (0..3).map(member).collect(),
             configuration: None,
-            slots: SlotRules { on_missing_input, deadline_ms: 1, slot_ms: 0 },
+            slots: SlotRules { on_missing_input, deadline_ms: 1, slot_ms: 0, first_slot: None },
             test_mode: false,
         };
         let task = serde_json::json!({

@@ -80,6 +80,7 @@ impl Gateway {
                 on_missing_input: OnMissingInput::Fail,
                 deadline_ms: u32::try_from(self.inner.limits.slot_deadline.as_millis()).unwrap_or(u32::MAX),
                 slot_ms: 0,
+                first_slot: None,
             },
             test_mode,
         };

@@ -27,6 +27,9 @@ pub enum PartyError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// A slot that is over, or that holds another row.
+    #[error("a row's slot is over or holds other numbers already; nothing was taken")]
+    SlotTaken,
     /// The party takes part in no run.
     #[error("this peer is not running; start it first")]
     NotRunning,

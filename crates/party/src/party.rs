@@ -189,10 +189,11 @@ impl Party {
             let row = parse_row(text.expose(), Some(shape));
             parsed.push((None, row.map_err(|why| PartyError::InvalidData { row: index + 1, why })?));
         }
-        party.queue(parsed).await
+        party.queue(parsed).await.map(|(first, _)| first)
     }
 
-    /// Queues rows in the order given, each with the start of its slot where the source knows it.
+    /// Queues rows in the order given, each with the start of its slot where the source knows it; the first slot
+    /// that has no row yet. Where the charter gives slots their times, each row goes to the slot of its time.
     pub async fn add_timed_rows(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<Slot, PartyError> {
         let party = &self.inner;
         let shape = party.row_shape()?;
@@ -203,7 +204,7 @@ impl Party {
         if let Some(row) = party.gap(&rows) {
             return Err(PartyError::InvalidData { row, why: RowError::Gap });
         }
-        party.queue(rows).await
+        party.queue(rows).await.map(|(_, next)| next)
     }
 
     /// What this party was last asked to take part in: the whole job, for its owner to see. It names who

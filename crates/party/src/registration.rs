@@ -139,7 +139,9 @@ fn read_answer(status: u16, body: &[u8]) -> Result<Reply, PartyError> {
     Err(match status {
         _ if text.contains("ERR_INV_REG_CODE") => PartyError::RegistrationCode,
         409 => PartyError::Conflict,
-        404 if detail.is_none() => PartyError::RegistrationCode,
+        404 if detail.as_ref().is_none_or(|detail| detail.contains("registration code")) => {
+            PartyError::RegistrationCode
+        }
         500.. => PartyError::Answer(detail.unwrap_or_else(|| format!("status {status} {}", text.trim()))),
         _ => PartyError::Refused(detail.unwrap_or_else(|| format!("status {status} {}", text.trim()))),
     })
@@ -230,6 +232,11 @@ mod tests {
     fn words_of_the_manual_become_errors() {
         let error = |status, body: &str| read_answer(status, body.as_bytes()).err();
         assert!(matches!(error(400, "ERR_INV_REG_CODE"), Some(PartyError::RegistrationCode)));
+        assert!(matches!(
+            error(404, "{\"detail\":\"there is no such registration code\"}"),
+            Some(PartyError::RegistrationCode)
+        ));
+        assert!(matches!(error(404, "{\"detail\":\"this node is no gateway\"}"), Some(PartyError::Refused(_))));
         assert!(matches!(error(409, "{\"detail\":\"a peer of this name exists\"}"), Some(PartyError::Conflict)));
         assert!(matches!(error(200, "hello"), Some(PartyError::Answer(_))));
         assert!(matches!(error(403, "{\"detail\":\"no\"}"), Some(PartyError::Refused(why)) if why == "no"));

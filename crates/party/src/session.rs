@@ -245,6 +245,7 @@ pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
             // Before the report: whoever hears it may end the run, and then the results are flushed.
             party.sessions.end(session);
             party.outbox.notify_one();
+            party.announce_passed().await;
             report(&party, session, told);
             if let Err(error) = party.ahead.look(&party, run, Slot(slot.0.saturating_add(1))).await {
                 debug!(%error, "the next slot was not looked up");

@@ -115,19 +115,51 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let args = (party.to_owned(), run, slot, row, limit, now);
         self.run_tx("put_row_at", args, |db, (party, run, slot, row, limit, now)| {
+            Box::pin(async move { put_at(db, party, *run, *slot, row, *limit, *now).await })
+        })
+        .await
+    }
+
+    /// Puts rows at slots of their own, all of them or none.
+    ///
+    /// A row that waits already is taken as the same. `Conflict(SlotUsed)` if a slot holds another row or was used,
+    /// else as [`append_rows`](Self::append_rows).
+    pub async fn put_rows_at(
+        &self,
+        party: &str,
+        run: RunId,
+        rows: &[(Slot, NewRow)],
+        limit: usize,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let args = (party.to_owned(), run, rows.to_vec(), limit, now);
+        self.run_tx("put_rows_at", args, |db, (party, run, rows, limit, now)| {
             Box::pin(async move {
-                if let Some(old) = input_row(db, party, *run, *slot).await? {
-                    let same = old.state == InputState::Pending
-                        && old.data.as_ref() == Some(&row.data)
-                        && old.slot_start == row.slot_start;
-                    return if same { Ok(false) } else { Err(What::SlotUsed.into()) };
+                for (slot, row) in rows {
+                    put_at(db, party, *run, *slot, row, *limit, *now).await?;
                 }
-                reserve(db, party, *run, 1, Some(*slot), *limit).await?;
-                insert(db, 1, args![party, run, now, slot, row.slot_start, row.data]).await?;
-                Ok(true)
+                Ok(())
             })
         })
         .await
+    }
+
+    /// The first slot of a run, from this one on, that has no row and never had one.
+    pub async fn first_gap(&self, party: &str, run: RunId, from: Slot) -> Result<Slot, StoreError> {
+        let mut reader = self.reader().await?;
+        if input_row(&mut reader, party, run, from).await?.is_none() {
+            return Ok(from);
+        }
+        let Scalar(gap): Scalar<Slot> = reader
+            .one(
+                "SELECT a.slot + 1 AS v FROM input_rows a WHERE a.party = $1 AND a.run = $2 AND a.slot >= $3
+                 AND NOT EXISTS (SELECT 1 FROM input_rows b
+                                 WHERE b.party = $1 AND b.run = $2 AND b.slot = a.slot + 1)
+                 ORDER BY a.slot LIMIT 1",
+                args![party, run, from],
+            )
+            .await?;
+        Ok(gap)
     }
 
     /// The row of a slot, or what is left of it.
@@ -215,6 +247,27 @@ pub(crate) async fn spend_row(
     )
     .await?;
     Ok(())
+}
+
+/// Puts one row at its slot; true if it is new.
+async fn put_at(
+    db: &mut Conn,
+    party: &str,
+    run: RunId,
+    slot: Slot,
+    row: &NewRow,
+    limit: usize,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    if let Some(old) = input_row(db, party, run, slot).await? {
+        let same = old.state == InputState::Pending
+            && old.data.as_ref() == Some(&row.data)
+            && old.slot_start == row.slot_start;
+        return if same { Ok(false) } else { Err(What::SlotUsed.into()) };
+    }
+    reserve(db, party, run, 1, Some(slot), limit).await?;
+    insert(db, 1, args![party, run, now, slot, row.slot_start, row.data]).await?;
+    Ok(true)
 }
 
 pub(crate) async fn input_row(

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::output::Failure;
+use crate::output::{Code, Failure};
 use report::Report;
 
 /// Run a whole scenario with real processes on this machine.
@@ -71,12 +71,32 @@ impl Folder {
         }
     }
 
+    /// Removes what was temporary, although processes that were just killed may still be ending in it.
+    pub(crate) async fn abandon(self) {
+        if let Self::Temporary(folder) = self {
+            let path = folder.keep();
+            for _ in 0..50 {
+                if std::fs::remove_dir_all(&path).is_ok() {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        }
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         match self {
             Self::Temporary(folder) => folder.path().to_owned(),
             Self::Kept(path) => path.clone(),
         }
     }
+}
+
+fn interrupted() -> Failure {
+    Failure::new(
+        Code::Other,
+        "interrupted; the processes are ended, and nothing is left behind but what was to be kept",
+    )
 }
 
 impl Demo {
@@ -90,9 +110,22 @@ impl Demo {
             Scenario::Attacks => Report::new("attacks", self.json),
             Scenario::Hospital => Report::new("hospital", self.json),
         };
-        match self.scenario {
-            Scenario::Attacks => attacks::run(&path, self.input.as_deref(), &mut report).await?,
-            Scenario::Hospital => hospital::run(&path, self.rounds, &mut report).await?,
+        let scene = async {
+            match self.scenario {
+                Scenario::Attacks => attacks::run(&path, self.input.as_deref(), &mut report).await,
+                Scenario::Hospital => hospital::run(&path, self.rounds, &mut report).await,
+            }
+        };
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        // Dropped, a scene ends its processes; the folder goes after them.
+        let ended = tokio::select! {
+            ended = scene => ended,
+            _ = terminate.recv() => Err(interrupted()),
+            _ = tokio::signal::ctrl_c() => Err(interrupted()),
+        };
+        if let Err(failure) = ended {
+            folder.abandon().await;
+            return Err(failure);
         }
         if let Folder::Kept(path) = &folder {
             report.say(&format!("The nodes' data is in {}", path.display()));

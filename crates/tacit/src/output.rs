@@ -55,8 +55,17 @@ impl core::fmt::Display for Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        let error = error.into();
-        Self { code: code_of(&error), error }
+        let error: anyhow::Error = error.into();
+        let code = code_of(&error);
+        let unknown = error.downcast_ref::<ClientError>().and_then(ClientError::kind);
+        let error = match unknown {
+            Some(ProblemKind::Unauthenticated) => error.context(
+                "this command needs the token of a node: give --data FOLDER or TACIT_DATA (a node's folder), or \
+                 --token-file FILE",
+            ),
+            _ => error,
+        };
+        Self { code, error }
     }
 }
 

@@ -27,7 +27,7 @@ fn charter(manager: &Identity) -> Charter {
         sharing: Sharing::Shamir,
         members: Vec::new(),
         configuration: None,
-        slots: SlotRules { on_missing_input: OnMissingInput::Fail, deadline_ms: 1000, slot_ms: 0 },
+        slots: SlotRules { on_missing_input: OnMissingInput::Fail, deadline_ms: 1000, slot_ms: 0, first_slot: None },
         test_mode: false,
     }
 }

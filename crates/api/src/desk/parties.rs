@@ -98,9 +98,8 @@ async fn facts(parties: &Parties, party: &Party) -> Result<PartyFacts, DeskError
 
 async fn add_rows(party: &Party, rows: Vec<TimedRow>) -> Result<RowsKept, DeskError> {
     let accepted = rows.len();
-    let first = party.add_timed_rows(rows.into_iter().map(|row| (row.slot_start, row.row)).collect()).await?;
-    let next = i64::try_from(accepted).unwrap_or(i64::MAX);
-    Ok(RowsKept { accepted, next_slot: Some(tacit_model::Slot(first.0.saturating_add(next))) })
+    let next = party.add_timed_rows(rows.into_iter().map(|row| (row.slot_start, row.row)).collect()).await?;
+    Ok(RowsKept { accepted, next_slot: Some(next) })
 }
 
 async fn results(parties: &Parties, name: &str, run: Option<RunId>) -> Result<Vec<PartyResult>, DeskError> {
@@ -138,7 +137,7 @@ impl From<PartyError> for DeskError {
             PartyError::NotRunning => Self::NotRunning,
             PartyError::AlreadyRunning => Self::Running,
             PartyError::Unknown(_) => Self::NotFound,
-            PartyError::NameTaken(_) | PartyError::Conflict => Self::Conflict(text),
+            PartyError::NameTaken(_) | PartyError::Conflict | PartyError::SlotTaken => Self::Conflict(text),
             PartyError::RegistrationCode => Self::Code,
             PartyError::NotVerified | PartyError::NoConfiguration | PartyError::Refused(_) => Self::Refused(text),
             PartyError::Answer(_) | PartyError::Charter(_) | PartyError::CharterText(_) => Self::Refused(text),

@@ -3,11 +3,11 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use tacit_accord::{Configuration, OnMissingInput, Sharing, SlotRules};
 use tacit_gateway::{GroupStatus, GroupView};
-use tacit_model::GroupId;
 use tacit_model::api::{
     CodeBody, ConfigurationBody, ConsensusBody, Decimal, GroupBody, GroupList, NewGroup, OnMissing, Role, SharingKind,
     SlotRulesBody, Standing,
 };
+use tacit_model::{GroupId, UnixMillis};
 
 use crate::auth::Caller;
 use crate::edge::App;
@@ -81,6 +81,16 @@ pub(super) async fn set_slot_rules(
     if body.deadline_ms == 0 {
         return Err(ApiError::invalid("deadline_ms must be at least 1"));
     }
+    let first_slot = match &body.first_slot {
+        Some(text) => Some(
+            UnixMillis::from_rfc3339(text)
+                .ok_or_else(|| ApiError::invalid("first_slot must be RFC 3339, such as 2026-03-04T00:00:00Z"))?,
+        ),
+        None => None,
+    };
+    if first_slot.is_some() && body.slot_ms == 0 {
+        return Err(ApiError::invalid("first_slot needs slot_ms, the length of a slot"));
+    }
     gateway.group(GroupId(gid)).await?;
     let rules = SlotRules {
         on_missing_input: match body.on_missing_input {
@@ -90,6 +100,7 @@ pub(super) async fn set_slot_rules(
         },
         deadline_ms: body.deadline_ms,
         slot_ms: body.slot_ms,
+        first_slot,
     };
     gateway.set_slot_rules(GroupId(gid), rules).await?;
     Ok(Json(group_body(gateway.group(GroupId(gid)).await?, caller.role)))
@@ -150,6 +161,7 @@ pub(crate) fn group_body(group: GroupView, role: Role) -> GroupBody {
             },
             deadline_ms: charter.slots.deadline_ms,
             slot_ms: charter.slots.slot_ms,
+            first_slot: charter.slots.first_slot.map(UnixMillis::to_rfc3339),
         },
         members: group.members.into_iter().map(member_body).collect(),
         codes: (role >= Role::Operator).then_some(group.codes),

@@ -134,7 +134,15 @@ fn groups(add: Add<'_>) {
     );
     add(
         "SlotRulesBody",
-        request(&[("on_missing_input", is("OnMissing")), ("deadline_ms", whole()), ("slot_ms", whole())], &["slot_ms"]),
+        request(
+            &[
+                ("on_missing_input", is("OnMissing")),
+                ("deadline_ms", whole()),
+                ("slot_ms", whole()),
+                ("first_slot", moment()),
+            ],
+            &["slot_ms", "first_slot"],
+        ),
     );
     add(
         "MemberBody",

@@ -116,7 +116,8 @@ fn schemas_and_types_agree() {
         result_buffer_size: 1,
         parameters: [(text(), text())].into(),
     };
-    let slots = SlotRulesBody { on_missing_input: OnMissing::Fail, deadline_ms: 1, slot_ms: 0 };
+    let slots =
+        SlotRulesBody { on_missing_input: OnMissing::Fail, deadline_ms: 1, slot_ms: 0, first_slot: Some(text()) };
     let group = GroupBody {
         gid: GroupId(1),
         name: text(),

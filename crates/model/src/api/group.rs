@@ -103,6 +103,9 @@ pub struct SlotRulesBody {
     /// Length of a slot in milliseconds where rows carry their time, 0 where they are only counted.
     #[serde(default)]
     pub slot_ms: u32,
+    /// When the first slot of a run begins, RFC 3339. With it every row needs its `slot_start` and goes to that slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_slot: Option<String>,
 }
 
 /// What to do at the close of a slot in which an input peer gave nothing.

@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use tacit_accord::SlotRules;
 use tacit_engine::RowShape;
 use tacit_job::{StopReason, ToGateway};
 use tacit_model::{RunId, Slot, UnixMillis};
@@ -10,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::Inner;
 use crate::PartyError;
-use crate::source::Row;
+use crate::source::{Row, RowError};
 
 impl Inner {
     /// Takes part in a run from now on.
@@ -89,8 +90,25 @@ impl Inner {
         }
     }
 
+    /// The rules of slots with times, if the charter has them.
+    pub(crate) fn timed(&self) -> Option<SlotRules> {
+        let rules = self.roster.known()?.charter().slots.clone();
+        rules.start_of(Slot(0)).map(|_| rules)
+    }
+
+    /// Where slots have times, a slot that this peer had no row for ends, and the rows behind it count.
+    pub(crate) async fn announce_passed(&self) {
+        if self.timed().is_some() {
+            self.announce_rows().await;
+        }
+    }
+
     /// The first slot of a run without a row.
     async fn next_slot(&self, run: RunId) -> Result<Option<Slot>, PartyError> {
+        if self.timed().is_some() {
+            let from = self.seen_next(run).unwrap_or(Slot(0));
+            return Ok(Some(self.store.first_gap(&self.name, run, from).await?));
+        }
         match self.store.append_rows(&self.name, run, &[], usize::MAX, self.clock.now()).await {
             Ok(slot) => Ok(Some(slot)),
             Err(StoreError::Conflict { what: What::RunEnded }) => Ok(None),
@@ -123,6 +141,9 @@ impl Inner {
     /// The first row, counted from 1, whose slot does not follow that of the row before: where slots have
     /// a length, a missing row must not shift those behind it.
     pub(super) fn gap(&self, rows: &[(Option<UnixMillis>, Row)]) -> Option<usize> {
+        if self.timed().is_some() {
+            return None;
+        }
         let slot_ms = self.roster.known().map_or(0, |known| i64::from(known.charter().slots.slot_ms));
         let follows = |pair: &[(Option<UnixMillis>, Row)]| match (pair[0].0, pair[1].0) {
             (Some(before), Some(after)) => after.since(before) == slot_ms,
@@ -131,7 +152,8 @@ impl Inner {
         if slot_ms == 0 { None } else { rows.windows(2).position(|pair| !follows(pair)).map(|index| index + 2) }
     }
 
-    pub(super) async fn queue(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<Slot, PartyError> {
+    /// Queues rows; the first slot they took, and the first that has no row now.
+    pub(super) async fn queue(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<(Slot, Slot), PartyError> {
         let run = self.standing.run().ok_or(PartyError::NotRunning)?;
         let encode = |(slot_start, row): &(Option<UnixMillis>, Row)| NewRow {
             slot_start: *slot_start,
@@ -139,6 +161,9 @@ impl Inner {
         };
         let encoded: Vec<NewRow> = rows.iter().map(encode).collect();
         let limit = usize::try_from(self.policy.max_queued_rows).unwrap_or(usize::MAX);
+        if let Some(rules) = self.timed() {
+            return self.put(run, &rules, encoded, limit).await;
+        }
         let first = match self.store.append_rows(&self.name, run, &encoded, limit, self.clock.now()).await {
             Err(StoreError::Conflict { what: What::RunEnded }) => return Err(PartyError::NotRunning),
             other => other?,
@@ -150,7 +175,46 @@ impl Inner {
         }
         let upto = self.see_next(run, upto);
         self.line.send(&ToGateway::Rows { group: self.group, run, upto });
-        Ok(first)
+        Ok((first, upto))
+    }
+
+    /// Puts each row into the slot of its time, all of them or none; as [`queue`](Self::queue).
+    async fn put(
+        &self,
+        run: RunId,
+        rules: &SlotRules,
+        rows: Vec<NewRow>,
+        limit: usize,
+    ) -> Result<(Slot, Slot), PartyError> {
+        let next = self.next_slot(run).await?.unwrap_or(Slot(0));
+        let far = next.0.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX));
+        let mut placed = Vec::with_capacity(rows.len());
+        for (row, number) in rows.into_iter().zip(1..) {
+            let why = match row.slot_start.and_then(|start| rules.slot_at(start)) {
+                Some(slot) if slot.0 < far => {
+                    placed.push((slot, row));
+                    continue;
+                }
+                Some(_) => RowError::FarAhead,
+                None => RowError::OffSlot {
+                    first: rules.start_of(Slot(0)).unwrap_or(UnixMillis(0)),
+                    minutes: i64::from(rules.slot_ms) / 60_000,
+                },
+            };
+            placed.into_iter().for_each(|(_, row)| wipe(row));
+            wipe(row);
+            return Err(PartyError::InvalidData { row: number, why });
+        }
+        let first = placed.iter().map(|(slot, _)| *slot).min().unwrap_or(next);
+        let put = self.store.put_rows_at(&self.name, run, &placed, limit, self.clock.now()).await;
+        placed.into_iter().for_each(|(_, row)| wipe(row));
+        match put {
+            Err(StoreError::Conflict { what: What::RunEnded }) => return Err(PartyError::NotRunning),
+            Err(StoreError::Conflict { what: What::SlotUsed }) => return Err(PartyError::SlotTaken),
+            other => other?,
+        }
+        self.announce_rows().await;
+        Ok((first, self.seen_next(run).unwrap_or(next)))
     }
 }
 

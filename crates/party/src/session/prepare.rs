@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tacit_accord::{Consensus, OnMissingInput};
+use tacit_accord::{Charter, Consensus, OnMissingInput};
 use tacit_engine::{InputVector, Plan};
 use tacit_job::{Decline, Job, JobError, plan_of};
 use tacit_pki::random;
@@ -60,9 +60,10 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
     judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
 
     let gives = plan.inputs().binary_search(&me).is_ok();
+    let timed = consensus.charter().slots.start_of(job.slot).is_some();
     let input = match party.ahead.take(job.run, job.slot) {
-        Some(row) if row.is_some() || !gives => row,
-        _ => slot_state(party, &job).await?,
+        Some(row) if !timed && (row.is_some() || !gives) => row,
+        _ => slot_state(party, &job, consensus.charter()).await?,
     };
     if gives && input.is_none() {
         return Err(Declined::new(Decline::NoRow, "there is no row for this slot"));
@@ -75,7 +76,7 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
 }
 
 /// The row of a slot that is still open here; an ended or frozen slot is never tried again.
-async fn slot_state(party: &Inner, job: &Job) -> Result<Option<Row>, Declined> {
+async fn slot_state(party: &Inner, job: &Job, charter: &Charter) -> Result<Option<Row>, Declined> {
     let (store, run, slot) = (&party.store, job.run, job.slot);
     let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
     let name = &party.name;
@@ -94,6 +95,11 @@ async fn slot_state(party: &Inner, job: &Job) -> Result<Option<Row>, Declined> {
     if bound.is_some_and(|bound| bound.charter != job.charter.0 || bound.inputs.is_some_and(|set| set != inputs(job))) {
         let why = "an earlier session of this slot was under another charter or with other input peers";
         return Err(Declined::new(Decline::Frozen { done: None }, why));
+    }
+    // The slot's time is the charter's, which the plan binds; a row of another time is no row of this slot.
+    let start = charter.slots.start_of(slot);
+    if row.as_ref().is_some_and(|row| start.is_some() && row.slot_start != start) {
+        return Err(Declined::new(Decline::NoRow, "the row was handed in for another time than the slot's"));
     }
     let damaged = || Declined::new(Decline::NoRow, "the stored row is damaged");
     row.map(|row| values_of(row).ok_or_else(damaged)).transpose()

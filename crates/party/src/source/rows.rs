@@ -1,4 +1,5 @@
 use tacit_engine::RowShape;
+use tacit_model::UnixMillis;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Longer texts are no rows; a million numbers of 20 digits fit.
@@ -58,6 +59,20 @@ pub enum RowError {
     /// A slot is left out, or comes out of order.
     #[error("its slot does not follow the slot of the row before; hand in every slot, in order")]
     Gap,
+    /// The group's slots have times and the row has none, or not the start of a slot.
+    #[error(
+        "its slot_start is not the start of a slot of this run: the first slot begins at {first}, and each is {minutes} \
+         min long (`tacit group slot-rules` sets both)"
+    )]
+    OffSlot {
+        /// When the first slot begins.
+        first: UnixMillis,
+        /// The length of a slot.
+        minutes: i64,
+    },
+    /// A slot further ahead than rows may wait.
+    #[error("its slot is too far ahead of the others")]
+    FarAhead,
     /// The first column is no moment.
     #[error("slot_start must be RFC 3339 such as 2026-03-04T00:05:00Z, or milliseconds since 1970")]
     SlotStart,

@@ -286,7 +286,7 @@ pub(crate) fn charter(manager: &Identity, gateway: &ScriptedGateway, members: Ve
             result_buffer_size: 1,
             parameters: Default::default(),
         }),
-        slots: SlotRules { on_missing_input: OnMissingInput::Fail, deadline_ms: 10_000, slot_ms: 0 },
+        slots: SlotRules { on_missing_input: OnMissingInput::Fail, deadline_ms: 10_000, slot_ms: 0, first_slot: None },
         test_mode: false,
     }
 }

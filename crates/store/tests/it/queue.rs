@@ -9,6 +9,7 @@ on_both!(
     rows_take_consecutive_slots,
     the_queue_is_all_or_nothing,
     explicit_slots_are_idempotent,
+    rows_at_slots_are_all_or_nothing_and_gaps_are_found,
     one_set_is_frozen_per_slot,
     two_sets_race_to_the_freeze,
     a_result_takes_the_input_away,
@@ -84,6 +85,27 @@ async fn explicit_slots_are_idempotent(f: &Fixture) {
     s.commit_result("p", RUN, Slot(5), result(5), false).await.unwrap();
     assert_eq!(s.put_row_at("p", RUN, Slot(5), row("a"), LIMIT, at(0)).await, Err(What::SlotUsed.into()));
     assert_eq!(s.put_row_at("p", RUN, Slot(i64::MAX), row("a"), LIMIT, at(0)).await, Err(What::SlotUsed.into()));
+}
+
+async fn rows_at_slots_are_all_or_nothing_and_gaps_are_found(f: &Fixture) {
+    let s = &f.store;
+    let gap = async |from| s.first_gap("p", RUN, Slot(from)).await.unwrap().0;
+    let put = async |rows: &[(i64, &str)], limit| {
+        let rows: Vec<_> = rows.iter().map(|(slot, text)| (Slot(*slot), row(text))).collect();
+        s.put_rows_at("p", RUN, &rows, limit, at(0)).await
+    };
+    assert_eq!((gap(0).await, gap(7).await), (0, 7));
+    put(&[(1, "b"), (0, "a"), (3, "d")], LIMIT).await.unwrap();
+    assert_eq!((gap(0).await, gap(1).await, gap(2).await, gap(3).await), (2, 2, 2, 4));
+    // One that does not fit, and none is taken; the same ones again, and nothing changes.
+    assert_eq!(put(&[(4, "e"), (0, "other")], LIMIT).await, Err(What::SlotUsed.into()));
+    assert!(matches!(put(&[(4, "e"), (5, "f")], 4).await, Err(StoreError::QueueFull { .. })));
+    put(&[(0, "a"), (3, "d")], 3).await.unwrap();
+    assert_eq!((s.pending("p", RUN).await.unwrap(), gap(3).await), (3, 4));
+    // A slot that ended without a row is no gap.
+    s.commit_result("p", RUN, Slot(2), result(2), false).await.unwrap();
+    assert_eq!(gap(0).await, 4);
+    assert_eq!(put(&[(2, "c")], LIMIT).await, Err(What::SlotUsed.into()));
 }
 
 async fn one_set_is_frozen_per_slot(f: &Fixture) {

@@ -89,6 +89,13 @@ enum Action {
         /// Seconds from the first row of a slot to its close.
         #[arg(long, value_name = "SECONDS", default_value_t = 300)]
         deadline: u32,
+        /// Length of a slot in minutes, where rows carry their time.
+        #[arg(long, value_name = "MINUTES", default_value_t = 0)]
+        slot: u32,
+        /// When the first slot of the next run begins, RFC 3339: then every row goes to the slot of its time, and a
+        /// missing row shifts nothing. Without it rows are counted.
+        #[arg(long, value_name = "TIME", requires = "slot")]
+        first_slot: Option<String>,
     },
     /// Start all verified members.
     Start {
@@ -199,14 +206,18 @@ impl Group {
                 };
                 print(json, &client.configure(GroupId(c.group), &body).await?, describe)
             }
-            Action::SlotRules { group, on_missing_input, deadline } => {
+            Action::SlotRules { group, on_missing_input, deadline, slot, first_slot } => {
                 let deadline_ms = deadline.saturating_mul(1000);
-                let body = SlotRulesBody { on_missing_input, deadline_ms, slot_ms: 0 };
+                let body =
+                    SlotRulesBody { on_missing_input, deadline_ms, slot_ms: slot.saturating_mul(60_000), first_slot };
                 print(json, &client.set_slot_rules(GroupId(group), &body).await?, describe)
             }
-            Action::Start { group } => {
-                print(json, &client.start_group(GroupId(group)).await?, |n| format!("{n} members started"))
-            }
+            Action::Start { group } => print(json, &client.start_group(GroupId(group)).await?, |n| match n {
+                0 => "0 members started: those that run already, are not connected or not verified are left out; \
+                          see `tacit group show`"
+                    .to_owned(),
+                n => format!("{n} members started"),
+            }),
             Action::Stop { group } => {
                 client.stop_group(GroupId(group)).await?;
                 print(json, &group, |g| format!("group {g} is stopped"))

@@ -102,10 +102,11 @@ pub(super) async fn run(folder: &Path, input: Option<&Path>, report: &mut Report
     report.result("sums", sums.iter().map(number).collect::<Vec<_>>());
     report.result("slots", days);
     scenario.stop().await?;
-    report.say(&format!(
-        "\nDone in {:.1} s. The input is real: see crates/tacit/data/attacks/ORIGIN.md",
-        report.elapsed_ms() as f64 / 1000.0
-    ));
+    let origin = match input {
+        Some(_) => "The input is what you gave; nobody but its owner saw it.",
+        None => "The input is real: see crates/tacit/data/attacks/ORIGIN.md",
+    };
+    report.say(&format!("\nDone in {:.1} s. {origin}", report.elapsed_ms() as f64 / 1000.0));
     report.say("What next:\n  tacit demo attacks --input DIR   the same with your own CSV files (slot_start,count), one per organisation\n  tacit up                         the same three organisations, staying up\n  docs/threat-model.md             what is promised, and what is not");
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! The command line by itself: help, examples, exit codes.
 
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 
-use crate::harness::run;
+use crate::harness::{files_below, run, tacit};
+use crate::wait::until;
 
 /// The commands that a help text lists.
 fn listed(help: &str) -> Vec<String> {
@@ -121,4 +123,30 @@ fn a_closed_pipe_ends_a_command_quietly() {
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     assert!(ended.stderr.is_empty(), "{ended:?}");
+}
+
+/// Ctrl-C in the middle of a demo: its processes end, and its folder goes.
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let inside = || std::fs::read_dir(temporary.path()).expect("a folder").count();
+    let mut demo = tacit()
+        .args(["demo", "hospital", "--rounds", "100000"])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tacit starts");
+    until("the demo to be at work", || {
+        let nodes = files_below(temporary.path()).iter().filter(|file| file.ends_with("run/addr.json")).count();
+        if nodes >= 4 { Ok(()) } else { Err(format!("{nodes} nodes are ready")) }
+    });
+    let told = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().expect("kill runs");
+    assert!(told.success());
+    let status = until("the demo to end", || match demo.try_wait() {
+        Ok(Some(status)) => Ok(status),
+        other => Err(format!("{other:?}")),
+    });
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(inside(), 0, "{:?}", files_below(temporary.path()));
 }

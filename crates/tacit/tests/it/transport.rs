@@ -162,4 +162,6 @@ fn p26_other_names_of_loopback_are_refused() {
         }
     }
     assert_eq!(Request::new("GET", &status).host("localhost").answer().status, 200);
+    // Two names are no name.
+    assert_eq!(Request::new("GET", &status).host("localhost").header("host", "evil.example").answer().status, 400);
 }
