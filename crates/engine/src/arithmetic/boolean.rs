@@ -29,6 +29,8 @@ use crate::keystream::Keystream;
 mod circuits;
 mod gates;
 mod planes;
+#[cfg(test)]
+mod secrecy;
 mod sharing;
 
 pub(super) use circuits::Sum;

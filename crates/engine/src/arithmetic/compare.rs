@@ -186,7 +186,7 @@ impl<F: Field> Arithmetic<'_, F> {
         Ok(bit)
     }
 
-    fn check_bits(&self, bits: u32) -> Result<(), ArithmeticError> {
+    pub(super) fn check_bits(&self, bits: u32) -> Result<(), ArithmeticError> {
         if F::BITS < 61 || !(F::MODULUS + 1).is_power_of_two() {
             return Err(ArithmeticError::WrongCall { what: "numbers are compared in the fields 2^61-1 and 2^127-1" });
         }

@@ -53,6 +53,11 @@ impl Shape {
         (top < F::BITS).then_some(Self { width, above: Some(above) })
     }
 
+    /// So that what is left stays positive: a multiple of 2^width, at least the sum of the masks.
+    fn offset<F: Field>(self, masks: usize) -> F {
+        F::from_u128((masks as u128).next_power_of_two() << self.mask_bits())
+    }
+
     fn mask_bits(self) -> u32 {
         self.width as u32 + self.above.unwrap_or(0)
     }
@@ -92,8 +97,7 @@ impl<F: Field> Arithmetic<'_, F> {
         let masks = masks.as_ref().map(|masks| masks.as_slice());
         self.share_known(&sources, length, masks).await?.iter().for_each(|mask| left.sub_assign(mask));
         if shape.above.is_some() {
-            // So that it stays positive: a multiple of 2^width, at least the sum of the masks.
-            let offset = F::from_u128((sources.len() as u128).next_power_of_two() << shape.mask_bits());
+            let offset = shape.offset(sources.len());
             left.add_constant(&vec![offset; length]);
         }
         let left = self.open_to_last(last, &left).await?;
@@ -136,6 +140,50 @@ impl<F: Field> Arithmetic<'_, F> {
             out.push(F::from_u128(low | high << shape.width));
         }
         Ok(Some(out))
+    }
+
+    /// A number as (what is left of it, as integer over 2^width) + (the masks over 2^width), without the lower bits, and
+    /// what was added before: one round for the masks where t > 1, one to open, one to share what is left.
+    ///
+    /// The two are together between 0 and t less than the integer part of the number and the offset over 2^width.
+    pub(super) async fn masked_apart(
+        &mut self,
+        number: &Shared<F>,
+        shape: Shape,
+    ) -> Result<(Shared<F>, Shared<F>, F), ArithmeticError> {
+        let length = number.len();
+        let Roles { last, sources } = self.next_roles();
+        let drawn = match sources[..] {
+            [Source::Set(set)] => self.random_words_of_set(set, 2 * length)?,
+            _ if sources.contains(&Source::Party(self.me)) => {
+                let mut bytes = Zeroizing::new(vec![0; 16 * length]);
+                self.local.fill(&mut bytes);
+                Some(Zeroizing::new(bytes.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect()))
+            }
+            _ => None,
+        };
+        let known = drawn.map(|drawn| {
+            let mask = |i: usize| {
+                (u128::from(drawn[2 * i]) << 64 | u128::from(drawn[2 * i + 1])) & ((1 << shape.mask_bits()) - 1)
+            };
+            let whole = (0..length).map(|i| F::from_u128(mask(i)));
+            let above = (0..length).map(|i| F::from_u128(mask(i) >> shape.width));
+            Zeroizing::new(whole.chain(above).collect::<Vec<F>>())
+        });
+        let known = known.as_ref().map(|known| known.as_slice());
+        let (mut left, mut above) = (number.duplicate(), Shared::zeros(length));
+        for mask in self.share_known(&sources, 2 * length, known).await? {
+            left.sub_assign(&mask.slice(0..length));
+            above.add_assign(&mask.slice(length..2 * length));
+        }
+        let offset = shape.offset::<F>(sources.len());
+        left.add_constant(&vec![offset; length]);
+        let left = self.open_to_last(last, &left).await?;
+        let left = left.map(|left| {
+            Zeroizing::new(left.iter().map(|x| F::from_u128(x.to_u128() >> shape.width)).collect::<Vec<F>>())
+        });
+        let left = self.input(last, length, left.as_ref().map(|left| left.as_slice())).await?;
+        Ok((left, above, offset))
     }
 
     /// Shares of what the sources know; `known` is this party's, if it is one of them.

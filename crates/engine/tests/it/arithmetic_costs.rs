@@ -164,3 +164,73 @@ fn zero_tests() {
     assert_eq!(cost::<F61>(3, program, 5).0, 2 + 1 + 6);
     assert_eq!(cost::<F61>(5, program, 5).0, 1 + 1 + 6);
 }
+
+/// Elements count 16 bytes in 2^127-1.
+fn bytes_per_party(
+    n: usize,
+    length: usize,
+    program: impl AsyncFn(&mut Arithmetic<'_, F127>, &Shared<F127>),
+) -> (usize, f64) {
+    // Keys are agreed before.
+    let prepare = async |context: &mut Arithmetic<'_, F127>| {
+        let a = Shared::constant(&vec![F127::ONE; length]);
+        let order = context.less_than(&a.slice(0..1), &a.slice(0..1), 1).await.expect("order");
+        // All parties hear all, so that nobody is ahead.
+        context.open(&order).await.expect("open");
+        a
+    };
+    let (_, before) = lockstep(n, most(n), 3, async |context| _ = prepare(context).await);
+    let (_, after) = lockstep(n, most(n), 3, async |context| {
+        let a = prepare(context).await;
+        program(context, &a).await;
+    });
+    (after.rounds - before.rounds, (after.elements::<F127>() - before.elements::<F127>()) * 16.0)
+}
+
+#[test]
+fn comparisons() {
+    let program = async |context: &mut Arithmetic<'_, F127>, a: &Shared<F127>| {
+        _ = context.less_than(a, a, 64).await.expect("order");
+    };
+    // Gates: 64 leaves, then a tree of 120.
+    for length in [64.0, 640.0] {
+        let (rounds, bytes) = bytes_per_party(3, length as usize, program);
+        // Down: opened, and its 65 bits. Up: opened bit, one input, and one product of each.
+        let expected = (16.0 + 65.0 / 8.0 + 1.0 / 8.0 + 16.0) / 3.0 + 184.0 / 8.0 + 16.0;
+        assert_eq!(rounds, 12);
+        assert!((bytes - length * expected).abs() < 1e-6, "{}", bytes / length);
+    }
+    for (n, rounds_of_masks, rounds_of_carry_save, rounds_of_products) in [(5, 1, 1, 2), (7, 1, 2, 2)] {
+        let t = most(n);
+        let (rounds, bytes) = bytes_per_party(n, 640, program);
+        let (parties, explicit, masks) = (n as f64, (n - 1 - t) as f64, t as f64);
+        let inputs = 16.0 * (masks * explicit + masks) + 65.0 / 8.0 * explicit;
+        // Of the top carry nothing is saved: it is computed and not used.
+        let gates = (184.0 + (masks - 1.0) * 65.0) / 8.0 * explicit;
+        let up = masks / 8.0 + 16.0 * (masks + 1.0) * explicit;
+        let products = masks * 16.0 * explicit;
+        let expected = (inputs + up) / parties + gates + products;
+        assert_eq!(rounds, rounds_of_masks + 2 + rounds_of_carry_save + 7 + 2 + rounds_of_products);
+        assert!((bytes / 640.0 - expected).abs() < 1e-6, "n = {n}: {} {expected}", bytes / 640.0);
+    }
+}
+
+#[test]
+fn lowest_bits_need_no_gate() {
+    let program = async |context: &mut Arithmetic<'_, F127>, a: &Shared<F127>| {
+        _ = context.least_significant_bit(a, 64).await.expect("bit");
+    };
+    // Two down, three up; parties with nothing to wait for are ahead.
+    assert!(bytes_per_party(3, 64, program).0 <= 2 + 3);
+}
+
+#[test]
+fn sorting() {
+    let program = async |context: &mut Arithmetic<'_, F127>, a: &Shared<F127>| {
+        _ = context.sort(a, 32).await.expect("sorted");
+    };
+    let (rounds, _) = bytes_per_party(3, 200, program);
+    // Bits: two rounds down, 1 + 5 of the adder. Eight doublings: 36 layers of 1 + 5 + 1. Three rounds up.
+    // Parties with nothing to wait for are ahead.
+    assert!((36 * 7..=2 + 6 + 36 * 7 + 3).contains(&rounds), "{rounds} rounds");
+}

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use tacit_algebra::{F61, Field};
 use tacit_engine::Simulator;
-use tacit_engine::arithmetic::Arithmetic;
+use tacit_engine::arithmetic::{Arithmetic, Shared};
 
 use crate::arithmetic_world::{most, setup};
 
@@ -47,6 +47,56 @@ fn chi_square(n: usize, number: u64, seed: u64) -> (f64, f64) {
         counts.iter().map(|c| (*c as f64 - expected).powi(2) / expected).sum::<f64>()
     };
     (chi(&counts[0]), chi(&counts[1]))
+}
+
+/// The same of everything that the parties send while they compare one number with zero, over and over.
+fn chi_square_of_comparison(n: usize, number: u64, seed: u64) -> (f64, f64) {
+    let counts = Rc::new(RefCell::new([[0u64; BUCKETS]; 2]));
+    let mut simulator = Simulator::new(n, seed);
+    for me in 0..n {
+        let mailbox = simulator.mailbox(me);
+        simulator.spawn(me, async move {
+            let mut context = Arithmetic::<F61>::new(setup(&mailbox, me, n, most(n), seed)).expect("setup");
+            let number = Shared::constant(&vec![F61::from_u64(number); 4096]);
+            _ = context.is_negative(&number, 59).await.expect("order");
+        });
+        let counts = counts.clone();
+        let mut last = Vec::new();
+        simulator.rewrite(me, move |_, message| {
+            let mut counts = counts.borrow_mut();
+            // Copies to several receivers count once; kind 7 are keys.
+            if message == last || message[0] == 7 {
+                return Some(message);
+            }
+            last.clone_from(&message);
+            for word in message[5..].as_chunks::<8>().0 {
+                let word = u64::from_le_bytes(*word);
+                // Kind 8: words of bits; elements otherwise.
+                let top = if message[0] == 8 { word >> 58 } else { word >> 55 };
+                counts[0][top as usize] += 1;
+                counts[1][(word & 63) as usize] += 1;
+            }
+            Some(message)
+        });
+    }
+    simulator.run();
+    let counts = counts.borrow();
+    let chi = |counts: &[u64; BUCKETS]| {
+        let expected = counts.iter().sum::<u64>() as f64 / BUCKETS as f64;
+        counts.iter().map(|c| (*c as f64 - expected).powi(2) / expected).sum::<f64>()
+    };
+    (chi(&counts[0]), chi(&counts[1]))
+}
+
+#[test]
+fn messages_are_uniform_whatever_is_compared() {
+    // All that is opened on the way, all masked products, all components of bits.
+    for n in [3, 4, 5, 7] {
+        for number in [0, 1, (1 << 61) - 2, 1 << 59] {
+            let (top, bottom) = chi_square_of_comparison(n, number, n as u64 + 40);
+            assert!(top < 130.0 && bottom < 130.0, "n = {n}, {number}: {top}, {bottom}");
+        }
+    }
 }
 
 #[test]

@@ -220,6 +220,97 @@ fn intervals_prefixes_and_choices() {
 }
 
 #[test]
+fn extremes_of_rows() {
+    for n in [3, 4, 5, 7] {
+        for width in [1, 2, 3, 8, 13] {
+            let mut x = below(30, 5 * width, width as u64);
+            // Ties.
+            x[0] = x[width - 1];
+            let row = |best: &dyn Fn(&[u128]) -> u128| x.chunks(width).map(best).collect::<Vec<u128>>();
+            let least = row(&|row| *row.iter().min().expect("not empty"));
+            let largest = row(&|row| *row.iter().max().expect("not empty"));
+            let first_of = |row: &[u128], best: u128| row.iter().position(|x| *x == best).expect("there") as u128;
+            let first_least: Vec<u128> = x.chunks(width).zip(&least).map(|(row, best)| first_of(row, *best)).collect();
+            let first_largest: Vec<u128> =
+                x.chunks(width).zip(&largest).map(|(row, best)| first_of(row, *best)).collect();
+            let expected = [least.clone(), largest.clone(), least, first_least, largest, first_largest].concat();
+            check::<F61>(n, most(n), 12, &expected, async |context| {
+                let x = input(context, &x).await;
+                let least = context.min(&x, width, 30).await?;
+                let largest = context.max(&x, width, 30).await?;
+                let first = context.argmin(&x, width, 30).await?;
+                let last = context.argmax(&x, width, 30).await?;
+                Ok(Shared::concat(&[&least, &largest, &first.0, &first.1, &last.0, &last.1]))
+            });
+        }
+    }
+}
+
+fn sorted<F: Field>(n: usize, bits: u32, length: usize) {
+    let x = below(bits, length, 3 * length as u64);
+    let mut expected = x.clone();
+    expected.sort_unstable();
+    check::<F>(n, most(n), 13, &expected, async |context| {
+        let x = input(context, &x).await;
+        context.sort(&x, bits).await
+    });
+}
+
+#[test]
+fn sorting_of_any_length() {
+    for length in (0..20).chain([31, 32, 33, 63, 64, 65, 127, 128, 129, 200, 1000]) {
+        sorted::<F61>(3, 32, length);
+    }
+    for n in [4, 5, 7] {
+        sorted::<F61>(n, 20, 70);
+        sorted::<F127>(n, 64, 70);
+    }
+    for bits in [1, 2, 3, 59] {
+        sorted::<F61>(3, bits, 100);
+    }
+}
+
+#[test]
+fn what_belongs_to_a_key_goes_with_it() {
+    for n in [3, 5] {
+        let keys = below(10, 150, 4);
+        let payload: Vec<u128> = keys.iter().map(|key| key * key).collect();
+        let mut expected = keys.clone();
+        expected.sort_unstable();
+        expected.extend(expected.clone().iter().map(|key| key * key));
+        check::<F61>(n, most(n), 14, &expected, async |context| {
+            let (keys, payload) = (input(context, &keys).await, input(context, &payload).await);
+            let (keys, payload) = context.sort_with(&keys, 10, &payload, 20).await?;
+            Ok(Shared::concat(&[&keys, &payload]))
+        });
+    }
+}
+
+#[test]
+fn shuffles_keep_what_is_there_and_move_it() {
+    for n in [3, 5] {
+        let numbers: Vec<u128> = (0..300).collect();
+        let opened = delayed(n, most(n), 15, async |context: &mut Arithmetic<'_, F61>| {
+            let x = input(context, &numbers).await;
+            let first = context.shuffle(&x, 9).await.expect("shuffle");
+            let second = context.shuffle(&x, 9).await.expect("shuffle");
+            let open = context.open(&Shared::concat(&[&first, &second])).await.expect("open");
+            open.iter().map(|x| x.to_u128()).collect::<Vec<u128>>()
+        });
+        assert!(opened.iter().all(|found| *found == opened[0]));
+        let (first, second) = opened[0].split_at(300);
+        for found in [first, second] {
+            let mut back = found.to_vec();
+            back.sort_unstable();
+            assert_eq!(back, numbers);
+            // Each stays with probability 1/300: more than ten with probability below 1e-7.
+            assert!(found.iter().zip(&numbers).filter(|(a, b)| a == b).count() <= 10);
+        }
+        assert!(first.iter().zip(second).filter(|(a, b)| a == b).count() <= 10);
+    }
+}
+
+#[test]
 fn what_cannot_be_right_is_refused() {
     let (refused, _) = lockstep(3, 1, 3, async |context: &mut Arithmetic<'_, F61>| {
         let a = Shared::constant(&[F61::ONE; 3]);

@@ -11,6 +11,7 @@ mod arithmetic_world;
 mod compare_values;
 mod documentation;
 mod evaluations;
+mod fixed_values;
 mod freeze;
 mod losses;
 mod malformed;

@@ -17,12 +17,32 @@ use crate::keystream::Keystream;
 
 /// Words that are multiplied at a time: all components of two planes stay in the first cache level.
 const BLOCK: usize = 64;
+/// Words of one message: a longer layer takes several rounds, so that no peer has to park much.
+const MESSAGE_WORDS: usize = 1 << 17;
 
 impl<F: Field> Arithmetic<'_, F> {
     /// Plane g of the result is `x[i] & y[j]` with (i, j) = `gates[g]`.
     ///
-    /// One round, n-1-t bits per gate and lane. Semi-honest: see the module.
+    /// One round for up to a mebibyte, n-1-t bits per gate and lane. Semi-honest: see the module.
     pub(in crate::arithmetic) async fn and(
+        &mut self,
+        x: &Planes,
+        y: &Planes,
+        gates: &[(usize, usize)],
+    ) -> Result<Planes, ArithmeticError> {
+        if gates.len() * x.words() <= MESSAGE_WORDS {
+            return self.and_at_once(x, y, gates).await;
+        }
+        let mut out = Planes::zeros(x.components(), gates.len(), x.words());
+        let at_once = (MESSAGE_WORDS / x.words()).max(1);
+        for (number, gates) in gates.chunks(at_once).enumerate() {
+            let some = self.and_at_once(x, y, gates).await?;
+            (0..gates.len()).for_each(|i| out.copy_plane(number * at_once + i, &some, i));
+        }
+        Ok(out)
+    }
+
+    async fn and_at_once(
         &mut self,
         x: &Planes,
         y: &Planes,

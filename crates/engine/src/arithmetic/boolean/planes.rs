@@ -73,6 +73,22 @@ impl Planes {
         out
     }
 
+    /// Some of the planes, and of those the first words.
+    pub(in crate::arithmetic) fn cut(&self, planes: std::ops::Range<usize>, words: usize) -> Self {
+        let mut out = Self::zeros(self.components, planes.len(), words);
+        for component in 0..self.components {
+            for (i, plane) in planes.clone().enumerate() {
+                out.plane_mut(component, i).copy_from_slice(&self.plane(component, plane)[..words]);
+            }
+        }
+        out
+    }
+
+    /// Changes every plane of every component: what is linear, or public.
+    pub(in crate::arithmetic) fn each_plane(&mut self, change: impl FnMut(&mut [u64])) {
+        self.data.chunks_exact_mut(self.words.max(1)).for_each(change);
+    }
+
     /// `self ^= other`, all planes.
     pub(in crate::arithmetic) fn xor_assign(&mut self, other: &Self) {
         assert_eq!((self.planes, self.words), (other.planes, other.words));

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::gates::{DRAWN, draw, encode};
 use super::planes::xor;
 use super::{Planes, interval};
-use crate::arithmetic::random::contains;
+use crate::arithmetic::random::{contains, sets};
 use crate::arithmetic::{Arithmetic, ArithmeticError};
 
 /// Bits in the clear, plane by plane, as their owner has them.
@@ -51,6 +51,31 @@ impl<F: Field> Arithmetic<'_, F> {
         }
         self.boolean = Some(boolean);
         Ok((out, plain))
+    }
+
+    /// Random bits that nobody knows. No message.
+    pub(in crate::arithmetic) fn random_shared_planes(
+        &mut self,
+        planes: usize,
+        words: usize,
+    ) -> Result<Planes, ArithmeticError> {
+        let mut boolean = self.take_boolean()?;
+        let mut bytes = Zeroizing::new(vec![0; DRAWN]);
+        let mut out = Planes::zeros(boolean.structure.held.len(), planes, words);
+        for (component, stream) in boolean.streams.iter_mut().enumerate() {
+            draw(stream, &mut bytes, out.component_mut(component));
+        }
+        self.boolean = Some(boolean);
+        Ok(out)
+    }
+
+    /// Turns all bits round. No message: the first set's component changes.
+    pub(in crate::arithmetic) fn negate(&self, planes: &mut Planes) {
+        let first = sets(self.n, self.t).next();
+        let held = self.boolean.as_ref().and_then(|boolean| boolean.structure.held.first().copied());
+        if first.is_some() && first == held {
+            planes.component_mut(0).iter_mut().for_each(|word| *word = !*word);
+        }
     }
 
     /// More words of the stream that a set's parties share: not shared bits, they only know them all.
