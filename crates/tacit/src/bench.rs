@@ -18,6 +18,7 @@ mod messages;
 mod meter;
 mod multiply;
 mod orchestra;
+mod order;
 mod peers;
 mod report;
 mod seat;
@@ -38,6 +39,7 @@ use report::Report;
 #[command(after_help = "Examples:\n  \
     tacit bench sum                             the whole matrix: parties 3 to 11, sizes 1 to 1,000,000\n  \
     tacit bench sum --parties 3 --size 288      one case\n  \
+    tacit bench compare --parties 3             comparisons of 64-bit numbers\n  \
     tacit bench mul --json                      one JSON object per line\n\n\
     Exit code 1 if any result was wrong. What is in the time: docs/benchmarks.md.")]
 pub(crate) struct Bench {
@@ -67,6 +69,10 @@ enum Name {
     Sum,
     /// Products of shared numbers: how many a second, and how long one round takes.
     Mul,
+    /// Order of shared 64-bit numbers: how many comparisons a second, everything included.
+    Compare,
+    /// Sorting shared 32-bit numbers.
+    Sort,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -122,6 +128,8 @@ impl Bench {
         let figures = match self.name {
             Name::Sum => cases::SUM,
             Name::Mul => cases::MUL,
+            Name::Compare => cases::COMPARE,
+            Name::Sort => cases::SORT,
         };
         let mut all = Vec::new();
         for figure in figures {

@@ -56,6 +56,30 @@ pub(crate) const MUL: &[Figure] = &[
     },
 ];
 
+/// Order of shared numbers of 64 bits.
+pub(crate) const COMPARE: &[Figure] = &[Figure {
+    bench: "compare",
+    what: "less_than_64",
+    unit: Unit::PerSecond,
+    models: &[SecurityModel::SemiHonest],
+    parties: &[3, 4, 5, 7, 9, 11],
+    sizes: &[10_000, 100_000],
+    sized: true,
+    work: |pairs| Work::Compare { pairs },
+}];
+
+/// Shared numbers of 32 bits in ascending order.
+pub(crate) const SORT: &[Figure] = &[Figure {
+    bench: "sort",
+    what: "sort_32",
+    unit: Unit::Milliseconds,
+    models: &[SecurityModel::SemiHonest],
+    parties: &[3, 5, 7],
+    sizes: &[1_000, 10_000],
+    sized: true,
+    work: |numbers| Work::Sort { numbers },
+}];
+
 /// In which unit a figure is told; a step is a session, a round or an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {

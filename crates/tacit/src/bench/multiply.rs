@@ -52,7 +52,7 @@ pub(super) async fn run(seat: &mut Seat, turn: &Turn, shape: Shape) -> Result<Sa
     let me = seat.me;
     seat.barrier.wait().await?;
     let session = seat.play(ready, async |plan, mailbox, environment| {
-        let setup = setup(plan, me, turn.threshold, mailbox, environment);
+        let setup = setup::<F61>(plan, me, turn.threshold, mailbox, environment);
         measure(Arithmetic::new(setup)?, plan.members().len(), mailbox, &turn.session, shape).await
     });
     let (Measured { reading, bytes_sent, right }, _) = session.await?;
@@ -71,13 +71,14 @@ pub(super) async fn run(seat: &mut Seat, turn: &Turn, shape: Shape) -> Result<Sa
     })
 }
 
-fn setup<'m>(
+/// What the arithmetic of any field needs.
+pub(super) fn setup<'m, F: Field>(
     plan: &Plan,
     me: usize,
     threshold: usize,
     mailbox: &'m Mailbox,
     mut environment: PartyEnvironment,
-) -> Setup<'m, F61> {
+) -> Setup<'m, F> {
     let members = plan.members().len();
     let mut local_seed = Zeroizing::new([0; 32]);
     environment.random(&mut *local_seed);
@@ -87,7 +88,7 @@ fn setup<'m>(
         threshold,
         members: (0..members).collect(),
         fingerprints: plan.members().to_vec(),
-        points: plan.points().iter().map(|point| F61::from_u128(*point)).collect(),
+        points: plan.points().iter().map(|point| F::from_u128(*point)).collect(),
         // Names the session, whose id is never used twice.
         binding: plan.digest().0,
         pair_secrets: (0..members).map(|member| Zeroizing::new(environment.pair_secret(member))).collect(),
@@ -144,7 +145,7 @@ fn input(session: &SessionId, party: usize, index: usize) -> F61 {
 }
 
 /// Lets all parties go on at the same moment, inside a session.
-async fn barrier(mailbox: &Mailbox, me: usize, parties: usize) -> Result<(), Failure> {
+pub(super) async fn barrier(mailbox: &Mailbox, me: usize, parties: usize) -> Result<(), Failure> {
     let others = || (0..parties).filter(|party| *party != me);
     mailbox.send_all(others(), &[0]);
     for party in others() {

@@ -55,6 +55,14 @@ const EXISTING: &[Row] = &[
     ("mul", "round", 7, 1_000, 738.0),
     ("mul", "round", 9, 1_000, 1_337.0),
     ("mul", "round", 11, 1_000, 2_194.0),
+    // The best of its protocols over a field: replicated with edaBits for n = 3, Shamir with edaBits above.
+    ("compare", "less_than_64", 3, 10_000, 110e3),
+    ("compare", "less_than_64", 3, 100_000, 120e3),
+    ("compare", "less_than_64", 5, 10_000, 3.4e3),
+    ("compare", "less_than_64", 7, 10_000, 1.7e3),
+    // The best of all its protocols: replicated in a ring.
+    ("sort", "sort_32", 3, 1_000, 100.0),
+    ("sort", "sort_32", 3, 10_000, 547.0),
 ];
 
 const AIMS: &[Row] = &[
@@ -64,4 +72,11 @@ const AIMS: &[Row] = &[
     ("mul", "throughput", 11, 1_000_000, 2e6),
     ("mul", "round", 3, 1_000, 60.0),
     ("mul", "round", 11, 1_000, 500.0),
+    ("compare", "less_than_64", 3, 10_000, 500e3),
+    ("compare", "less_than_64", 3, 100_000, 500e3),
+    ("compare", "less_than_64", 5, 10_000, 50e3),
+    ("compare", "less_than_64", 5, 100_000, 50e3),
+    ("compare", "less_than_64", 7, 10_000, 25e3),
+    ("compare", "less_than_64", 7, 100_000, 25e3),
+    ("sort", "sort_32", 3, 10_000, 400.0),
 ];

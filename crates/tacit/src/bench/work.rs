@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::messages::{Sample, Turn};
 use super::seat::Seat;
-use super::{multiply, sum};
+use super::{multiply, order, sum};
 use crate::output::Failure;
 
 /// One kind of work, told to all parties.
@@ -26,6 +26,16 @@ pub(crate) enum Work {
         /// How many.
         rounds: usize,
     },
+    /// Comparisons of 64-bit numbers.
+    Compare {
+        /// How many.
+        pairs: usize,
+    },
+    /// Sorting 32-bit numbers.
+    Sort {
+        /// How many.
+        numbers: usize,
+    },
 }
 
 /// Work on more elements than this is bulk.
@@ -37,7 +47,7 @@ impl Work {
         match self {
             Self::Sum { items } | Self::Multiply { elements: items } if *items > BULK => (9, 2),
             Self::Sum { .. } | Self::Multiply { .. } => (50, 5),
-            Self::MultiplyInTurn { .. } => (9, 2),
+            Self::MultiplyInTurn { .. } | Self::Compare { .. } | Self::Sort { .. } => (9, 2),
         }
     }
 
@@ -46,6 +56,8 @@ impl Work {
         match self {
             Self::Sum { items } => sum::run(seat, turn, *items).await,
             Self::Multiply { elements } => multiply::run(seat, turn, multiply::Shape::Vector(*elements)).await,
+            Self::Compare { pairs } => order::run(seat, turn, order::Task::Compare(*pairs)).await,
+            Self::Sort { numbers } => order::run(seat, turn, order::Task::Sort(*numbers)).await,
             Self::MultiplyInTurn { rounds } => multiply::run(seat, turn, multiply::Shape::Chain(*rounds)).await,
         }
     }
