@@ -9,6 +9,7 @@ use core::pin::Pin;
 use std::sync::Arc;
 
 use tacit_accord::{Consensus, MemberRole};
+use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId, RunId, Slot, UnixMillis};
 use tacit_party::source::Row;
 use tacit_store::Redacted;
@@ -59,6 +60,8 @@ pub struct PartyFacts {
     pub label_key: Option<String>,
     /// The code it registered with; P2DS clients authenticate by it.
     pub registration_code: Redacted<String>,
+    /// What its gateway last said of the pairing.
+    pub pairing: PairingState,
     /// 0 unknown, 1 started, 2 error, 3 stopped.
     pub status: i64,
     /// Whether its control link is open.

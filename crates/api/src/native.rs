@@ -127,6 +127,19 @@ fn of_members(operations: Operations) -> Operations {
             members::verify,
         )
         .add(
+            Op::get("/pairing", "listPairings", "Everybody who registered here, and how far the pairing has come")
+                .role(Viewer)
+                .answer("MemberList"),
+            members::pairings,
+        )
+        .add(
+            Op::post("/members/{name}/pairing", "pairMember", "Approves, rejects or revokes a peer that registered")
+                .role(Operator)
+                .body("PairingBody")
+                .answer("MemberBody"),
+            members::pair,
+        )
+        .add(
             Op::post("/register/{code}", "register", "Registers a peer with a code; the code is the permission")
                 .query(&[
                     ("name", "Name of the peer"),

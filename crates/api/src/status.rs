@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use tacit_gateway::{GroupView, RunView};
 use tacit_model::GroupId;
-use tacit_model::api::Role;
+use tacit_model::api::{PairingState, Role};
 use tacit_model::problem::ProblemKind;
 
 use crate::edge::App;
@@ -171,14 +171,14 @@ async fn group_card(app: &App, group: GroupView, run: Option<RunView>) -> Result
         body.threshold,
         esc(body.consensus.get(..16).unwrap_or_default()),
     );
-    out += "<div class=\"scroll\"><table>\n<tr><th>Member</th><th>Role</th><th>Verified</th><th>Status</th><th>Link</th></tr>\n";
+    out += "<div class=\"scroll\"><table>\n<tr><th>Member</th><th>Role</th><th>Pairing</th><th>Status</th><th>Link</th></tr>\n";
     for member in &body.members {
         let _ = writeln!(
             out,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             esc(&member.name),
             member.role.word(),
-            if member.verified { "<span class=\"good\">yes</span>" } else { "<span class=\"wait\">no</span>" },
+            pairing(member.pairing),
             member.status.word(),
             link(member.connected)
         );
@@ -210,6 +210,11 @@ async fn run_lines(app: &App, gid: GroupId, run: &RunView) -> Result<String, Api
         );
     }
     Ok(out + "</table></div>\n")
+}
+
+fn pairing(state: PairingState) -> String {
+    let class = if state == PairingState::Registered { "good" } else { "wait" };
+    format!("<span class=\"{class}\">{}</span>", state.word())
 }
 
 fn link(open: bool) -> &'static str {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tacit_model::api::{
-    CodeBody, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup, PeerRole,
-    RegisterBody, RegisterReceipt, RunBody, RunList, SharingKind, SlotBody, SlotList, SlotRulesBody, StartedBody,
-    VerifyBody,
+    CodeBody, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup, PairingBody,
+    PeerRole, RegisterBody, RegisterReceipt, RunBody, RunList, SharingKind, SlotBody, SlotList, SlotRulesBody,
+    StartedBody, VerifyBody,
 };
 use tacit_model::{Fingerprint, GroupId, RunId};
 
@@ -121,6 +121,16 @@ impl Client {
     pub async fn unverify(&self, name: &str) -> Result<MemberBody, ClientError> {
         let body = VerifyBody { verified: false, fingerprint: None };
         self.call_with(self.post(&["members", name, "verify"]), &body).await
+    }
+
+    /// Everybody who registered at this gateway, in all groups.
+    pub async fn pairings(&self) -> Result<Vec<MemberBody>, ClientError> {
+        Ok(self.call::<MemberList>(self.get(&["pairing"])).await?.members)
+    }
+
+    /// Approves, rejects or revokes a peer that registered.
+    pub async fn pair(&self, name: &str, body: &PairingBody) -> Result<MemberBody, ClientError> {
+        self.call_with(self.post(&["members", name, "pairing"]), body).await
     }
 
     /// Registers a peer with a code. Needs no token.

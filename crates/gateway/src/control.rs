@@ -9,6 +9,7 @@ use tacit_model::{Fingerprint, GroupId};
 use tacit_store::PeerStatus;
 use tracing::{debug, info};
 
+use crate::pairing::state_of;
 use crate::{Gateway, GatewayError};
 
 /// The members that may open a control link to this gateway. Peers of its groups, verified or not;
@@ -95,6 +96,7 @@ impl Gateway {
                 *number = Some(directory.arrive(member, link.sender(), group, name));
                 self.send_charter(member, group, known).await?;
                 self.show_log(member).await?;
+                directory.send(&member, &ToPeer::Pairing { state: state_of(&row) });
                 if row.last_status == PeerStatus::Started {
                     // It was taking part before one of the two was restarted.
                     self.resume_member(member, &row, run).await?;

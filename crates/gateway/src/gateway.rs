@@ -7,7 +7,7 @@ use tacit_audit::AuditLog;
 use tacit_link::Host;
 use tacit_model::{Clock, GroupId};
 use tacit_pki::Identity;
-use tacit_store::Store;
+use tacit_store::{MemberRefusal, Store};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -152,7 +152,9 @@ impl Gateway {
 
     pub(crate) async fn admit_members(&self, group: GroupId) -> Result<(), GatewayError> {
         for member in self.inner.store.members(group).await? {
-            if let Some(fingerprint) = member.fingerprint {
+            if let Some(fingerprint) = member.fingerprint
+                && member.refusal != Some(MemberRefusal::Revoked)
+            {
                 self.inner.admitted.admit(fingerprint);
             }
         }

@@ -21,6 +21,7 @@ mod execution;
 mod gateway;
 mod groups;
 mod members;
+mod pairing;
 mod runs;
 mod witness;
 
@@ -29,4 +30,5 @@ pub use error::GatewayError;
 pub use gateway::{Gateway, GatewaySetup, RunnerLimits};
 pub use groups::{GroupStatus, GroupView};
 pub use members::{JoinReceipt, MemberView, NewMember};
+pub use pairing::Compared;
 pub use runs::{RunView, SlotView};

@@ -1,12 +1,14 @@
 //! Members: invited, registered, verified, removed.
 
 use tacit_accord::{Charter, Member, MemberRole};
+use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId};
 use tacit_pki::envelope::{Context, verify_detached};
 use tacit_pki::{PublicKey, comparison_code, random};
-use tacit_store::{MemberKeys, MemberRow, PeerStatus, PeerType};
+use tacit_store::{MemberKeys, MemberRefusal, MemberRow, PeerStatus, PeerType};
 
 use crate::groups::TENANT;
+use crate::pairing::state_of;
 use crate::{Gateway, GatewayError};
 
 /// The one registration code of the test mode.
@@ -72,6 +74,8 @@ pub struct MemberView {
     pub comparison: Option<String>,
     /// Whether an operator compared its fingerprint and said yes.
     pub verified: bool,
+    /// How far its pairing has come.
+    pub pairing: PairingState,
     /// Whether its control link is open.
     pub connected: bool,
 }
@@ -177,15 +181,25 @@ impl Gateway {
     }
 
     /// Says that an operator compared the member's fingerprint, or takes that back. The verified
-    /// members are the charter's roster.
+    /// members are the charter's roster. A member whose key was revoked is refused.
     pub async fn verify(&self, name: &str, verified: bool) -> Result<MemberView, GatewayError> {
         let row = self.row(name).await?;
+        if verified && row.refusal == Some(MemberRefusal::Revoked) {
+            return Err(GatewayError::Refused(format!(
+                "{name}'s key was revoked and is never let in again; the peer must join anew with another name or \
+                 after its removal, with a new key"
+            )));
+        }
         if row.verified != verified {
             let mut members = self.inner.store.members(row.gid).await?;
             members.iter_mut().filter(|m| m.pid == row.pid).for_each(|m| m.verified = verified);
             self.decide_as_manager(row.gid, |charter| set_roster(charter, &members)).await?;
             self.inner.store.set_verified(row.pid, verified, row.fingerprint).await?;
             self.log_action(row.gid, if verified { "verify" } else { "unverify" }, name).await?;
+            if verified && let Some(fingerprint) = &row.fingerprint {
+                let state = PairingState::Registered;
+                self.inner.directory.send(fingerprint, &tacit_job::ToPeer::Pairing { state });
+            }
         }
         self.member(name).await
     }
@@ -222,6 +236,10 @@ impl Gateway {
         if let Some(fingerprint) = fingerprint {
             self.inner.admitted.revoke(fingerprint);
             self.inner.host.close(fingerprint);
+            // Its task notices soon; nobody should see it in the directory until then.
+            if let Some(present) = self.inner.directory.present(fingerprint) {
+                self.inner.directory.leave(*fingerprint, present.link);
+            }
         }
     }
 
@@ -233,6 +251,7 @@ impl Gateway {
         let present = row.fingerprint.and_then(|fingerprint| self.inner.directory.present(&fingerprint));
         MemberView {
             connected: present.is_some(),
+            pairing: state_of(&row),
             group: row.gid,
             pid: row.pid.0,
             name: row.peer_name,
@@ -250,7 +269,7 @@ impl Gateway {
 }
 
 /// Writes the verified members into the charter, with the largest threshold they allow.
-fn set_roster(charter: &mut Charter, members: &[MemberRow]) {
+pub(crate) fn set_roster(charter: &mut Charter, members: &[MemberRow]) {
     charter.members = members
         .iter()
         .filter(|row| row.verified)

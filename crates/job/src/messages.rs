@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 use tacit_accord::ConsensusId;
+use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot};
 
 use crate::Job;
@@ -13,6 +14,11 @@ pub enum ToPeer {
     Charter {
         /// Documents of `tacit_accord::Consensus`.
         documents: Vec<String>,
+    },
+    /// How far the pairing has come: said after a hello and whenever an operator decides.
+    Pairing {
+        /// How far.
+        state: PairingState,
     },
     /// Take part in runs of the group's standing task from now on.
     Start {

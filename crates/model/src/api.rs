@@ -16,7 +16,8 @@ mod register;
 
 pub use group::{
     CodeBody, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup, OnMissing,
-    RunBody, RunList, SharingKind, SlotBody, SlotList, SlotRulesBody, StartedBody, VerifyBody,
+    PairingBody, PairingDecision, RunBody, RunList, SharingKind, SlotBody, SlotList, SlotRulesBody, StartedBody,
+    VerifyBody,
 };
 pub use node::{
     IssuedToken, LogHead, LogLine, LogPage, LogProof, NewToken, NodeBody, ReceivedBody, ReceivedList, ReceivedRow,
@@ -184,6 +185,32 @@ impl PeerRole {
             Self::Privacy => "privacy",
             Self::Both => "both",
             Self::Recipient => "recipient",
+        }
+    }
+}
+
+/// How far a peer and its gateway have come with their pairing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingState {
+    /// Registered with a code; nobody has compared fingerprints yet, so it gets no task.
+    Waiting,
+    /// Compared and let in.
+    Registered,
+    /// Not let in; the operator may think again.
+    Rejected,
+    /// Its key is never let in again.
+    Revoked,
+}
+
+impl PairingState {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Registered => "registered",
+            Self::Rejected => "rejected",
+            Self::Revoked => "revoked",
         }
     }
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tacit_job::{Request, Response, ToGateway, ToPeer};
-use tacit_link::{CloseReason, ControlLink, ControlSender, LinkError};
+use tacit_link::{CloseReason, ControlLink, ControlSender, LinkError, Refusal};
+use tacit_model::api::PairingState;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -18,6 +19,9 @@ use crate::{session, witness};
 
 /// A link that lived so long was a good one: the next is dialled soon.
 const STABLE: Duration = Duration::from_secs(5);
+
+/// A gateway that refused this key is asked again as seldom as after so many failures.
+const REFUSED: u32 = 8;
 
 /// The way to the gateway, while there is one.
 #[derive(Default)]
@@ -94,6 +98,16 @@ pub(crate) async fn run(party: Arc<Inner>) {
                 party.sessions.give_up_waiting(|_| true);
                 debug!(party = %party.name, %ended, "control link ended");
             }
+            Err(LinkError::PeerRefused(Refusal::NotAdmitted)) => {
+                failures = failures.max(REFUSED);
+                if party.standing.get().pairing != PairingState::Revoked {
+                    party.trouble(
+                        "the gateway does not know this peer's key any more: its operator has revoked or removed it"
+                            .to_owned(),
+                    );
+                }
+                paired(&party, PairingState::Revoked).await;
+            }
             Err(error) => {
                 // Once is a restart; from the second time on the owner should know.
                 if failures > 0 {
@@ -148,6 +162,25 @@ async fn serve(party: &Arc<Inner>, mut link: ControlLink) -> LinkError {
     }
 }
 
+/// Keeps what the gateway says of the pairing, for the owner; what a member may do is in the charter.
+async fn paired(party: &Arc<Inner>, state: PairingState) {
+    let changed = party
+        .standing
+        .change(|standing| {
+            let changed = standing.pairing != state;
+            standing.pairing = state;
+            changed
+        })
+        .await;
+    match (changed, state) {
+        (Err(error), _) => party.trouble(format!("the pairing's state could not be kept: {error}")),
+        (Ok(true), PairingState::Rejected | PairingState::Revoked) => {
+            party.trouble(format!("the gateway's operator has {} this peer", state.word()));
+        }
+        _ => {}
+    }
+}
+
 /// Answers one message. What takes long goes on by itself; what later messages rely on is done here.
 async fn handle(party: &Arc<Inner>, message: ToPeer) {
     match message {
@@ -157,6 +190,7 @@ async fn handle(party: &Arc<Inner>, message: ToPeer) {
         ToPeer::Abort { session } => session::on_abort(party, session),
         ToPeer::Charter { documents } => party.take_charter(&documents).await,
         ToPeer::Witness { shown } => witness::on_shown(party, *shown),
+        ToPeer::Pairing { state } => paired(party, state).await,
         ToPeer::Start { group, run } if group == party.group => {
             if let Err(error) = party.begin_run(run).await {
                 party.trouble(format!("run {run} could not be started: {error}"));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use tacit_accord::MemberRole;
 use tacit_job::{pairing_digest, registration_proof};
+use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId};
 use tacit_pki::envelope::{Context, sign_detached};
 use tacit_pki::{Identity, PublicKey, comparison_code};
@@ -185,6 +186,7 @@ fn row(
         run: None,
         stopped: None,
         unflushed: Default::default(),
+        pairing: PairingState::Waiting,
     };
     Ok(PartyRow {
         name: request.name,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tacit_accord::MemberRole;
 use tacit_job::StopReason;
 use tacit_model::RunId;
+use tacit_model::api::PairingState;
 use tacit_store::Store;
 use tokio::sync::Mutex;
 
@@ -29,6 +30,13 @@ pub(crate) struct Standing {
     /// Ended runs whose results are not all in batches yet.
     #[serde(default)]
     pub(crate) unflushed: BTreeSet<RunId>,
+    /// What the gateway last said of the pairing.
+    #[serde(default = "waiting")]
+    pub(crate) pairing: PairingState,
+}
+
+fn waiting() -> PairingState {
+    PairingState::Waiting
 }
 
 impl Standing {

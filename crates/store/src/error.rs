@@ -76,6 +76,8 @@ pub enum What {
     PeerName,
     /// The member has another key by now.
     KeyChanged,
+    /// The key was revoked and never comes back.
+    KeyRevoked,
     /// The consensus is not the one the caller thought (compare-and-swap failed).
     Consensus,
     /// The group has an open run already.
@@ -115,7 +117,8 @@ impl fmt::Display for What {
         f.write_str(match self {
             Self::GroupName => "a group of this name exists",
             Self::KeyChanged => "the key has changed meanwhile",
-            Self::PeerName => "a peer of this name exists",
+            Self::KeyRevoked => "this key was revoked and is never let in again; the peer needs a new one",
+            Self::PeerName => "identity reserved: a peer of this name exists",
             Self::Consensus => "the consensus has changed meanwhile",
             Self::OpenRun => "the group has an open run",
             Self::RunEnded => "the run has ended",

@@ -42,7 +42,7 @@ pub use error::{StoreError, What};
 pub use groups::{CodeRow, GroupRow};
 pub use leases::Lease;
 pub use log::{LogBatch, LogHead, LogNode, LogRow, NewEntry, OldEntry};
-pub use members::{MemberId, MemberKeys, MemberRow, NewMember, PeerStatus, PeerType};
+pub use members::{MemberId, MemberKeys, MemberRefusal, MemberRow, NewMember, PeerStatus, PeerType};
 pub use outbox::{OutboxBatch, OutboxRow};
 pub use parties::{PartyRow, RevokedRow, SessionClaim, SlotBinding};
 pub use receipts::ReceiptRow;

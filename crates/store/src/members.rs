@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tacit_model::{Fingerprint, GroupId, UnixMillis};
 
-use crate::db::{Scalar, args, from_row, kept_as_number};
+use crate::db::{Scalar, args, from_row, kept_as_number, kept_as_word};
 use crate::{CodeRow, Redacted, Store, StoreError, What};
 
 /// A member at this gateway (P2DS: `pid`); never used for another one.
@@ -96,6 +96,16 @@ impl PeerStatus {
 }
 kept_as_number!(PeerStatus, |status| status.number(), |number| PeerStatus::from_number(number));
 
+/// What an operator decided against a member.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum MemberRefusal {
+    /// Not let in; the operator may think again.
+    Rejected,
+    /// Its key is never let in again.
+    Revoked,
+}
+kept_as_word!(MemberRefusal { Rejected = "rejected", Revoked = "revoked" });
+
 /// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberRow {
@@ -127,6 +137,8 @@ pub struct MemberRow {
     pub verified: bool,
     /// When it registered.
     pub created: UnixMillis,
+    /// Whether an operator refused it. A refused member is never verified.
+    pub refusal: Option<MemberRefusal>,
 }
 from_row!(MemberRow {
     pid,
@@ -143,6 +155,7 @@ from_row!(MemberRow {
     last_status,
     verified,
     created,
+    refusal,
 });
 
 /// Who wants to become a member.
@@ -174,7 +187,8 @@ pub struct MemberKeys {
 impl Store {
     /// Consumes one open code and makes its bearer a member, or does neither.
     ///
-    /// `NotFound` if the code is not open, `Conflict(PeerName)` if the name is taken.
+    /// `NotFound` if the code is not open, `Conflict(PeerName)` if the name is taken, `Conflict(KeyRevoked)` if
+    /// the key was revoked before.
     pub async fn consume_code_and_add_member(
         &self,
         code: &str,
@@ -194,6 +208,13 @@ impl Store {
                     .optional("SELECT tenant AS v FROM groups WHERE gid = $1", args![code.gid])
                     .await?
                     .ok_or(StoreError::NotFound { what: "group" })?;
+                if let Some(fingerprint) = new.keys.fingerprint {
+                    let sql = "SELECT count(*) AS v FROM revoked WHERE fingerprint = $1";
+                    let Scalar(revoked): Scalar<i64> = db.one(sql, args![fingerprint.to_string()]).await?;
+                    if revoked > 0 {
+                        return Err(What::KeyRevoked.into());
+                    }
+                }
                 let pid = MemberId(db.next_number("member").await?);
                 db.optional(
                     "INSERT INTO members (pid, gid, tenant, peer_name, peer_type, url, operator,
@@ -268,7 +289,8 @@ impl Store {
     }
 
     /// Marks a member as verified or not. With `only_if` the mark is set only while that is the member's key,
-    /// else `Conflict(KeyChanged)`: a key that changed meanwhile was compared by nobody.
+    /// else `Conflict(KeyChanged)`: a key that changed meanwhile was compared by nobody. A rejected member may be
+    /// verified after all, one whose key is revoked never: `Conflict(KeyRevoked)`.
     pub async fn set_verified(
         &self,
         pid: MemberId,
@@ -278,11 +300,54 @@ impl Store {
         self.run_tx("set_verified", (pid, verified, only_if), |db, (pid, verified, only_if)| {
             Box::pin(async move {
                 let row: MemberRow = db
-                    .optional("UPDATE members SET verified = $1 WHERE pid = $2 RETURNING *", args![verified, pid])
+                    .optional(
+                        "UPDATE members SET verified = $1, refusal = CASE WHEN $1 = 1 THEN NULL ELSE refusal END
+                         WHERE pid = $2 RETURNING *",
+                        args![verified, pid],
+                    )
                     .await?
                     .ok_or(NO_MEMBER)?;
+                if *verified && let Some(fingerprint) = row.fingerprint {
+                    let sql = "SELECT count(*) AS v FROM revoked WHERE fingerprint = $1";
+                    let Scalar(revoked): Scalar<i64> = db.one(sql, args![fingerprint.to_string()]).await?;
+                    if revoked > 0 {
+                        return Err(What::KeyRevoked.into());
+                    }
+                }
                 if only_if.is_some() && row.fingerprint != *only_if {
                     return Err(What::KeyChanged.into());
+                }
+                Ok(row)
+            })
+        })
+        .await
+    }
+
+    /// Refuses a member: it is no longer verified. `Revoked` is for ever and for its key, at this whole node.
+    pub async fn refuse_member(
+        &self,
+        pid: MemberId,
+        refusal: MemberRefusal,
+        reason: &str,
+        now: UnixMillis,
+    ) -> Result<MemberRow, StoreError> {
+        self.run_tx("refuse_member", (pid, refusal, reason.to_owned(), now), |db, (pid, refusal, reason, now)| {
+            Box::pin(async move {
+                let row: MemberRow = db
+                    .optional(
+                        "UPDATE members SET verified = 0,
+                             refusal = CASE WHEN refusal = 'revoked' THEN refusal ELSE $1 END
+                         WHERE pid = $2 RETURNING *",
+                        args![*refusal, *pid],
+                    )
+                    .await?
+                    .ok_or(NO_MEMBER)?;
+                if let (MemberRefusal::Revoked, Some(key)) = (*refusal, row.fingerprint) {
+                    db.execute(
+                        "INSERT INTO revoked (fingerprint, reason, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                        args![key.to_string(), reason, now],
+                    )
+                    .await?;
                 }
                 Ok(row)
             })

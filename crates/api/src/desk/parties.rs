@@ -83,6 +83,7 @@ async fn facts(parties: &Parties, party: &Party) -> Result<PartyFacts, DeskError
         final_results_url: row.final_results_url,
         label_key: row.label_key,
         registration_code: row.registration_code,
+        pairing: status.pairing,
         status: match status.state {
             PartyState::Idle => 0,
             PartyState::Running => 1,

@@ -5,10 +5,11 @@ use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tacit_accord::MemberRole;
-use tacit_gateway::{MemberView, NewMember};
+use tacit_gateway::{Compared, MemberView, NewMember};
 use tacit_model::GroupId;
 use tacit_model::api::{
-    GatewayPin, MemberBody, MemberList, PeerInfo, PeerRole, RegisterBody, RegisterReceipt, Standing, VerifyBody,
+    GatewayPin, MemberBody, MemberList, PairingBody, PairingDecision, PeerInfo, PeerRole, RegisterBody,
+    RegisterReceipt, Standing, VerifyBody,
 };
 use tacit_model::problem::ProblemKind;
 use tacit_pki::PublicKey;
@@ -50,6 +51,38 @@ pub(super) async fn verify(
         }
     }
     Ok(Json(member_body(gateway.verify(&name, body.verified).await?)))
+}
+
+/// Everybody who registered at this gateway, in all groups.
+pub(super) async fn pairings(State(app): State<App>) -> Result<Json<MemberList>, ApiError> {
+    let gateway = app.gateway()?;
+    let mut members = Vec::new();
+    for group in gateway.groups().await? {
+        members.extend(group.members.into_iter().map(member_body));
+    }
+    Ok(Json(MemberList { members }))
+}
+
+/// An operator's decision about a peer.
+pub(super) async fn pair(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+    JsonBody(body): JsonBody<PairingBody>,
+) -> Result<Json<MemberBody>, ApiError> {
+    let gateway = app.gateway()?;
+    let member = match (body.decision, body.fingerprint, body.comparison_code) {
+        (PairingDecision::Approve, Some(fingerprint), None) => {
+            gateway.approve(&name, &Compared::Fingerprint(fingerprint)).await?
+        }
+        (PairingDecision::Approve, None, Some(code)) => gateway.approve(&name, &Compared::Code(code)).await?,
+        (PairingDecision::Approve, ..) => {
+            let detail = "name what you compared with the peer's operator: either fingerprint or comparison_code";
+            return Err(ApiError::invalid(detail));
+        }
+        (PairingDecision::Reject, ..) => gateway.reject(&name, &body.reason).await?,
+        (PairingDecision::Revoke, ..) => gateway.revoke(&name, &body.reason).await?,
+    };
+    Ok(Json(member_body(member)))
 }
 
 /// Registers a peer. The body may be left out, as old clients do.
@@ -142,6 +175,7 @@ pub(super) fn member_body(member: MemberView) -> MemberBody {
         status: standing(member.last_status),
         comparison_code: member.comparison,
         verified: member.verified,
+        pairing: member.pairing,
         connected: member.connected,
     }
 }

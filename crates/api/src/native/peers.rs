@@ -104,6 +104,7 @@ fn peer_body(facts: PartyFacts) -> PeerBody {
         gateway_fingerprint: facts.gateway_fingerprint,
         final_results_url: facts.final_results_url,
         label_key: facts.label_key,
+        pairing: facts.pairing,
         status: standing(facts.status),
         connected: facts.connected,
         run: facts.run,

@@ -77,6 +77,7 @@ fn basics(add: Add<'_>) {
         }),
     );
     add("Fingerprint", json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }));
+    add("PairingState", one_of(&["waiting", "registered", "rejected", "revoked"]));
     add("Role", one_of(&["viewer", "operator", "owner"]));
     add("PeerRole", one_of(&["input", "privacy", "both", "recipient"]));
     add("Standing", one_of(&["unknown", "running", "stopped", "stopped_with_error", "mixed"]));
@@ -159,6 +160,7 @@ fn groups(add: Add<'_>) {
                 ("status", is("Standing")),
                 ("comparison_code", text_or_null()),
                 ("verified", truth()),
+                ("pairing", is("PairingState")),
                 ("connected", truth()),
             ],
             &["comparison_code"],
@@ -166,6 +168,18 @@ fn groups(add: Add<'_>) {
     );
     add("MemberList", object(&[("members", list(is("MemberBody")))], &[]));
     add("VerifyBody", request(&[("verified", truth()), ("fingerprint", or_null("Fingerprint"))], &["fingerprint"]));
+    add(
+        "PairingBody",
+        request(
+            &[
+                ("decision", one_of(&["approve", "reject", "revoke"])),
+                ("fingerprint", or_null("Fingerprint")),
+                ("comparison_code", text_or_null()),
+                ("reason", text()),
+            ],
+            &["fingerprint", "comparison_code", "reason"],
+        ),
+    );
     add("CodeBody", object(&[("gid", whole()), ("code", text())], &[]));
     add("ConsensusBody", object(&[("documents", list(text()))], &[]));
     add(
@@ -253,6 +267,7 @@ fn peers(add: Add<'_>) {
                 ("comparison_code", text_or_null()),
                 ("final_results_url", text_or_null()),
                 ("label_key", text_or_null()),
+                ("pairing", is("PairingState")),
                 ("status", is("Standing")),
                 ("connected", truth()),
                 ("run", json!({ "type": ["integer", "null"] })),

@@ -35,6 +35,7 @@ impl Fake {
             final_results_url: None,
             label_key: Some(crate::world::PUBLIC_KEY.to_owned()),
             registration_code: code.into(),
+            pairing: tacit_model::api::PairingState::Registered,
             status: 0,
             connected: true,
             run: None,

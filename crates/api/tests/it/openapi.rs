@@ -105,6 +105,7 @@ fn schemas_and_types_agree() {
         status: Standing::Mixed,
         comparison_code: None,
         verified: true,
+        pairing: PairingState::Registered,
         connected: true,
     };
     let configuration = ConfigurationBody {
@@ -144,6 +145,7 @@ fn schemas_and_types_agree() {
         comparison_code: None,
         final_results_url: None,
         label_key: None,
+        pairing: PairingState::Waiting,
         status: Standing::Running,
         connected: false,
         run: None,
@@ -198,6 +200,8 @@ fn schemas_and_types_agree() {
     same("MemberBody", json!(member));
     same("MemberList", json!(MemberList { members: vec![] }));
     same("VerifyBody", json!(VerifyBody { verified: true, fingerprint: None }));
+    let decision = PairingDecision::Approve;
+    same("PairingBody", json!(PairingBody { decision, fingerprint: None, comparison_code: None, reason: text() }));
     same("CodeBody", json!(CodeBody { gid: GroupId(1), code: text() }));
     same("ConsensusBody", json!(ConsensusBody { documents: vec![] }));
     same("RegisterBody", json!(RegisterBody::default()));

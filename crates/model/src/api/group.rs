@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decimal, PeerRole, Standing};
+use super::{Decimal, PairingState, PeerRole, Standing};
 use crate::{Fingerprint, GroupId, RunId, Slot};
 
 /// A group to be made.
@@ -146,6 +146,8 @@ pub struct MemberBody {
     pub comparison_code: Option<String>,
     /// Whether an operator compared its fingerprint and said yes.
     pub verified: bool,
+    /// How far the pairing has come.
+    pub pairing: PairingState,
     /// Whether its control link is open.
     pub connected: bool,
 }
@@ -166,6 +168,35 @@ pub struct VerifyBody {
     /// The fingerprint that was compared; needed to say yes.
     #[serde(default)]
     pub fingerprint: Option<Fingerprint>,
+}
+
+/// An operator's decision about a peer that registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairingBody {
+    /// What is decided.
+    pub decision: PairingDecision,
+    /// The fingerprint that was compared; this or the code is needed to approve.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
+    /// The comparison code that was compared.
+    #[serde(default)]
+    pub comparison_code: Option<String>,
+    /// Why it is refused; kept here, not told to the peer.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// What an operator decides about a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingDecision {
+    /// Let it in: what both sides show is equal.
+    Approve,
+    /// Do not let it in; may be approved later.
+    Reject,
+    /// Never let its key in again.
+    Revoke,
 }
 
 /// A registration code: one-time, secret.

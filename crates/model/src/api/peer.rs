@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decimal, PeerRole, Standing};
+use super::{Decimal, PairingState, PeerRole, Standing};
 use crate::{Fingerprint, GroupId, RunId, Slot};
 
 /// A request to become a member.
@@ -52,6 +52,8 @@ pub struct PeerBody {
     pub final_results_url: Option<String>,
     /// A key of an older system, shown as a label.
     pub label_key: Option<String>,
+    /// How far the pairing with its gateway has come, as far as it knows.
+    pub pairing: PairingState,
     /// How it stands.
     pub status: Standing,
     /// Whether its control link is open.

@@ -3,6 +3,7 @@ use std::sync::PoisonError;
 use tacit_accord::{ConsensusId, Member, MemberRole};
 use tacit_job::StopReason;
 use tacit_job::pairing_digest;
+use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId, RunId, Slot, UnixMillis};
 use tacit_pki::comparison_code;
 
@@ -23,6 +24,8 @@ pub struct PartyStatus {
     pub role: MemberRole,
     /// In a word.
     pub state: PartyState,
+    /// What the gateway last said of the pairing.
+    pub pairing: PairingState,
     /// The run it takes part in.
     pub run: Option<RunId>,
     /// The slot that the next row will be for.
@@ -86,6 +89,7 @@ impl Party {
             group: party.group,
             role: standing.role,
             state: state_of(&standing),
+            pairing: standing.pairing,
             run: standing.run,
             next_slot,
             queued_rows,

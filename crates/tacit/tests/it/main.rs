@@ -19,6 +19,7 @@ mod licences;
 mod limits;
 mod links;
 mod p2ds;
+mod pairing;
 mod persistence;
 mod refused;
 mod results;

@@ -1,0 +1,98 @@
+//! Pairing: what an operator decides about a peer that registered, and what the peer hears of it.
+//!
+//! ```text
+//!   code      approve (compared)            revoke
+//!  ──────► waiting ─────────► registered ─────────► revoked (its key, for ever)
+//!             │ ▲                 │
+//!      reject ▼ │ approve         │ reject
+//!           rejected ◄────────────┘
+//! ```
+//!
+//! A refused member keeps its name: nobody else registers under it before an owner removes it.
+
+use tacit_job::ToPeer;
+use tacit_model::Fingerprint;
+use tacit_model::api::PairingState;
+use tacit_store::{MemberRefusal, MemberRow, PeerStatus};
+
+use crate::members::set_roster;
+use crate::{Gateway, GatewayError, MemberView};
+
+/// What an operator compared with the peer's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// The peer's fingerprint, read out by its operator.
+    Fingerprint(Fingerprint),
+    /// The code that both sides show.
+    Code(String),
+}
+
+impl Gateway {
+    /// Lets a member in whose fingerprint or comparison code is the one that was compared.
+    ///
+    /// `Refused` if it is another one, or if the key was revoked.
+    pub async fn approve(&self, name: &str, compared: &Compared) -> Result<MemberView, GatewayError> {
+        let member = self.member(name).await?;
+        let equal = match compared {
+            Compared::Fingerprint(fingerprint) => member.fingerprint == Some(*fingerprint),
+            Compared::Code(code) => member.comparison.as_deref().is_some_and(|own| plain(own) == plain(code)),
+        };
+        if !equal {
+            return Err(GatewayError::Refused(
+                "what you compared is not what registered: somebody may stand in between; do not let this peer in \
+                 before you know why"
+                    .to_owned(),
+            ));
+        }
+        self.verify(name, true).await
+    }
+
+    /// Does not let a member in, or no longer. It may be approved later.
+    pub async fn reject(&self, name: &str, reason: &str) -> Result<MemberView, GatewayError> {
+        self.refuse(name, MemberRefusal::Rejected, reason).await
+    }
+
+    /// Never lets a member's key in again. Its links here close at once; the other members hear of it in the
+    /// charter that follows, and close theirs.
+    pub async fn revoke(&self, name: &str, reason: &str) -> Result<MemberView, GatewayError> {
+        self.refuse(name, MemberRefusal::Revoked, reason).await
+    }
+
+    async fn refuse(&self, name: &str, refusal: MemberRefusal, reason: &str) -> Result<MemberView, GatewayError> {
+        if reason.chars().count() > 300 || reason.chars().any(char::is_control) {
+            return Err(GatewayError::Invalid("a reason has at most 300 printable characters".to_owned()));
+        }
+        let row = self.row(name).await?;
+        if row.last_status == PeerStatus::Started {
+            self.stop_member(row.gid, name).await?;
+        }
+        let mut members = self.inner.store.members(row.gid).await?;
+        members.iter_mut().filter(|m| m.pid == row.pid).for_each(|m| m.verified = false);
+        // Out of the roster first: from then on nobody gives it shares, whatever else fails.
+        self.decide_as_manager(row.gid, |charter| set_roster(charter, &members)).await?;
+        let row = self.inner.store.refuse_member(row.pid, refusal, reason, self.inner.clock.now()).await?;
+        self.log_action(row.gid, refusal.word(), name).await?;
+        if let Some(fingerprint) = &row.fingerprint {
+            self.inner.directory.send(fingerprint, &ToPeer::Pairing { state: state_of(&row) });
+            if refusal == MemberRefusal::Revoked {
+                self.forget(&row.fingerprint);
+            }
+        }
+        self.member(name).await
+    }
+}
+
+/// How far the pairing with a member has come.
+pub(crate) fn state_of(row: &MemberRow) -> PairingState {
+    match row.refusal {
+        Some(MemberRefusal::Revoked) => PairingState::Revoked,
+        Some(MemberRefusal::Rejected) => PairingState::Rejected,
+        None if row.verified => PairingState::Registered,
+        None => PairingState::Waiting,
+    }
+}
+
+/// A code as people say it: case and spaces do not matter.
+fn plain(code: &str) -> String {
+    code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}

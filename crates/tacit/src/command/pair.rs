@@ -1,0 +1,107 @@
+//! `tacit pair`: who may be a member, decided by comparing what both sides show.
+
+use clap::{Args, Subcommand};
+use tacit_model::Fingerprint;
+use tacit_model::api::{MemberBody, PairingBody, PairingDecision, PairingState};
+
+use super::print;
+use crate::connection::Connection;
+use crate::output::Failure;
+
+/// Approve or refuse the peers that registered at this gateway.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    tacit pair list                                    who waits, with fingerprint and comparison code\n  \
+    tacit pair approve alpha --code 'ghdf4 j85qq ...'  the code as alpha's operator reads it out\n  \
+    tacit pair reject alpha --reason 'nobody answers the telephone'\n  \
+    tacit pair revoke alpha --reason 'stolen'          for ever, and at once")]
+pub(crate) struct Pair {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    connection: Connection,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Everybody who registered, and how far the pairing has come.
+    List,
+    /// Let a peer in: its operator has read out the same code or fingerprint as is shown here.
+    #[command(group(clap::ArgGroup::new("compared").required(true)))]
+    Approve {
+        /// The peer.
+        name: String,
+        /// The comparison code as the peer's operator reads it out; spaces do not matter.
+        #[arg(long, group = "compared")]
+        code: Option<String>,
+        /// The peer's fingerprint as its operator reads it out, 64 hexadecimal digits.
+        #[arg(long, group = "compared")]
+        fingerprint: Option<Fingerprint>,
+    },
+    /// Do not let a peer in, or no longer. It may be approved later.
+    Reject {
+        /// The peer.
+        name: String,
+        /// Why; kept in the log of this gateway.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Never let a peer's key in again; its links close at once.
+    Revoke {
+        /// The peer.
+        name: String,
+        /// Why; kept at this gateway.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+impl Pair {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let client = self.connection.client()?;
+        let (name, body) = match self.action {
+            Action::List => {
+                return print(self.json, &client.pairings().await?, |members| {
+                    members.iter().map(describe).collect::<Vec<_>>().join("\n")
+                });
+            }
+            Action::Approve { name, code, fingerprint } => {
+                (name, decision(PairingDecision::Approve, fingerprint, code, String::new()))
+            }
+            Action::Reject { name, reason } => (name, decision(PairingDecision::Reject, None, None, reason)),
+            Action::Revoke { name, reason } => (name, decision(PairingDecision::Revoke, None, None, reason)),
+        };
+        print(self.json, &client.pair(&name, &body).await?, |m| format!("{} is {}", m.name, m.pairing.word()))
+    }
+}
+
+fn decision(
+    decision: PairingDecision,
+    fingerprint: Option<Fingerprint>,
+    comparison_code: Option<String>,
+    reason: String,
+) -> PairingBody {
+    PairingBody { decision, fingerprint, comparison_code, reason }
+}
+
+fn describe(member: &MemberBody) -> String {
+    let mut text = format!(
+        "{:<16} {:<10} {:<9} group {:<4} operator {}",
+        member.name,
+        member.pairing.word(),
+        if member.connected { "connected" } else { "away" },
+        member.gid,
+        member.operator
+    );
+    if member.pairing == PairingState::Waiting {
+        let fingerprint = member.fingerprint.map_or_else(|| "none yet".to_owned(), |f| f.to_string());
+        text.push_str(&format!("\n  fingerprint  {fingerprint}"));
+        if let Some(code) = &member.comparison_code {
+            text.push_str(&format!("\n  both sides show  {code}"));
+        }
+    }
+    text
+}

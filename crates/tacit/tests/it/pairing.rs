@@ -1,0 +1,165 @@
+//! Pairing: registered with a code, compared by people, approved or refused, and remembered.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Node, run};
+use crate::http::Reply;
+use crate::p2ds::{Config, INPUT, PRIVACY, STARTED};
+use crate::sink::Sink;
+use crate::wait::until;
+
+#[track_caller]
+fn pair(manager: &Node, name: &str, decision: Value) -> Reply {
+    manager.api("POST", &format!("/members/{name}/pairing"), Some(&decision))
+}
+
+/// Registers a peer of another node natively.
+#[track_caller]
+fn join(manager: &Node, peer: &Node, gid: i64, name: &str, role: &str) -> Reply {
+    let code = manager.api("POST", &format!("/groups/{gid}/codes"), None).json()["code"].clone();
+    let body = json!({
+        "name": name, "role": role, "gateway_url": format!("{}/api/v1", manager.url()), "registration_code": code,
+    });
+    peer.api("POST", "/peers", Some(&body))
+}
+
+/// What the peer itself thinks of its pairing.
+#[track_caller]
+fn own_state(peer: &Node, name: &str) -> String {
+    peer.api("GET", &format!("/peers/{name}"), None).ok().json()["pairing"].as_str().expect("a word").to_owned()
+}
+
+#[track_caller]
+fn wait_own_state(peer: &Node, name: &str, wanted: &str) {
+    until(&format!("{name} to hear that it is {wanted}"), || match own_state(peer, name) {
+        state if state == wanted => Ok(()),
+        state => Err(state),
+    });
+}
+
+#[test]
+fn f07_pairing_is_compared_approved_and_survives_restarts() {
+    let mut manager = Node::with("manager", &["--roles", "manager"]);
+    let mut peer = Node::with("peer", &["--roles", "peer"]);
+    let group = manager.api("POST", "/groups", Some(&json!({ "name": "floor3" }))).json();
+    let gid = group["gid"].as_i64().expect("a number");
+    let mine = join(&manager, &peer, gid, "room1", "both").json();
+    assert_eq!(mine["pairing"], "waiting", "{mine}");
+
+    // Both sides show the same.
+    let theirs = manager.api("GET", "/pairing", None).ok().json()["members"][0].clone();
+    assert_eq!(theirs["pairing"], "waiting", "{theirs}");
+    assert_eq!(theirs["fingerprint"], mine["fingerprint"]);
+    assert_eq!(theirs["comparison_code"], mine["comparison_code"]);
+    let gateway = manager.api("GET", "/node", None).ok().json()["fingerprint"].clone();
+    assert_eq!(mine["gateway_fingerprint"], gateway);
+
+    // Nothing was compared, or something else: it stays out of the roster.
+    let wrong = [
+        json!({ "decision": "approve" }),
+        json!({ "decision": "approve", "comparison_code": "aaaaa aaaaa aaaaa aaaaa aaaaa aaaaa" }),
+        json!({ "decision": "approve", "comparison_code": "" }),
+        json!({ "decision": "approve", "fingerprint": gateway }),
+        json!({ "decision": "believe" }),
+    ];
+    for wrong in wrong {
+        let reply = pair(&manager, "room1", wrong);
+        assert!(reply.is_refusal(), "{reply:?}");
+    }
+    let roster = |peer: &Node| peer.api("GET", "/peers/room1/roster", None).ok().json();
+    assert_eq!(roster(&peer)["members"], json!([]));
+
+    // A name that somebody has is not given again, whatever became of its bearer.
+    let again = join(&manager, &peer, gid, "room1", "both");
+    assert_eq!(again.status, 409, "{again:?}");
+    let other = Node::with("other", &["--roles", "peer"]);
+    let again = join(&manager, &other, gid, "room1", "both");
+    assert_eq!(again.status, 409, "{again:?}");
+    assert!(other.api("GET", "/peers", None).ok().json()["peers"].as_array().expect("a list").is_empty());
+
+    // Waiting survives the restart of both, and so does what follows.
+    manager.restart();
+    peer.restart();
+    assert_eq!(own_state(&peer, "room1"), "waiting");
+    let code = mine["comparison_code"].as_str().expect("a code").to_uppercase().replace(' ', "");
+    let data = manager.data();
+    let data = data.to_str().expect("a path");
+    let approved = run(&["pair", "approve", "room1", "--code", &code, "--data", data, "--json"]);
+    assert!(approved.status.success(), "{approved:?}");
+    wait_own_state(&peer, "room1", "registered");
+    until("the roster to name room1", || {
+        let roster = roster(&peer);
+        if roster["members"][0]["name"] == "room1" { Ok(()) } else { Err(roster.to_string()) }
+    });
+    manager.restart();
+    peer.restart();
+    assert_eq!(own_state(&peer, "room1"), "registered");
+    until("room1 to be connected again", || {
+        let members = manager.api("GET", "/pairing", None).ok().json();
+        let room1 = &members["members"][0];
+        if room1["connected"] == true && room1["pairing"] == "registered" { Ok(()) } else { Err(members.to_string()) }
+    });
+
+    // Rejected, and thought over.
+    assert_eq!(pair(&manager, "room1", json!({ "decision": "reject" })).ok().json()["pairing"], "rejected");
+    wait_own_state(&peer, "room1", "rejected");
+    let compared = json!({ "decision": "approve", "fingerprint": mine["fingerprint"] });
+    assert_eq!(pair(&manager, "room1", compared.clone()).ok().json()["pairing"], "registered");
+    wait_own_state(&peer, "room1", "registered");
+
+    // Revoked: for ever, on both sides, over restarts.
+    let revoked = run(&["pair", "revoke", "room1", "--reason", "stolen", "--data", data]);
+    assert!(revoked.status.success(), "{revoked:?}");
+    wait_own_state(&peer, "room1", "revoked");
+    manager.restart();
+    peer.restart();
+    let refused = pair(&manager, "room1", compared);
+    assert_eq!(refused.status, 403, "{refused:?}");
+    assert_eq!(run(&["pair", "approve", "room1", "--code", &code, "--data", data]).status.code(), Some(3));
+    let members = manager.api("GET", "/pairing", None).ok().json();
+    assert_eq!(members["members"][0]["pairing"], "revoked", "{members}");
+    assert_eq!(members["members"][0]["connected"], false, "{members}");
+    assert_eq!(own_state(&peer, "room1"), "revoked");
+}
+
+/// The peer that is revoked has a warm link to another one and to the gateway. Both end; the rest go on.
+#[test]
+fn f07_revocation_acts_at_once_on_live_links() {
+    let (manager, sink) = (Node::with("manager", &["--roles", "manager"]), Sink::open());
+    let services: Vec<Node> = (0..2).map(|_| Node::with("peers", &["--roles", "peer"])).collect();
+    let mut group = crate::p2ds::Group::found(&manager.manager(), "g");
+    for (peer, kind, node) in
+        [("a", INPUT, 0), ("b", INPUT, 0), ("x", PRIVACY, 0), ("y", PRIVACY, 0), ("z", PRIVACY, 0), ("w", PRIVACY, 1)]
+    {
+        group.join(&services[node].peers(), peer, kind, &sink.url(peer));
+    }
+    group.verify_all();
+    manager.manager().configure(group.gid, &Config::of(2, -1));
+    group.start();
+    for (peer, row) in [("a", "1;3"), ("b", "2;5")] {
+        group.give(peer, &[row]);
+    }
+    assert_eq!(sink.wait_rows("a", 1), ["3;8"]);
+
+    let name = group.full("w");
+    let revoked = pair(&manager, &name, json!({ "decision": "revoke", "reason": "stolen" })).ok().json();
+    // At once: the answer itself says that the link is gone.
+    assert_eq!((&revoked["pairing"], &revoked["connected"]), (&json!("revoked"), &json!(false)), "{revoked}");
+    wait_own_state(&services[1], &name, "revoked");
+    let roster = services[0].api("GET", &format!("/peers/{}/roster", group.full("x")), None).ok().json();
+    let names: Vec<&str> =
+        roster["members"].as_array().expect("a list").iter().filter_map(|m| m["name"].as_str()).collect();
+    assert!(!names.contains(&name.as_str()), "{names:?}");
+    // The others compute on, without it.
+    for peer in ["a", "b", "x", "y", "z"] {
+        group.wait_status(peer, STARTED);
+    }
+    for (peer, row) in [("a", "4;0"), ("b", "5;1")] {
+        group.give(peer, &[row]);
+    }
+    assert_eq!(sink.wait_rows("a", 2)[1], "9;1");
+    let job = services[0].api("GET", &format!("/peers/{}/roster", group.full("x")), None).ok().json();
+    let job = job["last_job"].as_str().expect("a job").to_owned();
+    let key = revoked["fingerprint"].as_str().expect("a fingerprint");
+    assert!(!job.contains(key), "the revoked peer was asked for again: {job}");
+}
