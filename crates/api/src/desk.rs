@@ -17,7 +17,7 @@ use tacit_store::Redacted;
 /// Who wants to become a member, and where.
 #[derive(Clone, Debug)]
 pub struct JoinRequest {
-    /// Base address of the gateway.
+    /// Base address of the gateway; empty to look for one.
     pub gateway_url: String,
     /// Its certificate, if it is known from another channel; then nobody else is believed.
     pub gateway_fingerprint: Option<Fingerprint>,
@@ -54,6 +54,8 @@ pub struct PartyFacts {
     pub gateway_fingerprint: Option<Fingerprint>,
     /// What its operator and the gateway's read to each other.
     pub comparison: Option<String>,
+    /// Whether that was done, or the certificate came from the operator; without, it does not compute.
+    pub gateway_compared: bool,
     /// Where results are posted.
     pub final_results_url: Option<String>,
     /// A key of an older system.
@@ -174,6 +176,7 @@ pub struct PartyDesk {
     pub(crate) add_rows: Operation<(String, Vec<TimedRow>), RowsKept>,
     pub(crate) results: Operation<(String, Option<RunId>), Vec<PartyResult>>,
     pub(crate) roster: Operation<String, PartyRoster>,
+    pub(crate) compare: Operation<(String, Option<Fingerprint>, Option<String>), ()>,
 }
 
 macro_rules! plugs {
@@ -207,6 +210,7 @@ impl PartyDesk {
             add_rows: closed(),
             results: closed(),
             roster: closed(),
+            compare: closed(),
         }
     }
 
@@ -229,6 +233,8 @@ impl PartyDesk {
         results((String, Option<RunId>)) -> Vec<PartyResult>;
         /// What a party knows of its group.
         roster(String) -> PartyRoster;
+        /// Says what was compared with the gateway's operator: its fingerprint or the code.
+        compare((String, Option<Fingerprint>, Option<String>)) -> ();
     }
 }
 

@@ -55,6 +55,18 @@ pub struct NodeInfo {
     pub link_address: Option<String>,
     /// What it does: `gateway`, `peer`, `receiver`, ...
     pub roles: Vec<String>,
+    /// What it announces of itself as a gateway, signed just now; nothing if it is none.
+    pub announcement: Option<Announce>,
+}
+
+/// Writes a gateway's announcement as of now.
+#[derive(Clone)]
+pub struct Announce(pub Arc<dyn Fn() -> Option<std::collections::BTreeMap<String, String>> + Send + Sync>);
+
+impl core::fmt::Debug for Announce {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Announce")
+    }
 }
 
 /// Settings of an edge.

@@ -33,7 +33,7 @@ mod status;
 
 pub use auth::{AdminKey, issue_token};
 pub use desk::{DeskError, JoinRequest, PartyDesk, PartyFacts, PartyResult, PartyRoster, RowsKept, TimedRow};
-pub use edge::{Edge, EdgeOptions, NodeInfo, router};
+pub use edge::{Announce, Edge, EdgeOptions, NodeInfo, router};
 pub use metrics::{Metrics, MetricsTaken};
 pub use openapi::openapi_document;
 pub use serve::{ServeError, ServeOptions, serve, tls_config};

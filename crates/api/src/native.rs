@@ -155,6 +155,18 @@ fn of_members(operations: Operations) -> Operations {
 fn of_peers(operations: Operations) -> Operations {
     operations
         .add(
+            Op::get("/announcement", "getAnnouncement", "What this gateway announces of itself, signed; for bootstrap")
+                .answer("AnnouncementBody"),
+            node::announcement,
+        )
+        .add(
+            Op::post("/peers/{name}/pairing", "pairGateway", "Says that the peer's operator compared its gateway")
+                .role(Owner)
+                .body("PairingBody")
+                .answer("PeerBody"),
+            peers::pair,
+        )
+        .add(
             Op::post("/peers", "joinGroup", "Makes a peer on this node and registers it at a gateway")
                 .role(Owner)
                 .body("JoinBody")

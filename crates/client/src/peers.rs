@@ -2,12 +2,18 @@
 
 use tacit_model::RunId;
 use tacit_model::api::{
-    JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RowBody, RowsBody, RowsReceipt, WitnessBody,
+    JoinBody, PairingBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RowBody, RowsBody, RowsReceipt,
+    WitnessBody,
 };
 
 use crate::{Client, ClientError};
 
 impl Client {
+    /// Says what was compared with the gateway's operator, for a peer of this node.
+    pub async fn pair_gateway(&self, name: &str, body: &PairingBody) -> Result<PeerBody, ClientError> {
+        self.call_with(self.post(&["peers", name, "pairing"]), body).await
+    }
+
     /// Makes a peer on the node and registers it at a gateway.
     pub async fn join(&self, body: &JoinBody) -> Result<PeerBody, ClientError> {
         self.call_with(self.post(&["peers"]), body).await

@@ -87,13 +87,16 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         let directory = &self.inner.directory;
         match message {
-            ToGateway::Hello { name, group, software, known, run } => {
+            ToGateway::Hello { name, group, software, known, run, endpoint } => {
                 let row = self.row(&name).await?;
                 if row.gid != group || row.fingerprint != Some(member) {
                     return Err(GatewayError::Refused(format!("{name} registered with another certificate")));
                 }
                 info!(group = %group, name, software, "member connected");
                 *number = Some(directory.arrive(member, link.sender(), group, name));
+                // A hint, like all addresses: whoever dials it believes the pinned key only.
+                let endpoint = endpoint.filter(|endpoint| endpoint.len() <= 300);
+                directory.update(&member, |present| present.endpoint = endpoint);
                 self.send_charter(member, group, known).await?;
                 self.show_log(member).await?;
                 directory.send(&member, &ToPeer::Pairing { state: state_of(&row) });

@@ -27,6 +27,8 @@ pub(crate) struct Present {
     /// The run it takes part in, and the first slot it has no row for.
     pub(crate) run: Option<RunId>,
     pub(crate) upto: Slot,
+    /// Where it says its link port is now.
+    pub(crate) endpoint: Option<String>,
 }
 
 #[derive(Default)]
@@ -54,7 +56,7 @@ impl Directory {
         let mut state = self.lock();
         state.links += 1;
         let link = state.links;
-        let present = Present { sender, link, group, name, run: None, upto: Slot(0) };
+        let present = Present { sender, link, group, name, run: None, upto: Slot(0), endpoint: None };
         state.present.insert(member, present);
         drop(state);
         self.changed.notify_waiters();

@@ -85,7 +85,9 @@ impl Gateway {
     }
 
     fn endpoint(&self, consensus: &Consensus, member: &Fingerprint) -> String {
-        consensus.charter().member(member).map(|m| m.endpoint.clone()).unwrap_or_default()
+        let charter = || consensus.charter().member(member).map(|m| m.endpoint.clone()).unwrap_or_default();
+        let now = self.inner.directory.present(member).and_then(|present| present.endpoint);
+        now.unwrap_or_else(charter)
     }
 
     /// Instructs everybody and waits until everybody reported, is gone, or the deadline passed.

@@ -129,6 +129,9 @@ pub enum ToGateway {
         known: Option<ConsensusId>,
         /// The run it takes part in.
         run: Option<RunId>,
+        /// Where its link port is now, `host:port`; the charter's word holds if it says nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<String>,
     },
     /// The consensus that is now the peer's last one.
     Accepted {

@@ -30,6 +30,7 @@
 mod config;
 mod connection;
 mod control;
+pub mod discovery;
 mod error;
 pub mod frame;
 mod handshake;

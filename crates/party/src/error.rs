@@ -12,6 +12,17 @@ use crate::source::RowError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PartyError {
+    /// No address was given, and this node neither browses nor knows a bootstrap address.
+    #[error(
+        "name the gateway's address: this node looks for none; set mdns or bootstrap in [discovery] of node.toml to let it"
+    )]
+    NowhereToLook,
+    /// No gateway that fits was found.
+    #[error(
+        "no gateway that fits was found; name its address, or a bootstrap address in [discovery] of node.toml, or look \
+         whether location and sources there are right"
+    )]
+    NobodyFound,
     // ---- the caller ----------------------------------------------------------------------------
     /// A row that cannot be queued; none of the rows was.
     #[error("row {row}: {why}")]

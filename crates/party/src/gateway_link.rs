@@ -20,6 +20,11 @@ use crate::{session, witness};
 /// A link that lived so long was a good one: the next is dialled soon.
 const STABLE: Duration = Duration::from_secs(5);
 
+/// After so many failed rounds the gateway may be elsewhere.
+const LOOK_AROUND: u32 = 2;
+/// So many addresses of a gateway are kept.
+const ADDRESSES: usize = 12;
+
 /// A gateway that refused this key is asked again as seldom as after so many failures.
 const REFUSED: u32 = 8;
 
@@ -81,7 +86,19 @@ impl Line {
 pub(crate) async fn run(party: Arc<Inner>) {
     let mut failures = 0;
     while !party.stop.is_cancelled() {
-        let addresses = party.standing.get().endpoints;
+        let mut addresses = party.standing.get().endpoints;
+        let known = addresses.len();
+        if failures >= LOOK_AROUND
+            && let Some(finder) = &party.finder
+        {
+            // It may have moved. What is found is dialled, and believed if it has the pinned key.
+            let found = tokio::select! {
+                () = party.stop.cancelled() => return,
+                found = finder.links_of(party.gateway) => found,
+            };
+            addresses.splice(0..0, found);
+            addresses = first_of_each(addresses);
+        }
         let dialled = tokio::select! {
             () = party.stop.cancelled() => return,
             dialled = party.host.dial_control(party.gateway, &addresses, party.limits.dial) => dialled,
@@ -89,6 +106,9 @@ pub(crate) async fn run(party: Arc<Inner>) {
         match dialled {
             Ok(link) => {
                 let since = Instant::now();
+                if addresses.len() != known {
+                    moved(&party, addresses).await;
+                }
                 let ended = serve(&party, link).await;
                 if since.elapsed() > STABLE {
                     failures = 0;
@@ -125,6 +145,26 @@ pub(crate) async fn run(party: Arc<Inner>) {
     }
 }
 
+/// The gateway was reached with the help of these addresses: they are tried first from now on.
+async fn moved(party: &Arc<Inner>, addresses: Vec<String>) {
+    let kept = party
+        .standing
+        .change(|standing| {
+            standing.endpoints = addresses;
+            true
+        })
+        .await;
+    if let Err(error) = kept {
+        party.trouble(format!("the gateway's new address could not be kept: {error}"));
+    }
+}
+
+/// Each address once, the first ones.
+fn first_of_each(addresses: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    addresses.into_iter().filter(|address| seen.insert(address.clone())).take(ADDRESSES).collect()
+}
+
 async fn serve(party: &Arc<Inner>, mut link: ControlLink) -> LinkError {
     const SKEW: i64 = 120_000;
     if link.skew_ms().abs() > SKEW {
@@ -141,6 +181,7 @@ async fn serve(party: &Arc<Inner>, mut link: ControlLink) -> LinkError {
         software: env!("CARGO_PKG_VERSION").to_owned(),
         known: party.roster.id(),
         run: party.standing.run(),
+        endpoint: Some(party.endpoint.now()).filter(|endpoint| !endpoint.is_empty()),
     };
     if let Err(error) = link.send(&hello) {
         return error;

@@ -21,6 +21,8 @@ pub struct HttpRules {
     pub allow_plain_http: bool,
     /// How long one request may take.
     pub timeout: Duration,
+    /// Believe every certificate: only for reading what proves itself, such as a signed announcement.
+    pub anybody: bool,
 }
 
 /// Sends POST requests. Plain http goes to this machine only; https only to certificates that a known
@@ -71,7 +73,7 @@ pub enum HttpError {
 
 impl Default for HttpRules {
     fn default() -> Self {
-        Self { pinned: Vec::new(), allow_plain_http: false, timeout: Duration::from_secs(10) }
+        Self { pinned: Vec::new(), allow_plain_http: false, timeout: Duration::from_secs(10), anybody: false }
     }
 }
 
@@ -79,8 +81,8 @@ impl HttpPoster {
     /// A client under these rules.
     pub fn new(rules: HttpRules) -> Result<Self, HttpError> {
         let setup = |e: &dyn fmt::Display| HttpError::Setup(e.to_string());
-        let tls =
-            https::client_config(https::Trust { pinned: rules.pinned, authorities: true }).map_err(|e| setup(&e))?;
+        let trust = https::Trust { pinned: rules.pinned, authorities: true, anybody: rules.anybody };
+        let tls = https::client_config(trust).map_err(|e| setup(&e))?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(redirect::Policy::none())
@@ -112,26 +114,37 @@ impl HttpPoster {
         headers: &[(&'static str, &str)],
         body: Vec<u8>,
     ) -> Result<Answer, HttpError> {
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let unreachable = |e: reqwest::Error| match https::is_untrusted(&e) {
-            true => HttpError::Untrusted(host.clone()),
-            false => HttpError::Unreachable { host: host.clone(), reason: reason(&e) },
-        };
         let mut request = self.client.post(url).header(CONTENT_TYPE, "application/json").body(body);
         for (name, value) in headers {
             request = request.header(HeaderName::from_static(name), *value);
         }
-        let mut response = request.send().await.map_err(unreachable)?;
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(HttpError::TooLong);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, body })
+        read(request).await
     }
+
+    pub(crate) async fn get(&self, url: Url) -> Result<Answer, HttpError> {
+        read(self.client.get(url)).await
+    }
+}
+
+/// Sends a request and reads its answer to the end.
+async fn read(request: reqwest::RequestBuilder) -> Result<Answer, HttpError> {
+    let (client, request) = request.build_split();
+    let request = request.map_err(|e| HttpError::Url(reason(&e)))?;
+    let host = request.url().host_str().unwrap_or_default().to_owned();
+    let unreachable = |e: reqwest::Error| match https::is_untrusted(&e) {
+        true => HttpError::Untrusted(host.clone()),
+        false => HttpError::Unreachable { host: host.clone(), reason: reason(&e) },
+    };
+    let mut response = client.execute(request).await.map_err(unreachable)?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(HttpError::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, body })
 }
 
 impl fmt::Debug for HttpPoster {

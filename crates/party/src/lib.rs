@@ -33,6 +33,7 @@
 mod drive;
 mod environment;
 mod error;
+mod finder;
 mod gateway_link;
 mod http;
 mod outbox;
@@ -50,8 +51,9 @@ mod witness;
 pub use drive::{GivenUp, Seats, drive};
 pub use environment::PartyEnvironment;
 pub use error::PartyError;
+pub use finder::{Finder, FinderSetup};
 pub use http::{HttpError, HttpPoster, HttpRules};
-pub use parties::{Parties, PartiesSetup};
+pub use parties::{Endpoint, Parties, PartiesSetup};
 pub use party::{Party, PartyLimits, PartySetup, PartyState, PartyStatus, Trouble};
 pub use policy::{Policy, PolicyRefusal};
 pub use registration::{JoinRequest, Joined, register};

@@ -12,7 +12,9 @@ use tacit_pki::{Identity, keyfile};
 use tacit_store::{PartyRow, Store};
 
 use self::joining::Begun;
-use crate::{HttpPoster, HttpRules, JoinRequest, Joined, Party, PartyError, PartyLimits, PartySetup, Policy, register};
+use crate::{
+    Finder, HttpPoster, HttpRules, JoinRequest, Joined, Party, PartyError, PartyLimits, PartySetup, Policy, register,
+};
 
 /// What all parties of a node share.
 pub struct PartiesSetup {
@@ -32,8 +34,33 @@ pub struct PartiesSetup {
     pub http: HttpRules,
     /// Bounds on waiting.
     pub limits: PartyLimits,
-    /// Where the node's link port is, `host:port`.
-    pub endpoint: String,
+    /// Where the node's link port is.
+    pub endpoint: Endpoint,
+    /// Looks for gateways; nobody does if there is none.
+    pub finder: Option<Arc<Finder>>,
+}
+
+/// Where a node's link port is, `host:port`, as of now: addresses of a machine change. Empty if it only dials.
+#[derive(Clone)]
+pub struct Endpoint(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl Endpoint {
+    /// Asked anew whenever somebody is told.
+    pub fn new(look: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(look))
+    }
+
+    /// Where it is now.
+    pub fn now(&self) -> String {
+        (self.0)()
+    }
+}
+
+/// One that stays.
+impl From<String> for Endpoint {
+    fn from(endpoint: String) -> Self {
+        Self::new(move || endpoint.clone())
+    }
 }
 
 /// The parties that a node hosts, by name. Each has a key of its own.
@@ -153,7 +180,10 @@ impl Parties {
         gateway: Option<Fingerprint>,
     ) -> Result<Joined, PartyError> {
         let setup = &self.inner.setup;
-        request.endpoint.clone_from(&setup.endpoint);
+        request.endpoint = setup.endpoint.now();
+        if request.base_url.is_empty() {
+            return self.register_at_found(identity, request, gateway).await;
+        }
         let Some(gateway) = gateway else {
             return register(&self.inner.poster, &setup.store, identity, request).await;
         };
@@ -168,6 +198,48 @@ impl Parties {
         Ok(joined)
     }
 
+    /// Registers at the best gateway that is found and answers; at nobody else than `gateway`, if it is given.
+    async fn register_at_found(
+        &self,
+        identity: &Identity,
+        request: JoinRequest,
+        gateway: Option<Fingerprint>,
+    ) -> Result<Joined, PartyError> {
+        let setup = &self.inner.setup;
+        let finder = setup.finder.as_ref().filter(|finder| finder.looks()).ok_or(PartyError::NowhereToLook)?;
+        let trusted = self.list().iter().map(Party::gateway).collect::<Vec<_>>();
+        let mut found = finder.gateways(trusted.clone()).await;
+        found.retain(|found| gateway.is_none_or(|gateway| found.announcement.gateway == gateway));
+        let mut last = PartyError::NobodyFound;
+        for found in found {
+            let announced = found.announcement.gateway;
+            let mut rules = setup.http.clone();
+            rules.pinned.push(announced);
+            let poster = HttpPoster::new(rules)?;
+            for web in found.web {
+                let request = JoinRequest {
+                    base_url: format!("{}/api/v1", web.trim_end_matches('/')),
+                    compared: gateway.is_some() || trusted.contains(&announced),
+                    ..request.clone()
+                };
+                let name = request.name.clone();
+                match register(&poster, &setup.store, identity, request).await {
+                    Ok(joined) if joined.gateway == announced => return Ok(joined),
+                    Ok(_) => {
+                        setup.store.delete_party(&name).await?;
+                        return Err(PartyError::Answer(
+                            "the gateway has another certificate than it announced".to_owned(),
+                        ));
+                    }
+                    // The code may be of the next gateway.
+                    Err(error @ (PartyError::Http(_) | PartyError::RegistrationCode)) => last = error,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Err(last)
+    }
+
     async fn start(&self, name: &str, identity: Identity) -> Result<(), PartyError> {
         let setup = &self.inner.setup;
         let party = Party::open(PartySetup {
@@ -180,6 +252,8 @@ impl Parties {
             policy: setup.policy.clone(),
             http: self.inner.poster.clone(),
             limits: setup.limits,
+            finder: setup.finder.clone(),
+            endpoint: setup.endpoint.clone(),
         })
         .await?;
         self.lock().insert(name.to_owned(), party);

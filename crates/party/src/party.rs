@@ -7,18 +7,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tacit_audit::AuditLog;
-use tacit_job::{Request, Response, StopReason, ToGateway};
+use tacit_job::{Request, Response, StopReason, ToGateway, pairing_digest};
 use tacit_link::{Host, LinkHub};
 use tacit_model::{Clock, Fingerprint, GroupId, RunId, Slot, UnixMillis};
-use tacit_pki::{Identity, PublicKey};
+use tacit_pki::{Identity, PublicKey, comparison_code};
 use tacit_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use crate::finder::Finder;
 use crate::gateway_link::Line;
 use crate::http::HttpPoster;
+use crate::parties::Endpoint;
 use crate::policy::Policy;
 use crate::results::SlotResult;
 use crate::roster::{Roster, RosterGate};
@@ -48,6 +50,10 @@ pub struct PartySetup {
     pub http: HttpPoster,
     /// Bounds on waiting.
     pub limits: PartyLimits,
+    /// Looks for the gateway when it is no longer where it was.
+    pub finder: Option<Arc<Finder>>,
+    /// Where the node's link port is, for the other members.
+    pub endpoint: Endpoint,
 }
 
 /// Bounds on what a party waits for.
@@ -109,6 +115,8 @@ pub(crate) struct Inner {
     pub(crate) policy: Policy,
     pub(crate) http: HttpPoster,
     pub(crate) limits: PartyLimits,
+    pub(crate) finder: Option<Arc<Finder>>,
+    pub(crate) endpoint: Endpoint,
     pub(crate) standing: StandingCell,
     pub(crate) roster: Roster,
     pub(crate) sessions: Sessions,
@@ -148,6 +156,38 @@ impl Party {
     /// Its certificate.
     pub fn fingerprint(&self) -> Fingerprint {
         self.inner.me
+    }
+
+    /// The gateway it pinned.
+    pub fn gateway(&self) -> Fingerprint {
+        self.inner.gateway
+    }
+
+    /// Says that this peer's operator and the gateway's compared what both sides show; without it, a party that
+    /// found its gateway by itself does not compute. `Refused` if it is not what this side shows.
+    pub async fn compare_gateway(
+        &self,
+        fingerprint: Option<Fingerprint>,
+        code: Option<&str>,
+    ) -> Result<(), PartyError> {
+        let party = &self.inner;
+        let own = party.comparison(&party.standing.get());
+        let plain = |code: &str| -> String {
+            code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+        };
+        let equal = match (fingerprint, code) {
+            (Some(fingerprint), None) => fingerprint == party.gateway,
+            (None, Some(code)) => plain(code) == plain(&own),
+            _ => false,
+        };
+        if !equal {
+            return Err(PartyError::Refused(
+                "what you compared is not what this peer shows: somebody may stand in between; leave this gateway"
+                    .to_owned(),
+            ));
+        }
+        let confirm = |standing: &mut Standing| !std::mem::replace(&mut standing.gateway_compared, true);
+        party.standing.change(confirm).await.map(drop)
     }
 
     /// Its group.
@@ -259,7 +299,7 @@ impl Party {
 
 impl Inner {
     async fn new(setup: PartySetup) -> Result<Self, PartyError> {
-        let PartySetup { name, identity, hub, store, log, clock, policy, http, limits } = setup;
+        let PartySetup { name, identity, hub, store, log, clock, policy, http, limits, finder, endpoint } = setup;
         let row = store.party(&name).await?.ok_or_else(|| PartyError::Unknown(name.clone()))?;
         let damaged = |what: &str| PartyError::Damaged(what.to_owned());
         let group = row.gid.ok_or_else(|| damaged("its group"))?;
@@ -285,6 +325,8 @@ impl Inner {
             policy,
             http,
             limits,
+            finder,
+            endpoint,
             standing: StandingCell::new(store.clone(), name.clone(), standing),
             roster,
             sessions: Sessions::default(),
@@ -309,6 +351,11 @@ impl Inner {
     pub(crate) fn asked(&self, job: &tacit_job::Job) {
         let text = serde_json::to_string(job).ok();
         *self.last_job.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    /// What its operator and the gateway's read to each other.
+    pub(crate) fn comparison(&self, standing: &Standing) -> String {
+        comparison_code(self.me, pairing_digest(&self.gateway, &standing.manager_key))
     }
 
     /// Remembers what went wrong for the owner, and logs it.

@@ -37,6 +37,9 @@ pub struct JoinRequest {
     pub endpoint: String,
     /// Where results are posted to.
     pub final_results_url: Option<String>,
+    /// Whether the gateway's certificate is known from elsewhere than a hint of the network. If not, nothing is
+    /// computed before this peer's operator has compared it.
+    pub compared: bool,
 }
 
 /// A member that was accepted, and what is pinned from now on.
@@ -187,6 +190,7 @@ fn row(
         stopped: None,
         unflushed: Default::default(),
         pairing: PairingState::Waiting,
+        gateway_compared: request.compared,
     };
     Ok(PartyRow {
         name: request.name,

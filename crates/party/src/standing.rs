@@ -33,6 +33,14 @@ pub(crate) struct Standing {
     /// What the gateway last said of the pairing.
     #[serde(default = "waiting")]
     pub(crate) pairing: PairingState,
+    /// Whether the gateway's certificate came from the operator, or was compared by them; else it is a hint of
+    /// the network, and this party does not compute.
+    #[serde(default = "yes")]
+    pub(crate) gateway_compared: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn waiting() -> PairingState {

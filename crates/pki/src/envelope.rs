@@ -44,12 +44,22 @@ pub enum Context {
     Message,
     /// A result that its signer computed.
     Agreement,
+    /// What a gateway says of itself to whoever looks for one.
+    Announcement,
 }
 
 impl Context {
     /// All purposes.
-    pub const ALL: [Self; 7] =
-        [Self::Charter, Self::Freeze, Self::Prepare, Self::Task, Self::Checkpoint, Self::Message, Self::Agreement];
+    pub const ALL: [Self; 8] = [
+        Self::Charter,
+        Self::Freeze,
+        Self::Prepare,
+        Self::Task,
+        Self::Checkpoint,
+        Self::Message,
+        Self::Agreement,
+        Self::Announcement,
+    ];
 
     /// Its name, which never changes: it is part of what is signed.
     pub fn name(self) -> &'static str {
@@ -61,6 +71,7 @@ impl Context {
             Self::Checkpoint => "checkpoint",
             Self::Message => "message",
             Self::Agreement => "agreement",
+            Self::Announcement => "announcement",
         }
     }
 }

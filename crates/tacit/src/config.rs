@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tacit_model::Fingerprint;
 use tacit_party::Policy;
 
+use crate::discovery::DiscoveryConfig;
 use crate::output::Failure;
 
 /// What a node is and where it listens. Every field can be left out.
@@ -38,6 +39,8 @@ pub(crate) struct NodeConfig {
     pub(crate) limits: Limits,
     /// What this node's peers are willing to take part in.
     pub(crate) policy: PolicyConfig,
+    /// How gateways are found.
+    pub(crate) discovery: DiscoveryConfig,
     /// Only for the role `bench`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bench: Option<BenchConfig>,
@@ -136,6 +139,7 @@ impl Default for NodeConfig {
             p2ds: P2dsConfig::default(),
             limits: Limits::default(),
             policy: PolicyConfig::default(),
+            discovery: DiscoveryConfig::default(),
             bench: None,
         }
     }

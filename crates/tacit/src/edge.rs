@@ -10,6 +10,7 @@ use tacit_party::Parties;
 use tacit_store::Store;
 
 use crate::config::{NodeConfig, Role};
+use crate::discovery::Announcer;
 use crate::output::Failure;
 use crate::process::Address;
 
@@ -22,6 +23,7 @@ pub(crate) fn edge(
     store: &Store,
     log: &AuditLog,
     clock: &Arc<dyn Clock>,
+    announcer: Option<Arc<Announcer>>,
 ) -> Result<Edge, Failure> {
     let mut options = EdgeOptions::new(address.url.clone());
     options.p2ds_face = config.p2ds.enabled;
@@ -46,6 +48,10 @@ pub(crate) fn edge(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             link_address: Some(address.link.clone()),
             roles: config.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect(),
+            announcement: announcer.map(|announcer| {
+                let now = move || announcer.now().map(|(_, properties)| properties);
+                tacit_api::Announce(Arc::new(now))
+            }),
         },
         clock: Arc::clone(clock),
         options,

@@ -6,6 +6,7 @@ mod command;
 mod config;
 mod connection;
 mod demo;
+mod discovery;
 mod edge;
 mod node;
 mod output;

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DataFolder, NodeConfig, Role};
+use crate::discovery::Announcer;
 use crate::output::{Code, Failure};
 use crate::process::Address;
 
@@ -41,6 +42,7 @@ impl Node {
     /// answers, and `run/addr.json` says where.
     pub(crate) async fn open(data: DataFolder, config: NodeConfig) -> Result<Self, Failure> {
         check_http(&config)?;
+        crate::discovery::check(&config)?;
         std::fs::create_dir_all(&data.0)?;
         let lock = lock(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -53,11 +55,17 @@ impl Node {
         links.idle_link = Duration::from_secs(config.limits.idle_link);
         links.clock = clock.clone();
         let hub = Arc::new(LinkHub::bind(links).await.map_err(|e| in_use(config.link, &e.to_string()))?);
-        let link = if config.advertise.is_empty() { hub.local_addr().to_string() } else { config.advertise.clone() };
+        let endpoint = crate::discovery::endpoint(&config, hub.local_addr());
+        let link = match endpoint.now() {
+            // No address yet: it may come.
+            none if none.is_empty() => hub.local_addr().to_string(),
+            link => link,
+        };
 
         let listener = TcpListener::bind(config.http).await.map_err(|e| in_use(config.http, &e.to_string()))?;
+        let http_addr = listener.local_addr()?;
         let url = match config.url.as_str() {
-            "" => format!("{}://{}", if config.tls { "https" } else { "http" }, listener.local_addr()?),
+            "" => format!("{}://{}", if config.tls { "https" } else { "http" }, http_addr),
             url => url.trim_end_matches('/').to_owned(),
         };
         let address = Address { url, link: link.clone(), fingerprint: identity.fingerprint(), pid: std::process::id() };
@@ -71,6 +79,7 @@ impl Node {
         })
         .await?;
 
+        let mdns = crate::discovery::mdns(&config);
         let gateway = match config.roles.contains(&Role::Gateway) {
             true => Some(open_gateway(&data, &config, &hub, &store, &log, &clock, &identity, &link, now).await?),
             false => None,
@@ -86,7 +95,8 @@ impl Node {
                     policy: config.policy(),
                     http: HttpRules { allow_plain_http: config.allow_plain_http, ..HttpRules::default() },
                     limits: PartyLimits::default(),
-                    endpoint: link,
+                    endpoint,
+                    finder: Some(Arc::new(crate::discovery::finder(&config, mdns.clone())?)),
                 })
                 .await?,
             ),
@@ -97,7 +107,19 @@ impl Node {
         if config.limits.retention_days > 0 {
             tokio::spawn(retain(store.clone(), clock.clone(), config.limits.retention_days, stop.clone()));
         }
-        let edge = crate::edge::edge(&config, &address, &gateway, &parties, &store, &log, &clock)?;
+        let announcer = gateway.is_some().then(|| {
+            Arc::new(Announcer {
+                identity: Arc::clone(&identity),
+                clock: Arc::clone(&clock),
+                config: config.clone(),
+                link: hub.local_addr(),
+                http: http_addr,
+            })
+        });
+        if let (Some(announcer), Some(mdns)) = (&announcer, mdns) {
+            tokio::spawn(Arc::clone(announcer).keep(mdns, stop.clone()));
+        }
+        let edge = crate::edge::edge(&config, &address, &gateway, &parties, &store, &log, &clock, announcer)?;
         let tls = config.tls.then(|| tacit_api::tls_config(&identity)).transpose()?;
         let options = ServeOptions { plain_http_anywhere: config.allow_plain_http, ..ServeOptions::default() };
         let stopping = stop.clone();

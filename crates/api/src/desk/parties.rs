@@ -1,6 +1,6 @@
 //! The desk of a node that hosts real parties.
 
-use tacit_model::RunId;
+use tacit_model::{Fingerprint, RunId};
 use tacit_party::{HttpError, Parties, Party, PartyError, PartyState};
 use tacit_pki::PkiError;
 use tacit_store::StoreError;
@@ -30,6 +30,9 @@ impl From<Parties> for PartyDesk {
                 |parties, (name, rows): (String, Vec<TimedRow>)| add_rows(&find(&parties, &name)?, rows).await
             ))
             .results(with!(|parties, (name, run): (String, Option<RunId>)| results(&parties, &name, run).await))
+            .compare(with!(|parties, (name, fingerprint, code): (String, Option<Fingerprint>, Option<String>)| Ok(
+                find(&parties, &name)?.compare_gateway(fingerprint, code.as_deref()).await?
+            )))
             .roster(with!(|parties, name: String| roster(&find(&parties, &name)?)))
     }
 }
@@ -51,6 +54,7 @@ async fn join(parties: &Parties, request: JoinRequest) -> Result<PartyFacts, Des
         // The node knows its own.
         endpoint: String::new(),
         final_results_url: request.final_results_url,
+        compared: true,
     };
     parties.join(joining, request.gateway_fingerprint).await?;
     facts(parties, &find(parties, &name)?).await
@@ -80,6 +84,7 @@ async fn facts(parties: &Parties, party: &Party) -> Result<PartyFacts, DeskError
         gateway_url: row.gateway_url,
         gateway_fingerprint: Some(status.gateway),
         comparison: Some(status.comparison),
+        gateway_compared: status.gateway_compared,
         final_results_url: row.final_results_url,
         label_key: row.label_key,
         registration_code: row.registration_code,
@@ -143,7 +148,8 @@ impl From<PartyError> for DeskError {
             PartyError::NotVerified | PartyError::NoConfiguration | PartyError::Refused(_) => Self::Refused(text),
             PartyError::Answer(_) | PartyError::Charter(_) | PartyError::CharterText(_) => Self::Refused(text),
             PartyError::Http(HttpError::TooLong | HttpError::Untrusted(_)) => Self::Refused(text),
-            PartyError::Unreachable | PartyError::Stopping => Self::Unreachable(text),
+            PartyError::NowhereToLook => Self::Invalid(text),
+            PartyError::NobodyFound | PartyError::Unreachable | PartyError::Stopping => Self::Unreachable(text),
             PartyError::Http(HttpError::Unreachable { .. }) => Self::Unreachable(text),
             PartyError::Store(StoreError::Busy | StoreError::Unavailable { .. }) => Self::Unreachable(text),
             _ => Self::Internal(text),

@@ -1,7 +1,9 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use tacit_model::api::{JoinBody, PeerBody, PeerList, RosterBody, RosterMember, WitnessBody};
+use tacit_model::api::{
+    JoinBody, PairingBody, PairingDecision, PeerBody, PeerList, RosterBody, RosterMember, WitnessBody,
+};
 use tacit_pki::p2ds_key::LegacyKey;
 use tacit_store::Redacted;
 
@@ -61,6 +63,25 @@ pub(super) async fn stop(State(app): State<App>, PathOf(name): PathOf<String>) -
     Ok(Json(peer_body((desk.get)(name).await?)))
 }
 
+/// The peer's side of pairing: its operator compared the gateway, or leaves it.
+pub(super) async fn pair(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+    JsonBody(body): JsonBody<PairingBody>,
+) -> Result<Json<PeerBody>, ApiError> {
+    let desk = app.parties()?;
+    if body.decision != PairingDecision::Approve {
+        let detail = "a peer approves its gateway or leaves it: DELETE /api/v1/peers/{name}";
+        return Err(ApiError::invalid(detail));
+    }
+    if body.fingerprint.is_some() == body.comparison_code.is_some() {
+        let detail = "name what you compared with the gateway's operator: either fingerprint or comparison_code";
+        return Err(ApiError::invalid(detail));
+    }
+    (desk.compare)((name.clone(), body.fingerprint, body.comparison_code)).await?;
+    Ok(Json(peer_body((desk.get)(name).await?)))
+}
+
 pub(super) async fn roster(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Json<RosterBody>, ApiError> {
     let PartyRoster { consensus, last_job } = (app.parties()?.roster)(name).await?;
     let members = consensus.iter().flat_map(|consensus| &consensus.charter().members);
@@ -99,6 +120,7 @@ fn peer_body(facts: PartyFacts) -> PeerBody {
         role: peer_role(facts.role),
         gid: facts.gid,
         comparison_code: facts.comparison,
+        gateway_compared: facts.gateway_compared,
         fingerprint: facts.fingerprint,
         gateway_url: facts.gateway_url,
         gateway_fingerprint: facts.gateway_fingerprint,

@@ -77,6 +77,7 @@ fn basics(add: Add<'_>) {
         }),
     );
     add("Fingerprint", json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }));
+    add("AnnouncementBody", json!({ "type": "object", "additionalProperties": text() }));
     add("PairingState", one_of(&["waiting", "registered", "rejected", "revoked"]));
     add("Role", one_of(&["viewer", "operator", "owner"]));
     add("PeerRole", one_of(&["input", "privacy", "both", "recipient"]));
@@ -265,6 +266,7 @@ fn peers(add: Add<'_>) {
                 ("gateway_url", text()),
                 ("gateway_fingerprint", or_null("Fingerprint")),
                 ("comparison_code", text_or_null()),
+                ("gateway_compared", truth()),
                 ("final_results_url", text_or_null()),
                 ("label_key", text_or_null()),
                 ("pairing", is("PairingState")),

@@ -32,6 +32,7 @@ impl Fake {
             gateway_url: "http://localhost:12001/p2ds-group-management/group-mgmt".to_owned(),
             gateway_fingerprint: Some(Fingerprint([2; 32])),
             comparison: Some("ghdf4 j85qq envan 21w4m 856hs k2m1j".to_owned()),
+            gateway_compared: true,
             final_results_url: None,
             label_key: Some(crate::world::PUBLIC_KEY.to_owned()),
             registration_code: code.into(),

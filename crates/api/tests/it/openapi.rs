@@ -143,6 +143,7 @@ fn schemas_and_types_agree() {
         gateway_url: text(),
         gateway_fingerprint: None,
         comparison_code: None,
+        gateway_compared: true,
         final_results_url: None,
         label_key: None,
         pairing: PairingState::Waiting,

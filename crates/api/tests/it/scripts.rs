@@ -40,6 +40,7 @@ async fn services_and_parties() -> (World, String, tacit_party::Parties) {
             version: "0".to_owned(),
             link_address: None,
             roles: vec![],
+            announcement: None,
         },
         clock: std::sync::Arc::new(tacit_model::SystemClock),
         options,

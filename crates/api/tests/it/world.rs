@@ -87,6 +87,7 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
             version: "0.1.0".to_owned(),
             link_address: Some(hub.local_addr().to_string()),
             roles: vec!["gateway".to_owned(), "receiver".to_owned()],
+            announcement: None,
         },
         clock: Arc::new(SystemClock),
         options,
@@ -118,7 +119,8 @@ impl World {
             policy: Policy::default(),
             http: HttpRules::default(),
             limits: PartyLimits::default(),
-            endpoint: self.hub.local_addr().to_string(),
+            endpoint: self.hub.local_addr().to_string().into(),
+            finder: None,
         })
         .await
         .unwrap()

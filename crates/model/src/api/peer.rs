@@ -48,6 +48,8 @@ pub struct PeerBody {
     pub gateway_fingerprint: Option<Fingerprint>,
     /// What its operator and the gateway's read to each other to verify it.
     pub comparison_code: Option<String>,
+    /// Whether that was done, or the gateway's certificate came from the operator. Without, it does not compute.
+    pub gateway_compared: bool,
     /// Where results are posted.
     pub final_results_url: Option<String>,
     /// A key of an older system, shown as a label.

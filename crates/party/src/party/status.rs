@@ -2,10 +2,8 @@ use std::sync::PoisonError;
 
 use tacit_accord::{ConsensusId, Member, MemberRole};
 use tacit_job::StopReason;
-use tacit_job::pairing_digest;
 use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId, RunId, Slot, UnixMillis};
-use tacit_pki::comparison_code;
 
 use super::Party;
 use crate::PartyError;
@@ -42,6 +40,8 @@ pub struct PartyStatus {
     pub gateway: Fingerprint,
     /// What its operator and the gateway's read to each other: over both certificates and the manager key.
     pub comparison: String,
+    /// Whether the gateway's certificate came from the operator or was compared; without, it does not compute.
+    pub gateway_compared: bool,
     /// The signed charter it follows.
     pub charter: Option<ConsensusId>,
     /// Who is in it.
@@ -97,7 +97,8 @@ impl Party {
             last_trouble: party.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             gateway_connected: party.line.connected(),
             gateway: party.gateway,
-            comparison: comparison_code(party.me, pairing_digest(&party.gateway, &standing.manager_key)),
+            comparison: party.comparison(&standing),
+            gateway_compared: standing.gateway_compared,
             charter: known.as_ref().map(|known| known.id()),
             roster: known.map(|known| known.charter().members.clone()).unwrap_or_default(),
             undelivered_batches: open.iter().filter(|batch| batch.party == party.name).count(),

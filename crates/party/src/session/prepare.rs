@@ -59,6 +59,12 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
     let judged = party.policy.judge(&party.me, &job, consensus.charter());
     judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
 
+    if !party.standing.get().gateway_compared {
+        let detail = "this gateway was found on the network and nobody has compared its certificate; \
+                      read the code to its operator, then: tacit pair approve NAME --gateway --code CODE";
+        return Err(Declined::new(Decline::Policy, detail));
+    }
+
     let gives = plan.inputs().binary_search(&me).is_ok();
     let timed = consensus.charter().slots.start_of(job.slot).is_some();
     let input = match party.ahead.take(job.run, job.slot) {

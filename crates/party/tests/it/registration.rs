@@ -83,5 +83,6 @@ fn request(edge: &Receiver, name: &str) -> tacit_party::JoinRequest {
         label_key: None,
         endpoint: String::new(),
         final_results_url: None,
+        compared: true,
     }
 }

@@ -110,6 +110,7 @@ impl Peer {
             label_key: None,
             endpoint: self.endpoint.clone(),
             final_results_url: self.results_url.clone(),
+            compared: true,
         };
         let store = Store::open(self.database().to_str().unwrap()).await.unwrap();
         register(&poster(), &store, &self.identity, request).await.unwrap();
@@ -141,6 +142,8 @@ impl Peer {
             policy: self.policy.clone(),
             http: poster(),
             limits: self.limits,
+            finder: None,
+            endpoint: String::new().into(),
         };
         self.party = Some(Party::open(setup).await.unwrap());
         self.store = Some(store);

@@ -113,7 +113,8 @@ async fn the_chain_before_it_stays(f: &Fixture) {
         run(f, &format!("DROP TABLE {table}")).await.unwrap();
     }
     run(f, "ALTER TABLE log_chain RENAME TO log").await.unwrap();
-    run(f, "DELETE FROM schema_version WHERE version = 2").await.unwrap();
+    run(f, "ALTER TABLE members DROP COLUMN refusal").await.unwrap();
+    run(f, "DELETE FROM schema_version WHERE version >= 2").await.unwrap();
     run(f, "INSERT INTO log (seq, kind, body, hash, at) VALUES (1, 'action', 'x', 'y', 0)").await.unwrap();
     let store = Store::open(&f.address).await.unwrap();
     assert_eq!(store.log_size().await.unwrap(), 0);

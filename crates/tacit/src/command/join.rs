@@ -12,11 +12,12 @@ use crate::output::Failure;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     tacit join 4kq0x7m2b9c1d8ef --gateway https://manager.example:7400 --name alpha\n  \
+    tacit join 4kq0x7m2b9c1d8ef --name alpha                    looks for a gateway that fits [discovery] in node.toml\n  \
     tacit join https://manager.example:7400/join/4kq0x7m2b9c1d8ef --name alpha --role input")]
 pub(crate) struct Join {
     /// The registration code, or a link that ends in it.
     code_or_url: String,
-    /// The gateway's address, if only a code was given.
+    /// The gateway's address, if only a code was given. Without it, the node looks for one.
     #[arg(long, value_name = "URL")]
     gateway: Option<String>,
     /// The gateway's certificate as its operator reads it out; then nobody else is believed.
@@ -58,13 +59,17 @@ impl Join {
         let (base, code) = match (self.code_or_url.rsplit_once("/join/"), &self.gateway) {
             (Some((base, code)), _) => (base.to_owned(), code.to_owned()),
             (None, Some(gateway)) => (gateway.trim_end_matches('/').to_owned(), self.code_or_url.clone()),
-            (None, None) => {
-                return Err(Failure::usage("a code alone does not say where to register: add --gateway URL"));
-            }
+            // The node looks for one that fits.
+            (None, None) => (String::new(), self.code_or_url.clone()),
         };
         // A P2DS manager's address has its own path; a node's native one is /api/v1.
-        let gateway_url =
-            if base.contains("/group-mgmt") || base.ends_with("/api/v1") { base } else { format!("{base}/api/v1") };
+        let gateway_url = if base.is_empty() {
+            base
+        } else if base.contains("/group-mgmt") || base.ends_with("/api/v1") {
+            base
+        } else {
+            format!("{base}/api/v1")
+        };
         let body = JoinBody {
             name: self.name,
             role: match self.role {
@@ -87,10 +92,19 @@ impl Join {
             format!(
                 "{} is registered, and not verified yet.\n\n  Read this to the gateway's operator, over the telephone or face to face:\n    {own}\n  \
                  and compare what the operator reads to you with:\n    {gateway}\n  short comparison code for both: {}\n\n\
-                 The operator then runs: tacit group verify {} --fingerprint {own}",
+                 The operator then runs: tacit pair approve {} --fingerprint {own}{}",
                 peer.name,
                 peer.comparison_code.as_deref().unwrap_or("-"),
-                peer.name
+                peer.name,
+                if peer.gateway_compared {
+                    String::new()
+                } else {
+                    format!(
+                        "\n\nThe gateway was found on the network at {}. Nothing is computed before you run here, with \
+                         what its operator reads out: tacit pair approve {} --gateway --fingerprint FINGERPRINT",
+                        peer.gateway_url, peer.name
+                    )
+                }
             )
         })
     }

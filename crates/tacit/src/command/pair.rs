@@ -13,6 +13,7 @@ use crate::output::Failure;
 #[command(after_help = "Examples:\n  \
     tacit pair list                                    who waits, with fingerprint and comparison code\n  \
     tacit pair approve alpha --code 'ghdf4 j85qq ...'  the code as alpha's operator reads it out\n  \
+    tacit pair approve alpha --gateway --code '...'    on alpha's node, for a gateway it found by itself\n  \
     tacit pair reject alpha --reason 'nobody answers the telephone'\n  \
     tacit pair revoke alpha --reason 'stolen'          for ever, and at once")]
 pub(crate) struct Pair {
@@ -40,6 +41,9 @@ enum Action {
         /// The peer's fingerprint as its operator reads it out, 64 hexadecimal digits.
         #[arg(long, group = "compared")]
         fingerprint: Option<Fingerprint>,
+        /// On the peer's node: what was compared is the gateway that this peer found on the network.
+        #[arg(long)]
+        gateway: bool,
     },
     /// Do not let a peer in, or no longer. It may be approved later.
     Reject {
@@ -68,7 +72,13 @@ impl Pair {
                     members.iter().map(describe).collect::<Vec<_>>().join("\n")
                 });
             }
-            Action::Approve { name, code, fingerprint } => {
+            Action::Approve { name, code, fingerprint, gateway: true } => {
+                let body = decision(PairingDecision::Approve, fingerprint, code, String::new());
+                return print(self.json, &client.pair_gateway(&name, &body).await?, |p| {
+                    format!("{} computes with this gateway from now on", p.name)
+                });
+            }
+            Action::Approve { name, code, fingerprint, gateway: false } => {
                 (name, decision(PairingDecision::Approve, fingerprint, code, String::new()))
             }
             Action::Reject { name, reason } => (name, decision(PairingDecision::Reject, None, None, reason)),

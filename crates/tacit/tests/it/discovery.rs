@@ -1,0 +1,132 @@
+//! Gateways that are found: on a network of its own, over IPv4 and IPv6, with and without multicast.
+
+use std::time::Duration;
+
+use crate::lab::{HTTP, LINK, Lab, Machine};
+use crate::wait::within;
+
+/// Long enough for a link to be noticed as dead and the gateway to be found again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn gateway(location: &str, sources: &str, mdns: bool) -> String {
+    format!(
+        "name = \"gw\"\nroles = [\"gateway\"]\nhttp = \"[::]:{HTTP}\"\ntls = true\nlink = \"[::]:{LINK}\"\n\
+         [discovery]\nmdns = {mdns}\nlocation = \"{location}\"\nsources = [{sources}]\n"
+    )
+}
+
+fn room(discovery: &str) -> String {
+    format!(
+        "name = \"room\"\nroles = [\"peer\"]\nhttp = \"127.0.0.1:{HTTP}\"\nlink = \"[::]:{LINK}\"\n\
+         [discovery]\nlocation = \"R.08.03.123\"\nsources = [\"temperature\"]\n{discovery}\n"
+    )
+}
+
+/// A group at a gateway, and a code for it.
+fn code(gateway: &Machine) -> String {
+    if gateway.told(&["group", "list"]).as_array().expect("a list").is_empty() {
+        gateway.told(&["group", "create", "floor3"]);
+    }
+    gateway.told(&["group", "invite", "1"]).as_str().expect("a code").to_owned()
+}
+
+#[track_caller]
+fn wait_connected(gateway: &Machine, peer: &str, connected: bool) {
+    within(PATIENCE, &format!("{peer} to be connected: {connected}"), || {
+        let members = gateway.told(&["pair", "list"]);
+        let member = members.as_array().expect("a list").iter().find(|m| m["name"] == peer).expect("a member");
+        if member["connected"] == connected { Ok(()) } else { Err(member.to_string()) }
+    });
+}
+
+/// A fresh peer without any address finds the gateway that is closest and wants its data, among three; it
+/// computes only when its operator has compared that gateway.
+#[test]
+fn f08_a_fresh_peer_finds_its_gateway() {
+    let lab = Lab::new();
+    let mut gateways: Vec<Machine> = Vec::new();
+    for (host, location, sources) in
+        [(1, "R.08.03", "\"temperature\""), (2, "R.02", "\"temperature\""), (3, "R.08.03.123", "\"power\"")]
+    {
+        let mut machine = lab.machine(&[&format!("10.77.0.{host}/24"), &format!("fd77::{host}/64")]);
+        machine.serve(&gateway(location, sources, true));
+        gateways.push(machine);
+    }
+    let mut peer = lab.machine(&["10.77.0.10/24", "fd77::10/64"]);
+    peer.serve(&room(""));
+    let joined = peer.told(&["join", &code(&gateways[0]), "--name", "room1"]);
+    assert_eq!(joined["gateway_fingerprint"], gateways[0].fingerprint().as_str(), "{joined}");
+    assert_eq!((&joined["pairing"], &joined["gateway_compared"]), (&"waiting".into(), &false.into()), "{joined}");
+    wait_connected(&gateways[0], "room1", true);
+
+    // Found is not trusted.
+    let wrong = peer.run(&["pair", "approve", "room1", "--gateway", "--fingerprint", &gateways[1].fingerprint()]);
+    assert_eq!(wrong.status.code(), Some(3), "{wrong:?}");
+    let shown = gateways[0].told(&["pair", "list"])[0]["comparison_code"].as_str().expect("a code").to_owned();
+    let compared = peer.told(&["pair", "approve", "room1", "--gateway", "--code", &shown]);
+    assert_eq!(compared["gateway_compared"], true, "{compared}");
+
+    // One that has IPv6 only finds it too; and one that knows whom it wants is not sent elsewhere.
+    let mut v6 = lab.machine(&["fd77::11/64"]);
+    v6.serve(&room(""));
+    let joined = v6.told(&["join", &code(&gateways[0]), "--name", "room2"]);
+    assert_eq!(joined["gateway_fingerprint"], gateways[0].fingerprint().as_str(), "{joined}");
+    wait_connected(&gateways[0], "room2", true);
+    let far = gateways[1].fingerprint();
+    let joined = v6.told(&["join", &code(&gateways[1]), "--name", "room3", "--gateway-fingerprint", &far]);
+    assert_eq!(joined["gateway_fingerprint"], far.as_str(), "{joined}");
+    assert_eq!(joined["gateway_compared"], true, "the operator said whom: {joined}");
+    // Nobody here is that.
+    let nobody = v6.run(&["join", "0123456789abcdef", "--name", "room4", "--gateway-fingerprint", &"0".repeat(64)]);
+    assert_eq!(nobody.status.code(), Some(4), "{nobody:?}");
+}
+
+/// Multicast is blocked, the first bootstrap address is dead: the peer joins through the second.
+#[test]
+fn w04_a_bootstrap_address_does_without_multicast() {
+    let lab = Lab::new();
+    let mut manager = lab.machine(&["10.77.0.1/24"]);
+    manager.serve(&gateway("R.08", "", false));
+    let mut peer = lab.machine(&["10.77.0.10/24"]);
+    peer.serve(&room("mdns = false"));
+    let code = code(&manager);
+    let lost = peer.run(&["join", &code, "--name", "room1"]);
+    assert_eq!(lost.status.code(), Some(2), "{lost:?}");
+    peer.serve(&room(&format!(
+        "mdns = false\nbootstrap = [\"https://10.77.0.1:{LINK}\", \"https://10.77.0.1:{HTTP}\"]"
+    )));
+    let joined = peer.told(&["join", &code, "--name", "room1"]);
+    assert_eq!(joined["gateway_fingerprint"], manager.fingerprint().as_str(), "{joined}");
+    wait_connected(&manager, "room1", true);
+}
+
+/// The gateway's address changes and later the network is cut: the peer is back each time, unaided, and stays
+/// with the key that it pinned although another gateway is there.
+#[test]
+fn f13_an_address_changes_and_the_network_is_cut() {
+    let lab = Lab::new();
+    let mut manager = lab.machine(&["10.77.0.1/24"]);
+    manager.serve(&gateway("R.08", "", true));
+    let mut other = lab.machine(&["10.77.0.2/24"]);
+    other.serve(&gateway("R.08.03.123", "", true));
+    let mut peer = lab.machine(&["10.77.0.10/24"]);
+    peer.serve(&room(""));
+    let fingerprint = manager.fingerprint();
+    peer.told(&["join", &code(&manager), "--name", "room1", "--gateway-fingerprint", &fingerprint]);
+    wait_connected(&manager, "room1", true);
+
+    manager.add_address("10.77.0.9/24");
+    manager.ip(&["address", "del", "10.77.0.1/24", "dev", "eth0"]);
+    wait_connected(&manager, "room1", false);
+    wait_connected(&manager, "room1", true);
+    // Kept: after a restart it goes there at once.
+    peer.start();
+    wait_connected(&manager, "room1", true);
+
+    peer.ip(&["link", "set", "eth0", "down"]);
+    wait_connected(&manager, "room1", false);
+    peer.ip(&["link", "set", "eth0", "up"]);
+    wait_connected(&manager, "room1", true);
+    let mine = peer.told(&["peer", "list"]);
+    assert_eq!(mine[0]["gateway_fingerprint"], fingerprint.as_str(), "{mine}");
+}

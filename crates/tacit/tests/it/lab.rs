@@ -1,0 +1,185 @@
+//! A network of its own for whole nodes: network namespaces on one bridge, without any route elsewhere.
+//!
+//! Needs root and iproute2 (installed if it is not there). Without them the tests fail and say so.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::tacit;
+use crate::wait::until;
+
+/// The HTTP port and the link port of every node: each has its own addresses.
+pub(crate) const HTTP: u16 = 7400;
+pub(crate) const LINK: u16 = 7401;
+
+/// The network. Everything in it ends when this is dropped.
+pub(crate) struct Lab {
+    name: String,
+    ports: AtomicU32,
+}
+
+/// One machine of the network, and the node on it.
+pub(crate) struct Machine {
+    namespace: String,
+    folder: TempDir,
+    child: Option<Child>,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        static LABS: AtomicU32 = AtomicU32::new(0);
+        need_ip();
+        let name = format!("tacit{}-{}", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
+        let lab = Self { name, ports: AtomicU32::new(0) };
+        ip(&["netns", "add", &lab.name]);
+        ip(&["-n", &lab.name, "link", "add", "bridge", "type", "bridge", "mcast_snooping", "0"]);
+        ip(&["-n", &lab.name, "link", "set", "bridge", "up"]);
+        lab
+    }
+
+    /// A machine with these addresses on the bridge, such as `10.77.0.1/24` and `fd77::1/64`.
+    pub(crate) fn machine(&self, addresses: &[&str]) -> Machine {
+        let number = self.ports.fetch_add(1, Ordering::Relaxed);
+        let (namespace, port) = (format!("{}-{number}", self.name), format!("port{number}"));
+        ip(&["netns", "add", &namespace]);
+        let machine = Machine { namespace, folder: TempDir::new().expect("a folder"), child: None };
+        let inside = &machine.namespace;
+        ip(&["-n", &self.name, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", inside]);
+        ip(&["-n", &self.name, "link", "set", &port, "master", "bridge", "up"]);
+        machine.ip(&["link", "set", "lo", "up"]);
+        machine.ip(&["link", "set", "eth0", "up"]);
+        for address in addresses {
+            machine.add_address(address);
+        }
+        machine
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _gone = Command::new("ip").args(["netns", "del", &self.name]).status();
+    }
+}
+
+impl Machine {
+    /// Runs `ip` on this machine.
+    pub(crate) fn ip(&self, args: &[&str]) {
+        ip(&[&["-n", &self.namespace], args].concat());
+    }
+
+    pub(crate) fn add_address(&self, address: &str) {
+        // Without waiting for duplicates: nobody else is there.
+        let flags: &[&str] = if address.contains(':') { &["nodad"] } else { &[] };
+        self.ip(&[&["address", "add", address, "dev", "eth0"], flags].concat());
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes the configuration and starts the node; waits until it is ready.
+    pub(crate) fn serve(&mut self, config: &str) {
+        std::fs::write(self.data().join("node.toml"), config).expect("a configuration");
+        self.start();
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.kill();
+        let address = self.data().join("run").join("addr.json");
+        let _stale = std::fs::remove_file(&address);
+        let log = std::fs::File::options().create(true).append(true).open(self.data().join("log")).expect("a log");
+        let mut command = self.inside();
+        command.arg("serve").arg("--config").arg(self.data().join("node.toml"));
+        command.env("TACIT_LOG", "info").stdout(log.try_clone().expect("the log")).stderr(log);
+        self.child = Some(command.spawn().expect("tacit starts"));
+        until("the node to be ready", || {
+            if std::fs::read_to_string(&address).is_ok_and(|text| serde_json::from_str::<Value>(&text).is_ok()) {
+                return Ok(());
+            }
+            match self.child.as_mut().map(Child::try_wait) {
+                Some(Ok(None)) => Err("not yet".to_owned()),
+                other => panic!("the node ended while starting ({other:?}):\n{}", self.log()),
+            }
+        });
+    }
+
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _gone = child.kill();
+            let _reaped = child.wait();
+        }
+    }
+
+    /// A command that runs on this machine.
+    fn inside(&self) -> Command {
+        let program = tacit();
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace]).arg(program.get_program()).stdin(Stdio::null());
+        for name in ["TACIT_ADMIN_KEY", "TACIT_CONFIG", "TACIT_NODE", "TACIT_DATA"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs a command of the program against this machine's node.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.inside().args(args).arg("--data").arg(self.data()).arg("--json").output().expect("tacit runs")
+    }
+
+    /// The same, which must work; what it printed.
+    #[track_caller]
+    pub(crate) fn told(&self, args: &[&str]) -> Value {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {output:?}\n{}", self.log());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {output:?}"))
+    }
+
+    /// The node's certificate.
+    pub(crate) fn fingerprint(&self) -> String {
+        let text = std::fs::read_to_string(self.data().join("run").join("addr.json")).expect("a running node");
+        let address: Value = serde_json::from_str(&text).expect("JSON");
+        address["fingerprint"].as_str().expect("a fingerprint").to_owned()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.data().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("==== the log of {}:\n{}", self.namespace, self.log());
+        }
+        let _gone = Command::new("ip").args(["netns", "del", &self.namespace]).status();
+    }
+}
+
+#[track_caller]
+fn ip(args: &[&str]) {
+    let output = Command::new("ip").args(args).output().expect("ip runs");
+    assert!(output.status.success(), "ip {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+}
+
+/// Installs iproute2 where it is missing. A test that cannot have its network fails.
+fn need_ip() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let there = || Command::new("ip").arg("-V").output().is_ok_and(|output| output.status.success());
+        if !there() {
+            let script = "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq iproute2";
+            let _tried = Command::new("sh").args(["-c", script]).status();
+        }
+        assert!(there(), "the tests of discovery need iproute2 (the program ip); install it");
+        let probe = format!("tacit{}-probe", std::process::id());
+        let made = Command::new("ip").args(["netns", "add", &probe]).output().expect("ip runs");
+        let _gone = Command::new("ip").args(["netns", "del", &probe]).output();
+        assert!(made.status.success(), "the tests of discovery make network namespaces: run them as root. {made:?}");
+    });
+}
