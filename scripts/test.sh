@@ -38,6 +38,8 @@ command -v cargo >/dev/null || die "no cargo found; install Rust (see README)"
 command -v cc >/dev/null || need gcc "a C compiler"
 command -v curl >/dev/null || need curl "the scripts of the P2DS manual are run as they are"
 python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv "statistics are compared with numpy and statsmodels"
+command -v ip >/dev/null || need iproute2 "discovery is tested in network namespaces"
+[ "$(id -u)" -eq 0 ] || say "not root: the tests of discovery, which make network namespaces, will fail"
 have_postgres() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 have_postgres || need postgresql "the store suite runs on PostgreSQL too"
 have_postgres || die "PostgreSQL was installed, but initdb is not to be found"
