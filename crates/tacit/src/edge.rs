@@ -15,6 +15,7 @@ use crate::output::Failure;
 use crate::process::Address;
 
 /// The edge of a node.
+#[expect(clippy::too_many_arguments, reason = "the wiring of all roles")]
 pub(crate) fn edge(
     config: &NodeConfig,
     address: &Address,

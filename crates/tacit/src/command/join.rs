@@ -63,9 +63,7 @@ impl Join {
             (None, None) => (String::new(), self.code_or_url.clone()),
         };
         // A P2DS manager's address has its own path; a node's native one is /api/v1.
-        let gateway_url = if base.is_empty() {
-            base
-        } else if base.contains("/group-mgmt") || base.ends_with("/api/v1") {
+        let gateway_url = if base.is_empty() || base.contains("/group-mgmt") || base.ends_with("/api/v1") {
             base
         } else {
             format!("{base}/api/v1")
