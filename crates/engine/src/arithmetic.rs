@@ -49,6 +49,8 @@ mod streams;
 mod wire;
 mod zero;
 
+pub(crate) use boolean::can_compare;
+pub(crate) use compare::lanes;
 pub use context::{Arithmetic, Setup};
 pub use error::ArithmeticError;
 pub(crate) use multiply::{KING_FROM, KING_LENGTH};

@@ -16,15 +16,18 @@ use tacit_algebra::Field;
 
 use crate::aggregate::{Aggregator, NoResult, Statistic};
 use crate::arithmetic::{Arithmetic, ArithmeticError, Shared};
-use crate::plan::{PlanError, PlanRequest};
+use crate::plan::{PlanError, PlanRequest, Sharing};
 
 mod correlation;
 mod cost;
 pub(crate) mod entropy;
+pub(crate) mod order;
 mod presence;
 mod product;
+pub(crate) mod top;
 
 pub(crate) use cost::Cost;
+pub use order::Order;
 
 /// What is computed on shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,10 @@ pub enum Function {
     Presence(Presence),
     /// The weights of the items that at least so many contributors report.
     Correlation,
+    /// Numbers chosen by the order of all records.
+    Order(Order),
+    /// The items with the largest sums.
+    TopK,
 }
 
 /// The questions about items that a contributor either has or does not have.
@@ -64,6 +71,8 @@ pub(crate) enum Evaluation {
     PowerSum(entropy::PowerSum),
     Presence(presence::Items),
     Correlation(correlation::Correlation),
+    Ordered(order::Ordered),
+    TopK(top::TopK),
 }
 
 /// The frozen inputs as a compute peer holds them.
@@ -117,6 +126,8 @@ macro_rules! whichever {
             Evaluation::PowerSum($function) => $do,
             Evaluation::Presence($function) => $do,
             Evaluation::Correlation($function) => $do,
+            Evaluation::Ordered($function) => $do,
+            Evaluation::TopK($function) => $do,
         }
     };
 }
@@ -131,6 +142,8 @@ impl Evaluation {
             Function::PowerSum => Some(Self::PowerSum(entropy::PowerSum::new(&settings)?)),
             Function::Presence(question) => Some(Self::Presence(presence::Items::new(question, &settings)?)),
             Function::Correlation => Some(Self::Correlation(correlation::Correlation::new(&settings)?)),
+            Function::Order(order) => Some(Self::Ordered(order::Ordered::new(order, &settings)?)),
+            Function::TopK => Some(Self::TopK(top::TopK::new(&settings)?)),
         })
     }
 
@@ -202,11 +215,11 @@ impl Settings<'_> {
         self.text(parameter).map_or(Ok(unless_set), |text| text.parse().map_err(|_| self.bad(parameter)))
     }
 
-    /// The least number of contributors: 2 to all of them; has to be set.
+    /// The least number of contributors: 1 to all of them; has to be set.
     fn min_peers(&self) -> Result<usize, PlanError> {
-        let (name, parameter) = (self.aggregator.name, "min_peers");
+        let parameter = "min_peers";
         match self.number(parameter, 0)? {
-            0 => Err(PlanError::MissingParameter { name, parameter }),
+            0 => Err(self.missing(parameter)),
             least if least <= self.inputs() => Ok(least),
             _ => Err(self.bad(parameter)),
         }
@@ -214,9 +227,18 @@ impl Settings<'_> {
 
     /// The items' names: `1`, `2`, ... unless set.
     fn names(&self) -> Result<Vec<String>, PlanError> {
+        self.names_or("")
+    }
+
+    /// The columns' names: `x1`, `x2`, ... unless set.
+    fn column_names(&self) -> Result<Vec<String>, PlanError> {
+        self.names_or("x")
+    }
+
+    fn names_or(&self, prefix: &str) -> Result<Vec<String>, PlanError> {
         let names: Vec<String> = match self.text("names") {
             Some(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
-            None => (1..=self.items()).map(|item| item.to_string()).collect(),
+            None => (1..=self.items()).map(|item| format!("{prefix}{item}")).collect(),
         };
         if names.len() == self.items() { Ok(names) } else { Err(self.bad("names")) }
     }
@@ -225,6 +247,25 @@ impl Settings<'_> {
     fn check_work(&self, items: usize) -> Result<(), PlanError> {
         let (items, limit) = (items.saturating_mul(self.inputs()), crate::plan::MAX_ITEMS);
         if items > limit { Err(PlanError::TooManyItems { items, limit }) } else { Ok(()) }
+    }
+
+    /// Refuses groups too large to compare numbers.
+    fn check_comparisons(&self) -> Result<(), PlanError> {
+        let (n, Sharing::Shamir { threshold }) = (self.request.compute.len(), self.request.sharing) else {
+            return Ok(());
+        };
+        match crate::arithmetic::can_compare(n, threshold) {
+            true => Ok(()),
+            false => Err(PlanError::TooManyToCompare { count: n, name: self.aggregator.name }),
+        }
+    }
+
+    fn missing(&self, parameter: &'static str) -> PlanError {
+        PlanError::MissingParameter { name: self.aggregator.name, parameter }
+    }
+
+    fn bad_columns(&self, least: usize, most: usize) -> PlanError {
+        PlanError::BadColumns { name: self.aggregator.name, columns: self.items(), least, most }
     }
 
     fn bad(&self, parameter: &str) -> PlanError {

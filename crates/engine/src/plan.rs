@@ -63,6 +63,14 @@ impl FieldChoice {
         }
     }
 
+    /// Bits of the modulus.
+    pub(crate) fn bits(self) -> u32 {
+        match self {
+            Self::F61 => F61::BITS,
+            Self::F127 => F127::BITS,
+        }
+    }
+
     /// Bytes of one element on the wire.
     pub fn bytes(self) -> usize {
         match self {

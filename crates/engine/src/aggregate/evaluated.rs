@@ -1,6 +1,9 @@
 //! The registry's entries of what is computed on shares before the opening.
 
-use super::{Aggregator, Function, MAX_RECORDS, NAMES, Parameter, Presence, SEMI_HONEST, Shape, entropy, records};
+use super::{
+    Aggregator, Function, MAX_RECORDS, NAMES, Order, Parameter, Presence, SEMI_HONEST, Shape, entropy, order, records,
+    top,
+};
 
 /// Accepts a number of contributors.
 fn is_count(text: &str) -> bool {
@@ -27,8 +30,23 @@ const Q: Parameter = Parameter {
     meaning: "the exponent, a whole number from 2 to 16; 2 unless set",
     accepts: entropy::is_exponent,
 };
-const UNIVERSE_RECORDS: Parameter =
-    Parameter { name: "max_records", meaning: MAX_RECORDS.meaning, accepts: records::is_record_limit };
+const MIN_WEIGHT: Parameter = Parameter {
+    name: "min_weight",
+    meaning: "the least sum of weights, a whole number; 0 unless set",
+    accepts: |text| text.parse::<u64>().is_ok(),
+};
+const K: Parameter = Parameter { name: "k", meaning: "how many items, 1 to 1000; 10 unless set", accepts: top::is_k };
+const LEVEL: Parameter = Parameter {
+    name: "level",
+    meaning: "the part of the records below the quantile, from 0 to 1 with up to six digits behind the point; must be set",
+    accepts: order::is_level,
+};
+const PLACES: Parameter = Parameter {
+    name: "max_records",
+    meaning: "the most records that one peer may give in a slot; 1 unless set; columns times records times input peers \
+              at most 100000",
+    accepts: records::is_record_limit,
+};
 
 /// What holds for everything that is computed on shares.
 macro_rules! leaks {
@@ -61,8 +79,22 @@ const fn entry(name: &'static str, summary: &'static str, function: Function) ->
     }
 }
 
+const REFUSES_ORDER: &str = "fewer than 2t+1 or more than 11 compute peers; more than 100000 records of all peers and \
+                             columns; no records: no result";
+
+/// A function of the order of all records.
+const fn ordered(name: &'static str, summary: &'static str, order: Order) -> Aggregator {
+    Aggregator {
+        parameters: &[PLACES, NAMES],
+        input: Shape::Records,
+        output: Shape::Statistics,
+        refusals: REFUSES_ORDER,
+        ..entry(name, summary, Function::Order(order))
+    }
+}
+
 /// All of them.
-pub(super) const EVALUATED: [Aggregator; 8] = [
+pub(super) const EVALUATED: [Aggregator; 15] = [
     Aggregator {
         leakage: leaks!("Opened: the products. A product of zero says that somebody's number is zero."),
         refusals: "fewer than 2t+1 compute peers; products that could reach 2^127-1 (maxElement to the power of the \
@@ -87,15 +119,15 @@ pub(super) const EVALUATED: [Aggregator; 8] = [
         )
     },
     Aggregator {
-        parameters: &[MIN_PEERS, NAMES],
+        parameters: &[MIN_PEERS, MIN_WEIGHT, NAMES],
         output: Shape::Statistics,
         leakage: leaks!(
-            "Opened: of each event that at least min_peers report, how many do and the sum of their weights. Of others not even \
+            "Opened: of each event that at least min_peers report with at least min_weight, how many do and the sum of their weights. Of others not even \
              whether somebody reports them."
         ),
         ..entry(
             "event_correlation",
-            "the events that at least min_peers report (a weight above 0), with how many do and the sum of their weights",
+            "the events that at least min_peers report (a weight above 0) with at least min_weight together: how many do, and the sum of their weights",
             Function::Correlation,
         )
     },
@@ -136,7 +168,7 @@ pub(super) const EVALUATED: [Aggregator; 8] = [
         )
     },
     Aggregator {
-        parameters: &[UNIVERSE_RECORDS],
+        parameters: &[MAX_RECORDS],
         input: Shape::Records,
         output: Shape::Statistics,
         leakage: leaks!(
@@ -149,5 +181,49 @@ pub(super) const EVALUATED: [Aggregator; 8] = [
             "how many different values there are in all records of all peers",
             Function::Presence(Presence::Distinct),
         )
+    },
+    Aggregator {
+        leakage: leaks!("Opened: the smallest number of each column, which is one peer's."),
+        ..ordered("min", "the smallest number of each column over all records", Order::Min)
+    },
+    Aggregator {
+        leakage: leaks!("Opened: the largest number of each column, which is one peer's."),
+        ..ordered("max", "the largest number of each column over all records", Order::Max)
+    },
+    Aggregator {
+        leakage: leaks!(
+            "Opened: the difference of the largest and the smallest number of each column; neither of them."
+        ),
+        ..ordered("range", "the largest minus the smallest number of each column over all records", Order::Range)
+    },
+    Aggregator {
+        leakage: leaks!(
+            "Opened: the median of each column, which is one peer's number or the mean of two; not how many records there are."
+        ),
+        accuracy: "exact: the middle record, or the mean of the two in the middle",
+        ..ordered("median", "the median of each column over all records", Order::Median)
+    },
+    Aggregator {
+        parameters: &[PLACES, NAMES, LEVEL],
+        leakage: leaks!(
+            "Opened: the quantile of each column, which is one peer's number or lies between two; not how many records there are."
+        ),
+        accuracy: "exact, then rounded to the nearest double; between two records it is interpolated linearly (type 7 of \
+                   Hyndman and Fan 1996, as in numpy)",
+        ..ordered("quantile", "the quantile of each column over all records", Order::Quantile)
+    },
+    Aggregator {
+        leakage: leaks!("Opened: all numbers in ascending order, and so how many there are; not whose they are."),
+        refusals: "fewer than 2t+1 or more than 11 compute peers; records of more than one number; more than 100000 records \
+                   of all peers",
+        ..ordered("sort", "all records of one number each, in ascending order", Order::Sort)
+    },
+    Aggregator {
+        parameters: &[K, NAMES],
+        output: Shape::Statistics,
+        leakage: leaks!("Opened: the k items with the largest sums and these sums, in their order; of others nothing."),
+        accuracy: "exact; of equal sums the first item comes first; items with the sum 0 are left out",
+        refusals: "fewer than 2t+1 or more than 11 compute peers; more than 100000 items",
+        ..entry("top_k", "the k items with the largest sums, largest first", Function::TopK)
     },
 ];

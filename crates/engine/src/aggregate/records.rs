@@ -6,7 +6,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Aggregator, Function, Presence};
+use super::{Aggregator, Function, Order, Presence};
 use crate::plan::{PlanError, PlanRequest};
 
 /// How many records a peer may give in a slot unless the task says otherwise.
@@ -111,9 +111,13 @@ impl Settings {
 
 /// The most records of one peer.
 fn max_records(aggregator: &'static Aggregator, request: &PlanRequest) -> Result<u64, PlanError> {
+    max_records_or(DEFAULT_MAX_RECORDS, aggregator, request)
+}
+
+fn max_records_or(unless_set: u64, aggregator: &'static Aggregator, request: &PlanRequest) -> Result<u64, PlanError> {
     let parameter = "max_records";
     let bad = |_| PlanError::BadParameter { name: aggregator.name, parameter: parameter.to_owned() };
-    request.parameters.get(parameter).map_or(Ok(DEFAULT_MAX_RECORDS), |text| text.parse().map_err(bad))
+    request.parameters.get(parameter).map_or(Ok(unless_set), |text| text.parse().map_err(bad))
 }
 
 /// How the rows of a plan become vectors.
@@ -125,6 +129,9 @@ pub(crate) enum Encoding {
     Presence { items: usize, max_element: u64, weights: bool },
     /// The row is a list of values; a bit for each possible one.
     Values { max_element: u64, most: u64 },
+    /// The row is a list of records; a place for each possible record and column, the empty ones with a number
+    /// beyond all others.
+    Places { columns: usize, most: usize, max_element: u64, order: Order },
     /// The row is a list of records.
     Records(Box<Records>),
 }
@@ -176,7 +183,18 @@ impl Encoding {
                 }
                 Function::Presence(_) => Self::Presence { items, max_element, weights: false },
                 Function::Correlation => Self::Presence { items, max_element, weights: true },
-                Function::Sum | Function::Product | Function::PowerSum => Self::Vector { items, max_element },
+                Function::Order(order) => {
+                    let most = max_records_or(1, aggregator, request)?;
+                    Self::Places {
+                        columns: items,
+                        most: usize::try_from(most).unwrap_or(usize::MAX),
+                        max_element,
+                        order,
+                    }
+                }
+                Function::Sum | Function::Product | Function::PowerSum | Function::TopK => {
+                    Self::Vector { items, max_element }
+                }
             });
         };
         if !(codec.columns.0..=codec.columns.1).contains(&items) {
@@ -194,6 +212,7 @@ impl Encoding {
         match self {
             Self::Vector { items, .. } => *items,
             Self::Presence { items, weights, .. } => items * (1 + usize::from(*weights)),
+            Self::Places { columns, most, order, .. } => columns.saturating_mul(*most).saturating_mul(order.vectors()),
             Self::Values { max_element, .. } => usize::try_from(*max_element).unwrap_or(usize::MAX).saturating_add(1),
             Self::Records(records) => records.terms.len(),
         }
@@ -204,6 +223,7 @@ impl Encoding {
         match self {
             Self::Vector { max_element, .. } => u128::from(*max_element),
             Self::Presence { items, max_element, .. } if index >= *items => u128::from(*max_element),
+            Self::Places { max_element, .. } => u128::from(*max_element) + 1,
             Self::Presence { .. } | Self::Values { .. } => 1,
             Self::Records(records) => records.bounds[index],
         }
@@ -215,6 +235,7 @@ impl Encoding {
             Self::Vector { max_element, .. } | Self::Presence { max_element, weights: true, .. } => {
                 u128::from(*max_element).max(1)
             }
+            Self::Places { max_element, .. } => u128::from(*max_element) + 1,
             Self::Presence { .. } | Self::Values { .. } => 1,
             Self::Records(records) => records.bounds.iter().copied().max().unwrap_or(0),
         }
@@ -223,6 +244,7 @@ impl Encoding {
     pub(crate) fn row_shape(&self) -> RowShape {
         match self {
             Self::Vector { items, .. } | Self::Presence { items, .. } => RowShape::Items(*items),
+            Self::Places { columns, most, .. } => RowShape::Records { columns: *columns, most: *most as u64 },
             Self::Values { most, .. } => RowShape::Records { columns: 1, most: *most },
             Self::Records(records) => {
                 RowShape::Records { columns: records.settings.columns, most: records.settings.max_records }
@@ -242,6 +264,20 @@ impl Encoding {
                     encoded.extend(row.iter().map(|value| u128::from(*value)));
                 }
                 return Some(encoded);
+            }
+            Self::Places { columns, most, max_element, order } => {
+                let beyond = u128::from(*max_element) + 1;
+                let mut places = Zeroizing::new(Vec::with_capacity(self.length()));
+                for low in order.empty_below() {
+                    // Below all others is 0, and everything else one higher.
+                    let (empty, lift) = if *low { (0, 1) } else { (beyond, 0) };
+                    for column in 0..*columns {
+                        let records = row.chunks_exact(*columns);
+                        places.extend(records.clone().map(|record| u128::from(record[column]) + lift));
+                        places.extend(std::iter::repeat_n(empty, most - records.len()));
+                    }
+                }
+                return Some(places);
             }
             Self::Values { .. } => {
                 let mut seen = Zeroizing::new(vec![0; self.length()]);

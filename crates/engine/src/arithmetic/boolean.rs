@@ -40,6 +40,13 @@ pub(super) use sharing::Source;
 /// A party in more sets than this does not compute on bits.
 const HELD_AT_MOST: usize = 500;
 
+/// Whether so many parties can compute on bits.
+pub(crate) fn can_compare(n: usize, t: usize) -> bool {
+    // n-1 choose t, without the sets themselves.
+    let held = (0..t).try_fold(1usize, |held, i| Some(held.checked_mul((n - 1).checked_sub(i)?)? / (i + 1)));
+    n <= 64 && held.is_some_and(|held| held <= HELD_AT_MOST)
+}
+
 /// Who has which component, and who computes what of a product: the same for all, from n and t alone.
 pub(super) struct Structure {
     /// The sets that this party is in, ascending.
@@ -136,9 +143,7 @@ impl<F: Field> Arithmetic<'_, F> {
             return Ok(());
         }
         let (n, t, me) = (self.n, self.t, self.me);
-        // n-1 choose t, without the sets themselves.
-        let held = (0..t).try_fold(1usize, |held, i| Some(held.checked_mul(n - 1 - i)? / (i + 1)));
-        if n > 64 || held.is_none_or(|held| held > HELD_AT_MOST) {
+        if !can_compare(n, t) {
             return Err(ArithmeticError::WrongCall { what: "bits are offered for up to eleven compute peers" });
         }
         let structure = Structure::new(n, t, me);

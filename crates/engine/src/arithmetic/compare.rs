@@ -157,8 +157,7 @@ impl<F: Field> Arithmetic<'_, F> {
 
     /// How many numbers are compared together: what fits a few megabytes.
     pub fn lanes(&self) -> usize {
-        let of_a_lane = (self.components() * F::BITS as usize / 8).max(1);
-        LANES_AT_MOST.min(SUMMAND_BYTES / of_a_lane).next_multiple_of(64)
+        lanes_of(self.components(), F::BITS)
     }
 
     /// Bit-sliced bits of numbers 0 <= x < 2^bits.
@@ -250,6 +249,16 @@ impl<F: Field> Arithmetic<'_, F> {
         };
         self.lift(&bit, x.len()).await
     }
+}
+
+/// The same for n parties with threshold t, in a field of so many bits.
+pub(crate) fn lanes(n: usize, t: usize, bits: u32) -> usize {
+    lanes_of((0..t).fold(1, |held, i| held * (n - 1 - i) / (i + 1)), bits)
+}
+
+fn lanes_of(components: usize, bits: u32) -> usize {
+    let of_a_lane = (components * bits as usize / 8).max(1);
+    LANES_AT_MOST.min(SUMMAND_BYTES / of_a_lane).next_multiple_of(64)
 }
 
 /// The bit of each number that is wanted.

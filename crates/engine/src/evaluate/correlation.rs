@@ -5,6 +5,7 @@
 
 use tacit_algebra::Field;
 
+use super::order::{bits, room};
 use super::presence::{at_least, at_least_cost};
 use super::{Cost, Evaluate, Inputs, Settings};
 use crate::aggregate::{NoResult, Statistic};
@@ -17,12 +18,39 @@ pub(crate) struct Correlation {
     names: Vec<String>,
     max_element: u128,
     min_peers: usize,
+    /// Compared with if above 1, the least that a reported event weighs.
+    min_weight: u64,
+    inputs: usize,
 }
 
 impl Correlation {
     pub(super) fn new(settings: &Settings<'_>) -> Result<Self, PlanError> {
         settings.check_work(settings.items())?;
-        Ok(Self { names: settings.names()?, max_element: settings.max_element(), min_peers: settings.min_peers()? })
+        let min_weight =
+            settings.text("min_weight").map_or(Ok(0), |text| text.parse().map_err(|_| settings.bad("min_weight")));
+        let this = Self {
+            names: settings.names()?,
+            max_element: settings.max_element(),
+            min_peers: settings.min_peers()?,
+            min_weight: min_weight?,
+            inputs: settings.inputs(),
+        };
+        if this.compares() {
+            settings.check_comparisons()?;
+        }
+        Ok(this)
+    }
+}
+
+impl Correlation {
+    fn compares(&self) -> bool {
+        self.min_weight > 1
+    }
+
+    /// Bits of weights and of the least weight; the plan refused weights beyond.
+    fn bits(&self) -> u32 {
+        let weights = self.max_element.saturating_mul(self.inputs as u128);
+        bits(weights.max(u128::from(self.min_weight)))
     }
 }
 
@@ -36,7 +64,16 @@ impl Evaluate for Correlation {
         if output < self.names.len() { Some(contributors) } else { contributors.checked_mul(self.max_element) }
     }
 
+    fn largest_inside(&self, contributors: usize) -> Option<u128> {
+        let largest = self.largest(self.names.len(), contributors)?;
+        if self.compares() { Some(largest.max(room(self.bits())?)) } else { Some(largest.max(contributors as u128)) }
+    }
+
     fn cost(&self, contributors: usize, cost: &mut Cost) {
+        if self.compares() {
+            cost.compare(self.names.len(), self.bits());
+            cost.multiply(self.names.len());
+        }
         at_least_cost(self.names.len(), contributors, cost);
         cost.multiply(2 * self.names.len());
     }
@@ -47,7 +84,14 @@ impl Evaluate for Correlation {
         inputs: Inputs<F>,
     ) -> Result<Shared<F>, ArithmeticError> {
         let counts = inputs.sum.slice(0..self.names.len());
-        let enough = at_least(arithmetic, &counts, inputs.contributors, self.min_peers).await?;
+        let mut enough = at_least(arithmetic, &counts, inputs.contributors, self.min_peers).await?;
+        if self.compares() {
+            let weights = inputs.sum.slice(self.names.len()..2 * self.names.len());
+            let least = vec![F::from_u64(self.min_weight); weights.len()];
+            let light = arithmetic.less_than_public(&weights, &least, self.bits()).await?;
+            let heavy = Shared::constant(&vec![F::ONE; light.len()]).sub(&light);
+            arithmetic.multiply_assign(&mut enough, &heavy).await?;
+        }
         arithmetic.multiply(&inputs.sum, &Shared::concat(&[&enough, &enough])).await
     }
 
@@ -57,6 +101,9 @@ impl Evaluate for Correlation {
         for ((name, peers), weight) in self.names.iter().zip(peers).zip(weights) {
             // Whoever reports an event gives it a weight of at least 1.
             if (*peers > 0 && *peers < self.min_peers as u128) || weight < peers || (*peers == 0 && *weight > 0) {
+                return Some(Err(NoResult::Impossible));
+            }
+            if *peers > 0 && *weight < u128::from(self.min_weight) {
                 return Some(Err(NoResult::Impossible));
             }
             if *peers > 0 {

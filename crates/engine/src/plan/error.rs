@@ -48,6 +48,9 @@ pub enum PlanError {
     /// Too few compute peers to multiply.
     #[error("{left} compute peers are there and {name} needs {needed} (2t+1): wait until others are back")]
     TooFewForProducts { left: usize, needed: usize, name: &'static str },
+    /// Too many compute peers to compare numbers.
+    #[error("{name} compares numbers, which is offered for at most 11 compute peers, and {count} are listed")]
+    TooManyToCompare { count: usize, name: &'static str },
     /// Fewer than two input peers: the sum would be somebody's input.
     #[error("{count} input peers are too few: the result would be one peer's input; name at least 2")]
     TooFewInputs { count: usize },

@@ -87,7 +87,7 @@ impl Forecast {
             }
             _ => None,
         };
-        let (evaluation_rounds, evaluation_bytes) = evaluation.map_or((0, 0), |cost| (cost.rounds, cost.bytes()));
+        let (evaluation_rounds, evaluation_bytes) = evaluation.map_or((0, 0), |cost| (cost.rounds, cost.bytes));
         let rounds = rounds + evaluation_rounds;
         let mut notes = vec![match plan.on_missing() {
             OnMissing::Fail => "a missing input ends the session".to_owned(),

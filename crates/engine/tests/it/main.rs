@@ -16,6 +16,7 @@ mod freeze;
 mod losses;
 mod malformed;
 mod malicious;
+mod orders;
 mod ranges;
 mod slices;
 mod statistics;

@@ -129,6 +129,16 @@ fn p30_p31_p32_functions_on_shares_over_three_processes() {
     assert_eq!(number(&distinct, "distinct"), 4.0);
     assert_eq!(of(5, "set_intersection", &[], rows)["values"], json!(["1", "0", "1", "0"]));
     assert_eq!(of(6, "set_cardinality", &[], rows)["values"], json!(["4"]));
+
+    // Sums 10, 9, 3000, 8.
+    let top = of(7, "top_k", &["--parameter", "k=2", "--parameter", "names=ssh,dns,http,ftp"], rows);
+    assert_eq!(
+        top["statistics"],
+        json!([{ "name": "sum(http)", "value": 3000.0 }, { "name": "sum(ssh)", "value": 10.0 }])
+    );
+    let median = ["--aggregator", "median", "--items", "2", "--max-element", "9000", "--parameter", "max_records=2"];
+    let median = trio.compute(8, &median, [&[1, 10, 4, 9000], &[], &[3, 20, 8, 0]]);
+    assert_eq!([number(&median, "median(x1)"), number(&median, "median(x2)")], [3.5, 15.0]);
 }
 
 #[test]

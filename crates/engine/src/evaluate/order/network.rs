@@ -1,0 +1,233 @@
+//! Networks of comparisons: which numbers are compared does not depend on the numbers.
+//!
+//! Every stage is one batched comparison and one multiplication, for all rows at once. Batcher 1968 as in
+//! Knuth, The Art of Computer Programming 3, 5.2.2 (sort, any length); the k largest by sorted blocks
+//! whose pairs are merged and cut to k (bitonic merge, the same sources).
+
+use tacit_algebra::Field;
+
+use crate::arithmetic::{Arithmetic, ArithmeticError, Shared};
+use crate::evaluate::Cost;
+
+/// Disjoint pairs whose smaller number goes to the first place.
+type Stage = Vec<(usize, usize)>;
+
+/// The stages that sort so many numbers, ascending.
+fn sorting(length: usize) -> Vec<Stage> {
+    let mut stages = Vec::new();
+    let top = length.next_power_of_two() / 2;
+    let mut p = top;
+    while p > 0 {
+        let (mut q, mut r, mut d) = (top, 0, p);
+        loop {
+            let stage = (0..length.saturating_sub(d)).filter(|i| i & p == r).map(|i| (i, i + d)).collect();
+            stages.push(stage);
+            if q == p {
+                break;
+            }
+            (d, q, r) = (q - p, q / 2, p);
+        }
+        p /= 2;
+    }
+    stages
+}
+
+/// Each row of `width` numbers sorted, ascending; all below 2^bits.
+pub(in crate::evaluate) async fn sort<F: Field>(
+    arithmetic: &mut Arithmetic<'_, F>,
+    mut rows: Shared<F>,
+    width: usize,
+    bits: u32,
+) -> Result<Shared<F>, ArithmeticError> {
+    for stage in sorting(width) {
+        rows = exchange(arithmetic, rows, width, &stage, bits).await?;
+    }
+    Ok(rows)
+}
+
+pub(in crate::evaluate) fn sort_cost(width: usize, rows: usize, bits: u32, cost: &mut Cost) {
+    sorting(width).iter().for_each(|stage| stage_cost(stage.len() * rows, bits, cost));
+}
+
+fn stage_cost(pairs: usize, bits: u32, cost: &mut Cost) {
+    cost.compare(pairs, bits);
+    cost.multiply(pairs);
+}
+
+/// Puts each pair of each row in order.
+async fn exchange<F: Field>(
+    arithmetic: &mut Arithmetic<'_, F>,
+    rows: Shared<F>,
+    width: usize,
+    stage: &Stage,
+    bits: u32,
+) -> Result<Shared<F>, ArithmeticError> {
+    if stage.is_empty() {
+        return Ok(rows);
+    }
+    let places = |row: usize| stage.iter().map(move |(a, b)| (row * width + a, row * width + b));
+    let pairs: Vec<(usize, usize)> = (0..rows.len() / width).flat_map(places).collect();
+    let shares = rows.expose_shares();
+    let first = Shared::from_shares(pairs.iter().map(|(a, _)| shares[*a]).collect());
+    let second = Shared::from_shares(pairs.iter().map(|(_, b)| shares[*b]).collect());
+    let (low, high) = in_order(arithmetic, &first, &second, bits).await?;
+    let mut out = rows.expose_shares().to_vec();
+    for (i, (a, b)) in pairs.iter().enumerate() {
+        out[*a] = low.expose_shares()[i];
+        out[*b] = high.expose_shares()[i];
+    }
+    Ok(Shared::from_shares(out))
+}
+
+/// The smaller and the larger of each pair.
+async fn in_order<F: Field>(
+    arithmetic: &mut Arithmetic<'_, F>,
+    a: &Shared<F>,
+    b: &Shared<F>,
+    bits: u32,
+) -> Result<(Shared<F>, Shared<F>), ArithmeticError> {
+    let mut swap = arithmetic.less_than(b, a, bits).await?;
+    arithmetic.multiply_assign(&mut swap, &b.sub(a)).await?;
+    Ok((a.add(&swap), b.sub(&swap)))
+}
+
+/// The smallest of each row of `width` numbers.
+pub(in crate::evaluate) async fn smallest<F: Field>(
+    arithmetic: &mut Arithmetic<'_, F>,
+    rows: Shared<F>,
+    width: usize,
+    bits: u32,
+) -> Result<Shared<F>, ArithmeticError> {
+    extreme(arithmetic, rows, width, bits, true).await
+}
+
+/// The largest of each row of `width` numbers.
+pub(in crate::evaluate) async fn largest<F: Field>(
+    arithmetic: &mut Arithmetic<'_, F>,
+    rows: Shared<F>,
+    width: usize,
+    bits: u32,
+) -> Result<Shared<F>, ArithmeticError> {
+    extreme(arithmetic, rows, width, bits, false).await
+}
+
+async fn extreme<F: Field>(
+    arithmetic: &mut Arithmetic<'_, F>,
+    mut rows: Shared<F>,
+    mut width: usize,
+    bits: u32,
+    low: bool,
+) -> Result<Shared<F>, ArithmeticError> {
+    while width > 1 {
+        let half = width / 2;
+        let part = |from: usize, length: usize| {
+            let shares = rows.expose_shares().chunks_exact(width);
+            Shared::from_shares(shares.flat_map(|row| row[from..from + length].iter().copied()).collect())
+        };
+        let (smaller, larger) = in_order(arithmetic, &part(0, half), &part(half, half), bits).await?;
+        let (kept, left) = (if low { smaller } else { larger }, part(2 * half, width % 2));
+        let kept = kept.expose_shares().chunks_exact(half);
+        let mut next = Vec::with_capacity(rows.len());
+        for (row, kept) in kept.enumerate() {
+            next.extend_from_slice(kept);
+            next.extend(left.expose_shares().get(row).filter(|_| width % 2 == 1));
+        }
+        rows = Shared::from_shares(next);
+        width = half + width % 2;
+    }
+    Ok(rows)
+}
+
+pub(in crate::evaluate) fn extreme_cost(mut width: usize, rows: usize, bits: u32, cost: &mut Cost) {
+    while width > 1 {
+        stage_cost(width / 2 * rows, bits, cost);
+        width = width.div_ceil(2);
+    }
+}
+
+/// The k largest numbers, descending; fewer numbers than k are filled up with zeros.
+pub(in crate::evaluate) async fn top<F: Field>(
+    arithmetic: &mut Arithmetic<'_, F>,
+    numbers: Shared<F>,
+    k: usize,
+    bits: u32,
+) -> Result<Shared<F>, ArithmeticError> {
+    let block = k.next_power_of_two();
+    let fill = Shared::zeros(numbers.len().next_multiple_of(block) - numbers.len());
+    let mut rows = sort(arithmetic, Shared::concat(&[&numbers, &fill]), block, bits).await?;
+    while rows.len() > block {
+        let pairs = rows.len() / block / 2;
+        let shares = rows.expose_shares();
+        let of = |pair: usize, upper: bool| {
+            let start = (2 * pair + usize::from(upper)) * block;
+            shares[start..start + block].iter().copied()
+        };
+        // The larger ones of an ascending and a descending block: the k largest of both, bitonic.
+        let first = Shared::from_shares((0..pairs).flat_map(|pair| of(pair, false)).collect());
+        let second = Shared::from_shares((0..pairs).flat_map(|pair| of(pair, true).rev()).collect());
+        let left = rows.slice(2 * pairs * block..rows.len());
+        let (_, mut merged) = in_order(arithmetic, &first, &second, bits).await?;
+        for stage in bitonic(block) {
+            merged = exchange(arithmetic, merged, block, &stage, bits).await?;
+        }
+        rows = Shared::concat(&[&merged, &left]);
+    }
+    let ascending = rows.expose_shares();
+    Ok(Shared::from_shares(ascending.iter().rev().take(k).copied().collect()))
+}
+
+pub(in crate::evaluate) fn top_cost(length: usize, k: usize, bits: u32, cost: &mut Cost) {
+    let block = k.next_power_of_two();
+    let mut blocks = length.div_ceil(block);
+    sort_cost(block, blocks, bits, cost);
+    while blocks > 1 {
+        stage_cost(blocks / 2 * block, bits, cost);
+        bitonic(block).iter().for_each(|stage| stage_cost(blocks / 2 * stage.len(), bits, cost));
+        blocks = blocks.div_ceil(2);
+    }
+}
+
+/// The stages that sort a bitonic row whose length is a power of two.
+fn bitonic(length: usize) -> Vec<Stage> {
+    let distances = std::iter::successors(Some(length / 2), |d| Some(d / 2)).take_while(|d| *d > 0);
+    distances.map(|d| (0..length).filter(|i| i & d == 0).map(|i| (i, i + d)).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(stages: &[Stage], row: &mut [bool]) {
+        for stage in stages {
+            for (a, b) in stage {
+                (row[*a], row[*b]) = (row[*a] & row[*b], row[*a] | row[*b]);
+            }
+        }
+    }
+
+    /// A network that sorts all rows of zeros and ones sorts everything (Knuth 5.3.4, theorem Z).
+    #[test]
+    fn networks_sort_all_zeros_and_ones() {
+        for length in 1..=13usize {
+            let stages = sorting(length);
+            for pattern in 0..1u32 << length {
+                let mut row: Vec<bool> = (0..length).map(|i| pattern >> i & 1 == 1).collect();
+                run(&stages, &mut row);
+                assert!(row.is_sorted(), "{length}: {pattern:b}");
+            }
+            let disjoint = |stage: &Stage| {
+                let mut seen = vec![false; length];
+                stage.iter().flat_map(|(a, b)| [*a, *b]).all(|place| !std::mem::replace(&mut seen[place], true))
+            };
+            assert!(stages.iter().all(disjoint));
+        }
+        // Up and then down, or down and then up.
+        for pattern in (0..=8).flat_map(|a| (a..=8).map(move |b| (a, b))) {
+            for inside in [false, true] {
+                let mut row: Vec<bool> = (0..8).map(|i| (pattern.0..pattern.1).contains(&i) == inside).collect();
+                run(&bitonic(8), &mut row);
+                assert!(row.is_sorted());
+            }
+        }
+    }
+}
