@@ -179,6 +179,11 @@ impl UncheckedConsensus {
         crate::decide::check(None, self)
     }
 
+    /// The manager key that it names, base64: for readers that pin nothing.
+    pub fn claimed_manager(&self) -> &str {
+        &self.text.charter.manager
+    }
+
     /// The consensus that follows one that is known.
     pub fn check_next(self, known: &Consensus) -> Result<Consensus, crate::Refusal> {
         crate::decide::check(Some(known), self)

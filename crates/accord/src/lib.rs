@@ -10,12 +10,14 @@
 //! - [`Consensus`]: a charter with its place in the chain and its signatures.
 //! - [`decide`], [`Proposal`]: the only way from one consensus to the next.
 //! - [`log`]: the append-only, signed Merkle log in which decisions and actions are kept.
+//! - [`receipt`]: what a session computed, signed by those who computed it, and logged.
 
 mod canonical;
 mod charter;
 mod consensus;
 mod decide;
 pub mod log;
+pub mod receipt;
 
 pub use canonical::{CanonicalError, canonical, digest};
 pub use charter::{

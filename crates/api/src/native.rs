@@ -5,6 +5,7 @@ mod log;
 mod members;
 mod node;
 mod peers;
+mod receipts;
 mod receiver;
 mod results;
 mod rows;
@@ -216,6 +217,23 @@ fn of_peers(operations: Operations) -> Operations {
             peers::roster,
         )
         .add(
+            Op::get("/peers/{name}/receipts", "listPeerReceipts", "Receipts that this peer verified and keeps")
+                .role(Operator)
+                .query(&[("max", "At most so many, up to 1000")])
+                .answer("ReceiptList"),
+            receipts::list_of_peer,
+        )
+        .add(
+            Op::get(
+                "/peers/{name}/receipts/{session}",
+                "getPeerReceipt",
+                "One of them, with the proof that the peer's own data counted or the reason why not",
+            )
+            .role(Operator)
+            .answer("ReceiptBody"),
+            receipts::get_of_peer,
+        )
+        .add(
             Op::get(
                 "/peers/{name}/witness",
                 "getWitness",
@@ -273,6 +291,19 @@ fn of_the_node(operations: Operations) -> Operations {
                 .role(Viewer)
                 .stream("application/jsonl"),
             log::export,
+        )
+        .add(
+            Op::get("/receipts", "listReceipts", "Receipts of results, newest first")
+                .role(Viewer)
+                .query(&[("max", "At most so many, up to 1000")])
+                .answer("ReceiptList"),
+            receipts::list,
+        )
+        .add(
+            Op::get("/receipts/{session}", "getReceipt", "The receipt of a session (docs/receipt-spec.md)")
+                .role(Viewer)
+                .answer("ReceiptBody"),
+            receipts::get,
         )
         .add(
             Op::post("/tokens", "issueToken", "Issues a token; its text is shown this once")

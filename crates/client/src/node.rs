@@ -1,8 +1,8 @@
 //! The node: what it is, its receiver, its log, its tokens.
 
 use tacit_model::api::{
-    IssuedToken, LogHead, LogPage, LogProof, NewToken, NodeBody, ReceivedBody, ReceivedList, ReceivedRow, Role,
-    TokenBody, TokenList,
+    IssuedToken, LogHead, LogPage, LogProof, NewToken, NodeBody, ReceiptBody, ReceiptLine, ReceiptList, ReceivedBody,
+    ReceivedList, ReceivedRow, Role, TokenBody, TokenList,
 };
 
 use crate::{Client, ClientError, Pieces};
@@ -53,6 +53,24 @@ impl Client {
     /// The whole log, piece by piece as it arrives.
     pub async fn log_export(&self) -> Result<Pieces, ClientError> {
         self.pieces(self.get(&["log", "export"])).await
+    }
+
+    /// The newest receipts of the gateway, or of a peer of this node.
+    pub async fn receipts(&self, peer: Option<&str>) -> Result<Vec<ReceiptLine>, ClientError> {
+        let request = match peer {
+            Some(peer) => self.get(&["peers", peer, "receipts"]),
+            None => self.get(&["receipts"]),
+        };
+        Ok(self.call::<ReceiptList>(request).await?.receipts)
+    }
+
+    /// The receipt of a session, of the gateway or of a peer of this node.
+    pub async fn receipt(&self, session: &str, peer: Option<&str>) -> Result<ReceiptBody, ClientError> {
+        self.call(match peer {
+            Some(peer) => self.get(&["peers", peer, "receipts", session]),
+            None => self.get(&["receipts", session]),
+        })
+        .await
     }
 
     /// Issues a token.

@@ -129,6 +129,10 @@ impl Gateway {
                 directory.report(member, session, report);
                 Ok(())
             }
+            ToGateway::Receipt { session, part } => {
+                self.inner.gathering.take(member, session, *part);
+                Ok(())
+            }
             ToGateway::Witnessed { size, cosigned, key } => self.witnessed(member, size, cosigned, &key).await,
             ToGateway::Request { number, request } => {
                 let response = self.answer(member, request).await;

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::GatewayError;
 use crate::directory::Directory;
+use crate::receipts::Gathering;
 use crate::runs::Runs;
 use crate::witness::Witnesses;
 
@@ -88,6 +89,7 @@ pub(crate) struct Inner {
     pub(crate) limits: RunnerLimits,
     pub(crate) directory: Directory,
     pub(crate) witnesses: Witnesses,
+    pub(crate) gathering: Gathering,
     pub(crate) runs: Runs,
     /// The current consensus of each group, checked.
     pub(crate) charters: std::sync::Mutex<BTreeMap<GroupId, Arc<Consensus>>>,
@@ -112,6 +114,7 @@ impl Gateway {
             limits: setup.limits,
             directory: Directory::default(),
             witnesses: Witnesses::default(),
+            gathering: Gathering::default(),
             runs: Runs::default(),
             charters: std::sync::Mutex::default(),
             deciding: Mutex::new(()),

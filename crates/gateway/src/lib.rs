@@ -22,6 +22,7 @@ mod gateway;
 mod groups;
 mod members;
 mod pairing;
+mod receipts;
 mod runs;
 mod witness;
 

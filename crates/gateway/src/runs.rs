@@ -311,10 +311,12 @@ impl Gateway {
             let attempt = self.inner.store.record_attempt(group, run, slot, job.session, now).await?;
             job.attempt = attempt;
             info!(group = %group, run = %run, slot = %slot, attempt = %attempt, session = %job.session, "job");
+            let parts = self.inner.gathering.open(&job);
             match self.execute(&ready.consensus, &job).await {
                 Outcome::Done(agreed) => {
                     let detail = agreed.remarks.join("; ");
                     self.record(&job, SlotState::Done, &detail, Some(&agreed)).await?;
+                    self.issue_receipt(&ready.consensus, &job, &agreed, parts);
                     return Ok(Ok(()));
                 }
                 Outcome::Repair { without: lost, why } => {

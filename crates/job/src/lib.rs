@@ -9,7 +9,9 @@
 mod job;
 mod messages;
 mod plan;
+mod receipt;
 
 pub use job::{Job, Source, Task, pairing_digest, registration_proof};
 pub use messages::{Cosigned, Decline, Fault, Report, Request, Response, Shown, StopReason, ToGateway, ToPeer};
 pub use plan::{JobError, check_configuration, plan_of, row_shape};
+pub use receipt::{Computed, Own, ReceiptPart, SignedPart};

@@ -3,7 +3,7 @@ use tacit_accord::ConsensusId;
 use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot};
 
-use crate::Job;
+use crate::{Job, Own, ReceiptPart};
 
 /// From a gateway to a peer over the control link. Unknown kinds are ignored by older peers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,15 @@ pub enum ToPeer {
     Witness {
         /// What is shown.
         shown: Box<Shown>,
+    },
+    /// The receipt of a session that is done.
+    Receipt {
+        /// The session.
+        session: SessionId,
+        /// The document.
+        receipt: String,
+        /// Whether this peer's own data counted.
+        own: Own,
     },
     /// The answer to a [`Request`].
     Response {
@@ -155,6 +164,13 @@ pub enum ToGateway {
         session: SessionId,
         /// What became of it.
         report: Report,
+    },
+    /// What this peer gives towards the receipt of a session, after its report.
+    Receipt {
+        /// The session.
+        session: SessionId,
+        /// Its part.
+        part: Box<ReceiptPart>,
     },
     /// The peer looked at the head of the gateway's log.
     Witnessed {

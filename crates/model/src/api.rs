@@ -20,8 +20,8 @@ pub use group::{
     VerifyBody,
 };
 pub use node::{
-    IssuedToken, LogHead, LogLine, LogPage, LogProof, NewToken, NodeBody, ReceivedBody, ReceivedList, ReceivedRow,
-    TokenBody, TokenList, WitnessBody,
+    IssuedToken, LogHead, LogLine, LogPage, LogProof, NewToken, NodeBody, ReceiptBody, ReceiptLine, ReceiptList,
+    ReceivedBody, ReceivedList, ReceivedRow, TokenBody, TokenList, WitnessBody,
 };
 pub use peer::{
     JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RosterMember, RowBody, RowsBody, RowsReceipt,

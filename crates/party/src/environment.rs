@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tacit_engine::{Environment, FreezeRecord, FreezeRefused};
-use tacit_model::{Clock, RunId};
+use tacit_model::{Clock, Fingerprint, RunId};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
 use tacit_store::{FreezeOutcome, Store, StoreError};
@@ -28,6 +28,8 @@ pub struct PartyEnvironment {
     pub run: RunId,
     /// Whether a set was, or may have been, bound.
     pub bound: bool,
+    /// Contributors of the frozen set and their commitments, ascending, where this party computes.
+    pub contributions: Vec<(Fingerprint, [u8; 32])>,
 }
 
 impl Environment for PartyEnvironment {
@@ -54,7 +56,10 @@ impl Environment for PartyEnvironment {
         self.bound = true;
         let (slot, attempt) = (record.slot, record.attempt);
         match self.store.freeze(&self.party, self.run, slot, attempt, record.digest, self.clock.now()).await {
-            Ok(FreezeOutcome::Fresh) => Ok(()),
+            Ok(FreezeOutcome::Fresh) => {
+                self.contributions = record.contributors.into_iter().zip(record.commitments).collect();
+                Ok(())
+            }
             // The digest covers salts that are drawn in each session: the same one twice is no accident.
             Ok(FreezeOutcome::Same) | Err(StoreError::Conflict { .. }) => Err(FreezeRefused::AlreadyFrozen),
             Err(error) => {

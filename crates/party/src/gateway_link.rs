@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use crate::PartyError;
 use crate::outbox::backoff;
 use crate::party::Inner;
-use crate::{session, witness};
+use crate::{receipts, session, witness};
 
 /// A link that lived so long was a good one: the next is dialled soon.
 const STABLE: Duration = Duration::from_secs(5);
@@ -230,6 +230,7 @@ async fn handle(party: &Arc<Inner>, message: ToPeer) {
         ToPeer::Session { session } => session::on_session(party, session),
         ToPeer::Abort { session } => session::on_abort(party, session),
         ToPeer::Charter { documents } => party.take_charter(&documents).await,
+        ToPeer::Receipt { session, receipt, own } => receipts::on_receipt(party, session, receipt, own),
         ToPeer::Witness { shown } => witness::on_shown(party, *shown),
         ToPeer::Pairing { state } => paired(party, state).await,
         ToPeer::Start { group, run } if group == party.group => {

@@ -40,6 +40,7 @@ mod outbox;
 mod parties;
 mod party;
 mod policy;
+mod receipts;
 mod registration;
 mod results;
 mod roster;

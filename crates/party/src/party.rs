@@ -22,6 +22,7 @@ use crate::gateway_link::Line;
 use crate::http::HttpPoster;
 use crate::parties::Endpoint;
 use crate::policy::Policy;
+use crate::receipts::Awaited;
 use crate::results::SlotResult;
 use crate::roster::{Roster, RosterGate};
 use crate::session::Sessions;
@@ -133,6 +134,7 @@ pub(crate) struct Inner {
     next: Mutex<Option<(RunId, Slot)>>,
     /// The last job of a Prepare, as text.
     last_job: Mutex<Option<String>>,
+    pub(crate) awaited: Awaited,
     /// Held while a head of the gateway's log is looked at.
     pub(crate) witnessing: tokio::sync::Mutex<()>,
 }
@@ -340,6 +342,7 @@ impl Inner {
             hub: Mutex::new(Some(hub)),
             trouble: Mutex::new(None),
             last_job: Mutex::new(None),
+            awaited: Awaited::default(),
             witnessing: tokio::sync::Mutex::new(()),
             log,
             name,

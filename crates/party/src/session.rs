@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span};
 
 use crate::party::Inner;
+use crate::receipts;
 use linking::Linked;
 use prepare::Prepared;
 
@@ -240,13 +241,16 @@ pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
     let party = Arc::clone(party);
     party.tasks.clone().spawn(
         async move {
-            let told = running::run(&party, *linked, &abort).await;
+            let (told, left) = running::run(&party, *linked, &abort).await;
             info!(outcome = outcome_word(&told), "session ended");
             // Before the report: whoever hears it may end the run, and then the results are flushed.
             party.sessions.end(session);
             party.outbox.notify_one();
             party.announce_passed().await;
             report(&party, session, told);
+            if let Some((job, plan, left)) = left {
+                receipts::give_part(&party, &job, &plan, left);
+            }
             if let Err(error) = party.ahead.look(&party, run, Slot(slot.0.saturating_add(1))).await {
                 debug!(%error, "the next slot was not looked up");
             }

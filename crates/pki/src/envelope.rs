@@ -46,11 +46,13 @@ pub enum Context {
     Agreement,
     /// What a gateway says of itself to whoever looks for one.
     Announcement,
+    /// What a compute peer says of a session it computed.
+    Receipt,
 }
 
 impl Context {
     /// All purposes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Charter,
         Self::Freeze,
         Self::Prepare,
@@ -59,6 +61,7 @@ impl Context {
         Self::Message,
         Self::Agreement,
         Self::Announcement,
+        Self::Receipt,
     ];
 
     /// Its name, which never changes: it is part of what is signed.
@@ -72,6 +75,7 @@ impl Context {
             Self::Message => "message",
             Self::Agreement => "agreement",
             Self::Announcement => "announcement",
+            Self::Receipt => "receipt",
         }
     }
 }

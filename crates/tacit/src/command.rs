@@ -7,6 +7,7 @@ pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod pair;
 pub(crate) mod peer;
+pub(crate) mod receipt;
 pub(crate) mod source;
 pub(crate) mod token;
 

@@ -2,6 +2,7 @@
 
 mod log;
 mod log_export;
+mod receipt;
 
 use proptest::prelude::*;
 use tacit_accord::{

@@ -349,6 +349,12 @@ fn node(add: Add<'_>) {
     add("LogHead", object(&[("checkpoint", text()), ("size", whole()), ("root", text()), ("key", text())], &[]));
     add("LogProof", object(&[("size", whole()), ("proof", list(text()))], &[]));
     add("WitnessBody", object(&[("log", text()), ("checkpoint", text_or_null()), ("disputed", text_or_null())], &[]));
+    add(
+        "ReceiptLine",
+        object(&[("session", text()), ("group", whole()), ("run", whole()), ("slot", whole()), ("at", moment())], &[]),
+    );
+    add("ReceiptList", object(&[("receipts", list(is("ReceiptLine")))], &[]));
+    add("ReceiptBody", object(&[("receipt", text()), ("contribution", text_or_null())], &[]));
     add("NewToken", request(&[("role", is("Role")), ("label", text())], &[]));
     add("IssuedToken", object(&[("id", text()), ("role", is("Role")), ("token", text())], &[]));
     add(

@@ -231,6 +231,10 @@ fn schemas_and_types_agree() {
     same("LogProof", json!(LogProof { size: 1, proof: vec![text()] }));
     let witness = WitnessBody { log: Fingerprint([1; 32]), checkpoint: None, disputed: Some(text()) };
     same("WitnessBody", json!(witness));
+    let (group, run, slot) = (GroupId(1), RunId(1), Slot(0));
+    same("ReceiptLine", json!(ReceiptLine { session: text(), group, run, slot, at: text() }));
+    same("ReceiptList", json!(ReceiptList { receipts: vec![] }));
+    same("ReceiptBody", json!(ReceiptBody { receipt: text(), contribution: Some(text()) }));
     same("LogPage", json!(LogPage { entries: vec![], next: None }));
     same("NewToken", json!(NewToken { role: Role::Viewer, label: text() }));
     same("IssuedToken", json!(IssuedToken { id: text(), role: Role::Viewer, token: text() }));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Role;
-use crate::Fingerprint;
+use crate::{Fingerprint, GroupId, RunId, Slot};
 
 /// The running node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +75,37 @@ pub struct WitnessBody {
     pub checkpoint: Option<String>,
     /// A head that the gateway signed too and that contradicts it. Nothing is co-signed then any more.
     pub disputed: Option<String>,
+}
+
+/// A receipt in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptLine {
+    /// The session whose result it is about.
+    pub session: String,
+    /// The group.
+    pub group: GroupId,
+    /// The run.
+    pub run: RunId,
+    /// The slot, from 0.
+    pub slot: Slot,
+    /// When it was kept here.
+    pub at: String,
+}
+
+/// Receipts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptList {
+    /// Newest first.
+    pub receipts: Vec<ReceiptLine>,
+}
+
+/// A receipt; see docs/receipt-spec.md.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptBody {
+    /// The document, canonical JSON as text.
+    pub receipt: String,
+    /// Whether this peer's own data counted, JSON as text; only of a peer's own receipts, where it was asked for data.
+    pub contribution: Option<String>,
 }
 
 /// A token to be issued.

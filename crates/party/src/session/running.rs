@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tacit_engine::{FreezeRefused, Mailbox, Outcome, Plan, SessionError};
-use tacit_job::{Fault, Report};
+use tacit_job::{Fault, Job, Report};
 use tacit_link::SessionPort;
 use tacit_model::{Fingerprint, RunId, Slot};
 use tacit_store::{InputState, ResultRow, StoreError};
@@ -16,13 +16,19 @@ use super::prepare::bind_inputs;
 use crate::drive::{GivenUp, Seats, drive};
 use crate::environment::PartyEnvironment;
 use crate::party::Inner;
+use crate::receipts::Left;
 use crate::results::Stored;
 
-pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &CancellationToken) -> Report {
+/// The report, and what the receipt of a session needs that is done.
+pub(super) async fn run(
+    party: &Arc<Inner>,
+    linked: Linked,
+    abort: &CancellationToken,
+) -> (Report, Option<(Job, Plan, Left)>) {
     let Linked { job, consensus, plan, me, nonces, input, mut port, seats, claim } = linked;
     let end = |fault, frozen, why: String| {
         party.trouble(format!("slot {} of run {}: {why}", job.slot, job.run));
-        Report::Failed { fault, frozen }
+        (Report::Failed { fault, frozen }, None)
     };
     // The session id is durably used, and the slot bound to charter and input peers, before the first
     // message leaves.
@@ -51,6 +57,7 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
         party: party.name.clone(),
         run: job.run,
         bound: false,
+        contributions: Vec::new(),
     };
     seats.tell_key(&mut port, party.identity.public_key());
     let deadline = deadline(party.limits.session, &plan);
@@ -83,9 +90,11 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
             return end(Fault::Ended, bound, why.to_owned());
         }
     };
-    settle(party, &job.session, job.run, job.slot, &plan, me, outcome)
-        .await
-        .unwrap_or_else(|error| end(Fault::Own, bound, error.to_string()))
+    let left = Left::of(&outcome, environment.contributions);
+    match settle(party, &job.session, job.run, job.slot, &plan, me, outcome).await {
+        Ok(report) => (report, Some((job, plan, left))),
+        Err(error) => end(Fault::Own, bound, error.to_string()),
+    }
 }
 
 /// Makes a recipient's result durable, which deletes the input of the slot, before anybody hears of it.

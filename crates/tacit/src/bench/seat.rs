@@ -94,6 +94,7 @@ impl Seat {
             party: PARTY.to_owned(),
             run: RUN,
             bound: false,
+            contributions: Vec::new(),
         };
         seats.tell_key(&mut port, self.identity.public_key());
         let mailbox = Mailbox::new(plan.members().len());

@@ -14,7 +14,8 @@ use tacit_pki::PublicKey;
 use super::print;
 use crate::connection::Connection;
 use crate::output::{Failure, line};
-use verify::{Key, told};
+pub(crate) use verify::Key;
+use verify::told;
 
 /// The audit log: who decided and did what, provably unchanged.
 #[derive(Args, Debug)]

@@ -1,0 +1,64 @@
+use axum::Json;
+use axum::extract::State;
+use tacit_model::SessionId;
+use tacit_model::api::{ReceiptBody, ReceiptLine, ReceiptList};
+use tacit_store::ReceiptRow;
+
+use crate::edge::App;
+use crate::extract::{Args, PathOf};
+use crate::problem::ApiError;
+
+/// Most receipts in one list.
+const LIST: u32 = 1000;
+/// The gateway's own receipts.
+const GATEWAY: &str = "";
+
+pub(super) async fn list(State(app): State<App>, args: Args) -> Result<Json<ReceiptList>, ApiError> {
+    app.gateway()?;
+    lines(&app, GATEWAY, &args).await
+}
+
+pub(super) async fn get(
+    State(app): State<App>,
+    PathOf(session): PathOf<String>,
+) -> Result<Json<ReceiptBody>, ApiError> {
+    app.gateway()?;
+    one(&app, GATEWAY, &session).await
+}
+
+pub(super) async fn list_of_peer(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+    args: Args,
+) -> Result<Json<ReceiptList>, ApiError> {
+    (app.parties()?.get)(name.clone()).await?;
+    lines(&app, &name, &args).await
+}
+
+pub(super) async fn get_of_peer(
+    State(app): State<App>,
+    PathOf((name, session)): PathOf<(String, String)>,
+) -> Result<Json<ReceiptBody>, ApiError> {
+    (app.parties()?.get)(name.clone()).await?;
+    one(&app, &name, &session).await
+}
+
+async fn lines(app: &App, holder: &str, args: &Args) -> Result<Json<ReceiptList>, ApiError> {
+    let max = args.number("max")?.and_then(|max| u32::try_from(max).ok()).unwrap_or(LIST).clamp(1, LIST);
+    let line = |row: ReceiptRow| ReceiptLine {
+        session: row.session.to_string(),
+        group: row.gid,
+        run: row.run,
+        slot: row.slot,
+        at: row.at.to_string(),
+    };
+    let rows = app.edge.store.receipts(holder, max).await?;
+    Ok(Json(ReceiptList { receipts: rows.into_iter().map(line).collect() }))
+}
+
+async fn one(app: &App, holder: &str, session: &str) -> Result<Json<ReceiptBody>, ApiError> {
+    let missing = || ApiError::not_found("receipt");
+    let session: SessionId = session.parse().map_err(|_| missing())?;
+    let row = app.edge.store.receipt(holder, session).await?.ok_or_else(missing)?;
+    Ok(Json(ReceiptBody { receipt: row.body, contribution: row.own }))
+}

@@ -1,0 +1,223 @@
+//! `tacit receipt`: what was computed, signed by those who computed it.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tacit_accord::Consensus;
+use tacit_accord::receipt::{Contribution, Receipt as Document, ReceiptFault};
+use tacit_pki::PublicKey;
+
+use super::log::Key;
+use super::print;
+use crate::connection::Connection;
+use crate::output::{Code, Failure, line};
+
+/// Receipts of results: which task, under which consensus, over how many contributions, computed and signed by whom.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  tacit receipt list                                    the gateway's, newest first
+  tacit receipt show SESSION --out receipt.json
+  tacit receipt show SESSION --peer alpha --contribution mine.json      also the proof that alpha's data counted
+  tacit receipt verify receipt.json --key GATEWAY       offline; exit code 0 only if everything holds
+  tacit receipt verify receipt.json --contribution mine.json --consensus charter.json")]
+pub(crate) struct Receipt {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    connection: Connection,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Receipts, newest first.
+    List {
+        /// Those that this peer of the node holds, instead of the gateway's.
+        #[arg(long, value_name = "NAME")]
+        peer: Option<String>,
+    },
+    /// One receipt, as it is verified.
+    Show {
+        /// The session.
+        session: String,
+        /// The one that this peer of the node holds.
+        #[arg(long, value_name = "NAME")]
+        peer: Option<String>,
+        /// Writes it to a file instead.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Writes the peer's proof that its data counted, or the reason why not, to a file. It is for its owner.
+        #[arg(long, value_name = "FILE", requires = "peer")]
+        contribution: Option<PathBuf>,
+    },
+    /// Verifies a receipt, without any node: exit code 0 only if everything holds.
+    Verify {
+        /// The file.
+        file: PathBuf,
+        /// The gateway in whose log it must be: its fingerprint, or its public key in base64.
+        #[arg(long, value_name = "KEY")]
+        key: Option<Key>,
+        /// The charter it must be under: what `tacit group consensus --json` or `tacit group consensus` printed.
+        #[arg(long, value_name = "FILE")]
+        consensus: Option<PathBuf>,
+        /// A contributor's proof that its data is in.
+        #[arg(long, value_name = "FILE")]
+        contribution: Option<PathBuf>,
+    },
+}
+
+impl Receipt {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let json = self.json;
+        match self.action {
+            Action::List { peer } => {
+                let list = self.connection.client()?.receipts(peer.as_deref()).await?;
+                print(json, &list, |list| {
+                    let lines = list.iter().map(|r| {
+                        format!("{}  group {} run {} slot {}  {}", r.session, r.group, r.run, r.slot.0 + 1, r.at)
+                    });
+                    lines.collect::<Vec<_>>().join("\n")
+                })
+            }
+            Action::Show { session, peer, out, contribution } => {
+                let found = self.connection.client()?.receipt(&session, peer.as_deref()).await?;
+                if let Some(path) = contribution {
+                    let none = || Failure::new(Code::Refused, "this peer was not asked for data in this session");
+                    std::fs::write(path, found.contribution.ok_or_else(none)? + "\n")?;
+                }
+                match out {
+                    Some(path) => Ok(std::fs::write(path, found.receipt + "\n")?),
+                    None => Ok(line(&found.receipt)?),
+                }
+            }
+            Action::Verify { file, key, consensus, contribution } => {
+                verify(&file, key.as_ref(), consensus.as_deref(), contribution.as_deref(), json)
+            }
+        }
+    }
+}
+
+fn verify(
+    file: &Path,
+    key: Option<&Key>,
+    consensus: Option<&Path>,
+    contribution: Option<&Path>,
+    json: bool,
+) -> Result<(), Failure> {
+    let checked = read(file)?.and_then(|text| Document::verify(&text));
+    let checked =
+        checked.and_then(|receipt| match key.map(Key::fingerprint).filter(|pinned| *pinned != receipt.gateway()) {
+            Some(pinned) => {
+                let why = format!("it is in the log of {}, not of {pinned}", receipt.gateway());
+                Err(ReceiptFault { place: "log", why })
+            }
+            None => Ok(receipt),
+        });
+    let receipt = match checked {
+        Ok(receipt) => receipt,
+        Err(fault) => return refused(json, &fault),
+    };
+    if let Some(path) = consensus
+        && let Err(fault) = under(&receipt, &text(path)?)
+    {
+        return refused(json, &fault);
+    }
+    if let Some(path) = contribution {
+        let own: Contribution = serde_json::from_str(&text(path)?)
+            .map_err(|e| Failure::usage(format!("{} is no proof of a contribution: {e}", path.display())))?;
+        if let Err(fault) = receipt.check_contribution(&own) {
+            return refused(json, &fault);
+        }
+    }
+    let statement = &receipt.statement;
+    let mut signers = Vec::new();
+    for signature in &receipt.signatures {
+        signers.push(PublicKey::from_base64(&signature.key)?.fingerprint().to_string());
+    }
+    let value = json!({
+        "ok": true, "gateway": receipt.gateway().to_string(), "pinned": key.is_some(),
+        "consensus_checked": consensus.is_some(), "contribution_checked": contribution.is_some(),
+        "signers": signers, "quorum": statement.quorum(), "entry": receipt.log.number, "statement": statement,
+    });
+    print(json, &value, |_| {
+        let task = |name: &str| statement.task.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+        let mut text = format!(
+            "holds: {} over {} contributions, {}, threshold {}\n  group {} run {} slot {} session {}\n  consensus {}\n  \
+             signed by {} of {} who computed ({} needed)\n  entry {} in the log of {}, at {}",
+            task("aggregator"),
+            statement.contributors.count,
+            statement.model,
+            statement.threshold,
+            statement.group,
+            statement.run,
+            statement.slot.0 + 1,
+            statement.session,
+            statement.consensus,
+            signers.len(),
+            statement.compute.len(),
+            statement.quorum(),
+            receipt.log.number,
+            receipt.gateway(),
+            receipt.log.entry.at,
+        );
+        if key.is_none() {
+            text.push_str("\ncompare the log's fingerprint with the one you have, or give it with --key");
+        }
+        if consensus.is_none() {
+            text.push_str(
+                "\nwhether those who computed are the agreed ones was not checked; give the charter with --consensus",
+            );
+        }
+        if contribution.is_some() {
+            text.push_str("\nthe contribution is among them");
+        }
+        text
+    })
+}
+
+/// Whether the receipt is under one of these consensus documents, which follow one another from the first.
+fn under(receipt: &Document, documents: &str) -> Result<(), ReceiptFault> {
+    let broken = |why: String| ReceiptFault { place: "consensus", why };
+    let texts: Vec<String> = match serde_json::from_str(documents) {
+        Ok(texts) => texts,
+        Err(_) => documents.lines().map(str::to_owned).collect(),
+    };
+    let mut current: Option<Consensus> = None;
+    for text in texts.iter().filter(|text| !text.is_empty()) {
+        let next = Consensus::read(text).map_err(|e| broken(e.to_string()))?;
+        let checked = match &current {
+            None => match PublicKey::from_base64(next.claimed_manager()) {
+                Ok(manager) => next.check_first(&manager),
+                Err(_) => return Err(broken("its manager key is none".to_owned())),
+            },
+            Some(known) => next.check_next(known),
+        };
+        let consensus = checked.map_err(|e| broken(e.to_string()))?;
+        if consensus.id() == receipt.statement.consensus {
+            return receipt.check_charter(consensus.id(), consensus.charter());
+        }
+        current = Some(consensus);
+    }
+    Err(broken(format!("consensus {} is not in this file", receipt.statement.consensus)))
+}
+
+fn refused(json: bool, fault: &ReceiptFault) -> Result<(), Failure> {
+    if json {
+        print(true, &json!({ "ok": false, "place": fault.place, "fault": fault.why }), |_| String::new())?;
+    }
+    Err(Failure::new(Code::Refused, format!("the receipt does not hold: {fault}")))
+}
+
+/// What is no text is no receipt.
+fn read(path: &Path) -> Result<Result<String, ReceiptFault>, Failure> {
+    let bytes = std::fs::read(path).map_err(|e| Failure::usage(format!("{} cannot be read: {e}", path.display())))?;
+    let fault = ReceiptFault { place: "document", why: "it is not UTF-8".to_owned() };
+    Ok(String::from_utf8(bytes).map_err(|_| fault))
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("{} cannot be read: {e}", path.display())))
+}
