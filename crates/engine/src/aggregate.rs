@@ -156,7 +156,7 @@ pub(crate) static COMMON: [Parameter; 1] = [Parameter {
 /// What is computed on shares, as far as products are not verified.
 const SEMI_HONEST: &[SecurityModel] = &[SecurityModel::SemiHonest];
 /// Everything that is encode, add up, decode.
-const SUM_MODELS: &[SecurityModel] = &[SecurityModel::SemiHonest, SecurityModel::Malicious];
+const SUM_MODELS: &[SecurityModel] = &[SecurityModel::SemiHonest, SecurityModel::Malicious, SecurityModel::Guaranteed];
 const NEAREST: &str =
     "each decimal is the double nearest to the exact value of the opened sums: relative error at most 2^-53";
 const WITH_ROOTS: &str = "computed exactly from the opened sums, then rounded: relative error at most 2^-50";
@@ -328,10 +328,9 @@ static REGISTRY: [Aggregator; SUMS.len() + evaluated::EVALUATED.len()] = {
 };
 
 /// Aggregators of the design that are not offered yet, and what they wait for.
-pub static NOT_YET: [(&str, &str); 3] = [
+pub static NOT_YET: [(&str, &str); 2] = [
     ("logistic_regression", "fixed-point arithmetic"),
     ("noise", "a budget and noise from inside the computation (rule 9)"),
-    ("guaranteed", "the model: decodable inputs and signed evidence"),
 ];
 
 /// All aggregators.

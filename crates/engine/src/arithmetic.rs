@@ -55,6 +55,7 @@ pub use context::{Arithmetic, Setup};
 pub use error::ArithmeticError;
 pub(crate) use multiply::{KING_FROM, KING_LENGTH};
 pub(crate) use products::multiplications_of_power;
+pub(crate) use random::{sets, subset_share_of_one as share_of_one};
 pub use share::Shared;
 
 /// How many messages a party sends to a peer before it reads the first: enough to keep links busy, few

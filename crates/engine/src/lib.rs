@@ -19,12 +19,16 @@
 //!
 //! `semi-honest` sums: any t of the compute peers learn nothing but their own inputs and, if they are
 //! recipients, the sum; t < n/2 (n-of-n additive sharing: n-1). Nothing is opened before all compute
-//! peers signed the same input set, no second set is opened for a slot, and a result is never wrapped.
+//! peers signed the same input set, no second set is opened for a slot, and a result is never wrapped. Numbers out of
+//! their bounds do not enter the sum where bounds are proven.
+//!
+//! `malicious` sums, t < n/2: no wrong result is accepted, whatever t compute peers do. `guaranteed` sums, n >= 3t+1: the
+//! result comes, too, and cheaters are named. docs/protocols.md says by what.
 //!
 //! # What it does not do
 //!
 //! It authenticates nobody (links do), it decides nothing about who may take part (the charter
-//! does), and it retries nothing (the runner does). A bound on inputs is kept by honest input peers.
+//! does), and it retries nothing (the runner does). A bound proves range, not truth.
 
 pub mod aggregate;
 pub mod arithmetic;

@@ -89,12 +89,19 @@ impl Mailbox {
             outgoing_bytes: 0,
             queued: 0,
             waiting_for: None,
+            phase: 0,
             counters: Counters {
                 sent: vec![Traffic::default(); members],
                 received: vec![Traffic::default(); members],
                 rounds: 0,
             },
         })))
+    }
+
+    /// Says that the protocol goes on to this step of a synchronous network, in which silence is given up one step
+    /// after the other: whoever is late because it waited for somebody in an earlier step is not given up itself.
+    pub fn enter_phase(&self, phase: u32) {
+        self.lock().phase = phase;
     }
 
     /// Hands a message to the driver. Never waits; see [`drained`](Self::drained).
@@ -175,6 +182,12 @@ impl Mailbox {
         self.lock().waiting_for
     }
 
+    /// The step of a synchronous protocol; 0 for all others. Drivers give up nobody in a later step as long as a party in
+    /// an earlier one may still be waiting.
+    pub fn phase(&self) -> u32 {
+        self.lock().phase
+    }
+
     /// What went through so far.
     pub fn counters(&self) -> Counters {
         self.lock().counters.clone()
@@ -191,6 +204,7 @@ struct Inner {
     outgoing_bytes: usize,
     queued: usize,
     waiting_for: Option<usize>,
+    phase: u32,
     counters: Counters,
 }
 

@@ -40,6 +40,11 @@ const PROVEN_BY_DEFAULT: usize = 1 << 20;
 /// From so many numbers times bits on, errors of proofs in 2^61-1 could add up to more than 2^-40.
 const PROVEN_IN_F61: usize = 1 << 20;
 
+/// The most elements that one input peer deals in the model `guaranteed`.
+const MAX_GUARANTEED: usize = 1 << 20;
+/// The most bytes of one round of agreement in the model `guaranteed`.
+const MAX_AGREEMENT: usize = 4 << 20;
+
 /// SHA-256 of a plan.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PlanDigest(pub [u8; 32]);
@@ -415,9 +420,16 @@ fn check_sharing(request: &PlanRequest, aggregator: &'static Aggregator) -> Resu
                 return Err(PlanError::BadThreshold { threshold, n });
             }
             // Two sets of the same slot would need a member that signs both.
+            if request.model == SecurityModel::Guaranteed {
+                check_guaranteed(request, threshold)?;
+            }
             let mut needed = Plan::compute_needed(n, threshold);
             if request.model != SecurityModel::SemiHonest {
                 needed = needed.max(2 * threshold + 1);
+                if request.model == SecurityModel::Guaranteed {
+                    // Who is away counts towards t.
+                    needed = needed.max(n - threshold);
+                }
             }
             if now < needed {
                 return Err(PlanError::TooFewLeft { left: now, needed, n });
@@ -437,6 +449,22 @@ fn check_sharing(request: &PlanRequest, aggregator: &'static Aggregator) -> Resu
         }
     }
     Ok(())
+}
+
+/// What the model `guaranteed` takes beyond t < n/2.
+fn check_guaranteed(request: &PlanRequest, threshold: usize) -> Result<(), PlanError> {
+    let n = request.charter_compute;
+    if n <= 3 * threshold {
+        return Err(PlanError::TooFewForGuaranteed { n, needed: 3 * threshold + 1, threshold });
+    }
+    if request.on_missing == OnMissing::Fail {
+        return Err(PlanError::GuaranteedMustProceed);
+    }
+    // n-1 choose t hashes per dealer, in everybody's text, passed on by everybody.
+    let held = (0..threshold).fold(1usize, |held, i| held.saturating_mul(n - 1 - i) / (i + 1));
+    let dealers = request.inputs.len() + request.compute.len();
+    let bytes = held.saturating_mul(33 * dealers).saturating_mul(n);
+    if bytes > MAX_AGREEMENT { Err(PlanError::TooManyForGuaranteed { n, dealers }) } else { Ok(()) }
 }
 
 fn check_shape(request: &PlanRequest) -> Result<(), PlanError> {
@@ -472,8 +500,14 @@ fn choose_bounds(request: &PlanRequest, encoding: &Encoding) -> Result<Option<us
         (None, SecurityModel::SemiHonest) => elements <= PROVEN_BY_DEFAULT,
         (None, _) => true,
     };
+    let (limit, answers) = match request.model {
+        SecurityModel::Guaranteed => (MAX_GUARANTEED, (encoding.length() + 2).saturating_mul(request.inputs.len())),
+        _ => (MAX_PROVEN, 0),
+    };
+    // All answers of a peer wait at the others together.
+    let elements = elements.max(answers);
     match proven {
-        true if elements > MAX_PROVEN => Err(PlanError::ProofTooLong { elements, limit: MAX_PROVEN }),
+        true if elements > limit => Err(PlanError::ProofTooLong { elements, limit }),
         true => Ok(Some(elements)),
         false => Ok(None),
     }

@@ -10,6 +10,9 @@
 //!                    open ------------------------------------------>  check, correct, canonicalise
 //! ```
 //!
+//! Where bounds are [proven](verify), the views are part of the proof. The model `guaranteed` has steps of its
+//! own until the opening: [`guaranteed`].
+//!
 //! Four rounds (nine where a long vector is opened by slices), and those of the evaluation. A peer signs one input set per slot,
 //! and only after it saw what all compute peers hold; so a peer that crashes while shares are dealt
 //! burns nothing. Additions are local.
@@ -19,6 +22,9 @@
 //! Model `semi-honest`: any t compute peers and any input peers, who put together what they see. Wrong
 //! shares at the opening are corrected or noticed as far as the spare shares go; a loss or a
 //! time-out is never called cheating.
+//!
+//! `malicious`: any t < n/2 compute peers and any input peers, who do what they like: no wrong result is accepted. At
+//! least 2t+1 shares must come to an opening, and fit. `guaranteed`: see there.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -30,12 +36,13 @@ use crate::aggregate::RowShape;
 use crate::environment::Environment;
 use crate::keystream::{CryptoFailed, Seed};
 use crate::mailbox::Mailbox;
-use crate::plan::{FieldChoice, Plan};
+use crate::plan::{FieldChoice, Plan, SecurityModel};
 use crate::transcript::Transcript;
 
 mod error;
 mod evaluation;
 mod freeze;
+mod guaranteed;
 mod input;
 mod message;
 mod opening;
@@ -138,6 +145,11 @@ async fn run_in<F: Field, E: Environment>(
     input: Option<InputVector>,
 ) -> Result<Outcome, SessionError> {
     let points: Vec<F> = party.plan.points().iter().map(|p| F::from_u128(*p)).collect();
+    if party.plan.model() == SecurityModel::Guaranteed {
+        let (authorised, receipt) = guaranteed::share_and_freeze(&mut party, &points, input).await?;
+        let opened = guaranteed::open(&mut party, &points, authorised).await?;
+        return output::outcome(&party, opened, receipt);
+    }
     let (shared, receipt) = input::share(&mut party, &points, input).await?;
     let authorised = match shared {
         Some(shared) => {

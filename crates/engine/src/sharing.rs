@@ -88,6 +88,10 @@ pub(crate) struct Recombiner<F: Field> {
     alive: Vec<usize>,
     /// How many were found to be wrong.
     named: usize,
+    /// How many shares may be wrong or missing, where silence counts as a wrong share.
+    guaranteed: Option<usize>,
+    /// How many did not come.
+    lost: usize,
     /// How many shares it takes, those that were found to be wrong counted.
     needed: usize,
     weights: Vec<F>,
@@ -105,6 +109,8 @@ impl<F: Field> Recombiner<F> {
     /// At least `needed` shares have to come: t+1 make the vector, with 2t+1 no t of them can make a wrong one.
     pub(crate) fn new(points: &[F], sharing: Sharing, needed: usize) -> Result<Self, NoVector> {
         let mut this = Self {
+            guaranteed: None,
+            lost: 0,
             needed,
             points: points.to_vec(),
             sharing,
@@ -117,6 +123,15 @@ impl<F: Field> Recombiner<F> {
         Ok(this)
     }
 
+    /// For at least 2t+1+f shares of degree t of which at most f <= t are wrong or missing. Never opens to a wrong vector
+    /// and never names an honest party even if more are missing, as long as at most t are wrong: another polynomial
+    /// is further than f away.
+    pub(crate) fn guaranteed(points: &[F], threshold: usize, faulty: usize) -> Result<Self, NoVector> {
+        let mut this = Self::new(points, Sharing::Shamir { threshold }, 2 * threshold + 1)?;
+        this.guaranteed = Some(faulty);
+        Ok(this)
+    }
+
     /// Positions whose shares are still wanted.
     pub(crate) fn alive(&self) -> &[usize] {
         &self.alive
@@ -125,6 +140,7 @@ impl<F: Field> Recombiner<F> {
     /// Goes on without this position.
     pub(crate) fn without(&mut self, position: usize) -> Result<(), NoVector> {
         self.alive.retain(|p| *p != position);
+        self.lost = self.points.len() - self.alive.len() - self.named;
         self.prepare()
     }
 
@@ -168,6 +184,7 @@ impl<F: Field> Recombiner<F> {
     /// to be the wrong one. Cheaters that were named before count as there.
     fn may_correct(&self) -> bool {
         match self.sharing {
+            Sharing::Shamir { .. } if self.guaranteed.is_some() => true,
             Sharing::Shamir { threshold } => corrects(self.alive.len() + self.named, threshold),
             Sharing::Additive => false,
         }
@@ -182,6 +199,9 @@ impl<F: Field> Recombiner<F> {
         }
         let points: Vec<F> = self.alive.iter().map(|p| self.points[*p]).collect();
         let decoded = reed_solomon::decode(&points, &tuple, check.degree()).map_err(|_| NoVector::Disagree)?;
+        if self.guaranteed.is_some_and(|faulty| decoded.errors.len() + self.named + self.lost > faulty) {
+            return Err(NoVector::Disagree);
+        }
         // A tuple that failed the check differs somewhere.
         if decoded.errors.is_empty() { Err(NoVector::Disagree) } else { Ok(Some(decoded.errors)) }
     }

@@ -130,7 +130,8 @@ impl<'a, T> Simulator<'a, T> {
                 break;
             }
             let gone = waiting.iter().find(|(_, awaited)| self.parties[*awaited].future.is_none());
-            let longest = waiting.iter().min_by_key(|(party, _)| self.parties[*party].waits_since);
+            let since = |party: usize| (self.parties[party].mailbox.phase(), self.parties[party].waits_since);
+            let longest = waiting.iter().min_by_key(|(party, _)| since(*party));
             let Some((party, awaited)) = gone.or(longest.filter(|_| self.dropped)).copied() else {
                 panic!("parties wait for each other: {waiting:?}");
             };

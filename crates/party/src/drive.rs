@@ -101,8 +101,8 @@ impl Seats {
 
 /// Runs the engine over the port until it ends, is given up, or nobody can be waited for any more.
 ///
-/// When `deadline` has passed, whoever is waited for counts as lost; each later wait may take two
-/// seconds more.
+/// When `deadline` has passed, whoever is waited for counts as lost; each later wait, or each later step of a
+/// synchronous protocol, may take two seconds more.
 pub async fn drive<T>(
     engine: impl Future<Output = T>,
     port: &mut SessionPort,
@@ -113,6 +113,7 @@ pub async fn drive<T>(
 ) -> Result<T, GivenUp> {
     let mut engine = pin!(engine);
     let mut aborted = pin!(abort.cancelled());
+    let first = Instant::now() + deadline;
     let mut timer = pin!(sleep(deadline));
     // Each time-out loses somebody; when everybody had a turn it is over.
     let mut patience = seats.port_of.len();
@@ -133,7 +134,7 @@ pub async fn drive<T>(
             if port.queued_bytes() >= QUEUE_LIMIT && port.poll_drained(cx, QUEUE_LIMIT / 2).is_ready() {
                 continue;
             }
-            match overdue(cx, timer.as_mut(), mailbox) {
+            match overdue(cx, timer.as_mut(), mailbox, first) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(true) if patience > 0 => patience -= 1,
                 Poll::Ready(_) => return Poll::Ready(Err(GivenUp::Deadline)),
@@ -184,11 +185,26 @@ fn send_outgoing(port: &mut SessionPort, mailbox: &Mailbox, seats: &Seats) -> bo
 }
 
 /// Ready once time is up: with whether somebody could be given up.
-fn overdue(cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, mailbox: &Mailbox) -> Poll<bool> {
-    if timer.as_mut().poll(cx).is_pending() {
-        return Poll::Pending;
+///
+/// Each step of a synchronous protocol has its own end, two seconds after that of the step before: who waits for a silent
+/// member until one end has sent its next message long before those who are ahead give it up.
+fn overdue(cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, mailbox: &Mailbox, first: Instant) -> Poll<bool> {
+    loop {
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let (now, phase) = (Instant::now(), mailbox.phase());
+        let due = first + GRACE * phase;
+        if phase == 0 {
+            timer.as_mut().reset(now + GRACE);
+        } else {
+            timer.as_mut().reset(due);
+            if now < due {
+                continue;
+            }
+        }
+        break;
     }
-    timer.as_mut().reset(Instant::now() + GRACE);
     let waiting_for = mailbox.waiting_for();
     if let Some(member) = waiting_for {
         debug!(member, "a member is too late");

@@ -15,7 +15,8 @@ mod batches;
 mod subsets;
 
 pub(super) use batches::Batches;
-pub(super) use subsets::{Subsets, contains, sets, share_of_one as subset_share_of_one};
+pub(super) use subsets::{Subsets, contains};
+pub(crate) use subsets::{sets, share_of_one as subset_share_of_one};
 
 /// Up to so many streams per party subsets are cheaper than batches, for vectors of any length.
 const SUBSETS_ALWAYS: usize = 6;

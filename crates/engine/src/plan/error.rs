@@ -99,6 +99,19 @@ pub enum PlanError {
     /// Where nobody may be trusted, bounds cannot be left to the input peers.
     #[error("bounds are always proven in the model {}: leave the parameter \"bounds\" out", .model.name())]
     BoundsMustBeProven { model: SecurityModel },
+    /// A result for certain takes more compute peers.
+    #[error(
+        "{n} compute peers cannot promise a result against {threshold}: name at least {needed}, or lower the threshold"
+    )]
+    TooFewForGuaranteed { n: usize, needed: usize, threshold: usize },
+    /// A missing input must not keep the result from coming.
+    #[error(
+        "the model guaranteed goes on without missing inputs: say how many are needed at least (on-missing-input N)"
+    )]
+    GuaranteedMustProceed,
+    /// Agreement would take too many bytes.
+    #[error("{dealers} input and compute peers are too many for the model guaranteed among {n}: use malicious")]
+    TooManyForGuaranteed { n: usize, dealers: usize },
     /// Proofs of range would be too long.
     #[error(
         "proofs that the numbers are in range would take {elements} elements from each input peer, more than {limit}: \

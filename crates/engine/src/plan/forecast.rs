@@ -24,6 +24,8 @@ pub struct Forecast {
     pub micros: u64,
     /// How many compute peers may be lost after the freeze.
     pub losses: usize,
+    /// How many compute peers may be lost before it.
+    pub losses_before: usize,
     /// How many wrong shares are always noticed at the opening.
     pub detected: usize,
     /// How many wrong shares are corrected and named at the opening; none below 3t+1 compute peers.
@@ -105,13 +107,25 @@ impl Forecast {
             (true, SecurityModel::SemiHonest) => {
                 "an input out of bounds is found before the freeze if all compute peers follow the protocol".to_owned()
             }
+            (true, SecurityModel::Guaranteed) => "the result comes whatever the tolerated number of compute peers do, \
+                                                  silence included, and without inputs out of bounds, whose owners are \
+                                                  named; the network has to be synchronous"
+                .to_owned(),
             (true, _) => "no input out of bounds gets into a result that is accepted; a cheating compute peer can end \
                           the session, or keep an input out of it, and may learn the result alone"
                 .to_owned(),
         });
-        let rounds = rounds + proof;
-        let input_bytes = explicit * shared + others as u64 * 33;
-        let compute_bytes = freeze + answers + evaluation_bytes + opening;
+        let guaranteed = match (plan.model(), plan.sharing()) {
+            (SecurityModel::Guaranteed, Sharing::Shamir { threshold }) => {
+                Some(Guaranteed::new(plan, threshold, shared, opened))
+            }
+            _ => None,
+        };
+        let rounds = guaranteed.as_ref().map_or(rounds + proof, |g| g.rounds);
+        let (input_bytes, compute_bytes) = match &guaranteed {
+            Some(guaranteed) => (guaranteed.input_bytes, guaranteed.compute_bytes + freeze + answers),
+            None => (explicit * shared + others as u64 * 33, freeze + answers + evaluation_bytes + opening),
+        };
         let all = input_bytes * plan.inputs().len() as u64 + compute_bytes * n as u64;
         Self {
             rounds,
@@ -119,12 +133,44 @@ impl Forecast {
             compute_bytes,
             evaluation_bytes,
             micros: (rounds * n) as u64 * ROUND_MICROS + all / BYTES_PER_MICRO,
-            losses: if evaluation.is_some() { 0 } else { losses },
+            losses: match &guaranteed {
+                Some(guaranteed) => guaranteed.faulty,
+                None if evaluation.is_some() => 0,
+                None => losses,
+            },
+            losses_before: guaranteed.as_ref().map_or(0, |g| g.faulty),
             // More than can be corrected may come near a wrong vector, which is then taken for the right one.
-            detected: spare - corrected,
-            corrected,
+            detected: guaranteed.as_ref().map_or(spare - corrected, |g| g.faulty),
+            corrected: guaranteed.as_ref().map_or(corrected, |g| g.faulty),
             colluding,
             notes,
+        }
+    }
+}
+
+/// The model `guaranteed`, which has steps of its own.
+struct Guaranteed {
+    faulty: usize,
+    rounds: usize,
+    input_bytes: u64,
+    compute_bytes: u64,
+}
+
+impl Guaranteed {
+    fn new(plan: &Plan, threshold: usize, dealt: u64, opened: u64) -> Self {
+        let n = plan.compute().len();
+        let faulty = (threshold + n).saturating_sub(plan.request().charter_compute);
+        // n-1 choose t keys each; two texts per peer, which everybody passes on.
+        let held = (0..threshold).fold(1usize, |held, i| held * (n - 1 - i) / (i + 1));
+        let dealers = plan.inputs().len() + plan.compute().len();
+        let texts = dealers * (1 + 32 * held) + 33 * plan.inputs().len() + 2 * 76;
+        let others = n as u64 - 1;
+        Self {
+            faulty,
+            // Keys, agreement, dropped, masked, agreement, coin, answers, freeze, opening.
+            rounds: 2 * (faulty + 1) + 7,
+            input_bytes: n as u64 * (dealt + 32 + 1 + 32 * held as u64),
+            compute_bytes: others * (n * texts) as u64 + opened * plan.recipients().len() as u64,
         }
     }
 }
@@ -135,7 +181,10 @@ impl fmt::Display for Forecast {
         writeln!(f, "{} bytes from each input peer", self.input_bytes)?;
         writeln!(f, "{} bytes from each compute peer", self.compute_bytes)?;
         writeln!(f, "about {} ms between processes on one machine", self.micros.div_ceil(1000))?;
-        writeln!(f, "survives the loss of {} compute peers after the freeze, none before it", self.losses)?;
+        match self.losses_before {
+            0 => writeln!(f, "survives the loss of {} compute peers after the freeze, none before it", self.losses)?,
+            losses => writeln!(f, "survives the loss of {losses} compute peers at any time")?,
+        }
         writeln!(
             f,
             "wrong shares at the opening: {} always noticed, {} corrected and named",

@@ -186,8 +186,12 @@ fn rule5_refuses_thresholds_that_do_not_protect() {
 
 #[test]
 fn rule5_refuses_models_and_aggregators_by_name() {
-    let model = SecurityModel::Guaranteed;
-    assert_eq!(refusal(|r| r.model = model), PlanError::ModelNotOffered { name: "sum", model });
+    let model = SecurityModel::Malicious;
+    let product = |r: &mut PlanRequest| {
+        r.aggregator = "product".to_owned();
+        r.model = SecurityModel::Malicious;
+    };
+    assert_eq!(refusal(product), PlanError::ModelNotOffered { name: "product", model });
     let model = SecurityModel::Malicious;
     assert_eq!(refusal(|r| r.model = model), PlanError::BoundsMustBeProven { model });
     let unknown = PlanError::UnknownAggregator { name: "logistic_regression".to_owned() };
@@ -294,6 +298,30 @@ fn forecast_speaks_plainly() {
     let found: Vec<usize> =
         [(3, 1), (4, 1), (5, 1), (5, 2), (6, 2), (7, 2), (8, 2)].map(|(n, t)| corrected(n, t)).into();
     assert_eq!(found, [0, 1, 1, 0, 0, 2, 2]);
+}
+
+#[test]
+fn forecast_of_each_model() {
+    let forecast = |model, n: usize, threshold| {
+        let mut request = request();
+        request.parameters.clear();
+        (request.model, request.on_missing) = (model, OnMissing::Proceed { min: 2 });
+        (request.charter_compute, request.charter_threshold) = (n, threshold);
+        request.sharing = Sharing::Shamir { threshold };
+        request.compute = (0..n).collect();
+        Plan::build(request).expect("plan").forecast()
+    };
+    let survives = |model, n, t| {
+        let forecast = forecast(model, n, t);
+        (forecast.losses_before, forecast.losses, forecast.corrected)
+    };
+    assert_eq!(survives(SecurityModel::SemiHonest, 7, 2), (0, 4, 2));
+    assert_eq!(survives(SecurityModel::Malicious, 5, 2), (0, 0, 0));
+    assert_eq!(survives(SecurityModel::Malicious, 7, 2), (0, 2, 2));
+    assert_eq!(survives(SecurityModel::Guaranteed, 7, 2), (2, 2, 2));
+    let text = forecast(SecurityModel::Guaranteed, 4, 1).to_string();
+    assert!(text.contains("survives the loss of 1 compute peers at any time"), "{text}");
+    assert_eq!(forecast(SecurityModel::SemiHonest, 3, 1).rounds + 1, forecast(SecurityModel::Malicious, 3, 1).rounds);
 }
 
 proptest::proptest! {

@@ -21,6 +21,10 @@ pub enum SessionError {
     #[error("the cryptographic library failed")]
     Crypto,
 
+    /// The others did not hear this compute peer in time and go on without it (model `guaranteed`).
+    #[error("this node was too slow for the others, who go on without it; check its network and clock")]
+    TooSlow,
+
     // ---- losses: nobody cheated --------------------------------------------------------------
     /// A compute peer was lost before all had signed the input set. Another attempt may leave it out.
     #[error("compute peer {member} was lost before the inputs were frozen; try again, without it if it stays away")]
@@ -46,6 +50,12 @@ pub enum SessionError {
     /// things, or a compute peer misreports.
     #[error("compute peers hold different commitments of members {members:?}; leave them out or ask for an audit")]
     Equivocation { members: Vec<usize> },
+    /// Another compute peer was told other things than this one before the freeze, by whom cannot be told. Nothing was
+    /// frozen or opened.
+    #[error(
+        "member {member} was told other things than this node; try again, and look at who took part if it stays so"
+    )]
+    DifferentViews { member: usize },
     /// Another compute peer signed another set. That one may be honest: whoever told the two of them
     /// different things is at fault. Nothing is opened, and the slot has no result.
     #[error("member {member} froze another input set; some compute peer told different things to different peers")]

@@ -89,6 +89,35 @@ pub(super) async fn freeze<F: Field, E: Environment>(
     Ok(OpeningAuthorised { share, each, frozen: Frozen { view, digest, faults }, signature })
 }
 
+/// Makes a set durable and signs it that all honest compute peers came to by themselves; n-t signatures (of the charter's n) are enough.
+/// Any two sets with so many would share an honest signer.
+pub(super) async fn freeze_with<F: Field, E: Environment>(
+    party: &mut Party<'_, E>,
+    share: Zeroizing<Vec<F>>,
+    view: View,
+    faults: Vec<Fault>,
+    faulty: usize,
+) -> Result<OpeningAuthorised<F>, SessionError> {
+    let digest = freeze_digest(party.plan, &party.binding, &view);
+    party.environment.freeze(record(party.plan, digest, &view)).await?;
+    let signature = party.environment.sign_freeze(&digest);
+    let others = party.other_compute_peers();
+    party.mailbox.send_all(others.iter().copied(), &message::plain(message::FREEZE, &[&digest, &signature]));
+    let mut found = 1;
+    for member in others {
+        let Ok(message) = party.mailbox.recv(member).await else { continue };
+        let content = message::content(&message, message::FREEZE).unwrap_or_default();
+        let Some((theirs, signature)) = content.split_first_chunk::<32>() else { continue };
+        let Ok(signature) = signature.try_into() else { continue };
+        found += usize::from(*theirs == digest && party.environment.verify_freeze(member, &digest, signature));
+    }
+    let needed = party.plan.compute().len() - faulty;
+    if found < needed {
+        return Err(SessionError::NotEnoughShares { found, needed });
+    }
+    Ok(OpeningAuthorised { share, each: Vec::new(), frozen: Frozen { view, digest, faults }, signature })
+}
+
 /// Checks the header that a compute peer sent to a recipient which does not compute.
 pub(super) fn read_header<E: Environment>(
     party: &Party<'_, E>,

@@ -12,6 +12,7 @@ use tacit_model::Fingerprint;
 use zeroize::Zeroizing;
 
 use super::message::{self, View, malformed};
+use super::range::Layout;
 use super::{InputVector, OwnInputError, Party, Receipt, SessionError, WINDOW, chunk_range};
 use crate::environment::Environment;
 use crate::evaluate::Evaluation;
@@ -61,6 +62,25 @@ pub(super) async fn share<F: Field, E: Environment>(
         }
     }
     Ok((shared, receipt))
+}
+
+/// The vector to be dealt, with its proof of range, and what proves later that the input was in.
+pub(super) fn encode<F: Field, E: Environment>(
+    party: &mut Party<'_, E>,
+    layout: &Layout<F>,
+    input: &InputVector,
+) -> Result<(Receipt, Zeroizing<Vec<F>>), SessionError> {
+    let mut own_salt = Zeroizing::new([0; 32]);
+    party.environment.random(&mut *own_salt);
+    let commitment = commitment(&party.binding, &party.plan.members()[party.me], &own_salt, input.expose());
+    let mut random = |bytes: &mut [u8]| party.environment.random(bytes);
+    let mut salt = Zeroizing::new(vec![F::ZERO; party.plan.field().salt_elements()]);
+    F::fill_uniform(&mut random, &mut salt);
+    let dealt = match party.plan.encode(input.expose()) {
+        Some(encoded) => layout.encode(encoded.iter().copied(), &salt, &mut random),
+        None => layout.encode(input.expose().iter().copied().map(u128::from), &salt, &mut random),
+    };
+    Ok((Receipt { commitment, salt: own_salt }, dealt))
 }
 
 /// A contributor's side.

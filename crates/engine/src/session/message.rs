@@ -9,6 +9,7 @@
 //! | freeze | compute peers, all to all | digest, signature |
 //! | result | compute peer -> recipient | chunk number, for chunk 0 to a pure recipient the frozen set and a signature, elements |
 //! | hold, coin, answers | compute peers, all to all | the proof that inputs are in range, before the freeze |
+//! | keys, dropped, masked, agree | input and compute peers | the input of the model `guaranteed` |
 //! | hidden, slice, opened, nonce, check, final | compute peers, all to all | the opening by slices |
 //!
 //! Whoever reads knows which message comes next from whom; every other is a misbehaviour.
@@ -34,6 +35,10 @@ pub(super) const HIDDEN: u8 = 12;
 pub(super) const HOLD: u8 = 13;
 pub(super) const COIN: u8 = 14;
 pub(super) const ANSWERS: u8 = 15;
+pub(super) const KEYS: u8 = 16;
+pub(super) const DROPPED: u8 = 17;
+pub(super) const MASKED: u8 = 18;
+pub(super) const AGREE: u8 = 19;
 
 /// What a compute peer holds of each input peer, in the order of the plan's inputs.
 pub(super) type View = Vec<Option<[u8; 32]>>;

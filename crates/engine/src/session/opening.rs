@@ -72,7 +72,7 @@ async fn open_to_each<F: Field, E: Environment>(
 }
 
 /// One chunk of the own share to each of these recipients.
-fn send_chunk<F: Field, E: Environment>(
+pub(super) fn send_chunk<F: Field, E: Environment>(
     party: &Party<'_, E>,
     authorised: &OpeningAuthorised<F>,
     recipients: &[usize],

@@ -85,7 +85,7 @@ async fn toss<E: Environment>(party: &mut Party<'_, E>, own: View) -> Result<(Ve
         for ((member, shown), coin) in party.plan.compute().iter().zip(&shown).zip(&mut coins) {
             let (theirs, held) = shown.split_first_chunk::<32>().ok_or(malformed(*member))?;
             if *held != digest[..] {
-                return Err(SessionError::DifferentSets { member: *member });
+                return Err(SessionError::DifferentViews { member: *member });
             }
             if hide(&party.binding, theirs) != *coin {
                 return Err(malformed(*member));
@@ -180,7 +180,7 @@ impl<F: Field> Checker<'_, F> {
 }
 
 /// Whether the plan goes on without those who did not pass.
-fn enough<E>(party: &Party<'_, E>, view: &View, faults: &[Fault]) -> Result<(), SessionError> {
+pub(super) fn enough<E>(party: &Party<'_, E>, view: &View, faults: &[Fault]) -> Result<(), SessionError> {
     let of = |kind: FaultKind| faults.iter().filter(move |fault| fault.kind == kind).map(|fault| fault.member);
     let (beyond, disputed): (Vec<usize>, Vec<usize>) =
         (of(FaultKind::OutOfBounds).collect(), of(FaultKind::Contradiction).collect());

@@ -13,6 +13,7 @@ mod documentation;
 mod evaluations;
 mod fixed_values;
 mod freeze;
+mod guaranteed;
 mod losses;
 mod malformed;
 mod malicious;

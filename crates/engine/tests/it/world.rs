@@ -22,6 +22,9 @@ pub(crate) const CHECK: u8 = 10;
 pub(crate) const HOLD: u8 = 13;
 pub(crate) const COIN: u8 = 14;
 pub(crate) const ANSWERS: u8 = 15;
+pub(crate) const KEYS: u8 = 16;
+pub(crate) const MASKED: u8 = 18;
+pub(crate) const AGREE: u8 = 19;
 
 pub(crate) type Sim<'a> = Simulator<'a, Result<Outcome, SessionError>>;
 pub(crate) type Ends = Vec<Ended<Result<Outcome, SessionError>>>;

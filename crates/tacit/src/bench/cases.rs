@@ -21,16 +21,29 @@ pub(crate) struct Figure {
 }
 
 /// All parties put in a vector, all learn the sum.
-pub(crate) const SUM: &[Figure] = &[Figure {
-    bench: "sum",
-    what: "sum",
-    unit: Unit::Milliseconds,
-    models: &[SecurityModel::SemiHonest],
-    parties: &[3, 4, 5, 7, 9, 11],
-    sizes: &[1, 288, 10_000, 1_000_000],
-    sized: true,
-    work: |items| Work::Sum { items },
-}];
+pub(crate) const SUM: &[Figure] = &[
+    Figure {
+        bench: "sum",
+        what: "sum",
+        unit: Unit::Milliseconds,
+        models: &[SecurityModel::SemiHonest],
+        parties: &[3, 4, 5, 7, 9, 11],
+        sizes: &[1, 288, 10_000, 1_000_000],
+        sized: true,
+        work: |items| Work::Sum { items },
+    },
+    // Vectors of numbers of 16 bits, each proven to be in range.
+    Figure {
+        bench: "sum",
+        what: "bounded",
+        unit: Unit::PerSecond,
+        models: &[SecurityModel::SemiHonest, SecurityModel::Malicious, SecurityModel::Guaranteed],
+        parties: &[3, 4, 5, 7],
+        sizes: &[288],
+        sized: false,
+        work: |items| Work::Bounded { items },
+    },
+];
 
 /// Products of shared numbers.
 pub(crate) const MUL: &[Figure] = &[
@@ -134,7 +147,10 @@ pub(crate) struct Case {
 impl Case {
     /// How many corrupted parties are tolerated: as many as the model allows.
     pub(crate) fn threshold(&self) -> usize {
-        (self.parties - 1) / 2
+        match self.model {
+            SecurityModel::Guaranteed => (self.parties - 1) / 3,
+            _ => (self.parties - 1) / 2,
+        }
     }
 }
 
@@ -186,7 +202,7 @@ mod tests {
             let all = figures.iter().flat_map(|f| f.cases(&[3], &[77], Some(1), SecurityModel::SemiHonest));
             all.map(|case| (case.parties, case.size)).collect()
         };
-        assert_eq!(cases(SUM), [(3, 77)]);
+        assert_eq!(cases(SUM), [(3, 77), (3, 288)]);
         assert_eq!(cases(MUL), [(3, 77), (3, 1000)]);
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Turn {
     pub(crate) nonces: Vec<[u8; 32]>,
     /// Tolerated corruptions.
     pub(crate) threshold: usize,
+    /// The name of the security model.
+    pub(crate) model: String,
 }
 
 /// From a party to the orchestrating process.

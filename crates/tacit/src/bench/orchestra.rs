@@ -109,7 +109,8 @@ impl Orchestra {
         for nonce in &mut nonces {
             random::fill(nonce)?;
         }
-        let turn = Turn { number: self.turns, session: session()?, nonces, threshold: case.threshold() };
+        let (threshold, model) = (case.threshold(), case.model.name().to_owned());
+        let turn = Turn { number: self.turns, session: session()?, nonces, threshold, model };
         self.turns += 1;
         let mut samples = Vec::with_capacity(self.nodes.len());
         for answer in self.order(&Order::Work(case.work.clone(), turn)).await? {

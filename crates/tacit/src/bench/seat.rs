@@ -50,6 +50,18 @@ impl Seat {
 
     /// Plans a sum of `items` elements that all put in and all learn, and opens its session.
     pub(crate) fn prepare(&self, turn: &Turn, items: usize) -> Result<Ready, Failure> {
+        self.prepare_with(turn, items, MAX_ELEMENT, "declared")
+    }
+
+    /// The same with numbers of so many bits, each proven to be in range, in the turn's security model.
+    pub(crate) fn prepare_bounded(&self, turn: &Turn, items: usize, bits: u32) -> Result<Ready, Failure> {
+        self.prepare_with(turn, items, (1 << bits) - 1, "proven")
+    }
+
+    fn prepare_with(&self, turn: &Turn, items: usize, max_element: u64, bounds: &str) -> Result<Ready, Failure> {
+        let model =
+            SecurityModel::named(&turn.model).ok_or(Failure::usage("a security model that there is none of"))?;
+        let model = if bounds == "proven" { model } else { SecurityModel::SemiHonest };
         let all: Vec<usize> = (0..self.members.len()).collect();
         let plan = Plan::build(PlanRequest {
             session: turn.session,
@@ -59,19 +71,22 @@ impl Seat {
             task: [2; 32],
             aggregator: "sum".to_owned(),
             aggregator_version: 1,
-            parameters: Default::default(),
+            parameters: [("bounds".to_owned(), bounds.to_owned())].into(),
             sharing: Sharing::Shamir { threshold: turn.threshold },
             charter_threshold: turn.threshold,
             charter_compute: all.len(),
-            model: SecurityModel::SemiHonest,
+            model,
             items,
-            max_element: MAX_ELEMENT,
+            max_element,
             modulus: None,
             members: self.members.clone(),
             inputs: all.clone(),
             compute: all.clone(),
             recipients: all,
-            on_missing: OnMissing::Fail,
+            on_missing: match model {
+                SecurityModel::Guaranteed => OnMissing::Proceed { min: 2 },
+                _ => OnMissing::Fail,
+            },
         })?;
         let port = self.host.open_session(turn.session, self.peers())?;
         Ok(Ready { plan, port })

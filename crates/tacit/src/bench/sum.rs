@@ -9,8 +9,20 @@ use super::meter::{Meter, peak_kib};
 use super::seat::{Seat, element};
 use crate::output::Failure;
 
-pub(super) async fn run(seat: &mut Seat, turn: &Turn, items: usize) -> Result<Sample, Failure> {
-    let ready = seat.prepare(turn, items)?;
+/// How many vectors each party puts in at once where their bounds are proven.
+pub(crate) const VECTORS: usize = 25;
+
+/// `bits` of numbers whose range is proven; without, it is left to the parties that put them in.
+pub(super) async fn run(seat: &mut Seat, turn: &Turn, items: usize, bits: Option<u32>) -> Result<Sample, Failure> {
+    let (items, vectors) = if bits.is_some() { (items * VECTORS, VECTORS) } else { (items, 1) };
+    let ready = match bits {
+        Some(bits) => seat.prepare_bounded(turn, items, bits)?,
+        None => seat.prepare(turn, items)?,
+    };
+    let element = |session: &_, party, index| match bits {
+        Some(bits) => element(session, party, index) % (1 << bits),
+        None => element(session, party, index),
+    };
     let (rounds, field) = (ready.plan.forecast().rounds, ready.plan.field().name());
     let input: Vec<u64> = (0..items).map(|i| element(&turn.session, seat.me, i)).collect();
     seat.barrier.wait().await?;
@@ -29,7 +41,7 @@ pub(super) async fn run(seat: &mut Seat, turn: &Turn, items: usize) -> Result<Sa
     Ok(Sample {
         nanos: reading.nanos(),
         cpu_micros: reading.cpu_micros,
-        steps: 1,
+        steps: if bits.is_some() { (vectors * seat.members.len()) as u64 } else { 1 },
         bytes_sent,
         rounds: Some(rounds as u64),
         peak_kib: peak_kib(),

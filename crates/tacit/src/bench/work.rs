@@ -16,6 +16,11 @@ pub(crate) enum Work {
         /// Elements of each vector.
         items: usize,
     },
+    /// The same for [`VECTORS`](sum::VECTORS) vectors at once of each party, of numbers that are proven to be in range.
+    Bounded {
+        /// Elements of each vector.
+        items: usize,
+    },
     /// Products of two shared vectors.
     Multiply {
         /// Elements of each vector.
@@ -47,14 +52,15 @@ impl Work {
         match self {
             Self::Sum { items } | Self::Multiply { elements: items } if *items > BULK => (9, 2),
             Self::Sum { .. } | Self::Multiply { .. } => (50, 5),
-            Self::MultiplyInTurn { .. } | Self::Compare { .. } | Self::Sort { .. } => (9, 2),
+            Self::MultiplyInTurn { .. } | Self::Compare { .. } | Self::Sort { .. } | Self::Bounded { .. } => (9, 2),
         }
     }
 
     /// Does this party's part of it.
     pub(crate) async fn run(&self, seat: &mut Seat, turn: &Turn) -> Result<Sample, Failure> {
         match self {
-            Self::Sum { items } => sum::run(seat, turn, *items).await,
+            Self::Sum { items } => sum::run(seat, turn, *items, None).await,
+            Self::Bounded { items } => sum::run(seat, turn, *items, Some(16)).await,
             Self::Multiply { elements } => multiply::run(seat, turn, multiply::Shape::Vector(*elements)).await,
             Self::Compare { pairs } => order::run(seat, turn, order::Task::Compare(*pairs)).await,
             Self::Sort { numbers } => order::run(seat, turn, order::Task::Sort(*numbers)).await,

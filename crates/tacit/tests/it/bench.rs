@@ -6,7 +6,8 @@ use crate::harness::run;
 
 #[test]
 fn bench_prints_one_object_per_line_with_the_promised_names() {
-    for (name, whats) in [("sum", &["sum", "sum"][..]), ("mul", &["throughput", "throughput", "round"][..])] {
+    for (name, whats) in [("sum", &["sum", "sum", "bounded"][..]), ("mul", &["throughput", "throughput", "round"][..])]
+    {
         let output = run(&["bench", name, "--parties", "3", "--size", "1,40", "--runs", "2", "--json"]);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)

@@ -7,18 +7,24 @@ use crate::wait::until;
 
 /// Three peers that give, compute and receive; the first one's node orchestrates, too.
 struct Trio {
-    nodes: [Node; 3],
+    nodes: Vec<Node>,
     gid: i64,
 }
 
-const NAMES: [&str; 3] = ["a", "b", "c"];
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 impl Trio {
     fn found() -> Self {
-        let nodes = NAMES.map(|name| {
-            let roles = if name == "a" { "manager,peer" } else { "peer" };
+        Self::of(3)
+    }
+
+    /// The same with so many of them.
+    fn of(members: usize) -> Self {
+        let node = |name: &&str| {
+            let roles = if *name == "a" { "manager,peer" } else { "peer" };
             Node::with(name, &["--roles", roles])
-        });
+        };
+        let nodes: Vec<Node> = NAMES[..members].iter().map(node).collect();
         let gateway = &nodes[0];
         let group = gateway.api("POST", "/groups", Some(&json!({ "name": "registry" }))).json();
         let gid = group["gid"].as_i64().expect("a number");
@@ -44,7 +50,7 @@ impl Trio {
     }
 
     /// Configures, runs one slot and returns what all three received.
-    fn compute(&self, run_number: i64, options: &[&str], rows: [&[u64]; 3]) -> Value {
+    fn compute<const N: usize>(&self, run_number: i64, options: &[&str], rows: [&[u64]; N]) -> Value {
         let gid = self.gid.to_string();
         let output = self.command(0, &[&["group", "configure", &gid, "--slots", "1"], options].concat());
         assert!(output.status.success(), "{output:?}");
@@ -205,6 +211,15 @@ fn p19_security_models_over_three_processes() {
     let result = trio.compute(2, &variance, [&[1, 2], &[], &[4]]);
     assert_eq!(number(&result, "variance(x1)"), 7.0 / 3.0);
 
+    let quartet = Trio::of(4);
+    let gid = quartet.gid.to_string();
+    let rules = quartet.command(0, &["group", "slot-rules", &gid, "--on-missing-input", "2", "--deadline", "5"]);
+    assert!(rules.status.success(), "{rules:?}");
+    let guaranteed = ["--aggregator", "histogram", "--items", "1", "--max-element", "9", "--parameter", "edges=3,6"];
+    let guaranteed = [&guaranteed[..], &["--parameter", "security_model=guaranteed"]].concat();
+    let result = quartet.compute(1, &guaranteed, [&[1, 2, 3], &[], &[9], &[4, 5]]);
+    assert_eq!(result["values"], json!(["2", "3", "1"]));
+
     let gid = trio.gid.to_string();
     let shape = ["group", "configure", &gid, "--items", "1", "--max-element", "5"];
     let output = trio.command(0, &[&shape[..], &["--parameter", "security_model=benevolent"]].concat());
@@ -222,7 +237,7 @@ fn statistics_that_cannot_be_right_are_refused() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains(why), "{options:?}: {output:?}");
     };
-    for name in ["median", "top_k", "logistic_regression", "entropy"] {
+    for name in ["median", "top_k", "logistic_regression"] {
         refused(&["--aggregator", name], name);
     }
     refused(&["--aggregator", "histogram"], "edges");

@@ -23,7 +23,7 @@ pub(in crate::arithmetic) struct Subsets<F: Field> {
 }
 
 /// All sets of n-t of n parties, as bits.
-pub(in crate::arithmetic) fn sets(n: usize, t: usize) -> impl Iterator<Item = u64> {
+pub(crate) fn sets(n: usize, t: usize) -> impl Iterator<Item = u64> {
     (0..1u64 << n).filter(move |set| set.count_ones() as usize == n - t)
 }
 
@@ -32,7 +32,7 @@ pub(in crate::arithmetic) fn contains(set: u64, party: usize) -> bool {
 }
 
 /// The share of one that party `me` of the set has.
-pub(in crate::arithmetic) fn share_of_one<F: Field>(points: &[F], set: u64, me: usize) -> F {
+pub(crate) fn share_of_one<F: Field>(points: &[F], set: u64, me: usize) -> F {
     let outside = (0..points.len()).filter(|i| !contains(set, *i)).map(|i| points[i]);
     let (above, below) = outside.fold((F::ONE, F::ONE), |(above, below), x| (above * (points[me] - x), below * -x));
     // Points are not zero.

@@ -1,0 +1,189 @@
+//! Keys of sets of compute peers: what random vectors are made of that no t compute peers know, and of which every
+//! compute peer computes its share itself (Cramer, Damgård, Ishai 2005).
+
+use bytes::Bytes;
+use tacit_algebra::Field;
+use tacit_model::Fingerprint;
+use tacit_model::codec::{DecodeError, Reader};
+use zeroize::Zeroizing;
+
+use crate::arithmetic::{sets, share_of_one};
+use crate::environment::Environment;
+use crate::keystream::Keystream;
+use crate::session::{Party, SessionError, message};
+use crate::transcript::Transcript;
+
+type Key = Zeroizing<[u8; 32]>;
+
+/// What a dealer gave: a key for each set of n-t compute peers.
+pub(super) struct Family {
+    keys: Vec<Key>,
+}
+
+impl Family {
+    /// Draws a key for each set and sends every compute peer those of its sets.
+    pub(super) fn deal<E: Environment>(party: &mut Party<'_, E>, t: usize) -> Self {
+        let n = party.plan.compute().len();
+        let all: Vec<u64> = sets(n, t).collect();
+        let keys: Vec<Key> = all
+            .iter()
+            .map(|_| {
+                let mut key = Zeroizing::new([0; 32]);
+                party.environment.random(&mut *key);
+                key
+            })
+            .collect();
+        for (position, member) in party.plan.compute().iter().enumerate() {
+            if *member == party.me {
+                continue;
+            }
+            let held = all.iter().zip(&keys).filter(|(set, _)| *set >> position & 1 == 1);
+            let parts: Vec<&[u8]> = held.map(|(_, key)| key.as_slice()).collect();
+            party.mailbox.send(*member, message::plain(message::KEYS, &parts));
+        }
+        Self { keys }
+    }
+
+    /// How many sets there are.
+    pub(super) fn sets(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Takes the streams of all sets that are left off a vector. Refuses if none is left: the vector would be bare.
+    pub(super) fn subtract<F: Field>(
+        &self,
+        dropped: &[bool],
+        label: &str,
+        binding: &[u8; 32],
+        dealer: &Fingerprint,
+        vector: &mut [F],
+    ) -> Result<(), SessionError> {
+        if dropped.len() != self.keys.len() || dropped.iter().all(|dropped| *dropped) {
+            return Err(SessionError::NotEnoughShares { found: 0, needed: 1 });
+        }
+        let mut part = Zeroizing::new(vec![F::ZERO; vector.len()]);
+        for (key, _) in self.keys.iter().zip(dropped).filter(|(_, dropped)| !**dropped) {
+            let mut stream = stream(key, label, binding, dealer)?;
+            F::fill_uniform(&mut |bytes: &mut [u8]| stream.fill(bytes), &mut part);
+            F::sub_assign_slice(vector, &part);
+        }
+        Ok(())
+    }
+}
+
+/// A compute peer's keys of all dealers.
+pub(super) struct Holder {
+    position: usize,
+    /// All sets; those of this peer; dealers by fingerprint.
+    sets: Vec<u64>,
+    mine: Vec<usize>,
+    dealers: Vec<Fingerprint>,
+    keys: Vec<Option<Vec<Key>>>,
+}
+
+impl Holder {
+    /// Waits for every dealer's keys; who sends none, or something else, has none.
+    pub(super) async fn collect<E: Environment>(
+        party: &Party<'_, E>,
+        t: usize,
+        position: usize,
+        dealers: &[usize],
+        own: Option<&Family>,
+    ) -> Self {
+        let sets: Vec<u64> = sets(party.plan.compute().len(), t).collect();
+        let mine: Vec<usize> = (0..sets.len()).filter(|set| sets[*set] >> position & 1 == 1).collect();
+        let mut keys = Vec::with_capacity(dealers.len());
+        for dealer in dealers {
+            if *dealer == party.me {
+                keys.push(own.map(|own| mine.iter().map(|set| own.keys[*set].clone()).collect()));
+                continue;
+            }
+            let message = party.mailbox.recv(*dealer).await.ok();
+            keys.push(message.and_then(|message| read_keys(&message, mine.len())));
+        }
+        let dealers = dealers.iter().map(|dealer| party.plan.members()[*dealer]).collect();
+        Self { position, sets, mine, dealers, keys }
+    }
+
+    /// What this peer says of its keys: hashes. A key has 256 random bits, so that its hash tells nothing.
+    pub(super) fn report(&self, binding: &[u8; 32]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (dealer, keys) in self.dealers.iter().zip(&self.keys) {
+            out.push(u8::from(keys.is_some()));
+            for key in keys.iter().flatten() {
+                let mut transcript = Transcript::new("tacit/key-report/v1");
+                transcript.bytes(binding).bytes(&dealer.0).bytes(&**key);
+                out.extend_from_slice(&transcript.finish());
+            }
+        }
+        out
+    }
+
+    /// For each dealer, which sets are not alike at all members that say something. Silence drops nothing: who is
+    /// silent takes no further part, and a slow peer must not cost a dealer the stream that hides its input.
+    pub(super) fn dropped(&self, reports: &[Option<Bytes>]) -> Vec<Vec<bool>> {
+        let read: Vec<Option<Vec<Option<Vec<[u8; 32]>>>>> = reports
+            .iter()
+            .map(|report| read_report(report.as_ref()?, self.dealers.len(), self.mine.len()).ok())
+            .collect();
+        let of_set = |dealer: usize, set: usize| {
+            let members = (0..reports.len()).filter(|position| self.sets[set] >> position & 1 == 1);
+            let mut hashes = members.filter(|position| reports[*position].is_some()).map(|position| {
+                let place = (0..set).filter(|other| self.sets[*other] >> position & 1 == 1).count();
+                read[position].as_ref().and_then(|report| report[dealer].as_ref()).map(|hashes| hashes[place])
+            });
+            let first = hashes.next().flatten();
+            first.is_none() || hashes.any(|hash| hash != first)
+        };
+        (0..self.dealers.len()).map(|dealer| (0..self.sets.len()).map(|set| of_set(dealer, set)).collect()).collect()
+    }
+
+    /// This peer's share of a dealer's random vector.
+    pub(super) fn share<F: Field>(
+        &self,
+        points: &[F],
+        dealer: usize,
+        dropped: &[bool],
+        label: &str,
+        binding: &[u8; 32],
+        out: &mut [F],
+    ) -> Result<(), SessionError> {
+        out.fill(F::ZERO);
+        let Some(keys) = &self.keys[dealer] else { return Ok(()) };
+        let mut part = Zeroizing::new(vec![F::ZERO; out.len()]);
+        for (set, key) in self.mine.iter().zip(keys).filter(|(set, _)| !dropped[**set]) {
+            let mut stream = stream(key, label, binding, &self.dealers[dealer])?;
+            F::fill_uniform(&mut |bytes: &mut [u8]| stream.fill(bytes), &mut part);
+            F::scale_add(out, share_of_one(points, self.sets[*set], self.position), &part);
+        }
+        Ok(())
+    }
+}
+
+/// The stream of one key for one vector of one session.
+fn stream(key: &Key, label: &str, binding: &[u8; 32], dealer: &Fingerprint) -> Result<Keystream, SessionError> {
+    let mut transcript = Transcript::new("tacit/set-stream/v1");
+    transcript.bytes(binding).bytes(&dealer.0).bytes(label.as_bytes()).bytes(&**key);
+    Ok(Keystream::new(&Zeroizing::new(transcript.finish()))?)
+}
+
+fn read_keys(message: &Bytes, count: usize) -> Option<Vec<Key>> {
+    let content = message::content(message, message::KEYS).ok()?;
+    let (keys, rest) = content.as_chunks::<32>();
+    (keys.len() == count && rest.is_empty()).then(|| keys.iter().map(|key| Zeroizing::new(*key)).collect())
+}
+
+/// Hashes per dealer, `None` where the peer has no keys of it.
+fn read_report(bytes: &[u8], dealers: usize, held: usize) -> Result<Vec<Option<Vec<[u8; 32]>>>, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let mut report = Vec::with_capacity(dealers);
+    for _ in 0..dealers {
+        report.push(match reader.array::<1>()? {
+            [0] => None,
+            [1] => Some((0..held).map(|_| reader.array::<32>()).collect::<Result<_, _>>()?),
+            _ => return Err(DecodeError::Unknown),
+        });
+    }
+    reader.finish()?;
+    Ok(report)
+}
