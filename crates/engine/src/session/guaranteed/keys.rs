@@ -14,6 +14,8 @@ use crate::session::{Party, SessionError, message};
 use crate::transcript::Transcript;
 
 type Key = Zeroizing<[u8; 32]>;
+/// Of each dealer, the hashes of a peer's keys, if it has any.
+type Report = Vec<Option<Vec<[u8; 32]>>>;
 
 /// What a dealer gave: a key for each set of n-t compute peers.
 pub(super) struct Family {
@@ -122,7 +124,7 @@ impl Holder {
     /// For each dealer, which sets are not alike at all members that say something. Silence drops nothing: who is
     /// silent takes no further part, and a slow peer must not cost a dealer the stream that hides its input.
     pub(super) fn dropped(&self, reports: &[Option<Bytes>]) -> Vec<Vec<bool>> {
-        let read: Vec<Option<Vec<Option<Vec<[u8; 32]>>>>> = reports
+        let read: Vec<Option<Report>> = reports
             .iter()
             .map(|report| read_report(report.as_ref()?, self.dealers.len(), self.mine.len()).ok())
             .collect();
@@ -174,7 +176,7 @@ fn read_keys(message: &Bytes, count: usize) -> Option<Vec<Key>> {
 }
 
 /// Hashes per dealer, `None` where the peer has no keys of it.
-fn read_report(bytes: &[u8], dealers: usize, held: usize) -> Result<Vec<Option<Vec<[u8; 32]>>>, DecodeError> {
+fn read_report(bytes: &[u8], dealers: usize, held: usize) -> Result<Report, DecodeError> {
     let mut reader = Reader::new(bytes);
     let mut report = Vec::with_capacity(dealers);
     for _ in 0..dealers {

@@ -70,7 +70,7 @@ async fn receive<F: Field, E: Environment>(
         };
         let part = &mut share[chunk_range(chunk, length)];
         match message::read_elements(&message, message::RESULT, chunk, header_length, part) {
-            Ok(header) if header.is_empty() => {}
+            Ok([]) => {}
             Ok(header) => match freeze::read_header(party, member, header) {
                 Ok(frozen) => set = Some(frozen),
                 Err(_) => whole = false,
