@@ -1,14 +1,15 @@
 //! Statistics of three simulated peers, for comparison with other programs: see scripts/oracles.sh.
 //!
 //! Reads cases from standard input, each a line `aggregator columns max_element key=value ...`, then one
-//! line of numbers per peer, and writes a line `name value` per statistic (or `no-result why`), then `end`.
+//! line of numbers per peer, and writes a line `name value` per statistic (or `value[i] value` per item, or
+//! `no-result why`), then `end`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 
 use tacit_engine::{
     Ended, OnMissing, Outcome, Plan, PlanRequest, SecurityModel, SessionError, Sharing, SimulatedEnvironment,
-    Simulator, run,
+    Simulator, Statistic, run,
 };
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
@@ -27,13 +28,19 @@ fn main() -> Result<(), Failure> {
             rows.push(line.split_whitespace().map(str::parse).collect::<Result<Vec<u64>, _>>()?);
         }
         let sums = sums(&plan, rows)?;
-        match plan.statistics(&sums).ok_or("not a statistic")? {
+        match plan.statistics(&sums).unwrap_or_else(|| Ok(values(&sums))) {
             Ok(statistics) => statistics.iter().try_for_each(|s| writeln!(out, "{} {:e}", s.name, s.value))?,
             Err(why) => writeln!(out, "no-result {why}")?,
         }
         writeln!(out, "end")?;
     }
     Ok(())
+}
+
+/// Results that have no names.
+fn values(opened: &[u128]) -> Vec<Statistic> {
+    let named = |(i, value): (usize, &u128)| Statistic { name: format!("value[{i}]"), value: *value as f64 };
+    opened.iter().enumerate().map(named).collect()
 }
 
 fn plan(head: &str) -> Result<Plan, Failure> {

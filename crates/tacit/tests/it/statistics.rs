@@ -240,6 +240,9 @@ fn statistics_that_cannot_be_right_are_refused() {
     for name in ["logistic_regression", "mode"] {
         refused(&["--aggregator", name], name);
     }
+    refused(&["--aggregator", "quantile"], "level");
+    refused(&["--aggregator", "event_correlation"], "min_peers");
+    refused(&["--aggregator", "entropy", "--parameter", "q=1"], "entropy");
     refused(&["--aggregator", "histogram"], "edges");
     refused(&["--aggregator", "mean", "--parameter", "edges=1,2"], "edges");
     refused(&["--aggregator", "mean", "--parameter", "names=one"], "names");

@@ -1,4 +1,4 @@
-"""Statistics of Tacit against numpy, statsmodels and exact fractions."""
+"""Statistics of Tacit against numpy, statsmodels, MPyC and exact fractions."""
 
 import math
 import random
@@ -6,22 +6,27 @@ import subprocess
 import sys
 from fractions import Fraction
 
+import mpyc
 import numpy as np
 import statsmodels
 import statsmodels.api as sm
+from mpyc.runtime import mpc
+from mpyc.statistics import median
 
 PEERS = 3
 random.seed(20261121)
 
 
 class Case:
-    def __init__(self, aggregator, records, largest, **parameters):
+    def __init__(self, aggregator, records, largest, vectors=False, **parameters):
+        # One record of each peer, or any number of them.
+        self.vectors = vectors
         self.aggregator, self.records, self.largest, self.parameters = aggregator, records, largest, parameters
         self.columns = len(records[0])
 
     def text(self):
         settings = " ".join(f"{key}={value}" for key, value in self.parameters.items())
-        cuts = sorted(random.randint(0, len(self.records)) for _ in range(PEERS - 1))
+        cuts = [1, 2] if self.vectors else sorted(random.randint(0, len(self.records)) for _ in range(PEERS - 1))
         parts = [self.records[a:b] for a, b in zip([0] + cuts, cuts + [len(self.records)])]
         rows = [" ".join(str(v) for record in part for v in record) for part in parts]
         return "\n".join([f"{self.aggregator} {self.columns} {self.largest} {settings}"] + rows) + "\n"
@@ -142,14 +147,85 @@ def check_regression(program):
     return len(cases)
 
 
+def check_order(program):
+    """Smallest, largest, range, median, quantiles and order, against numpy and MPyC."""
+    secint = mpc.SecInt(64)
+    cases = []
+    for largest in (1, 1000, 10**12):
+        for count in (1, 2, 7, 12):
+            for name, parameters in (("min", {}), ("max", {}), ("range", {}), ("median", {}), ("sort", {}),
+                                     ("quantile", {"level": "0.95"}), ("quantile", {"level": "0.3"})):
+                cases.append(Case(name, records(count, 1, largest), largest, max_records=12, **parameters))
+    for case, found in zip(cases, compute(program, cases)):
+        values = [record[0] for record in case.records]
+        secret, found = [secint(v) for v in values], list(found.values())
+        if case.aggregator == "quantile":
+            close("numpy quantile", found[0], np.quantile(values, float(case.parameters["level"])), 1e-12)
+            continue
+        if case.aggregator == "sort":
+            opened = [int(v) for v in mpc.run(mpc.output(mpc.sorted(secret)))]
+            assert found == opened == sorted(values), case.text()
+            continue
+        wanted = {
+            "min": lambda: mpc.min(secret), "max": lambda: mpc.max(secret),
+            "range": lambda: mpc.max(secret) - mpc.min(secret),
+            # MPyC rounds the mean of the two in the middle: twice the numbers have an even one.
+            "median": lambda: median([2 * v for v in secret]),
+        }[case.aggregator]()
+        divisor = 2 if case.aggregator == "median" else 1
+        assert found[0] == int(mpc.run(mpc.output(wanted))) / divisor, case.text()
+        if case.aggregator == "median":
+            assert found[0] == np.median(values), case.text()
+    return len(cases)
+
+
+def check_functions(program):
+    """Products, entropy, sets and the largest items, against MPyC and plain Python."""
+    secint = mpc.SecInt(128)
+    cases = []
+    for largest in (1, 9, 10**6):
+        rows = records(PEERS, 8, largest)
+        for name, parameters in (("product", {}), ("entropy", {"q": 2}), ("entropy", {"q": 3}), ("set_union", {}),
+                                 ("set_intersection", {}), ("threshold_union", {"min_peers": 2}),
+                                 ("set_cardinality", {}), ("top_k", {"k": 3}), ("event_correlation", {"min_peers": 2})):
+            cases.append(Case(name, rows, largest, vectors=True, **parameters))
+    for case, found in zip(cases, compute(program, cases)):
+        columns = list(zip(*case.records))
+        sums, have = [sum(c) for c in columns], [sum(v > 0 for v in c) for c in columns]
+        values = list(found.values())
+        if case.aggregator == "product":
+            products = [mpc.prod([secint(v) for v in column]) for column in columns]
+            assert values == [float(int(p)) for p in mpc.run(mpc.output(products))], case.text()
+        elif case.aggregator == "entropy":
+            q, total = case.parameters["q"], sum(sums)
+            wanted = (1 - sum(Fraction(s, total) ** q for s in sums)) / (q - 1)
+            assert found[f"tsallis({q})"] == float(wanted), case.text()
+            assert found["per_mille"] == math.floor(1000 * wanted + Fraction(1, 2)), case.text()
+        elif case.aggregator == "top_k":
+            order = sorted((i for i in range(8) if sums[i]), key=lambda i: (-sums[i], i))[:3]
+            assert list(found.items()) == [(f"sum({i + 1})", float(sums[i])) for i in order], case.text()
+        elif case.aggregator == "event_correlation":
+            wanted = {f"peers({i + 1})": float(have[i]) for i in range(8) if have[i] >= 2}
+            wanted |= {f"weight({i + 1})": float(sums[i]) for i in range(8) if have[i] >= 2}
+            assert found == wanted, case.text()
+        elif case.aggregator == "set_cardinality":
+            assert values == [sum(h > 0 for h in have)], case.text()
+        else:
+            least = {"set_union": 1, "set_intersection": PEERS, "threshold_union": 2}[case.aggregator]
+            assert values == [float(h >= least) for h in have], case.text()
+    return len(cases)
+
+
 def main():
     program = sys.argv[1]
     total = 0
-    for check in (check_moments, check_weighted, check_histogram, check_pairs, check_regression):
+    for check in (check_moments, check_weighted, check_histogram, check_pairs, check_regression,
+                  check_order, check_functions):
         cases = check(program)
         print(f"{check.__name__}: {cases} cases agree")
         total += cases
-    print(f"{total} cases agree with numpy {np.__version__} and statsmodels {statsmodels.__version__}")
+    print(f"{total} cases agree with numpy {np.__version__}, statsmodels {statsmodels.__version__} "
+          f"and MPyC {mpyc.__version__}")
 
 
 main()
