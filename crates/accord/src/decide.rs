@@ -30,6 +30,9 @@ pub enum Refusal {
         /// How many are needed.
         need: usize,
     },
+    /// An owner is named who has not signed, and was none before.
+    #[error("{0} of the new owners have not signed; who becomes an owner proves the key and agrees by signing")]
+    UnsignedOwner(usize),
     /// A signature that does not verify.
     #[error("a signature does not verify")]
     BadSignature,
@@ -65,6 +68,18 @@ impl Proposal {
         &self.text
     }
 
+    /// A text that was signed elsewhere, such as in a negotiation, with its signatures: keys and signatures
+    /// over the consensus id, both base64.
+    pub fn signed_elsewhere<'a>(
+        text: Text,
+        signatures: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Refusal> {
+        let id = text.id().map_err(|_| Refusal::NoCanonicalForm)?;
+        let line =
+            |(key, signature): (&str, &str)| SignatureLine { key: key.to_owned(), signature: signature.to_owned() };
+        Ok(Self { text, id, signatures: signatures.into_iter().map(line).collect() })
+    }
+
     /// Signs it.
     pub fn sign(mut self, signer: &Identity) -> Self {
         let signature = sign_detached(signer, Context::Charter, &self.id.0);
@@ -76,8 +91,8 @@ impl Proposal {
 /// The only way to change a charter.
 ///
 /// The proposal must follow `current` directly and carry the signatures that `current` asks for: the
-/// owners' quorum, or the manager alone while there are no owners. A first one is signed by the manager
-/// and, if it names owners, by those too.
+/// owners' quorum, or the manager alone while there are no owners. Whoever becomes an owner must have signed
+/// too. A first one is signed by the manager and, if it names owners, by those too.
 pub fn decide(current: Option<&Consensus>, proposal: Proposal) -> Result<Consensus, Refusal> {
     let Proposal { text, id, signatures } = proposal;
     check(current, UncheckedConsensus { id, text, signatures })
@@ -121,5 +136,14 @@ fn check_signatures(authority: &Charter, next: &UncheckedConsensus) -> Result<()
     };
     let signed: BTreeSet<&str> = next.signatures.iter().map(|line| line.key.as_str()).collect();
     let have = deciders.intersection(&signed).count();
-    if have < need { Err(Refusal::MissingSignatures { have, need }) } else { Ok(()) }
+    if have < need {
+        return Err(Refusal::MissingSignatures { have, need });
+    }
+    // Nobody is made an owner, and no key is taken for somebody's, without a signature by it.
+    let owners = &next.text.charter.owners;
+    let new = owners.iter().filter(|key| !deciders.contains(key.as_str()) && !signed.contains(key.as_str()));
+    match new.count() {
+        0 => Ok(()),
+        unsigned => Err(Refusal::UnsignedOwner(unsigned)),
+    }
 }

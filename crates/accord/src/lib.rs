@@ -9,6 +9,7 @@
 //! - [`Charter`]: the agreed configuration of a group.
 //! - [`Consensus`]: a charter with its place in the chain and its signatures.
 //! - [`decide`], [`Proposal`]: the only way from one consensus to the next.
+//! - [`negotiation`]: signed texts, until all who must have signed the same one.
 //! - [`log`]: the append-only, signed Merkle log in which decisions and actions are kept.
 //! - [`receipt`]: what a session computed, signed by those who computed it, and logged.
 
@@ -18,6 +19,7 @@ mod consensus;
 mod decide;
 pub mod log;
 pub mod receipt;
+pub mod negotiation;
 
 pub use canonical::{CanonicalError, canonical, digest};
 pub use charter::{

@@ -30,8 +30,10 @@ const MAX_HEADER: usize = 512;
 /// What a signature is for. Closed: a new purpose is a new member here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Context {
-    /// A text of a negotiation: the charter of a group.
+    /// A decision: the consensus on the charter of a group.
     Charter,
+    /// What somebody does in a negotiation before it is decided.
+    Negotiation,
     /// The set of inputs, fixed before anything is opened.
     Freeze,
     /// A plan that peers are asked to take part in.
@@ -54,6 +56,7 @@ impl Context {
     /// All purposes.
     pub const ALL: [Self; 9] = [
         Self::Charter,
+        Self::Negotiation,
         Self::Freeze,
         Self::Prepare,
         Self::Task,
@@ -68,6 +71,7 @@ impl Context {
     pub fn name(self) -> &'static str {
         match self {
             Self::Charter => "charter",
+            Self::Negotiation => "negotiation",
             Self::Freeze => "freeze",
             Self::Prepare => "prepare",
             Self::Task => "task",

@@ -3,6 +3,8 @@
 mod log;
 mod log_export;
 mod receipt;
+mod negotiation;
+mod negotiation_property;
 
 use proptest::prelude::*;
 use tacit_accord::{
@@ -54,8 +56,9 @@ fn manager_decides_alone_until_there_are_owners() {
     let one = first(&manager);
     let mut owned = one.charter().clone();
     owned.owners = vec![alice.public_key().to_base64(), bob.public_key().to_base64()];
-    let proposal = Proposal::new(Some(&one), owned, UnixMillis(1)).expect("a text").sign(&manager);
-    let two = decide(Some(&one), proposal).expect("the manager hands over");
+    let proposal = || Proposal::new(Some(&one), owned.clone(), UnixMillis(1)).expect("a text").sign(&manager);
+    assert_eq!(decide(Some(&one), proposal().sign(&bob)), Err(Refusal::UnsignedOwner(1)), "alice was not asked");
+    let two = decide(Some(&one), proposal().sign(&alice).sign(&bob)).expect("the manager hands over");
 
     let mut renamed = two.charter().clone();
     renamed.name = "other".to_owned();
@@ -183,7 +186,9 @@ proptest! {
             let allowed: Vec<String> = if before.owners.is_empty() { vec![before.manager.clone()] } else { before.owners.clone() };
             let need = if before.quorum > 0 && !before.owners.is_empty() { before.quorum as usize } else { allowed.len() };
             let have = allowed.iter().filter(|key| signed.contains(key)).count();
-            let fits = base.id() == current.id() && have >= need;
+            let owners = if hand_over { people.iter().take(usize::from(quorum)).map(|p| p.public_key().to_base64()).collect() } else { base.charter().owners.clone() };
+            let asked = owners.iter().all(|key| allowed.contains(key) || signed.contains(key));
+            let fits = base.id() == current.id() && have >= need && asked;
             match decide(Some(&current), proposal) {
                 Ok(consensus) => {
                     prop_assert!(fits);
