@@ -233,6 +233,16 @@ pub enum CharterError {
 }
 
 impl Charter {
+    /// What the owners are called together: a digest over their keys in order, so that the same owners have the
+    /// same id however they are listed, and no key can be chosen to fit somebody else's. None without owners.
+    ///
+    /// Every owner has proven the key by signing the charter (see [`crate::decide`]).
+    pub fn joint_id(&self) -> Option<Fingerprint> {
+        let keys: BTreeSet<&String> = self.owners.iter().collect();
+        let text = keys.into_iter().map(|key| format!("{key}\n")).collect::<String>();
+        (!text.is_empty()).then(|| Fingerprint(crate::digest("joint", text.as_bytes())))
+    }
+
     /// The members that give data.
     pub fn inputs(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|m| m.role.gives_input())

@@ -10,6 +10,7 @@
 //! - [`Consensus`]: a charter with its place in the chain and its signatures.
 //! - [`decide`], [`Proposal`]: the only way from one consensus to the next.
 //! - [`negotiation`]: signed texts, until all who must have signed the same one.
+//! - [`verify_chain`], [`registry`]: what a client that knows one consensus believes of a served registry.
 //! - [`log`]: the append-only, signed Merkle log in which decisions and actions are kept.
 //! - [`receipt`]: what a session computed, signed by those who computed it, and logged.
 
@@ -18,8 +19,9 @@ mod charter;
 mod consensus;
 mod decide;
 pub mod log;
-pub mod receipt;
 pub mod negotiation;
+pub mod receipt;
+mod registry;
 
 pub use canonical::{CanonicalError, canonical, digest};
 pub use charter::{
@@ -27,3 +29,4 @@ pub use charter::{
 };
 pub use consensus::{Consensus, ConsensusError, ConsensusId, Text};
 pub use decide::{Proposal, Refusal, decide};
+pub use registry::{ChainError, Registered, registry, verify_chain};

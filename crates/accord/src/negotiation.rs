@@ -34,10 +34,11 @@ mod duties;
 mod explain;
 mod form;
 mod invitation;
+mod request;
 mod state;
 mod wording;
 
-pub use act::{Act, SignedAct, sign_act};
+pub use act::{Act, SignedAct, sign_act, sign_decision};
 pub use agreement::{Agreement, AgreementError, AgreementId, Signing};
 pub use charter_terms::{TermsError, charter_of, charter_part, charter_terms, charter_text};
 pub use differences::{Standpoint, differences};
@@ -45,6 +46,7 @@ pub use duties::{Duty, duties};
 pub use explain::{ImportError, explain, export, import};
 pub use form::{Form, JsonForm, Reading};
 pub use invitation::{Invitation, NegotiationId, secret_hash};
+pub use request::{OpeningRequest, history_holds, sign_history};
 pub use state::{
     Authority, Contribution, Event, MAX_TEXT, MAX_TURNS, Negotiation, NegotiationError, Opening, State, Status, Step,
 };

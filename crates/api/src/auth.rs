@@ -128,6 +128,11 @@ async fn log_call(app: &App, caller: &Caller, operation: &str, params: &RawPathP
     Ok(())
 }
 
+/// The role of whoever asks, if a good token says one.
+pub(crate) async fn role_of(app: &App, headers: &HeaderMap) -> Option<Role> {
+    caller(app, headers).await.ok().map(|caller| caller.role)
+}
+
 async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let refused = || {
         let detail = "send Authorization: Bearer with a token; `tacit init` writes the owner's, an owner issues others";

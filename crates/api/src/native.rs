@@ -3,6 +3,7 @@
 mod groups;
 mod log;
 mod members;
+mod negotiations;
 mod node;
 mod peers;
 mod receipts;
@@ -37,6 +38,7 @@ fn fill(operations: Operations) -> Operations {
         node::get,
     );
     let operations = of_groups(operations);
+    let operations = of_negotiations(operations);
     let operations = of_members(operations);
     let operations = of_peers(operations);
     of_the_node(operations)
@@ -100,6 +102,92 @@ fn of_groups(operations: Operations) -> Operations {
                 .role(Viewer)
                 .answer("SlotList"),
             runs::slots,
+        )
+}
+
+fn of_negotiations(operations: Operations) -> Operations {
+    operations
+        .add(
+            Op::post(
+                "/negotiations",
+                "openNegotiation",
+                "Opens a negotiation; an owner's signature or a token permits it",
+            )
+            .body("OpenNegotiation")
+            .answer("NegotiationBody")
+            .created(),
+            negotiations::open,
+        )
+        .add(
+            Op::get(
+                "/negotiations",
+                "listNegotiations",
+                "The negotiation that made a consensus; with a token, a group's",
+            )
+            .query(&[("consensus", "Id of what was agreed"), ("group", "Number of a group; needs a token")])
+            .answer("NegotiationList"),
+            negotiations::list,
+        )
+        .add(
+            Op::get("/negotiations/{id}", "getNegotiation", "A negotiation by its id or that of its consensus")
+                .answer("NegotiationBody"),
+            negotiations::get,
+        )
+        .add(
+            Op::post(
+                "/negotiations/{id}/acts",
+                "actInNegotiation",
+                "Contributes, withdraws, invites or cancels, as signed",
+            )
+            .body("NegotiationAct")
+            .answer("NegotiationBody"),
+            negotiations::act,
+        )
+        .add(
+            Op::post(
+                "/negotiations/{id}/manager",
+                "acceptAsManager",
+                "Accepts with the manager's key while there are no owners",
+            )
+            .role(Operator)
+            .body("ManagerAccept")
+            .answer("NegotiationBody"),
+            negotiations::accept_as_manager,
+        )
+        .add(
+            Op::post(
+                "/negotiations/{id}/history",
+                "readHistory",
+                "Superseded contributions too, for a member that signs",
+            )
+            .body("HistoryRequest")
+            .answer("ContributionList"),
+            negotiations::history,
+        )
+        .add(
+            Op::get("/negotiations/{id}/contributions/{number}", "getContribution", "One present contribution")
+                .answer("ContributionBody"),
+            negotiations::contribution,
+        )
+        .add(
+            Op::get("/negotiations/{id}/registry", "getNegotiatedRegistry", "The registry of the group it is about")
+                .answer("RegistryBody"),
+            negotiations::registry,
+        )
+        .add(
+            Op::get("/register/{code}", "lookAtGroup", "The group that an open code lets in to, before using it")
+                .answer("RegistryBody"),
+            negotiations::registry_for_code,
+        )
+        .add(
+            Op::get(
+                "/groups/{gid}/registry",
+                "getRegistry",
+                "Parties, who admitted them, and the documents that prove it",
+            )
+            .role(Viewer)
+            .answer("RegistryBody"),
+            negotiations::registry_of_group,
         )
 }
 

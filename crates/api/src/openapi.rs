@@ -194,7 +194,7 @@ fn describe(op: &Op) -> Value {
     let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     let mut parameters: Vec<Value> = path_names(op.path)
         .map(|name| {
-            let kind = if ["gid", "run"].contains(&name) { "integer" } else { "string" };
+            let kind = if ["gid", "run", "number"].contains(&name) { "integer" } else { "string" };
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": kind } })
         })
         .collect();

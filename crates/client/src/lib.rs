@@ -11,6 +11,7 @@
 mod client;
 mod error;
 mod groups;
+mod negotiations;
 mod node;
 mod peers;
 

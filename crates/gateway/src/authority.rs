@@ -68,13 +68,24 @@ impl Gateway {
         if charter == *current.charter() {
             return Ok(current);
         }
+        if !current.charter().owners.is_empty() {
+            return Err(GatewayError::Refused(format!(
+                "this charter has {} owners, and they decide: propose the change with `tacit negotiation new --group {group}`",
+                current.charter().owners.len()
+            )));
+        }
         let consensus = self.conclude(Some(&current), charter).await?;
         drop(deciding);
+        self.tell_members(&consensus);
+        Ok(consensus)
+    }
+
+    /// Sends a new consensus to the connected members; others get it when they are back.
+    pub(crate) fn tell_members(&self, consensus: &Consensus) {
         let documents = vec![consensus.to_document()];
-        for (member, _) in self.inner.directory.of_group(group) {
+        for (member, _) in self.inner.directory.of_group(consensus.charter().group) {
             self.inner.directory.send(&member, &tacit_job::ToPeer::Charter { documents: documents.clone() });
         }
-        Ok(consensus)
     }
 
     /// Signs, decides and records. Callers hold the `deciding` lock or create the group.
@@ -83,9 +94,17 @@ impl Gateway {
         current: Option<&Consensus>,
         charter: Charter,
     ) -> Result<Arc<Consensus>, GatewayError> {
-        let group = charter.group;
         let proposal = Proposal::new(current, charter, self.inner.clock.now())?.sign(&self.inner.manager);
-        let consensus = decide(current, proposal)?;
+        self.keep_consensus(current, decide(current, proposal)?).await
+    }
+
+    /// Makes a consensus durable, and logs it. Callers hold the `deciding` lock or create the group.
+    pub(crate) async fn keep_consensus(
+        &self,
+        current: Option<&Consensus>,
+        consensus: Consensus,
+    ) -> Result<Arc<Consensus>, GatewayError> {
+        let group = consensus.charter().group;
         let previous = current.map(|c| c.id().0);
         let document = consensus.to_document();
         let kept = self.inner.store.set_consensus(group, previous, consensus.id().0, &document, self.inner.clock.now());

@@ -1,3 +1,4 @@
+use tacit_accord::negotiation::NegotiationError;
 use tacit_accord::{CharterError, Refusal};
 use tacit_audit::AuditError;
 use tacit_store::StoreError;
@@ -63,5 +64,18 @@ impl From<Refusal> for GatewayError {
 impl From<CharterError> for GatewayError {
     fn from(error: CharterError) -> Self {
         Self::Invalid(error.to_string())
+    }
+}
+
+impl From<NegotiationError> for GatewayError {
+    fn from(error: NegotiationError) -> Self {
+        let said = error.to_string();
+        match error {
+            NegotiationError::NotOpen(_) | NegotiationError::Replayed { .. } => Self::Conflict(said),
+            NegotiationError::Text(_) | NegotiationError::TooMuch(_) | NegotiationError::NothingToWithdraw => {
+                Self::Invalid(said)
+            }
+            _ => Self::Refused(said),
+        }
     }
 }

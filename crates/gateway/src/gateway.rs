@@ -122,6 +122,7 @@ impl Gateway {
             tasks: TaskTracker::new(),
         });
         let gateway = Self { inner };
+        gateway.finish_negotiations().await?;
         gateway.admit_known().await?;
         gateway.log_missing_decisions().await?;
         gateway.accept_control_links();

@@ -120,6 +120,12 @@ impl Gateway {
     /// Deletes a group with its members and codes. A running one is stopped first.
     pub async fn delete_group(&self, group: GroupId) -> Result<(), GatewayError> {
         self.inner.store.group(group).await?.ok_or(GatewayError::NotFound("group"))?;
+        if !self.current(group).await?.charter().owners.is_empty() {
+            return Err(GatewayError::Refused(
+                "this charter has owners: only after they agreed on one without owners can the group be deleted"
+                    .to_owned(),
+            ));
+        }
         self.stop_group(group).await?;
         for member in self.inner.store.members(group).await? {
             self.forget(&member.fingerprint);

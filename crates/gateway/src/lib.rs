@@ -21,8 +21,10 @@ mod execution;
 mod gateway;
 mod groups;
 mod members;
+mod negotiations;
 mod pairing;
 mod receipts;
+mod registry;
 mod runs;
 mod witness;
 
@@ -31,5 +33,7 @@ pub use error::GatewayError;
 pub use gateway::{Gateway, GatewaySetup, RunnerLimits};
 pub use groups::{GroupStatus, GroupView};
 pub use members::{JoinReceipt, MemberView, NewMember};
+pub use negotiations::NegotiationView;
 pub use pairing::Compared;
+pub use registry::{Candidate, RegistryView};
 pub use runs::{RunView, SlotView};

@@ -207,12 +207,23 @@ impl Gateway {
     /// Removes a member. It is out of the charter and its link is closed at once.
     pub async fn delete_member(&self, name: &str) -> Result<(), GatewayError> {
         let row = self.row(name).await?;
+        let current = self.current(row.gid).await?;
+        let listed = current.charter().members.iter().any(|member| Some(member.fingerprint) == row.fingerprint);
+        if listed && !current.charter().owners.is_empty() {
+            return Err(GatewayError::Refused(format!(
+                "{name} is a member by the owners' decision: propose its removal with `tacit negotiation new --group {} \
+                 --remove-member {name}`",
+                row.gid
+            )));
+        }
         if row.last_status == PeerStatus::Started {
             self.stop_member(row.gid, name).await?;
         }
-        let members: Vec<_> =
-            self.inner.store.members(row.gid).await?.into_iter().filter(|m| m.pid != row.pid).collect();
-        self.decide_as_manager(row.gid, |charter| set_roster(charter, &members)).await?;
+        if current.charter().owners.is_empty() {
+            let members: Vec<_> =
+                self.inner.store.members(row.gid).await?.into_iter().filter(|m| m.pid != row.pid).collect();
+            self.decide_as_manager(row.gid, |charter| set_roster(charter, &members)).await?;
+        }
         self.inner.store.delete_member(row.pid).await?;
         self.forget(&row.fingerprint);
         self.log_action(row.gid, "delete-member", name).await
@@ -286,7 +297,7 @@ pub(crate) fn set_roster(charter: &mut Charter, members: &[MemberRow]) {
     charter.threshold = Charter::natural_threshold(charter.computing().count());
 }
 
-fn role_of(peer_type: PeerType) -> MemberRole {
+pub(crate) fn role_of(peer_type: PeerType) -> MemberRole {
     match peer_type {
         PeerType::Input => MemberRole::Input,
         PeerType::Privacy => MemberRole::Privacy,

@@ -69,7 +69,11 @@ impl Gateway {
         let mut members = self.inner.store.members(row.gid).await?;
         members.iter_mut().filter(|m| m.pid == row.pid).for_each(|m| m.verified = false);
         // Out of the roster first: from then on nobody gives it shares, whatever else fails.
-        self.decide_as_manager(row.gid, |charter| set_roster(charter, &members)).await?;
+        // Whoever is not in it has nothing to be taken out of: owners are not asked about that.
+        let current = self.current(row.gid).await?;
+        if current.charter().members.iter().any(|member| Some(member.fingerprint) == row.fingerprint) {
+            self.decide_as_manager(row.gid, |charter| set_roster(charter, &members)).await?;
+        }
         let row = self.inner.store.refuse_member(row.pid, refusal, reason, self.inner.clock.now()).await?;
         self.log_action(row.gid, refusal.word(), name).await?;
         if let Some(fingerprint) = &row.fingerprint {

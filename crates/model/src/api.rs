@@ -10,6 +10,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod group;
+mod negotiation;
 mod node;
 mod peer;
 mod register;
@@ -18,6 +19,10 @@ pub use group::{
     CodeBody, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup, OnMissing,
     PairingBody, PairingDecision, RunBody, RunList, SharingKind, SlotBody, SlotList, SlotRulesBody, StartedBody,
     VerifyBody,
+};
+pub use negotiation::{
+    CandidateBody, ContributionBody, ContributionList, HistoryRequest, ManagerAccept, NegotiationAct, NegotiationBody,
+    NegotiationList, OpenNegotiation, RegistryBody, RegistryEntry,
 };
 pub use node::{
     IssuedToken, LogHead, LogLine, LogPage, LogProof, NewToken, NodeBody, ReceiptBody, ReceiptLine, ReceiptList,

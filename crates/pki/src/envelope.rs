@@ -54,7 +54,7 @@ pub enum Context {
 
 impl Context {
     /// All purposes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Charter,
         Self::Negotiation,
         Self::Freeze,

@@ -102,6 +102,10 @@ pub enum What {
     Batch,
     /// The log's head is not the one the caller thought (compare-and-swap failed).
     LogHead,
+    /// This opening of a negotiation was sent before.
+    NegotiationReplay,
+    /// Somebody else took a step in the negotiation meanwhile (compare-and-swap failed).
+    NegotiationStep,
     /// Such a token exists.
     Token,
     /// Somebody else holds the lease.
@@ -131,6 +135,10 @@ impl fmt::Display for What {
             Self::SlotBound => "the slot is bound to another charter or other input peers",
             Self::Batch => "a row belongs to another batch",
             Self::LogHead => "the log has grown meanwhile",
+            Self::NegotiationReplay => "this opening of a negotiation was sent before",
+            Self::NegotiationStep => {
+                "somebody else took a step in this negotiation meanwhile; look at it and try again"
+            }
             Self::Token => "such a token exists",
             Self::Lease => "the lease is held by somebody else",
             Self::Duplicate => "it exists already",

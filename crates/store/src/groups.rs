@@ -164,6 +164,13 @@ impl Store {
         self.reader().await?.all("SELECT * FROM codes WHERE gid = $1 ORDER BY id", args![gid]).await
     }
 
+    /// The group that an open code lets in to.
+    pub async fn group_of_code(&self, code: &str) -> Result<Option<GroupId>, StoreError> {
+        let sql = "SELECT gid AS v FROM codes WHERE code = $1 ORDER BY id LIMIT 1";
+        let found: Option<Scalar<GroupId>> = self.reader().await?.optional(sql, args![code]).await?;
+        Ok(found.map(|Scalar(group)| group))
+    }
+
     /// Withdraws an open code; of several equal ones the oldest.
     pub async fn delete_code(&self, code: &str) -> Result<(), StoreError> {
         self.run_tx("delete_code", code.to_owned(), |db, code| {

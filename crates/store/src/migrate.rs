@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/0002_merkle_log.postgres.sql"),
     },
     Migration { version: 3, both: include_str!("../migrations/0003_pairing.sql"), sqlite: "", postgres: "" },
+    Migration { version: 4, both: include_str!("../migrations/0004_negotiations.sql"), sqlite: "", postgres: "" },
 ];
 
 /// Brings the schema to the newest version, all of it or nothing. On PostgreSQL the caller commits.

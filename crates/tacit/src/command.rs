@@ -5,6 +5,7 @@ pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod key;
 pub(crate) mod log;
+pub(crate) mod negotiation;
 pub(crate) mod pair;
 pub(crate) mod peer;
 pub(crate) mod receipt;

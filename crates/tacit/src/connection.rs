@@ -31,6 +31,16 @@ pub(crate) struct Connection {
 const DEFAULT_NODE: &str = "http://127.0.0.1:7400";
 
 impl Connection {
+    /// Whether the command says which node it is about.
+    pub(crate) fn names_a_node(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// The data folder of a node on this machine, if one was named.
+    pub(crate) fn data(&self) -> Option<PathBuf> {
+        self.data.clone()
+    }
+
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let local = self.data.clone().map(DataFolder);
         let address = match (&self.node, &local) {

@@ -8,6 +8,7 @@ mod connection;
 mod demo;
 mod discovery;
 mod edge;
+mod negotiating;
 mod node;
 mod output;
 mod p2ds;
@@ -16,6 +17,7 @@ mod scenario;
 mod serve;
 mod token;
 mod up;
+mod wizard;
 
 use std::process::ExitCode;
 

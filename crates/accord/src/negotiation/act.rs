@@ -6,7 +6,7 @@ use tacit_pki::Identity;
 use tacit_pki::envelope::{Context, sign_detached};
 
 use super::{Invitation, NegotiationId};
-use crate::{CanonicalError, canonical, digest};
+use crate::{CanonicalError, ConsensusId, canonical, digest};
 
 /// What somebody does in a negotiation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,4 +70,9 @@ pub fn sign_act(
 ) -> Result<SignedAct, CanonicalError> {
     let signature = sign_detached(signer, Context::Negotiation, act.message(negotiation, turn)?.as_bytes());
     Ok(SignedAct { signer: signer.public_key().to_base64(), turn, act, signature: STANDARD.encode(signature) })
+}
+
+/// The signature over the consensus that an accepting text leads to, for [`Act::Contribute`].
+pub fn sign_decision(signer: &Identity, consensus: &ConsensusId) -> String {
+    STANDARD.encode(sign_detached(signer, Context::Charter, &consensus.0))
 }

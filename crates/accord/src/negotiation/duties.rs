@@ -22,6 +22,10 @@ pub struct Duty {
 
 /// The duties of everybody under a charter. They follow from its parameters, so two readers find the same.
 pub fn duties(charter: &Charter) -> Vec<Duty> {
+    // Parameters have no order, so members come by name.
+    let mut charter = charter.clone();
+    charter.members.sort_by(|a, b| a.name.cmp(&b.name));
+    let charter = &charter;
     let limits = limits(charter);
     let learners = charter.recipients().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ");
     let mut duties = vec![

@@ -249,6 +249,11 @@ impl Negotiation {
         self.turns.get(signer).copied().unwrap_or(0) + 1
     }
 
+    /// How many acts each key has done.
+    pub fn turns(&self) -> &BTreeMap<String, u32> {
+        &self.turns
+    }
+
     /// Whether a key has a part in it: it opened it, decides, or was invited and came.
     pub fn is_member(&self, signer: &str) -> bool {
         self.opening.opener == signer

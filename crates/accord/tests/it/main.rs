@@ -2,9 +2,9 @@
 
 mod log;
 mod log_export;
-mod receipt;
 mod negotiation;
 mod negotiation_property;
+mod receipt;
 
 use proptest::prelude::*;
 use tacit_accord::{

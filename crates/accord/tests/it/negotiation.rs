@@ -269,6 +269,8 @@ fn r07_r09_a_charter_is_explained_exported_and_read_back_unchanged() {
     });
     let terms = charter_terms(&charter).expect("terms");
     let again = charter_of(&terms).expect("a charter");
+    let unsorted = charter_part(None, &charter, UnixMillis(3)).expect("a part");
+    assert!(charter_text(&unsorted).is_ok(), "duties follow from the parameters, in whatever order members joined");
     charter.members.sort_by(|a, b| a.name.cmp(&b.name));
     assert_eq!(again, charter, "members come in the order of their names");
     let part = charter_part(Some(&first(&manager)), &charter, UnixMillis(3)).expect("a part");
@@ -328,4 +330,21 @@ fn r04_r16_a_charter_changes_by_the_negotiation_and_only_onto_the_last_one() {
     let two = decide(Some(&one), proposal()).expect("decided");
     assert_eq!((two.id(), &two.charter().owners), (id, &owned.owners));
     assert_eq!(decide(Some(&two), proposal()), Err(Refusal::Stale), "a consensus is used once");
+}
+
+#[test]
+fn a12_the_joint_id_follows_from_the_owners_keys_and_each_is_proven() {
+    let (manager, alice, bob) = (identity("manager"), identity("alice"), identity("bob"));
+    let mut charter = charter(&manager);
+    assert_eq!(charter.joint_id(), None);
+    charter.owners = vec![key(&alice), key(&bob)];
+    let joint = charter.joint_id().expect("an id");
+    charter.owners.reverse();
+    assert_eq!(charter.joint_id(), Some(joint), "the order says nothing");
+    charter.owners = vec![key(&alice), key(&identity("carol"))];
+    assert_ne!(charter.joint_id(), Some(joint));
+    // A key that somebody copied, or made up to go with another one, has nobody who signs with it.
+    let one = first(&manager);
+    let proposal = Proposal::new(Some(&one), charter, UnixMillis(1)).expect("a text").sign(&manager).sign(&alice);
+    assert_eq!(decide(Some(&one), proposal), Err(Refusal::UnsignedOwner(1)));
 }

@@ -35,7 +35,8 @@ async fn every_documented_operation_is_served_and_guarded_as_it_says() {
             .replace("{run}", "1")
             .replace("{name}", "n")
             .replace("{code}", "c")
-            .replace("{id}", "i");
+            .replace("{id}", "i")
+            .replace("{number}", "1");
         for (method, operation) in operations.as_object().unwrap() {
             let reply = w.ask(&method.to_uppercase(), &filled).send().await;
             let open = operation["security"].as_array().unwrap().is_empty();
@@ -205,6 +206,85 @@ fn schemas_and_types_agree() {
     same("PairingBody", json!(PairingBody { decision, fingerprint: None, comparison_code: None, reason: text() }));
     same("CodeBody", json!(CodeBody { gid: GroupId(1), code: text() }));
     same("ConsensusBody", json!(ConsensusBody { documents: vec![] }));
+    let now = tacit_model::UnixMillis(0);
+    let contribution = ContributionBody {
+        number: 1,
+        at: now,
+        signer: text(),
+        text: text(),
+        accepts: true,
+        live: true,
+        turn: 1,
+        signature: text(),
+    };
+    let negotiation = NegotiationBody {
+        id: text(),
+        title: text(),
+        group: None,
+        status: text(),
+        opener: text(),
+        opened: now,
+        expires: now,
+        deciders: vec![],
+        quorum: 0,
+        round: 1,
+        contributions: vec![contribution.clone()],
+        pending: vec![],
+        open_invitations: 0,
+        turns: [(text(), 1)].into(),
+        consensus: None,
+        agreement: None,
+        decided: None,
+        outcome: None,
+    };
+    let open = OpenNegotiation {
+        opener: text(),
+        gateway: fingerprint,
+        title: text(),
+        group: None,
+        expires: now,
+        invited: vec![],
+        nonce: text(),
+        signature: text(),
+    };
+    let act = NegotiationAct {
+        text: Some(text()),
+        invitation: Some(text()),
+        key: Some(text()),
+        decision: Some(text()),
+        ..NegotiationAct::default()
+    };
+    let party = RegistryEntry {
+        name: text(),
+        fingerprint,
+        operator: text(),
+        role: PeerRole::Both,
+        layer: 2,
+        endpoint: text(),
+        admitted_by: text(),
+    };
+    let candidate =
+        CandidateBody { name: text(), fingerprint: None, operator: text(), role: PeerRole::Both, endpoint: text() };
+    let registry = RegistryBody {
+        gid: GroupId(1),
+        gateway: fingerprint,
+        manager_key: text(),
+        consensus: text(),
+        parties: vec![party.clone()],
+        candidates: vec![candidate.clone()],
+        documents: vec![],
+    };
+    same("ContributionBody", json!(contribution));
+    same("ContributionList", json!(ContributionList { contributions: vec![] }));
+    same("NegotiationBody", json!(negotiation));
+    same("NegotiationList", json!(NegotiationList { negotiations: vec![] }));
+    same("OpenNegotiation", json!(open));
+    same("NegotiationAct", json!(act));
+    same("HistoryRequest", json!(HistoryRequest { signer: text(), at: now, signature: text() }));
+    same("ManagerAccept", json!(ManagerAccept { contribution: 1 }));
+    same("RegistryBody", json!(registry));
+    same("RegistryEntry", json!(party));
+    same("CandidateBody", json!(candidate));
     same("RegisterBody", json!(RegisterBody::default()));
     same("RegisterReceipt", json!(RegisterReceipt { peer: info, gateway: Some(pin.clone()) }));
     same("GatewayPin", json!(pin));

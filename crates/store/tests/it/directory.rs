@@ -16,6 +16,7 @@ on_both!(
     new_keys_are_unverified,
     consensus_is_swapped_by_one_of_many,
     deleting_a_group_takes_members_and_codes,
+    negotiations_take_each_step_once,
     tokens_and_settings,
     leases_fence,
     the_receiver_keeps_each_batch_once,
@@ -236,4 +237,30 @@ async fn zero_bytes_are_refused_alike(f: &Fixture) {
     assert_eq!(f.store.create_group("a\0b", "t", at(0)).await, Err(What::ZeroByte.into()));
     f.store.create_group("'; DROP TABLE groups; --\u{1f512}", "t", at(0)).await.unwrap();
     assert_eq!(f.store.groups().await.unwrap().len(), 1);
+}
+
+async fn negotiations_take_each_step_once(f: &Fixture) {
+    let conflict = |what| Err(StoreError::Conflict { what });
+    let put = async |id: &str, nonce: &str| f.store.put_negotiation(id, Some(GroupId(1)), nonce, "{}", at(0)).await;
+    assert_eq!(put("a", "n1").await, Ok(()));
+    assert_eq!(put("b", "n1").await, conflict(What::NegotiationReplay));
+    assert_eq!(put("b", "n2").await, Ok(()));
+    let step = async |seq, body: &str, agreed| f.store.add_negotiation_step("a", seq, body, agreed, at(1)).await;
+    assert_eq!(step(0, "x", None).await, Ok(()));
+    assert_eq!(step(0, "y", None).await, conflict(What::NegotiationStep));
+    let agreed = || Some(("agreement".to_owned(), Some("decided".to_owned())));
+    assert_eq!(step(1, "z", agreed()).await, Ok(()));
+    assert_eq!(step(2, "w", agreed()).await, conflict(What::NegotiationStep), "there is one agreement");
+    assert_eq!(f.store.negotiation_steps("a").await.unwrap(), ["x", "z"]);
+    assert_eq!(f.store.unfinished_negotiations().await.unwrap().len(), 1);
+    f.store.set_negotiation_outcome("a", "in force").await.unwrap();
+    f.store.set_negotiation_outcome("a", "something else").await.unwrap();
+    assert_eq!(f.store.unfinished_negotiations().await.unwrap(), []);
+    for consensus in ["agreement", "decided"] {
+        let row = f.store.negotiation_of(consensus).await.unwrap().unwrap();
+        assert_eq!((row.id.as_str(), row.outcome.as_deref()), ("a", Some("in force")));
+    }
+    assert_eq!(f.store.negotiation_of("x").await.unwrap(), None);
+    assert_eq!(f.store.negotiations(GroupId(1)).await.unwrap().len(), 2);
+    assert_eq!(f.store.negotiations(GroupId(2)).await.unwrap(), []);
 }

@@ -1,6 +1,7 @@
 //! `tacit group`: what the operator of a gateway does.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -10,7 +11,9 @@ use tacit_model::{Fingerprint, GroupId, RunId};
 
 use super::print;
 use crate::connection::Connection;
+use crate::negotiating::{Seat, own_key};
 use crate::output::Failure;
+use crate::wizard;
 
 /// Create, configure and run groups at a gateway.
 #[derive(Args, Debug)]
@@ -37,14 +40,8 @@ pub(crate) struct Group {
 
 #[derive(Subcommand, Debug)]
 enum Action {
-    /// Create a group.
-    Create {
-        /// Its name, unique at the gateway.
-        name: String,
-        /// n-of-n additive sharing: protects against all but one, survives no loss.
-        #[arg(long)]
-        additive: bool,
-    },
+    /// Create a group; without a name, or with --invitations, with questions.
+    Create(Create),
     /// All groups.
     List,
     /// One group with its members, codes and configuration.
@@ -128,6 +125,70 @@ enum Action {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    tacit group create isps                    one administrator decides\n  \
+    tacit group create                         asks, and goes on where it was interrupted\n  \
+    tacit group create isps --invitations 2    two others own it with you: send them the lines that are printed")]
+struct Create {
+    /// Its name, unique at the gateway.
+    name: Option<String>,
+    /// n-of-n additive sharing: protects against all but one, survives no loss.
+    #[arg(long)]
+    additive: bool,
+    /// How many others own the group with you.
+    #[arg(long)]
+    invitations: Option<u32>,
+    /// wait, fail, or the least number of inputs to proceed with.
+    #[arg(long)]
+    on_missing_input: Option<String>,
+    /// Seconds from the first row of a slot to its close.
+    #[arg(long, value_name = "SECONDS")]
+    deadline: Option<u32>,
+    /// Ask, also where no terminal is.
+    #[arg(long, conflicts_with = "yes")]
+    ask: bool,
+    /// Ask nothing: flags and defaults are the answers.
+    #[arg(long)]
+    yes: bool,
+    /// Where it is remembered how far one is.
+    #[arg(long, value_name = "FILE")]
+    memory: Option<PathBuf>,
+    /// The folder of your own key; the key is made when it is first needed.
+    #[arg(long, value_name = "DIR", env = "TACIT_OWNER_KEYS", default_value = "keys")]
+    keys: PathBuf,
+    /// The name of your own key in that folder.
+    #[arg(long = "as", value_name = "NAME", default_value = "owner")]
+    owner: String,
+}
+
+impl Create {
+    async fn run(self, client: tacit_client::Client, json: bool) -> Result<(), Failure> {
+        let questions =
+            self.ask || self.invitations.is_some() || self.on_missing_input.is_some() || self.deadline.is_some();
+        if let (Some(name), false) = (&self.name, questions) {
+            let sharing = if self.additive { SharingKind::Additive } else { SharingKind::Shamir };
+            return print(json, &client.create_group(name, sharing).await?, |g| {
+                format!("group {} ({}) is there", g.gid, g.name)
+            });
+        }
+        let ask = wizard::somebody_is_there(self.ask, self.yes);
+        if self.name.is_none() && !ask && !self.yes {
+            return Err(Failure::usage("nobody is there to ask: name the group, or add --yes to take the defaults"));
+        }
+        let given = wizard::create::Given {
+            name: self.name,
+            sharing: self.additive.then(|| "additive".to_owned()),
+            on_missing_input: self.on_missing_input,
+            deadline: self.deadline,
+            invitations: self.invitations,
+        };
+        let seat = Seat { client, identity: own_key(&self.keys, &self.owner, true)? };
+        let memory = wizard::Wizard::open(wizard::create::memory(self.memory), ask)?;
+        wizard::create::run(memory, seat, given).await
+    }
+}
+
+#[derive(Args, Debug)]
 struct Configure {
     /// The group's number.
     group: i64,
@@ -164,12 +225,7 @@ impl Group {
         let client = self.connection.client()?;
         match self.action {
             Action::Aggregators => aggregators(json),
-            Action::Create { name, additive } => {
-                let sharing = if additive { SharingKind::Additive } else { SharingKind::Shamir };
-                print(json, &client.create_group(&name, sharing).await?, |g| {
-                    format!("group {} ({}) is there", g.gid, g.name)
-                })
-            }
+            Action::Create(create) => create.run(client, json).await,
             Action::List => print(json, &client.groups().await?, |groups| {
                 let lines = groups.iter().map(|g| {
                     format!("{:>4}  {:<24} {:<20} {} members", g.gid.0, g.name, g.status.word(), g.members.len())

@@ -1,21 +1,30 @@
-//! `tacit join`: become a member of a group: register, pair, compare.
+//! `tacit join`: become a member of a group: register, pair, compare. Or one of its owners.
+
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde_json::Value;
+use tacit_client::Client;
 use tacit_model::Fingerprint;
 use tacit_model::api::{JoinBody, PeerRole};
 
 use super::print;
 use crate::connection::Connection;
+use crate::negotiating::{InvitationText, Seat, own_key};
 use crate::output::Failure;
+use crate::wizard;
 
-/// Become a member of a group with a registration code.
+/// Become a member of a group with a registration code, or one of its owners with an invitation.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     tacit join 4kq0x7m2b9c1d8ef --gateway https://manager.example:7400 --name alpha\n  \
     tacit join 4kq0x7m2b9c1d8ef --name alpha                    looks for a gateway that fits [discovery] in node.toml\n  \
-    tacit join https://manager.example:7400/join/4kq0x7m2b9c1d8ef --name alpha --role input")]
+    tacit join https://manager.example:7400/join/4kq0x7m2b9c1d8ef --name alpha --role input\n\n\
+    Without --name it asks, makes and starts a node if there is none, and waits until you are a member:\n  \
+    tacit join https://manager.example:7400/join/4kq0x7m2b9c1d8ef\n  \
+    tacit join 'NEGOTIATION|SECRET' --gateway https://manager.example:7400   (become an owner)")]
 pub(crate) struct Join {
-    /// The registration code, or a link that ends in it.
+    /// The registration code, or a link that ends in it, or an owner's invitation, NEGOTIATION|SECRET.
     code_or_url: String,
     /// The gateway's address, if only a code was given. Without it, the node looks for one.
     #[arg(long, value_name = "URL")]
@@ -25,16 +34,46 @@ pub(crate) struct Join {
     gateway_fingerprint: Option<Fingerprint>,
     /// The name in the group.
     #[arg(long)]
-    name: String,
-    /// What to do in the group.
-    #[arg(long, value_enum, default_value = "both")]
-    role: RoleArg,
+    name: Option<String>,
+    /// What to do in the group; both by default.
+    #[arg(long, value_enum)]
+    role: Option<RoleArg>,
     /// Who runs this peer; its name by default. Thresholds count operators.
     #[arg(long)]
     operator: Option<String>,
     /// Where results are posted.
     #[arg(long, value_name = "URL")]
     results: Option<String>,
+    /// Ask, also where no terminal is.
+    #[arg(long, conflicts_with = "yes")]
+    ask: bool,
+    /// Ask nothing: flags and defaults are the answers.
+    #[arg(long)]
+    yes: bool,
+    /// Agree to a value that is not your default.
+    #[arg(long = "accept", value_name = "NAME=VALUE", value_parser = crate::command::negotiation::assignment)]
+    accept: Vec<(String, Value)>,
+    /// Where a new node serves its status page and API.
+    #[arg(long, value_name = "ADDR")]
+    http: Option<String>,
+    /// Where a new node serves its links.
+    #[arg(long, value_name = "ADDR")]
+    link: Option<String>,
+    /// How others find that, `host:port`.
+    #[arg(long, value_name = "ADDR")]
+    advertise: Option<String>,
+    /// End as soon as the node is a member, instead of keeping a node running that was started here.
+    #[arg(long)]
+    once: bool,
+    /// The folder of an owner's key; the key is made when it is first needed.
+    #[arg(long, value_name = "DIR", env = "TACIT_OWNER_KEYS", default_value = "keys")]
+    keys: PathBuf,
+    /// The name of the owner's key in that folder.
+    #[arg(long = "as", value_name = "NAME", default_value = "owner")]
+    owner: String,
+    /// Where it is remembered how far an owner's joining is.
+    #[arg(long, value_name = "FILE", default_value = "tacit-join.json")]
+    memory: PathBuf,
     #[command(flatten)]
     connection: Connection,
     /// Print JSON.
@@ -54,8 +93,22 @@ enum RoleArg {
     Recipient,
 }
 
+impl RoleArg {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Privacy => "privacy",
+            Self::Both => "both",
+            Self::Recipient => "recipient",
+        }
+    }
+}
+
 impl Join {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        if self.code_or_url.contains('|') {
+            return self.own().await;
+        }
         let (base, code) = match (self.code_or_url.rsplit_once("/join/"), &self.gateway) {
             (Some((base, code)), _) => (base.to_owned(), code.to_owned()),
             (None, Some(gateway)) => (gateway.trim_end_matches('/').to_owned(), self.code_or_url.clone()),
@@ -63,14 +116,24 @@ impl Join {
             (None, None) => (String::new(), self.code_or_url.clone()),
         };
         // A P2DS manager's address has its own path; a node's native one is /api/v1.
+        let ask = wizard::somebody_is_there(self.ask, self.yes);
+        let Some(name) = self.name.clone().filter(|_| !self.ask && !self.yes) else {
+            if !ask && !self.yes {
+                return Err(Failure::usage("nobody is there to ask: add --name NAME, or --yes to take the defaults"));
+            }
+            if base.is_empty() {
+                return Err(Failure::usage("a code alone does not say whom to ask: add --gateway URL, or --name NAME"));
+            }
+            return self.become_member(ask, base.trim_end_matches("/api/v1"), &code).await;
+        };
         let gateway_url = if base.is_empty() || base.contains("/group-mgmt") || base.ends_with("/api/v1") {
             base
         } else {
             format!("{base}/api/v1")
         };
         let body = JoinBody {
-            name: self.name,
-            role: match self.role {
+            name,
+            role: match self.role.unwrap_or(RoleArg::Both) {
                 RoleArg::Input => PeerRole::Input,
                 RoleArg::Privacy => PeerRole::Privacy,
                 RoleArg::Both => PeerRole::Both,
@@ -105,5 +168,41 @@ impl Join {
                 }
             )
         })
+    }
+
+    /// From nothing to a working member.
+    async fn become_member(self, ask: bool, gateway: &str, code: &str) -> Result<(), Failure> {
+        if self.connection.names_a_node() {
+            return Err(Failure::usage(
+                "the wizard keeps a node of this machine: name its folder with --data, not --node",
+            ));
+        }
+        let data = self.connection.data().unwrap_or_else(|| PathBuf::from("tacit-node"));
+        let given = wizard::join::Given {
+            name: self.name,
+            role: self.role.map(|role| role.word().to_owned()),
+            operator: self.operator,
+            http: self.http,
+            link: self.link,
+            advertise: self.advertise,
+            results: self.results,
+            gateway_fingerprint: self.gateway_fingerprint,
+            accepted: self.accept,
+            once: self.once,
+        };
+        let memory = wizard::Wizard::open(data.join("wizard.json"), ask)?;
+        wizard::join::run(memory, data, gateway, code, given).await
+    }
+
+    /// Becomes an owner.
+    async fn own(self) -> Result<(), Failure> {
+        let invitation = InvitationText::read(&self.code_or_url)?;
+        let ask = wizard::somebody_is_there(self.ask, self.yes);
+        let client = match &self.gateway {
+            Some(gateway) => Client::new(gateway.trim_end_matches('/'), None, self.gateway_fingerprint)?,
+            None => self.connection.client()?,
+        };
+        let seat = Seat { client, identity: own_key(&self.keys, &self.owner, true)? };
+        wizard::own::run(wizard::Wizard::open(self.memory, ask)?, seat, invitation, &self.accept).await
     }
 }

@@ -3,6 +3,9 @@
 //! Names of tests begin with the check they stand for: `p12_...` is check P12 of the P2DS reference.
 
 mod administration;
+mod agreement;
+mod agreement_running;
+mod agreement_wizard;
 mod arrows;
 mod audit;
 mod bench;

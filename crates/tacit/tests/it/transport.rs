@@ -10,7 +10,7 @@ use crate::p2ds::{INPUT, PeerService};
 
 /// curl, because the tests' own client speaks no TLS. Returns exit code, status and body.
 #[track_caller]
-fn curl(args: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn curl(args: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new("curl")
         .args(["-sS", "--max-time", "20", "-w", "\n%{http_code}"])
         .args(args)

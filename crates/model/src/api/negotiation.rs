@@ -1,0 +1,207 @@
+//! Negotiations and the registry of a group.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::PeerRole;
+use crate::{Fingerprint, GroupId, UnixMillis};
+
+/// A negotiation to be opened, signed by its opener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenNegotiation {
+    /// The opener's key, base64 SubjectPublicKeyInfo.
+    pub opener: String,
+    /// The gateway that is asked: its certificate.
+    pub gateway: Fingerprint,
+    /// What it is about, for people.
+    pub title: String,
+    /// The group whose charter it is to change.
+    #[serde(default)]
+    pub group: Option<GroupId>,
+    /// From when on nothing more is taken, Unix milliseconds.
+    pub expires: UnixMillis,
+    /// Keys of those who may take part besides those who decide.
+    #[serde(default)]
+    pub invited: Vec<String>,
+    /// Random; the same request is not taken twice.
+    pub nonce: String,
+    /// Ed25519 over all of it.
+    pub signature: String,
+}
+
+/// Something that somebody does in a negotiation, signed by whoever does it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NegotiationAct {
+    /// The key, base64 SubjectPublicKeyInfo.
+    pub signer: String,
+    /// Which act of this key in this negotiation it is, counted from 1.
+    pub turn: u32,
+    /// `contribute`, `withdraw`, `invite_key`, `invite_secret` or `cancel`.
+    pub act: String,
+    /// The text of a contribution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The hash of the secret of an invitation: one's own, or the one that is invited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<String>,
+    /// The key that is invited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Ed25519 over the consensus that an accepting text leads to, base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+    /// Ed25519 over the act, base64.
+    pub signature: String,
+}
+
+/// A negotiation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NegotiationBody {
+    /// Its name: who knows it may read it.
+    pub id: String,
+    /// What it is about.
+    pub title: String,
+    /// The group whose charter it is to change.
+    pub group: Option<GroupId>,
+    /// `open`, `done`, `expired` or `cancelled`.
+    pub status: String,
+    /// Who opened it.
+    pub opener: String,
+    /// When, Unix milliseconds.
+    pub opened: UnixMillis,
+    /// From when on nothing more is taken.
+    pub expires: UnixMillis,
+    /// Keys that decide; if there is none, everybody who takes part.
+    pub deciders: Vec<String>,
+    /// How many of them must sign; 0 means all.
+    pub quorum: u32,
+    /// How often the proposal has changed.
+    pub round: usize,
+    /// One contribution per signer: the present ones.
+    pub contributions: Vec<ContributionBody>,
+    /// Keys whose signature is missing.
+    pub pending: Vec<String>,
+    /// Invitations that nobody has used yet.
+    pub open_invitations: usize,
+    /// How many acts each key has done.
+    pub turns: BTreeMap<String, u32>,
+    /// The id of what was agreed, once it was.
+    pub consensus: Option<String>,
+    /// What was agreed, as a document that anybody verifies.
+    pub agreement: Option<String>,
+    /// The consensus on the group's charter that follows from it.
+    pub decided: Option<String>,
+    /// What became of that: `in force`, or why it is not.
+    pub outcome: Option<String>,
+}
+
+/// One text that somebody put forward.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContributionBody {
+    /// Counted from 1.
+    pub number: u32,
+    /// When it arrived, Unix milliseconds.
+    pub at: UnixMillis,
+    /// Whose it is.
+    pub signer: String,
+    /// The text.
+    pub text: String,
+    /// Whether it accepts.
+    pub accepts: bool,
+    /// Whether it is the signer's present one.
+    pub live: bool,
+    /// The turn that was signed.
+    pub turn: u32,
+    /// The signature.
+    pub signature: String,
+}
+
+/// Contributions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContributionList {
+    /// In their order.
+    pub contributions: Vec<ContributionBody>,
+}
+
+/// Negotiations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NegotiationList {
+    /// Oldest first.
+    pub negotiations: Vec<NegotiationBody>,
+}
+
+/// A member's wish to see superseded contributions too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryRequest {
+    /// The member's key.
+    pub signer: String,
+    /// Now, Unix milliseconds; the signature is good for two minutes.
+    pub at: UnixMillis,
+    /// Ed25519 over negotiation and time, base64.
+    pub signature: String,
+}
+
+/// Which contribution the manager of a gateway accepts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManagerAccept {
+    /// Its number.
+    pub contribution: u32,
+}
+
+/// What a gateway says about a group's parties, with the documents by which to check it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryBody {
+    /// The group.
+    pub gid: GroupId,
+    /// The gateway's certificate.
+    pub gateway: Fingerprint,
+    /// The key under which the first document is signed.
+    pub manager_key: String,
+    /// The last consensus.
+    pub consensus: String,
+    /// The parties that it admitted.
+    pub parties: Vec<RegistryEntry>,
+    /// Who registered and is not admitted yet.
+    pub candidates: Vec<CandidateBody>,
+    /// The signed documents, oldest first.
+    pub documents: Vec<String>,
+}
+
+/// A party.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryEntry {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its public key.
+    pub fingerprint: Fingerprint,
+    /// Who runs it.
+    pub operator: String,
+    /// What it does.
+    pub role: PeerRole,
+    /// 1 gives, 2 computes, 3 learns.
+    pub layer: u8,
+    /// Where it is reached; empty if it only dials.
+    pub endpoint: String,
+    /// The consensus that admitted it.
+    pub admitted_by: String,
+}
+
+/// Somebody who registered and is not admitted yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CandidateBody {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its public key.
+    pub fingerprint: Option<Fingerprint>,
+    /// Who runs it.
+    pub operator: String,
+    /// What it wants to do.
+    pub role: PeerRole,
+    /// Where it is reached; empty if it only dials.
+    pub endpoint: String,
+}

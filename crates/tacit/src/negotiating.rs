@@ -1,0 +1,333 @@
+//! A member's side of a negotiation: texts are written, checked and signed here, where the key is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use tacit_accord::negotiation::{
+    Act, Agreement, Invitation, NegotiationId, OpeningRequest, Part, Resource, Wording, charter_of, charter_part,
+    charter_text, secret_hash, sign_act, sign_decision, sign_history,
+};
+use tacit_accord::{Charter, Consensus, ConsensusId, Member, MemberRole, verify_chain};
+use tacit_client::Client;
+use tacit_model::api::{
+    ContributionBody, HistoryRequest, NegotiationAct, NegotiationBody, OpenNegotiation, PeerRole, RegistryBody,
+};
+use tacit_model::{Clock, Fingerprint, GroupId, SystemClock, UnixMillis};
+use tacit_pki::{Identity, PublicKey, keyfile, random};
+use time::OffsetDateTime;
+
+use crate::output::{Code, Failure};
+
+/// Somebody at a gateway who has a key.
+pub(crate) struct Seat {
+    pub(crate) client: Client,
+    pub(crate) identity: Identity,
+}
+
+/// The key of this name. One that is not there yet is made and kept if somebody is to sign with it.
+pub(crate) fn own_key(dir: &Path, name: &str, signs: bool) -> Result<Identity, Failure> {
+    let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(SystemClock.now().0) * 1_000_000)?;
+    if !signs && !keyfile::private_path(dir, name).exists() {
+        return Identity::generate(name, now).map_err(|e| refused(e.to_string()));
+    }
+    keyfile::load_or_create(dir, name, name, now).map_err(|e| refused(e.to_string()))
+}
+
+pub(crate) fn refused(text: impl Into<String>) -> Failure {
+    Failure::new(Code::Refused, text)
+}
+
+/// An invitation as it is sent: the negotiation and a secret that lets in one key.
+pub(crate) struct InvitationText {
+    pub(crate) negotiation: NegotiationId,
+    pub(crate) secret: String,
+}
+
+impl InvitationText {
+    pub(crate) fn read(text: &str) -> Result<Self, Failure> {
+        let wrong =
+            || Failure::usage("an invitation looks like NEGOTIATION|SECRET; ask whoever sent it for the whole of it");
+        let (negotiation, secret) = text.trim().split_once('|').ok_or_else(wrong)?;
+        let secret = secret.trim().to_owned();
+        if secret.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self { negotiation: negotiation.trim().parse().map_err(|_| wrong())?, secret })
+    }
+
+    pub(crate) fn hash(&self) -> String {
+        secret_hash(&self.negotiation, &self.secret)
+    }
+}
+
+impl core::fmt::Display for InvitationText {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}|{}", self.negotiation, self.secret)
+    }
+}
+
+impl Seat {
+    /// This seat's key in text.
+    pub(crate) fn key(&self) -> String {
+        self.identity.public_key().to_base64()
+    }
+
+    /// Opens a negotiation.
+    pub(crate) async fn open(
+        &self,
+        gateway: Fingerprint,
+        title: &str,
+        group: Option<GroupId>,
+        expires: UnixMillis,
+        invited: Vec<String>,
+    ) -> Result<NegotiationBody, Failure> {
+        let mut nonce = [0; 24];
+        random::fill(&mut nonce)?;
+        let nonce = URL_SAFE_NO_PAD.encode(nonce);
+        let request =
+            OpeningRequest { gateway, title: title.to_owned(), group: group.map(|g| g.0), expires, invited, nonce };
+        let signature = request.sign(&self.identity)?;
+        let body = OpenNegotiation {
+            opener: self.key(),
+            gateway,
+            title: request.title,
+            group,
+            expires,
+            invited: request.invited,
+            nonce: request.nonce,
+            signature,
+        };
+        Ok(self.client.open_negotiation(&body).await?)
+    }
+
+    /// Signs an act and sends it.
+    pub(crate) async fn act(&self, now: &NegotiationBody, act: Act) -> Result<NegotiationBody, Failure> {
+        let id: NegotiationId = now.id.parse()?;
+        let turn = now.turns.get(&self.key()).copied().unwrap_or(0) + 1;
+        let signed = sign_act(&self.identity, &id, turn, act)?;
+        let mut body =
+            NegotiationAct { signer: signed.signer, turn, signature: signed.signature, ..Default::default() };
+        let word = match signed.act {
+            Act::Contribute { text, invitation, decision } => {
+                body.text = Some(text);
+                body.invitation = invitation;
+                body.decision = decision;
+                "contribute"
+            }
+            Act::Withdraw => "withdraw",
+            Act::Invite(Invitation::Key(key)) => {
+                body.key = Some(key);
+                "invite_key"
+            }
+            Act::Invite(Invitation::Secret(hash)) => {
+                body.invitation = Some(hash);
+                "invite_secret"
+            }
+            Act::Cancel => "cancel",
+        };
+        body.act = word.to_owned();
+        Ok(self.client.act(&now.id, &body).await?)
+    }
+
+    /// Puts a text forward; one that accepts a charter comes with the signature over its consensus.
+    pub(crate) async fn contribute(
+        &self,
+        now: &NegotiationBody,
+        wording: &Wording,
+        invitation: Option<&InvitationText>,
+    ) -> Result<NegotiationBody, Failure> {
+        let mut decision = None;
+        if wording.accept {
+            for part in wording.parts.iter().filter(|part| part.resource == Resource::Charter) {
+                let id = charter_text(part).map_err(|e| refused(e.to_string()))?.id()?;
+                decision = Some(sign_decision(&self.identity, &id));
+            }
+        }
+        let invitation = invitation.map(InvitationText::hash);
+        self.act(now, Act::Contribute { text: wording.to_text()?, invitation, decision }).await
+    }
+
+    /// Invites by a new one-time secret.
+    pub(crate) async fn invite(&self, now: &NegotiationBody) -> Result<(NegotiationBody, InvitationText), Failure> {
+        let mut secret = [0; 32];
+        random::fill(&mut secret)?;
+        let invitation = InvitationText { negotiation: now.id.parse()?, secret: URL_SAFE_NO_PAD.encode(secret) };
+        let after = self.act(now, Act::Invite(Invitation::Secret(invitation.hash()))).await?;
+        Ok((after, invitation))
+    }
+
+    /// Everything that was put forward, superseded texts too.
+    pub(crate) async fn history(&self, id: &str) -> Result<Vec<ContributionBody>, Failure> {
+        let at = SystemClock.now();
+        let signature = sign_history(&self.identity, &id.parse()?, at)?;
+        let request = HistoryRequest { signer: self.key(), at, signature };
+        Ok(self.client.negotiation_history(id, &request).await?)
+    }
+}
+
+/// A first text about a group: its present charter, changed.
+pub(crate) fn charter_wording(
+    negotiation: &str,
+    current: &Consensus,
+    change: impl FnOnce(&mut Charter) -> Result<(), Failure>,
+) -> Result<Wording, Failure> {
+    let mut charter = current.charter().clone();
+    change(&mut charter)?;
+    charter.check().map_err(|e| Failure::usage(e.to_string()))?;
+    let part = charter_part(Some(current), &charter, SystemClock.now())?;
+    Ok(Wording {
+        negotiation: negotiation.parse()?,
+        accept: false,
+        parts: vec![part],
+        signers: Default::default(),
+        accepted: Default::default(),
+        rejected: Default::default(),
+    })
+}
+
+/// A first text about anything else.
+pub(crate) fn statement(negotiation: &str, title: &str, terms: BTreeMap<String, Value>) -> Result<Wording, Failure> {
+    Ok(Wording {
+        negotiation: negotiation.parse()?,
+        accept: false,
+        parts: vec![Part {
+            resource: Resource::Statement,
+            id: title.to_owned(),
+            on_last_consensus: None,
+            sequence: None,
+            proposed_at: SystemClock.now().0,
+            terms,
+            duties: Vec::new(),
+        }],
+        signers: Default::default(),
+        accepted: Default::default(),
+        rejected: Default::default(),
+    })
+}
+
+/// The same text with other values; what each actor does follows from them.
+pub(crate) fn with_terms(mut wording: Wording, values: &[(String, Value)]) -> Result<Wording, Failure> {
+    for (name, value) in values {
+        // A text of one part needs no `1/` in front.
+        let found = name
+            .split_once('/')
+            .and_then(|(part, rest)| Some((part.parse::<usize>().ok()?.checked_sub(1)?, rest.to_owned())))
+            .unwrap_or((0, name.clone()));
+        let part =
+            wording.parts.get_mut(found.0).ok_or_else(|| Failure::usage(format!("there is no part for {name}")))?;
+        part.terms.insert(found.1, value.clone());
+    }
+    for part in wording.parts.iter_mut().filter(|part| part.resource == Resource::Charter) {
+        let charter = charter_of(&part.terms).map_err(|e| Failure::usage(e.to_string()))?;
+        part.terms = tacit_accord::negotiation::charter_terms(&charter)?;
+        part.duties = tacit_accord::negotiation::duties(&charter);
+    }
+    wording.accept = false;
+    wording.accepted.clear();
+    wording.rejected.clear();
+    Ok(wording)
+}
+
+/// The same text with another charter.
+pub(crate) fn with_charter(
+    mut wording: Wording,
+    change: impl FnOnce(&mut Charter) -> Result<(), Failure>,
+) -> Result<Wording, Failure> {
+    let part = wording.parts.iter_mut().find(|part| part.resource == Resource::Charter);
+    let part = part.ok_or_else(|| Failure::usage("this text is about no charter"))?;
+    let mut charter = charter_of(&part.terms).map_err(|e| Failure::usage(e.to_string()))?;
+    change(&mut charter)?;
+    charter.check().map_err(|e| Failure::usage(e.to_string()))?;
+    part.terms = tacit_accord::negotiation::charter_terms(&charter)?;
+    part.duties = tacit_accord::negotiation::duties(&charter);
+    wording.accept = false;
+    wording.accepted.clear();
+    wording.rejected.clear();
+    Ok(wording)
+}
+
+/// The text of a contribution, read and checked: the one of this number, or the newest.
+pub(crate) fn text_of(now: &NegotiationBody, number: Option<u32>) -> Result<(ContributionBody, Wording), Failure> {
+    let chosen = match number {
+        Some(number) => now.contributions.iter().find(|c| c.number == number),
+        None => now.contributions.iter().max_by_key(|c| c.number),
+    };
+    let chosen =
+        chosen.ok_or_else(|| Failure::usage("nobody has put such a text forward; see `tacit negotiation show`"))?;
+    let wording = Wording::read(&chosen.text).map_err(|e| refused(e.to_string()))?;
+    if wording.negotiation.to_string() != now.id {
+        return Err(refused("the gateway shows a text of another negotiation"));
+    }
+    Ok((chosen.clone(), wording))
+}
+
+/// What was agreed, checked signature by signature, and its id recomputed.
+pub(crate) fn agreement_of(now: &NegotiationBody) -> Result<Option<(Agreement, Wording)>, Failure> {
+    let Some(document) = &now.agreement else { return Ok(None) };
+    let agreement: Agreement = serde_json::from_str(document)?;
+    let wording = agreement.verify().map_err(|e| refused(e.to_string()))?;
+    let id = agreement.id()?.to_string();
+    if now.consensus.as_deref() != Some(&id) || agreement.negotiation.to_string() != now.id {
+        return Err(refused("the consensus does not have the id that the gateway shows: it was altered"));
+    }
+    Ok(Some((agreement, wording)))
+}
+
+/// A registry, checked against its own documents, a pinned manager key and the consensus that was last seen.
+pub(crate) fn checked_registry(
+    served: &RegistryBody,
+    manager: Option<&str>,
+    last_seen: Option<ConsensusId>,
+) -> Result<Vec<Consensus>, Failure> {
+    if manager.is_some_and(|pinned| pinned != served.manager_key) {
+        return Err(refused("the registry is under another manager key than the one you know"));
+    }
+    let manager = PublicKey::from_base64(&served.manager_key).map_err(|e| refused(e.to_string()))?;
+    let chain = verify_chain(&served.documents, &manager, last_seen).map_err(|e| refused(e.to_string()))?;
+    let last = chain.last().ok_or_else(|| refused("the registry shows no consensus"))?;
+    if last.id().to_string() != served.consensus || last.charter().group != served.gid {
+        return Err(refused("the registry names another consensus than its documents end with"));
+    }
+    let proven = tacit_accord::registry(&chain);
+    let same = proven.len() == served.parties.len()
+        && proven.iter().zip(&served.parties).all(|(p, s)| {
+            p.name == s.name
+                && p.fingerprint == s.fingerprint
+                && p.operator == s.operator
+                && role(s.role) == p.role
+                && p.layer == s.layer
+                && p.endpoint == s.endpoint
+                && p.admitted_by.to_string() == s.admitted_by
+        });
+    if !same {
+        return Err(refused("the registry lists other parties than its signed documents: it was tampered with"));
+    }
+    Ok(chain)
+}
+
+/// A candidate of the registry as a member of a charter.
+pub(crate) fn candidate(served: &RegistryBody, name: &str) -> Result<Member, Failure> {
+    let found = served.candidates.iter().find(|candidate| candidate.name == name);
+    let found = found.ok_or_else(|| Failure::usage(format!("nobody called {name} has registered and waits")))?;
+    Ok(Member {
+        name: found.name.clone(),
+        fingerprint: found
+            .fingerprint
+            .ok_or_else(|| Failure::usage(format!("{name} registered without a certificate")))?,
+        operator: found.operator.clone(),
+        role: role(found.role),
+        endpoint: found.endpoint.clone(),
+    })
+}
+
+fn role(role: PeerRole) -> MemberRole {
+    match role {
+        PeerRole::Input => MemberRole::Input,
+        PeerRole::Privacy => MemberRole::Privacy,
+        PeerRole::Both => MemberRole::Both,
+        PeerRole::Recipient => MemberRole::Recipient,
+    }
+}

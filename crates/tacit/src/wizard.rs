@@ -1,0 +1,145 @@
+//! Questions, one after the other, that can be interrupted and gone on with.
+//!
+//! Every question names the setting, the value that is proposed and by whom, and what Enter means. Answers are
+//! kept in a file after each step: a wizard that was killed goes on where it was, and asks nothing twice. Each
+//! answer is also a flag, and then nothing is asked.
+
+pub(crate) mod create;
+pub(crate) mod join;
+pub(crate) mod own;
+pub(crate) mod review;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use crate::output::{Failure, line};
+
+/// A run of questions with a memory.
+pub(crate) struct Wizard {
+    file: PathBuf,
+    answers: BTreeMap<String, String>,
+    ask: bool,
+}
+
+/// One question.
+pub(crate) struct Question<'a> {
+    /// The setting, such as `PEER_NAME`.
+    pub(crate) name: &'a str,
+    /// What it is, in a few words.
+    pub(crate) title: &'a str,
+    /// What Enter means.
+    pub(crate) default: &'a str,
+    /// Who proposes that.
+    pub(crate) by: &'a str,
+    /// What may be answered; anything if empty.
+    pub(crate) choices: &'a [&'a str],
+}
+
+/// Whether a command should ask: somebody is there, or says so.
+pub(crate) fn somebody_is_there(ask: bool, yes: bool) -> bool {
+    ask || (!yes && std::io::stdin().is_terminal())
+}
+
+impl Wizard {
+    /// Goes on with what the file remembers. Without `ask`, flags and defaults are all the answers.
+    pub(crate) fn open(file: PathBuf, ask: bool) -> Result<Self, Failure> {
+        let answers = match std::fs::read_to_string(&file) {
+            Ok(text) => serde_json::from_str(&text).map_err(|_| {
+                Failure::usage(format!("{} is no memory of a wizard; remove it to begin anew", file.display()))
+            })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { file, answers, ask })
+    }
+
+    /// What was noted under this name.
+    pub(crate) fn noted(&self, name: &str) -> Option<&str> {
+        self.answers.get(name).map(String::as_str)
+    }
+
+    /// Remembers something, durably, before anything relies on it.
+    pub(crate) fn note(&mut self, name: &str, value: &str) -> Result<(), Failure> {
+        self.answers.insert(name.to_owned(), value.to_owned());
+        if let Some(folder) = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)?;
+        }
+        let new = self.file.with_extension("new");
+        let mut file = private_file(&new)?;
+        file.write_all(serde_json::to_string_pretty(&self.answers)?.as_bytes())?;
+        file.sync_all()?;
+        Ok(std::fs::rename(new, &self.file)?)
+    }
+
+    /// The answer to a question: the flag, what was answered before, or what is typed; Enter takes the default.
+    pub(crate) fn ask(&mut self, question: &Question<'_>, flag: Option<String>) -> Result<String, Failure> {
+        let name = question.name;
+        if let Some(value) = flag {
+            self.note(name, &value)?;
+            say(&format!("{name}: {value} (as you said)"))?;
+            return Ok(value);
+        }
+        if let Some(value) = self.noted(name).map(str::to_owned) {
+            say(&format!("{name}: {value} (answered before)"))?;
+            return Ok(value);
+        }
+        let choices = if question.choices.is_empty() {
+            String::new()
+        } else {
+            format!(", one of {}", question.choices.join(", "))
+        };
+        say(&format!("{}{choices}", question.title))?;
+        say(&format!("Set {name} (default: '{}', proposed by {})", question.default, question.by))?;
+        let value = loop {
+            let typed = if self.ask { typed(name)? } else { String::new() };
+            let value = if typed.is_empty() { question.default.to_owned() } else { typed };
+            if question.choices.is_empty() || question.choices.contains(&value.as_str()) {
+                break value;
+            }
+            say(&format!("{value:?} is none of {}", question.choices.join(", ")))?;
+        };
+        self.note(name, &value)?;
+        say(&format!("{name}: {value}"))?;
+        Ok(value)
+    }
+
+    /// Whether there is somebody to ask.
+    pub(crate) fn asks(&self) -> bool {
+        self.ask
+    }
+
+    /// Forgets everything: the work is done.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        match std::fs::remove_file(&self.file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Invitations are kept here until they are used.
+fn private_file(path: &std::path::Path) -> Result<std::fs::File, Failure> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    Ok(std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path)?)
+}
+
+/// What wizards tell goes to the error output: results on the other stay readable by programs.
+pub(crate) fn say(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stderr().lock();
+    Ok(writeln!(out, "{text}")?)
+}
+
+/// One result line.
+pub(crate) fn tell(text: &str) -> Result<(), Failure> {
+    Ok(line(text)?)
+}
+
+fn typed(name: &str) -> Result<String, Failure> {
+    eprint!("{name}: ");
+    let mut text = String::new();
+    if std::io::stdin().lock().read_line(&mut text)? == 0 {
+        return Err(Failure::usage("nobody answers any more; run the same command again to go on from here"));
+    }
+    Ok(text.trim().to_owned())
+}

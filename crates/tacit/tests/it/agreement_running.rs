@@ -1,0 +1,111 @@
+//! A running group whose owners change it: at the next slot, and provably.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::agreement::Court;
+use crate::harness::Node;
+use crate::p2ds::{Config, Group, INPUT, PRIVACY};
+use crate::sink::Sink;
+use crate::wait::until;
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("{name} is no text in {value}"))
+}
+
+/// Both owners put this forward and accept it; the consensus that is in force after.
+#[track_caller]
+fn decide(court: &Court, changes: &[&str]) -> String {
+    let pin = court.pin();
+    let base = ["new", "--group", "1", "--gateway", &pin];
+    let id = text(&court.negotiate("alice", &[&base, changes].concat()).json(), "negotiation").to_owned();
+    court.negotiate("alice", &["accept", &id]).json();
+    let state = court.negotiate("bob", &["accept", &id]).json();
+    assert_eq!(text(&state, "outcome"), "in force");
+    text(&state, "decided").to_owned()
+}
+
+#[test]
+fn r15_r17_r18_owners_change_a_running_group_at_the_next_slot() {
+    let sink = Sink::open();
+    let node = Node::start();
+    let (manager, service) = (node.manager(), node.peers());
+    let mut group = Group::found(&manager, "g").with_exact_names();
+    for (peer, kind) in [("a", INPUT), ("b", INPUT), ("w", PRIVACY), ("x", PRIVACY), ("y", PRIVACY), ("z", PRIVACY)] {
+        group.join(&service, peer, kind, &sink.url(peer));
+    }
+    group.verify_all();
+    manager.configure(group.gid, &Config::of(1, -1));
+    let court = Court { gateway: node, keys: TempDir::new().expect("a folder") };
+    let (alice, bob) = (court.key("alice"), court.key("bob"));
+    let owners = ["--invite-key", &alice, "--invite-key", &bob, "--add-owner", &alice, "--add-owner", &bob];
+    let new = court.negotiate("admin", &[&["new", "--group", "1"], &owners[..]].concat()).json();
+    let id = text(&new, "negotiation").to_owned();
+    for who in ["alice", "bob"] {
+        court.negotiate(who, &["accept", &id]).json();
+    }
+    let state = court.negotiate("admin", &["accept", &id, "--as-manager"]).json();
+    assert_eq!(text(&state, "outcome"), "in force");
+    let first = text(&state, "decided").to_owned();
+
+    group.start();
+    group.give("a", &["1"]);
+    group.give("b", &["2"]);
+    assert_eq!(sink.wait_rows("a", 1), ["3"]);
+
+    // A member goes: the run goes on without it, and all nodes know the same consensus and the same parties.
+    let second = decide(&court, &["--remove-member", "w"]);
+    group.give("a", &["10"]);
+    group.give("b", &["20"]);
+    assert_eq!(sink.wait_rows("a", 2)[1..], ["30"]);
+    let roster = |peer: &str| court.gateway.api("GET", &format!("/peers/{peer}/roster"), None).ok().json();
+    let names = |roster: &Value| {
+        let members = roster["members"].as_array().expect("members");
+        members.iter().map(|m| text(m, "name").to_owned()).collect::<Vec<_>>()
+    };
+    for peer in ["a", "b", "x", "y", "z"] {
+        until(&format!("{peer} to know the consensus"), || {
+            let roster = roster(peer);
+            if roster["consensus"] == json!(second) { Ok(()) } else { Err(roster.to_string()) }
+        });
+        assert_eq!(names(&roster(peer)), ["a", "b", "x", "y", "z"]);
+    }
+    // A parameter changes: from the next slot on, larger values are let in.
+    let larger =
+        ["--set", "configuration/max_element=\"100000\"", "--set", "configuration/field=\"2305843009213693951\""];
+    let third = decide(&court, &larger);
+    group.give("a", &["70000"]);
+    group.give("b", &["1"]);
+    assert_eq!(sink.wait_rows("a", 3)[2..], ["70001"]);
+    // Somebody new: not by the administrator's word, and not with another fingerprint than the one compared.
+    group.join(&service, "c", INPUT, &sink.url("c"));
+    let member = court.gateway.api("GET", "/members/c", None).ok().json();
+    let own = text(&member, "fingerprint").to_owned();
+    let verify = json!({"verified": true, "fingerprint": own});
+    assert_eq!(court.gateway.api("POST", "/members/c/verify", Some(&verify)).status, 403);
+    let wrong = format!("c={}", "0".repeat(64));
+    let pin = court.pin();
+    let base = ["new", "--group", "1", "--gateway", &pin, "--add-member"];
+    court.negotiate("alice", &[&base[..], &[&wrong]].concat()).refused(3, "another fingerprint");
+    let fourth = decide(&court, &["--add-member", &format!("c={own}")]);
+    group.wait_member_connected("c");
+    group.start_peer("c");
+    group.wait_running("c");
+    for (peer, value) in [("a", "1"), ("b", "2"), ("c", "4")] {
+        group.give(peer, &[value]);
+    }
+    until("a sum of all three", || {
+        let rows = sink.wait_rows("a", 4);
+        if rows[3] == "7" { Ok(()) } else { Err(format!("{rows:?}")) }
+    });
+    // Every consensus stays provable, and the registry says which one admitted whom.
+    for known in [&first, &second, &third, &fourth] {
+        let served = court.negotiate("bob", &["registry", &id, "--last", known]).json();
+        let admitted = |name: &str| {
+            let parties = served["parties"].as_array().expect("parties");
+            parties.iter().find(|p| p["name"] == name).map(|p| text(p, "admitted_by").to_owned())
+        };
+        assert_eq!((admitted("c"), admitted("w")), (Some(fourth.clone()), None));
+        assert!(admitted("a").is_some_and(|by| by != first && by != fourth), "a was there before there were owners");
+    }
+}
