@@ -184,7 +184,13 @@ async fn take_over(seat: &Seat, mut now: NegotiationBody, invited: usize) -> Res
     };
     loop {
         match now.status.as_str() {
-            "done" => return finished(now),
+            "done" if now.outcome.is_some() => return finished(now),
+            // Agreed on, and put into force within a moment.
+            "done" => {
+                sleep(LOOK).await;
+                now = seat.client.negotiation(&now.id).await?;
+                continue;
+            }
             "open" => {}
             other => return Err(refused(format!("the negotiation is {other}; run the wizard with another name"))),
         }
