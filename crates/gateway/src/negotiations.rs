@@ -87,7 +87,10 @@ impl Gateway {
             ));
         }
         let mut id = [0; 32];
-        random::fill(&mut id).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        // Ids are typed as arguments of commands, where a dash in front means something else.
+        while NegotiationId(id).to_string().starts_with('-') || id == [0; 32] {
+            random::fill(&mut id).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        }
         let invitations = request.invitations();
         let (nonce, expires, title) = (request.nonce, request.expires, request.title);
         let opening = Opening { id: NegotiationId(id), opener, title, at: now, expires, authority, invitations };
