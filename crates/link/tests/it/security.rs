@@ -174,6 +174,84 @@ async fn tap(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::tcp::
 
 type Seen = Arc<Mutex<Vec<u8>>>;
 
+/// What somebody on the wire does with the next bytes, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trick {
+    /// One bit of them is turned.
+    Flip,
+    /// They are passed on, and then what came before them once more.
+    Replay,
+    /// They are passed on twice.
+    Repeat,
+    /// They are left out.
+    Swallow,
+}
+
+/// Copies one direction until a trick is ordered.
+async fn meddle(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    order: Arc<Mutex<Option<Trick>>>,
+) {
+    let mut buffer = [0; 4096];
+    let mut before = Vec::new();
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let mut bytes = buffer[..count].to_vec();
+        let order = order.lock().unwrap().take();
+        match order {
+            None => {}
+            Some(Trick::Flip) => bytes[count / 2] ^= 1,
+            Some(Trick::Replay) => bytes.extend_from_slice(&before),
+            Some(Trick::Repeat) => bytes.extend_from_within(..),
+            Some(Trick::Swallow) => bytes.clear(),
+        }
+        if to.write_all(&bytes).await.is_err() {
+            return;
+        }
+        before = buffer[..count].to_vec();
+    }
+}
+
+#[tokio::test]
+async fn p21_flipped_and_replayed_messages_deliver_nothing() {
+    for trick in [Trick::Flip, Trick::Replay, Trick::Repeat, Trick::Swallow] {
+        let (a, b) = (Node::new().await, Node::new().await);
+        let order = Arc::new(Mutex::new(None));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addrs = vec![listener.local_addr().unwrap().to_string()];
+        let (target, to_do) = (b.addr(), order.clone());
+        tokio::spawn(async move {
+            let (client, _) = listener.accept().await.unwrap();
+            let (cr, cw) = client.into_split();
+            let (sr, sw) = TcpStream::connect(&target).await.unwrap().into_split();
+            tokio::spawn(meddle(cr, sw, to_do));
+            tokio::spawn(meddle(sr, cw, Arc::default()));
+        });
+        let (x, y) =
+            tokio::join!(a.host.link(b.id(), How::Dial { addrs }, SOON), b.host.link(a.id(), How::Await, SOON));
+        x.unwrap();
+        y.unwrap();
+        let mut at_a = a.host.open_session(session(1), vec![b.id()]).unwrap();
+        let mut at_b = b.host.open_session(session(1), vec![a.id()]).unwrap();
+        at_a.send(0, b"one".to_vec()).unwrap();
+        assert_eq!(message(&mut at_b).await.1, b"one");
+        *order.lock().unwrap() = Some(trick);
+        at_a.send(0, b"two".to_vec()).unwrap();
+        // A hole in the stream shows at the next message.
+        if trick == Trick::Swallow {
+            until(|| order.lock().unwrap().is_none()).await;
+            at_a.send(0, b"three".to_vec()).unwrap();
+        }
+        let mut next = event(&mut at_b).await;
+        // What came whole before the forgery may still arrive, once.
+        if let (PortEvent::Message { body, .. }, Trick::Replay | Trick::Repeat) = (&next, trick) {
+            assert_eq!(&body[..], b"two");
+            next = event(&mut at_b).await;
+        }
+        assert!(matches!(next, PortEvent::Lost { from: 0, .. }), "{trick:?}: {next:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_listener_on_the_wire_never_sees_what_is_sent() {
     const MARKER: &[u8] = b"the-number-of-attacks-was-4711";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tacit_accord::Consensus;
 use tacit_job::{Job, Report, Request, Response, ToGateway, ToPeer, plan_of};
 use tacit_link::{ControlSender, Gate, LinkConfig, LinkHub, Protocol};
-use tacit_model::{Fingerprint, RunId, SessionId};
+use tacit_model::{Clock, Fingerprint, RunId, SessionId, SystemClock};
 use tacit_pki::Identity;
 use tokio::sync::mpsc;
 
@@ -33,7 +33,14 @@ impl Gate for Open {
 
 impl ScriptedGateway {
     pub(crate) async fn start(identity: Arc<Identity>) -> Self {
-        let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
+        Self::start_at(identity, Arc::new(SystemClock)).await
+    }
+
+    /// With a clock of its own.
+    pub(crate) async fn start_at(identity: Arc<Identity>, clock: Arc<dyn Clock>) -> Self {
+        let mut config = LinkConfig::new("127.0.0.1:0".parse().unwrap());
+        config.clock = clock;
+        let hub = LinkHub::bind(config).await.unwrap();
         let host = hub.host(Arc::clone(&identity), Arc::new(Open)).unwrap();
         let mut links = host.control_links();
         let (sender, inbox) = mpsc::unbounded_channel();

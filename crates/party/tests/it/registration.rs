@@ -1,5 +1,9 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use tacit_accord::MemberRole;
 use tacit_job::{pairing_digest, registration_proof};
+use tacit_model::{Clock as _, ManualClock, SystemClock, UnixMillis};
 use tacit_party::PartyError;
 use tacit_pki::envelope::{Context, verify_detached};
 use tacit_pki::{PublicKey, comparison_code};
@@ -52,6 +56,40 @@ async fn rule1_comparison_covers_the_manager_key() {
         peer.open().await;
         let here = peer.party().status().await.unwrap().comparison;
         assert_eq!(here == at_gateway(&peer), equal);
+        peer.close().await;
+    }
+}
+
+/// More than two minutes apart nobody works together, and both clocks are shown.
+#[tokio::test]
+async fn clocks_that_differ_by_more_than_two_minutes_are_refused() {
+    for (ahead_ms, refused) in [(0, false), (110_000, false), (-110_000, false), (130_000, true), (-130_000, true)] {
+        let edge = Receiver::start().await;
+        let clock = Arc::new(ManualClock::new(SystemClock.now().plus(ahead_ms)));
+        let mut gateway = ScriptedGateway::start_at(identity("gateway"), clock.clone()).await;
+        let mut peer = Peer::new("a", MemberRole::Input);
+        peer.join(&edge, &gateway, &identity("manager")).await;
+        peer.open().await;
+        if !refused {
+            gateway.hello(&peer.fingerprint()).await;
+            assert!(peer.party().status().await.unwrap().last_trouble.is_none());
+        } else {
+            let heard = async {
+                loop {
+                    match peer.party().status().await.unwrap().last_trouble {
+                        Some(trouble) => break trouble.what,
+                        None => tokio::time::sleep(Duration::from_millis(20)).await,
+                    }
+                }
+            };
+            let trouble = tokio::time::timeout(Duration::from_secs(20), heard).await.expect("it is told");
+            let words = trouble.split([' ', ',', ';']);
+            let shown: Vec<UnixMillis> = words.filter_map(UnixMillis::from_rfc3339).collect();
+            assert_eq!(shown.len(), 2, "{trouble}");
+            let apart = shown[1].since(shown[0]);
+            assert!((apart - ahead_ms).abs() < 30_000, "{trouble}");
+            assert!(trouble.contains("2 minutes") && !peer.party().status().await.unwrap().gateway_connected);
+        }
         peer.close().await;
     }
 }
