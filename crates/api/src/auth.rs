@@ -5,10 +5,11 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use tacit_accord::log::Kind;
 use tacit_model::UnixMillis;
-use tacit_model::api::Role;
+use tacit_model::api::{Role, TaskScope};
 use tacit_model::problem::ProblemKind;
 use tacit_pki::token::{ApiToken, TokenHash};
 use tacit_store::{Store, StoreError};
@@ -59,9 +60,30 @@ pub(crate) fn hash(text: &str) -> [u8; 32] {
 
 /// Makes a token and keeps its hash. The text is shown to its owner once and kept nowhere.
 pub async fn issue_token(store: &Store, role: Role, label: &str, now: UnixMillis) -> Result<ApiToken, IssueError> {
+    issue_scoped_token(store, role, label, None, now).await
+}
+
+/// The same, limited to certain tasks.
+pub(crate) async fn issue_scoped_token(
+    store: &Store,
+    role: Role,
+    label: &str,
+    tasks: Option<&TaskScope>,
+    now: UnixMillis,
+) -> Result<ApiToken, IssueError> {
     let token = ApiToken::generate()?;
-    store.put_token(bytes(&token.hash())?, role.word(), label, "{}", now).await?;
+    // Lists of texts always have a JSON form.
+    let scope = serde_json::to_string(&Scope { tasks: tasks.cloned() }).unwrap_or_default();
+    store.put_token(bytes(&token.hash())?, role.word(), label, &scope, now).await?;
     Ok(token)
+}
+
+/// What a token is limited to, as the store keeps it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scope {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tasks: Option<TaskScope>,
 }
 
 /// Why no token was issued.
@@ -84,11 +106,15 @@ pub(crate) fn bytes(hash: &TokenHash) -> Result<[u8; 32], tacit_pki::PkiError> {
 }
 
 /// Who asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) role: Role,
     /// The hash of the token.
     id: [u8; 32],
+    /// Tells callers apart: the same as text.
+    pub(crate) client: String,
+    /// The tasks it may ask for.
+    pub(crate) scope: Option<TaskScope>,
 }
 
 /// Lets callers pass whose token has at least this role. What is done by an operation with a name here is in the
@@ -148,7 +174,9 @@ async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
     // Looked up by hash: what an index lookup may tell about a hash does not help to find its token.
     let row = app.edge.store.token(hash).await?.filter(|row| row.revoked.is_none()).ok_or_else(refused)?;
     let role = row.role.parse().map_err(|_| refused())?;
-    Ok(Caller { role, id: hash })
+    // A limit of a newer program is not to be overlooked.
+    let scope: Scope = serde_json::from_str(&row.scope_json).map_err(|_| refused())?;
+    Ok(Caller { role, id: hash, client: token.hash().to_string(), scope: scope.tasks })
 }
 
 #[cfg(test)]

@@ -6,12 +6,13 @@ mod parties;
 
 use core::future::Future;
 use core::pin::Pin;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tacit_accord::{Consensus, MemberRole};
-use tacit_model::api::PairingState;
+use tacit_model::api::{OfferBody, PairingState};
 use tacit_model::{Fingerprint, GroupId, RunId, Slot, UnixMillis};
-use tacit_party::source::Row;
+use tacit_party::source::{Row, SampleText};
 use tacit_store::Redacted;
 
 /// Who wants to become a member, and where.
@@ -177,6 +178,9 @@ pub struct PartyDesk {
     pub(crate) results: Operation<(String, Option<RunId>), Vec<PartyResult>>,
     pub(crate) roster: Operation<String, PartyRoster>,
     pub(crate) compare: Operation<(String, Option<Fingerprint>, Option<String>), ()>,
+    pub(crate) add_samples: Operation<(String, Vec<SampleText>), usize>,
+    pub(crate) offer: Operation<String, OfferBody>,
+    pub(crate) set_labels: Operation<(String, BTreeSet<String>), ()>,
 }
 
 macro_rules! plugs {
@@ -211,6 +215,9 @@ impl PartyDesk {
             results: closed(),
             roster: closed(),
             compare: closed(),
+            add_samples: closed(),
+            offer: closed(),
+            set_labels: closed(),
         }
     }
 
@@ -235,6 +242,12 @@ impl PartyDesk {
         roster(String) -> PartyRoster;
         /// Says what was compared with the gateway's operator: its fingerprint or the code.
         compare((String, Option<Fingerprint>, Option<String>)) -> ();
+        /// Adds samples to a party's series, all or none; how many.
+        add_samples((String, Vec<SampleText>)) -> usize;
+        /// What a party offers to tasks.
+        offer(String) -> OfferBody;
+        /// Sets a party's labels.
+        set_labels((String, BTreeSet<String>)) -> ();
     }
 }
 

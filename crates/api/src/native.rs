@@ -11,6 +11,8 @@ mod receiver;
 mod results;
 mod rows;
 mod runs;
+mod series;
+mod tasks;
 mod tokens;
 
 pub(crate) use groups::group_body;
@@ -41,6 +43,7 @@ fn fill(operations: Operations) -> Operations {
     let operations = of_negotiations(operations);
     let operations = of_members(operations);
     let operations = of_peers(operations);
+    let operations = of_tasks(operations);
     of_the_node(operations)
 }
 
@@ -330,6 +333,70 @@ fn of_peers(operations: Operations) -> Operations {
             .role(Viewer)
             .answer("WitnessBody"),
             peers::witness,
+        )
+}
+
+fn of_tasks(operations: Operations) -> Operations {
+    operations
+        .add(
+            Op::post("/tasks", "submitTask", "Asks a group for a result; an Idempotency-Key makes repeating it safe")
+                .role(Viewer)
+                .quiet()
+                .body("NewTask")
+                .answer("TaskBody"),
+            tasks::submit,
+        )
+        .add(
+            Op::get("/tasks", "listTasks", "Tasks, newest first: an operator sees all, others their own")
+                .role(Viewer)
+                .query(&[("max", "At most so many, up to 1000")])
+                .answer("TaskList"),
+            tasks::list,
+        )
+        .add(Op::get("/tasks/{id}", "getTask", "One task").role(Viewer).answer("TaskBody"), tasks::get)
+        .add(Op::delete("/tasks/{id}", "cancelTask", "Ends a task").role(Viewer).answer("TaskBody"), tasks::cancel)
+        .add(
+            Op::get("/tasks/{id}/events", "watchTask", "The task after each change, as server-sent events")
+                .role(Viewer)
+                .answer("TaskBody")
+                .stream("text/event-stream"),
+            tasks::events,
+        )
+        .add(
+            Op::get("/groups/{gid}/offers", "listOffers", "What connected members offer to tasks: labels and sources")
+                .role(Viewer)
+                .answer("OfferList"),
+            tasks::offers,
+        )
+        .add(
+            Op::post(
+                "/groups/{gid}/ping",
+                "pingGroup",
+                "Sends messages to all connected members, and times the answers",
+            )
+            .role(Operator)
+            .query(&[("messages", "How many, one after the other, up to 1000")])
+            .answer("PingBody"),
+            tasks::ping,
+        )
+        .add(
+            Op::post("/peers/{name}/samples", "addSamples", "Adds samples to a peer's series, all or none")
+                .role(Operator)
+                .quiet()
+                .body("SamplesBody")
+                .answer("SamplesReceipt"),
+            series::add,
+        )
+        .add(
+            Op::get("/peers/{name}/offer", "getOffer", "What a peer offers to tasks").role(Viewer).answer("OfferBody"),
+            series::offer,
+        )
+        .add(
+            Op::put("/peers/{name}/labels", "setLabels", "Sets the labels by which tasks choose a peer")
+                .role(Operator)
+                .body("LabelsBody")
+                .answer("OfferBody"),
+            series::set_labels,
         )
 }
 

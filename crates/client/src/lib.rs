@@ -14,6 +14,7 @@ mod groups;
 mod negotiations;
 mod node;
 mod peers;
+mod tasks;
 
 pub use client::{Client, Pieces};
 pub use error::ClientError;

@@ -75,7 +75,7 @@ impl Client {
 
     /// Issues a token.
     pub async fn issue_token(&self, role: Role, label: &str) -> Result<IssuedToken, ClientError> {
-        self.call_with(self.post(&["tokens"]), &NewToken { role, label: label.to_owned() }).await
+        self.call_with(self.post(&["tokens"]), &NewToken { role, label: label.to_owned(), tasks: None }).await
     }
 
     /// All tokens, without their texts.

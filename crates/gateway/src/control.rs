@@ -10,7 +10,11 @@ use tacit_store::PeerStatus;
 use tracing::{debug, info};
 
 use crate::pairing::state_of;
+use crate::directory::Offer;
 use crate::{Gateway, GatewayError};
+
+/// More labels or series of one member are not remembered.
+const MAX_OFFERED: usize = 1000;
 
 /// The members that may open a control link to this gateway. Peers of its groups, verified or not;
 /// whether one computes is the charter's matter.
@@ -121,6 +125,16 @@ impl Gateway {
                 directory.update(&member, |present| {
                     if present.group == group && present.run == Some(run) {
                         present.upto = upto;
+                    }
+                });
+                Ok(())
+            }
+            ToGateway::Offer { group, labels, sources } => {
+                let most = |names: BTreeSet<String>| names.into_iter().take(MAX_OFFERED).collect();
+                let offer = Arc::new(Offer { labels: most(labels), sources: most(sources) });
+                directory.update(&member, |present| {
+                    if present.group == group {
+                        present.offer = offer;
                     }
                 });
                 Ok(())

@@ -1,7 +1,7 @@
 //! Who is there: the open control links, and what each member last said over them.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tacit_job::{Report, ToPeer};
 use tacit_link::ControlSender;
@@ -29,6 +29,15 @@ pub(crate) struct Present {
     pub(crate) upto: Slot,
     /// Where it says its link port is now.
     pub(crate) endpoint: Option<String>,
+    /// What it offers to clients' tasks.
+    pub(crate) offer: Arc<Offer>,
+}
+
+/// What a member offers to clients' tasks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Offer {
+    pub(crate) labels: BTreeSet<String>,
+    pub(crate) sources: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -56,7 +65,8 @@ impl Directory {
         let mut state = self.lock();
         state.links += 1;
         let link = state.links;
-        let present = Present { sender, link, group, name, run: None, upto: Slot(0), endpoint: None };
+        let offer = Arc::default();
+        let present = Present { sender, link, group, name, run: None, upto: Slot(0), endpoint: None, offer };
         state.present.insert(member, present);
         drop(state);
         self.changed.notify_waiters();

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tacit_accord::{Charter, Consensus};
-use tacit_job::{Decline, Fault, Job, Report, ToPeer};
-use tacit_model::Fingerprint;
+use tacit_job::{Decline, Fault, Job, Report, ToPeer, Told};
+use tacit_model::api::TaskTiming;
+use tacit_model::{Fingerprint, GroupId};
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 
-use crate::Gateway;
 use crate::directory::{Happening, Reports};
+use crate::{Gateway, GatewayError};
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -33,6 +34,10 @@ pub(crate) struct Agreed {
     pub(crate) contributors: u32,
     /// What else the operator should know: wrong shares that were corrected, recipients that were lost.
     pub(crate) remarks: Vec<String>,
+    /// The result as recipients told it, if a client's task wants it told.
+    pub(crate) told: Vec<Told>,
+    /// How long the phases took.
+    pub(crate) timing: TaskTiming,
 }
 
 type Reported = BTreeMap<Fingerprint, Option<Report>>;
@@ -65,6 +70,7 @@ impl Gateway {
         let names = Names(consensus.charter());
         let limits = self.inner.limits;
 
+        let started = Instant::now();
         let prepare = ToPeer::Prepare { job: Box::new(job.clone()), plan: plan.to_owned() };
         let prepared = self.phase(members, &prepare, reports, limits.prepare).instrument(info_span!("prepare")).await;
         let nonces = match nonces(&prepared, job, &names) {
@@ -72,6 +78,7 @@ impl Gateway {
             Err(outcome) => return outcome,
         };
 
+        let prepared_at = Instant::now();
         let endpoints = members.iter().map(|m| self.endpoint(consensus, m)).collect();
         let link = ToPeer::Link { session: job.session, nonces, endpoints };
         let linked = self.phase(members, &link, reports, limits.link).instrument(info_span!("link")).await;
@@ -79,9 +86,36 @@ impl Gateway {
             return outcome;
         }
 
+        let linked_at = Instant::now();
         let session = ToPeer::Session { session: job.session };
         let done = self.phase(members, &session, reports, limits.session).instrument(info_span!("session")).await;
-        judge(&done, job, &names)
+        let mut outcome = judge(&done, job, &names);
+        if let Outcome::Done(agreed) = &mut outcome {
+            let micros = |took: Duration| u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            agreed.timing = TaskTiming {
+                prepare_us: micros(prepared_at - started),
+                link_us: micros(linked_at - prepared_at),
+                session_us: micros(linked_at.elapsed()),
+            };
+        }
+        outcome
+    }
+
+    /// Sends so many messages to all connected members of a group, each when all have answered the one
+    /// before; how many members answered all, and how long it took.
+    pub async fn ping_group(&self, group: GroupId, messages: u32) -> Result<(usize, Duration), GatewayError> {
+        self.current(group).await?;
+        let members: Vec<Fingerprint> = self.inner.directory.of_group(group).into_iter().map(|(m, _)| m).collect();
+        let session = crate::runs::new_session()?;
+        let mut reports = self.inner.directory.watch(session, members.clone());
+        let mut answered = members.len();
+        let started = Instant::now();
+        for _ in 0..messages {
+            let reported =
+                self.phase(&members, &ToPeer::Ping { session }, &mut reports, self.inner.limits.prepare).await;
+            answered = answered.min(reported.values().filter(|report| report.is_some()).count());
+        }
+        Ok((answered, started.elapsed()))
     }
 
     fn endpoint(&self, consensus: &Consensus, member: &Fingerprint) -> String {
@@ -170,11 +204,17 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
                 agreement: agreement.to_owned(),
                 contributors: u32::try_from(job.inputs.len()).unwrap_or(u32::MAX),
                 remarks: Vec::new(),
+                told: Vec::new(),
+                timing: TaskTiming::default(),
             }),
             _ => {
                 Outcome::Failed { why: format!("{} had bound its inputs before the interruption", names.all(&frozen)) }
             }
         });
+    }
+    if !refused.is_empty() && job.ask().is_some() {
+        // A peer that does not want to is left out of a client's task.
+        without.append(&mut refused);
     }
     if !refused.is_empty() {
         return Err(Outcome::Failed { why: format!("{} declined; its owner sees the reason", names.all(&refused)) });
@@ -209,15 +249,17 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
     let mut agreements: BTreeMap<&str, Vec<Fingerprint>> = BTreeMap::new();
     let mut contributors = 0;
     let mut remarks = Vec::new();
+    let mut told = Vec::new();
     let mut faults = Vec::new();
     let mut frozen = false;
     let mut lost = Vec::new();
     for (member, report) in done {
         match report {
-            Some(Report::Done { agreement, contributors: count, faults: wrong }) => {
+            Some(Report::Done { agreement, contributors: count, faults: wrong, told: result }) => {
                 frozen = true;
                 if let (true, Some(agreement)) = (job.recipients.contains(member), agreement) {
                     agreements.entry(agreement).or_default().push(*member);
+                    told.extend(result.clone());
                     contributors = *count;
                 }
                 if !wrong.is_empty() {
@@ -250,7 +292,13 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             }
             remarks.sort();
             remarks.dedup();
-            Outcome::Done(Agreed { agreement: (*agreement).to_owned(), contributors, remarks })
+            Outcome::Done(Agreed {
+                agreement: (*agreement).to_owned(),
+                contributors,
+                remarks,
+                told,
+                timing: TaskTiming::default(),
+            })
         }
         [_, odd @ ..] => {
             let odd = odd.iter().flat_map(|(_, members)| members);
@@ -261,8 +309,8 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             let why = explain(&faults, &lost, names);
             let ends_it = |(member, fault): &(Fingerprint, &Fault)| match fault {
                 Fault::Range | Fault::MissingInput { .. } => true,
-                // Without its input there is no other attempt.
-                Fault::Own => job.inputs.contains(member),
+                // Without its input there is no other attempt at the standing task.
+                Fault::Own => job.ask().is_none() && job.inputs.contains(member),
                 _ => false,
             };
             if faults.iter().any(ends_it) {
@@ -381,7 +429,8 @@ mod tests {
     fn judged(third: Option<Report>, change: impl FnOnce(&mut Job)) -> Outcome {
         let (charter, mut job) = scene();
         change(&mut job);
-        let done = || Some(Report::Done { agreement: Some("a".to_owned()), contributors: 3, faults: Vec::new() });
+        let done =
+            || Some(Report::Done { agreement: Some("a".to_owned()), contributors: 3, faults: Vec::new(), told: None });
         let reported = BTreeMap::from([(who(0), done()), (who(1), done()), (who(2), third)]);
         judge(&reported, &job, &Names(&charter))
     }

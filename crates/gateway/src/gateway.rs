@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::receipts::Gathering;
 use crate::runs::Runs;
 use crate::witness::Witnesses;
+use crate::tasks::Tasks;
 
 /// What a gateway is made of.
 pub struct GatewaySetup {
@@ -91,6 +92,7 @@ pub(crate) struct Inner {
     pub(crate) witnesses: Witnesses,
     pub(crate) gathering: Gathering,
     pub(crate) runs: Runs,
+    pub(crate) client_tasks: Tasks,
     /// The current consensus of each group, checked.
     pub(crate) charters: std::sync::Mutex<BTreeMap<GroupId, Arc<Consensus>>>,
     /// Held while a charter is decided and recorded: one decision at a time.
@@ -116,6 +118,7 @@ impl Gateway {
             witnesses: Witnesses::default(),
             gathering: Gathering::default(),
             runs: Runs::default(),
+            client_tasks: Tasks::default(),
             charters: std::sync::Mutex::default(),
             deciding: Mutex::new(()),
             stop: CancellationToken::new(),
@@ -132,6 +135,7 @@ impl Gateway {
                 gateway.continue_run(group.gid, run.run);
             }
         }
+        gateway.continue_tasks().await?;
         Ok(gateway)
     }
 

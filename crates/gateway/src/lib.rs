@@ -5,7 +5,7 @@
 //!                      │ charter
 //!   peers ◄──────── directory ◄──── control links
 //!                      │ rows, reports
-//!                    runs ──► execution: Prepare ─► Link ─► Session ─► agreement
+//!            runs, tasks ──► execution: Prepare ─► Link ─► Session ─► agreement
 //! ```
 //!
 //! What it may do: name a time, a session and a subset of the signed roster. What it cannot do: make
@@ -27,6 +27,7 @@ mod receipts;
 mod registry;
 mod runs;
 mod witness;
+mod tasks;
 
 pub use control::Admitted;
 pub use error::GatewayError;
@@ -37,3 +38,4 @@ pub use negotiations::NegotiationView;
 pub use pairing::Compared;
 pub use registry::{Candidate, RegistryView};
 pub use runs::{RunView, SlotView};
+pub use tasks::{MemberOffer, TaskWatch};

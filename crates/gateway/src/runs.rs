@@ -463,6 +463,14 @@ impl Gateway {
             agreement: agreed.map(|agreed| agreed.agreement.clone().into_bytes()),
             updated: self.inner.clock.now(),
         };
+        // Both are durable before the slot counts as ended; they share a sync.
+        let (kept, logged) = tokio::join!(self.inner.store.slot_outcome(outcome), self.log_session(job, agreed));
+        kept?;
+        logged
+    }
+
+    /// Logs how an attempt ended a slot. Says neither who took part nor what came out.
+    pub(crate) async fn log_session(&self, job: &Job, agreed: Option<&Agreed>) -> Result<(), GatewayError> {
         let facts = [
             ("group", job.group.to_string()),
             ("run", job.run.to_string()),
@@ -473,10 +481,7 @@ impl Gateway {
             ("state", if agreed.is_some() { "done" } else { "failed" }.to_owned()),
             ("agreement", agreed.map(|agreed| agreed.agreement.clone()).unwrap_or_default()),
         ];
-        // Both are durable before the slot counts as ended; they share a sync.
-        let (kept, logged) = tokio::join!(self.inner.store.slot_outcome(outcome), self.log(Kind::Session, facts));
-        kept?;
-        logged
+        self.log(Kind::Session, facts).await
     }
 }
 
@@ -516,7 +521,7 @@ fn job_of(
     })
 }
 
-fn new_session() -> Result<SessionId, GatewayError> {
+pub(crate) fn new_session() -> Result<SessionId, GatewayError> {
     let mut session = [0; 16];
     random::fill(&mut session).map_err(|e| GatewayError::Bug(e.to_string()))?;
     Ok(SessionId(session))

@@ -35,6 +35,8 @@ pub struct Task {
 pub enum Source {
     /// The rows that were handed in for the slots of a run.
     Queue,
+    /// The series of the members, as a client asked.
+    Series(Box<crate::Ask>),
 }
 
 /// A task bound to today's members: what one attempt at one slot will do, and with whom.
@@ -47,7 +49,7 @@ pub struct Job {
     pub group: GroupId,
     /// The consensus under which it runs.
     pub charter: ConsensusId,
-    /// Which start-to-stop of the standing task.
+    /// Which start-to-stop of the standing task; for a client's task a number below zero that follows from it.
     pub run: RunId,
     /// Which time slot.
     pub slot: Slot,
@@ -88,6 +90,14 @@ impl Task {
 }
 
 impl Job {
+    /// What the client asked for, if this is a client's task and not the group's standing one.
+    pub fn ask(&self) -> Option<&crate::Ask> {
+        match &self.task.source {
+            Source::Series(ask) => Some(ask),
+            Source::Queue => None,
+        }
+    }
+
     /// Everybody who takes part, sorted, each once.
     pub fn members(&self) -> Vec<Fingerprint> {
         let mut members: Vec<_> = self.inputs.iter().chain(&self.compute).chain(&self.recipients).copied().collect();

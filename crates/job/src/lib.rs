@@ -4,14 +4,23 @@
 //! the [`Job`] (a task bound to today's members), the plan that everybody derives from it and from the
 //! charter, and the [control messages](ToPeer) of the three phases Prepare, Link and Session.
 //!
+//! A client's task travels as an [`Ask`]: the request with the signatures of client and gateway, from which
+//! everybody derives the same task.
+//!
 //! There is no I/O here and nothing secret: a gateway sees every word of it.
 
+mod ask;
 mod job;
 mod messages;
 mod plan;
+mod preselector;
 mod receipt;
+mod scale;
 
+pub use ask::{Ask, AskError, Condition, MAX_SUMMED, Relation, Terms, is_source, is_word, sign_request};
 pub use job::{Job, Source, Task, pairing_digest, registration_proof};
-pub use messages::{Cosigned, Decline, Fault, Report, Request, Response, Shown, StopReason, ToGateway, ToPeer};
+pub use messages::{Cosigned, Decline, Fault, Report, Request, Response, Shown, StopReason, ToGateway, ToPeer, Told};
 pub use plan::{JobError, check_configuration, plan_of, row_shape};
+pub use preselector::{NoPreselector, Preselector, Window};
 pub use receipt::{Computed, Own, ReceiptPart, SignedPart};
+pub use scale::{MICRO, Micro, NotMicro, Scale};

@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use tacit_accord::ConsensusId;
-use tacit_model::api::PairingState;
+use tacit_model::api::{PairingState, TaskResult};
 use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot};
 
 use crate::{Job, Own, ReceiptPart};
@@ -55,6 +57,11 @@ pub enum ToPeer {
     /// Phase 3: run the engine.
     Session {
         /// The session.
+        session: SessionId,
+    },
+    /// Answer with [`Report::Pong`].
+    Ping {
+        /// Chosen by the gateway; the answer carries it.
         session: SessionId,
     },
     /// Give this session up.
@@ -122,7 +129,7 @@ pub enum StopReason {
 }
 
 /// From a peer to its gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ToGateway {
@@ -181,6 +188,15 @@ pub enum ToGateway {
         /// The peer's public key, base64 SubjectPublicKeyInfo.
         key: String,
     },
+    /// What the peer offers to clients' tasks, in place of what it said before.
+    Offer {
+        /// The group.
+        group: GroupId,
+        /// Labels by which a task's set chooses it.
+        labels: BTreeSet<String>,
+        /// Names of its series.
+        sources: BTreeSet<String>,
+    },
     /// Something the peer's operator wants of the gateway.
     Request {
         /// Chosen by the peer; the response carries it.
@@ -191,10 +207,12 @@ pub enum ToGateway {
 }
 
 /// What became of a phase of a session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Report {
+    /// The answer to a ping.
+    Pong,
     /// Prepare: checked, and willing.
     Prepared {
         /// A fresh random number of 32 bytes, hexadecimal. All seeds of the session depend on it.
@@ -220,6 +238,9 @@ pub enum Report {
         contributors: u32,
         /// Members whose opening shares were wrong and were corrected.
         faults: Vec<Fingerprint>,
+        /// The result itself, as far as a client's task says that it is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told: Option<Told>,
     },
     /// Session: no result.
     Failed {
@@ -228,6 +249,17 @@ pub enum Report {
         /// Whether this peer had bound itself to an input set; then the slot is not tried again.
         frozen: bool,
     },
+}
+
+/// A result on its way to the client of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Told {
+    /// In clear: the task names the gateway as a recipient.
+    Open(TaskResult),
+    /// Sealed for the client's key, base64.
+    Sealed(String),
 }
 
 /// Why a peer declines a job. The owner of the peer sees the details, the gateway only this.

@@ -8,7 +8,7 @@ use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 use crate::{Job, Source, Task};
 
 /// The parameter that names the security model.
-const MODEL: &str = "security_model";
+pub(crate) const MODEL: &str = "security_model";
 
 /// Why a job cannot be taken as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +37,9 @@ pub enum JobError {
     /// A security model that there is none of.
     #[error("security_model is semi-honest, malicious or guaranteed")]
     Model,
+    /// The client's request cannot be taken.
+    #[error(transparent)]
+    Ask(#[from] crate::AskError),
     /// The planner refuses it.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -46,21 +49,29 @@ pub enum JobError {
 /// and compare digests; whoever computes another plan takes no part.
 ///
 /// What is taken from the job rather than from the charter is checked here: everybody named must be
-/// in the signed roster in that role, and the recipients must be those of the charter. The input peers
-/// must be all of the charter's, or at least its minimum where it has one.
+/// in the signed roster in that role, and the recipients must be those of the charter, or those that a
+/// client's task names. The input peers of the standing task must be all of the charter's, or at least its
+/// minimum where it has one; of a client's task, as many as it says.
 pub fn plan_of(consensus: &Consensus, job: &Job) -> Result<Plan, JobError> {
     let charter = consensus.charter();
     if job.charter != consensus.id() || job.group != charter.group {
         return Err(JobError::Charter);
     }
-    match job.task.source {
-        Source::Queue if Task::standing(charter).as_ref() == Some(&job.task) => {}
+    let entitled: Vec<Fingerprint> = match &job.task.source {
+        Source::Queue if Task::standing(charter).as_ref() == Some(&job.task) => {
+            check_inputs(charter, job)?;
+            charter.recipients().map(|m| m.fingerprint).collect()
+        }
+        Source::Series(ask) if ask.task()? == job.task && ask.run() == job.run => {
+            if ask.request.group != charter.group || ask.terms()?.moment(job.slot).is_none() {
+                return Err(JobError::Task);
+            }
+            ask.recipients(charter)
+        }
         _ => return Err(JobError::Task),
-    }
+    };
     all_in(&job.inputs, |m| charter.member(m).is_some_and(|m| m.role.gives_input()))?;
-    check_inputs(charter, job)?;
     all_in(&job.compute, |m| charter.member(m).is_some_and(|m| m.role.computes()))?;
-    let entitled: Vec<Fingerprint> = charter.recipients().map(|m| m.fingerprint).collect();
     all_in(&job.recipients, |m| entitled.contains(m))?;
     Ok(Plan::build(request(charter, job)?)?)
 }

@@ -14,6 +14,7 @@ mod negotiation;
 mod node;
 mod peer;
 mod register;
+mod task;
 
 pub use group::{
     CodeBody, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup, OnMissing,
@@ -33,6 +34,10 @@ pub use peer::{
     StatisticBody,
 };
 pub use register::{GatewayPin, PeerInfo, RegisterBody, RegisterReceipt};
+pub use task::{
+    LabelsBody, MemberOfferBody, NewTask, OfferBody, OfferList, PingBody, SampleBody, SamplesBody, SamplesReceipt,
+    TaskBody, TaskList, TaskRepeat, TaskRequest, TaskResult, TaskScope, TaskSignature, TaskTiming, TaskWindow,
+};
 
 /// A number that other readers of JSON may round: written as text, read from text or number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

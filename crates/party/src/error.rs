@@ -6,7 +6,7 @@ use tacit_pki::PkiError;
 use tacit_store::StoreError;
 
 use crate::http::HttpError;
-use crate::source::RowError;
+use crate::source::{RowError, SampleError};
 
 /// Why a party did not do what its operator wanted. Nothing has changed then. No message holds data.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,17 @@ pub enum PartyError {
         /// What is wrong with it.
         why: RowError,
     },
+    /// A sample that cannot be kept; none of them was.
+    #[error("sample {sample}: {why}")]
+    InvalidSample {
+        /// Which one, counted from 1.
+        sample: usize,
+        /// What is wrong with it.
+        why: SampleError,
+    },
+    /// Labels that cannot be.
+    #[error("a peer has up to 100 labels, each of 1 to 100 letters, digits and _-.:=, such as floor=3")]
+    Labels,
     /// No more rows are taken for now.
     #[error("the input queue is full; try again in {} s", retry_after.as_secs())]
     QueueFull {

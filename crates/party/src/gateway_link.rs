@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tacit_job::{Request, Response, ToGateway, ToPeer};
+use tacit_job::{Report, Request, Response, ToGateway, ToPeer};
 use tacit_link::{CloseReason, ControlLink, ControlSender, LinkError, Refusal};
 use tacit_model::api::PairingState;
 use tokio::sync::oneshot;
@@ -189,6 +189,7 @@ async fn serve(party: &Arc<Inner>, mut link: ControlLink) -> LinkError {
     party.line.open(link.sender());
     info!(party = %party.name, gateway = %party.gateway.short(), "connected to the gateway");
     party.announce_rows().await;
+    party.tell_offer();
     loop {
         let message = tokio::select! {
             () = party.stop.cancelled() => return LinkError::ShuttingDown,
@@ -228,6 +229,9 @@ async fn handle(party: &Arc<Inner>, message: ToPeer) {
         ToPeer::Prepare { job, plan } => session::on_prepare(party, *job, plan),
         ToPeer::Link { session, nonces, endpoints } => session::on_link(party, session, nonces, endpoints),
         ToPeer::Session { session } => session::on_session(party, session),
+        ToPeer::Ping { session } => {
+            party.line.send(&ToGateway::Report { session, report: Report::Pong });
+        }
         ToPeer::Abort { session } => session::on_abort(party, session),
         ToPeer::Charter { documents } => party.take_charter(&documents).await,
         ToPeer::Receipt { session, receipt, own } => receipts::on_receipt(party, session, receipt, own),

@@ -1,8 +1,11 @@
+mod offers;
 mod runs;
 mod status;
 
+pub use self::offers::Offer;
 pub use self::status::{PartyState, PartyStatus, Trouble};
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -137,6 +140,10 @@ pub(crate) struct Inner {
     pub(crate) awaited: Awaited,
     /// Held while a head of the gateway's log is looked at.
     pub(crate) witnessing: tokio::sync::Mutex<()>,
+    /// Names of its series.
+    pub(crate) sources: Mutex<BTreeSet<String>>,
+    /// When samples were last deleted for their age.
+    forgot: Mutex<Option<UnixMillis>>,
 }
 
 impl Party {
@@ -315,6 +322,7 @@ impl Inner {
         let gate = Arc::new(RosterGate::new(me, gateway, policy.verified.clone()));
         gate.revoke(store.revoked_keys().await?.into_iter().map(|row| row.fingerprint));
         let roster = Roster::open(&name, group, manager, store.clone(), Arc::clone(&gate)).await?;
+        let sources = store.sources(&name).await?.into_iter().collect();
         let host = hub.host(Arc::clone(&identity), Arc::clone(&gate) as Arc<dyn tacit_link::Gate>)?;
         Ok(Self {
             group,
@@ -345,6 +353,8 @@ impl Inner {
             awaited: Awaited::default(),
             witnessing: tokio::sync::Mutex::new(()),
             log,
+            sources: Mutex::new(sources),
+            forgot: Mutex::new(None),
             name,
             store,
         })

@@ -1,5 +1,11 @@
 //! What a peer is willing to take part in. Its own operator decides; the gateway learns only "no".
 
+mod tasks;
+
+pub use tasks::TaskRefusal;
+
+pub(crate) use tasks::Asked;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +35,31 @@ pub struct Policy {
     pub verified_only: bool,
     /// The fingerprints that the operator verified.
     pub verified: BTreeSet<Fingerprint>,
+    /// Whether clients' tasks are taken at all.
+    pub tasks: bool,
+    /// Purposes that are allowed; empty means all.
+    pub purposes: Vec<String>,
+    /// Series that are given from; empty means all.
+    pub sources: Vec<String>,
+    /// Clients that are served, by the key they sign with; empty means all that the gateway authorises.
+    pub clients: BTreeSet<Fingerprint>,
+    /// Whether a task may tell the gateway its result.
+    pub tell_gateway: bool,
+    /// At least so many members must give data to a task.
+    pub min_participants: usize,
+    /// At least so many operators must be behind them (not asked in a test-mode group).
+    pub min_operators: usize,
+    /// So many tasks are taken in a minute; 0 means any number.
+    pub tasks_per_minute: u32,
+    /// So many tasks are taken in a day; 0 means any number.
+    pub tasks_per_day: u32,
+    /// Give the same records to results with different members never. Without it, the difference of two
+    /// results may tell what one member gave.
+    pub disjoint_windows: bool,
+    /// So many samples may be kept.
+    pub max_samples: u64,
+    /// For so many hours samples are kept.
+    pub keep_samples_hours: u32,
 }
 
 /// Why a job is against the policy. For the owner of the peer only.
@@ -82,6 +113,18 @@ impl Default for Policy {
             aggregators: Vec::new(),
             verified_only: false,
             verified: BTreeSet::new(),
+            tasks: true,
+            purposes: Vec::new(),
+            sources: Vec::new(),
+            clients: BTreeSet::new(),
+            tell_gateway: true,
+            min_participants: 3,
+            min_operators: 2,
+            tasks_per_minute: 0,
+            tasks_per_day: 0,
+            disjoint_windows: true,
+            max_samples: 1_000_000,
+            keep_samples_hours: 24 * 366,
         }
     }
 }

@@ -191,6 +191,7 @@ fn row(
         unflushed: Default::default(),
         pairing: PairingState::Waiting,
         gateway_compared: request.compared,
+        labels: Default::default(),
     };
     Ok(PartyRow {
         name: request.name,

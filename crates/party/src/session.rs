@@ -13,6 +13,7 @@ pub(crate) mod ahead;
 mod linking;
 mod prepare;
 mod running;
+mod told;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -184,11 +185,13 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
             let told = match checked {
                 Ok(prepared) => {
                     let nonce = hex::encode(prepared.nonce);
-                    let run = prepared.job.run;
+                    let (run, asked) = (prepared.job.run, prepared.job.ask().is_some());
                     if !party.sessions.put(session, Step::Prepared(Box::new(prepared))) {
                         return;
                     }
-                    running::tidy_later(&party, run, slot);
+                    if !asked {
+                        running::tidy_later(&party, run, slot);
+                    }
                     Report::Prepared { nonce }
                 }
                 Err(declined) => {
@@ -236,7 +239,7 @@ pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String
 /// Phase 3.
 pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
     let Some((linked, abort)) = party.sessions.take_linked(session) else { return };
-    let (run, slot) = (linked.job.run, linked.job.slot);
+    let (run, slot, asked) = (linked.job.run, linked.job.slot, linked.job.ask().is_some());
     let span = info_span!("session", party = %party.name, %session, %slot);
     let party = Arc::clone(party);
     party.tasks.clone().spawn(
@@ -250,6 +253,9 @@ pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
             report(&party, session, told);
             if let Some((job, plan, left)) = left {
                 receipts::give_part(&party, &job, &plan, left);
+            }
+            if asked {
+                return;
             }
             if let Err(error) = party.ahead.look(&party, run, Slot(slot.0.saturating_add(1))).await {
                 debug!(%error, "the next slot was not looked up");

@@ -37,6 +37,9 @@ pub(crate) struct Standing {
     /// the network, and this party does not compute.
     #[serde(default = "yes")]
     pub(crate) gateway_compared: bool,
+    /// Labels by which tasks choose it.
+    #[serde(default)]
+    pub(crate) labels: BTreeSet<String>,
 }
 
 fn yes() -> bool {

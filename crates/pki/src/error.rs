@@ -42,6 +42,9 @@ pub enum PkiError {
     /// A text that should have been an API token.
     #[error("not an API token: expected `tacit_` and 43 letters, digits, `-` or `_`")]
     Token,
+    /// A sealed result, or the key for one, that cannot be read.
+    #[error("the sealed result does not open with this key, or the key is no X25519 key in base64")]
+    Sealed,
     /// The operating system gave no randomness.
     #[error("the operating system's random generator failed; nothing was generated")]
     Random,

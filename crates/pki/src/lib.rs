@@ -8,6 +8,7 @@
 //! - [`keyfile`]: private keys on disk. The only module that touches files.
 //! - [`p2ds_key`]: keys of the older P2DS system, kept as labels only.
 //! - [`https`]: whom an HTTP client believes.
+//! - [`result_key`]: results that only one client opens.
 //! - [`token`], [`random`]: API tokens, invitations, the operating system's generator.
 //!
 //! **Promises.** No parser panics, whatever the bytes. A private key leaves this crate only through
@@ -26,6 +27,7 @@ pub mod keyfile;
 mod label;
 pub mod p2ds_key;
 pub mod random;
+pub mod result_key;
 mod sni;
 pub mod token;
 pub mod trust;

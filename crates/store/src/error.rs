@@ -110,6 +110,8 @@ pub enum What {
     Token,
     /// Somebody else holds the lease.
     Lease,
+    /// Such a task exists, or its client used the idempotency key before.
+    Task,
     /// Something of this key exists.
     Duplicate,
     /// A text holds a zero byte; PostgreSQL cannot keep one.
@@ -141,6 +143,7 @@ impl fmt::Display for What {
             }
             Self::Token => "such a token exists",
             Self::Lease => "the lease is held by somebody else",
+            Self::Task => "this task was handed in before",
             Self::Duplicate => "it exists already",
             Self::ZeroByte => "a text must not hold a zero byte",
         })

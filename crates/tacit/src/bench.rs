@@ -19,9 +19,11 @@ mod meter;
 mod multiply;
 mod orchestra;
 mod order;
+mod orchestration;
 mod peers;
 mod report;
 mod seat;
+mod spread;
 mod sum;
 mod work;
 pub(crate) mod worker;
@@ -33,6 +35,7 @@ use crate::output::{Code, Failure};
 use cases::Case;
 use orchestra::Orchestra;
 use report::Report;
+use spread::Form;
 
 /// Measure this machine: parties are processes of their own, with TLS between them.
 #[derive(Args, Debug)]
@@ -40,7 +43,8 @@ use report::Report;
     tacit bench sum                             the whole matrix: parties 3 to 11, sizes 1 to 1,000,000\n  \
     tacit bench sum --parties 3 --size 288      one case\n  \
     tacit bench compare --parties 3             comparisons of 64-bit numbers\n  \
-    tacit bench mul --json                      one JSON object per line\n\n\
+    tacit bench mul --json                      one JSON object per line\n  \
+    tacit bench orchestration --parties 11      a client's request to eleven peers, by phase\n\n\
     Exit code 1 if any result was wrong. What is in the time: docs/benchmarks.md.")]
 pub(crate) struct Bench {
     /// What is measured.
@@ -58,6 +62,12 @@ pub(crate) struct Bench {
     /// Against whom the parties are protected.
     #[arg(long, value_enum, default_value = "semi-honest")]
     model: Model,
+    /// orchestration: requests with cold links; each waits two seconds until links have closed.
+    #[arg(long, value_name = "N")]
+    cold_runs: Option<usize>,
+    /// orchestration: print CSV.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
@@ -73,6 +83,8 @@ enum Name {
     Compare,
     /// Sorting shared 32-bit numbers.
     Sort,
+    /// From a client's call to its verified result: messages, phases, whole requests.
+    Orchestration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -98,6 +110,9 @@ const ELEMENTS: std::ops::RangeInclusive<usize> = 1..=tacit_engine::plan::MAX_IT
 
 impl Bench {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        if self.name == Name::Orchestration {
+            return self.orchestration().await;
+        }
         let cases = self.cases()?;
         let mut report = Report::new(self.json);
         let mut parties: Vec<usize> = cases.iter().map(|case| case.parties).collect();
@@ -112,6 +127,26 @@ impl Bench {
             orchestra.stop().await?;
         }
         report.finish()
+    }
+
+    async fn orchestration(&self) -> Result<(), Failure> {
+        let form = match (self.json, self.csv) {
+            (true, _) => Form::Json,
+            (false, true) => Form::Csv,
+            (false, false) => Form::Table,
+        };
+        let parties = if self.parties.is_empty() { vec![3, 5, 7, 9, 11] } else { self.parties.clone() };
+        let mut first = true;
+        for peers in parties {
+            if !(3..=11).contains(&peers) {
+                return Err(Failure::usage(format!("--parties {peers}: orchestration is measured with 3 to 11 peers")));
+            }
+            for cell in orchestration::measure(peers, self.runs.unwrap_or(1000).max(1), self.cold_runs).await? {
+                cell.print(form, first)?;
+                first = false;
+            }
+        }
+        Ok(())
     }
 
     /// Everything that was asked for, by number of parties.
@@ -130,6 +165,8 @@ impl Bench {
             Name::Mul => cases::MUL,
             Name::Compare => cases::COMPARE,
             Name::Sort => cases::SORT,
+            // Has cases of its own.
+            Name::Orchestration => &[],
         };
         let mut all = Vec::new();
         for figure in figures {

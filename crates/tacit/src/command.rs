@@ -10,6 +10,7 @@ pub(crate) mod pair;
 pub(crate) mod peer;
 pub(crate) mod receipt;
 pub(crate) mod source;
+pub(crate) mod task;
 pub(crate) mod token;
 
 use serde::Serialize;

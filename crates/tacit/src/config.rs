@@ -115,12 +115,59 @@ pub(crate) struct PolicyConfig {
     pub(crate) verified_only: bool,
     /// Fingerprints that this node's operator compared in person.
     pub(crate) verified: BTreeSet<Fingerprint>,
+    /// Take tasks of clients.
+    pub(crate) tasks: bool,
+    /// Purposes of tasks that are allowed; all if empty.
+    pub(crate) purposes: Vec<String>,
+    /// Series that tasks are given from; all if empty.
+    pub(crate) sources: Vec<String>,
+    /// Keys of clients that are served; all that the gateway authorises if empty.
+    pub(crate) clients: BTreeSet<Fingerprint>,
+    /// Allow tasks that tell the gateway their result.
+    pub(crate) tell_gateway: bool,
+    /// At least so many members must give data to a task.
+    pub(crate) min_participants: usize,
+    /// At least so many operators must be behind them.
+    pub(crate) min_operators: usize,
+    /// Tasks in a minute; 0 for any number.
+    pub(crate) tasks_per_minute: u32,
+    /// Tasks in a day; 0 for any number.
+    pub(crate) tasks_per_day: u32,
+    /// Give the same records to results with different members never.
+    pub(crate) disjoint_windows: bool,
+    /// Samples that are kept at most.
+    pub(crate) max_samples: u64,
+    /// Hours for which samples are kept.
+    pub(crate) keep_samples_hours: u32,
 }
 
 impl Default for PolicyConfig {
     fn default() -> Self {
-        let Policy { min_computing, min_inputs, aggregators, verified_only, verified, .. } = Policy::default();
-        Self { min_computing, min_inputs, aggregators, verified_only, verified }
+        Self::from(Policy::default())
+    }
+}
+
+impl From<Policy> for PolicyConfig {
+    fn from(policy: Policy) -> Self {
+        Self {
+            min_computing: policy.min_computing,
+            min_inputs: policy.min_inputs,
+            aggregators: policy.aggregators,
+            verified_only: policy.verified_only,
+            verified: policy.verified,
+            tasks: policy.tasks,
+            purposes: policy.purposes,
+            sources: policy.sources,
+            clients: policy.clients,
+            tell_gateway: policy.tell_gateway,
+            min_participants: policy.min_participants,
+            min_operators: policy.min_operators,
+            tasks_per_minute: policy.tasks_per_minute,
+            tasks_per_day: policy.tasks_per_day,
+            disjoint_windows: policy.disjoint_windows,
+            max_samples: policy.max_samples,
+            keep_samples_hours: policy.keep_samples_hours,
+        }
     }
 }
 
@@ -161,15 +208,27 @@ impl NodeConfig {
 
     /// What the peers of this node are willing to take part in.
     pub(crate) fn policy(&self) -> Policy {
-        let PolicyConfig { min_computing, min_inputs, aggregators, verified_only, verified } = self.policy.clone();
+        let policy = self.policy.clone();
         Policy {
-            min_computing,
-            min_inputs,
-            aggregators,
-            verified_only,
-            verified,
+            min_computing: policy.min_computing,
+            min_inputs: policy.min_inputs,
             max_sessions: self.limits.sessions,
             max_queued_rows: self.limits.queued_rows,
+            aggregators: policy.aggregators,
+            verified_only: policy.verified_only,
+            verified: policy.verified,
+            tasks: policy.tasks,
+            purposes: policy.purposes,
+            sources: policy.sources,
+            clients: policy.clients,
+            tell_gateway: policy.tell_gateway,
+            min_participants: policy.min_participants,
+            min_operators: policy.min_operators,
+            tasks_per_minute: policy.tasks_per_minute,
+            tasks_per_day: policy.tasks_per_day,
+            disjoint_windows: policy.disjoint_windows,
+            max_samples: policy.max_samples,
+            keep_samples_hours: policy.keep_samples_hours,
         }
     }
 

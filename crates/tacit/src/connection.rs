@@ -66,6 +66,13 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// The data folder of the node, if it was named.
+    pub(crate) fn data_folder(&self) -> Option<&std::path::Path> {
+        self.data.as_deref()
+    }
+}
+
 fn running(data: &DataFolder) -> Result<Address, Failure> {
     let path = data.address();
     let text = std::fs::read_to_string(&path).map_err(|_| {

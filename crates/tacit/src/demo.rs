@@ -3,6 +3,7 @@
 mod attacks;
 mod chart;
 mod hospital;
+mod hvac;
 mod report;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use report::Report;
     tacit demo                           three organisations add up a day of attack counts\n  \
     tacit demo attacks --input ./mine    the same with your own CSV files, one per organisation\n  \
     tacit demo hospital                  three patients, and a hospital that learns only their sum\n  \
+    tacit demo hvac                      rooms that come and go: how warm are the occupied ones of floor 3?\n  \
     tacit demo --json                    one object, for scripts; exit code 0 only if all is right")]
 pub(crate) struct Demo {
     /// Which scenario.
@@ -46,6 +48,8 @@ enum Scenario {
     Attacks,
     /// Three patients and a hospital that learns only their sum.
     Hospital,
+    /// Eight rooms of a building that come and go, and a facility manager who asks them.
+    Hvac,
 }
 
 /// Where a scenario keeps its data; removed at the end unless it is to be kept.
@@ -109,11 +113,13 @@ impl Demo {
         let mut report = match self.scenario {
             Scenario::Attacks => Report::new("attacks", self.json),
             Scenario::Hospital => Report::new("hospital", self.json),
+            Scenario::Hvac => Report::new("hvac", self.json),
         };
         let scene = async {
             match self.scenario {
                 Scenario::Attacks => attacks::run(&path, self.input.as_deref(), &mut report).await,
                 Scenario::Hospital => hospital::run(&path, self.rounds, &mut report).await,
+                Scenario::Hvac => hvac::run(&path, &mut report).await,
             }
         };
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

@@ -1,6 +1,10 @@
 //! The desk of a node that hosts real parties.
 
+use std::collections::BTreeSet;
+
+use tacit_model::api::OfferBody;
 use tacit_model::{Fingerprint, RunId};
+use tacit_party::source::SampleText;
 use tacit_party::{HttpError, Parties, Party, PartyError, PartyState};
 use tacit_pki::PkiError;
 use tacit_store::StoreError;
@@ -34,6 +38,19 @@ impl From<Parties> for PartyDesk {
                 find(&parties, &name)?.compare_gateway(fingerprint, code.as_deref()).await?
             )))
             .roster(with!(|parties, name: String| roster(&find(&parties, &name)?)))
+            .add_samples(with!(|parties, (name, samples): (String, Vec<SampleText>)| {
+                Ok(find(&parties, &name)?.add_samples(samples).await?)
+            }))
+            .offer(with!(|parties, name: String| {
+                let offer = find(&parties, &name)?.offer();
+                Ok(OfferBody {
+                    labels: offer.labels.into_iter().collect(),
+                    sources: offer.sources.into_iter().collect(),
+                })
+            }))
+            .set_labels(with!(|parties, (name, labels): (String, BTreeSet<String>)| {
+                Ok(find(&parties, &name)?.set_labels(labels).await?)
+            }))
     }
 }
 
@@ -137,7 +154,10 @@ impl From<PartyError> for DeskError {
     fn from(error: PartyError) -> Self {
         let text = error.to_string();
         match error {
-            PartyError::InvalidData { .. } | PartyError::Pki(PkiError::Label(_)) => Self::Invalid(text),
+            PartyError::InvalidData { .. } | PartyError::InvalidSample { .. } | PartyError::Labels => {
+                Self::Invalid(text)
+            }
+            PartyError::Pki(PkiError::Label(_)) => Self::Invalid(text),
             PartyError::Http(HttpError::Url(_) | HttpError::PlainHttp(_)) => Self::Invalid(text),
             PartyError::QueueFull { retry_after } => Self::TooMany { retry_after: retry_after.as_secs().max(1) },
             PartyError::NotRunning => Self::NotRunning,

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use tacit_model::Fingerprint;
 use tacit_model::api::{IssuedToken, NewToken, TokenBody, TokenList};
 
-use crate::auth::{IssueError, issue_token};
+use crate::auth::{IssueError, issue_scoped_token};
 use crate::edge::App;
 use crate::extract::{JsonBody, PathOf};
 use crate::problem::ApiError;
@@ -17,7 +17,8 @@ pub(super) async fn issue(
     if !printable || !(1..=120).contains(&new.label.chars().count()) {
         return Err(ApiError::invalid("label must have 1 to 120 printable characters"));
     }
-    let token = issue_token(&app.edge.store, new.role, &new.label, app.edge.clock.now()).await?;
+    let token =
+        issue_scoped_token(&app.edge.store, new.role, &new.label, new.tasks.as_ref(), app.edge.clock.now()).await?;
     let issued = IssuedToken { id: token.hash().to_string(), role: new.role, token: token.expose_text().to_owned() };
     Ok((StatusCode::CREATED, Json(issued)))
 }

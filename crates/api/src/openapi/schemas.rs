@@ -13,6 +13,7 @@ pub(super) fn all() -> Value {
     negotiations(&mut add);
     runs(&mut add);
     peers(&mut add);
+    tasks(&mut add);
     node(&mut add);
     Value::Object(schemas)
 }
@@ -457,6 +458,128 @@ fn peers(add: Add<'_>) {
     );
 }
 
+fn tasks(add: Add<'_>) {
+    let texts = || list(text());
+    let map = || json!({ "type": "object", "additionalProperties": text() });
+    add(
+        "TaskRequest",
+        request(
+            &[
+                ("group", whole()),
+                ("set", text()),
+                ("purpose", text()),
+                ("sources", texts()),
+                ("filter", texts()),
+                ("preselector", text()),
+                ("aggregator", text()),
+                ("parameters", map()),
+                ("decimals", whole()),
+                ("least", text()),
+                ("most", text()),
+                ("model", text()),
+                ("recipients", list(is("Fingerprint"))),
+                ("result_key", text_or_null()),
+                ("tell_gateway", truth()),
+                ("min_participants", whole()),
+                ("issued", text()),
+                ("nonce", text()),
+                ("repeat", or_null("TaskRepeat")),
+            ],
+            &[
+                "set",
+                "filter",
+                "preselector",
+                "parameters",
+                "decimals",
+                "least",
+                "most",
+                "model",
+                "recipients",
+                "result_key",
+                "tell_gateway",
+                "min_participants",
+                "issued",
+                "nonce",
+                "repeat",
+            ],
+        ),
+    );
+    add("TaskRepeat", request(&[("every_s", whole()), ("times", whole())], &[]));
+    add("TaskSignature", request(&[("key", text()), ("signature", text())], &[]));
+    add(
+        "NewTask",
+        request(
+            &[("task", is("TaskRequest")), ("signature", or_null("TaskSignature")), ("wait", truth())],
+            &["signature", "wait"],
+        ),
+    );
+    add(
+        "TaskBody",
+        object(
+            &[
+                ("id", text()),
+                ("task", is("TaskRequest")),
+                ("state", one_of(&["open", "done", "failed", "cancelled"])),
+                ("detail", text()),
+                ("created", moment()),
+                ("windows", list(is("TaskWindow"))),
+            ],
+            &[],
+        ),
+    );
+    add(
+        "TaskWindow",
+        object(
+            &[
+                ("window", whole()),
+                ("state", one_of(&["done", "failed"])),
+                ("detail", text()),
+                ("contributors", whole()),
+                ("agreement", text()),
+                ("result", is("TaskResult")),
+                ("sealed", texts()),
+                ("timing", is("TaskTiming")),
+                ("at", moment()),
+            ],
+            &["result", "sealed", "timing"],
+        ),
+    );
+    add("TaskTiming", object(&[("prepare_us", whole()), ("link_us", whole()), ("session_us", whole())], &[]));
+    add("PingBody", object(&[("members", whole()), ("messages", whole()), ("elapsed_us", whole())], &[]));
+    add(
+        "TaskResult",
+        object(
+            &[
+                ("id", text()),
+                ("window", whole()),
+                ("statistics", list(is("StatisticBody"))),
+                ("no_result", text()),
+                ("values", list(is("Decimal"))),
+                ("contributors", whole()),
+            ],
+            &["no_result"],
+        ),
+    );
+    add("TaskList", object(&[("tasks", list(is("TaskBody")))], &[]));
+    add(
+        "TaskScope",
+        request(
+            &[("groups", list(whole())), ("sets", texts()), ("purposes", texts()), ("aggregators", texts())],
+            &["groups", "sets", "purposes", "aggregators"],
+        ),
+    );
+    add("SamplesBody", request(&[("samples", list(is("SampleBody")))], &[]));
+    add("SampleBody", request(&[("at", moment()), ("values", map())], &["at"]));
+    add("SamplesReceipt", object(&[("accepted", whole())], &[]));
+    add("OfferBody", object(&[("labels", texts()), ("sources", texts())], &[]));
+    add("LabelsBody", request(&[("labels", texts())], &[]));
+    add(
+        "MemberOfferBody",
+        object(&[("name", text()), ("fingerprint", is("Fingerprint")), ("labels", texts()), ("sources", texts())], &[]),
+    );
+    add("OfferList", object(&[("offers", list(is("MemberOfferBody")))], &[]));
+}
+
 fn node(add: Add<'_>) {
     add(
         "NodeBody",
@@ -484,7 +607,7 @@ fn node(add: Add<'_>) {
     );
     add("ReceiptList", object(&[("receipts", list(is("ReceiptLine")))], &[]));
     add("ReceiptBody", object(&[("receipt", text()), ("contribution", text_or_null())], &[]));
-    add("NewToken", request(&[("role", is("Role")), ("label", text())], &[]));
+    add("NewToken", request(&[("role", is("Role")), ("label", text()), ("tasks", is("TaskScope"))], &["tasks"]));
     add("IssuedToken", object(&[("id", text()), ("role", is("Role")), ("token", text())], &[]));
     add(
         "TokenBody",

@@ -316,10 +316,57 @@ fn schemas_and_types_agree() {
     same("ReceiptList", json!(ReceiptList { receipts: vec![] }));
     same("ReceiptBody", json!(ReceiptBody { receipt: text(), contribution: Some(text()) }));
     same("LogPage", json!(LogPage { entries: vec![], next: None }));
-    same("NewToken", json!(NewToken { role: Role::Viewer, label: text() }));
+    same("NewToken", json!(NewToken { role: Role::Viewer, label: text(), tasks: Some(TaskScope::default()) }));
     same("IssuedToken", json!(IssuedToken { id: text(), role: Role::Viewer, token: text() }));
     same("TokenBody", json!(token));
     same("TokenList", json!(TokenList { tokens: vec![] }));
+    let request: TaskRequest = serde_json::from_value(
+        json!({ "group": 1, "purpose": "p", "sources": ["s"], "aggregator": "mean", "result_key": "", "repeat": { "every_s": 1, "times": 1 } }),
+    )
+    .unwrap();
+    let result = TaskResult {
+        id: text(),
+        window: Slot(0),
+        statistics: vec![],
+        no_result: Some(text()),
+        values: vec![],
+        contributors: 0,
+    };
+    let window = TaskWindow {
+        window: Slot(0),
+        state: text(),
+        detail: text(),
+        contributors: 0,
+        agreement: text(),
+        result: Some(result.clone()),
+        sealed: vec![text()],
+        timing: Some(TaskTiming::default()),
+        at: text(),
+    };
+    let signature = TaskSignature { key: text(), signature: text() };
+    let new = NewTask { task: request.clone(), signature: Some(signature.clone()), wait: true };
+    let body =
+        TaskBody { id: text(), task: request.clone(), state: text(), detail: text(), created: text(), windows: vec![] };
+    let sample = SampleBody { at: Some(text()), values: Default::default() };
+    let offer = MemberOfferBody { name: text(), fingerprint, labels: vec![], sources: vec![] };
+    same("TaskTiming", json!(TaskTiming::default()));
+    same("PingBody", json!(PingBody { members: 1, messages: 1, elapsed_us: 1 }));
+    same("TaskRequest", json!(request));
+    same("TaskRepeat", json!(TaskRepeat { every_s: 1, times: 1 }));
+    same("TaskSignature", json!(signature));
+    same("NewTask", json!(new));
+    same("TaskBody", json!(body));
+    same("TaskWindow", json!(window));
+    same("TaskResult", json!(result));
+    same("TaskList", json!(TaskList { tasks: vec![] }));
+    same("TaskScope", json!(TaskScope::default()));
+    same("SamplesBody", json!(SamplesBody { samples: vec![] }));
+    same("SampleBody", json!(sample));
+    same("SamplesReceipt", json!(SamplesReceipt { accepted: 1 }));
+    same("OfferBody", json!(OfferBody::default()));
+    same("LabelsBody", json!(LabelsBody { labels: vec![] }));
+    same("MemberOfferBody", json!(offer));
+    same("OfferList", json!(OfferList { offers: vec![] }));
     same("ReceivedBody", json!(ReceivedBody { data: vec![], peer_name: None }));
     same("ReceivedRow", json!(received));
     same("ReceivedList", json!(ReceivedList { rows: vec![] }));

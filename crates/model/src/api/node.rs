@@ -116,6 +116,9 @@ pub struct NewToken {
     pub role: Role,
     /// A name for people.
     pub label: String,
+    /// The tasks that it may ask for. A viewer's token without this may ask for none, an operator's for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<super::TaskScope>,
 }
 
 /// A new token. This is the only time its text is shown.

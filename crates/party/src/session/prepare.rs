@@ -6,12 +6,14 @@ use tacit_accord::{Charter, Consensus, OnMissingInput};
 use tacit_engine::{InputVector, Plan};
 use tacit_job::{Decline, Job, JobError, plan_of};
 use tacit_pki::random;
-use tacit_store::{InputRow, InputState, SessionClaim, StoreError};
+use tacit_store::{AskedRow, InputRow, InputState, SessionClaim, StoreError};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use crate::party::Inner;
+use crate::policy::{Asked, TaskRefusal};
 use crate::source::Row;
+use crate::source::series::{self, NothingToGive};
 
 /// A job that was checked: this party knows the charter, computed the same plan, is willing, and has
 /// its row.
@@ -39,7 +41,8 @@ impl Declined {
 }
 
 pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Prepared, Declined> {
-    if job.group != party.group || party.standing.run() != Some(job.run) {
+    let asked = job.ask().is_some();
+    if job.group != party.group || (!asked && party.standing.run() != Some(job.run)) {
         return Err(Declined::new(Decline::NotRunning, "this peer does not take part in that run"));
     }
     let consensus = party.roster.known().filter(|known| known.id() == job.charter);
@@ -66,6 +69,10 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
     }
 
     let gives = plan.inputs().binary_search(&me).is_ok();
+    if asked {
+        let (input, taken) = prepare_task(party, &job, &consensus, &plan, gives).await?;
+        return ready(party, job, consensus, plan, me, input.filter(|_| gives), taken);
+    }
     let timed = consensus.charter().slots.start_of(job.slot).is_some();
     let input = match party.ahead.take(job.run, job.slot) {
         Some(row) if !timed && (row.is_some() || !gives) => row,
@@ -74,11 +81,65 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
     if gives && input.is_none() {
         return Err(Declined::new(Decline::NoRow, "there is no row for this slot"));
     }
+    ready(party, job, consensus, plan, me, input.filter(|_| gives), Vec::new())
+}
+
+/// Willing. `taken` is what goes into a task, to be noted with the claim.
+fn ready(
+    party: &Inner,
+    job: Job,
+    consensus: Arc<Consensus>,
+    plan: Plan,
+    me: usize,
+    input: Option<Row>,
+    taken: Vec<AskedRow>,
+) -> Result<Prepared, Declined> {
     let mut nonce = [0; 32];
     random::fill(&mut nonce).map_err(|error| Declined::new(Decline::Busy, error.to_string()))?;
-    let claim = claim(party, &job);
-    let input = input.filter(|_| gives).map(|row| InputVector::new(row.into_values()));
+    let claim = claim(party, &job, taken);
+    let input = input.map(|row| InputVector::new(row.into_values()));
     Ok(Prepared { job, consensus, plan, me, nonce, input, claim })
+}
+
+/// A client's task: signatures, moment and policy are checked, then the records are selected.
+async fn prepare_task(
+    party: &Inner,
+    job: &Job,
+    consensus: &Consensus,
+    plan: &Plan,
+    gives: bool,
+) -> Result<(Option<Row>, Vec<AskedRow>), Declined> {
+    let ask = job.ask().ok_or_else(|| Declined::new(Decline::Plan, "not a task of a client"))?;
+    let unfit = |error: tacit_job::AskError| Declined::new(Decline::Plan, error.to_string());
+    let client = ask.verify(&party.gateway).map_err(unfit)?;
+    let terms = ask.terms().map_err(unfit)?;
+    let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
+    let now = party.clock.now();
+    let refused = |refusal: TaskRefusal| Declined::new(Decline::Policy, refusal.to_string());
+    let asked = Asked { ask, terms: &terms, client, at, now };
+    party.policy.judge_task(&asked, job, consensus.charter()).map_err(refused)?;
+    slot_state(party, job).await?;
+    if !gives {
+        return Ok((None, Vec::new()));
+    }
+    let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
+    let selected = series::select(&party.store, &party.name, ask, &terms, job.slot, plan).await.map_err(nothing)?;
+    let mut sources: Vec<&str> = terms.series(&ask.request).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let row = |source: &str| AskedRow {
+        run: job.run,
+        slot: job.slot,
+        source: source.to_owned(),
+        client: client.map(|client| client.to_string()).unwrap_or_default(),
+        from_ms: selected.window.from,
+        to_ms: selected.window.to,
+        members: inputs(job),
+        at: now,
+    };
+    let taken: Vec<AskedRow> = sources.into_iter().map(row).collect();
+    party.policy.judge_history(&party.store, &party.name, &taken, now).await.map_err(refused)?;
+    Ok((Some(selected.row), taken))
 }
 
 /// The row of a slot that is still open here; an ended or frozen slot is never tried again.
@@ -120,9 +181,15 @@ pub(super) fn values_of(row: InputRow) -> Option<Row> {
 
 /// Takes the session id for ever, and binds the slot to the charter. The write goes on while the links of
 /// the session are made.
-fn claim(party: &Inner, job: &Job) -> JoinHandle<Result<(), StoreError>> {
+fn claim(party: &Inner, job: &Job, taken: Vec<AskedRow>) -> JoinHandle<Result<(), StoreError>> {
     let (store, name, claim, now) = (party.store.clone(), party.name.clone(), claim_of(job), party.clock.now());
-    tokio::spawn(async move { store.claim_session(&name, claim, now).await })
+    tokio::spawn(async move {
+        if taken.is_empty() {
+            return store.claim_session(&name, claim, now).await;
+        }
+        // Queued together, they share a commit.
+        tokio::try_join!(store.claim_session(&name, claim, now), store.note_asked(&name, taken)).map(|_| ())
+    })
 }
 
 fn claim_of(job: &Job) -> SessionClaim {
@@ -130,10 +197,11 @@ fn claim_of(job: &Job) -> SessionClaim {
 }
 
 /// Binds the slot to the input peers of this job, before shares are given. Where the charter wants the
-/// input of all, it has named them already.
+/// input of all, it has named them already; and a peer that computes knows by its own freeze that no other
+/// set was opened: nothing is opened before it has signed.
 pub(super) async fn bind_inputs(party: &Inner, job: &Job) -> Result<(), StoreError> {
     match job.task.on_missing_input {
-        OnMissingInput::Proceed(_) if job.inputs.contains(&party.me) => {
+        OnMissingInput::Proceed(_) if job.inputs.contains(&party.me) && !job.compute.contains(&party.me) => {
             party.store.bind_inputs(&party.name, claim_of(job), inputs(job)).await
         }
         _ => Ok(()),

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::linking::Linked;
 use super::prepare::bind_inputs;
+use super::told;
 use crate::drive::{GivenUp, Seats, drive};
 use crate::environment::PartyEnvironment;
 use crate::party::Inner;
@@ -91,28 +92,21 @@ pub(super) async fn run(
         }
     };
     let left = Left::of(&outcome, environment.contributions);
-    match settle(party, &job.session, job.run, job.slot, &plan, me, outcome).await {
+    match settle(party, &job, &plan, me, outcome).await {
         Ok(report) => (report, Some((job, plan, left))),
         Err(error) => end(Fault::Own, bound, error.to_string()),
     }
 }
 
 /// Makes a recipient's result durable, which deletes the input of the slot, before anybody hears of it.
-async fn settle(
-    party: &Inner,
-    session: &tacit_model::SessionId,
-    run: RunId,
-    slot: Slot,
-    plan: &Plan,
-    me: usize,
-    outcome: Outcome,
-) -> Result<Report, StoreError> {
+async fn settle(party: &Inner, job: &Job, plan: &Plan, me: usize, outcome: Outcome) -> Result<Report, StoreError> {
+    let (run, slot) = (job.run, job.slot);
     let contributors = u32::try_from(outcome.contributors.len()).unwrap_or(u32::MAX);
     let faults: Vec<Fingerprint> =
         outcome.faults.iter().filter_map(|fault| plan.members().get(fault.member)).copied().collect();
     let result = |values_json, agreement| ResultRow {
         slot,
-        session: *session,
+        session: job.session,
         values_json,
         contributors,
         agreement,
@@ -120,10 +114,13 @@ async fn settle(
     };
     let gives = plan.inputs().binary_search(&me).is_ok();
     let computes = plan.compute().binary_search(&me).is_ok();
+    let mut told = None;
     let agreement = match outcome.values {
         Some(values) => {
-            let row = result(Stored::new(&values, plan.statistics(&values)).text(), outcome.agreement.to_vec());
-            let posts = party.final_results_url.is_some();
+            let made = told::in_units(job, plan, &values);
+            told = told::tell(job, &party.me, plan, &values, made.as_ref(), contributors);
+            let row = result(Stored::new(&values, made).text(), outcome.agreement.to_vec());
+            let posts = party.final_results_url.is_some() && job.ask().is_none();
             party.store.commit_result(&party.name, run, slot, row, posts).await?;
             Some(hex::encode(outcome.agreement))
         }
@@ -140,7 +137,7 @@ async fn settle(
             None
         }
     };
-    Ok(Report::Done { agreement, contributors, faults })
+    Ok(Report::Done { agreement, contributors, faults, told })
 }
 
 /// Input of slots that are over goes, also where this party did not learn how they ended. The gateway

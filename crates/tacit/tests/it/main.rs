@@ -32,5 +32,6 @@ mod secrecy;
 mod sink;
 mod statistics;
 mod timed;
+mod tasks;
 mod transport;
 mod wait;

@@ -1,0 +1,139 @@
+//! Tasks of clients: handed in, looked at, watched, cancelled.
+
+use std::convert::Infallible;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::{Extension, Json};
+use futures_util::stream::{self, Stream};
+use tacit_gateway::TaskWatch;
+use tacit_model::GroupId;
+use tacit_model::api::{
+    MemberOfferBody, NewTask, OfferList, PingBody, Role, TaskBody, TaskList, TaskRequest, TaskScope,
+};
+use tacit_model::problem::ProblemKind;
+
+use crate::auth::Caller;
+use crate::edge::App;
+use crate::extract::{Args, JsonBody, PathOf};
+use crate::problem::ApiError;
+
+/// Longer keys are not taken.
+const MAX_KEY: usize = 200;
+
+pub(super) async fn submit(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    JsonBody(new): JsonBody<NewTask>,
+) -> Result<Json<TaskBody>, ApiError> {
+    let gateway = app.gateway()?;
+    authorise(&caller, &new.task)?;
+    let key = match headers.get("idempotency-key") {
+        None => None,
+        Some(key) => {
+            let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
+            let bad = || ApiError::new(ProblemKind::BadRequest, "an Idempotency-Key has 1 to 200 ASCII characters");
+            Some(key.ok_or_else(bad)?.to_owned())
+        }
+    };
+    let wait = new.wait;
+    let watch = gateway.submit_task(new, &caller.client, key).await?;
+    Ok(Json(if wait { watch.ended().await } else { watch.now() }))
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    args: Args,
+) -> Result<Json<TaskList>, ApiError> {
+    let most = args.number("max")?.unwrap_or(100).clamp(1, 1000);
+    Ok(Json(TaskList { tasks: app.gateway()?.tasks(whose(&caller), most).await? }))
+}
+
+pub(super) async fn get(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    PathOf(id): PathOf<String>,
+) -> Result<Json<TaskBody>, ApiError> {
+    Ok(Json(app.gateway()?.task(&id, whose(&caller)).await?.now()))
+}
+
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    PathOf(id): PathOf<String>,
+) -> Result<Json<TaskBody>, ApiError> {
+    Ok(Json(app.gateway()?.cancel_task(&id, whose(&caller)).await?))
+}
+
+/// Server-sent events: the task as it stands, then after each change, until its end.
+pub(super) async fn events(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    PathOf(id): PathOf<String>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    let watch = app.gateway()?.task(&id, whose(&caller)).await?;
+    let first = watch.now();
+    let next = |(watch, pending): (TaskWatch, Option<TaskBody>)| async move {
+        let mut watch = watch;
+        let body = match pending {
+            Some(body) => body,
+            None => watch.changed().await?,
+        };
+        // A body holds texts and finite numbers: it always has a JSON form.
+        let text = serde_json::to_string(&body).unwrap_or_default();
+        Some((Ok(Event::default().event(body.state).data(text)), (watch, None)))
+    };
+    Ok(Sse::new(stream::unfold((watch, Some(first)), next)).keep_alive(KeepAlive::default()))
+}
+
+/// What the connected members of a group offer to tasks.
+pub(super) async fn offers(State(app): State<App>, PathOf(gid): PathOf<i64>) -> Result<Json<OfferList>, ApiError> {
+    let offers = app.gateway()?.offers(GroupId(gid)).await?;
+    let offers = offers.into_iter().map(|offer| MemberOfferBody {
+        name: offer.name,
+        fingerprint: offer.fingerprint,
+        labels: offer.labels.into_iter().collect(),
+        sources: offer.sources.into_iter().collect(),
+    });
+    Ok(Json(OfferList { offers: offers.collect() }))
+}
+
+/// How quick the members answer.
+pub(super) async fn ping(
+    State(app): State<App>,
+    PathOf(gid): PathOf<i64>,
+    args: Args,
+) -> Result<Json<PingBody>, ApiError> {
+    let messages = args.number("messages")?.unwrap_or(1).clamp(1, 1000);
+    let messages = u32::try_from(messages).unwrap_or(1);
+    let (members, elapsed) = app.gateway()?.ping_group(GroupId(gid), messages).await?;
+    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    Ok(Json(PingBody { members, messages, elapsed_us }))
+}
+
+/// An operator sees all tasks, others their own.
+fn whose(caller: &Caller) -> Option<&str> {
+    (caller.role < Role::Operator).then_some(caller.client.as_str())
+}
+
+/// Operators may ask for anything; others, and tokens that are limited, for what their token says.
+fn authorise(caller: &Caller, request: &TaskRequest) -> Result<(), ApiError> {
+    let refused = |what: &str| Err(ApiError::new(ProblemKind::Forbidden, format!("this token may not ask for {what}")));
+    let Some(TaskScope { groups, sets, purposes, aggregators }) = &caller.scope else {
+        return if caller.role >= Role::Operator { Ok(()) } else { refused("tasks; an owner can issue one that may") };
+    };
+    let among = |list: &[String], word: &String| list.is_empty() || list.contains(word);
+    if !groups.is_empty() && !groups.contains(&request.group) {
+        return refused("tasks of this group");
+    }
+    if !among(sets, &request.set) {
+        return refused("this set");
+    }
+    if !among(purposes, &request.purpose) {
+        return refused("this purpose");
+    }
+    if among(aggregators, &request.aggregator) { Ok(()) } else { refused("this aggregator") }
+}

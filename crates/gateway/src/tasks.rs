@@ -1,0 +1,259 @@
+//! Clients' tasks: taken, matched to who is there and fits, computed, told.
+//!
+//! A task is durable before its client hears that it was taken; open ones go on after a restart. Each
+//! computation (window) is a job of the one runner, [`Gateway::execute`]. A peer that declines, or is lost
+//! before the inputs are frozen, is left out, and the rest finish if they are enough.
+
+mod matching;
+mod progress;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tacit_job::{Ask, AskError};
+use tacit_model::api::{NewTask, TaskBody, TaskRequest, TaskWindow};
+use tacit_model::{Slot, UnixMillis};
+use tacit_pki::random;
+use tacit_store::{StoreError, TaskRow, What};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::{Gateway, GatewayError};
+
+pub use matching::MemberOffer;
+
+/// A task is taken if its client's clock differs by no more than this.
+const SKEW_MS: i64 = 120_000;
+
+/// The tasks that are being worked on.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    open: Mutex<BTreeMap<String, Open>>,
+}
+
+#[derive(Clone)]
+struct Open {
+    stop: CancellationToken,
+    body: watch::Receiver<TaskBody>,
+}
+
+/// A task on its way: how it stands, and its end.
+pub struct TaskWatch {
+    body: watch::Receiver<TaskBody>,
+}
+
+impl TaskWatch {
+    /// How it stands now.
+    pub fn now(&self) -> TaskBody {
+        self.body.borrow().clone()
+    }
+
+    /// Waits until it changes; `None` when it will not change any more.
+    pub async fn changed(&mut self) -> Option<TaskBody> {
+        self.body.changed().await.ok()?;
+        Some(self.body.borrow_and_update().clone())
+    }
+
+    /// Waits for its end.
+    pub async fn ended(mut self) -> TaskBody {
+        while self.body.borrow_and_update().state == "open" && self.body.changed().await.is_ok() {}
+        self.now()
+    }
+}
+
+impl Gateway {
+    /// Takes a task of an authorised client. The same request, or another one under the same idempotency
+    /// key of the same client, is the same task.
+    ///
+    /// With `wait` the task becomes durable while its first computation begins, otherwise before this
+    /// returns.
+    pub async fn submit_task(
+        &self,
+        new: NewTask,
+        client: &str,
+        idempotency: Option<String>,
+    ) -> Result<TaskWatch, GatewayError> {
+        if let Some(key) = &idempotency
+            && let Some(row) = self.inner.store.task_by_key(client, key).await?
+        {
+            return self.watch_row(row).await;
+        }
+        let now = self.inner.clock.now();
+        let request = complete(new.task, new.signature.is_some(), now)?;
+        let ask = Ask::admit(request, new.signature, &self.inner.identity).map_err(invalid)?;
+        let terms = ask.terms().map_err(invalid)?;
+        if terms.issued.since(now).abs() > SKEW_MS {
+            return Err(GatewayError::Refused(format!(
+                "the task was issued at {} and here it is {now}: it has expired, or the clocks differ",
+                terms.issued
+            )));
+        }
+        self.plan_task(&ask).await?;
+        let row = TaskRow {
+            id: ask.id().to_string(),
+            gid: ask.request.group,
+            client: client.to_owned(),
+            idempotency,
+            ask_json: serde_json::to_string(&ask).map_err(|e| GatewayError::Bug(e.to_string()))?,
+            state: "open".to_owned(),
+            detail: String::new(),
+            next_window: Slot(0),
+            created: now,
+            updated: now,
+        };
+        if new.wait && row.idempotency.is_none() {
+            // Nobody is told of it before its end.
+            return Ok(self.begin_task(row, ask, Vec::new(), true));
+        }
+        match self.inner.store.add_task(row.clone()).await {
+            Ok(()) => Ok(self.begin_task(row, ask, Vec::new(), false)),
+            Err(StoreError::Conflict { what: What::Task }) => {
+                let known = match &row.idempotency {
+                    Some(key) => self.inner.store.task_by_key(client, key).await?,
+                    None => None,
+                };
+                let known = match known {
+                    Some(known) => Some(known),
+                    None => self.inner.store.task(&row.id).await?.filter(|known| known.client == client),
+                };
+                self.watch_row(known.ok_or_else(|| GatewayError::Conflict("this task is somebody else's".into()))?)
+                    .await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A task of a client; of anybody if none is named.
+    pub async fn task(&self, id: &str, client: Option<&str>) -> Result<TaskWatch, GatewayError> {
+        let row = self.inner.store.task(id).await?.filter(|row| client.is_none_or(|client| row.client == client));
+        self.watch_row(row.ok_or(GatewayError::NotFound("task"))?).await
+    }
+
+    /// The latest tasks, newest first; of one client, or of all.
+    pub async fn tasks(&self, client: Option<&str>, most: i64) -> Result<Vec<TaskBody>, GatewayError> {
+        let mut bodies = Vec::new();
+        for row in self.inner.store.tasks(client, most).await? {
+            bodies.push(self.watch_row(row).await?.now());
+        }
+        Ok(bodies)
+    }
+
+    /// Ends a task. A computation whose inputs are frozen may still come to its end at its recipients.
+    pub async fn cancel_task(&self, id: &str, client: Option<&str>) -> Result<TaskBody, GatewayError> {
+        let row = self.inner.store.task(id).await?.filter(|row| client.is_none_or(|client| row.client == client));
+        let row = row.ok_or(GatewayError::NotFound("task"))?;
+        if !self.inner.store.end_task(id, "cancelled", "cancelled by its client", self.inner.clock.now()).await? {
+            return Err(GatewayError::Conflict(format!("the task is over: {}", row.state)));
+        }
+        let open = self.open_tasks().remove(id);
+        if let Some(open) = open {
+            open.stop.cancel();
+        }
+        self.log_action(row.gid, "cancel-task", id).await?;
+        Ok(self.task(id, None).await?.now())
+    }
+
+    /// Goes on with the tasks that were open when this gateway ended.
+    pub(crate) async fn continue_tasks(&self) -> Result<(), GatewayError> {
+        for row in self.inner.store.open_tasks().await? {
+            let ask: Ask = serde_json::from_str(&row.ask_json).map_err(|e| GatewayError::Bug(e.to_string()))?;
+            let windows = self.windows(&row.id).await?;
+            self.begin_task(row, ask, windows, false);
+        }
+        Ok(())
+    }
+
+    /// Works at a task until its end, in a task of its own.
+    fn begin_task(&self, row: TaskRow, ask: Ask, windows: Vec<TaskWindow>, keep: bool) -> TaskWatch {
+        let stop = self.inner.stop.child_token();
+        let (sender, receiver) = watch::channel(body_of(&row, &ask.request, windows));
+        let id = row.id.clone();
+        {
+            let mut open = self.open_tasks();
+            if let Some(known) = open.get(&id) {
+                // The same request once more, while it is worked at.
+                return TaskWatch { body: known.body.clone() };
+            }
+            open.insert(id.clone(), Open { stop: stop.clone(), body: receiver.clone() });
+        }
+        let gateway = self.clone();
+        self.inner.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                ended = gateway.drive_task(&row, &ask, &sender, keep) => if let Err(error) = ended {
+                    warn!(task = row.id, %error, "a task was not finished");
+                    sender.send_modify(|body| {
+                        "failed".clone_into(&mut body.state);
+                        body.detail = "the gateway could not record it".to_owned();
+                    });
+                },
+            }
+            gateway.open_tasks().remove(&row.id);
+        });
+        TaskWatch { body: receiver }
+    }
+
+    async fn watch_row(&self, row: TaskRow) -> Result<TaskWatch, GatewayError> {
+        if let Some(open) = self.open_tasks().get(&row.id) {
+            return Ok(TaskWatch { body: open.body.clone() });
+        }
+        let ask: Ask = serde_json::from_str(&row.ask_json).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        let windows = self.windows(&row.id).await?;
+        let (_ended, body) = watch::channel(body_of(&row, &ask.request, windows));
+        Ok(TaskWatch { body })
+    }
+
+    async fn windows(&self, id: &str) -> Result<Vec<TaskWindow>, GatewayError> {
+        let rows = self.inner.store.task_windows(id).await?;
+        let read =
+            |text: &str| serde_json::from_str(text).map_err(|e| GatewayError::Bug(format!("a task window: {e}")));
+        rows.iter().map(|row| read(&row.body_json)).collect()
+    }
+
+    fn open_tasks(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Open>> {
+        self.inner.client_tasks.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn body_of(row: &TaskRow, request: &TaskRequest, windows: Vec<TaskWindow>) -> TaskBody {
+    TaskBody {
+        id: row.id.clone(),
+        task: request.clone(),
+        state: row.state.clone(),
+        detail: row.detail.clone(),
+        created: row.created.to_rfc3339(),
+        windows,
+    }
+}
+
+/// What a client may leave out is filled in, unless it signed.
+fn complete(mut request: TaskRequest, signed: bool, now: UnixMillis) -> Result<TaskRequest, GatewayError> {
+    let missing = |what: &str| GatewayError::Invalid(format!("a signed task sets {what} itself"));
+    if request.issued.is_empty() {
+        if signed {
+            return Err(missing("issued"));
+        }
+        request.issued = now.to_rfc3339();
+    }
+    if request.nonce.is_empty() {
+        if signed {
+            return Err(missing("nonce"));
+        }
+        let mut nonce = [0; 16];
+        random::fill(&mut nonce).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        request.nonce = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
+    }
+    Ok(request)
+}
+
+fn invalid(error: AskError) -> GatewayError {
+    match error {
+        AskError::Signature(_) => GatewayError::Refused(error.to_string()),
+        _ => GatewayError::Invalid(error.to_string()),
+    }
+}
+
+/// How long a computation waits for members that come back.
+const PATIENCE: Duration = Duration::from_secs(5);

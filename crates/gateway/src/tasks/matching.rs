@@ -1,0 +1,127 @@
+//! Who takes part in a task: the set is translated, capabilities are matched, those who are there are
+//! taken (FlexSMC, thesis 4.4.3.2), all of them from the signed roster.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tacit_accord::{Charter, Consensus};
+use tacit_engine::Plan;
+use tacit_job::{Ask, Job, Task, Terms};
+use tacit_model::{Attempt, Fingerprint, GroupId, Slot};
+
+use crate::runs::new_session;
+use crate::{Gateway, GatewayError};
+
+/// What a member that is connected offers to tasks.
+#[derive(Clone, Debug)]
+pub struct MemberOffer {
+    /// Its name.
+    pub name: String,
+    /// Its certificate.
+    pub fingerprint: Fingerprint,
+    /// Labels by which sets choose it.
+    pub labels: BTreeSet<String>,
+    /// Names of its series.
+    pub sources: BTreeSet<String>,
+}
+
+impl Gateway {
+    /// What the members that are connected offer.
+    pub async fn offers(&self, group: GroupId) -> Result<Vec<MemberOffer>, GatewayError> {
+        let consensus = self.current(group).await?;
+        let named = |m: &Fingerprint| consensus.charter().member(m).is_some();
+        let present = self.inner.directory.of_group(group).into_iter().filter(|(member, _)| named(member));
+        let offer = |(fingerprint, present): (Fingerprint, crate::directory::Present)| MemberOffer {
+            name: present.name,
+            fingerprint,
+            labels: present.offer.labels.clone(),
+            sources: present.offer.sources.clone(),
+        };
+        Ok(present.map(offer).collect())
+    }
+
+    /// Whether a task could ever be computed by its group: a plan with all members, whoever is there.
+    pub(super) async fn plan_task(&self, ask: &Ask) -> Result<(), GatewayError> {
+        let consensus = self.current(ask.request.group).await?;
+        let charter = consensus.charter();
+        let task = ask.task().map_err(|e| GatewayError::Invalid(e.to_string()))?;
+        let members = |wanted: &mut dyn Iterator<Item = &tacit_accord::Member>| wanted.map(|m| m.fingerprint).collect();
+        let job = Job {
+            session: new_session()?,
+            group: charter.group,
+            charter: consensus.id(),
+            run: ask.run(),
+            slot: Slot(0),
+            attempt: Attempt(0),
+            task,
+            inputs: members(&mut charter.inputs()),
+            compute: members(&mut charter.computing()),
+            recipients: named_recipients(ask, charter)?,
+        };
+        let plan = tacit_job::plan_of(&consensus, &job);
+        plan.map(drop).map_err(|error| GatewayError::Refused(error.to_string()))
+    }
+
+    /// The job of a computation with those who are there and fit, or why there is none.
+    pub(super) async fn match_task(
+        &self,
+        ask: &Ask,
+        terms: &Terms,
+        task: &Task,
+        window: Slot,
+        attempt: Attempt,
+        without: &BTreeSet<Fingerprint>,
+    ) -> Result<Result<(Arc<Consensus>, Job), String>, GatewayError> {
+        let consensus = self.current(ask.request.group).await?;
+        let charter = consensus.charter();
+        let directory = &self.inner.directory;
+        let present = |m: &Fingerprint| directory.present(m).filter(|_| !without.contains(m));
+        let fits = |m: &Fingerprint| {
+            present(m).is_some_and(|p| {
+                terms.labels.iter().all(|label| p.offer.labels.contains(label))
+                    && terms.series(&ask.request).all(|source| p.offer.sources.contains(source))
+            })
+        };
+        let inputs: Vec<Fingerprint> = charter.inputs().map(|m| m.fingerprint).filter(fits).collect();
+        let least = usize::try_from(ask.request.min_participants).unwrap_or(usize::MAX);
+        if inputs.len() < least {
+            let found = inputs.len();
+            return Ok(Err(format!("{found} members can give what is asked for now, and the task wants {least}")));
+        }
+        let all = charter.computing().count();
+        let compute: Vec<Fingerprint> =
+            charter.computing().map(|m| m.fingerprint).filter(|m| present(m).is_some()).collect();
+        let needed = Plan::compute_needed(all, usize::try_from(charter.threshold).unwrap_or(usize::MAX));
+        if compute.len() < needed {
+            let found = compute.len();
+            return Ok(Err(format!("{found} of {all} computing members are there, and {needed} are needed")));
+        }
+        let recipients: Vec<Fingerprint> =
+            named_recipients(ask, charter)?.into_iter().filter(|m| present(m).is_some()).collect();
+        if recipients.is_empty() {
+            return Ok(Err("none of the recipients is there".to_owned()));
+        }
+        let job = Job {
+            session: new_session()?,
+            group: charter.group,
+            charter: consensus.id(),
+            run: ask.run(),
+            slot: window,
+            attempt,
+            task: task.clone(),
+            inputs,
+            compute,
+            recipients,
+        };
+        Ok(Ok((consensus, job)))
+    }
+}
+
+fn named_recipients(ask: &Ask, charter: &Charter) -> Result<Vec<Fingerprint>, GatewayError> {
+    let recipients = ask.recipients(charter);
+    match ask.request.recipients.len() {
+        0 => Ok(recipients),
+        named if named == recipients.len() => Ok(recipients),
+        _ => Err(GatewayError::Refused("a recipient is not a verified member of the group, or named twice".to_owned())),
+    }
+}

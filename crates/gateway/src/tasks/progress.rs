@@ -1,0 +1,175 @@
+//! A task from its first computation to its last.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tacit_job::{Ask, Job, Told};
+use tacit_model::api::{TaskBody, TaskWindow};
+use tacit_model::{Attempt, Slot};
+use tacit_store::TaskRow;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::info;
+
+use super::PATIENCE;
+use crate::execution::{Agreed, Outcome};
+use crate::{Gateway, GatewayError};
+
+/// What a client hears of a computation that was given up.
+const NO_RESULT: &str = "the computation was given up and cannot be repeated; ask again for a later window";
+
+/// How one computation ended.
+struct Ended {
+    job: Option<Job>,
+    outcome: Result<Agreed, String>,
+}
+
+impl Gateway {
+    /// All computations of a task. With `keep` the task becomes durable beside the first one.
+    pub(super) async fn drive_task(
+        &self,
+        row: &TaskRow,
+        ask: &Ask,
+        body: &watch::Sender<TaskBody>,
+        keep: bool,
+    ) -> Result<(), GatewayError> {
+        let terms = ask.terms().map_err(|e| GatewayError::Bug(e.to_string()))?;
+        let mut window = row.next_window;
+        while let Some(at) = terms.moment(window) {
+            let now = self.inner.clock.now();
+            if let Ok(early @ 1..) = u64::try_from(at.since(now)) {
+                tokio::time::sleep(Duration::from_millis(early)).await;
+            }
+            let first = keep && window == row.next_window;
+            let kept = async {
+                match first {
+                    true => self.inner.store.add_task(row.clone()).await,
+                    false => Ok(()),
+                }
+            };
+            let (kept, ended) = tokio::join!(kept, self.task_window(ask, window));
+            kept?;
+            let ended = ended?;
+            let last = terms.moment(Slot(window.0 + 1)).is_none();
+            self.end_window(row, ended, window, last, body).await?;
+            window = Slot(window.0 + 1);
+        }
+        Ok(())
+    }
+
+    /// One computation: matched and tried until it is done, or cannot be.
+    async fn task_window(&self, ask: &Ask, window: Slot) -> Result<Ended, GatewayError> {
+        let terms = ask.terms().map_err(|e| GatewayError::Bug(e.to_string()))?;
+        let task = ask.task().map_err(|e| GatewayError::Bug(e.to_string()))?;
+        let patience = Instant::now() + PATIENCE;
+        let mut without = BTreeSet::new();
+        let mut last = String::new();
+        let mut job = None;
+        let mut attempt = 0;
+        while attempt < self.inner.limits.attempts {
+            let changed = self.inner.directory.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let (consensus, matched) = match self
+                .match_task(ask, &terms, &task, window, Attempt(attempt), &without)
+                .await?
+            {
+                Ok(matched) => matched,
+                // Somebody may be about to come back.
+                Err(_) if without.is_empty() && tokio::time::timeout_at(patience, changed).await.is_ok() => continue,
+                Err(why) => {
+                    let why = if last.is_empty() { why } else { format!("{last}; {why}") };
+                    return Ok(Ended { job, outcome: Err(why) });
+                }
+            };
+            let parts = self.inner.gathering.open(&matched);
+            let outcome = self.execute(&consensus, &matched).await;
+            let matched = job.insert(matched);
+            match outcome {
+                Outcome::Done(agreed) => {
+                    self.issue_receipt(&consensus, matched, &agreed, parts);
+                    return Ok(Ended { job, outcome: Ok(agreed) });
+                }
+                // Names and reasons are for the operator's log; the client hears counts only.
+                Outcome::Failed { why } => {
+                    info!(task = %ask.id(), window = %window, why, "no result");
+                    return Ok(Ended { job, outcome: Err(NO_RESULT.to_owned()) });
+                }
+                Outcome::Repair { without: lost, why } => {
+                    info!(task = %ask.id(), window = %window, why, "repairing before the freeze");
+                    without.extend(lost);
+                    last = format!("{} members declined or were lost", without.len());
+                }
+            }
+            attempt += 1;
+        }
+        Ok(Ended { job, outcome: Err(last) })
+    }
+
+    /// Makes durable how a computation ended, and tells those who watch.
+    async fn end_window(
+        &self,
+        row: &TaskRow,
+        ended: Ended,
+        window: Slot,
+        last: bool,
+        body: &watch::Sender<TaskBody>,
+    ) -> Result<(), GatewayError> {
+        let now = self.inner.clock.now();
+        let done = ended.outcome.is_ok();
+        let mut shown = TaskWindow {
+            window,
+            state: if done { "done" } else { "failed" }.to_owned(),
+            detail: String::new(),
+            contributors: 0,
+            agreement: String::new(),
+            result: None,
+            sealed: Vec::new(),
+            timing: None,
+            at: now.to_rfc3339(),
+        };
+        match &ended.outcome {
+            Ok(agreed) => {
+                shown.contributors = agreed.contributors;
+                shown.agreement.clone_from(&agreed.agreement);
+                shown.timing = Some(agreed.timing);
+                for told in &agreed.told {
+                    match told {
+                        Told::Open(result) => shown.result = Some(result.clone()),
+                        Told::Sealed(sealed) => shown.sealed.push(sealed.clone()),
+                        _ => {}
+                    }
+                }
+            }
+            Err(why) => shown.detail.clone_from(why),
+        }
+        // A task with several computations goes on after one that failed.
+        let over = last || (!done && row_is_single(body));
+        let state = match (over, done) {
+            (false, _) => "open",
+            (true, true) => "done",
+            (true, false) => "failed",
+        };
+        let text = serde_json::to_string(&shown).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        let recorded = self.inner.store.end_window(&row.id, window, text, state, &shown.detail, now);
+        let logged = async {
+            match &ended.job {
+                Some(job) => self.log_session(job, ended.outcome.as_ref().ok()).await,
+                None => Ok(()),
+            }
+        };
+        let (recorded, logged) = tokio::join!(recorded, logged);
+        recorded?;
+        logged?;
+        body.send_modify(|body| {
+            state.clone_into(&mut body.state);
+            body.detail.clone_from(&shown.detail);
+            body.windows.push(shown);
+        });
+        Ok(())
+    }
+}
+
+fn row_is_single(body: &watch::Sender<TaskBody>) -> bool {
+    body.borrow().task.repeat.is_none()
+}

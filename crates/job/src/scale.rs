@@ -1,0 +1,159 @@
+//! Between the numbers of a source, which have decimals and a sign, and those of the engine, which have
+//! neither.
+
+use core::str::FromStr;
+
+use tacit_engine::Statistic;
+
+/// One, in millionths: the resolution in which series are kept.
+pub const MICRO: i64 = 1_000_000;
+
+/// A decimal with up to six places, in millionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Micro(pub i64);
+
+/// A text that is no such decimal. Never says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a decimal such as -3 or 21.5, with up to 6 places and 12 digits before them")]
+pub struct NotMicro;
+
+impl FromStr for Micro {
+    type Err = NotMicro;
+
+    fn from_str(text: &str) -> Result<Self, NotMicro> {
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let (whole, places) = digits.split_once('.').unwrap_or((digits, "0"));
+        let plain = |part: &str, most| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        if !plain(whole, 12) || !plain(places, 6) {
+            return Err(NotMicro);
+        }
+        let whole: i64 = whole.parse().map_err(|_| NotMicro)?;
+        let places: i64 = format!("{places:0<6}").parse().map_err(|_| NotMicro)?;
+        let size = whole * MICRO + places;
+        Ok(Self(if negative { -size } else { size }))
+    }
+}
+
+/// How values become whole numbers from 0: `(value - least) * 10^decimals`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    least: Micro,
+    most: Micro,
+    decimals: u8,
+}
+
+/// How a statistic of scaled numbers relates to one of the numbers themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It moves and stretches with them, as a mean does.
+    Level,
+    /// It only stretches with them, as a standard deviation does.
+    Spread,
+    /// It stretches with their square, as a variance does.
+    Square,
+    /// It stays, as a count or a correlation does.
+    Plain,
+}
+
+impl Scale {
+    /// Values from `least` to `most`, rounded to so many places. `None` unless there is more than one such
+    /// value and at most 6 places.
+    pub fn new(least: Micro, most: Micro, decimals: u8) -> Option<Self> {
+        (least < most && decimals <= 6).then_some(Self { least, most, decimals })
+    }
+
+    /// What one unit of a scaled number is, in millionths.
+    fn unit(self) -> i64 {
+        10_i64.pow(6 - u32::from(self.decimals))
+    }
+
+    /// The largest scaled number.
+    pub fn largest(self) -> u64 {
+        u64::try_from((self.most.0 - self.least.0) / self.unit()).unwrap_or(0)
+    }
+
+    /// The scaled number of a value, rounded to the nearest; `None` outside the bounds.
+    pub fn encode(self, value: Micro) -> Option<u64> {
+        if !(self.least..=self.most).contains(&value) {
+            return None;
+        }
+        let unit = self.unit();
+        // Up to 2 * 10^18: fits.
+        u64::try_from((value.0 - self.least.0 + unit / 2) / unit).ok().filter(|scaled| *scaled <= self.largest())
+    }
+
+    /// Whether the aggregator's statistics can be told in the unit of the values.
+    pub fn suits(self, aggregator: &str) -> bool {
+        let plain = self.least.0 == 0 && self.decimals == 0;
+        match aggregator {
+            // A sum of moved values would need to know how many there were.
+            "sum" => self.least.0 == 0,
+            "mean" | "variance" | "std_deviation" | "covariance" | "correlation" | "count" => true,
+            "min" | "max" | "median" | "quantile" | "range" => true,
+            _ => plain,
+        }
+    }
+
+    /// A statistic in the unit of the values.
+    pub fn decode(self, statistic: Statistic) -> Statistic {
+        let one = 10_f64.powi(i32::from(self.decimals));
+        #[allow(clippy::cast_precision_loss, reason = "bounds are small decimals")]
+        let least = self.least.0 as f64 / MICRO as f64;
+        let value = match kind(&statistic.name) {
+            Kind::Level => statistic.value / one + least,
+            Kind::Spread => statistic.value / one,
+            Kind::Square => statistic.value / (one * one),
+            Kind::Plain => statistic.value,
+        };
+        Statistic { name: statistic.name, value }
+    }
+}
+
+fn kind(name: &str) -> Kind {
+    match name.split('(').next().unwrap_or_default() {
+        "mean" | "min" | "max" | "median" | "quantile" => Kind::Level,
+        "std_deviation" | "sum" | "range" => Kind::Spread,
+        "variance" | "covariance" => Kind::Square,
+        _ => Kind::Plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micro(text: &str) -> Micro {
+        text.parse().expect("a decimal")
+    }
+
+    #[test]
+    fn decimals_are_exact() {
+        assert_eq!(micro("-3"), Micro(-3_000_000));
+        assert_eq!(micro("21.5"), Micro(21_500_000));
+        assert_eq!(micro("0.000001"), Micro(1));
+        for wrong in ["", "-", ".5", "1.", "1e3", "+1", "1.0000000", "1000000000000", "NaN", " 1", "--1", "1.-1"] {
+            assert!(wrong.parse::<Micro>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn values_come_back() {
+        let scale = Scale::new(micro("-40"), micro("60"), 2).expect("a scale");
+        assert_eq!(scale.largest(), 10_000);
+        for (value, scaled) in [("-40", 0), ("60", 10_000), ("21.555", 6156), ("-0.01", 3999)] {
+            assert_eq!(scale.encode(micro(value)), Some(scaled), "{value}");
+        }
+        assert_eq!(scale.encode(micro("60.01")), None);
+        assert_eq!(scale.encode(micro("-40.000001")), None);
+        let told = |name: &str, value| scale.decode(Statistic { name: name.to_owned(), value }).value;
+        assert!((told("mean(t)", 6150.0) - 21.5).abs() < 1e-12);
+        assert!((told("std_deviation(t)", 150.0) - 1.5).abs() < 1e-12);
+        assert!((told("variance(t)", 22_500.0) - 2.25).abs() < 1e-12);
+        assert!((told("count", 7.0) - 7.0).abs() < f64::EPSILON);
+        assert!(Scale::new(micro("1"), micro("1"), 0).is_none() && Scale::new(micro("0"), micro("1"), 7).is_none());
+        assert!(!scale.suits("sum") && !scale.suits("histogram") && scale.suits("mean"));
+    }
+}

@@ -1,0 +1,296 @@
+//! Tasks: what a client asks of a group, and what becomes of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Decimal, StatisticBody};
+use crate::{Fingerprint, GroupId, Slot};
+
+/// What a client asks for: the task description of FlexSMC (thesis, Table 4.2), with what the security
+/// rules add to it. The client signs the canonical text of exactly these fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskRequest {
+    /// The group.
+    pub group: GroupId,
+    /// Which peers: labels that all must have, with commas between them, such as `offices,floor=3`. All
+    /// peers if empty.
+    #[serde(default)]
+    pub set: String,
+    /// What for, in a word that policies know, such as `HVAC`.
+    pub purpose: String,
+    /// Names of the series; one column of a record each.
+    pub sources: Vec<String>,
+    /// Only records for which all of these hold, such as `occupancy>=1`. Judged by each peer for itself.
+    #[serde(default)]
+    pub filter: Vec<String>,
+    /// Which records: `now`, `last_30min`, `last_1h`, or two moments as `FROM/TO`.
+    #[serde(default = "now")]
+    pub preselector: String,
+    /// Name of the aggregator.
+    pub aggregator: String,
+    /// Settings of the aggregator.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// Decimal places of the values that count, 0 to 6.
+    #[serde(default)]
+    pub decimals: u8,
+    /// The least value a record may have, decimal. Values below it do not enter.
+    #[serde(default = "zero")]
+    pub least: String,
+    /// The largest value a record may have, decimal. Values above it do not enter.
+    #[serde(default = "million")]
+    pub most: String,
+    /// `semi-honest`, `malicious` or `guaranteed`.
+    #[serde(default = "semi_honest")]
+    pub model: String,
+    /// Members that learn the result, by certificate. If empty, those whom the charter names.
+    #[serde(default)]
+    pub recipients: Vec<Fingerprint>,
+    /// A public key of the client, base64: recipients seal the result for it, so that the gateway carries
+    /// what it cannot read. DHKEM(X25519, HKDF-SHA256) of RFC 9180.
+    #[serde(default)]
+    pub result_key: Option<String>,
+    /// The gateway is a recipient, too: the result is told in clear to it and to its caller.
+    #[serde(default)]
+    pub tell_gateway: bool,
+    /// At least so many must give data.
+    #[serde(default = "three")]
+    pub min_participants: u32,
+    /// When it was asked, RFC 3339; windows end here. Filled in by the gateway if empty.
+    #[serde(default)]
+    pub issued: String,
+    /// 32 hexadecimal digits that make this task differ from all others. Drawn by the gateway if empty.
+    #[serde(default)]
+    pub nonce: String,
+    /// Computed again and again, if set.
+    #[serde(default)]
+    pub repeat: Option<TaskRepeat>,
+}
+
+/// How often a task is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskRepeat {
+    /// Seconds between two.
+    pub every_s: u32,
+    /// How many there are.
+    pub times: u32,
+}
+
+/// A client's signature under the canonical text of its [`TaskRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSignature {
+    /// The client's public key, base64 SubjectPublicKeyInfo.
+    pub key: String,
+    /// 64 bytes, hexadecimal.
+    pub signature: String,
+}
+
+/// A task that is handed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewTask {
+    /// What is asked for.
+    pub task: TaskRequest,
+    /// Who asks; then `issued` and `nonce` must be set.
+    #[serde(default)]
+    pub signature: Option<TaskSignature>,
+    /// Answer when it is done (or has failed) rather than at once.
+    #[serde(default = "yes")]
+    pub wait: bool,
+}
+
+/// A task and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskBody {
+    /// Its id: from the text of the request.
+    pub id: String,
+    /// What was asked for.
+    pub task: TaskRequest,
+    /// `open`, `done`, `failed` or `cancelled`.
+    pub state: String,
+    /// Why it failed, or remarks.
+    pub detail: String,
+    /// When it was handed in.
+    pub created: String,
+    /// What was computed so far, in order.
+    pub windows: Vec<TaskWindow>,
+}
+
+/// One computation of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskWindow {
+    /// Counted from 0.
+    pub window: Slot,
+    /// `done` or `failed`.
+    pub state: String,
+    /// Why it failed, or remarks.
+    pub detail: String,
+    /// How many gave data. Who they were is told to members only.
+    pub contributors: u32,
+    /// The commitment on which all recipients agreed, hexadecimal.
+    pub agreement: String,
+    /// The result, if the task tells the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<TaskResult>,
+    /// The result as recipients sealed it for the client's key, base64. Of more recipients than may be
+    /// corrupted, so that they can be compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sealed: Vec<String>,
+    /// How long the phases of the attempt took that was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<TaskTiming>,
+    /// When it ended.
+    pub at: String,
+}
+
+/// How long the phases took, as the gateway saw them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskTiming {
+    /// Microseconds until all were prepared.
+    pub prepare_us: u64,
+    /// Microseconds until all were linked.
+    pub link_us: u64,
+    /// Microseconds until all had reported the result.
+    pub session_us: u64,
+}
+
+/// Messages to all connected members and back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PingBody {
+    /// How many members answered every message.
+    pub members: usize,
+    /// How many messages, each after all had answered the one before.
+    pub messages: u32,
+    /// Microseconds for all of them.
+    pub elapsed_us: u64,
+}
+
+/// What a computation came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// The task.
+    pub id: String,
+    /// Which computation of it.
+    pub window: Slot,
+    /// The numbers, in the unit of the sources.
+    pub statistics: Vec<StatisticBody>,
+    /// Why there are none, such as `no records`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_result: Option<String>,
+    /// The opened sums, scaled to whole numbers.
+    pub values: Vec<Decimal>,
+    /// How many gave data.
+    pub contributors: u32,
+}
+
+/// Tasks of a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskList {
+    /// Newest first.
+    pub tasks: Vec<TaskBody>,
+}
+
+/// Samples of a peer's series, all or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamplesBody {
+    /// The samples.
+    pub samples: Vec<SampleBody>,
+}
+
+/// What was measured at a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SampleBody {
+    /// When, RFC 3339; now if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// By the name of the series, decimals as text with up to 6 places.
+    pub values: BTreeMap<String, String>,
+}
+
+/// Samples are durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SamplesReceipt {
+    /// How many samples were taken.
+    pub accepted: usize,
+}
+
+/// What a peer offers to tasks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferBody {
+    /// Labels by which sets choose it, such as `offices` and `floor=3`.
+    pub labels: Vec<String>,
+    /// Names of its series.
+    pub sources: Vec<String>,
+}
+
+/// The labels of a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelsBody {
+    /// All of them; those of before are gone.
+    pub labels: Vec<String>,
+}
+
+/// What a member that is connected offers to tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberOfferBody {
+    /// Its name.
+    pub name: String,
+    /// Its certificate.
+    pub fingerprint: Fingerprint,
+    /// Labels by which sets choose it.
+    pub labels: Vec<String>,
+    /// Names of its series.
+    pub sources: Vec<String>,
+}
+
+/// What the connected members of a group offer to tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferList {
+    /// By certificate.
+    pub offers: Vec<MemberOfferBody>,
+}
+
+/// The tasks that a token may ask for. An empty list allows all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskScope {
+    /// Groups.
+    pub groups: Vec<GroupId>,
+    /// Sets, as tasks write them.
+    pub sets: Vec<String>,
+    /// Purposes.
+    pub purposes: Vec<String>,
+    /// Aggregators.
+    pub aggregators: Vec<String>,
+}
+
+fn now() -> String {
+    "now".to_owned()
+}
+
+fn zero() -> String {
+    "0".to_owned()
+}
+
+fn million() -> String {
+    "1000000".to_owned()
+}
+
+fn semi_honest() -> String {
+    "semi-honest".to_owned()
+}
+
+fn three() -> u32 {
+    3
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,104 @@
+//! What a party offers to clients' tasks: series and labels.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+use tacit_job::{ToGateway, is_word};
+
+use super::{Inner, Party};
+use crate::PartyError;
+use crate::source::{MAX_SAMPLES, SampleText, series};
+
+/// More labels than this are not taken.
+const MAX_LABELS: usize = 100;
+
+/// What a party offers to clients' tasks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// Labels by which a task's set chooses it.
+    pub labels: BTreeSet<String>,
+    /// Names of its series.
+    pub sources: BTreeSet<String>,
+}
+
+impl Party {
+    /// What it offers to tasks.
+    pub fn offer(&self) -> Offer {
+        self.inner.offer()
+    }
+
+    /// Sets its labels; those of before are gone.
+    pub async fn set_labels(&self, labels: BTreeSet<String>) -> Result<(), PartyError> {
+        if labels.len() > MAX_LABELS || !labels.iter().all(|label| is_word(label)) {
+            return Err(PartyError::Labels);
+        }
+        let party = &self.inner;
+        party
+            .standing
+            .change(|standing| {
+                let new = standing.labels != labels;
+                standing.labels = labels;
+                new
+            })
+            .await?;
+        party.tell_offer();
+        Ok(())
+    }
+
+    /// Adds samples to its series, all or none; how many. They are durable when this returns. Samples older
+    /// than the policy keeps them are let go.
+    pub async fn add_samples(&self, samples: Vec<SampleText>) -> Result<usize, PartyError> {
+        let party = &self.inner;
+        if samples.len() > MAX_SAMPLES {
+            return Err(PartyError::QueueFull { retry_after: std::time::Duration::from_secs(5) });
+        }
+        let now = party.clock.now();
+        let mut samples =
+            series::read(samples, now).map_err(|(sample, why)| PartyError::InvalidSample { sample, why })?;
+        let accepted = samples.len();
+        let keeps = party.policy.keep_samples_ms();
+        let since = now.plus(-keeps);
+        samples.retain(|(at, _)| *at >= since);
+        let sources: BTreeSet<String> = samples.iter().flat_map(|(_, values)| values.keys().cloned()).collect();
+        party.store.add_samples(&party.name, samples, party.policy.max_samples).await?;
+        let known = {
+            let mut known = party.sources.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = known.len();
+            known.extend(sources);
+            known.len() == before
+        };
+        if !known {
+            party.tell_offer();
+        }
+        if party.forgets(now) {
+            party.store.forget_samples(&party.name, since).await?;
+        }
+        Ok(accepted)
+    }
+}
+
+impl Inner {
+    pub(crate) fn offer(&self) -> Offer {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Offer { labels: self.standing.get().labels, sources }
+    }
+
+    /// Tells the gateway what there is. It learns names, never values.
+    pub(crate) fn tell_offer(&self) {
+        let Offer { labels, mut sources } = self.offer();
+        if !self.policy.sources.is_empty() {
+            sources.retain(|source| self.policy.sources.contains(source));
+        }
+        self.line.send(&ToGateway::Offer { group: self.group, labels, sources });
+    }
+
+    /// Whether it is time to delete what is too old: once a minute.
+    fn forgets(&self, now: tacit_model::UnixMillis) -> bool {
+        let mut last = self.forgot.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| now.since(last) > 60_000);
+        if due {
+            *last = Some(now);
+        }
+        due
+    }
+}

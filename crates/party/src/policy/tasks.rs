@@ -1,0 +1,161 @@
+//! The part of a policy that is about clients' tasks.
+
+use std::collections::BTreeSet;
+
+use tacit_accord::Charter;
+use tacit_job::{Ask, Job, Terms, Window};
+use tacit_model::{Fingerprint, UnixMillis};
+use tacit_store::{AskedRow, Store, StoreError};
+
+use super::Policy;
+
+/// A task is taken up to so long after the moment it is for.
+const LATE_MS: i64 = 5 * 60_000;
+/// Clocks may differ by so much.
+const SKEW_MS: i64 = 2 * 60_000;
+
+/// Why a client's task is against the policy. For the owner of the peer only.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskRefusal {
+    /// No tasks at all.
+    #[error("this peer's policy takes no tasks of clients")]
+    NoTasks,
+    /// A purpose that is not on the list.
+    #[error("the purpose {0:?} is not one that this peer's policy allows")]
+    Purpose(String),
+    /// A series that is not on the list.
+    #[error("the series {0:?} is not one that this peer's policy gives from")]
+    Source(String),
+    /// The client is not on the list, or did not sign.
+    #[error("the client {0} is not one that this peer's policy serves")]
+    Client(String),
+    /// The gateway would learn the result.
+    #[error("the task tells the gateway the result, and this peer's policy does not")]
+    TellsGateway,
+    /// Too few who give data.
+    #[error("{found} members would give data, this peer's policy wants at least {wanted} for a task")]
+    FewParticipants {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
+    /// Too few operators behind them.
+    #[error("{found} operators would give data, this peer's policy wants at least {wanted}")]
+    FewOperators {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
+    /// Asked for another time.
+    #[error("the task is for {at}, and now is {now}: it has expired, or the clocks differ")]
+    Expired {
+        /// The moment it is for.
+        at: UnixMillis,
+        /// The moment.
+        now: UnixMillis,
+    },
+    /// The budget of queries is spent.
+    #[error("{found} tasks took part of this peer's data within {span}, its policy allows {most}")]
+    Budget {
+        /// How many there were.
+        found: u64,
+        /// How many there may be.
+        most: u64,
+        /// In what time.
+        span: &'static str,
+    },
+    /// The same data with other members: the difference of two results would tell who gave what.
+    #[error("{name:?} of {window} went into a result with other members before; ask for a later window")]
+    Overlap {
+        /// The series.
+        name: String,
+        /// What was asked for.
+        window: Window,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A client's task with what a peer knows about it.
+pub(crate) struct Asked<'a> {
+    pub(crate) ask: &'a Ask,
+    pub(crate) terms: &'a Terms,
+    /// Who signed it.
+    pub(crate) client: Option<Fingerprint>,
+    /// The moment it is for.
+    pub(crate) at: UnixMillis,
+    pub(crate) now: UnixMillis,
+}
+
+impl Policy {
+    /// How long samples are kept, in milliseconds.
+    pub(crate) fn keep_samples_ms(&self) -> i64 {
+        i64::from(self.keep_samples_hours.max(1)).saturating_mul(3_600_000)
+    }
+
+    /// Whether this peer takes part in a client's task, as far as the task itself says.
+    pub(crate) fn judge_task(&self, asked: &Asked<'_>, job: &Job, charter: &Charter) -> Result<(), TaskRefusal> {
+        let request = &asked.ask.request;
+        if !self.tasks {
+            return Err(TaskRefusal::NoTasks);
+        }
+        if !self.purposes.is_empty() && !self.purposes.contains(&request.purpose) {
+            return Err(TaskRefusal::Purpose(request.purpose.clone()));
+        }
+        let gives = |source: &&str| self.sources.is_empty() || self.sources.iter().any(|s| s == source);
+        if let Some(source) = asked.terms.series(request).find(|source| !gives(source)) {
+            return Err(TaskRefusal::Source(source.to_owned()));
+        }
+        if !self.clients.is_empty() && !asked.client.is_some_and(|client| self.clients.contains(&client)) {
+            let who = asked.client.map_or_else(|| "without a signature".to_owned(), |client| client.to_string());
+            return Err(TaskRefusal::Client(who));
+        }
+        if request.tell_gateway && !self.tell_gateway {
+            return Err(TaskRefusal::TellsGateway);
+        }
+        let (at, now) = (asked.at, asked.now);
+        if at.since(now) > SKEW_MS || now.since(at) > LATE_MS {
+            return Err(TaskRefusal::Expired { at, now });
+        }
+        // Losses before the freeze may bring it down to what the task says.
+        let found = usize::try_from(request.min_participants).unwrap_or(usize::MAX).min(job.inputs.len());
+        if found < self.min_participants {
+            return Err(TaskRefusal::FewParticipants { found, wanted: self.min_participants });
+        }
+        let operators: BTreeSet<&str> =
+            job.inputs.iter().filter_map(|m| charter.member(m)).map(|m| m.operator.as_str()).collect();
+        if !charter.test_mode && operators.len() < self.min_operators {
+            return Err(TaskRefusal::FewOperators { found: operators.len(), wanted: self.min_operators });
+        }
+        Ok(())
+    }
+
+    /// Whether the budget of queries allows one more, and whether the window is disjoint from those that
+    /// went into results with other members (rule 3). `rows` is what would go into this one.
+    pub(crate) async fn judge_history(
+        &self,
+        store: &Store,
+        party: &str,
+        rows: &[AskedRow],
+        now: UnixMillis,
+    ) -> Result<(), TaskRefusal> {
+        let budgets = [("a minute", 60_000, self.tasks_per_minute), ("a day", 86_400_000, self.tasks_per_day)];
+        for (span, ms, most) in budgets.into_iter().filter(|(_, _, most)| *most > 0) {
+            let (found, most) = (store.asked_since(party, now.plus(-ms)).await?, u64::from(most));
+            if found >= most {
+                return Err(TaskRefusal::Budget { found, most, span });
+            }
+        }
+        for row in rows.iter().filter(|_| self.disjoint_windows) {
+            let window = Window { from: row.from_ms, to: row.to_ms };
+            if store.asked_with_others(party, row).await? {
+                return Err(TaskRefusal::Overlap { name: row.source.clone(), window });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! What a recipient tells of a client's task: nothing, the sealed result, or the result itself.
+
+use tacit_engine::{NoResult, Plan, Statistic};
+use tacit_job::{Job, Told};
+use tacit_model::Fingerprint;
+use tacit_model::api::{Decimal, StatisticBody, TaskResult};
+use tacit_pki::result_key;
+
+/// The statistics in the unit of the series.
+pub(super) fn in_units(job: &Job, plan: &Plan, sums: &[u128]) -> Option<Result<Vec<Statistic>, NoResult>> {
+    let made = plan.statistics(sums);
+    let Some(ask) = job.ask() else { return made };
+    let scale = ask.terms().ok()?.scale;
+    match made {
+        Some(made) => Some(made.map(|all| all.into_iter().map(|one| scale.decode(one)).collect())),
+        None => Some(Ok(ask
+            .request
+            .sources
+            .iter()
+            .zip(sums)
+            .map(|(source, sum)| {
+                #[allow(clippy::cast_precision_loss, reason = "the whole number is told beside it")]
+                let value = *sum as f64;
+                scale.decode(Statistic { name: format!("sum({source})"), value })
+            })
+            .collect())),
+    }
+}
+
+/// What this recipient tells. Of all recipients as many seal the result as are more than may be corrupted:
+/// a client that compares them does not believe a wrong one.
+pub(super) fn tell(
+    job: &Job,
+    me: &Fingerprint,
+    plan: &Plan,
+    sums: &[u128],
+    made: Option<&Result<Vec<Statistic>, NoResult>>,
+    contributors: u32,
+) -> Option<Told> {
+    let ask = job.ask()?;
+    let tellers = plan.shares_needed();
+    let tells = job.recipients.iter().take(tellers).any(|recipient| recipient == me);
+    if !tells || (!ask.request.tell_gateway && ask.request.result_key.is_none()) {
+        return None;
+    }
+    let id = ask.id().to_string();
+    let statistics = |all: &Vec<Statistic>| {
+        all.iter().map(|one| StatisticBody { name: one.name.clone(), value: one.value }).collect()
+    };
+    let result = TaskResult {
+        id: id.clone(),
+        window: job.slot,
+        statistics: made.and_then(|made| made.as_ref().ok()).map(statistics).unwrap_or_default(),
+        no_result: made.and_then(|made| made.as_ref().err()).map(ToString::to_string),
+        values: sums.iter().map(|sum| Decimal(*sum)).collect(),
+        contributors,
+    };
+    match &ask.request.result_key {
+        Some(key) if !ask.request.tell_gateway => {
+            let text = zeroize::Zeroizing::new(serde_json::to_vec(&result).ok()?);
+            result_key::seal(key, id.as_bytes(), &text).ok().map(Told::Sealed)
+        }
+        _ => Some(Told::Open(result)),
+    }
+}

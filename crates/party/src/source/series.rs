@@ -1,0 +1,146 @@
+//! Series: what a peer measured over time, and which of it goes into a task.
+//!
+//! A series is a name and decimals by moment. Samples of several series at the same moment make a record.
+//! Selection happens here, at the peer: nobody else learns what was left out, or why.
+
+use std::collections::BTreeMap;
+
+use tacit_engine::{Plan, RowShape};
+use tacit_job::{Ask, MAX_SUMMED, Micro, Terms, Window, is_source};
+use tacit_model::{Slot, UnixMillis};
+use tacit_store::{Redacted, Sample, Store, StoreError};
+
+use super::Row;
+
+/// More samples than this are not taken at once.
+pub const MAX_SAMPLES: usize = 100_000;
+
+/// What was measured at a moment, as it was handed in. Never shown.
+pub struct SampleText {
+    /// When.
+    pub at: UnixMillis,
+    /// Decimals by the name of the series.
+    pub values: BTreeMap<String, Redacted<String>>,
+}
+
+/// Why samples were not taken; none was. Says where, never what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SampleError {
+    /// No series of that name can be.
+    #[error("a series has a name of 1 to 100 letters, digits and _-.:")]
+    Name,
+    /// Not a decimal.
+    #[error("expected a decimal such as -3 or 21.5, with up to 6 places and 12 digits before them")]
+    Value,
+    /// Nothing was measured.
+    #[error("no values")]
+    Empty,
+    /// Not measured yet.
+    #[error("its moment lies in the future; set the clocks right")]
+    Future,
+}
+
+/// Reads samples; the number of the first that is wrong, counted from 1, and why.
+pub(crate) fn read(samples: Vec<SampleText>, now: UnixMillis) -> Result<Vec<Sample>, (usize, SampleError)> {
+    const SKEW: i64 = 120_000;
+    let one = |sample: SampleText| {
+        if sample.values.is_empty() {
+            return Err(SampleError::Empty);
+        }
+        if sample.at.since(now) > SKEW {
+            return Err(SampleError::Future);
+        }
+        let mut values = BTreeMap::new();
+        for (source, text) in sample.values {
+            if !is_source(&source) {
+                return Err(SampleError::Name);
+            }
+            let value: Micro = text.parse().map_err(|_| SampleError::Value)?;
+            values.insert(source, Redacted(value.0));
+        }
+        Ok((sample.at, values))
+    };
+    samples.into_iter().enumerate().map(|(index, sample)| one(sample).map_err(|why| (index + 1, why))).collect()
+}
+
+/// What a peer gives to a computation of a task.
+pub(crate) struct Selected {
+    /// The numbers, in the shape of the plan.
+    pub(crate) row: Row,
+    /// What part of the series they are from.
+    pub(crate) window: Window,
+}
+
+/// Why a peer has nothing to give.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NothingToGive {
+    #[error("the task has no such computation")]
+    Window,
+    #[error("there are no records in {0}")]
+    NoRecords(Window),
+    #[error("there are {found} records, and the task takes {most} of a peer")]
+    TooMany { found: usize, most: u64 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Selects the records of a computation.
+pub(crate) async fn select(
+    store: &Store,
+    party: &str,
+    ask: &Ask,
+    terms: &Terms,
+    slot: Slot,
+    plan: &Plan,
+) -> Result<Selected, NothingToGive> {
+    let mut window = terms.window(slot).ok_or(NothingToGive::Window)?;
+    let request = &ask.request;
+    let mut records: BTreeMap<UnixMillis, BTreeMap<&str, Micro>> = BTreeMap::new();
+    let mut series: Vec<&str> = terms.series(request).collect();
+    series.sort_unstable();
+    series.dedup();
+    for source in &series {
+        for sample in store.samples(party, source, window.from, window.to).await? {
+            records.entry(sample.at).or_default().insert(source, Micro(sample.value.0));
+        }
+    }
+    records.retain(|_, values| values.len() == series.len());
+    if terms.preselector.is_now() {
+        let latest = records.pop_last();
+        records = latest.into_iter().collect();
+        if let Some((at, _)) = records.first_key_value() {
+            window = Window { from: *at, to: at.plus(1) };
+        }
+    }
+    if records.is_empty() {
+        return Err(NothingToGive::NoRecords(window));
+    }
+    let meets = |values: &BTreeMap<&str, Micro>| {
+        terms.filter.iter().all(|c| values.get(c.source.as_str()).is_some_and(|value| c.holds(*value)))
+    };
+    // A value out of bounds does not enter; what it is nobody hears.
+    let scaled = |values: &BTreeMap<&str, Micro>| -> Option<Vec<u64>> {
+        request.sources.iter().map(|source| values.get(source.as_str()).and_then(|v| terms.scale.encode(*v))).collect()
+    };
+    let rows: Vec<Vec<u64>> = records.values().filter(|values| meets(values)).filter_map(scaled).collect();
+    let most = match plan.row_shape() {
+        RowShape::Records { most, .. } => most,
+        RowShape::Items(_) => MAX_SUMMED,
+    };
+    if u64::try_from(rows.len()).unwrap_or(u64::MAX) > most {
+        return Err(NothingToGive::TooMany { found: rows.len(), most });
+    }
+    let row = match plan.row_shape() {
+        RowShape::Records { .. } => rows.concat(),
+        RowShape::Items(items) => {
+            let mut sums = vec![0_u64; items];
+            for row in &rows {
+                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum = sum.saturating_add(*value));
+            }
+            sums
+        }
+    };
+    rows.into_iter().for_each(|mut row| zeroize::Zeroize::zeroize(&mut row));
+    Ok(Selected { row: Row::new(row), window })
+}

@@ -1,0 +1,144 @@
+//! Peer: series of samples, and which of them went into which tasks.
+
+use std::collections::BTreeMap;
+
+use tacit_model::{RunId, Slot, UnixMillis};
+
+use crate::db::{Scalar, args, from_row};
+use crate::{Redacted, Store, StoreError};
+
+/// What was measured at a moment: millionths by the name of the series.
+pub type Sample = (UnixMillis, BTreeMap<String, Redacted<i64>>);
+
+/// One sample of one series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampleRow {
+    /// The series.
+    pub source: String,
+    /// When.
+    pub at: UnixMillis,
+    /// In millionths.
+    pub value: Redacted<i64>,
+}
+from_row!(SampleRow { source, at, value });
+
+/// That a part of a series went into a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedRow {
+    /// The task, as a run.
+    pub run: RunId,
+    /// Which computation of it.
+    pub slot: Slot,
+    /// The series.
+    pub source: String,
+    /// Who asked.
+    pub client: String,
+    /// The first moment.
+    pub from_ms: UnixMillis,
+    /// The first moment after.
+    pub to_ms: UnixMillis,
+    /// Names the members that gave data together.
+    pub members: [u8; 32],
+    /// When.
+    pub at: UnixMillis,
+}
+
+impl Store {
+    /// Adds samples to a party's series, all or none. A sample of the same moment is replaced.
+    /// `QueueFull` if the party would hold more than `limit`.
+    pub async fn add_samples(&self, party: &str, samples: Vec<Sample>, limit: u64) -> Result<(), StoreError> {
+        self.run_tx("add_samples", (party.to_owned(), samples, limit), |db, (party, samples, limit)| {
+            Box::pin(async move {
+                for (at, values) in samples {
+                    for (source, value) in values {
+                        db.execute(
+                            "INSERT INTO series (party, source, at, value) VALUES ($1, $2, $3, $4)
+                             ON CONFLICT (party, source, at) DO UPDATE SET value = excluded.value",
+                            args![party, source, at, value],
+                        )
+                        .await?;
+                    }
+                }
+                let sql = "SELECT count(*) AS v FROM series WHERE party = $1";
+                let Scalar(held): Scalar<u64> = db.one(sql, args![party]).await?;
+                if held > *limit { Err(StoreError::QueueFull { pending: held, limit: *limit }) } else { Ok(()) }
+            })
+        })
+        .await
+    }
+
+    /// The samples of some series from one moment to before another, in order of time.
+    pub async fn samples(
+        &self,
+        party: &str,
+        source: &str,
+        from: UnixMillis,
+        to: UnixMillis,
+    ) -> Result<Vec<SampleRow>, StoreError> {
+        let sql = "SELECT source, at, value FROM series
+                   WHERE party = $1 AND source = $2 AND at >= $3 AND at < $4 ORDER BY at";
+        self.reader().await?.all(sql, args![party, source, from, to]).await
+    }
+
+    /// The names of a party's series.
+    pub async fn sources(&self, party: &str) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT DISTINCT source AS v FROM series WHERE party = $1 ORDER BY source";
+        let found: Vec<Scalar<String>> = self.reader().await?.all(sql, args![party]).await?;
+        Ok(found.into_iter().map(|Scalar(source)| source).collect())
+    }
+
+    /// Deletes samples from before a moment; how many.
+    pub async fn forget_samples(&self, party: &str, before: UnixMillis) -> Result<u64, StoreError> {
+        self.run_tx("forget_samples", (party.to_owned(), before), |db, (party, before)| {
+            Box::pin(async move {
+                db.execute("DELETE FROM series WHERE party = $1 AND at < $2", args![party, before]).await
+            })
+        })
+        .await
+    }
+
+    /// Notes what goes into a task, before it goes. Saying it again changes nothing.
+    pub async fn note_asked(&self, party: &str, rows: Vec<AskedRow>) -> Result<(), StoreError> {
+        self.run_tx("note_asked", (party.to_owned(), rows), |db, (party, rows)| {
+            Box::pin(async move {
+                for row in rows {
+                    db.execute(
+                        "INSERT INTO asked (party, run, slot, source, client, from_ms, to_ms, members, at)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                         ON CONFLICT (party, run, slot, source) DO UPDATE SET members = excluded.members",
+                        args![
+                            party,
+                            row.run,
+                            row.slot,
+                            row.source,
+                            row.client,
+                            row.from_ms,
+                            row.to_ms,
+                            row.members,
+                            row.at
+                        ],
+                    )
+                    .await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Whether records of a window went into a computation with other members than this one has.
+    pub async fn asked_with_others(&self, party: &str, row: &AskedRow) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) AS v FROM asked WHERE party = $1 AND source = $2 AND to_ms > $3 AND from_ms < $4
+                       AND members <> $5 AND NOT (run = $6 AND slot = $7)";
+        let args = args![party, row.source, row.from_ms, row.to_ms, row.members, row.run, row.slot];
+        let Scalar(clashes): Scalar<u64> = self.reader().await?.one(sql, args).await?;
+        Ok(clashes > 0)
+    }
+
+    /// How many computations took something since a moment; of one client, or of all.
+    pub async fn asked_since(&self, party: &str, since: UnixMillis) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) AS v FROM (SELECT DISTINCT run, slot FROM asked WHERE party = $1 AND at >= $2) q";
+        let Scalar(count) = self.reader().await?.one(sql, args![party, since]).await?;
+        Ok(count)
+    }
+}

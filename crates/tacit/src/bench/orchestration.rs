@@ -1,0 +1,177 @@
+//! `tacit bench orchestration`: from a client's call to its verified result, as FlexSMC measured it.
+//!
+//! ```text
+//!  client ── HTTP ── gateway ── control links ──┬── peer   one process each, as `tacit serve` runs them:
+//!  (this process)                               ├── peer   policy, store, signatures, log and all
+//!                                               └── peer
+//! ```
+//!
+//! T_flex: a message from the gateway to every peer and back. Prepare, Link and Session as the gateway sees
+//! them. T_total: this process's call until the sealed result is opened and compared with the plain one.
+
+use std::time::Duration;
+
+use tacit_client::Client;
+use tacit_job::sign_request;
+use tacit_model::api::{NewTask, PeerRole, SampleBody, SharingKind, TaskRequest, TaskTiming};
+use tacit_model::{Clock, SystemClock};
+use tacit_pki::result_key::ResultKey;
+use tacit_pki::{Identity, random};
+use tokio::time::{Instant, sleep};
+
+use super::spread::{Cell, Spread};
+use crate::command::task::answer;
+use crate::config::{Limits, NodeConfig, Role};
+use crate::output::{Code, Failure};
+use crate::scenario::{Organisation, Scenario, client, ephemeral};
+
+/// Requests before those that count.
+const WARM_UP: usize = 20;
+/// Requests with cold links, unless there are fewer requests at all: each waits until links have closed.
+const COLD: usize = 20;
+const NAMES: [&str; 11] = ["p01", "p02", "p03", "p04", "p05", "p06", "p07", "p08", "p09", "p10", "p11"];
+
+/// Measures one number of peers; all figures in milliseconds.
+pub(super) async fn measure(peers: usize, requests: usize, cold: Option<usize>) -> Result<Vec<Cell>, Failure> {
+    let names = NAMES
+        .get(..peers)
+        .ok_or_else(|| Failure::usage(format!("--parties {peers}: orchestration is measured with 3 to 11 peers")))?;
+    let mut cells = Vec::new();
+    let stage = Stage::open(names, 3600).await?;
+    stage.requests(WARM_UP).await?;
+    let mut add = |what: &'static str, values: Vec<f64>| cells.push(Cell::new(what, peers, Spread::of(values)));
+    add("T_flex_1", stage.pings(1, requests).await?);
+    add("T_flex_10", stage.pings(10, requests).await?);
+    let warm = stage.requests(requests).await?;
+    stage.close().await?;
+    let of = |warm: &[Sample], phase: fn(&TaskTiming) -> u64| -> Vec<f64> {
+        warm.iter().map(|sample| phase(&sample.timing) as f64 / 1000.0).collect()
+    };
+    add("prepare", of(&warm, |t| t.prepare_us));
+    add("link_warm", of(&warm, |t| t.link_us));
+    add("session", of(&warm, |t| t.session_us));
+    add("T_total", warm.iter().map(|sample| sample.total_ms).collect());
+    // Links close after a second without a session; a request that finds none makes all of them anew.
+    let stage = Stage::open(names, 1).await?;
+    let mut all = Vec::new();
+    for _ in 0..cold.unwrap_or(COLD.min(requests)) {
+        sleep(Duration::from_millis(2300)).await;
+        all.extend(stage.requests(1).await?);
+    }
+    stage.close().await?;
+    if !all.is_empty() {
+        add("link_cold", of(&all, |t| t.link_us));
+        add("T_total_cold", all.iter().map(|sample| sample.total_ms).collect());
+    }
+    Ok(cells)
+}
+
+struct Sample {
+    total_ms: f64,
+    timing: TaskTiming,
+}
+
+/// The processes of one number of peers.
+struct Stage {
+    scenario: Scenario,
+    client: Client,
+    identity: Identity,
+    sum: f64,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn open(names: &[&'static str], idle_link: u64) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("tacit-bench-").tempdir()?;
+        let rooms: Vec<Organisation> = names.iter().map(|name| Organisation { name, role: PeerRole::Both }).collect();
+        let gateway = NodeConfig { name: "gateway".to_owned(), roles: vec![Role::Gateway], ..ephemeral() };
+        let limits = Limits { idle_link, ..Limits::default() };
+        let device = || Ok(NodeConfig { limits: limits.clone(), ..ephemeral() });
+        let scenario = Scenario::start(folder.path(), "bench", SharingKind::Shamir, &rooms, gateway, device).await?;
+        scenario.form().await?;
+        let mut sum = 0;
+        for (room, name) in names.iter().enumerate() {
+            sum += room + 20;
+            let values = [("temperature".to_owned(), (room + 20).to_string())].into();
+            client(&scenario.nodes[room])?.add_samples(name, vec![SampleBody { at: None, values }]).await?;
+        }
+        let client = client(&scenario.coordinator)?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while client.offers(scenario.group).await?.iter().filter(|offer| !offer.sources.is_empty()).count()
+            < names.len()
+        {
+            if Instant::now() > deadline {
+                return Err(Failure::new(Code::Unreachable, "not all peers are there"));
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(SystemClock.now().0) * 1_000_000)?;
+        let identity = Identity::generate("bench", at)?;
+        Ok(Self { scenario, client, identity, sum: sum as f64, _folder: folder })
+    }
+
+    /// Sequential requests; every result is checked.
+    async fn requests(&self, count: usize) -> Result<Vec<Sample>, Failure> {
+        let mut samples = Vec::with_capacity(count);
+        for _ in 0..count {
+            samples.push(self.request().await?);
+        }
+        Ok(samples)
+    }
+
+    async fn request(&self) -> Result<Sample, Failure> {
+        let started = Instant::now();
+        let key = ResultKey::generate()?;
+        let mut nonce = [0; 16];
+        random::fill(&mut nonce)?;
+        let task = TaskRequest {
+            group: self.scenario.group,
+            set: String::new(),
+            purpose: "bench".to_owned(),
+            sources: vec!["temperature".to_owned()],
+            filter: Vec::new(),
+            preselector: "last_1h".to_owned(),
+            aggregator: "sum".to_owned(),
+            parameters: Default::default(),
+            decimals: 0,
+            least: "0".to_owned(),
+            most: "1000".to_owned(),
+            model: "semi-honest".to_owned(),
+            recipients: Vec::new(),
+            result_key: Some(key.public().to_owned()),
+            tell_gateway: false,
+            min_participants: 3,
+            // Windows end before the moment of asking, and the samples are a moment old.
+            issued: SystemClock.now().plus(1).to_rfc3339(),
+            nonce: hex::encode(nonce),
+            repeat: None,
+        };
+        let signature = Some(sign_request(&task, &self.identity));
+        let body = self.client.submit_task(&NewTask { task, signature, wait: true }, None).await?;
+        let opened = answer::open(body, Some(&key))?;
+        let total_ms = started.elapsed().as_secs_f64() * 1000.0;
+        let found = opened.results.first().and_then(|result| result.statistics.first()).map(|one| one.value);
+        let timing = opened.task.windows.first().and_then(|window| window.timing);
+        match (found, timing) {
+            (Some(sum), Some(timing)) if (sum - self.sum).abs() < 1e-9 => Ok(Sample { total_ms, timing }),
+            _ => Err(Failure::new(Code::Other, format!("a wrong result: {found:?}; {}", opened.task.detail))),
+        }
+    }
+
+    /// Messages to all peers and back: so many one after the other, in milliseconds.
+    async fn pings(&self, messages: u32, times: usize) -> Result<Vec<f64>, Failure> {
+        let mut values = Vec::with_capacity(times);
+        for _ in 0..times {
+            let ping = self.client.ping(self.scenario.group, messages).await?;
+            if ping.members != self.scenario.nodes.len() {
+                return Err(Failure::new(Code::Unreachable, "a peer did not answer"));
+            }
+            values.push(ping.elapsed_us as f64 / 1000.0);
+        }
+        Ok(values)
+    }
+
+    async fn close(self) -> Result<(), Failure> {
+        self.scenario.stop().await
+    }
+}

@@ -1,0 +1,147 @@
+//! `tacit task`: ask a group for a result.
+
+pub(crate) mod answer;
+mod request;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use tacit_model::GroupId;
+use tacit_model::api::{MemberOfferBody, NewTask, TaskBody};
+use tacit_pki::result_key::ResultKey;
+
+use super::print;
+use crate::connection::Connection;
+use crate::output::{Code, Failure};
+use request::Question;
+
+/// Ask the peers of a group for a result, and look after what was asked.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    tacit task run --group 1 --set offices --source temperature --preselector last_1h --aggregator mean --purpose HVAC\n  \
+    tacit task run --group 1 --source temperature --filter 'occupancy>=1' --decimals 2 --most 60 --aggregator mean \
+    --purpose HVAC --json\n  \
+    tacit task run --group 1 --source temperature --aggregator mean --purpose HVAC --every 60 --times 10 --no-wait \
+    --result-key hvac.key\n  \
+    tacit task watch ID --result-key hvac.key\n  \
+    tacit task offers --group 1               what could be asked for now")]
+pub(crate) struct Task {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    connection: Connection,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Ask, and wait for the result.
+    Run(Box<Run>),
+    /// What was asked, newest first.
+    List,
+    /// One task and what became of it.
+    Show(Which),
+    /// Follow a task to its end.
+    Watch(Which),
+    /// End a task.
+    Cancel {
+        /// Its id.
+        id: String,
+    },
+    /// What the connected members of a group offer.
+    Offers {
+        /// The group.
+        #[arg(long)]
+        group: i64,
+    },
+}
+
+#[derive(Args, Debug)]
+struct Run {
+    #[command(flatten)]
+    question: Question,
+    /// Return when the task is taken, not when it is done.
+    #[arg(long)]
+    no_wait: bool,
+    /// Where the private key that opens the result is kept: needed to read it later. Made if it does not exist.
+    #[arg(long, value_name = "FILE")]
+    result_key: Option<PathBuf>,
+    /// The same word for the same task: repeating the command then asks once.
+    #[arg(long, value_name = "WORD")]
+    idempotency_key: Option<String>,
+}
+
+#[derive(Args, Debug)]
+struct Which {
+    /// Its id.
+    id: String,
+    /// The private key that opens its result.
+    #[arg(long, value_name = "FILE")]
+    result_key: Option<PathBuf>,
+}
+
+impl Task {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let json = self.json;
+        let client = self.connection.client()?;
+        match self.action {
+            Action::Run(run) => {
+                let key = match (&run.result_key, run.question.tell_gateway) {
+                    (_, true) => None,
+                    (Some(file), false) => Some(answer::key_file(file)?),
+                    (None, false) if run.no_wait => {
+                        return Err(Failure::usage("--no-wait needs --result-key FILE, to read the result later"));
+                    }
+                    (None, false) => Some(ResultKey::generate()?),
+                };
+                let (task, signature) = run.question.request(key.as_ref(), self.connection.data_folder())?;
+                let new = NewTask { task, signature, wait: !run.no_wait };
+                let body = client.submit_task(&new, run.idempotency_key.as_deref()).await?;
+                show(json, body, key.as_ref(), !run.no_wait)
+            }
+            Action::List => print(json, &client.tasks().await?, |tasks| {
+                tasks.iter().map(answer::line).collect::<Vec<_>>().join("\n")
+            }),
+            Action::Show(which) => {
+                let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
+                show(json, client.task(&which.id).await?, key.as_ref(), false)
+            }
+            Action::Watch(which) => {
+                let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
+                let mut seen = 0;
+                loop {
+                    let body = client.task(&which.id).await?;
+                    let over = body.state != "open";
+                    if over || body.windows.len() > seen {
+                        seen = body.windows.len();
+                        show(json, body, key.as_ref(), over)?;
+                    }
+                    if over {
+                        return Ok(());
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+            }
+            Action::Cancel { id } => print(json, &client.cancel_task(&id).await?, answer::line),
+            Action::Offers { group } => {
+                let offers = client.offers(GroupId(group)).await?;
+                print(json, &offers, |offers| offers.iter().map(offer).collect::<Vec<_>>().join("\n"))
+            }
+        }
+    }
+}
+
+fn offer(offer: &MemberOfferBody) -> String {
+    format!("{}  labels {}  sources {}", offer.name, offer.labels.join(","), offer.sources.join(","))
+}
+
+/// Prints a task with its results opened. With `must_be_done` a task that failed is a failed command.
+fn show(json: bool, body: TaskBody, key: Option<&ResultKey>, must_be_done: bool) -> Result<(), Failure> {
+    let opened = answer::open(body, key)?;
+    let failed = must_be_done && opened.task.state != "done";
+    let why = format!("no result: {}", opened.task.detail);
+    print(json, &opened, answer::words)?;
+    if failed { Err(Failure::new(Code::Refused, why)) } else { Ok(()) }
+}

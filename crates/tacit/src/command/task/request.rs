@@ -1,0 +1,120 @@
+//! A task from flags.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use clap::Args;
+use tacit_job::sign_request;
+use tacit_model::api::{TaskRepeat, TaskRequest, TaskSignature};
+use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
+use tacit_pki::result_key::ResultKey;
+use tacit_pki::{keyfile, random};
+
+use crate::config::DataFolder;
+use crate::output::Failure;
+
+/// What to ask for.
+#[derive(Args, Debug)]
+pub(super) struct Question {
+    /// The group.
+    #[arg(long)]
+    group: i64,
+    /// Which peers: labels with commas between them; all by default.
+    #[arg(long, default_value = "")]
+    set: String,
+    /// What for.
+    #[arg(long)]
+    purpose: String,
+    /// A series; may be given several times.
+    #[arg(long = "source", value_name = "NAME", required = true)]
+    sources: Vec<String>,
+    /// Only records for which this holds, such as 'occupancy>=1'; may be given several times.
+    #[arg(long = "filter", value_name = "CONDITION")]
+    filter: Vec<String>,
+    /// now, last_30min, last_1h, or FROM/TO.
+    #[arg(long, default_value = "now")]
+    preselector: String,
+    /// What is computed.
+    #[arg(long)]
+    aggregator: String,
+    /// A setting of the aggregator, NAME=VALUE; may be given several times.
+    #[arg(long = "parameter", value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+    /// Decimal places that count.
+    #[arg(long, default_value_t = 0)]
+    decimals: u8,
+    /// The least value that enters.
+    #[arg(long, default_value = "0", allow_hyphen_values = true)]
+    least: String,
+    /// The largest value that enters.
+    #[arg(long, default_value = "1000000", allow_hyphen_values = true)]
+    most: String,
+    /// A member that learns the result, by certificate; may be given several times. By default those the
+    /// charter names.
+    #[arg(long = "recipient", value_name = "FINGERPRINT")]
+    recipients: Vec<Fingerprint>,
+    /// Tell the gateway the result, too, instead of sealing it for this command.
+    #[arg(long)]
+    pub(super) tell_gateway: bool,
+    /// At least so many must give data.
+    #[arg(long, default_value_t = 3)]
+    min_participants: u32,
+    /// Seconds between two computations of a repeated task.
+    #[arg(long, value_name = "SECONDS", requires = "times")]
+    every: Option<u32>,
+    /// How many computations.
+    #[arg(long, value_name = "COUNT", requires = "every")]
+    times: Option<u32>,
+    /// Do not sign it, although --data names a folder with a key.
+    #[arg(long)]
+    unsigned: bool,
+}
+
+impl Question {
+    /// The request, with the signature of the client key in the data folder if there is one to sign with.
+    pub(super) fn request(
+        self,
+        key: Option<&ResultKey>,
+        data: Option<&Path>,
+    ) -> Result<(TaskRequest, Option<TaskSignature>), Failure> {
+        let mut parameters = BTreeMap::new();
+        for setting in &self.parameters {
+            let (name, value) =
+                setting.split_once('=').ok_or_else(|| Failure::usage("--parameter is NAME=VALUE, such as ddof=0"))?;
+            parameters.insert(name.to_owned(), value.to_owned());
+        }
+        let mut nonce = [0; 16];
+        random::fill(&mut nonce)?;
+        let now = SystemClock.now();
+        let request = TaskRequest {
+            group: GroupId(self.group),
+            set: self.set,
+            purpose: self.purpose,
+            sources: self.sources,
+            filter: self.filter,
+            preselector: self.preselector,
+            aggregator: self.aggregator,
+            parameters,
+            decimals: self.decimals,
+            least: self.least,
+            most: self.most,
+            model: "semi-honest".to_owned(),
+            recipients: self.recipients,
+            result_key: key.map(|key| key.public().to_owned()),
+            tell_gateway: self.tell_gateway,
+            min_participants: self.min_participants,
+            issued: now.to_rfc3339(),
+            nonce: hex::encode(nonce),
+            repeat: self.every.zip(self.times).map(|(every_s, times)| TaskRepeat { every_s, times }),
+        };
+        let signature = match data.filter(|_| !self.unsigned) {
+            None => None,
+            Some(data) => {
+                let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(now.0) * 1_000_000)?;
+                let folder = DataFolder(data.to_owned()).keys();
+                Some(sign_request(&request, &keyfile::load_or_create(&folder, "client", "client", at)?))
+            }
+        };
+        Ok((request, signature))
+    }
+}

@@ -1,0 +1,289 @@
+//! Tasks of clients over the series of four peers, each a process of its own.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tacit_model::UnixMillis;
+
+use crate::harness::{Node, run};
+use crate::http::{Reply, Request};
+use crate::wait::until;
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// Four peers that give, compute and receive; the first one's node orchestrates, too.
+struct Building {
+    nodes: [Node; 4],
+    keys: Vec<String>,
+    gid: i64,
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    UnixMillis(i64::try_from(since.as_millis()).expect("a date"))
+}
+
+impl Building {
+    fn found() -> Self {
+        let nodes = NAMES.map(|name| {
+            let roles = if name == "a" { "manager,peer" } else { "peer" };
+            Node::with(name, &["--roles", roles])
+        });
+        let gateway = &nodes[0];
+        let gid = gateway.api("POST", "/groups", Some(&json!({ "name": "building" }))).json()["gid"].as_i64();
+        let gid = gid.expect("a number");
+        let mut keys = Vec::new();
+        for (name, node) in NAMES.iter().zip(&nodes) {
+            let code = gateway.api("POST", &format!("/groups/{gid}/codes"), None).json();
+            let joining = json!({
+                "name": name, "role": "both", "gateway_url": format!("{}/api/v1", gateway.url()),
+                "registration_code": code["code"], "operator": format!("tenant {name}"),
+            });
+            let joined = node.api("POST", "/peers", Some(&joining)).json();
+            let verdict = json!({ "verified": true, "fingerprint": joined["fingerprint"] });
+            gateway.api("POST", &format!("/members/{name}/verify"), Some(&verdict)).ok();
+            keys.push(joined["fingerprint"].as_str().expect("a fingerprint").to_owned());
+            let floor = if *name == "d" { "floor=4" } else { "floor=3" };
+            node.api("PUT", &format!("/peers/{name}/labels"), Some(&json!({ "labels": ["rooms", floor] }))).ok();
+        }
+        let building = Self { nodes, keys, gid };
+        for (peer, temperature) in ["20.5", "21.5", "24.25", "30"].into_iter().enumerate() {
+            let occupied = if peer == 1 { "0" } else { "1" };
+            building.measure(peer, 60_000, &[("temperature", temperature), ("occupancy", occupied)]);
+        }
+        building.until_offered(4);
+        building
+    }
+
+    /// A sample of so many milliseconds ago.
+    fn measure(&self, peer: usize, ago: i64, values: &[(&str, &str)]) {
+        let values: serde_json::Map<String, Value> =
+            values.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let body = json!({ "samples": [{ "at": now().plus(-ago).to_rfc3339(), "values": values }] });
+        self.nodes[peer].api("POST", &format!("/peers/{}/samples", NAMES[peer]), Some(&body)).ok();
+    }
+
+    fn until_offered(&self, peers: usize) {
+        until("all offers", || {
+            let offers = self.nodes[0].api("GET", &format!("/groups/{}/offers", self.gid), None).ok().json();
+            let whole = |o: &&Value| o["labels"].as_array().is_some_and(|l| l.len() == 2) && o["sources"] != json!([]);
+            let found = offers["offers"].as_array().expect("a list").iter().filter(whole).count();
+            if found == peers { Ok(()) } else { Err(offers.to_string()) }
+        });
+    }
+
+    fn question(&self, aggregator: &str, more: Value) -> Value {
+        let mut task = json!({
+            "group": self.gid, "purpose": "HVAC", "sources": ["temperature"], "aggregator": aggregator,
+            "preselector": "last_1h", "decimals": 2, "least": "0", "most": "50", "tell_gateway": true,
+        });
+        for (name, value) in more.as_object().expect("fields") {
+            task[name] = value.clone();
+        }
+        task
+    }
+
+    fn ask(&self, task: &Value) -> Value {
+        self.nodes[0].api("POST", "/tasks", Some(&json!({ "task": task }))).ok().json()
+    }
+
+    fn command(&self, args: &[&str]) -> std::process::Output {
+        let node = &self.nodes[0];
+        let token = node.data().join("keys").join("owner.token");
+        run(&[args, &["--node", &node.url(), "--token-file", token.to_str().expect("a path")]].concat())
+    }
+}
+
+#[track_caller]
+fn number(body: &Value, name: &str) -> f64 {
+    let statistics = body["windows"][0]["result"]["statistics"].as_array().unwrap_or_else(|| panic!("{body}"));
+    let found = statistics.iter().find(|statistic| statistic["name"] == name);
+    found.and_then(|s| s["value"].as_f64()).unwrap_or_else(|| panic!("no {name} in {body}"))
+}
+
+#[track_caller]
+fn near(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 1e-9, "{found}, not {expected}");
+}
+
+#[test]
+fn f15_tasks_over_series_equal_plaintext() {
+    let building = Building::found();
+    // Older than an hour: not selected.
+    building.measure(0, 4_000_000, &[("temperature", "50"), ("occupancy", "1")]);
+    // The second of two records of b; `now` takes the latest.
+    building.measure(1, 90_000, &[("temperature", "11.5"), ("occupancy", "1")]);
+    // Above `most`: does not enter.
+    building.measure(2, 120_000, &[("temperature", "51"), ("occupancy", "1")]);
+
+    let mean = building.ask(&building.question("mean", json!({})));
+    assert_eq!(mean["state"], "done", "{mean}");
+    assert_eq!(mean["windows"][0]["contributors"], 4);
+    near(number(&mean, "mean(temperature)"), (20.5 + 21.5 + 11.5 + 24.25 + 30.0) / 5.0);
+
+    let occupied = building.ask(&building.question("mean", json!({ "filter": ["occupancy>=1"] })));
+    near(number(&occupied, "count"), 4.0);
+    near(number(&occupied, "mean(temperature)"), (20.5 + 11.5 + 24.25 + 30.0) / 4.0);
+
+    // Another reading, since the same one does not enter results with different members.
+    for (peer, temperature) in ["19", "20", "21", "22"].into_iter().enumerate() {
+        building.measure(peer, 0, &[("temperature", temperature), ("occupancy", "1")]);
+    }
+    let floor = json!({ "preselector": "now", "set": "rooms,floor=3" });
+    let third = building.ask(&building.question("sum", floor.clone()));
+    near(number(&third, "sum(temperature)"), 60.0);
+    assert_eq!(third["windows"][0]["contributors"], 3);
+    let spread = building.ask(&building.question("std_deviation", floor));
+    near(number(&spread, "std_deviation(temperature)"), 1.0);
+
+    // Nobody is on the fifth floor, and no such aggregator is anywhere.
+    let nobody = building.ask(&building.question("mean", json!({ "set": "floor=5" })));
+    assert_eq!(nobody["state"], "failed");
+    let unknown = json!({ "task": building.question("mode", json!({})) });
+    let unknown = building.nodes[0].api("POST", "/tasks", Some(&unknown));
+    assert_eq!(unknown.status, 422, "{unknown:?}");
+
+    // Rule 10: no answer names a member.
+    for answer in [&mean, &nobody, &third] {
+        let text = answer["windows"].to_string();
+        assert!(building.keys.iter().all(|key| !text.contains(key)), "{text}");
+    }
+}
+
+#[test]
+fn rule11_the_result_opens_for_its_recipients_only() {
+    let building = Building::found();
+    let gid = building.gid.to_string();
+    let question = [
+        "task",
+        "run",
+        "--group",
+        &gid,
+        "--source",
+        "temperature",
+        "--preselector",
+        "last_1h",
+        "--aggregator",
+        "mean",
+        "--purpose",
+        "HVAC",
+        "--decimals",
+        "2",
+        "--most",
+        "50",
+        "--json",
+    ];
+    // Sealed for the command: the gateway has it in no form that it could read.
+    let output = building.command(&question);
+    assert!(output.status.success(), "{output:?}");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let mean = (20.5 + 21.5 + 24.25 + 30.0) / 4.0;
+    let statistics = told["results"][0]["statistics"].as_array().expect("statistics").clone();
+    let found = statistics.iter().find(|s| s["name"] == "mean(temperature)").and_then(|s| s["value"].as_f64());
+    near(found.expect("a mean"), mean);
+    let id = told["id"].as_str().expect("an id");
+    let kept = building.nodes[0].api("GET", &format!("/tasks/{id}"), None).ok().json();
+    assert!(
+        kept["windows"][0]["result"].is_null() && kept["windows"][0]["sealed"].as_array().is_some_and(|s| s.len() == 2)
+    );
+
+    // Compare me with the average: b asks for itself, and the client of the gateway hears nothing.
+    let own = json!({ "recipients": [building.keys[1]], "tell_gateway": false });
+    let own = building.ask(&building.question("mean", own));
+    assert_eq!(own["state"], "done", "{own}");
+    assert!(own["windows"][0].get("result").is_none() && own["windows"][0].get("sealed").is_none());
+    let results = |peer: usize| {
+        let all = building.nodes[peer].api("GET", &format!("/peers/{}/results", NAMES[peer]), None).ok().json();
+        all["results"].as_array().cloned().unwrap_or_default()
+    };
+    assert_eq!(results(0).len(), 1, "a hears the first task only");
+    assert_eq!(results(1).len(), 2);
+    let stranger = building.question("mean", json!({ "recipients": ["00".repeat(32)] }));
+    assert_eq!(building.nodes[0].api("POST", "/tasks", Some(&json!({ "task": stranger }))).status, 403);
+
+    // F4: each peer shows its owner the whole task.
+    let roster = building.nodes[2].api("GET", "/peers/c/roster", None).ok().json();
+    let job = roster["last_job"].as_str().expect("a job");
+    assert!(job.contains("HVAC") && job.contains("ticket"), "{job}");
+}
+
+#[test]
+fn f12_rule3_who_is_there_takes_part_in_disjoint_windows() {
+    let mut building = Building::found();
+    let all = building.ask(&building.question("mean", json!({})));
+    assert_eq!(all["windows"][0]["contributors"], 4, "{all}");
+    building.nodes[3].kill();
+    until("d to be away", || {
+        let offers = building.nodes[0].api("GET", &format!("/groups/{}/offers", building.gid), None).ok().json();
+        if offers["offers"].as_array().is_some_and(|o| o.len() == 3) { Ok(()) } else { Err(offers.to_string()) }
+    });
+    // The difference of the two means would be d's value.
+    let same = building.ask(&building.question("mean", json!({})));
+    assert_eq!(same["state"], "failed", "{same}");
+    let trouble = building.nodes[1].api("GET", "/peers/b", None).ok().json();
+    assert!(trouble["last_error"].as_str().is_some_and(|why| why.contains("other members")), "{trouble}");
+    for peer in 0..3 {
+        building.measure(peer, 0, &[("temperature", "20"), ("occupancy", "1")]);
+    }
+    let later = building.ask(&building.question("mean", json!({ "preselector": "now" })));
+    assert_eq!(later["windows"][0]["contributors"], 3, "{later}");
+    near(number(&later, "mean(temperature)"), 20.0);
+}
+
+#[test]
+fn w3_tokens_idempotency_and_repeated_tasks() {
+    let mut building = Building::found();
+    let gateway = &building.nodes[0];
+    let scope = json!({ "purposes": ["HVAC"], "aggregators": ["mean"], "sets": [""] });
+    let new = json!({ "role": "viewer", "label": "hvac", "tasks": scope });
+    let token = gateway.api("POST", "/tokens", Some(&new)).json()["token"].as_str().expect("a token").to_owned();
+    let url = format!("{}/api/v1/tasks", gateway.url());
+    let call = |token: &str, key: Option<&str>, task: &Value, wait: bool| -> Reply {
+        let request = Request::new("POST", &url).header("authorization", format!("Bearer {token}"));
+        let request = match key {
+            Some(key) => request.header("idempotency-key", key.to_owned()),
+            None => request,
+        };
+        request.json(&json!({ "task": task, "wait": wait })).answer()
+    };
+    let mean = building.question("mean", json!({}));
+    assert_eq!(call(&token, None, &mean, true).ok().json()["state"], "done");
+    for other in [
+        building.question("sum", json!({})),
+        building.question("mean", json!({ "purpose": "curiosity" })),
+        building.question("mean", json!({ "set": "floor=3" })),
+    ] {
+        assert_eq!(call(&token, None, &other, true).status, 403, "{other}");
+    }
+    let looks = gateway.api("POST", "/tokens", Some(&json!({ "role": "viewer", "label": "looks" }))).json();
+    assert_eq!(call(looks["token"].as_str().expect("a token"), None, &mean, true).status, 403);
+
+    // The same key is the same task, also when it is over and when the gateway was started again.
+    let first = call(&token, Some("k1"), &mean, true).ok().json();
+    let again = call(&token, Some("k1"), &building.question("mean", json!({})), true).ok().json();
+    assert_eq!(first["id"], again["id"]);
+    assert_eq!(first["windows"], again["windows"]);
+
+    // Two computations, a second apart; the gateway is killed between taking and ending.
+    let repeated = building.question("mean", json!({ "repeat": { "every_s": 1, "times": 3 } }));
+    let taken = call(&token, None, &repeated, false).ok().json();
+    let id = taken["id"].as_str().expect("an id").to_owned();
+    building.nodes[0].restart();
+    let ended = until("the end of a repeated task", || {
+        let body = building.nodes[0].api("GET", &format!("/tasks/{id}"), None).ok().json();
+        if body["state"] == "open" { Err(body.to_string()) } else { Ok(body) }
+    });
+    let windows = ended["windows"].as_array().expect("windows");
+    assert_eq!(windows.len(), 3, "{ended}");
+    assert_eq!(windows[2]["state"], "done", "{ended}");
+    let over = building.nodes[0].api("DELETE", &format!("/tasks/{id}"), None);
+    assert_eq!(over.status, 409, "{over:?}");
+
+    // Cancelled while it waits for its second computation.
+    let long = building.question("mean", json!({ "repeat": { "every_s": 600, "times": 2 } }));
+    let body = json!({ "task": long, "wait": false });
+    let long = building.nodes[0].api("POST", "/tasks", Some(&body)).ok().json();
+    let path = format!("/tasks/{}", long["id"].as_str().expect("an id"));
+    assert_eq!(building.nodes[0].api("DELETE", &path, None).ok().json()["state"], "cancelled");
+    assert_eq!(building.nodes[0].api("GET", &path, None).ok().json()["state"], "cancelled");
+}
