@@ -9,8 +9,8 @@ use tacit_model::{Fingerprint, GroupId};
 use tacit_store::PeerStatus;
 use tracing::{debug, info};
 
-use crate::pairing::state_of;
 use crate::directory::Offer;
+use crate::pairing::state_of;
 use crate::{Gateway, GatewayError};
 
 /// More labels or series of one member are not remembered.

@@ -16,8 +16,8 @@ use crate::GatewayError;
 use crate::directory::Directory;
 use crate::receipts::Gathering;
 use crate::runs::Runs;
-use crate::witness::Witnesses;
 use crate::tasks::Tasks;
+use crate::witness::Witnesses;
 
 /// What a gateway is made of.
 pub struct GatewaySetup {

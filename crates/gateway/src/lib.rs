@@ -26,8 +26,8 @@ mod pairing;
 mod receipts;
 mod registry;
 mod runs;
-mod witness;
 mod tasks;
+mod witness;
 
 pub use control::Admitted;
 pub use error::GatewayError;

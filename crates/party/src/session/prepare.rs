@@ -118,7 +118,7 @@ async fn prepare_task(
     let refused = |refusal: TaskRefusal| Declined::new(Decline::Policy, refusal.to_string());
     let asked = Asked { ask, terms: &terms, client, at, now };
     party.policy.judge_task(&asked, job, consensus.charter()).map_err(refused)?;
-    slot_state(party, job).await?;
+    slot_state(party, job, consensus.charter()).await?;
     if !gives {
         return Ok((None, Vec::new()));
     }

@@ -31,7 +31,7 @@ mod results;
 mod secrecy;
 mod sink;
 mod statistics;
-mod timed;
 mod tasks;
+mod timed;
 mod transport;
 mod wait;
