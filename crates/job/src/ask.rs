@@ -287,6 +287,10 @@ impl Ask {
         if takes("max_records") && terms.preselector.is_now() {
             parameters.entry("max_records".to_owned()).or_insert_with(|| "1".to_owned());
         } else if !takes("max_records") && !terms.preselector.is_now() {
+            if found.is_none_or(|a| a.name != "sum") {
+                let why = "this aggregator takes one number of each peer: choose the preselector now";
+                return Err(AskError::Field(why.to_owned()));
+            }
             // A peer adds its own records before the others' are added.
             largest = largest
                 .checked_mul(MAX_SUMMED)

@@ -114,7 +114,9 @@ impl Scale {
 
 fn kind(name: &str) -> Kind {
     match name.split('(').next().unwrap_or_default() {
-        "mean" | "min" | "max" | "median" | "quantile" => Kind::Level,
+        "mean" | "min" | "max" | "median" => Kind::Level,
+        // Its name says which one.
+        name if name.starts_with("quantile") => Kind::Level,
         "std_deviation" | "sum" | "range" => Kind::Spread,
         "variance" | "covariance" => Kind::Square,
         _ => Kind::Plain,
@@ -152,6 +154,7 @@ mod tests {
         assert!((told("mean(t)", 6150.0) - 21.5).abs() < 1e-12);
         assert!((told("std_deviation(t)", 150.0) - 1.5).abs() < 1e-12);
         assert!((told("variance(t)", 22_500.0) - 2.25).abs() < 1e-12);
+        assert!((told("quantile_1/4(t)", 6150.0) - 21.5).abs() < 1e-12);
         assert!((told("count", 7.0) - 7.0).abs() < f64::EPSILON);
         assert!(Scale::new(micro("1"), micro("1"), 0).is_none() && Scale::new(micro("0"), micro("1"), 7).is_none());
         assert!(!scale.suits("sum") && !scale.suits("histogram") && scale.suits("mean"));

@@ -21,7 +21,7 @@ pub(super) fn in_units(job: &Job, plan: &Plan, sums: &[u128]) -> Option<Result<V
             .map(|(source, sum)| {
                 #[allow(clippy::cast_precision_loss, reason = "the whole number is told beside it")]
                 let value = *sum as f64;
-                scale.decode(Statistic { name: format!("sum({source})"), value })
+                scale.decode(Statistic { name: format!("{}({source})", ask.request.aggregator), value })
             })
             .collect())),
     }
