@@ -127,7 +127,7 @@ pub(crate) async fn require(
 ) -> Response {
     match caller(&app, request.headers()).await {
         Ok(caller) if caller.role >= role => {
-            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(caller.clone());
             let response = next.run(request).await;
             match operation.filter(|_| response.status().is_success()) {
                 Some(operation) => match log_call(&app, &caller, operation, &params).await {

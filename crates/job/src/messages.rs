@@ -257,7 +257,7 @@ pub enum Report {
 #[non_exhaustive]
 pub enum Told {
     /// In clear: the task names the gateway as a recipient.
-    Open(TaskResult),
+    Open(Box<TaskResult>),
     /// Sealed for the client's key, base64.
     Sealed(String),
 }

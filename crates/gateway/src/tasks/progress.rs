@@ -135,7 +135,7 @@ impl Gateway {
                 shown.timing = Some(agreed.timing);
                 for told in &agreed.told {
                     match told {
-                        Told::Open(result) => shown.result = Some(result.clone()),
+                        Told::Open(result) => shown.result = Some(result.as_ref().clone()),
                         Told::Sealed(sealed) => shown.sealed.push(sealed.clone()),
                         _ => {}
                     }

@@ -60,6 +60,6 @@ pub(super) fn tell(
             let text = zeroize::Zeroizing::new(serde_json::to_vec(&result).ok()?);
             result_key::seal(key, id.as_bytes(), &text).ok().map(Told::Sealed)
         }
-        _ => Some(Told::Open(result)),
+        _ => Some(Told::Open(Box::new(result))),
     }
 }

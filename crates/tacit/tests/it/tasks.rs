@@ -1,9 +1,7 @@
 //! Tasks of clients over the series of four peers, each a process of its own.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde_json::{Value, json};
-use tacit_model::UnixMillis;
+use tacit_model::{Clock, SystemClock, UnixMillis};
 
 use crate::harness::{Node, run};
 use crate::http::{Reply, Request};
@@ -19,8 +17,7 @@ struct Building {
 }
 
 fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    UnixMillis(i64::try_from(since.as_millis()).expect("a date"))
+    SystemClock.now()
 }
 
 impl Building {
