@@ -16,7 +16,7 @@ async fn a_newer_schema_is_refused(f: &Fixture) {
         None => drop(sqlx::PgConnection::connect(&f.address).await.unwrap().execute(sql).await.unwrap()),
     }
     let Err(error) = Store::open(&f.address).await else { panic!("a newer schema was opened") };
-    assert_eq!(error, StoreError::NewerSchema { found: 999, known: 2 });
+    assert!(matches!(error, StoreError::NewerSchema { found: 999, known } if known < 999), "{error}");
     assert!(error.to_string().contains("start the newer program"));
 }
 

@@ -105,8 +105,10 @@ impl<'a> Request<'a> {
             let _infallible = write!(head, "content-length: {}\r\n", body.len());
         }
         head.push_str("\r\n");
-        stream.write_all(&[head.as_bytes(), body].concat())?;
-        read_reply(&mut BufReader::new(stream))
+        // A node that refuses a body by its declared length answers without reading it, and closes.
+        let written = stream.write_all(&[head.as_bytes(), body].concat());
+        let reply = read_reply(&mut BufReader::new(stream));
+        reply.or_else(|unread| written.and(Err(unread)))
     }
 
     /// Sends it to somebody who must answer.
