@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::{Extension, Json};
 use futures_util::stream::{self, Stream};
@@ -24,7 +25,7 @@ const MAX_KEY: usize = 200;
 
 pub(super) async fn submit(
     State(app): State<App>,
-    Extension(caller): Extension<Caller>,
+    Asker(caller): Asker,
     headers: HeaderMap,
     JsonBody(new): JsonBody<NewTask>,
 ) -> Result<Json<TaskBody>, ApiError> {
@@ -62,7 +63,7 @@ pub(super) async fn get(
 
 pub(super) async fn cancel(
     State(app): State<App>,
-    Extension(caller): Extension<Caller>,
+    Asker(caller): Asker,
     PathOf(id): PathOf<String>,
 ) -> Result<Json<TaskBody>, ApiError> {
     Ok(Json(app.gateway()?.cancel_task(&id, whose(&caller)).await?))
@@ -119,11 +120,26 @@ fn whose(caller: &Caller) -> Option<&str> {
     (caller.role < Role::Operator).then_some(caller.client.as_str())
 }
 
+/// Somebody who may ask for tasks at all; others are refused before their body is read.
+pub(super) struct Asker(Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asker {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let refused = || {
+            ApiError::new(ProblemKind::Forbidden, "this token may not ask for tasks; an owner can issue one that may")
+        };
+        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(refused)?;
+        if caller.role >= Role::Operator || caller.scope.is_some() { Ok(Self(caller)) } else { Err(refused()) }
+    }
+}
+
 /// Operators may ask for anything; others, and tokens that are limited, for what their token says.
 fn authorise(caller: &Caller, request: &TaskRequest) -> Result<(), ApiError> {
     let refused = |what: &str| Err(ApiError::new(ProblemKind::Forbidden, format!("this token may not ask for {what}")));
     let Some(TaskScope { groups, sets, purposes, aggregators }) = &caller.scope else {
-        return if caller.role >= Role::Operator { Ok(()) } else { refused("tasks; an owner can issue one that may") };
+        return Ok(());
     };
     let among = |list: &[String], word: &String| list.is_empty() || list.contains(word);
     if !groups.is_empty() && !groups.contains(&request.group) {
