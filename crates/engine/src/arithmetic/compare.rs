@@ -115,7 +115,7 @@ impl<F: Field> Arithmetic<'_, F> {
         Ok(inside)
     }
 
-    /// 1 from the first 1 on, for each `width` consecutive bits: y[i] = x[0] or ... or x[i].
+    /// 1 from the first 1 on, for each `width` consecutive bits: `y[i] = x[0] or ... or x[i]`.
     ///
     /// ceil(log2 width) multiplications, width log2(width) / 2 products per row (Sklansky 1960).
     pub async fn prefix_or(&mut self, bits: &Shared<F>, width: usize) -> Result<Shared<F>, ArithmeticError> {
