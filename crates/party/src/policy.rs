@@ -22,9 +22,11 @@ pub struct Policy {
     pub min_computing: usize,
     /// At least so many members must give data.
     pub min_inputs: usize,
-    /// So many sessions may be open at once.
+    /// So many sessions may be open at once. A node's limit, not part of the policy's file.
+    #[serde(skip)]
     pub max_sessions: usize,
-    /// So many rows may wait for their slots.
+    /// So many rows may wait for their slots. A node's limit, like the one above.
+    #[serde(skip)]
     pub max_queued_rows: u64,
     /// Aggregators that are allowed; empty means all.
     pub aggregators: Vec<String>,

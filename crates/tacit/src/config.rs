@@ -1,6 +1,5 @@
 //! A node's configuration: `node.toml` in its data folder.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -38,7 +37,7 @@ pub(crate) struct NodeConfig {
     /// Bounds.
     pub(crate) limits: Limits,
     /// What this node's peers are willing to take part in.
-    pub(crate) policy: PolicyConfig,
+    pub(crate) policy: Policy,
     /// How gateways are found.
     pub(crate) discovery: DiscoveryConfig,
     /// Only for the role `bench`.
@@ -100,77 +99,6 @@ pub(crate) struct Limits {
     pub(crate) retention_days: u32,
 }
 
-/// A peer's own rules, on top of those that hold for everybody: see [`tacit_party::Policy`], whose other
-/// two fields are [`Limits`] here.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct PolicyConfig {
-    /// At least so many operators must compute.
-    pub(crate) min_computing: usize,
-    /// At least so many members must give data.
-    pub(crate) min_inputs: usize,
-    /// Aggregators that are allowed; all if empty.
-    pub(crate) aggregators: Vec<String>,
-    /// Give shares only to members whose fingerprints are in `verified`.
-    pub(crate) verified_only: bool,
-    /// Fingerprints that this node's operator compared in person.
-    pub(crate) verified: BTreeSet<Fingerprint>,
-    /// Take tasks of clients.
-    pub(crate) tasks: bool,
-    /// Purposes of tasks that are allowed; all if empty.
-    pub(crate) purposes: Vec<String>,
-    /// Series that tasks are given from; all if empty.
-    pub(crate) sources: Vec<String>,
-    /// Keys of clients that are served; all that the gateway authorises if empty.
-    pub(crate) clients: BTreeSet<Fingerprint>,
-    /// Allow tasks that tell the gateway their result.
-    pub(crate) tell_gateway: bool,
-    /// At least so many members must give data to a task.
-    pub(crate) min_participants: usize,
-    /// At least so many operators must be behind them.
-    pub(crate) min_operators: usize,
-    /// Tasks in a minute; 0 for any number.
-    pub(crate) tasks_per_minute: u32,
-    /// Tasks in a day; 0 for any number.
-    pub(crate) tasks_per_day: u32,
-    /// Give the same records to results with different members never.
-    pub(crate) disjoint_windows: bool,
-    /// Samples that are kept at most.
-    pub(crate) max_samples: u64,
-    /// Hours for which samples are kept.
-    pub(crate) keep_samples_hours: u32,
-}
-
-impl Default for PolicyConfig {
-    fn default() -> Self {
-        Self::from(Policy::default())
-    }
-}
-
-impl From<Policy> for PolicyConfig {
-    fn from(policy: Policy) -> Self {
-        Self {
-            min_computing: policy.min_computing,
-            min_inputs: policy.min_inputs,
-            aggregators: policy.aggregators,
-            verified_only: policy.verified_only,
-            verified: policy.verified,
-            tasks: policy.tasks,
-            purposes: policy.purposes,
-            sources: policy.sources,
-            clients: policy.clients,
-            tell_gateway: policy.tell_gateway,
-            min_participants: policy.min_participants,
-            min_operators: policy.min_operators,
-            tasks_per_minute: policy.tasks_per_minute,
-            tasks_per_day: policy.tasks_per_day,
-            disjoint_windows: policy.disjoint_windows,
-            max_samples: policy.max_samples,
-            keep_samples_hours: policy.keep_samples_hours,
-        }
-    }
-}
-
 impl Default for NodeConfig {
     fn default() -> Self {
         Self {
@@ -185,7 +113,7 @@ impl Default for NodeConfig {
             store: "sqlite:tacit.db".to_owned(),
             p2ds: P2dsConfig::default(),
             limits: Limits::default(),
-            policy: PolicyConfig::default(),
+            policy: Policy::default(),
             discovery: DiscoveryConfig::default(),
             bench: None,
         }
@@ -208,28 +136,7 @@ impl NodeConfig {
 
     /// What the peers of this node are willing to take part in.
     pub(crate) fn policy(&self) -> Policy {
-        let policy = self.policy.clone();
-        Policy {
-            min_computing: policy.min_computing,
-            min_inputs: policy.min_inputs,
-            max_sessions: self.limits.sessions,
-            max_queued_rows: self.limits.queued_rows,
-            aggregators: policy.aggregators,
-            verified_only: policy.verified_only,
-            verified: policy.verified,
-            tasks: policy.tasks,
-            purposes: policy.purposes,
-            sources: policy.sources,
-            clients: policy.clients,
-            tell_gateway: policy.tell_gateway,
-            min_participants: policy.min_participants,
-            min_operators: policy.min_operators,
-            tasks_per_minute: policy.tasks_per_minute,
-            tasks_per_day: policy.tasks_per_day,
-            disjoint_windows: policy.disjoint_windows,
-            max_samples: policy.max_samples,
-            keep_samples_hours: policy.keep_samples_hours,
-        }
+        Policy { max_sessions: self.limits.sessions, max_queued_rows: self.limits.queued_rows, ..self.policy.clone() }
     }
 
     /// What the audit log says of this configuration: every setting by its path, but for what may hold a secret.
@@ -295,6 +202,8 @@ impl DataFolder {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -316,5 +225,7 @@ mod tests {
         assert_eq!(again.policy(), expected);
         assert_eq!(NodeConfig::default().policy(), Policy::default());
         assert!(toml::from_str::<NodeConfig>("[policy]\nverified_olny = true\n").is_err());
+        // Those are limits of the node, under another heading.
+        assert!(toml::from_str::<NodeConfig>("[policy]\nmax_sessions = 3\n").is_err());
     }
 }
