@@ -187,11 +187,11 @@ impl Evaluate for Ordered {
         let places = inputs.contributors * self.most;
         let bits = self.bits();
         match self.order {
-            Order::Min => network::smallest(arithmetic, self.places(&inputs, false), places, bits).await,
-            Order::Max => network::largest(arithmetic, self.places(&inputs, true), places, bits).await,
+            Order::Min => arithmetic.min(&self.places(&inputs, false), places, bits).await,
+            Order::Max => arithmetic.max(&self.places(&inputs, true), places, bits).await,
             Order::Range => {
-                let mut low = network::smallest(arithmetic, self.places(&inputs, false), places, bits).await?;
-                let high = network::largest(arithmetic, self.places(&inputs, true), places, bits).await?;
+                let mut low = arithmetic.min(&self.places(&inputs, false), places, bits).await?;
+                let high = arithmetic.max(&self.places(&inputs, true), places, bits).await?;
                 low.scale(-F::ONE);
                 low.add_assign(&high);
                 low.add_constant(&vec![F::from_u128(self.beyond); low.len()]);

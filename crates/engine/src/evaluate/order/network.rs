@@ -91,53 +91,7 @@ async fn in_order<F: Field>(
     Ok((a.add(&swap), b.sub(&swap)))
 }
 
-/// The smallest of each row of `width` numbers.
-pub(in crate::evaluate) async fn smallest<F: Field>(
-    arithmetic: &mut Arithmetic<'_, F>,
-    rows: Shared<F>,
-    width: usize,
-    bits: u32,
-) -> Result<Shared<F>, ArithmeticError> {
-    extreme(arithmetic, rows, width, bits, true).await
-}
-
-/// The largest of each row of `width` numbers.
-pub(in crate::evaluate) async fn largest<F: Field>(
-    arithmetic: &mut Arithmetic<'_, F>,
-    rows: Shared<F>,
-    width: usize,
-    bits: u32,
-) -> Result<Shared<F>, ArithmeticError> {
-    extreme(arithmetic, rows, width, bits, false).await
-}
-
-async fn extreme<F: Field>(
-    arithmetic: &mut Arithmetic<'_, F>,
-    mut rows: Shared<F>,
-    mut width: usize,
-    bits: u32,
-    low: bool,
-) -> Result<Shared<F>, ArithmeticError> {
-    while width > 1 {
-        let half = width / 2;
-        let part = |from: usize, length: usize| {
-            let shares = rows.expose_shares().chunks_exact(width);
-            Shared::from_shares(shares.flat_map(|row| row[from..from + length].iter().copied()).collect())
-        };
-        let (smaller, larger) = in_order(arithmetic, &part(0, half), &part(half, half), bits).await?;
-        let (kept, left) = (if low { smaller } else { larger }, part(2 * half, width % 2));
-        let kept = kept.expose_shares().chunks_exact(half);
-        let mut next = Vec::with_capacity(rows.len());
-        for (row, kept) in kept.enumerate() {
-            next.extend_from_slice(kept);
-            next.extend(left.expose_shares().get(row).filter(|_| width % 2 == 1));
-        }
-        rows = Shared::from_shares(next);
-        width = half + width % 2;
-    }
-    Ok(rows)
-}
-
+/// What [`Arithmetic::min`] and [`Arithmetic::max`] cost.
 pub(in crate::evaluate) fn extreme_cost(mut width: usize, rows: usize, bits: u32, cost: &mut Cost) {
     while width > 1 {
         stage_cost(width / 2 * rows, bits, cost);
