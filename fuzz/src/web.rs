@@ -10,6 +10,7 @@ use tacit_api::{
     AdminKey, DeskError, Edge, EdgeOptions, NodeInfo, PartyDesk, PartyFacts, PartyResult, PartyRoster, RowsKept,
     issue_token, router,
 };
+use tacit_audit::{AuditLog, AuditSetup};
 use tacit_gateway::{Admitted, Gateway, GatewaySetup, RunnerLimits};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::api::Role;
@@ -84,8 +85,16 @@ impl World {
         let path = folder.path().join("tacit.db");
         let store = Store::open(path.to_str().expect("UTF-8")).await.expect("a database");
         let identity = Arc::new(keys::identity(3));
+        let log = AuditLog::open(AuditSetup {
+            store: store.clone(),
+            node: identity.clone(),
+            clock: Arc::new(SystemClock),
+            software: "fuzz".to_owned(),
+            parameters: Vec::new(),
+        });
+        let log = log.await.expect("a log");
         let gateway = match gateway {
-            true => Some(open_gateway(&store).await),
+            true => Some(open_gateway(&store, &log).await),
             false => None,
         };
         let mut options = EdgeOptions::new("http://localhost:12001");
@@ -102,12 +111,14 @@ impl World {
             parties: Some(Played::default().desk()),
             receiver: true,
             store,
+            log,
             node: NodeInfo {
                 name: "node".to_owned(),
                 fingerprint: identity.fingerprint(),
                 version: "0".to_owned(),
                 link_address: None,
                 roles: vec!["receiver".to_owned()],
+                announcement: None,
             },
             clock: Arc::new(SystemClock),
             options,
@@ -183,7 +194,7 @@ async fn token(store: &Store, role: Role) -> String {
     token.expose_text().to_owned()
 }
 
-async fn open_gateway(store: &Store) -> (Gateway, Arc<LinkHub>) {
+async fn open_gateway(store: &Store, log: &AuditLog) -> (Gateway, Arc<LinkHub>) {
     let listen = "127.0.0.1:0".parse().expect("an address");
     let hub = Arc::new(LinkHub::bind(LinkConfig::new(listen)).await.expect("a port"));
     let identity = Arc::new(keys::identity(3));
@@ -193,6 +204,7 @@ async fn open_gateway(store: &Store) -> (Gateway, Arc<LinkHub>) {
         identity,
         manager: Arc::new(keys::identity(1)),
         store: store.clone(),
+        log: log.clone(),
         clock: Arc::new(SystemClock),
         endpoints: vec![hub.local_addr().to_string()],
         admitted,
@@ -222,6 +234,8 @@ impl Played {
                     gateway_url: request.gateway_url,
                     gateway_fingerprint: request.gateway_fingerprint,
                     comparison: None,
+                    pairing: tacit_model::api::PairingState::Waiting,
+                    gateway_compared: false,
                     final_results_url: request.final_results_url,
                     label_key: request.label_key,
                     registration_code: request.code,
