@@ -91,12 +91,11 @@ impl Parties {
         Ok(parties)
     }
 
-    /// Joins a group: draws a key, registers with the code, opens the party. With a gateway's
-    /// fingerprint from another channel, nobody else is believed, over https too.
+    /// Joins a group: draws a key, registers with the code, opens the party.
     ///
     /// If the registration is refused, nothing is left behind. If it is cut off, by a crash or because no answer
     /// came, the gateway may have taken the code: the key stays, and the same call again registers with it.
-    pub async fn join(&self, request: JoinRequest, gateway: Option<Fingerprint>) -> Result<Joined, PartyError> {
+    pub async fn join(&self, request: JoinRequest) -> Result<Joined, PartyError> {
         // An address that results will never be posted to is refused now, not when there is a result.
         if let Some(url) = &request.final_results_url {
             self.inner.poster.check(url)?;
@@ -112,7 +111,7 @@ impl Parties {
             Some(identity) => identity,
             None => begun.anew().await?,
         };
-        match self.register(&identity, request, gateway).await {
+        match self.register(&identity, request).await {
             Ok(joined) => {
                 self.start(&name, identity).await?;
                 begun.end().await?;
@@ -173,43 +172,27 @@ impl Parties {
         }
     }
 
-    async fn register(
-        &self,
-        identity: &Identity,
-        mut request: JoinRequest,
-        gateway: Option<Fingerprint>,
-    ) -> Result<Joined, PartyError> {
+    async fn register(&self, identity: &Identity, mut request: JoinRequest) -> Result<Joined, PartyError> {
         let setup = &self.inner.setup;
         request.endpoint = setup.endpoint.now();
         if request.base_url.is_empty() {
-            return self.register_at_found(identity, request, gateway).await;
+            return self.register_at_found(identity, request).await;
         }
-        let Some(gateway) = gateway else {
+        let Some(gateway) = request.gateway else {
             return register(&self.inner.poster, &setup.store, identity, request).await;
         };
         let mut rules = setup.http.clone();
         rules.pinned.push(gateway);
-        let name = request.name.clone();
-        let joined = register(&HttpPoster::new(rules)?, &setup.store, identity, request).await?;
-        if joined.gateway != gateway {
-            setup.store.delete_party(&name).await?;
-            return Err(PartyError::Answer("the gateway has another certificate than the one you gave".to_owned()));
-        }
-        Ok(joined)
+        register(&HttpPoster::new(rules)?, &setup.store, identity, request).await
     }
 
-    /// Registers at the best gateway that is found and answers; at nobody else than `gateway`, if it is given.
-    async fn register_at_found(
-        &self,
-        identity: &Identity,
-        request: JoinRequest,
-        gateway: Option<Fingerprint>,
-    ) -> Result<Joined, PartyError> {
+    /// Registers at the best gateway that is found and answers; at nobody else than the one that is named, if one is.
+    async fn register_at_found(&self, identity: &Identity, request: JoinRequest) -> Result<Joined, PartyError> {
         let setup = &self.inner.setup;
         let finder = setup.finder.as_ref().filter(|finder| finder.looks()).ok_or(PartyError::NowhereToLook)?;
         let trusted = self.list().iter().map(Party::gateway).collect::<Vec<_>>();
         let mut found = finder.gateways(trusted.clone()).await;
-        found.retain(|found| gateway.is_none_or(|gateway| found.announcement.gateway == gateway));
+        found.retain(|found| request.gateway.is_none_or(|gateway| found.announcement.gateway == gateway));
         let mut last = PartyError::NobodyFound;
         for found in found {
             let announced = found.announcement.gateway;
@@ -219,18 +202,12 @@ impl Parties {
             for web in found.web {
                 let request = JoinRequest {
                     base_url: format!("{}/api/v1", web.trim_end_matches('/')),
-                    compared: gateway.is_some() || trusted.contains(&announced),
+                    gateway: Some(announced),
+                    compared: request.gateway.is_some() || trusted.contains(&announced),
                     ..request.clone()
                 };
-                let name = request.name.clone();
                 match register(&poster, &setup.store, identity, request).await {
-                    Ok(joined) if joined.gateway == announced => return Ok(joined),
-                    Ok(_) => {
-                        setup.store.delete_party(&name).await?;
-                        return Err(PartyError::Answer(
-                            "the gateway has another certificate than it announced".to_owned(),
-                        ));
-                    }
+                    Ok(joined) => return Ok(joined),
                     // The code may be of the next gateway.
                     Err(error @ (PartyError::Http(_) | PartyError::RegistrationCode)) => last = error,
                     Err(error) => return Err(error),

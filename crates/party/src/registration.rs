@@ -37,6 +37,8 @@ pub struct JoinRequest {
     pub endpoint: String,
     /// Where results are posted to.
     pub final_results_url: Option<String>,
+    /// The gateway's certificate, if it is known from elsewhere: nobody else is believed.
+    pub gateway: Option<Fingerprint>,
     /// Whether the gateway's certificate is known from elsewhere than a hint of the network. If not, nothing is
     /// computed before this peer's operator has compared it.
     pub compared: bool,
@@ -87,6 +89,7 @@ pub async fn register(
         "operator": request.operator,
         "public_key": identity.public_key().to_base64(),
         "label_key": request.label_key,
+        "gateway": request.gateway,
         "proof": STANDARD.encode(sign_detached(identity, Context::Message, &registration_proof(&request.code, &request.name))),
     });
     let answer = http.post_json(url, &[("accept", "application/json")], body.to_string().into_bytes()).await?;
@@ -157,6 +160,9 @@ fn check_reply(identity: &Identity, request: &JoinRequest, reply: Reply) -> Resu
     let role = role_of(reply.peer_type).ok_or_else(|| answer("the role is unknown"))?;
     if reply.peer_name != request.name || role != request.role {
         return Err(answer("it registered somebody else"));
+    }
+    if request.gateway.is_some_and(|told| told != reply.gateway.fingerprint) {
+        return Err(answer("the gateway has another certificate than the one that it was told to have"));
     }
     if reply.gateway.endpoints.is_empty() {
         return Err(answer("it names no address of its link port"));

@@ -71,9 +71,10 @@ async fn join(parties: &Parties, request: JoinRequest) -> Result<PartyFacts, Des
         // The node knows its own.
         endpoint: String::new(),
         final_results_url: request.final_results_url,
+        gateway: request.gateway_fingerprint,
         compared: true,
     };
-    parties.join(joining, request.gateway_fingerprint).await?;
+    parties.join(joining).await?;
     facts(parties, &find(parties, &name)?).await
 }
 

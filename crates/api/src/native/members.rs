@@ -107,6 +107,14 @@ pub(crate) async fn register_with(
     let body: Option<RegisterBody> = if body.is_empty() { None } else { Some(read_json(body)?) };
     let knows_gateway = body.is_some();
     let body = body.unwrap_or_default();
+    if body.gateway.is_some_and(|told| told != gateway.fingerprint()) {
+        let detail = format!(
+            "this gateway's certificate is {}, and you were told another one: compare it with its operator again; \
+             the registration code was not used",
+            gateway.fingerprint()
+        );
+        return Err(ApiError::new(ProblemKind::Refused, detail));
+    }
     let kind = args.text("type").parse().ok().and_then(PeerRole::from_number);
     let kind = kind.ok_or_else(|| ApiError::invalid("type is 1 (input), 2 (privacy), 3 (both) or 4 (recipient)"))?;
     let label_key = match &body.label_key {

@@ -199,8 +199,9 @@ fn groups(add: Add<'_>) {
                 ("public_key", text_or_null()),
                 ("label_key", text_or_null()),
                 ("proof", text_or_null()),
+                ("gateway", or_null("Fingerprint")),
             ],
-            &["fingerprint", "endpoint", "operator", "public_key", "label_key", "proof"],
+            &["fingerprint", "endpoint", "operator", "public_key", "label_key", "proof", "gateway"],
         ),
     );
     add(

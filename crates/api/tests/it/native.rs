@@ -99,6 +99,10 @@ async fn verification_needs_the_fingerprint_that_registered() {
     let mut half = body.clone();
     half["proof"] = json!(null);
     w.post(&path).json(&half.to_string()).await.is_problem(422, "invalid");
+    // Somebody who was told another gateway. None of these mistakes uses the code up.
+    let mut elsewhere = body.clone();
+    elsewhere["gateway"] = json!(identity("b").fingerprint());
+    w.post(&path).json(&elsewhere.to_string()).await.is_problem(403, "refused");
 
     let done = w.post(&path).json(&body.to_string()).await;
     assert_eq!(done.status, 200, "{}", done.text);

@@ -22,6 +22,9 @@ pub struct RegisterBody {
     pub label_key: Option<String>,
     /// Signature of the public key's owner over code and name, base64.
     pub proof: Option<String>,
+    /// The gateway's certificate as the peer's operator was told it. Another gateway refuses, and the code stays
+    /// good for the right one.
+    pub gateway: Option<Fingerprint>,
 }
 
 /// A member as other members see it (P2DS: `PeerInfo`).

@@ -121,6 +121,7 @@ fn request(edge: &Receiver, name: &str) -> tacit_party::JoinRequest {
         label_key: None,
         endpoint: String::new(),
         final_results_url: None,
+        gateway: None,
         compared: true,
     }
 }

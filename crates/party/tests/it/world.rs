@@ -110,6 +110,7 @@ impl Peer {
             label_key: None,
             endpoint: self.endpoint.clone(),
             final_results_url: self.results_url.clone(),
+            gateway: None,
             compared: true,
         };
         let store = Store::open(self.database().to_str().unwrap()).await.unwrap();
