@@ -117,12 +117,6 @@ impl Client {
         self.call_with(self.post(&["members", name, "verify"]), &body).await
     }
 
-    /// Takes a verification back.
-    pub async fn unverify(&self, name: &str) -> Result<MemberBody, ClientError> {
-        let body = VerifyBody { verified: false, fingerprint: None };
-        self.call_with(self.post(&["members", name, "verify"]), &body).await
-    }
-
     /// Everybody who registered at this gateway, in all groups.
     pub async fn pairings(&self) -> Result<Vec<MemberBody>, ClientError> {
         Ok(self.call::<MemberList>(self.get(&["pairing"])).await?.members)

@@ -9,7 +9,7 @@ use crate::output::Failure;
 
 /// Compute a common result over data that nobody shows.
 #[derive(Parser, Debug)]
-#[command(name = "tacit", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "tacit", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
     after_help = "Start with:\n  tacit demo      three organisations add up a day of attack counts\n  tacit up        the same three, staying up\n\nExit codes: 0 done, 2 wrong usage, 3 refused, 4 unreachable, 1 anything else."
 )]

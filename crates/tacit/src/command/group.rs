@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tacit_engine::aggregate;
 use tacit_model::api::{ConfigurationBody, Decimal, GroupBody, MemberBody, OnMissing, SharingKind, SlotRulesBody};
-use tacit_model::{Fingerprint, GroupId, RunId};
+use tacit_model::{GroupId, RunId};
 
 use super::print;
 use crate::connection::Connection;
@@ -20,7 +20,7 @@ use crate::wizard;
 #[command(after_help = "Example, from nothing to sums:\n  \
     tacit group create isps\n  \
     tacit group invite 1                         (once for each member; they run `tacit join CODE`)\n  \
-    tacit group verify alpha --fingerprint F     (F as alpha's operator reads it out)\n  \
+    tacit pair approve alpha --fingerprint F     (F as alpha's operator reads it out)\n  \
     tacit group configure 1 --items 288 --max-element 1000000\n  \
     tacit group start 1\n  \
     tacit group slots 1\n\n\
@@ -53,19 +53,6 @@ enum Action {
     Invite {
         /// The group's number.
         group: i64,
-    },
-    /// Say that a member's fingerprint was compared with what its operator reads out.
-    Verify {
-        /// The member.
-        name: String,
-        /// The fingerprint as the member's operator reads it out, 64 hexadecimal digits.
-        #[arg(long)]
-        fingerprint: Fingerprint,
-    },
-    /// Take a verification back.
-    Unverify {
-        /// The member.
-        name: String,
     },
     /// Remove a member.
     Remove {
@@ -234,12 +221,6 @@ impl Group {
             }),
             Action::Show { group } => print(json, &client.group(GroupId(group)).await?, describe),
             Action::Invite { group } => print(json, &client.invite(GroupId(group)).await?, Clone::clone),
-            Action::Verify { name, fingerprint } => {
-                print(json, &client.verify(&name, fingerprint).await?, |m| format!("{} is verified", m.name))
-            }
-            Action::Unverify { name } => {
-                print(json, &client.unverify(&name).await?, |m| format!("{} is no longer verified", m.name))
-            }
             Action::Remove { name } => {
                 client.delete_member(&name).await?;
                 print(json, &name, |n| format!("{n} is removed"))

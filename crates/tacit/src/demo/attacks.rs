@@ -122,7 +122,7 @@ fn show(report: &Report, domains: &[Domain], sums: &[u128]) {
     busiest.sort_unstable();
     let rows: Vec<Vec<String>> =
         busiest.iter().map(|&i| vec![domains[0].slots[i].0.clone(), sums[i].to_string()]).collect();
-    report.say("The eight busiest slots:");
+    report.say(if busiest.len() < sums.len() { "The eight busiest slots:" } else { "The slots:" });
     report.say(&table(&["slot_start", "sum"], &rows));
 }
 
