@@ -202,7 +202,7 @@ async fn run_lines(app: &App, gid: GroupId, run: &RunView) -> Result<String, Api
         let _ = writeln!(
             out,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            slot.slot.0 + 1,
+            slot.slot.counted(),
             slot.state,
             slot.attempt.0 + 1,
             slot.contributors.map(|count| count.to_string()).unwrap_or_default(),

@@ -272,7 +272,7 @@ impl Gateway {
                 _ => self.slot(group, run, slot, &mut absent).await?,
             };
             if let Err(why) = ended {
-                return Ok((StopReason::Failed, format!("slot {}: {why}", slot.0 + 1)));
+                return Ok((StopReason::Failed, format!("slot {}: {why}", slot.counted())));
             }
             slot = Slot(slot.0 + 1);
             self.inner.store.set_next_slot(group, run, slot).await?;

@@ -74,3 +74,10 @@ number! {
     /// How often a slot was tried, counted from 0. Each attempt draws new polynomials.
     Attempt(u32)
 }
+
+impl Slot {
+    /// The slot as people count: from 1.
+    pub const fn counted(self) -> i64 {
+        self.0.saturating_add(1)
+    }
+}

@@ -196,7 +196,7 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
                 }
                 Err(declined) => {
                     party.sessions.end(session);
-                    party.trouble(format!("slot {slot} was declined: {}", declined.detail));
+                    party.trouble(format!("slot {} was declined: {}", slot.counted(), declined.detail));
                     Report::Declined { why: declined.why }
                 }
             };

@@ -73,7 +73,7 @@ pub(super) async fn link(
     }
     Err(Unlinked {
         report: Report::Unlinked { missing },
-        detail: format!("slot {}: no link with {}", job.slot, reasons.join(", ")),
+        detail: format!("slot {}: no link with {}", job.slot.counted(), reasons.join(", ")),
     })
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn run(
 ) -> (Report, Option<(Job, Plan, Left)>) {
     let Linked { job, consensus, plan, me, nonces, input, mut port, seats, claim } = linked;
     let end = |fault, frozen, why: String| {
-        party.trouble(format!("slot {} of run {}: {why}", job.slot, job.run));
+        party.trouble(format!("slot {} of run {}: {why}", job.slot.counted(), job.run));
         (Report::Failed { fault, frozen }, None)
     };
     // The session id is durably used, and the slot bound to charter and input peers, before the first
@@ -191,7 +191,7 @@ async fn tidy(party: &Inner, run: RunId, from: Slot, upto: Slot) -> Result<(), S
 
 async fn fail_slot(party: &Inner, run: RunId, slot: Slot, why: &str) {
     if let Err(error) = party.store.fail_slot(&party.name, run, slot, why, party.clock.now()).await {
-        party.trouble(format!("slot {slot} could not be marked as failed: {error}"));
+        party.trouble(format!("slot {} could not be marked as failed: {error}", slot.counted()));
     }
 }
 

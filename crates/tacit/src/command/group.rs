@@ -266,7 +266,7 @@ impl Group {
                     None => return print(json, &Vec::<u8>::new(), |_| "the group has not run yet".to_owned()),
                 };
                 print(json, &client.slots(GroupId(group), run).await?, |slots| {
-                    let lines = slots.iter().map(|s| format!("{:>6}  {:<7} {}", s.slot.0 + 1, s.state, s.detail));
+                    let lines = slots.iter().map(|s| format!("{:>6}  {:<7} {}", s.slot.counted(), s.state, s.detail));
                     lines.collect::<Vec<_>>().join("\n")
                 })
             }

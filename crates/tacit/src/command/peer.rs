@@ -101,7 +101,7 @@ impl Peer {
                     let mut text = format!(
                         "run {} slot {:>4}  {}  ({} contributors, {})",
                         r.run,
-                        r.slot.0 + 1,
+                        r.slot.counted(),
                         values.join(";"),
                         r.contributors,
                         r.at

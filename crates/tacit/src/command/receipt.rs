@@ -77,7 +77,7 @@ impl Receipt {
                 let list = self.connection.client()?.receipts(peer.as_deref()).await?;
                 print(json, &list, |list| {
                     let lines = list.iter().map(|r| {
-                        format!("{}  group {} run {} slot {}  {}", r.session, r.group, r.run, r.slot.0 + 1, r.at)
+                        format!("{}  group {} run {} slot {}  {}", r.session, r.group, r.run, r.slot.counted(), r.at)
                     });
                     lines.collect::<Vec<_>>().join("\n")
                 })
@@ -153,7 +153,7 @@ fn verify(
             statement.threshold,
             statement.group,
             statement.run,
-            statement.slot.0 + 1,
+            statement.slot.counted(),
             statement.session,
             statement.consensus,
             signers.len(),
