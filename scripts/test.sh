@@ -63,6 +63,10 @@ else
   say "licences and sources: cargo-deny is not installed; the licence test of the suite covers the allow-list"
 fi
 
+# Only that they compile: scripts/fuzz.sh runs them. The fuzzer's own library, in C++, is not needed for that.
+say "fuzz targets"
+CUSTOM_LIBFUZZER_PATH=none/libFuzzer.a cargo check --quiet --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
+
 say "tests in documentation"
 cargo test --quiet --locked --workspace --doc
 
