@@ -26,11 +26,13 @@
 
 mod bits;
 mod boolean;
+mod coins;
 mod compare;
 mod context;
 mod dealing;
 mod equal;
 mod error;
+mod exponential;
 mod extremes;
 mod fixed;
 mod input;

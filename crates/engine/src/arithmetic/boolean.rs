@@ -34,7 +34,7 @@ mod secrecy;
 mod sharing;
 
 pub(super) use circuits::Sum;
-pub(super) use planes::{Planes, join_bits, slice_bits, words};
+pub(super) use planes::{Planes, join_bits, slice_bits, slice_words, words};
 pub(super) use sharing::Source;
 
 /// A party in more sets than this does not compute on bits.

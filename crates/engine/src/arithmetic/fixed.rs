@@ -22,20 +22,20 @@ use super::split::Shape;
 use super::{Arithmetic, ArithmeticError, Shared};
 
 /// Numbers that are divided at a time.
-const AT_ONCE: usize = 1 << 13;
+pub(super) const AT_ONCE: usize = 1 << 13;
 /// Bits of a number that can be truncated in 2^127-1, for all numbers of parties.
 const TRUNCATED_AT_MOST: u32 = 81;
 /// Bits of numbers that can be divided.
 const DIVIDED_AT_MOST: u32 = 38;
 
 /// A number of k bits, moved up until its highest bit is the k-th.
-struct Normal<F: Field> {
+pub(super) struct Normal<F: Field> {
     /// 2^(k-1-h), h the place of the highest bit; 0 for 0.
-    factor: Shared<F>,
+    pub(super) factor: Shared<F>,
     /// The number times the factor: in [2^(k-1), 2^k), or 0.
-    mantissa: Shared<F>,
+    pub(super) mantissa: Shared<F>,
     /// 1 at the place h, place by place, all numbers for each.
-    highest: Shared<F>,
+    pub(super) highest: Shared<F>,
 }
 
 impl<F: Field> Arithmetic<'_, F> {
@@ -151,7 +151,7 @@ impl<F: Field> Arithmetic<'_, F> {
     }
 
     /// The number's highest bit, in three steps: bits, or of all above, differences.
-    async fn normal(&mut self, x: &Shared<F>, bits: u32) -> Result<Normal<F>, ArithmeticError> {
+    pub(super) async fn normal(&mut self, x: &Shared<F>, bits: u32) -> Result<Normal<F>, ArithmeticError> {
         self.ready_for_bits().await?;
         let width = bits as usize;
         let length = x.len();
@@ -190,7 +190,7 @@ impl<F: Field> Arithmetic<'_, F> {
     }
 
     /// About 2^(2k) / m for m in [2^(k-1), 2^k): Newton's w (2 - m w).
-    async fn reciprocal(&mut self, mantissa: &Shared<F>, bits: u32) -> Result<Shared<F>, ArithmeticError> {
+    pub(super) async fn reciprocal(&mut self, mantissa: &Shared<F>, bits: u32) -> Result<Shared<F>, ArithmeticError> {
         // Error below 0.0858 of 1/m.
         let mut w = Shared::constant(&vec![F::from_u128((29_142 << bits) / 10_000); mantissa.len()]);
         w.scale_add(-F::from_u64(2), mantissa);

@@ -149,6 +149,19 @@ pub(in crate::arithmetic) fn slice_bits<F: Field>(values: &[F], width: usize) ->
     planes
 }
 
+/// Words as planes of 64 bits, lowest first.
+pub(in crate::arithmetic) fn slice_words(values: &[u64]) -> Vec<u64> {
+    let words = words(values.len());
+    let mut planes = vec![0; 64 * words];
+    for (word, values) in values.chunks(64).enumerate() {
+        let mut block = [0u64; 64];
+        block[..values.len()].copy_from_slice(values);
+        transpose(&mut block);
+        block.iter().enumerate().for_each(|(plane, bits)| planes[plane * words + word] = *bits);
+    }
+    planes
+}
+
 /// The integers that planes stand for, so many of them.
 pub(in crate::arithmetic) fn join_bits(planes: &[u64], length: usize) -> Zeroizing<Vec<u128>> {
     let words = words(length);
@@ -208,6 +221,13 @@ mod tests {
                 assert_eq!(row >> j & 1, column >> i & 1);
             }
         }
+    }
+
+    #[test]
+    fn words_are_sliced_like_elements() {
+        let values: Vec<u64> = (0..100).map(|i| (i + 1u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        let elements: Vec<F127> = values.iter().map(|value| F127::from_u64(*value)).collect();
+        assert_eq!(slice_words(&values), *slice_bits(&elements, 64));
     }
 
     #[test]

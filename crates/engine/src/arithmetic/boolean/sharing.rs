@@ -71,11 +71,25 @@ impl<F: Field> Arithmetic<'_, F> {
 
     /// Turns all bits round. No message: the first set's component changes.
     pub(in crate::arithmetic) fn negate(&self, planes: &mut Planes) {
-        let first = sets(self.n, self.t).next();
-        let held = self.boolean.as_ref().and_then(|boolean| boolean.structure.held.first().copied());
-        if first.is_some() && first == held {
+        if self.says_public_bits() {
             planes.component_mut(0).iter_mut().for_each(|word| *word = !*word);
         }
+    }
+
+    /// Bits that everybody knows, shared: they are the first set's component. No message.
+    pub(in crate::arithmetic) fn public_planes(&self, planes: usize, words: usize, plain: &[u64]) -> Planes {
+        let mut out = Planes::zeros(self.components(), planes, words);
+        if self.says_public_bits() {
+            out.component_mut(0).copy_from_slice(plain);
+        }
+        out
+    }
+
+    /// Whether this party is in the first set.
+    fn says_public_bits(&self) -> bool {
+        let first = sets(self.n, self.t).next();
+        let held = self.boolean.as_ref().and_then(|boolean| boolean.structure.held.first().copied());
+        first.is_some() && first == held
     }
 
     /// More words of the stream that a set's parties share: not shared bits, they only know them all.
