@@ -8,8 +8,8 @@
 
 use std::fmt::Write;
 
-pub use crate::evaluate::{Function, Order, Presence};
-use crate::evaluate::{entropy, order, top};
+pub use crate::evaluate::{Function, Noisy, Order, Presence, Privacy};
+use crate::evaluate::{entropy, noise, order, top};
 use crate::plan::SecurityModel;
 
 mod covariance;
@@ -17,6 +17,7 @@ mod evaluated;
 pub(crate) mod exact;
 mod histogram;
 mod moments;
+mod noisy;
 pub(crate) mod records;
 mod regression;
 mod statistic;
@@ -24,6 +25,7 @@ mod statistic;
 mod tests;
 mod weighted;
 
+pub(crate) use histogram::names as histogram_names;
 pub use records::{RowShape, Settings, Term};
 pub use statistic::{NoResult, Statistic};
 
@@ -317,11 +319,20 @@ const SUMS: [Aggregator; 10] = [
     },
 ];
 
-static REGISTRY: [Aggregator; SUMS.len() + evaluated::EVALUATED.len()] = {
-    let mut all = [SUMS[0]; SUMS.len() + evaluated::EVALUATED.len()];
+const COUNT: usize = SUMS.len() + evaluated::EVALUATED.len() + noisy::NOISY.len();
+
+static REGISTRY: [Aggregator; COUNT] = {
+    let mut all = [SUMS[0]; COUNT];
+    let (evaluated, noisy) = (SUMS.len(), SUMS.len() + evaluated::EVALUATED.len());
     let mut i = 0;
     while i < all.len() {
-        all[i] = if i < SUMS.len() { SUMS[i] } else { evaluated::EVALUATED[i - SUMS.len()] };
+        all[i] = if i < evaluated {
+            SUMS[i]
+        } else if i < noisy {
+            evaluated::EVALUATED[i - evaluated]
+        } else {
+            noisy::NOISY[i - noisy]
+        };
         i += 1;
     }
     all
@@ -330,7 +341,7 @@ static REGISTRY: [Aggregator; SUMS.len() + evaluated::EVALUATED.len()] = {
 /// Aggregators of the design that are not offered yet, and what they wait for.
 pub static NOT_YET: [(&str, &str); 2] = [
     ("logistic_regression", "fixed-point arithmetic"),
-    ("noise", "a budget and noise from inside the computation (rule 9)"),
+    ("budget", "a ledger of the epsilon spent on each source, charged at the freeze (rule 9)"),
 ];
 
 /// All aggregators.

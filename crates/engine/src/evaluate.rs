@@ -21,12 +21,14 @@ use crate::plan::{PlanError, PlanRequest, Sharing};
 mod correlation;
 mod cost;
 pub(crate) mod entropy;
+pub(crate) mod noise;
 pub(crate) mod order;
 mod presence;
 mod product;
 pub(crate) mod top;
 
 pub(crate) use cost::Cost;
+pub use noise::{Noisy, Privacy};
 pub use order::Order;
 
 /// What is computed on shares.
@@ -47,6 +49,8 @@ pub enum Function {
     Order(Order),
     /// The items with the largest sums.
     TopK,
+    /// Sums with noise for differential privacy.
+    Noise(Noisy),
 }
 
 /// The questions about items that a contributor either has or does not have.
@@ -73,6 +77,7 @@ pub(crate) enum Evaluation {
     Correlation(correlation::Correlation),
     Ordered(order::Ordered),
     TopK(top::TopK),
+    Noise(noise::Noise),
 }
 
 /// The frozen inputs as a compute peer holds them.
@@ -128,6 +133,7 @@ macro_rules! whichever {
             Evaluation::Correlation($function) => $do,
             Evaluation::Ordered($function) => $do,
             Evaluation::TopK($function) => $do,
+            Evaluation::Noise($function) => $do,
         }
     };
 }
@@ -144,6 +150,7 @@ impl Evaluation {
             Function::Correlation => Some(Self::Correlation(correlation::Correlation::new(&settings)?)),
             Function::Order(order) => Some(Self::Ordered(order::Ordered::new(order, &settings)?)),
             Function::TopK => Some(Self::TopK(top::TopK::new(&settings)?)),
+            Function::Noise(noisy) => Some(Self::Noise(noise::Noise::new(noisy, &settings)?)),
         })
     }
 
@@ -152,6 +159,11 @@ impl Evaluation {
             E::EACH
         }
         whichever!(self, f => each(f))
+    }
+
+    /// What its noise promises, if it has any.
+    pub(crate) fn privacy(&self) -> Option<Privacy> {
+        if let Self::Noise(noise) = self { Some(noise.privacy()) } else { None }
     }
 
     pub(crate) fn outputs(&self) -> usize {

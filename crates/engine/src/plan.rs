@@ -120,7 +120,8 @@ impl Plan {
         let encoding = Encoding::new(aggregator, &request)?;
         check_length(encoding.length())?;
         let evaluation = Evaluation::new(aggregator, &request)?;
-        let proven = choose_bounds(&request, &encoding)?;
+        let noisy = matches!(aggregator.function, aggregate::Function::Noise(_));
+        let proven = choose_bounds(&request, &encoding, noisy.then_some(aggregator.name))?;
         let inputs = request.inputs.len();
         let inside = match &evaluation {
             Some(evaluation) => {
@@ -236,6 +237,10 @@ impl Plan {
         self.proven.map_or(self.items() + salt, |proven| proven + salt + 1)
     }
 
+    /// What the noise of the result promises; `None` where there is no noise.
+    pub fn privacy(&self) -> Option<aggregate::Privacy> {
+        self.evaluation.as_ref()?.privacy()
+    }
     /// The declared modulus of the result. Opened numbers that a statistic is computed from have none.
     pub fn modulus(&self) -> Option<u64> {
         self.request.modulus.filter(|_| self.aggregator().output == aggregate::Shape::Vector)
@@ -488,13 +493,21 @@ fn check_length(items: usize) -> Result<(), PlanError> {
 }
 
 /// Elements that an input peer deals for its items where bounds are proven. They are in every model but
-/// `semi-honest`, and there unless the task says otherwise or vectors are long.
-fn choose_bounds(request: &PlanRequest, encoding: &Encoding) -> Result<Option<usize>, PlanError> {
+/// `semi-honest`, and there unless the task says otherwise or vectors are long. `noisy` has to have them.
+fn choose_bounds(
+    request: &PlanRequest,
+    encoding: &Encoding,
+    noisy: Option<&'static str>,
+) -> Result<Option<usize>, PlanError> {
     let elements = |item| range_elements(range_bits(encoding.bound(item)));
     let elements: usize = (0..encoding.length()).map(elements).sum();
     let asked = request.parameters.get("bounds").map(String::as_str);
     let proven = match (asked, request.model) {
         (Some("proven"), _) => true,
+        (asked, _) if let Some(name) = noisy => match asked {
+            None => true,
+            Some(_) => return Err(PlanError::NoiseNeedsBounds { name }),
+        },
         (Some(_), SecurityModel::SemiHonest) => false,
         (Some(_), model) => return Err(PlanError::BoundsMustBeProven { model }),
         (None, SecurityModel::SemiHonest) => elements <= PROVEN_BY_DEFAULT,

@@ -13,20 +13,25 @@ pub(super) fn terms(settings: &Settings) -> Vec<Term> {
 
 pub(super) fn histogram(settings: &Settings, sums: &[u128]) -> Result<Vec<Statistic>, NoResult> {
     let buckets = buckets(&settings.edges);
-    let mut statistics = Vec::with_capacity(sums.len());
     let mut records = None;
-    for (name, counts) in settings.names.iter().zip(sums.chunks(buckets.len())) {
+    for counts in sums.chunks(buckets.len()) {
         let total: u128 = counts.iter().sum();
         if *records.get_or_insert(total) != total {
             return Err(NoResult::Impossible);
         }
-        for ((from, to), count) in buckets.iter().zip(counts) {
-            let to = to.map_or_else(|| "inf".to_owned(), |to| to.to_string());
-            // Below 2^53: at most 20,000 members with 2^32 records each.
-            statistics.push(Statistic::new(format!("bucket({name},[{from},{to}))"), *count as f64));
-        }
     }
-    Ok(statistics)
+    // Below 2^53: at most 20,000 members with 2^32 records each.
+    Ok(names(settings).into_iter().zip(sums).map(|(name, count)| Statistic::new(name, *count as f64)).collect())
+}
+
+/// What the counts are called, in their order.
+pub(crate) fn names(settings: &Settings) -> Vec<String> {
+    let buckets = buckets(&settings.edges);
+    let of = |name: &String| -> Vec<String> {
+        let end = |to: &Option<u64>| to.map_or_else(|| "inf".to_owned(), |to| to.to_string());
+        buckets.iter().map(|(from, to)| format!("bucket({name},[{from},{}))", end(to))).collect()
+    };
+    settings.names.iter().flat_map(of).collect()
 }
 
 /// Below the first edge (unless that is 0), between edges, from the last edge on.

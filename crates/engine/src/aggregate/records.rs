@@ -192,7 +192,7 @@ impl Encoding {
                         order,
                     }
                 }
-                Function::Sum | Function::Product | Function::PowerSum | Function::TopK => {
+                Function::Sum | Function::Product | Function::PowerSum | Function::TopK | Function::Noise(_) => {
                     Self::Vector { items, max_element }
                 }
             });

@@ -31,6 +31,9 @@ pub enum NoResult {
         /// How many it takes.
         needed: u128,
     },
+    /// The noise is larger than what there is.
+    #[error("with its noise the number of records is not above zero: there is no mean")]
+    OnlyNoise,
     /// All weights are zero.
     #[error("the weights add up to zero")]
     NoWeight,

@@ -66,6 +66,17 @@ impl Cost {
         self.rounds += rounds * length.div_ceil(crate::arithmetic::lanes(self.n, self.t, modulus));
     }
 
+    /// So many bits that are one with a probability: arithmetic/coins.rs.
+    pub(super) fn coins(&mut self, coins: usize) {
+        let (n, t, numbers) = (self.n as u64, self.t as u64, coins as u64);
+        let up = (n - 1 - t) * if t > 1 { t + 1 } else { 1 } + t * (n - 1 - t) * (2 * t + 1);
+        // One party opens to another one bit of each coin, t of them.
+        self.bytes += numbers * (184 * (n - 1 - t) * n + t) / (8 * n);
+        self.bytes += numbers * up * self.field.bytes() as u64 / n;
+        let rounds = 7 + 2 + (self.t + 1).next_power_of_two().ilog2() as usize;
+        self.rounds += rounds * coins.div_ceil(crate::arithmetic::lanes(self.n, self.t, self.field.bits()));
+    }
+
     /// Each element to a public power.
     pub(super) fn power(&mut self, length: usize, exponent: u128) {
         (0..crate::arithmetic::multiplications_of_power(exponent)).for_each(|_| self.multiply(length));

@@ -99,6 +99,15 @@ pub enum PlanError {
     /// Where nobody may be trusted, bounds cannot be left to the input peers.
     #[error("bounds are always proven in the model {}: leave the parameter \"bounds\" out", .model.name())]
     BoundsMustBeProven { model: SecurityModel },
+    /// Noise is sized for inputs within their bounds.
+    #[error("{name} hides inputs only within their bounds, which must be proven: leave the parameter \"bounds\" out")]
+    NoiseNeedsBounds { name: &'static str },
+    /// Noise would take too long to sample.
+    #[error(
+        "{name} would toss {coins} coins, more than {limit}: raise epsilon, or lower maxElement, max_records or the number \
+         of items"
+    )]
+    TooManyCoins { coins: usize, limit: usize, name: &'static str },
     /// A result for certain takes more compute peers.
     #[error(
         "{n} compute peers cannot promise a result against {threshold}: name at least {needed}, or lower the threshold"

@@ -115,6 +115,15 @@ impl Forecast {
                           the session, or keep an input out of it, and may learn the result alone"
                 .to_owned(),
         });
+        if let Some(privacy) = plan.privacy() {
+            notes.push(format!(
+                "each result hides every single {}, with epsilon = {} and delta = {:.1e}; the epsilons of all results over the \
+                 same data add up, and nobody keeps count of them",
+                if privacy.hides_peers { "peer's input" } else { "record" },
+                privacy.epsilon,
+                privacy.delta
+            ));
+        }
         let guaranteed = match (plan.model(), plan.sharing()) {
             (SecurityModel::Guaranteed, Sharing::Shamir { threshold }) => {
                 Some(Guaranteed::new(plan, threshold, shared, opened))

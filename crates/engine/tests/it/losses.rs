@@ -5,7 +5,7 @@ use tacit_engine::{Ended, SessionError};
 use crate::world::{World, error, outcome};
 
 #[test]
-fn p33_crash_during_reconstruct_m5_t2() {
+fn p33_engine_crash_during_reconstruct_m5_t2() {
     // Five privacy peers, t=2. Peer 4 deals nothing; it sends 4 views, 4 signatures, then 3 results.
     for lost_results in 0..3u64 {
         let world = World::delegated(3, 5, 2, 4, lost_results);
