@@ -19,7 +19,7 @@ use crate::desk::PartyDesk;
 use crate::face_p2ds::session::Sessions;
 use crate::metrics::Metrics;
 use crate::problem::ApiError;
-use crate::{face_p2ds, guard, html, native, status};
+use crate::{face_p2ds, guard, html, invitation, native, status};
 
 /// What a node offers over HTTP.
 #[derive(Clone)]
@@ -144,7 +144,7 @@ impl Shared {
 pub fn router(edge: Edge) -> Router {
     let sessions = Sessions::default();
     let app: App = Arc::new(Shared { edge, sessions, openapi: crate::openapi_document() });
-    let mut router = native::operations(&app).into_router().merge(status::routes());
+    let mut router = native::operations(&app).into_router().merge(status::routes()).merge(invitation::routes());
     if app.edge.options.p2ds_face {
         router = router.merge(face_p2ds::routes(&app));
     }

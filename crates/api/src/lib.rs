@@ -24,6 +24,7 @@ mod extract;
 mod face_p2ds;
 mod guard;
 mod html;
+mod invitation;
 mod metrics;
 mod native;
 mod openapi;

@@ -42,6 +42,22 @@ async fn names_are_shown_on_the_machine_itself_only() {
 }
 
 #[tokio::test]
+async fn an_invitation_opened_in_a_browser_says_what_to_do_and_uses_nothing_up() {
+    let w = world().await;
+    w.create_group("g").await;
+    let code = w.code(1).await;
+    for path in [format!("/join/{code}"), "/join/0000000000000000".to_owned()] {
+        let page = w.get(&path).send().await;
+        assert_eq!(page.status, 200, "good or not: the page does not tell");
+        assert!(page.text.contains(&format!("{path} --gateway-fingerprint FINGERPRINT")), "{}", page.text);
+    }
+    w.get("/join/%3Cscript%3E").send().await.is_problem(404, "not-found");
+    let path =
+        format!("/p2ds-group-management/group-mgmt/register/{code}?name=a&type=1&url=http://localhost/p2ds-peer");
+    assert_eq!(w.post(path).send().await.status, 200);
+}
+
+#[tokio::test]
 async fn requests_are_counted() {
     let metrics = Metrics::install().unwrap();
     let w = world_with(None, |edge| edge.options.metrics = Some(metrics)).await;
