@@ -64,4 +64,7 @@ pub enum FreezeRefused {
     /// The record could not be made durable.
     #[error("the frozen set could not be stored; check the disk of this node")]
     NotDurable,
+    /// This party does not want exactly those contributors. Nothing was recorded.
+    #[error("this party's data must not go into a result of exactly those contributors")]
+    Declined,
 }

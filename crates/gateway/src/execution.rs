@@ -134,10 +134,8 @@ impl Gateway {
     ) -> Reported {
         let deadline = Instant::now() + limit;
         let mut reported: Reported = BTreeMap::new();
-        for member in members {
-            if !self.inner.directory.send(member, message) {
-                reported.insert(*member, None);
-            }
+        for absent in self.inner.directory.send_all(members, message) {
+            reported.insert(absent, None);
         }
         while reported.len() < members.len() {
             match tokio::time::timeout_at(deadline, reports.next()).await {
@@ -182,8 +180,16 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
     let mut finished: BTreeMap<&str, usize> = BTreeMap::new();
     let mut frozen = Vec::new();
     let mut refused = Vec::new();
+    let (mut contributors, mut told) = (u32::try_from(job.inputs.len()).unwrap_or(u32::MAX), Vec::new());
     for (member, report) in prepared {
         match report {
+            // Of a client's task: the result of before, and what is told of it.
+            Some(Report::Done { agreement: Some(agreement), contributors: count, told: result, .. }) => {
+                frozen.push(*member);
+                *finished.entry(agreement).or_default() += 1;
+                contributors = *count;
+                told.extend(result.clone());
+            }
             Some(Report::Prepared { nonce }) => nonces.push(nonce.clone()),
             Some(Report::Declined { why: Decline::Frozen { done } }) => {
                 frozen.push(*member);
@@ -202,9 +208,9 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
         return Err(match (agreements.next(), agreements.next()) {
             (Some((agreement, count)), None) if count == job.recipients.len() => Outcome::Done(Agreed {
                 agreement: agreement.to_owned(),
-                contributors: u32::try_from(job.inputs.len()).unwrap_or(u32::MAX),
+                contributors,
                 remarks: Vec::new(),
-                told: Vec::new(),
+                told,
                 timing: TaskTiming::default(),
             }),
             _ => {
@@ -456,6 +462,34 @@ mod tests {
         match judge(&reported, &job, &Names(&charter)) {
             Outcome::Repair { without, .. } => assert_eq!(without, [who(2)]),
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// The gateway was interrupted after the end: it asks again, and hears what was told before.
+    #[test]
+    fn f13_a_resumed_task_is_done_with_its_result() {
+        let (charter, mut job) = scene();
+        job.recipients.truncate(2);
+        let done = |told: Option<&str>| {
+            let told = told.map(|sealed| Told::Sealed(sealed.to_owned()));
+            Some(Report::Done { agreement: Some("a".to_owned()), contributors: 2, faults: Vec::new(), told })
+        };
+        let frozen = || Some(Report::Declined { why: Decline::Frozen { done: None } });
+        let mut reported = BTreeMap::from([(who(0), done(Some("x"))), (who(1), done(None)), (who(2), frozen())]);
+        match nonces(&reported, &job, &Names(&charter)) {
+            Err(Outcome::Done(agreed)) => {
+                assert_eq!((agreed.agreement.as_str(), agreed.contributors), ("a", 2));
+                assert_eq!(agreed.told, [Told::Sealed("x".to_owned())]);
+            }
+            other => panic!("{other:?}"),
+        }
+        // A recipient without the result, or with another one, leaves none.
+        for odd in [
+            frozen(),
+            Some(Report::Done { agreement: Some("b".to_owned()), contributors: 2, faults: Vec::new(), told: None }),
+        ] {
+            reported.insert(who(1), odd);
+            assert!(matches!(nonces(&reported, &job, &Names(&charter)), Err(Outcome::Failed { .. })));
         }
     }
 

@@ -6,7 +6,7 @@ use tacit_engine::{Environment, FreezeRecord, FreezeRefused};
 use tacit_model::{Clock, Fingerprint, RunId};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
-use tacit_store::{FreezeOutcome, Store, StoreError};
+use tacit_store::{AskedRow, FreezeOutcome, NewFreeze, Store, StoreError, What};
 use zeroize::Zeroizing;
 
 /// The party around one session.
@@ -26,6 +26,14 @@ pub struct PartyEnvironment {
     pub party: String,
     /// The run.
     pub run: RunId,
+    /// The charter of the job.
+    pub charter: [u8; 32],
+    /// The input peers of the job, see [`name_members`].
+    pub inputs: [u8; 32],
+    /// What goes into a client's task and is noted with the freeze.
+    pub taken: Vec<AskedRow>,
+    /// Whether that must not overlap what went into results of others.
+    pub disjoint: bool,
     /// Whether a set was, or may have been, bound.
     pub bound: bool,
     /// Contributors of the frozen set and their commitments, ascending, where this party computes.
@@ -54,11 +62,30 @@ impl Environment for PartyEnvironment {
     async fn freeze(&mut self, record: FreezeRecord) -> Result<(), FreezeRefused> {
         // From here on a failure may have left a durable record behind.
         self.bound = true;
-        let (slot, attempt) = (record.slot, record.attempt);
-        match self.store.freeze(&self.party, self.run, slot, attempt, record.digest, self.clock.now()).await {
+        let slot = record.slot;
+        // Whose data is in, which may be fewer than the job names: that is what other windows are compared with.
+        let members = name_members(&record.contributors);
+        let mut taken = std::mem::take(&mut self.taken);
+        taken.retain(|_| record.contributors.contains(&self.identity.fingerprint()));
+        taken.iter_mut().for_each(|row| row.members = members);
+        let new = NewFreeze {
+            run: self.run,
+            slot,
+            attempt: record.attempt,
+            set_digest: record.digest,
+            charter: self.charter,
+            inputs: self.inputs,
+            taken,
+            disjoint: self.disjoint,
+        };
+        match self.store.freeze(&self.party, new, self.clock.now()).await {
             Ok(FreezeOutcome::Fresh) => {
                 self.contributions = record.contributors.into_iter().zip(record.commitments).collect();
                 Ok(())
+            }
+            Err(StoreError::Conflict { what: What::Overlap }) => {
+                self.bound = false;
+                Err(FreezeRefused::Declined)
             }
             // The digest covers salts that are drawn in each session: the same one twice is no accident.
             Ok(FreezeOutcome::Same) | Err(StoreError::Conflict { .. }) => Err(FreezeRefused::AlreadyFrozen),
@@ -68,4 +95,11 @@ impl Environment for PartyEnvironment {
             }
         }
     }
+}
+
+/// Names a set of members, whatever their order.
+pub(crate) fn name_members(members: &[Fingerprint]) -> [u8; 32] {
+    let mut members: Vec<_> = members.iter().map(|member| member.0).collect();
+    members.sort_unstable();
+    tacit_accord::digest("inputs", members.as_flattened())
 }

@@ -98,6 +98,8 @@ pub enum What {
     SessionUsed,
     /// An earlier session of the slot was under another charter or with other input peers.
     SlotBound,
+    /// Samples of the window went into a computation with other members.
+    Overlap,
     /// A row of the batch is in another batch already, or the key names another batch.
     Batch,
     /// The log's head is not the one the caller thought (compare-and-swap failed).
@@ -135,6 +137,7 @@ impl fmt::Display for What {
             Self::ResultExists => "the slot has another result",
             Self::SessionUsed => "the session id was used before",
             Self::SlotBound => "the slot is bound to another charter or other input peers",
+            Self::Overlap => "what was asked for went into a result with other members meanwhile",
             Self::Batch => "a row belongs to another batch",
             Self::LogHead => "the log has grown meanwhile",
             Self::NegotiationReplay => "this opening of a negotiation was sent before",

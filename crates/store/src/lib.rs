@@ -55,7 +55,7 @@ pub use redacted::Redacted;
 pub use rows::{InputRow, InputState, NewRow};
 pub use runs::{RunRow, RunState, SlotOutcome, SlotState};
 pub use series::{AskedRow, Sample, SampleRow};
-pub use slots::{FreezeOutcome, FrozenRow, Purged, ResultRow};
+pub use slots::{FreezeOutcome, FrozenRow, NewFreeze, Purged, ResultRow};
 pub use store::Store;
 pub use tasks::{TaskRow, TaskWindowRow};
 pub use tokens::TokenRow;

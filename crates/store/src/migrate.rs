@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, both: include_str!("../migrations/0003_pairing.sql"), sqlite: "", postgres: "" },
     Migration { version: 4, both: include_str!("../migrations/0004_negotiations.sql"), sqlite: "", postgres: "" },
     Migration { version: 5, both: include_str!("../migrations/0005_tasks.sql"), sqlite: "", postgres: "" },
+    Migration { version: 9, both: include_str!("../migrations/0009_asked_by_members.sql"), sqlite: "", postgres: "" },
 ];
 
 /// Brings the schema to the newest version, all of it or nothing. On PostgreSQL the caller commits.

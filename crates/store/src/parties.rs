@@ -230,7 +230,7 @@ impl Store {
     }
 
     /// Binds the slot of a claimed session to its input peers, before shares are given:
-    /// `Conflict(SlotBound)` if shares were given in it with others.
+    /// `Conflict(SlotBound)` if shares were given in it with others, or this party froze it in another session.
     pub async fn bind_inputs(&self, party: &str, claim: SessionClaim, inputs: [u8; 32]) -> Result<(), StoreError> {
         self.run_one_write((party.to_owned(), claim, inputs), |db, (party, claim, inputs)| {
             Box::pin(async move {
@@ -238,7 +238,8 @@ impl Store {
                     .execute(
                         "UPDATE sessions SET inputs = $1 WHERE party = $2 AND session = $3
                          AND NOT EXISTS (SELECT 1 FROM sessions other
-                             WHERE other.party = $2 AND other.run = $4 AND other.slot = $5 AND other.inputs <> $1)",
+                             WHERE other.party = $2 AND other.run = $4 AND other.slot = $5 AND other.inputs <> $1)
+                         AND NOT EXISTS (SELECT 1 FROM freezes f WHERE f.party = $2 AND f.run = $4 AND f.slot = $5)",
                         args![inputs, party, claim.session.to_string(), claim.run, claim.slot],
                     )
                     .await?;

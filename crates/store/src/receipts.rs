@@ -28,7 +28,7 @@ from_row!(ReceiptRow { session, gid, run, slot, body, own, at });
 impl Store {
     /// Keeps a receipt for a party, or for the gateway (empty name). One that is there stays.
     pub async fn put_receipt(&self, holder: &str, row: ReceiptRow) -> Result<(), StoreError> {
-        self.run_tx("put_receipt", (holder.to_owned(), row), |db, (holder, row)| {
+        self.run_later("put_receipt", (holder.to_owned(), row), |db, (holder, row)| {
             Box::pin(async move {
                 db.execute(
                     "INSERT INTO receipts (holder, session, gid, run, slot, body, own, at)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tacit_model::{RunId, Slot, UnixMillis};
 
-use crate::db::{Scalar, args, from_row};
-use crate::{Redacted, Store, StoreError};
+use crate::db::{Conn, Scalar, args, from_row};
+use crate::{Redacted, Store, StoreError, What};
 
 /// What was measured at a moment: millionths by the name of the series.
 pub type Sample = (UnixMillis, BTreeMap<String, Redacted<i64>>);
@@ -102,23 +102,7 @@ impl Store {
         self.run_tx("note_asked", (party.to_owned(), rows), |db, (party, rows)| {
             Box::pin(async move {
                 for row in rows {
-                    db.execute(
-                        "INSERT INTO asked (party, run, slot, source, client, from_ms, to_ms, members, at)
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-                         ON CONFLICT (party, run, slot, source) DO UPDATE SET members = excluded.members",
-                        args![
-                            party,
-                            row.run,
-                            row.slot,
-                            row.source,
-                            row.client,
-                            row.from_ms,
-                            row.to_ms,
-                            row.members,
-                            row.at
-                        ],
-                    )
-                    .await?;
+                    note_one(db, party, row, false).await?;
                 }
                 Ok(())
             })
@@ -128,10 +112,14 @@ impl Store {
 
     /// Whether records of a window went into a computation with other members than this one has.
     pub async fn asked_with_others(&self, party: &str, row: &AskedRow) -> Result<bool, StoreError> {
-        let sql = "SELECT count(*) AS v FROM asked WHERE party = $1 AND source = $2 AND to_ms > $3 AND from_ms < $4
-                       AND members <> $5 AND NOT (run = $6 AND slot = $7)";
+        // By ranges beside the same members: a long history with them costs nothing.
+        let sql = "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM asked WHERE party = $1 AND source = $2 AND members < $5
+                           AND to_ms > $3 AND from_ms < $4 AND NOT (run = $6 AND slot = $7))
+                       OR EXISTS (SELECT 1 FROM asked WHERE party = $1 AND source = $2 AND members > $5
+                           AND to_ms > $3 AND from_ms < $4 AND NOT (run = $6 AND slot = $7))
+                   THEN 1 ELSE 0 END AS BIGINT) AS v";
         let args = args![party, row.source, row.from_ms, row.to_ms, row.members, row.run, row.slot];
-        let Scalar(clashes): Scalar<u64> = self.reader().await?.one(sql, args).await?;
+        let Scalar(clashes): Scalar<i64> = self.reader().await?.one(sql, args).await?;
         Ok(clashes > 0)
     }
 
@@ -141,4 +129,23 @@ impl Store {
         let Scalar(count) = self.reader().await?.one(sql, args![party, since]).await?;
         Ok(count)
     }
+}
+
+/// Notes that a part of a series goes into a computation; with `disjoint`, `Conflict(Overlap)` if samples of its window
+/// went into another one with other members.
+pub(crate) async fn note_one(db: &mut Conn, party: &str, row: &AskedRow, disjoint: bool) -> Result<(), StoreError> {
+    let AskedRow { run, slot, source, client, from_ms, to_ms, members, at } = row;
+    let noted = db
+        .execute(
+            "INSERT INTO asked (party, run, slot, source, client, from_ms, to_ms, members, at)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE $10 = 0 OR NOT (
+                 EXISTS (SELECT 1 FROM asked WHERE party = $1 AND source = $4 AND members < $8
+                     AND to_ms > $6 AND from_ms < $7 AND NOT (run = $2 AND slot = $3))
+                 OR EXISTS (SELECT 1 FROM asked WHERE party = $1 AND source = $4 AND members > $8
+                     AND to_ms > $6 AND from_ms < $7 AND NOT (run = $2 AND slot = $3)))
+             ON CONFLICT (party, run, slot, source) DO UPDATE SET members = excluded.members",
+            args![party, run, slot, source, client, from_ms, to_ms, members, at, i64::from(disjoint)],
+        )
+        .await?;
+    if noted == 0 { Err(What::Overlap.into()) } else { Ok(()) }
 }

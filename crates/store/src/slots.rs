@@ -4,6 +4,7 @@ use tacit_model::{Attempt, RunId, SessionId, Slot, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row};
 use crate::rows::{input_row, spend_row};
+use crate::series::{AskedRow, note_one};
 use crate::{InputState, Store, StoreError, What};
 
 /// Whether a freeze is the first of its slot.
@@ -13,6 +14,27 @@ pub enum FreezeOutcome {
     Fresh,
     /// It was frozen before with the same set in the same attempt.
     Same,
+}
+
+/// What a computing peer fixes when it freezes the inputs of a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFreeze {
+    /// The run.
+    pub run: RunId,
+    /// The slot.
+    pub slot: Slot,
+    /// The only attempt that may open anything.
+    pub attempt: Attempt,
+    /// The digest of the set that may be opened.
+    pub set_digest: [u8; 32],
+    /// The charter it is under.
+    pub charter: [u8; 32],
+    /// Names the input peers of the job, as [`Store::bind_inputs`] does.
+    pub inputs: [u8; 32],
+    /// What of the own series goes into the set, with those whose data is in.
+    pub taken: Vec<AskedRow>,
+    /// Whether that must not overlap what went into computations with other members.
+    pub disjoint: bool,
 }
 
 /// The frozen input set of a slot.
@@ -61,47 +83,38 @@ pub struct Purged {
 }
 
 impl Store {
-    /// Durably fixes the one set that may be opened for a slot, before the first opening share leaves.
+    /// Durably fixes the one set that may be opened for a slot, before the first opening share leaves, and with it what
+    /// of the own series goes into that set: all or nothing.
     ///
     /// `Conflict(Frozen)` if another set or attempt is frozen, `Conflict(SlotUsed)` if the slot has ended,
-    /// `Conflict(RunEnded)` if the rows of the run are closed.
-    pub async fn freeze(
-        &self,
-        party: &str,
-        run: RunId,
-        slot: Slot,
-        attempt: Attempt,
-        set_digest: [u8; 32],
-        now: UnixMillis,
-    ) -> Result<FreezeOutcome, StoreError> {
-        let args = (party.to_owned(), run, slot, attempt, set_digest, now);
-        self.run_one_write(args, |db, (party, run, slot, attempt, digest, now)| {
+    /// `Conflict(SlotBound)` if shares were given in it under another charter or with other input peers,
+    /// `Conflict(RunEnded)` if the rows of the run are closed, `Conflict(Overlap)` if samples of those windows went
+    /// into another computation with other members and must not.
+    pub async fn freeze(&self, party: &str, new: NewFreeze, now: UnixMillis) -> Result<FreezeOutcome, StoreError> {
+        let alone = new.taken.is_empty();
+        let args = (party.to_owned(), new, now);
+        if alone {
+            return self.run_one_write(args, |db, (party, new, now)| Box::pin(fix_set(db, party, new, *now))).await;
+        }
+        self.run_tx("freeze", args, |db, (party, new, now)| {
             Box::pin(async move {
-                let fresh = db
-                    .execute(
-                        "INSERT INTO freezes (party, run, slot, attempt, set_digest, at)
-                         SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT 1 FROM input_rows
-                             WHERE party = $1 AND run = $2 AND slot = $3 AND state <> 'pending')
-                         AND NOT EXISTS (SELECT 1 FROM party_runs
-                             WHERE party = $1 AND run = $2 AND closed IS NOT NULL)
-                         ON CONFLICT (party, run, slot) DO NOTHING",
-                        args![party, run, slot, attempt, digest, now],
-                    )
-                    .await?;
-                if fresh > 0 {
-                    return Ok(FreezeOutcome::Fresh);
+                for row in &new.taken {
+                    note_one(db, party, row, new.disjoint).await?;
                 }
-                match frozen(db, party, *run, *slot).await? {
-                    Some(old) if old.attempt != *attempt || old.set_digest != *digest => Err(What::Frozen.into()),
-                    old => match input_row(db, party, *run, *slot).await? {
-                        Some(row) if row.state != InputState::Pending => Err(What::SlotUsed.into()),
-                        _ if old.is_some() => Ok(FreezeOutcome::Same),
-                        _ => Err(What::RunEnded.into()),
-                    },
-                }
+                fix_set(db, party, new, *now).await
             })
         })
         .await
+    }
+
+    /// Whether nothing is known of a slot: no row, no session that gave shares, no freeze. One look instead of three.
+    pub async fn is_untouched(&self, party: &str, run: RunId, slot: Slot) -> Result<bool, StoreError> {
+        let sql = "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM freezes WHERE party = $1 AND run = $2 AND slot = $3)
+                       OR EXISTS (SELECT 1 FROM input_rows WHERE party = $1 AND run = $2 AND slot = $3)
+                       OR EXISTS (SELECT 1 FROM sessions WHERE party = $1 AND run = $2 AND slot = $3)
+                   THEN 0 ELSE 1 END AS BIGINT) AS v";
+        let Scalar(untouched): Scalar<i64> = self.reader().await?.one(sql, args![party, run, slot]).await?;
+        Ok(untouched == 1)
     }
 
     /// What is frozen for a slot.
@@ -161,6 +174,39 @@ impl Store {
                     .await?;
                 }
                 Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Stores the result of a slot of a client's task that this party [froze](Store::freeze): there is no input row to
+    /// delete and nothing to post, so it is one statement. Otherwise as [`commit_result`](Self::commit_result).
+    pub async fn commit_task_result(&self, party: &str, run: RunId, result: ResultRow) -> Result<(), StoreError> {
+        self.run_one_write((party.to_owned(), run, result), |db, (party, run, new)| {
+            Box::pin(async move {
+                let session = new.session.to_string();
+                let stored = db
+                    .execute(
+                        "INSERT INTO results (party, run, slot, session, values_json, contributors, agreement, at)
+                         SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE NOT EXISTS (SELECT 1 FROM input_rows
+                             WHERE party = $1 AND run = $2 AND slot = $3)
+                         ON CONFLICT (party, run, slot) DO NOTHING",
+                        args![party, run, new.slot, session, new.values_json, new.contributors, new.agreement, new.at],
+                    )
+                    .await?;
+                if stored > 0 {
+                    return Ok(());
+                }
+                match stored_result(db, party, *run, new.slot).await? {
+                    Some(old)
+                        if (old.session, &old.values_json, &old.agreement)
+                            == (new.session, &new.values_json, &new.agreement) =>
+                    {
+                        Ok(())
+                    }
+                    Some(_) => Err(What::ResultExists.into()),
+                    None => Err(What::SlotUsed.into()),
+                }
             })
         })
         .await
@@ -267,6 +313,39 @@ impl Store {
         }
         let [done, failed, unused] = counts;
         Ok((done, failed, unused))
+    }
+}
+
+/// The freeze itself: one writing statement, that does nothing if it is refused.
+async fn fix_set(db: &mut Conn, party: &str, new: &NewFreeze, now: UnixMillis) -> Result<FreezeOutcome, StoreError> {
+    let NewFreeze { run, slot, attempt, set_digest, charter, inputs, .. } = new;
+    let fresh = db
+        .execute(
+            "INSERT INTO freezes (party, run, slot, attempt, set_digest, at)
+             SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT 1 FROM input_rows
+                 WHERE party = $1 AND run = $2 AND slot = $3 AND state <> 'pending')
+             AND NOT EXISTS (SELECT 1 FROM party_runs WHERE party = $1 AND run = $2 AND closed IS NOT NULL)
+             AND NOT EXISTS (SELECT 1 FROM sessions
+                 WHERE party = $1 AND run = $2 AND slot = $3 AND (charter <> $7 OR inputs <> $8))
+             ON CONFLICT (party, run, slot) DO NOTHING",
+            args![party, run, slot, attempt, set_digest, now, charter, inputs],
+        )
+        .await?;
+    if fresh > 0 {
+        return Ok(FreezeOutcome::Fresh);
+    }
+    match frozen(db, party, *run, *slot).await? {
+        Some(old) if old.attempt != *attempt || old.set_digest != *set_digest => Err(What::Frozen.into()),
+        Some(_) => Ok(FreezeOutcome::Same),
+        None => match input_row(db, party, *run, *slot).await? {
+            Some(row) if row.state != InputState::Pending => Err(What::SlotUsed.into()),
+            _ => {
+                let sql = "SELECT count(*) AS v FROM sessions
+                           WHERE party = $1 AND run = $2 AND slot = $3 AND (charter <> $4 OR inputs <> $5)";
+                let Scalar(others): Scalar<u64> = db.one(sql, args![party, run, slot, charter, inputs]).await?;
+                Err(if others > 0 { What::SlotBound.into() } else { What::RunEnded.into() })
+            }
+        },
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::RwLock;
 
 use crate::db::Conn;
 use crate::store::{Db, Store};
+use crate::writer::Pace;
 use crate::{StoreError, What};
 
 /// What a transaction does: a future over the connection and the arguments.
@@ -28,7 +29,20 @@ impl Store {
         T: Send + 'static,
     {
         match &*self.db {
-            Db::Sqlite { writer, .. } => writer.run(args, work, false).await,
+            Db::Sqlite { writer, .. } => writer.run(args, work, Pace::Soon).await,
+            Db::Postgres { pool, gate } => run_on_postgres(pool, gate, name, &args, work).await,
+        }
+    }
+
+    /// The same for work that nobody's answer depends on: on SQLite it shares its commit with others of its kind, and
+    /// may take some 50 ms longer. What is urgent does not wait behind it.
+    pub(crate) async fn run_later<A, T>(&self, name: &'static str, args: A, work: Work<A, T>) -> Result<T, StoreError>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        match &*self.db {
+            Db::Sqlite { writer, .. } => writer.run(args, work, Pace::Later).await,
             Db::Postgres { pool, gate } => run_on_postgres(pool, gate, name, &args, work).await,
         }
     }
@@ -43,7 +57,7 @@ impl Store {
         T: Send + 'static,
     {
         match &*self.db {
-            Db::Sqlite { writer, .. } => writer.run(args, work, true).await,
+            Db::Sqlite { writer, .. } => writer.run(args, work, Pace::OneWrite).await,
             Db::Postgres { pool, .. } => work(&mut Conn::PostgresReader(pool.acquire().await?), &args).await,
         }
     }

@@ -3,6 +3,7 @@
 //! Callers queue their work; the writer takes all that is queued, runs each piece inside a savepoint of one
 //! transaction and answers after the commit. While one commit waits for the disk the next batch gathers, so the
 //! number of syncs does not grow with the number of callers. Nobody waits on purpose: a lone call commits at once.
+//! The exception is work that [does not hurry](Pace::Later): it gathers a little while, and commits apart from the rest.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -20,6 +21,19 @@ use crate::tx::Work;
 const QUEUE: usize = 1024;
 /// Pieces of work per commit.
 const BATCH: usize = 256;
+/// How long work that does not hurry waits for more of its kind.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// How a piece of work is committed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// With whatever else is queued.
+    Soon,
+    /// The same; it may commit by itself when nothing else is queued.
+    OneWrite,
+    /// Nobody waits for an answer because of it: it gathers for [`GATHER`].
+    Later,
+}
 
 pub(crate) struct Writer {
     queue: mpsc::Sender<Order>,
@@ -38,15 +52,15 @@ impl Writer {
         Self { queue }
     }
 
-    /// Queues work; `one_write` says that it may commit by itself when nothing else is queued.
-    pub(crate) async fn run<A, T>(&self, args: A, work: Work<A, T>, one_write: bool) -> Result<T, StoreError>
+    /// Queues work; the answer comes after its commit, whatever the pace.
+    pub(crate) async fn run<A, T>(&self, args: A, work: Work<A, T>, pace: Pace) -> Result<T, StoreError>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
         let closed = || StoreError::Unavailable { reason: "the store was closed".into() };
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Queued { args, work, one_write, outcome: None, reply });
+        let job = Box::new(Queued { args, work, pace, outcome: None, reply });
         self.queue.send(Order::Work(job)).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
@@ -62,37 +76,40 @@ impl Writer {
 
 async fn serve(mut conn: Conn, mut orders: mpsc::Receiver<Order>) {
     let mut jobs = Vec::new();
+    let mut later = Later::default();
     let mut closing = None;
     let mut leftovers = Leftovers { since: Some(Instant::now()) };
     while closing.is_none() {
-        let first = match leftovers.pause() {
-            None => orders.recv().await,
-            Some(Duration::ZERO) => {
-                leftovers.wipe(&mut conn).await;
-                continue;
-            }
-            Some(pause) => match tokio::time::timeout(pause, orders.recv()).await {
-                Ok(first) => first,
-                Err(_) => {
-                    leftovers.wipe(&mut conn).await;
-                    continue;
-                }
-            },
+        let heard = match [later.pause(), leftovers.pause()].into_iter().flatten().min() {
+            None => Some(orders.recv().await),
+            Some(pause) => tokio::time::timeout(pause, orders.recv()).await.ok(),
         };
-        let Some(first) = first else { break };
-        let mut next = Some(first);
+        let idle = heard.is_none() && !later.is_due();
+        let mut next = match heard {
+            Some(None) => break,
+            heard => heard.flatten(),
+        };
         while let Some(order) = next {
             match order {
+                Order::Work(job) if job.pace() == Pace::Later => later.add(job),
                 Order::Work(job) => jobs.push(job),
                 Order::Close(reply) => closing = Some(reply),
             }
             next = if jobs.len() < BATCH && closing.is_none() { orders.try_recv().ok() } else { None };
         }
-        if jobs.iter().any(|job| !job.one_write()) {
+        if jobs.iter().any(|job| job.pace() != Pace::OneWrite) {
             leftovers.since.get_or_insert_with(Instant::now);
         }
         run_batch(&mut conn, &mut jobs).await;
+        if later.is_due() {
+            leftovers.since.get_or_insert_with(Instant::now);
+            run_batch(&mut conn, &mut later.take()).await;
+        }
+        if idle || leftovers.pause() == Some(Duration::ZERO) {
+            leftovers.wipe(&mut conn).await;
+        }
     }
+    run_batch(&mut conn, &mut later.take()).await;
     orders.close();
     leftovers.wipe(&mut conn).await;
     if let Conn::SqliteWriter(conn) = conn
@@ -103,6 +120,35 @@ async fn serve(mut conn: Conn, mut orders: mpsc::Receiver<Order>) {
     if let Some(reply) = closing {
         // The caller may have stopped waiting.
         let _ = reply.send(());
+    }
+}
+
+/// Work that does not hurry.
+#[derive(Default)]
+struct Later {
+    jobs: Vec<Box<dyn Job>>,
+    since: Option<Instant>,
+}
+
+impl Later {
+    fn add(&mut self, job: Box<dyn Job>) {
+        self.since.get_or_insert_with(Instant::now);
+        self.jobs.push(job);
+    }
+
+    /// How long to wait for more; none if there is none.
+    fn pause(&self) -> Option<Duration> {
+        let full = self.jobs.len() >= BATCH;
+        self.since.map(|since| if full { Duration::ZERO } else { GATHER.saturating_sub(since.elapsed()) })
+    }
+
+    fn is_due(&self) -> bool {
+        self.pause() == Some(Duration::ZERO)
+    }
+
+    fn take(&mut self) -> Vec<Box<dyn Job>> {
+        self.since = None;
+        std::mem::take(&mut self.jobs)
     }
 }
 
@@ -179,7 +225,7 @@ async fn run_together(conn: &mut Conn, jobs: &mut [Box<dyn Job>]) -> Result<(), 
     conn.execute("BEGIN IMMEDIATE", &[]).await?;
     for job in jobs {
         // One statement is all or nothing by itself.
-        let savepoint = !job.one_write();
+        let savepoint = job.pace() != Pace::OneWrite;
         if savepoint {
             conn.execute("SAVEPOINT piece", &[]).await?;
         }
@@ -198,7 +244,7 @@ async fn run_together(conn: &mut Conn, jobs: &mut [Box<dyn Job>]) -> Result<(), 
 }
 
 async fn run_alone(conn: &mut Conn, job: &mut dyn Job) -> Result<(), StoreError> {
-    if job.one_write() {
+    if job.pace() == Pace::OneWrite {
         return job.run(conn).await;
     }
     conn.execute("BEGIN IMMEDIATE", &[]).await?;
@@ -215,8 +261,8 @@ async fn roll_back(conn: &mut Conn) {
 trait Job: Send {
     /// Runs once more; an error must leave nothing.
     fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
-    /// Whether its only writing statement makes a transaction of its own.
-    fn one_write(&self) -> bool;
+    /// How it is committed.
+    fn pace(&self) -> Pace;
     /// Tells the caller, after the commit.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
@@ -224,7 +270,7 @@ trait Job: Send {
 struct Queued<A, T> {
     args: A,
     work: Work<A, T>,
-    one_write: bool,
+    pace: Pace,
     outcome: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -239,8 +285,8 @@ impl<A: Send + Sync, T: Send> Job for Queued<A, T> {
         })
     }
 
-    fn one_write(&self) -> bool {
-        self.one_write
+    fn pace(&self) -> Pace {
+        self.pace
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {

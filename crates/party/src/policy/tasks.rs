@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use tacit_accord::Charter;
 use tacit_job::{Ask, Job, Terms, Window};
 use tacit_model::{Fingerprint, UnixMillis};
-use tacit_store::{AskedRow, Store, StoreError};
+use tacit_store::{AskedRow, StoreError};
 
 use super::Policy;
+use crate::party::Inner;
 
 /// A task is taken up to so long after the moment it is for.
 const LATE_MS: i64 = 5 * 60_000;
@@ -138,21 +139,24 @@ impl Policy {
     /// went into results with other members (rule 3). `rows` is what would go into this one.
     pub(crate) async fn judge_history(
         &self,
-        store: &Store,
-        party: &str,
+        party: &Inner,
         rows: &[AskedRow],
         now: UnixMillis,
     ) -> Result<(), TaskRefusal> {
+        let (store, name) = (&party.store, &party.name);
+        // What is on its way counts too: it is noted when it is frozen.
+        let under_way = u64::try_from(party.sessions.open().saturating_sub(1)).unwrap_or(u64::MAX);
         let budgets = [("a minute", 60_000, self.tasks_per_minute), ("a day", 86_400_000, self.tasks_per_day)];
         for (span, ms, most) in budgets.into_iter().filter(|(_, _, most)| *most > 0) {
-            let (found, most) = (store.asked_since(party, now.plus(-ms)).await?, u64::from(most));
+            let (found, most) = (store.asked_since(name, now.plus(-ms)).await?, u64::from(most));
+            let found = found.saturating_add(under_way);
             if found >= most {
                 return Err(TaskRefusal::Budget { found, most, span });
             }
         }
         for row in rows.iter().filter(|_| self.disjoint_windows) {
             let window = Window { from: row.from_ms, to: row.to_ms };
-            if store.asked_with_others(party, row).await? {
+            if store.asked_with_others(name, row).await? {
                 return Err(TaskRefusal::Overlap { name: row.source.clone(), window });
             }
         }

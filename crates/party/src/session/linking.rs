@@ -8,10 +8,9 @@ use tacit_engine::{InputVector, Plan};
 use tacit_job::{Fault, Job, Report};
 use tacit_link::{Host, How, LinkError, SessionPort};
 use tacit_model::Fingerprint;
-use tacit_store::StoreError;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
-use super::prepare::Prepared;
+use super::prepare::{Claim, Prepared};
 use crate::drive::Seats;
 use crate::party::Inner;
 
@@ -25,7 +24,7 @@ pub(super) struct Linked {
     pub(super) input: Option<InputVector>,
     pub(super) port: SessionPort,
     pub(super) seats: Seats,
-    pub(super) claim: JoinHandle<Result<(), StoreError>>,
+    pub(super) claim: Claim,
 }
 
 /// No links; the detail is for the owner.

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use tacit_accord::{Charter, Consensus, OnMissingInput};
-use tacit_engine::{InputVector, Plan};
-use tacit_job::{Decline, Job, JobError, plan_of};
+use tacit_engine::{InputVector, Plan, SecurityModel};
+use tacit_job::{Decline, Job, JobError, Report, plan_of};
 use tacit_pki::random;
 use tacit_store::{AskedRow, InputRow, InputState, SessionClaim, StoreError};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
+use super::told;
+use crate::environment::name_members;
 use crate::party::Inner;
 use crate::policy::{Asked, TaskRefusal};
+use crate::results::Stored;
 use crate::source::Row;
 use crate::source::series::{self, NothingToGive};
 
@@ -24,19 +27,29 @@ pub(super) struct Prepared {
     pub(super) me: usize,
     pub(super) nonce: [u8; 32],
     pub(super) input: Option<InputVector>,
-    /// Makes durable that the session id is used; awaited before anything is sent.
-    pub(super) claim: JoinHandle<Result<(), StoreError>>,
+    /// What must be durable before anything is sent.
+    pub(super) claim: Claim,
+}
+
+/// What a party makes durable before it gives shares.
+pub(super) enum Claim {
+    /// That the session id is used, to which charter the slot is bound, what goes into a client's task.
+    Now(JoinHandle<Result<(), StoreError>>),
+    /// Nothing yet: this party computes, so nothing is opened before its own freeze, and that is noted with it.
+    WithFreeze(Vec<AskedRow>),
 }
 
 /// Not with me; the detail is for the owner only.
 pub(super) struct Declined {
     pub(super) why: Decline,
     pub(super) detail: String,
+    /// What this party said when the same computation ended, if it has the result: said again, the news may be lost.
+    pub(super) done: Option<Report>,
 }
 
 impl Declined {
     fn new(why: Decline, detail: impl Into<String>) -> Self {
-        Self { why, detail: detail.into() }
+        Self { why, detail: detail.into(), done: None }
     }
 }
 
@@ -96,7 +109,11 @@ fn ready(
 ) -> Result<Prepared, Declined> {
     let mut nonce = [0; 32];
     random::fill(&mut nonce).map_err(|error| Declined::new(Decline::Busy, error.to_string()))?;
-    let claim = claim(party, &job, taken);
+    // In `guaranteed` a result may come without this party's signature.
+    let claim = match job.ask().is_some() && plan.compute().contains(&me) && plan.model() != SecurityModel::Guaranteed {
+        true => Claim::WithFreeze(taken),
+        false => Claim::Now(claim(party, &job, taken)),
+    };
     let input = input.map(|row| InputVector::new(row.into_values()));
     Ok(Prepared { job, consensus, plan, me, nonce, input, claim })
 }
@@ -118,7 +135,12 @@ async fn prepare_task(
     let refused = |refusal: TaskRefusal| Declined::new(Decline::Policy, refusal.to_string());
     let asked = Asked { ask, terms: &terms, client, at, now };
     party.policy.judge_task(&asked, job, consensus.charter()).map_err(refused)?;
-    slot_state(party, job, consensus.charter()).await?;
+    let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
+    if !party.store.is_untouched(&party.name, job.run, job.slot).await.map_err(failed)?
+        && let Err(declined) = slot_state(party, job, consensus.charter()).await
+    {
+        return Err(Declined { done: again(party, job, plan).await, ..declined });
+    }
     if !gives {
         return Ok((None, Vec::new()));
     }
@@ -134,12 +156,23 @@ async fn prepare_task(
         client: client.map(|client| client.to_string()).unwrap_or_default(),
         from_ms: selected.window.from,
         to_ms: selected.window.to,
-        members: inputs(job),
+        members: name_members(&job.inputs),
         at: now,
     };
     let taken: Vec<AskedRow> = sources.into_iter().map(row).collect();
-    party.policy.judge_history(&party.store, &party.name, &taken, now).await.map_err(refused)?;
+    party.policy.judge_history(party, &taken, now).await.map_err(refused)?;
     Ok((Some(selected.row), taken))
+}
+
+/// The end of a client's task that is over here, told to the client once more; it is the same request, so it has the
+/// same recipients and the same key.
+async fn again(party: &Inner, job: &Job, plan: &Plan) -> Option<Report> {
+    let result = party.store.result(&party.name, job.run, job.slot).await.ok()??;
+    let sums = Stored::read(&result.values_json).ok()?.sums().ok()?;
+    let made = told::in_units(job, plan, &sums);
+    let told = told::tell(job, &party.me, plan, &sums, made.as_ref(), result.contributors);
+    let agreement = Some(hex::encode(result.agreement));
+    Some(Report::Done { agreement, contributors: result.contributors, faults: Vec::new(), told })
 }
 
 /// The row of a slot that is still open here; an ended or frozen slot is never tried again.
@@ -159,7 +192,9 @@ async fn slot_state(party: &Inner, job: &Job, charter: &Charter) -> Result<Optio
         let done = result.filter(|result| !result.values_json.is_empty()).map(|result| hex::encode(result.agreement));
         return Err(Declined::new(Decline::Frozen { done }, "this slot has ended or is bound to another attempt"));
     }
-    if bound.is_some_and(|bound| bound.charter != job.charter.0 || bound.inputs.is_some_and(|set| set != inputs(job))) {
+    if bound.is_some_and(|bound| {
+        bound.charter != job.charter.0 || bound.inputs.is_some_and(|set| set != name_members(&job.inputs))
+    }) {
         let why = "an earlier session of this slot was under another charter or with other input peers";
         return Err(Declined::new(Decline::Frozen { done: None }, why));
     }
@@ -202,15 +237,8 @@ fn claim_of(job: &Job) -> SessionClaim {
 pub(super) async fn bind_inputs(party: &Inner, job: &Job) -> Result<(), StoreError> {
     match job.task.on_missing_input {
         OnMissingInput::Proceed(_) if job.inputs.contains(&party.me) && !job.compute.contains(&party.me) => {
-            party.store.bind_inputs(&party.name, claim_of(job), inputs(job)).await
+            party.store.bind_inputs(&party.name, claim_of(job), name_members(&job.inputs)).await
         }
         _ => Ok(()),
     }
-}
-
-/// Names the input peers of a job.
-fn inputs(job: &Job) -> [u8; 32] {
-    let mut members: Vec<_> = job.inputs.iter().map(|member| member.0).collect();
-    members.sort_unstable();
-    tacit_accord::digest("inputs", members.as_flattened())
 }

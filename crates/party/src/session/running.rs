@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::linking::Linked;
-use super::prepare::bind_inputs;
+use super::prepare::{Claim, bind_inputs};
 use super::told;
 use crate::drive::{GivenUp, Seats, drive};
-use crate::environment::PartyEnvironment;
+use crate::environment::{PartyEnvironment, name_members};
 use crate::party::Inner;
 use crate::receipts::Left;
 use crate::results::Stored;
@@ -33,19 +33,19 @@ pub(super) async fn run(
     };
     // The session id is durably used, and the slot bound to charter and input peers, before the first
     // message leaves.
-    match claim.await {
-        Ok(claimed) => {
-            let bound = match claimed {
-                Ok(()) => bind_inputs(party, &job).await,
-                refused => refused,
-            };
-            match bound {
-                Ok(()) => {}
-                Err(error @ StoreError::Conflict { .. }) => return end(Fault::Ended, false, error.to_string()),
-                Err(error) => return end(Fault::Own, false, error.to_string()),
-            }
-        }
-        Err(_) => return end(Fault::Ended, false, "this peer is shutting down".to_owned()),
+    let (claimed, taken) = match claim {
+        Claim::Now(claim) => (claim.await.ok(), Vec::new()),
+        Claim::WithFreeze(taken) => (Some(Ok(())), taken),
+    };
+    let bound = match claimed {
+        Some(Ok(())) => bind_inputs(party, &job).await,
+        Some(refused) => refused,
+        None => return end(Fault::Ended, false, "this peer is shutting down".to_owned()),
+    };
+    match bound {
+        Ok(()) => {}
+        Err(error @ StoreError::Conflict { .. }) => return end(Fault::Ended, false, error.to_string()),
+        Err(error) => return end(Fault::Own, false, error.to_string()),
     }
 
     let mailbox = Mailbox::new(plan.members().len());
@@ -57,6 +57,10 @@ pub(super) async fn run(
         clock: Arc::clone(&party.clock),
         party: party.name.clone(),
         run: job.run,
+        charter: job.charter.0,
+        inputs: name_members(&job.inputs),
+        taken,
+        disjoint: party.policy.disjoint_windows,
         bound: false,
         contributions: Vec::new(),
     };
@@ -72,7 +76,8 @@ pub(super) async fn run(
             outcome
         }
         Ok(Err(error)) => {
-            let (fault, frozen) = (fault_of(&error, &plan), bound || matches!(error, SessionError::Freeze(_)));
+            let refused = matches!(error, SessionError::Freeze(why) if why != FreezeRefused::Declined);
+            let (fault, frozen) = (fault_of(&error, &plan), bound || refused);
             let spent = frozen || matches!(error, SessionError::OwnInput(_));
             let why = explain(&error, &plan, &consensus);
             if spent {
@@ -121,9 +126,14 @@ async fn settle(party: &Inner, job: &Job, plan: &Plan, me: usize, outcome: Outco
             told = told::tell(job, &party.me, plan, &values, made.as_ref(), contributors);
             let row = result(Stored::new(&values, made).text(), outcome.agreement.to_vec());
             let posts = party.final_results_url.is_some() && job.ask().is_none();
-            party.store.commit_result(&party.name, run, slot, row, posts).await?;
+            match job.ask().is_some() && computes {
+                true => party.store.commit_task_result(&party.name, run, row).await?,
+                false => party.store.commit_result(&party.name, run, slot, row, posts).await?,
+            }
             Some(hex::encode(outcome.agreement))
         }
+        // What went into a client's task stays in its series, and the freeze says that the slot is over.
+        None if job.ask().is_some() => None,
         // A computing peer has signed the frozen set: the slot is over, the input goes.
         None if gives && computes => {
             party.store.commit_result(&party.name, run, slot, result(String::new(), Vec::new()), false).await?;

@@ -8,5 +8,6 @@ mod registration;
 mod rules;
 mod spies;
 mod sums;
+mod tasks;
 mod witness;
 mod world;

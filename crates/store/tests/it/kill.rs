@@ -9,7 +9,7 @@ use tacit_model::{Attempt, RunId, Slot};
 use tacit_store::{InputState, NewRow, Redacted, Store};
 
 use crate::queue::{LIMIT, result};
-use crate::{Fixture, at, on_both};
+use crate::{Fixture, at, on_both, set};
 
 on_both!(acknowledged_rows_survive_kill_9);
 
@@ -33,7 +33,7 @@ async fn child() {
                     let slot = store.append_rows("p", RUN, &[row], LIMIT, at(0)).await.unwrap();
                     say(&format!("row {} {text}", slot.0));
                     if number % 3 == 0 {
-                        store.freeze("p", RUN, slot, Attempt(0), [1; 32], at(0)).await.unwrap();
+                        store.freeze("p", set(RUN, slot, Attempt(0), [1; 32]), at(0)).await.unwrap();
                         say(&format!("frozen {} {text}", slot.0));
                         store.commit_result("p", RUN, slot, result(slot.0), true).await.unwrap();
                         say(&format!("done {} {text}", slot.0));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tacit_model::{Attempt, RunId, Slot};
 
 use crate::queue::{LIMIT, result, row};
-use crate::{Fixture, at, on_both};
+use crate::{Fixture, at, on_both, set};
 
 on_both!(group_commit_shares_syncs);
 
@@ -29,7 +29,7 @@ async fn group_commit_shares_syncs(f: &Fixture) {
         f.store.append_rows("p", run, &[row("1;2")], LIMIT, at(0)).await.unwrap();
         appends.push(start.elapsed());
         let start = clock();
-        f.store.freeze("p", run, Slot(slot), Attempt(0), [1; 32], at(0)).await.unwrap();
+        f.store.freeze("p", set(run, Slot(slot), Attempt(0), [1; 32]), at(0)).await.unwrap();
         freezes.push(start.elapsed());
         let start = clock();
         f.store.commit_result("p", run, Slot(slot), result(slot), true).await.unwrap();
@@ -43,7 +43,7 @@ async fn group_commit_shares_syncs(f: &Fixture) {
                 let store = f.store.clone();
                 tokio::spawn(async move {
                     let name = format!("party {party}");
-                    store.freeze(&name, RunId(1), Slot(slot), Attempt(0), [1; 32], at(0)).await.unwrap();
+                    store.freeze(&name, set(RunId(1), Slot(slot), Attempt(0), [1; 32]), at(0)).await.unwrap();
                 })
             })
             .collect();

@@ -12,9 +12,10 @@ mod postgres;
 mod property;
 mod queue;
 mod runs;
+mod tasks;
 
-use tacit_model::UnixMillis;
-use tacit_store::Store;
+use tacit_model::{Attempt, RunId, Slot, UnixMillis};
+use tacit_store::{NewFreeze, Store};
 
 /// A store of its own for each test, gone when dropped.
 pub(crate) struct Fixture {
@@ -46,6 +47,12 @@ impl Fixture {
 /// Some moment; tests need no clock.
 pub(crate) fn at(millis: i64) -> UnixMillis {
     UnixMillis(1_790_000_000_000 + millis)
+}
+
+/// A set to be frozen, of no client's task.
+pub(crate) fn set(run: RunId, slot: Slot, attempt: Attempt, set_digest: [u8; 32]) -> NewFreeze {
+    let (charter, inputs) = ([1; 32], [1; 32]);
+    NewFreeze { run, slot, attempt, set_digest, charter, inputs, taken: Vec::new(), disjoint: false }
 }
 
 /// Makes one test per database out of each `async fn name(fixture: &Fixture)`.

@@ -6,7 +6,7 @@ use tacit_model::{Attempt, RunId, Slot};
 use tacit_store::{InputState, StoreError};
 
 use crate::queue::{result, row};
-use crate::{Fixture, at, on_both};
+use crate::{Fixture, at, on_both, set};
 
 on_both!(the_queue_behaves_like_its_model);
 
@@ -83,7 +83,8 @@ async fn the_queue_behaves_like_its_model(f: &Fixture) {
             _ => {
                 let attempt = u32::try_from(draw(2)).unwrap();
                 let digest = u8::try_from(draw(2)).unwrap();
-                let frozen = store.freeze("p", run, Slot(slot), Attempt(attempt), [digest; 32], at(0)).await.is_ok();
+                let frozen =
+                    store.freeze("p", set(run, Slot(slot), Attempt(attempt), [digest; 32]), at(0)).await.is_ok();
                 let open = was.is_none_or(|state| state == InputState::Pending);
                 let fits = model.frozen.get(&slot).is_none_or(|before| *before == (attempt, digest));
                 assert_eq!(frozen, open && fits);

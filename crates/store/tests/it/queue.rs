@@ -3,7 +3,7 @@
 use tacit_model::{Attempt, RunId, SessionId, Slot};
 use tacit_store::{FreezeOutcome, InputState, NewRow, Redacted, ResultRow, SessionClaim, Store, StoreError, What};
 
-use crate::{Fixture, at, on_both};
+use crate::{Fixture, at, on_both, set};
 
 on_both!(
     rows_take_consecutive_slots,
@@ -110,7 +110,7 @@ async fn rows_at_slots_are_all_or_nothing_and_gaps_are_found(f: &Fixture) {
 
 async fn one_set_is_frozen_per_slot(f: &Fixture) {
     let s = &f.store;
-    let freeze = |attempt, digest| s.freeze("p", RUN, Slot(0), Attempt(attempt), [digest; 32], at(3));
+    let freeze = |attempt, digest| s.freeze("p", set(RUN, Slot(0), Attempt(attempt), [digest; 32]), at(3));
     assert_eq!(s.frozen("p", RUN, Slot(0)).await.unwrap(), None);
     assert_eq!(freeze(0, 1).await.unwrap(), FreezeOutcome::Fresh);
     assert_eq!(freeze(0, 1).await.unwrap(), FreezeOutcome::Same);
@@ -121,7 +121,7 @@ async fn one_set_is_frozen_per_slot(f: &Fixture) {
     s.commit_result("p", RUN, Slot(0), result(0), false).await.unwrap();
     assert_eq!(freeze(0, 1).await, Err(What::SlotUsed.into()), "an ended slot is opened no more");
     s.fail_slot("p", RUN, Slot(1), "late", at(0)).await.unwrap();
-    let spent = s.freeze("p", RUN, Slot(1), Attempt(0), [1; 32], at(3)).await;
+    let spent = s.freeze("p", set(RUN, Slot(1), Attempt(0), [1; 32]), at(3)).await;
     assert_eq!(spent, Err(What::SlotUsed.into()));
 }
 
@@ -131,7 +131,7 @@ async fn two_sets_race_to_the_freeze(f: &Fixture) {
             .map(|i| {
                 let store = f.store.clone();
                 tokio::spawn(async move {
-                    store.freeze("p", RUN, Slot(slot), Attempt(u32::from(i % 2)), [i / 2; 32], at(0)).await
+                    store.freeze("p", set(RUN, Slot(slot), Attempt(u32::from(i % 2)), [i / 2; 32]), at(0)).await
                 })
             })
             .collect();
@@ -233,7 +233,7 @@ async fn many_rows_at_once(f: &Fixture) {
 async fn purge_keeps_slot_numbers(f: &Fixture) {
     let s = &f.store;
     s.append_rows("p", RUN, &[row("a"), row("b")], LIMIT, at(0)).await.unwrap();
-    s.freeze("p", RUN, Slot(0), Attempt(0), [1; 32], at(0)).await.unwrap();
+    s.freeze("p", set(RUN, Slot(0), Attempt(0), [1; 32]), at(0)).await.unwrap();
     s.commit_result("p", RUN, Slot(0), result(0), true).await.unwrap();
     let claim = SessionClaim { session: SessionId([1; 16]), run: RUN, slot: Slot(0), charter: [7; 32] };
     s.claim_session("p", claim, at(0)).await.unwrap();
@@ -244,6 +244,6 @@ async fn purge_keeps_slot_numbers(f: &Fixture) {
     assert_eq!((purged.rows, purged.freezes, purged.results, purged.delivered), (2, 1, 1, 0));
     assert_eq!(s.outbox_pending("p", RUN).await.unwrap().len(), 1, "undelivered results stay");
     assert_eq!(s.append_rows("p", RUN, &[row("c")], LIMIT, at(0)).await, Err(What::RunEnded.into()));
-    let late = s.freeze("p", RUN, Slot(0), Attempt(1), [2; 32], at(0)).await;
+    let late = s.freeze("p", set(RUN, Slot(0), Attempt(1), [2; 32]), at(0)).await;
     assert_eq!(late, Err(What::RunEnded.into()), "a purged slot cannot be opened again");
 }

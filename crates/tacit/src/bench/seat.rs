@@ -108,6 +108,10 @@ impl Seat {
             clock: Arc::clone(&self.clock),
             party: PARTY.to_owned(),
             run: RUN,
+            charter: [0; 32],
+            inputs: [0; 32],
+            taken: Vec::new(),
+            disjoint: false,
             bound: false,
             contributions: Vec::new(),
         };

@@ -1,0 +1,387 @@
+//! Clients' tasks under a gateway that does not keep the rules.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tacit_accord::{Member, MemberRole};
+use tacit_job::{Ask, Decline, Fault, Job, Report, ToPeer, Told, plan_of};
+use tacit_link::{LinkConfig, LinkHub};
+use tacit_model::api::{TaskRequest, TaskResult};
+use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock};
+use tacit_party::source::SampleText;
+use tacit_pki::result_key::ResultKey;
+
+use crate::gateway::Open;
+use crate::world::{GROUP, Peer, World, identity, sign_next};
+
+/// Four peers that give and compute, and one that only gives; each has measured once.
+async fn room() -> World {
+    let world = World::with(
+        |peers| {
+            *peers = ["a", "b", "c", "d"].map(|name| Peer::new(name, MemberRole::Both)).into();
+            peers.push(Peer::new("e", MemberRole::Input));
+        },
+        |_| {},
+    )
+    .await;
+    measure(&world, 60_000).await;
+    world
+}
+
+/// Everybody measures something, so many milliseconds ago.
+async fn measure(world: &World, ago: i64) {
+    for (number, peer) in world.peers.iter().enumerate() {
+        let values = BTreeMap::from([("level".to_owned(), tacit_store::Redacted((1 << number).to_string()))]);
+        let sample = SampleText { at: SystemClock.now().plus(-ago), values };
+        peer.party().add_samples(vec![sample]).await.unwrap();
+    }
+}
+
+fn request(world: &World, nonce: u8, preselector: &str) -> TaskRequest {
+    TaskRequest {
+        group: GROUP,
+        set: String::new(),
+        purpose: "level".to_owned(),
+        sources: vec!["level".to_owned()],
+        filter: Vec::new(),
+        preselector: preselector.to_owned(),
+        aggregator: "sum".to_owned(),
+        parameters: BTreeMap::new(),
+        decimals: 0,
+        least: "0".to_owned(),
+        most: "1000".to_owned(),
+        model: "semi-honest".to_owned(),
+        recipients: vec![world.peers[0].fingerprint()],
+        result_key: None,
+        tell_gateway: false,
+        min_participants: 3,
+        issued: SystemClock.now().to_rfc3339(),
+        nonce: hex::encode([nonce; 16]),
+        repeat: None,
+    }
+}
+
+fn ask(world: &World, nonce: u8) -> Ask {
+    Ask::admit(request(world, nonce, "last_1h"), None, &world.gateway.identity).unwrap()
+}
+
+/// An attempt at an ask with everybody.
+fn job(world: &World, ask: &Ask, session: u8) -> Job {
+    let charter = world.consensus.charter();
+    Job {
+        session: SessionId([session; 16]),
+        group: GROUP,
+        charter: world.consensus.id(),
+        run: ask.run(),
+        slot: Slot(0),
+        attempt: Attempt(0),
+        task: ask.task().unwrap(),
+        inputs: charter.inputs().map(|m| m.fingerprint).collect(),
+        compute: charter.computing().map(|m| m.fingerprint).collect(),
+        recipients: ask.recipients(charter),
+    }
+}
+
+/// What a peer says to a Prepare, with the right plan where there is one.
+async fn prepared(world: &mut World, peer: usize, job: &Job) -> Report {
+    let plan =
+        plan_of(&world.consensus, job).map_or_else(|_| hex::encode([0; 32]), |plan| hex::encode(plan.digest().0));
+    let peer = world.peers[peer].fingerprint();
+    let prepare = ToPeer::Prepare { job: Box::new(job.clone()), plan };
+    world.gateway.phase(&[peer], job.session, &prepare).await.remove(&peer).unwrap()
+}
+
+async fn declined(world: &mut World, peer: usize, job: &Job) -> Decline {
+    match prepared(world, peer, job).await {
+        Report::Declined { why } => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn trouble(world: &World, peer: usize) -> String {
+    world.peers[peer].party().status().await.unwrap().last_trouble.unwrap().what
+}
+
+/// The sum and the number of contributors that the recipient was left with.
+async fn learned(world: &World, ask: &Ask) -> Option<(String, u32)> {
+    let results = world.peers[0].party().results(ask.run()).await.unwrap();
+    results.first().map(|result| (format!("{:?}", result.values), result.contributors))
+}
+
+fn is_done(report: &Report) -> bool {
+    matches!(report, Report::Done { .. })
+}
+
+#[tokio::test]
+async fn rule3_second_opening_without_the_victim_is_refused() {
+    let mut world = room().await;
+    let first = ask(&world, 1);
+    let whole = job(&world, &first, 1);
+    let reports = world.gateway.run(&world.consensus, &whole).await;
+    assert!(reports.values().all(is_done), "{reports:?}");
+    assert_eq!(learned(&world, &first).await.unwrap().1, 5);
+
+    // The same request once more, without e: every computing peer refuses, also after a restart.
+    for session in [2, 3] {
+        let mut again = job(&world, &first, session);
+        again.attempt = Attempt(1);
+        again.inputs.retain(|input| *input != world.peers[4].fingerprint());
+        // The recipient says what it said before: the sum of all five.
+        let said = prepared(&mut world, 0, &again).await;
+        assert!(matches!(&said, Report::Done { contributors: 5, agreement, .. } if agreement.is_some()), "{said:?}");
+        for peer in 1..4 {
+            assert_eq!(declined(&mut world, peer, &again).await, Decline::Frozen { done: None });
+        }
+        for peer in 0..5 {
+            let fingerprint = world.peers[peer].fingerprint();
+            world.peers[peer].close().await;
+            world.peers[peer].open().await;
+            world.gateway.hello(&fingerprint).await;
+        }
+    }
+    // Another request over the same records: what they gave, they gave together with e.
+    let second = ask(&world, 2);
+    let mut fewer = job(&world, &second, 4);
+    fewer.inputs.retain(|input| *input != world.peers[4].fingerprint());
+    for peer in 0..4 {
+        assert_eq!(declined(&mut world, peer, &fewer).await, Decline::Policy);
+        assert!(trouble(&world, peer).await.contains("with other members before"));
+    }
+    // The result of before is still there, and with everybody it may be asked again.
+    assert_eq!(learned(&world, &first).await.unwrap().1, 5);
+    let third = ask(&world, 3);
+    let again = job(&world, &third, 5);
+    assert!(world.gateway.run(&world.consensus, &again).await.values().all(is_done));
+    world.close().await;
+}
+
+/// The history of a peer is about those whose data went in, not about those whom the job named.
+#[tokio::test]
+async fn rule3_who_was_lost_before_the_freeze_is_no_company() {
+    let mut world = room().await;
+    let first = ask(&world, 1);
+    let attempt = job(&world, &first, 1);
+    let members = attempt.members();
+    let ready = world.gateway.prepare(&members, &world.consensus, &attempt).await;
+    let link = world.gateway.link_message(&world.consensus, &attempt, &ready);
+    let linked = world.gateway.phase(&members, attempt.session, &link).await;
+    assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+    // e dies before it gave anything.
+    let lost = world.peers[4].fingerprint();
+    world.peers[4].close().await;
+    let others: Vec<Fingerprint> = members.iter().copied().filter(|member| *member != lost).collect();
+    let done = world.gateway.phase(&others, attempt.session, &ToPeer::Session { session: attempt.session }).await;
+    assert!(done.values().all(is_done), "{done:?}");
+    assert_eq!(learned(&world, &first).await.unwrap().1, 4);
+
+    // The difference of a sum with e and this one would be e's value, although both jobs name it.
+    world.peers[4].open().await;
+    world.gateway.hello(&lost).await;
+    let second = ask(&world, 2);
+    let whole = job(&world, &second, 2);
+    for peer in 0..4 {
+        assert_eq!(declined(&mut world, peer, &whole).await, Decline::Policy);
+    }
+    // The same four may be asked again.
+    let third = ask(&world, 3);
+    let mut fewer = job(&world, &third, 3);
+    fewer.inputs.retain(|input| *input != lost);
+    let reports = world.gateway.run(&world.consensus, &fewer).await;
+    assert!(reports.values().all(is_done), "{reports:?}");
+    world.close().await;
+}
+
+/// The other way round: everybody went into the first sum, and one is lost on the way to the second. The peers find out
+/// at the freeze, and nothing is opened.
+#[tokio::test]
+async fn rule3_a_loss_on_the_way_does_not_make_a_second_set() {
+    let mut world = room().await;
+    let first = ask(&world, 1);
+    let whole = job(&world, &first, 1);
+    assert!(world.gateway.run(&world.consensus, &whole).await.values().all(is_done));
+
+    let second = ask(&world, 2);
+    let attempt = job(&world, &second, 2);
+    let members = attempt.members();
+    let ready = world.gateway.prepare(&members, &world.consensus, &attempt).await;
+    let link = world.gateway.link_message(&world.consensus, &attempt, &ready);
+    world.gateway.phase(&members, attempt.session, &link).await;
+    let lost = world.peers[4].fingerprint();
+    world.peers[4].close().await;
+    let others: Vec<Fingerprint> = members.iter().copied().filter(|member| *member != lost).collect();
+    let done = world.gateway.phase(&others, attempt.session, &ToPeer::Session { session: attempt.session }).await;
+    assert!(done.values().all(|report| matches!(report, Report::Failed { frozen: false, .. })), "{done:?}");
+    assert_eq!(learned(&world, &second).await, None);
+    assert!(trouble(&world, 0).await.contains("exactly those contributors"));
+    world.close().await;
+}
+
+/// A gateway that was interrupted after the end of a task asks again: the client gets its result all the same.
+#[tokio::test]
+async fn f13_the_result_of_an_interrupted_task_is_told_again() {
+    let mut world = room().await;
+    let key = ResultKey::generate().unwrap();
+    let mut request = request(&world, 1, "last_1h");
+    request.result_key = Some(key.public().to_owned());
+    let ask = Ask::admit(request, None, &world.gateway.identity).unwrap();
+    let first = job(&world, &ask, 1);
+    let reports = world.gateway.run(&world.consensus, &first).await;
+    let recipient = world.peers[0].fingerprint();
+    let Report::Done { agreement, told: Some(Told::Sealed(sealed)), .. } = &reports[&recipient] else {
+        panic!("{reports:?}")
+    };
+    let open = |sealed: &str| {
+        let text = key.open(sealed, ask.id().to_string().as_bytes()).unwrap();
+        serde_json::from_slice::<TaskResult>(&text).unwrap()
+    };
+    let mut again = job(&world, &ask, 2);
+    again.attempt = Attempt(1);
+    match prepared(&mut world, 0, &again).await {
+        Report::Done { agreement: same, told: Some(Told::Sealed(resealed)), contributors: 5, .. } => {
+            assert_eq!(same, *agreement);
+            assert_eq!(open(&resealed), open(sealed));
+            assert_ne!(resealed, *sealed, "sealed anew");
+        }
+        other => panic!("{other:?}"),
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn rule1_sybils_and_swapped_certificates_get_nothing_of_a_task() {
+    let mut world = room().await;
+    let ask = ask(&world, 1);
+    let sybil = identity("sybil");
+    let stranger = sybil.fingerprint();
+
+    // As computing peer, as input peer, as recipient; added, or in the place of a member.
+    let changes: [fn(&mut Job, Fingerprint); 5] = [
+        |job, stranger| job.compute.push(stranger),
+        |job, stranger| job.inputs.push(stranger),
+        |job, stranger| job.recipients.push(stranger),
+        |job, stranger| job.compute[1] = stranger,
+        |job, stranger| job.inputs[1] = stranger,
+    ];
+    for (number, change) in (1..).zip(changes) {
+        let mut job = job(&world, &ask, number);
+        change(&mut job, stranger);
+        assert_eq!(declined(&mut world, 0, &job).await, Decline::Roster);
+    }
+    // Under a charter that only the gateway knows.
+    let known = world.consensus.clone();
+    let mut charter = known.charter().clone();
+    charter.members.push(Member {
+        name: "sybil".to_owned(),
+        fingerprint: stranger,
+        operator: "sybil".to_owned(),
+        role: MemberRole::Both,
+        endpoint: "127.0.0.1:1".to_owned(),
+    });
+    let forged = sign_next(&known, charter, &identity("no manager"));
+    world.gateway.send(&world.peers[0].fingerprint(), &ToPeer::Charter { documents: vec![forged.to_document()] });
+    world.consensus = forged;
+    let job_of_forged = job(&world, &ask, 10);
+    assert_eq!(declined(&mut world, 0, &job_of_forged).await, Decline::Charter);
+    world.consensus = known;
+
+    // At a member's address there is somebody with another certificate: there is no link, so no share leaves.
+    let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
+    let _impostor = hub.host(Arc::clone(&sybil), Arc::new(Open)).unwrap();
+    let job = job(&world, &ask, 11);
+    let members = job.members();
+    let ready = world.gateway.prepare(&members, &world.consensus, &job).await;
+    let ToPeer::Link { session, nonces, endpoints } = world.gateway.link_message(&world.consensus, &job, &ready) else {
+        panic!("a link message")
+    };
+    let endpoints = endpoints.iter().map(|_| hub.local_addr().to_string()).collect();
+    let linked = world.gateway.phase(&members, session, &ToPeer::Link { session, nonces, endpoints }).await;
+    assert!(!linked.values().any(|report| *report == Report::Linked), "{linked:?}");
+    world.close().await;
+}
+
+/// Each half of the peers is told of other input peers, under one session.
+#[tokio::test]
+async fn rule3_two_jobs_of_one_session_open_nothing() {
+    let mut world = room().await;
+    let ask = ask(&world, 1);
+    let whole = job(&world, &ask, 1);
+    let mut fewer = whole.clone();
+    fewer.inputs.retain(|input| *input != world.peers[3].fingerprint());
+    let members = whole.members();
+    let mut ready = BTreeMap::new();
+    for (peer, member) in world.peers.iter().map(Peer::fingerprint).enumerate().collect::<Vec<_>>() {
+        let told = if peer % 2 == 0 { &whole } else { &fewer };
+        ready.insert(member, prepared(&mut world, peer, told).await);
+    }
+    let link = world.gateway.link_message(&world.consensus, &whole, &ready);
+    world.gateway.phase(&members, whole.session, &link).await;
+    let done = world.gateway.phase(&members, whole.session, &ToPeer::Session { session: whole.session }).await;
+    assert!(!done.values().any(is_done), "{done:?}");
+    assert_eq!(learned(&world, &ask).await, None);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn f04_tampered_tasks_are_refused() {
+    let mut world = room().await;
+    let honest = ask(&world, 1);
+    let tampered: [fn(&mut TaskRequest); 4] = [
+        |request| request.purpose = "curiosity".to_owned(),
+        |request| request.recipients.clear(),
+        |request| request.min_participants = 2,
+        |request| request.tell_gateway = true,
+    ];
+    for (number, change) in (1..).zip(tampered) {
+        let mut changed = honest.clone();
+        change(&mut changed.request);
+        let job = job(&world, &changed, number);
+        assert_eq!(declined(&mut world, 0, &job).await, Decline::Plan);
+        assert!(trouble(&world, 0).await.contains("signature does not fit"));
+    }
+    // A ticket of another gateway, and a client's signature under something else.
+    let foreign = Ask::admit(honest.request.clone(), None, &identity("other gateway")).unwrap();
+    let foreign = job(&world, &foreign, 10);
+    assert_eq!(declined(&mut world, 0, &foreign).await, Decline::Plan);
+    let client = identity("client");
+    let mut signed = honest.clone();
+    signed.client = Some(tacit_job::sign_request(&request(&world, 9, "last_1h"), &client));
+    let signed = job(&world, &signed, 11);
+    assert_eq!(declined(&mut world, 0, &signed).await, Decline::Plan);
+    // A result number of its own, under which the same request could be asked twice.
+    let mut renamed = job(&world, &honest, 12);
+    renamed.run = tacit_model::RunId(-5);
+    assert_eq!(declined(&mut world, 0, &renamed).await, Decline::Plan);
+    world.close().await;
+}
+
+/// A peer that was cut off before its own freeze may be asked again, and is in one result only.
+#[tokio::test]
+async fn rule3_an_attempt_that_was_not_frozen_leaves_nothing() {
+    let mut world = room().await;
+    let ask = ask(&world, 1);
+    let attempt = job(&world, &ask, 1);
+    let members = attempt.members();
+    let ready = world.gateway.prepare(&members, &world.consensus, &attempt).await;
+    let link = world.gateway.link_message(&world.consensus, &attempt, &ready);
+    world.gateway.phase(&members, attempt.session, &link).await;
+    // One of the computing peers is never told to begin, and all are told to stop.
+    for member in &members[1..] {
+        world.gateway.send(member, &ToPeer::Session { session: attempt.session });
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    for member in &members {
+        world.gateway.send(member, &ToPeer::Abort { session: attempt.session });
+    }
+    for member in &members[1..] {
+        let report = world.gateway.report(member, attempt.session).await;
+        assert!(matches!(report, Report::Failed { frozen: false, fault: Fault::Ended }), "{report:?}");
+    }
+    // Without e: nothing was opened with it, so nothing stands against it.
+    let mut fewer = job(&world, &ask, 2);
+    fewer.attempt = Attempt(1);
+    fewer.inputs.retain(|input| *input != world.peers[4].fingerprint());
+    let reports = world.gateway.run(&world.consensus, &fewer).await;
+    assert!(reports.values().all(is_done), "{reports:?}");
+    assert_eq!(learned(&world, &ask).await.unwrap().1, 4);
+    world.close().await;
+}

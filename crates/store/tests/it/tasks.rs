@@ -1,0 +1,147 @@
+//! Peer: what goes into clients' tasks, and when that is durable.
+
+use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
+use tacit_store::{AskedRow, FreezeOutcome, NewFreeze, ReceiptRow, ResultRow, SessionClaim, Store, What};
+
+use crate::{Fixture, at, on_both, set};
+
+on_both! {
+    rule3_what_goes_in_is_noted_with_the_freeze_or_not_at_all,
+    rule3_one_slot_is_not_both_frozen_and_given_to_others,
+    results_of_tasks_come_once,
+    what_does_not_hurry_is_durable_when_it_is_answered,
+}
+
+/// A window of a task, with these members.
+fn taken(run: i64, from: i64, to: i64, members: u8) -> AskedRow {
+    AskedRow {
+        run: RunId(run),
+        slot: Slot(0),
+        source: "temperature".to_owned(),
+        client: String::new(),
+        from_ms: at(from),
+        to_ms: at(to),
+        members: [members; 32],
+        at: at(0),
+    }
+}
+
+fn frozen(row: AskedRow) -> NewFreeze {
+    NewFreeze { taken: vec![row.clone()], disjoint: true, ..set(row.run, row.slot, Attempt(0), [4; 32]) }
+}
+
+async fn rule3_what_goes_in_is_noted_with_the_freeze_or_not_at_all(f: &Fixture) {
+    let store = &f.store;
+    assert_eq!(store.freeze("p", frozen(taken(-1, 0, 100, 7)), at(1)).await, Ok(FreezeOutcome::Fresh));
+    assert_eq!(store.asked_since("p", at(0)).await.unwrap(), 1);
+    // The same members may be asked again, also for what overlaps; others not.
+    assert_eq!(store.freeze("p", frozen(taken(-2, 50, 150, 7)), at(2)).await, Ok(FreezeOutcome::Fresh));
+    for members in [6, 8] {
+        let other = taken(-3, 149, 160, members);
+        assert!(store.asked_with_others("p", &other).await.unwrap());
+        assert_eq!(store.freeze("p", frozen(other), at(3)).await, Err(What::Overlap.into()));
+        // A later window, another series and another party are free.
+        assert!(!store.asked_with_others("p", &taken(-3, 150, 160, members)).await.unwrap());
+        assert!(!store.asked_with_others("q", &taken(-3, 0, 160, members)).await.unwrap());
+        let humidity = AskedRow { source: "humidity".to_owned(), ..taken(-3, 0, 160, members) };
+        assert!(!store.asked_with_others("p", &humidity).await.unwrap());
+    }
+    // What was refused left nothing.
+    assert_eq!(store.frozen("p", RunId(-3), Slot(0)).await.unwrap(), None);
+    assert_eq!(store.asked_since("p", at(0)).await.unwrap(), 2);
+    assert!(store.is_untouched("p", RunId(-3), Slot(0)).await.unwrap());
+    // A slot that is frozen with another set notes nothing of a second one.
+    let again = NewFreeze { set_digest: [5; 32], ..frozen(taken(-1, 500, 600, 9)) };
+    assert_eq!(store.freeze("p", again, at(4)).await, Err(What::Frozen.into()));
+    assert!(!store.asked_with_others("p", &taken(-4, 500, 600, 1)).await.unwrap());
+    // Whose policy does not ask for it may overlap.
+    let free = NewFreeze { disjoint: false, ..frozen(taken(-5, 0, 160, 3)) };
+    assert_eq!(store.freeze("p", free, at(5)).await, Ok(FreezeOutcome::Fresh));
+}
+
+/// A party may be named as computing in one attempt and as giving only in another.
+async fn rule3_one_slot_is_not_both_frozen_and_given_to_others(f: &Fixture) {
+    let store = &f.store;
+    let claim =
+        |session, slot| SessionClaim { session: SessionId([session; 16]), run: RunId(1), slot, charter: [1; 32] };
+    assert!(store.is_untouched("p", RunId(1), Slot(0)).await.unwrap());
+    // Shares were given to the computing members of another attempt, with other input peers.
+    store.claim_session("p", claim(1, Slot(0)), at(0)).await.unwrap();
+    assert!(!store.is_untouched("p", RunId(1), Slot(0)).await.unwrap());
+    store.bind_inputs("p", claim(1, Slot(0)), [9; 32]).await.unwrap();
+    let own = set(RunId(1), Slot(0), Attempt(1), [4; 32]);
+    assert_eq!(store.freeze("p", own.clone(), at(1)).await, Err(What::SlotBound.into()));
+    assert_eq!(store.freeze("p", NewFreeze { inputs: [9; 32], ..own }, at(1)).await, Ok(FreezeOutcome::Fresh));
+    // The other way round: it is frozen here while the other attempt is on its way.
+    store.claim_session("p", claim(2, Slot(1)), at(0)).await.unwrap();
+    let own = set(RunId(1), Slot(1), Attempt(1), [4; 32]);
+    assert_eq!(store.freeze("p", own, at(1)).await, Ok(FreezeOutcome::Fresh));
+    assert_eq!(store.bind_inputs("p", claim(2, Slot(1)), [1; 32]).await, Err(What::SlotBound.into()));
+    // Under another charter neither.
+    store.claim_session("p", claim(3, Slot(2)), at(0)).await.unwrap();
+    let own = NewFreeze { charter: [2; 32], ..set(RunId(1), Slot(2), Attempt(0), [4; 32]) };
+    assert_eq!(store.freeze("p", own, at(1)).await, Err(What::SlotBound.into()));
+}
+
+async fn results_of_tasks_come_once(f: &Fixture) {
+    let store = &f.store;
+    let result = |agreement, slot| ResultRow {
+        slot,
+        session: SessionId([1; 16]),
+        values_json: "[\"3\"]".to_owned(),
+        contributors: 3,
+        agreement: vec![agreement; 32],
+        at: at(1),
+    };
+    store.commit_task_result("p", RunId(-7), result(1, Slot(0))).await.unwrap();
+    store.commit_task_result("p", RunId(-7), result(1, Slot(0))).await.unwrap();
+    let other = store.commit_task_result("p", RunId(-7), result(2, Slot(0))).await;
+    assert_eq!(other, Err(What::ResultExists.into()));
+    assert_eq!(store.result("p", RunId(-7), Slot(0)).await.unwrap(), Some(result(1, Slot(0))));
+    assert_eq!(store.result_runs("p").await.unwrap(), [RunId(-7)]);
+    // A slot that was given up stays without a result.
+    store.fail_slot("p", RunId(-7), Slot(1), "lost", at(2)).await.unwrap();
+    let late = store.commit_task_result("p", RunId(-7), result(1, Slot(1))).await;
+    assert_eq!(late, Err(What::SlotUsed.into()));
+    assert_eq!(store.result("p", RunId(-7), Slot(1)).await.unwrap(), None);
+}
+
+async fn what_does_not_hurry_is_durable_when_it_is_answered(f: &Fixture) {
+    let row = |number: u8| ReceiptRow {
+        session: SessionId([number; 16]),
+        gid: GroupId(1),
+        run: RunId(1),
+        slot: Slot(i64::from(number)),
+        body: "{}".to_owned(),
+        own: None,
+        at: at(0),
+    };
+    let put = |number| {
+        let (store, row) = (f.store.clone(), row(number));
+        async move { store.put_receipt("p", row).await }
+    };
+    let kept: Vec<_> = (0..20).map(put).collect();
+    // What is urgent gets in between, and does not wait for it.
+    let urgent = f.store.freeze("p", set(RunId(1), Slot(0), Attempt(0), [1; 32]), at(0));
+    let (kept, urgent) = tokio::join!(how_many(kept), urgent);
+    assert_eq!((kept, urgent), (20, Ok(FreezeOutcome::Fresh)));
+    let again = Store::open(&f.address).await.unwrap();
+    assert_eq!(again.receipts("p", 100).await.unwrap().len(), 20);
+    again.close().await;
+    // Nor does closing lose what was queued.
+    let store = f.store.clone();
+    let late = tokio::spawn(async move { store.put_receipt("p", row(30)).await });
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    f.store.close().await;
+    let kept = late.await.unwrap().is_ok();
+    let again = Store::open(&f.address).await.unwrap();
+    assert_eq!(again.receipt("p", SessionId([30; 16])).await.unwrap().is_some(), kept);
+    again.close().await;
+}
+
+/// How many of them were well, all at the same time.
+async fn how_many<T: Future<Output = Result<(), tacit_store::StoreError>> + Send + 'static>(all: Vec<T>) -> usize {
+    let mut set = tokio::task::JoinSet::new();
+    all.into_iter().for_each(|one| drop(set.spawn(one)));
+    set.join_all().await.into_iter().filter(Result::is_ok).count()
+}
