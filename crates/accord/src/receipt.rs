@@ -193,8 +193,13 @@ impl Statement {
 
     /// Signs it as a compute peer.
     pub fn sign(&self, peer: &Identity) -> Result<ReceiptSignature, CanonicalError> {
-        let signature = sign_detached(peer, Context::Receipt, self.text()?.as_bytes());
-        Ok(ReceiptSignature { key: peer.public_key().to_base64(), signature: STANDARD.encode(signature) })
+        Ok(Self::sign_text(&self.text()?, peer))
+    }
+
+    /// The same for who has the text already.
+    pub fn sign_text(text: &str, peer: &Identity) -> ReceiptSignature {
+        let signature = sign_detached(peer, Context::Receipt, text.as_bytes());
+        ReceiptSignature { key: peer.public_key().to_base64(), signature: STANDARD.encode(signature) }
     }
 
     /// How many compute peers must have signed: one more than may be corrupted.
@@ -204,6 +209,12 @@ impl Statement {
 
     /// Whether this is a compute peer's signature under it; who that is.
     pub fn signer(&self, signature: &ReceiptSignature) -> Result<Fingerprint, ReceiptFault> {
+        let Ok(text) = self.text() else { return fault("statement", "it has no canonical form") };
+        self.signer_of(&text, signature)
+    }
+
+    /// The same for who has its text already: a statement has many signers.
+    pub fn signer_of(&self, text: &str, signature: &ReceiptSignature) -> Result<Fingerprint, ReceiptFault> {
         const PLACE: &str = "signatures";
         let Ok(key) = PublicKey::from_base64(&signature.key) else { return fault(PLACE, "a key is no Ed25519 key") };
         let signer = key.fingerprint();
@@ -212,7 +223,6 @@ impl Statement {
         }
         let bytes = STANDARD.decode(&signature.signature).ok().and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
         let Some(bytes) = bytes else { return fault(PLACE, "a signature is not base64 of 64 bytes") };
-        let Ok(text) = self.text() else { return fault("statement", "it has no canonical form") };
         match verify_detached(&key, Context::Receipt, text.as_bytes(), &bytes) {
             Ok(()) => Ok(signer),
             Err(_) => fault(PLACE, format!("the signature of {signer} does not verify: something was changed")),
@@ -225,12 +235,22 @@ impl Statement {
         signatures: &[ReceiptSignature],
         agreement: &str,
     ) -> Result<serde_json::Map<String, serde_json::Value>, CanonicalError> {
-        let hash = |purpose, text: String| hex::encode(digest(purpose, text.as_bytes()));
+        self.facts_of(&self.text()?, signatures, agreement)
+    }
+
+    /// The same for who has the statement's text already.
+    fn facts_of(
+        &self,
+        text: &str,
+        signatures: &[ReceiptSignature],
+        agreement: &str,
+    ) -> Result<serde_json::Map<String, serde_json::Value>, CanonicalError> {
+        let hash = |purpose, text: &str| hex::encode(digest(purpose, text.as_bytes()));
         let facts = [
             ("group", self.group.to_string()),
             ("session", self.session.to_string()),
-            ("statement", hash("receipt-statement", self.text()?)),
-            ("signatures", hash("receipt-signatures", canonical(&signatures)?)),
+            ("statement", hash("receipt-statement", text)),
+            ("signatures", hash("receipt-signatures", &canonical(&signatures)?)),
             ("agreement", agreement.to_owned()),
         ];
         Ok(facts.into_iter().map(|(name, fact)| (name.to_owned(), fact.into())).collect())
@@ -266,6 +286,11 @@ impl Receipt {
     ///
     /// Whose receipt it is, is for the caller to ask: [`Receipt::gateway`], [`Receipt::check_charter`].
     pub fn verify(document: &str) -> Result<Self, ReceiptFault> {
+        Self::verify_with_text(document).map(|(receipt, _)| receipt)
+    }
+
+    /// The same, with the text of the statement, which is long to write.
+    pub fn verify_with_text(document: &str) -> Result<(Self, String), ReceiptFault> {
         let text = document.strip_suffix('\n').unwrap_or(document);
         if text.len() > MAX_RECEIPT {
             return fault("document", "it is too long");
@@ -278,9 +303,10 @@ impl Receipt {
             return fault("document", "it is not in canonical form (RFC 8785)");
         }
         receipt.statement.check()?;
-        receipt.check_signatures()?;
-        receipt.check_log()?;
-        Ok(receipt)
+        let Ok(text) = receipt.statement.text() else { return fault("statement", "it has no canonical form") };
+        receipt.check_signatures(&text)?;
+        receipt.check_log(&text)?;
+        Ok((receipt, text))
     }
 
     /// The gateway in whose log it is.
@@ -323,10 +349,10 @@ impl Receipt {
         }
     }
 
-    fn check_signatures(&self) -> Result<(), ReceiptFault> {
+    fn check_signatures(&self, text: &str) -> Result<(), ReceiptFault> {
         let mut last = None;
         for signature in &self.signatures {
-            let signer = self.statement.signer(signature)?;
+            let signer = self.statement.signer_of(text, signature)?;
             if last.is_some_and(|last| last >= signer) {
                 return fault("signatures", "they are not in order, each signer once");
             }
@@ -336,7 +362,9 @@ impl Receipt {
         if have < need { fault("signatures", format!("{have} are there and {need} are needed")) } else { Ok(()) }
     }
 
-    fn check_log(&self) -> Result<(), ReceiptFault> {
+    /// Whether it is in the log that it names, about the statement with this text and about these signatures. A part of
+    /// [`Receipt::verify`].
+    pub fn check_log(&self, text: &str) -> Result<(), ReceiptFault> {
         const PLACE: &str = "log";
         let log = &self.log;
         let Ok(key) = PublicKey::from_base64(&log.key) else { return fault(PLACE, "its key is no Ed25519 key") };
@@ -344,7 +372,7 @@ impl Receipt {
             return fault(PLACE, "the entry is no receipt of the node that signed the checkpoint");
         }
         let agreement = log.entry.facts.get("agreement").and_then(|text| text.as_str()).unwrap_or_default();
-        let expected = self.statement.facts(&self.signatures, agreement);
+        let expected = self.statement.facts_of(text, &self.signatures, agreement);
         let result = self.statement.agreement.as_deref().is_none_or(|signed| signed == agreement);
         if bytes(agreement).is_none() || !result || expected.ok().as_ref() != Some(&log.entry.facts) {
             return fault(PLACE, "the entry is about another statement, other signatures or another result");

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tacit_accord::log::export::SIGNED_EVERY;
@@ -7,12 +8,15 @@ use tacit_model::{Clock, Fingerprint};
 use tacit_pki::{Identity, PublicKey};
 use tacit_store::{LogBatch, LogHead, LogNode, LogRow, NewEntry, Store, StoreError, What};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::AuditError;
 use crate::proof::read;
 
 /// Entries of one batch.
 const BATCH: usize = 4096;
+/// How long entries that nobody waits for gather.
+const GATHER: Duration = Duration::from_millis(50);
 /// Bytes of one batch, counted in texts of entries; one entry may be longer.
 const BATCH_BYTES: usize = 8 << 20;
 /// Old entries that are carried over at once.
@@ -58,6 +62,8 @@ pub struct Signed {
 /// An entry (or none, to wait for those before it), and who waits for it.
 struct Order {
     entry: Option<NewEntry>,
+    /// Whether the batch is written at once because of it.
+    urgent: bool,
     reply: Option<oneshot::Sender<Result<u64, AuditError>>>,
 }
 
@@ -90,15 +96,27 @@ impl AuditLog {
 
     /// Appends an entry; its number, from 1, once it is durable and the signed head covers it.
     pub async fn append(&self, kind: Kind, facts: Map<String, Value>) -> Result<u64, AuditError> {
+        self.append_at_pace(kind, facts, true).await
+    }
+
+    /// The same for what may take some 50 ms: entries that come meanwhile share its batch, signature and sync.
+    pub async fn append_later(&self, kind: Kind, facts: Map<String, Value>) -> Result<u64, AuditError> {
+        self.append_at_pace(kind, facts, false).await
+    }
+
+    async fn append_at_pace(&self, kind: Kind, facts: Map<String, Value>, urgent: bool) -> Result<u64, AuditError> {
         let (reply, answer) = oneshot::channel();
         let entry = self.entry(kind, facts)?;
-        self.order(Order { entry: Some(entry), reply: Some(reply) })?;
+        self.order(Order { entry: Some(entry), urgent, reply: Some(reply) })?;
         answer.await.map_err(|_| AuditError::Closed)?
     }
 
-    /// Appends an entry without waiting. If it cannot be kept, the program's own log says so.
+    /// Appends an entry without waiting: it is durable some 50 ms later. If it cannot be kept, the program's own log
+    /// says so.
     pub fn note(&self, kind: Kind, facts: Map<String, Value>) {
-        let noted = self.entry(kind, facts).and_then(|entry| self.order(Order { entry: Some(entry), reply: None }));
+        let noted = self
+            .entry(kind, facts)
+            .and_then(|entry| self.order(Order { entry: Some(entry), urgent: false, reply: None }));
         if let Err(error) = noted {
             tracing::error!(%error, kind = kind.name(), "an entry of the audit log was lost");
         }
@@ -107,7 +125,7 @@ impl AuditLog {
     /// Waits until everything that was noted is durable.
     pub async fn flush(&self) -> Result<(), AuditError> {
         let (reply, answer) = oneshot::channel();
-        self.order(Order { entry: None, reply: Some(reply) })?;
+        self.order(Order { entry: None, urgent: true, reply: Some(reply) })?;
         answer.await.map_err(|_| AuditError::Closed)?.map(drop)
     }
 
@@ -166,7 +184,7 @@ impl AuditLog {
             for entry in old {
                 let entry =
                     NewEntry { kind: entry.kind, leaf: leaf_hash(&entry.body).0, body: entry.body, at: entry.at };
-                self.order(Order { entry: Some(entry), reply: None })?;
+                self.order(Order { entry: Some(entry), urgent: false, reply: None })?;
             }
             self.flush().await?;
             if store.log_size().await? == size {
@@ -204,12 +222,19 @@ impl Writer {
     async fn serve(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
         while let Some(first) = orders.recv().await {
             let mut bytes = 0;
+            let mut urgent = false;
             let mut batch = Vec::new();
             let mut next = Some(first);
+            let due = Instant::now() + GATHER;
             while let Some(order) = next {
                 bytes += order.entry.as_ref().map_or(0, |entry| entry.body.len());
+                urgent |= order.urgent;
                 batch.push(order);
-                next = (batch.len() < BATCH && bytes < BATCH_BYTES).then(|| orders.try_recv().ok()).flatten();
+                next = match batch.len() < BATCH && bytes < BATCH_BYTES {
+                    false => None,
+                    true if urgent => orders.try_recv().ok(),
+                    true => tokio::time::timeout_at(due, orders.recv()).await.ok().flatten(),
+                };
             }
             let (entries, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|o| (o.entry, o.reply)).unzip();
             let counts: Vec<bool> = entries.iter().map(Option::is_some).collect();

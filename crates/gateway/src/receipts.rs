@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tacit_accord::Consensus;
 use tacit_accord::log::{Entry, Hash, Kind, ProofPlan, Tree};
 use tacit_accord::receipt::{Logged, Receipt, ReceiptSignature, Statement};
 use tacit_job::{Job, Own, ReceiptPart, ToPeer};
@@ -70,12 +69,12 @@ struct Gathered {
 }
 
 impl Gateway {
-    /// Issues the receipt of a session that is done, in a task of its own.
-    pub(crate) fn issue_receipt(&self, consensus: &Consensus, job: &Job, agreed: &Agreed, parts: Parts) {
+    /// Issues the receipt of a session that is done, in a task of its own. `asked` are those who could have given data:
+    /// each of them, and nobody else, hears whether its own counted.
+    pub(crate) fn issue_receipt(&self, asked: Vec<Fingerprint>, job: &Job, agreed: &Agreed, parts: Parts) {
         let (gateway, job, agreement) = (self.clone(), job.clone(), agreed.agreement.clone());
-        let inputs: Vec<Fingerprint> = consensus.charter().inputs().map(|member| member.fingerprint).collect();
         self.inner.tasks.spawn(async move {
-            let issued = gateway.gather_and_issue(&job, &inputs, &agreement, parts).await;
+            let issued = gateway.gather_and_issue(&job, &asked, &agreement, parts).await;
             if let Err(error) = issued {
                 warn!(session = %job.session, %error, "no receipt was issued");
             }
@@ -90,12 +89,13 @@ impl Gateway {
         parts: Parts,
     ) -> Result<(), GatewayError> {
         let (gathered, own) = gather(job, parts).await?;
-        let Gathered { statement, signatures, leaves, .. } = gathered;
-        let signatures: Vec<ReceiptSignature> = signatures.into_values().collect();
+        let Gathered { statement, text, signatures, leaves } = gathered;
+        // As many as prove it: everybody who keeps the receipt verifies each of them.
+        let signatures: Vec<ReceiptSignature> = signatures.into_values().take(statement.quorum()).collect();
         let bug = |e: tacit_accord::CanonicalError| GatewayError::Bug(e.to_string());
         let facts = statement.facts(&signatures, agreement).map_err(bug)?;
         let log = &self.inner.log;
-        let number = log.append(Kind::Receipt, facts).await?;
+        let number = log.append_later(Kind::Receipt, facts).await?;
         let head = log.checkpoint().await?;
         let proof = log.inclusion(number, head.checkpoint.size).await?;
         let row =
@@ -108,9 +108,10 @@ impl Gateway {
             checkpoint: head.note,
             key: log.key().to_base64(),
         };
-        let document = Receipt { statement, signatures, log }.to_document().map_err(bug)?;
-        // What is handed out holds; a defect here must not spread.
-        Receipt::verify(&document).map_err(|fault| GatewayError::Bug(fault.to_string()))?;
+        let receipt = Receipt { statement, signatures, log };
+        // What is handed out holds; a defect here must not spread. Each signature was verified when it came.
+        receipt.check_log(&text).map_err(|fault| GatewayError::Bug(fault.to_string()))?;
+        let document = receipt.to_document().map_err(bug)?;
         let row = ReceiptRow {
             session: job.session,
             gid: job.group,
@@ -157,7 +158,7 @@ async fn gather(job: &Job, mut parts: Parts) -> Result<(Gathered, BTreeMap<Finge
                 None => continue,
             },
         };
-        if known.statement.signer(&signed.signature) == Ok(member) {
+        if known.statement.signer_of(&known.text, &signed.signature) == Ok(member) {
             known.signatures.insert(member, signed.signature);
         }
     }

@@ -316,7 +316,8 @@ impl Gateway {
                 Outcome::Done(agreed) => {
                     let detail = agreed.remarks.join("; ");
                     self.record(&job, SlotState::Done, &detail, Some(&agreed)).await?;
-                    self.issue_receipt(&ready.consensus, &job, &agreed, parts);
+                    let asked = ready.consensus.charter().inputs().map(|member| member.fingerprint).collect();
+                    self.issue_receipt(asked, &job, &agreed, parts);
                     return Ok(Ok(()));
                 }
                 Outcome::Repair { without: lost, why } => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tacit_accord::log::{Hash, Kind};
-use tacit_accord::receipt::{Contribution, Counted, Receipt, contribution_leaf};
+use tacit_accord::receipt::{Contribution, Counted, Receipt, Statement, contribution_leaf};
 use tacit_engine::{Outcome, Plan};
 use tacit_job::{Computed, Job, Own, ReceiptPart, SignedPart, ToGateway};
 use tacit_model::{Fingerprint, SessionId};
@@ -72,8 +72,9 @@ pub(crate) fn give_part(party: &Inner, job: &Job, plan: &Plan, left: Left) {
         let computed = Computed { job, plan, frozen: *frozen, contributions, binding: *binding, agreement: *agreement };
         let statement = computed.statement();
         let leaves = computed.leaves().iter().map(Hash::to_string).collect();
-        let signature = statement.sign(&party.identity).ok()?;
-        Some(SignedPart { statement: statement.text().ok()?, signature, leaves })
+        let statement = statement.text().ok()?;
+        let signature = Statement::sign_text(&statement, &party.identity);
+        Some(SignedPart { statement, signature, leaves })
     });
     let signed = signed.flatten();
     let mine = Mine { commitment: left.commitment, statement: signed.as_ref().map(|signed| signed.statement.clone()) };
@@ -99,7 +100,7 @@ pub(crate) fn on_receipt(party: &Arc<Inner>, session: SessionId, document: Strin
 
 async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> Result<(), String> {
     let mine = party.awaited.take(session);
-    let receipt = Receipt::verify(&document).map_err(|fault| fault.to_string())?;
+    let (receipt, text) = Receipt::verify_with_text(&document).map_err(|fault| fault.to_string())?;
     if receipt.gateway() != party.gateway || receipt.statement.session != session {
         return Err("it is one of another gateway or session".to_owned());
     }
@@ -110,7 +111,7 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
     if let Some(known) = party.roster.known().filter(|known| known.id() == receipt.statement.consensus) {
         receipt.check_charter(known.id(), known.charter()).map_err(|fault| fault.to_string())?;
     }
-    if mine.statement.is_some() && mine.statement != receipt.statement.text().ok() {
+    if mine.statement.is_some_and(|mine| mine != text) {
         return Err("this peer signed another statement".to_owned());
     }
     let own = match (own, mine.commitment) {

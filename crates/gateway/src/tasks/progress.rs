@@ -63,6 +63,8 @@ impl Gateway {
         let task = ask.task().map_err(|e| GatewayError::Bug(e.to_string()))?;
         let patience = Instant::now() + PATIENCE;
         let mut without = BTreeSet::new();
+        // Of a large group a task asks a few.
+        let mut asked = BTreeSet::new();
         let mut last = String::new();
         let mut job = None;
         let mut attempt = 0;
@@ -82,12 +84,13 @@ impl Gateway {
                     return Ok(Ended { job, outcome: Err(why) });
                 }
             };
+            asked.extend(matched.inputs.iter().copied());
             let parts = self.inner.gathering.open(&matched);
             let outcome = self.execute(&consensus, &matched).await;
             let matched = job.insert(matched);
             match outcome {
                 Outcome::Done(agreed) => {
-                    self.issue_receipt(&consensus, matched, &agreed, parts);
+                    self.issue_receipt(asked.into_iter().collect(), matched, &agreed, parts);
                     return Ok(Ended { job, outcome: Ok(agreed) });
                 }
                 // Names and reasons are for the operator's log; the client hears counts only.
@@ -151,22 +154,17 @@ impl Gateway {
             (true, false) => "failed",
         };
         let text = serde_json::to_string(&shown).map_err(|e| GatewayError::Bug(e.to_string()))?;
-        let recorded = self.inner.store.end_window(&row.id, window, text, state, &shown.detail, now);
-        let logged = async {
-            match &ended.job {
-                Some(job) => self.log_session(job, ended.outcome.as_ref().ok()).await,
-                None => Ok(()),
-            }
-        };
-        let (recorded, logged) = tokio::join!(recorded, logged);
-        recorded?;
-        logged?;
+        self.inner.store.end_window(&row.id, window, text, state, &shown.detail, now).await?;
         body.send_modify(|body| {
             state.clone_into(&mut body.state);
             body.detail.clone_from(&shown.detail);
             body.windows.push(shown);
         });
-        Ok(())
+        // The client has its answer, which is durable; the log follows.
+        match &ended.job {
+            Some(job) => self.log_session(job, ended.outcome.as_ref().ok()).await,
+            None => Ok(()),
+        }
     }
 }
 
