@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tacit_job::{Report, ToPeer};
-use tacit_link::ControlSender;
+use tacit_link::{ControlSender, Encoded};
 use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot};
 use tokio::sync::{Notify, mpsc};
 
@@ -103,6 +103,16 @@ impl Directory {
     pub(crate) fn send(&self, member: &Fingerprint, message: &ToPeer) -> bool {
         let sender = self.lock().present.get(member).map(|present| present.sender.clone());
         sender.is_some_and(|sender| sender.send(message).is_ok())
+    }
+
+    /// Sends one message to many, written once; those who are not there.
+    pub(crate) fn send_all(&self, members: &[Fingerprint], message: &ToPeer) -> Vec<Fingerprint> {
+        let Ok(message) = Encoded::new(message) else { return members.to_vec() };
+        let state = self.lock();
+        let sent = |member: &Fingerprint| {
+            state.present.get(member).is_some_and(|present| present.sender.send_encoded(&message).is_ok())
+        };
+        members.iter().filter(|member| !sent(member)).copied().collect()
     }
 
     /// Everybody who is connected.

@@ -127,6 +127,11 @@ impl ControlSender {
         send(&self.conn, message)
     }
 
+    /// Queues a message that was written once for many.
+    pub fn send_encoded(&self, message: &Encoded) -> Result<(), LinkError> {
+        queue(&self.conn, message.0.clone())
+    }
+
     /// Closes the link; what was sent still leaves.
     pub fn close(&self) {
         self.conn.close(CloseReason::Local);
@@ -139,17 +144,32 @@ impl ControlSender {
     }
 }
 
-fn send<M: Serialize + ?Sized>(conn: &Conn, message: &M) -> Result<(), LinkError> {
-    let body = serde_json::to_vec(message).map_err(|_| LinkError::Unwritable)?;
-    if body.len() > MAX_CONTROL_MESSAGE {
-        return Err(LinkError::TooLarge { length: body.len(), limit: MAX_CONTROL_MESSAGE });
+/// A message as it travels, the same for everybody it is sent to.
+#[derive(Clone)]
+pub struct Encoded(Bytes);
+
+impl Encoded {
+    /// Writes the message.
+    pub fn new<M: Serialize + ?Sized>(message: &M) -> Result<Self, LinkError> {
+        let body = serde_json::to_vec(message).map_err(|_| LinkError::Unwritable)?;
+        if body.len() > MAX_CONTROL_MESSAGE {
+            return Err(LinkError::TooLarge { length: body.len(), limit: MAX_CONTROL_MESSAGE });
+        }
+        Ok(Self(Bytes::from(body)))
     }
+}
+
+fn send<M: Serialize + ?Sized>(conn: &Conn, message: &M) -> Result<(), LinkError> {
+    queue(conn, Encoded::new(message)?.0)
+}
+
+fn queue(conn: &Conn, body: Bytes) -> Result<(), LinkError> {
     if let Some(reason) = conn.closed() {
         return Err(LinkError::Closed(reason));
     }
     if conn.outbox.queued() + body.len() > OUTBOX {
         return Err(LinkError::QueueFull);
     }
-    conn.outbox.push(Item::frame(Frame { kind: Kind::Json, body: Bytes::from(body) }));
+    conn.outbox.push(Item::frame(Frame { kind: Kind::Json, body }));
     Ok(())
 }

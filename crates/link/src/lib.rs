@@ -47,7 +47,7 @@ mod stream;
 mod tls;
 
 pub use config::LinkConfig;
-pub use control::{ControlLink, ControlSender, MAX_CONTROL_MESSAGE};
+pub use control::{ControlLink, ControlSender, Encoded, MAX_CONTROL_MESSAGE};
 pub use error::{CloseReason, LinkError, Refusal};
 pub use frame::DATA_OVERHEAD;
 pub use hello::{Hello, VersionRange};

@@ -135,8 +135,8 @@ pub(crate) struct Inner {
     trouble: Mutex<Option<Trouble>>,
     /// The first slot without a row, of the run.
     next: Mutex<Option<(RunId, Slot)>>,
-    /// The last job of a Prepare, as text.
-    last_job: Mutex<Option<String>>,
+    /// The last job of a Prepare.
+    last_job: Mutex<Option<tacit_job::Job>>,
     pub(crate) awaited: Awaited,
     /// Held while a head of the gateway's log is looked at.
     pub(crate) witnessing: tokio::sync::Mutex<()>,
@@ -259,7 +259,8 @@ impl Party {
     /// What this party was last asked to take part in: the whole job, for its owner to see. It names who
     /// takes part and what is computed, never data.
     pub fn last_job(&self) -> Option<String> {
-        self.inner.last_job.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let job = self.inner.last_job.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        job.and_then(|job| serde_json::to_string(&job).ok())
     }
 
     /// The results of a run that this party learned, in order of slots.
@@ -362,8 +363,7 @@ impl Inner {
 
     /// Shows the owner what this party is asked to do, before anything is done.
     pub(crate) fn asked(&self, job: &tacit_job::Job) {
-        let text = serde_json::to_string(job).ok();
-        *self.last_job.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        *self.last_job.lock().unwrap_or_else(PoisonError::into_inner) = Some(job.clone());
     }
 
     /// What its operator and the gateway's read to each other.
