@@ -21,6 +21,8 @@ use crate::{Gateway, GatewayError};
 const PAUSE: Duration = Duration::from_secs(1);
 /// So many other members' heads travel with one; a message has 1 MiB.
 const OTHERS: usize = 32;
+/// So many members are shown a head at a time; of a large group each has its turn.
+const AT_ONCE: usize = 32;
 
 /// What each member was shown last, and what it accepted last.
 #[derive(Default)]
@@ -47,17 +49,32 @@ impl Gateway {
         let gateway = self.clone();
         let mut grown = self.inner.log.grown();
         self.inner.tasks.spawn(async move {
+            let mut last = None;
+            // Members that have not had their turn since the log grew.
+            let mut left = 0_usize;
             loop {
                 let changed = async {
-                    let _closed = grown.changed().await;
+                    if left == 0 {
+                        let _closed = grown.changed().await;
+                    }
                     tokio::time::sleep(PAUSE).await;
+                    let new = grown.has_changed().unwrap_or(false);
                     grown.borrow_and_update();
+                    new
                 };
                 tokio::select! {
                     () = gateway.inner.stop.cancelled() => return,
-                    () = changed => {}
+                    new = changed => {
+                        let everybody = gateway.inner.directory.everybody().len();
+                        left = if new || left == 0 { everybody } else { left.min(everybody) };
+                    }
                 }
-                for member in gateway.inner.directory.everybody() {
+                left = left.saturating_sub(AT_ONCE);
+                let everybody = gateway.inner.directory.everybody();
+                let turn = everybody.partition_point(|member| last.is_some_and(|last| *member <= last));
+                let next = everybody[turn..].iter().chain(&everybody[..turn]).take(AT_ONCE);
+                for member in next.copied() {
+                    last = Some(member);
                     if let Err(error) = gateway.show_log(member).await {
                         debug!(member = %member.short(), %error, "the log was not shown");
                     }
