@@ -219,6 +219,17 @@ fn of_members(operations: Operations) -> Operations {
             members::verify,
         )
         .add(
+            Op::post(
+                "/groups/{gid}/verify",
+                "verifyMembers",
+                "Says that an operator compared all these fingerprints: one decision, all or none",
+            )
+            .role(Operator)
+            .body("VerifyManyBody")
+            .answer("MemberList"),
+            members::verify_many,
+        )
+        .add(
             Op::get("/pairing", "listPairings", "Everybody who registered here, and how far the pairing has come")
                 .role(Viewer)
                 .answer("MemberList"),

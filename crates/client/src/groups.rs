@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tacit_model::api::{
-    CodeBody, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup, PairingBody,
-    PeerRole, RegisterBody, RegisterReceipt, RunBody, RunList, SharingKind, SlotBody, SlotList, SlotRulesBody,
-    StartedBody, VerifyBody,
+    CodeBody, ComparedMember, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup,
+    PairingBody, PeerRole, RegisterBody, RegisterReceipt, RunBody, RunList, SharingKind, SlotBody, SlotList,
+    SlotRulesBody, StartedBody, VerifyBody, VerifyManyBody,
 };
 use tacit_model::{Fingerprint, GroupId, RunId};
 
@@ -115,6 +115,17 @@ impl Client {
     pub async fn verify(&self, name: &str, compared: Fingerprint) -> Result<MemberBody, ClientError> {
         let body = VerifyBody { verified: true, fingerprint: Some(compared) };
         self.call_with(self.post(&["members", name, "verify"]), &body).await
+    }
+
+    /// Says that all of these fingerprints were compared: one decision.
+    pub async fn verify_many(
+        &self,
+        group: GroupId,
+        members: Vec<ComparedMember>,
+    ) -> Result<Vec<MemberBody>, ClientError> {
+        let call = self.post(&["groups", &group.to_string(), "verify"]);
+        let verified: MemberList = self.call_with(call, &VerifyManyBody { members }).await?;
+        Ok(verified.members)
     }
 
     /// Everybody who registered at this gateway, in all groups.

@@ -204,6 +204,39 @@ impl Gateway {
         self.member(name).await
     }
 
+    /// Says that an operator compared all of these fingerprints: one decision, however many they are. All or none.
+    pub async fn verify_all(
+        &self,
+        group: GroupId,
+        compared: &[(String, Fingerprint)],
+    ) -> Result<Vec<MemberView>, GatewayError> {
+        let mut members = self.inner.store.members(group).await?;
+        let mut chosen = Vec::with_capacity(compared.len());
+        for (name, fingerprint) in compared {
+            let row = members.iter_mut().find(|row| row.peer_name == *name).ok_or(GatewayError::NotFound("member"))?;
+            if row.refusal == Some(MemberRefusal::Revoked) || row.fingerprint != Some(*fingerprint) {
+                return Err(GatewayError::Refused(format!(
+                    "the fingerprint that was compared for {name} is not the one that registered, or its key was \
+                     revoked; nobody of this list was verified"
+                )));
+            }
+            row.verified = true;
+            chosen.push(row.pid);
+        }
+        self.decide_as_manager(group, |charter| set_roster(charter, &members)).await?;
+        let mut views = Vec::with_capacity(chosen.len());
+        for row in members.into_iter().filter(|row| chosen.contains(&row.pid)) {
+            let row = self.inner.store.set_verified(row.pid, true, row.fingerprint).await?;
+            self.log_action(group, "verify", &row.peer_name).await?;
+            if let Some(fingerprint) = &row.fingerprint {
+                let state = PairingState::Registered;
+                self.inner.directory.send(fingerprint, &tacit_job::ToPeer::Pairing { state });
+            }
+            views.push(self.view(row));
+        }
+        Ok(views)
+    }
+
     /// Removes a member. It is out of the charter and its link is closed at once.
     pub async fn delete_member(&self, name: &str) -> Result<(), GatewayError> {
         let row = self.row(name).await?;

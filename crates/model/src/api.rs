@@ -17,9 +17,9 @@ mod register;
 mod task;
 
 pub use group::{
-    CodeBody, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup, OnMissing,
-    PairingBody, PairingDecision, RunBody, RunList, SharingKind, SlotBody, SlotList, SlotRulesBody, StartedBody,
-    VerifyBody,
+    CodeBody, ComparedMember, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup,
+    OnMissing, PairingBody, PairingDecision, RunBody, RunList, SharingKind, SlotBody, SlotList, SlotRulesBody,
+    StartedBody, VerifyBody, VerifyManyBody,
 };
 pub use negotiation::{
     CandidateBody, ContributionBody, ContributionList, HistoryRequest, ManagerAccept, NegotiationAct, NegotiationBody,

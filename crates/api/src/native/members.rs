@@ -9,7 +9,7 @@ use tacit_gateway::{Compared, MemberView, NewMember};
 use tacit_model::GroupId;
 use tacit_model::api::{
     GatewayPin, MemberBody, MemberList, PairingBody, PairingDecision, PeerInfo, PeerRole, RegisterBody,
-    RegisterReceipt, Standing, VerifyBody,
+    RegisterReceipt, Standing, VerifyBody, VerifyManyBody,
 };
 use tacit_model::problem::ProblemKind;
 use tacit_pki::PublicKey;
@@ -51,6 +51,16 @@ pub(super) async fn verify(
         }
     }
     Ok(Json(member_body(gateway.verify(&name, body.verified).await?)))
+}
+
+pub(super) async fn verify_many(
+    State(app): State<App>,
+    PathOf(gid): PathOf<i64>,
+    JsonBody(body): JsonBody<VerifyManyBody>,
+) -> Result<Json<MemberList>, ApiError> {
+    let compared: Vec<_> = body.members.into_iter().map(|member| (member.name, member.fingerprint)).collect();
+    let members = app.gateway()?.verify_all(GroupId(gid), &compared).await?;
+    Ok(Json(MemberList { members: members.into_iter().map(member_body).collect() }))
 }
 
 /// Everybody who registered at this gateway, in all groups.

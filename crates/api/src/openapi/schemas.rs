@@ -175,6 +175,8 @@ fn groups(add: Add<'_>) {
     );
     add("MemberList", object(&[("members", list(is("MemberBody")))], &[]));
     add("VerifyBody", request(&[("verified", truth()), ("fingerprint", or_null("Fingerprint"))], &["fingerprint"]));
+    add("ComparedMember", request(&[("name", text()), ("fingerprint", is("Fingerprint"))], &[]));
+    add("VerifyManyBody", request(&[("members", list(is("ComparedMember")))], &[]));
     add(
         "PairingBody",
         request(

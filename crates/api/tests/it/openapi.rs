@@ -202,6 +202,9 @@ fn schemas_and_types_agree() {
     same("MemberBody", json!(member));
     same("MemberList", json!(MemberList { members: vec![] }));
     same("VerifyBody", json!(VerifyBody { verified: true, fingerprint: None }));
+    let compared = ComparedMember { name: text(), fingerprint: Fingerprint([1; 32]) };
+    same("ComparedMember", json!(compared));
+    same("VerifyManyBody", json!(VerifyManyBody { members: vec![compared] }));
     let decision = PairingDecision::Approve;
     same("PairingBody", json!(PairingBody { decision, fingerprint: None, comparison_code: None, reason: text() }));
     same("CodeBody", json!(CodeBody { gid: GroupId(1), code: text() }));

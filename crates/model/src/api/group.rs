@@ -170,6 +170,24 @@ pub struct VerifyBody {
     pub fingerprint: Option<Fingerprint>,
 }
 
+/// An operator's verdict on many members at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyManyBody {
+    /// Those whose fingerprints were compared and are equal.
+    pub members: Vec<ComparedMember>,
+}
+
+/// A member and the fingerprint that was compared with its operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComparedMember {
+    /// Its name.
+    pub name: String,
+    /// What was compared.
+    pub fingerprint: Fingerprint,
+}
+
 /// An operator's decision about a peer that registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
