@@ -22,6 +22,7 @@ mod orchestration;
 mod order;
 mod peers;
 mod report;
+mod scale;
 mod seat;
 mod spread;
 mod sum;
@@ -44,7 +45,8 @@ use spread::Form;
     tacit bench sum --parties 3 --size 288      one case\n  \
     tacit bench compare --parties 3             comparisons of 64-bit numbers\n  \
     tacit bench mul --json                      one JSON object per line\n  \
-    tacit bench orchestration --parties 11      a client's request to eleven peers, by phase\n\n\
+    tacit bench orchestration --parties 11      a client's request to eleven peers, by phase\n  \
+    tacit bench scale --parties 1000 --size 200 a thousand peers, tasks over 200 of them\n\n\
     Exit code 1 if any result was wrong. What is in the time: docs/benchmarks.md.")]
 pub(crate) struct Bench {
     /// What is measured.
@@ -65,6 +67,15 @@ pub(crate) struct Bench {
     /// orchestration: requests with cold links; each waits two seconds until links have closed.
     #[arg(long, value_name = "N")]
     cold_runs: Option<usize>,
+    /// scale: for how long.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
+    minutes: u32,
+    /// scale: tasks in a minute.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=6000))]
+    per_minute: u32,
+    /// scale: how many members compute; those of --parties only give, and --size of them are asked at a time.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    committee: usize,
     /// orchestration: print CSV.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -85,6 +96,8 @@ enum Name {
     Sort,
     /// From a client's call to its verified result: messages, phases, whole requests.
     Orchestration,
+    /// Very many peers at one gateway: tasks at a steady rate, and memory.
+    Scale,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -110,8 +123,10 @@ const ELEMENTS: std::ops::RangeInclusive<usize> = 1..=tacit_engine::plan::MAX_IT
 
 impl Bench {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        if self.name == Name::Orchestration {
-            return self.orchestration().await;
+        match self.name {
+            Name::Orchestration => return self.orchestration().await,
+            Name::Scale => return self.scale().await,
+            _ => {}
         }
         let cases = self.cases()?;
         let mut report = Report::new(self.json);
@@ -149,6 +164,17 @@ impl Bench {
         Ok(())
     }
 
+    async fn scale(&self) -> Result<(), Failure> {
+        let devices = self.parties.first().copied().unwrap_or(1000);
+        let asked = self.size.first().copied().unwrap_or(200);
+        if self.parties.len() > 1 || self.size.len() > 1 || asked < 2 || asked > devices {
+            return Err(Failure::usage("scale takes one number of --parties, and a --size of at most so many"));
+        }
+        let lasts = std::time::Duration::from_secs(u64::from(self.minutes) * 60);
+        let scene = scale::Scene { devices, asked, committee: self.committee, per_minute: self.per_minute, lasts };
+        scale::measure(scene).await
+    }
+
     /// Everything that was asked for, by number of parties.
     fn cases(&self) -> Result<Vec<Case>, Failure> {
         if self.runs == Some(0) {
@@ -165,8 +191,8 @@ impl Bench {
             Name::Mul => cases::MUL,
             Name::Compare => cases::COMPARE,
             Name::Sort => cases::SORT,
-            // Has cases of its own.
-            Name::Orchestration => &[],
+            // Have cases of their own.
+            Name::Orchestration | Name::Scale => &[],
         };
         let mut all = Vec::new();
         for figure in figures {
