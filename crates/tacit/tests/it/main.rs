@@ -19,6 +19,7 @@ mod harness;
 mod http;
 mod joining;
 mod kill_nine;
+mod kill_peer;
 mod lab;
 mod licences;
 mod limits;
