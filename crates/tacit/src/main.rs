@@ -21,6 +21,10 @@ mod wizard;
 
 use std::process::ExitCode;
 
+/// Sessions allocate much and small, and the threads of the database free what others allocated.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Makes the allocator keep pages of freed buffers: without it the first large messages of a session
     // spend most of their time in page faults (docs/benchmarks.md).
