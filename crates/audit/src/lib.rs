@@ -7,7 +7,7 @@
 //! ```
 //!
 //! One log per node, written by all its roles. [`AuditLog::append`] returns when the entry is durable and the signed
-//! head covers it; [`AuditLog::note`] does not wait, and what nobody waits for gathers for 50 ms. Whoever waits at the
+//! head covers it; [`AuditLog::note`] does not wait, and what nobody waits for gathers for 200 ms. Whoever waits at the
 //! same time shares one batch, one signature and one sync. After a crash the log goes on from what is durable; entries are never renumbered.
 //!
 //! **Promises** that every signed head extends those before it, as long as the database is not replaced by an older

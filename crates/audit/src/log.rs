@@ -16,7 +16,7 @@ use crate::proof::read;
 /// Entries of one batch.
 const BATCH: usize = 4096;
 /// How long entries that nobody waits for gather.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(200);
 /// Bytes of one batch, counted in texts of entries; one entry may be longer.
 const BATCH_BYTES: usize = 8 << 20;
 /// Old entries that are carried over at once.
@@ -99,7 +99,7 @@ impl AuditLog {
         self.append_at_pace(kind, facts, true).await
     }
 
-    /// The same for what may take some 50 ms: entries that come meanwhile share its batch, signature and sync.
+    /// The same for what may take some 200 ms: entries that come meanwhile share its batch, signature and sync.
     pub async fn append_later(&self, kind: Kind, facts: Map<String, Value>) -> Result<u64, AuditError> {
         self.append_at_pace(kind, facts, false).await
     }
@@ -111,7 +111,7 @@ impl AuditLog {
         answer.await.map_err(|_| AuditError::Closed)?
     }
 
-    /// Appends an entry without waiting: it is durable some 50 ms later. If it cannot be kept, the program's own log
+    /// Appends an entry without waiting: it is durable some 200 ms later. If it cannot be kept, the program's own log
     /// says so.
     pub fn note(&self, kind: Kind, facts: Map<String, Value>) {
         let noted = self

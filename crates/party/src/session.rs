@@ -197,7 +197,7 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
                 Err(declined) => {
                     party.sessions.end(session);
                     match declined.done {
-                        Some(done) => done,
+                        Some(done) => *done,
                         None => {
                             party.trouble(format!("slot {} was declined: {}", slot.counted(), declined.detail));
                             Report::Declined { why: declined.why }

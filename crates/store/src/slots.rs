@@ -336,9 +336,9 @@ async fn fix_set(db: &mut Conn, party: &str, new: &NewFreeze, now: UnixMillis) -
     }
     match frozen(db, party, *run, *slot).await? {
         Some(old) if old.attempt != *attempt || old.set_digest != *set_digest => Err(What::Frozen.into()),
-        Some(_) => Ok(FreezeOutcome::Same),
-        None => match input_row(db, party, *run, *slot).await? {
+        old => match input_row(db, party, *run, *slot).await? {
             Some(row) if row.state != InputState::Pending => Err(What::SlotUsed.into()),
+            _ if old.is_some() => Ok(FreezeOutcome::Same),
             _ => {
                 let sql = "SELECT count(*) AS v FROM sessions
                            WHERE party = $1 AND run = $2 AND slot = $3 AND (charter <> $4 OR inputs <> $5)";

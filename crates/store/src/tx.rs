@@ -35,7 +35,7 @@ impl Store {
     }
 
     /// The same for work that nobody's answer depends on: on SQLite it shares its commit with others of its kind, and
-    /// may take some 50 ms longer. What is urgent does not wait behind it.
+    /// may take some 200 ms longer. What is urgent does not wait behind it.
     pub(crate) async fn run_later<A, T>(&self, name: &'static str, args: A, work: Work<A, T>) -> Result<T, StoreError>
     where
         A: Send + Sync + 'static,

@@ -22,7 +22,7 @@ const QUEUE: usize = 1024;
 /// Pieces of work per commit.
 const BATCH: usize = 256;
 /// How long work that does not hurry waits for more of its kind.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(200);
 
 /// How a piece of work is committed.
 #[derive(Clone, Copy, PartialEq, Eq)]

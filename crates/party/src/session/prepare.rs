@@ -44,7 +44,7 @@ pub(super) struct Declined {
     pub(super) why: Decline,
     pub(super) detail: String,
     /// What this party said when the same computation ended, if it has the result: said again, the news may be lost.
-    pub(super) done: Option<Report>,
+    pub(super) done: Option<Box<Report>>,
 }
 
 impl Declined {
@@ -166,13 +166,13 @@ async fn prepare_task(
 
 /// The end of a client's task that is over here, told to the client once more; it is the same request, so it has the
 /// same recipients and the same key.
-async fn again(party: &Inner, job: &Job, plan: &Plan) -> Option<Report> {
+async fn again(party: &Inner, job: &Job, plan: &Plan) -> Option<Box<Report>> {
     let result = party.store.result(&party.name, job.run, job.slot).await.ok()??;
     let sums = Stored::read(&result.values_json).ok()?.sums().ok()?;
     let made = told::in_units(job, plan, &sums);
     let told = told::tell(job, &party.me, plan, &sums, made.as_ref(), result.contributors);
     let agreement = Some(hex::encode(result.agreement));
-    Some(Report::Done { agreement, contributors: result.contributors, faults: Vec::new(), told })
+    Some(Box::new(Report::Done { agreement, contributors: result.contributors, faults: Vec::new(), told }))
 }
 
 /// The row of a slot that is still open here; an ended or frozen slot is never tried again.

@@ -253,7 +253,8 @@ fn a_result_has_a_receipt_that_strangers_verify() {
     let whole = verify(&["--key", &key, "--contribution", mine, "--consensus", text(&agreed)]);
     assert_eq!(whole.status.code(), Some(0), "{whole:?}");
     let told: Value = serde_json::from_slice(&whole.stdout).expect("JSON");
-    assert_eq!((&told["ok"], told["signers"].as_array().map(Vec::len)), (&json!(true), Some(3)));
+    // One more than may be corrupted: the threshold is 1.
+    assert_eq!((&told["ok"], told["signers"].as_array().map(Vec::len)), (&json!(true), Some(2)));
     let statement = &told["statement"];
     assert_eq!((&statement["contributors"]["count"], &statement["threshold"]), (&json!(2), &json!(1)));
     assert_eq!(verify(&["--key", &"0".repeat(64)]).status.code(), Some(3));
