@@ -155,10 +155,12 @@ pub(crate) static COMMON: [Parameter; 1] = [Parameter {
     accepts: |text| matches!(text, "proven" | "declared"),
 }];
 
-/// What is computed on shares, as far as products are not verified.
+/// What takes replicated bits that are not verified.
 const SEMI_HONEST: &[SecurityModel] = &[SecurityModel::SemiHonest];
-/// Everything that is encode, add up, decode.
-const SUM_MODELS: &[SecurityModel] = &[SecurityModel::SemiHonest, SecurityModel::Malicious, SecurityModel::Guaranteed];
+/// What takes comparisons.
+const VERIFIED: &[SecurityModel] = &[SecurityModel::SemiHonest, SecurityModel::Malicious];
+/// Everything that is encode, add up, decode; and what is made of products alone.
+const ALL_MODELS: &[SecurityModel] = &[SecurityModel::SemiHonest, SecurityModel::Malicious, SecurityModel::Guaranteed];
 const NEAREST: &str =
     "each decimal is the double nearest to the exact value of the opened sums: relative error at most 2^-53";
 const WITH_ROOTS: &str = "computed exactly from the opened sums, then rounded: relative error at most 2^-50";
@@ -174,7 +176,7 @@ const fn statistic(name: &'static str, summary: &'static str, codec: Codec) -> A
         parameters: &[MAX_RECORDS, NAMES],
         input: Shape::Records,
         output: Shape::Statistics,
-        models: SUM_MODELS,
+        models: ALL_MODELS,
         additive: true,
         leakage: "",
         accuracy: NEAREST,
@@ -200,7 +202,7 @@ const SUMS: [Aggregator; 10] = [
         parameters: &[],
         input: Shape::Vector,
         output: Shape::Vector,
-        models: SUM_MODELS,
+        models: ALL_MODELS,
         additive: true,
         leakage: "Nothing but the sums. Any t+1 compute peers together (additive sharing: all of them) can read every \
                   input; k input peers that put their own inputs together learn the sum of the others'. With two \

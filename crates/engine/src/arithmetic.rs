@@ -1,4 +1,4 @@
-//! Computing on Shamir shares: the semi-honest arithmetic core.
+//! Computing on Shamir shares: the arithmetic core.
 //!
 //! An [`Arithmetic`] is one party's context; its operations are async functions whose only await points are
 //! rounds. [`Shared`] is this party's shares of a vector, with the operations that need no
@@ -17,9 +17,12 @@
 //! on a network that delivers all messages of a round at once, elements that one party sends; long
 //! vectors stream in messages of 64 KiB whose rounds overlap.
 //!
+//! [`Arithmetic::verified`], t < n/2, whatever t compute peers do: nothing is opened that was computed wrongly
+//! ([`verify`](Arithmetic::verify)), and until then they learn nothing.
+//!
 //! # What it does not do
 //!
-//! It does not notice a peer that multiplies wrongly: that is the `malicious` model's business. It does not survive a
+//! Unless it is verified, it does not notice a peer that multiplies wrongly. It does not survive a
 //! loss: the operation ends with an error that names the member.
 //!
 //! Evaluation points are any distinct field elements but zero.
@@ -39,15 +42,19 @@ mod input;
 mod inverse;
 mod lanes;
 mod linear;
+mod masked;
 mod multiply;
 mod open;
 mod products;
 mod random;
+mod robust;
 mod share;
 mod slices;
 mod sort;
 mod split;
 mod streams;
+mod toss;
+mod verify;
 mod wire;
 mod zero;
 
@@ -55,10 +62,14 @@ pub(crate) use boolean::can_compare;
 pub(crate) use compare::lanes;
 pub use context::{Arithmetic, Setup};
 pub use error::ArithmeticError;
+pub(crate) use masked::MASKED_AT_ONCE;
 pub(crate) use multiply::{KING_FROM, KING_LENGTH};
+pub(crate) use open::opens_by_slices;
 pub(crate) use products::multiplications_of_power;
-pub(crate) use random::{sets, subset_share_of_one as share_of_one};
+pub(crate) use random::{can_hold_subsets, sets, subset_share_of_one as share_of_one};
+pub(crate) use robust::Robust;
 pub use share::Shared;
+pub(crate) use verify::{BATCH as VERIFIED_AT_ONCE, parts as parts_to_verify};
 
 /// How many messages a party sends to a peer before it reads the first: enough to keep links busy, few
 /// enough to stay in cache.

@@ -9,8 +9,9 @@
 //! ranges checked, so that no number on the way reaches the field's modulus. Most look at the sum of
 //! all vectors alone; some at each contributor's. Whatever they open in between is masked and uniform.
 //!
-//! Model `semi-honest`, Shamir sharing, t < n/2: any t compute peers learn nothing. All 2t+1 of them have
-//! to stay to the end, since a product needs them; a loss ends the session.
+//! Shamir sharing, t < n/2: any t compute peers learn nothing. All of them have to stay to the end, since a product
+//! needs them; a loss ends the session. `malicious`, where the registry offers it: a result that a compute peer made
+//! wrong is never opened ([`Arithmetic::verify`]).
 
 use tacit_algebra::Field;
 
@@ -180,6 +181,7 @@ impl Evaluation {
 
     pub(crate) fn cost(&self, contributors: usize, mut cost: Cost) -> Cost {
         whichever!(self, f => f.cost(contributors, &mut cost));
+        cost.verify();
         cost
     }
 

@@ -10,7 +10,7 @@ use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
 use crate::aggregate::records::Encoding;
 use crate::aggregate::{self, Aggregator, NoResult, RowShape, Statistic};
-use crate::evaluate::Evaluation;
+use crate::evaluate::{Cost, Evaluation};
 use crate::session::{range_bits, range_elements};
 use crate::transcript::Transcript;
 
@@ -39,6 +39,9 @@ pub const MAX_PROVEN: usize = 1 << 24;
 const PROVEN_BY_DEFAULT: usize = 1 << 20;
 /// From so many numbers times bits on, errors of proofs in 2^61-1 could add up to more than 2^-40.
 const PROVEN_IN_F61: usize = 1 << 20;
+
+/// From so many verifications on, their errors in 2^61-1 (2^-54 each) could add up to more than 2^-40.
+const CHECKED_IN_F61: u64 = 1 << 14;
 
 /// The most elements that one input peer deals in the model `guaranteed`.
 const MAX_GUARANTEED: usize = 1 << 20;
@@ -134,6 +137,13 @@ impl Plan {
             inside if inside < F61::MODULUS => field,
             inside if inside < F127::MODULUS => FieldChoice::F127,
             _ => return Err(PlanError::ResultsCouldWrap { name: aggregator.name }),
+        };
+        let field = match (&evaluation, request.model, request.sharing) {
+            (Some(evaluation), SecurityModel::Malicious, Sharing::Shamir { threshold }) => {
+                let cost = Cost::new(request.compute.len(), threshold, field).in_model(request.model);
+                if evaluation.cost(inputs, cost).checks > CHECKED_IN_F61 { FieldChoice::F127 } else { field }
+            }
+            _ => field,
         };
         let points = match field {
             FieldChoice::F61 => evaluation_points::<F61>(&request)?,
@@ -314,6 +324,18 @@ impl Plan {
         self.evaluation.as_ref()
     }
 
+    /// How many rounds that takes if all input peers contribute.
+    pub(crate) fn evaluation_rounds(&self) -> usize {
+        self.forecast_evaluation().map_or(0, |cost| cost.rounds)
+    }
+
+    /// What it costs.
+    pub(crate) fn forecast_evaluation(&self) -> Option<Cost> {
+        let Sharing::Shamir { threshold } = self.request.sharing else { return None };
+        let cost = Cost::new(self.request.compute.len(), threshold, self.field).in_model(self.request.model);
+        Some(self.evaluation.as_ref()?.cost(self.request.inputs.len(), cost))
+    }
+
     /// The vector of a row that fits; `None` where the row is the vector.
     pub(crate) fn encode(&self, row: &[u64]) -> Option<zeroize::Zeroizing<Vec<u128>>> {
         self.encoding.encode(row)
@@ -426,7 +448,7 @@ fn check_sharing(request: &PlanRequest, aggregator: &'static Aggregator) -> Resu
             }
             // Two sets of the same slot would need a member that signs both.
             if request.model == SecurityModel::Guaranteed {
-                check_guaranteed(request, threshold)?;
+                check_guaranteed(request, aggregator, threshold)?;
             }
             let mut needed = Plan::compute_needed(n, threshold);
             if request.model != SecurityModel::SemiHonest {
@@ -457,8 +479,12 @@ fn check_sharing(request: &PlanRequest, aggregator: &'static Aggregator) -> Resu
 }
 
 /// What the model `guaranteed` takes beyond t < n/2.
-fn check_guaranteed(request: &PlanRequest, threshold: usize) -> Result<(), PlanError> {
+fn check_guaranteed(request: &PlanRequest, aggregator: &'static Aggregator, threshold: usize) -> Result<(), PlanError> {
     let n = request.charter_compute;
+    if aggregator.function != aggregate::Function::Sum && n <= 4 * threshold {
+        let (name, needed) = (aggregator.name, 4 * threshold + 1);
+        return Err(PlanError::TooFewForGuaranteedProducts { n, needed, threshold, name });
+    }
     if n <= 3 * threshold {
         return Err(PlanError::TooFewForGuaranteed { n, needed: 3 * threshold + 1, threshold });
     }

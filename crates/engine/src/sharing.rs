@@ -132,6 +132,13 @@ impl<F: Field> Recombiner<F> {
         Ok(this)
     }
 
+    /// The same for shares of any degree, degree+1+2f of them and more, of which at most f are wrong or missing.
+    pub(crate) fn decoding(points: &[F], degree: usize, faulty: usize) -> Result<Self, NoVector> {
+        let mut this = Self::new(points, Sharing::Shamir { threshold: degree }, degree + 1 + faulty)?;
+        this.guaranteed = Some(faulty);
+        Ok(this)
+    }
+
     /// Positions whose shares are still wanted.
     pub(crate) fn alive(&self) -> &[usize] {
         &self.alive

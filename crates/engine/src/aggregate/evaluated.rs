@@ -1,8 +1,8 @@
 //! The registry's entries of what is computed on shares before the opening.
 
 use super::{
-    Aggregator, Function, MAX_RECORDS, NAMES, Order, Parameter, Presence, SEMI_HONEST, Shape, entropy, order, records,
-    top,
+    ALL_MODELS, Aggregator, Function, MAX_RECORDS, NAMES, Order, Parameter, Presence, Shape, VERIFIED, entropy, order,
+    records, top,
 };
 
 /// Accepts a number of contributors.
@@ -69,7 +69,7 @@ const fn entry(name: &'static str, summary: &'static str, function: Function) ->
         parameters: &[],
         input: Shape::Vector,
         output: Shape::Vector,
-        models: SEMI_HONEST,
+        models: ALL_MODELS,
         additive: false,
         leakage: "",
         accuracy: "exact",
@@ -86,6 +86,7 @@ const REFUSES_ORDER: &str = "fewer than 2t+1 or more than 11 compute peers; more
 const fn ordered(name: &'static str, summary: &'static str, order: Order) -> Aggregator {
     Aggregator {
         parameters: &[PLACES, NAMES],
+        models: VERIFIED,
         input: Shape::Records,
         output: Shape::Statistics,
         refusals: REFUSES_ORDER,
@@ -120,6 +121,7 @@ pub(super) const EVALUATED: [Aggregator; 15] = [
     },
     Aggregator {
         parameters: &[MIN_PEERS, MIN_WEIGHT, NAMES],
+        models: VERIFIED,
         output: Shape::Statistics,
         leakage: leaks!(
             "Opened: of each event that at least min_peers report with at least min_weight, how many do and the sum of their weights. Of others not even \
@@ -220,6 +222,7 @@ pub(super) const EVALUATED: [Aggregator; 15] = [
     },
     Aggregator {
         parameters: &[K, NAMES],
+        models: VERIFIED,
         output: Shape::Statistics,
         leakage: leaks!("Opened: the k items with the largest sums and these sums, in their order; of others nothing."),
         accuracy: "exact; of equal sums the first item comes first; items with the sum 0 are left out",

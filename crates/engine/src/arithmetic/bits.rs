@@ -31,6 +31,9 @@ impl<F: Field> Arithmetic<'_, F> {
         let half = F::from_u64(2).inv().ok_or(ArithmeticError::WrongCall { what: "bits need an odd modulus" })?;
         signs.scale(half);
         signs.add_constant(&vec![half; length]);
+        // Dealers may deal what is no sign; roots are signs. Whatever squares to itself is 0 or 1.
+        let bits = signs.expose_shares();
+        self.note(bits, bits, 1, bits).await?;
         Ok(signs)
     }
 

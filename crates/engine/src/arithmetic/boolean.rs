@@ -142,6 +142,9 @@ impl<F: Field> Arithmetic<'_, F> {
         if self.boolean.is_some() {
             return Ok(());
         }
+        if self.verifies() {
+            return Err(ArithmeticError::WrongCall { what: "replicated bits are not verified" });
+        }
         let (n, t, me) = (self.n, self.t, self.me);
         if !can_compare(n, t) {
             return Err(ArithmeticError::WrongCall { what: "bits are offered for up to eleven compute peers" });

@@ -14,6 +14,9 @@
 //! down and three for the way up: about 50 bytes per party. Damgård et al. 2006; Catrina, de Hoogh 2010 for the masks;
 //! Araki et al. 2016 and Ito, Saito, Nishizeki 1987 for the gates. Fields: 2^61-1 and 2^127-1.
 //!
+//! Where products are verified, whatever t peers do, order comes from [`masked`](super::masked) instead; decomposition is
+//! not offered there.
+//!
 //! Semi-honest, t < n/2, n <= 11. Rounds do not depend on the length up to [`Arithmetic::lanes`] numbers; longer
 //! vectors go in pieces of so many, one after the other.
 
@@ -58,6 +61,11 @@ impl<F: Field> Arithmetic<'_, F> {
     /// 1 where x < 0, else 0, shared; |x| < 2^bits.
     pub async fn is_negative(&mut self, x: &Shared<F>, bits: u32) -> Result<Shared<F>, ArithmeticError> {
         self.check_bits(bits)?;
+        if self.verifies() {
+            let mut twice = x.duplicate();
+            twice.scale(F::from_u64(2));
+            return self.lowest_bit_by_masks(&twice).await;
+        }
         self.one_bit_each(x, Wanted::Negative { bits }).await
     }
 
@@ -67,6 +75,9 @@ impl<F: Field> Arithmetic<'_, F> {
     pub async fn least_significant_bit(&mut self, x: &Shared<F>, bits: u32) -> Result<Shared<F>, ArithmeticError> {
         if bits != F::BITS {
             self.check_bits(bits)?;
+        }
+        if self.verifies() {
+            return self.lowest_bit_by_masks(x).await;
         }
         self.one_bit_each(x, Wanted::Lowest { bits }).await
     }

@@ -11,7 +11,10 @@ use super::dealing::{Columns, Streams, Weights};
 use super::linear::TILE;
 use super::multiply::{King, Reshare};
 use super::random::{Batches, Subsets};
+use super::robust::Robust;
 use super::streams::{Purpose, Seeds};
+use super::toss::Coins;
+use super::verify::Noted;
 use super::wire::{self, Kind};
 use super::zero::Zero;
 use crate::keystream::Keystream;
@@ -44,8 +47,8 @@ pub struct Setup<'a, F> {
 /// One party's context: the operations are methods of it.
 ///
 /// Every compute peer calls the same operations in the same order with the same public arguments.
-/// Model: `semi-honest`, any t < n/2 compute peers put together what they see. Nothing here is
-/// safe against a peer that deviates; openings notice wrong shares, products do not.
+/// Model: `semi-honest`, any t < n/2 compute peers put together what they see: openings notice wrong shares,
+/// products do not. [`verified`](Self::verified): any t < n/2 compute peers do what they like.
 pub struct Arithmetic<'a, F: Field> {
     pub(super) mailbox: &'a Mailbox,
     pub(super) me: usize,
@@ -71,6 +74,11 @@ pub struct Arithmetic<'a, F: Field> {
     pub(super) zero: Option<Box<Zero<F>>>,
     pub(super) input: Option<Box<Streams>>,
     pub(super) boolean: Option<Box<Boolean>>,
+    pub(super) coins: Option<Box<Coins>>,
+    /// What is to be verified before anything is opened; `None`: nothing is.
+    pub(super) noted: Option<Box<Noted<F>>>,
+    /// What products are masked with if they have to come.
+    pub(super) robust: Option<Box<Robust<F>>>,
 }
 
 impl<'a, F: Field> Arithmetic<'a, F> {
@@ -112,7 +120,18 @@ impl<'a, F: Field> Arithmetic<'a, F> {
             zero: None,
             input: None,
             boolean: None,
+            coins: None,
+            noted: None,
+            robust: None,
         })
+    }
+
+    /// The same, safe against t < n/2 compute peers that deviate: nothing is opened before all products that
+    /// it could depend on are [verified](Self::verify). Fields of 61 bits and more.
+    pub fn verified(setup: Setup<'a, F>) -> Result<Self, ArithmeticError> {
+        let mut this = Self::new(setup)?;
+        this.noted = Some(Box::new(Noted::new()?));
+        Ok(this)
     }
 
     /// How many compute peers there are.

@@ -34,6 +34,9 @@ pub enum ArithmeticError {
     /// t cheaters could have made an honest member look like one (below 3t+1 shares, and by slices).
     #[error("the shares of an opened vector disagree; wrong ones came from members {members:?}")]
     WrongShares { members: Vec<usize> },
+    /// What was computed does not hold, or different things were told to different members. By whom cannot be told.
+    #[error("a compute peer computed wrongly, or told different things to different members; which one cannot be told")]
+    Unverified,
 }
 
 impl From<Lost> for ArithmeticError {

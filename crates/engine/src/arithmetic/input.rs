@@ -41,7 +41,9 @@ impl<F: Field> Arithmetic<'_, F> {
         let mut streams = self.input_streams()?;
         let result = self.share_inputs(operation, lengths, values, &mut streams).await;
         self.input = Some(streams);
-        self.end(result)
+        let shared = self.end(result)?;
+        self.check_degree(&shared.iter().map(Shared::expose_shares).collect::<Vec<_>>()).await?;
+        Ok(shared)
     }
 
     async fn share_inputs(

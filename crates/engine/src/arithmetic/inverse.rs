@@ -49,7 +49,7 @@ impl<F: Field> Arithmetic<'_, F> {
 
     /// Opens `a[i] * b[i]` to everybody and nothing else about a and b: shares of degree 2t, masked by a
     /// sharing of zero, are added up. `transform` is applied to the sums, where slices are used by
-    /// the king alone.
+    /// the king alone. Where products are verified, they are multiplied, verified and opened instead.
     pub(super) async fn open_products(
         &mut self,
         a: &Shared<F>,
@@ -58,6 +58,12 @@ impl<F: Field> Arithmetic<'_, F> {
     ) -> Result<Vec<F>, ArithmeticError> {
         if a.len() != b.len() {
             return Err(ArithmeticError::WrongCall { what: "vectors of one product are equally long" });
+        }
+        if self.verifies() {
+            let products = self.multiply(a, b).await?;
+            let mut opened = self.open(&products).await?;
+            transform(&mut opened);
+            return Ok(opened);
         }
         let operation = self.begin()?;
         let result = self.open_products_inner(operation, a.expose_shares(), b.expose_shares(), transform).await;

@@ -55,8 +55,13 @@ impl<F: Field> Arithmetic<'_, F> {
         if a.len() != b.len() || a.len() != out.len() {
             return Err(ArithmeticError::WrongCall { what: "vectors of one product are equally long" });
         }
-        let (a, b) = (a.expose_shares(), b.expose_shares());
-        self.reduce(|range, _, tile| F::mul_slice(tile, &a[range.clone()], &b[range]), out.shares_mut()).await
+        let piece = self.piece(1);
+        let factors = a.expose_shares().chunks(piece).zip(b.expose_shares().chunks(piece));
+        for ((a, b), out) in factors.zip(out.shares_mut().chunks_mut(piece)) {
+            self.reduce(|range, _, tile| F::mul_slice(tile, &a[range.clone()], &b[range]), out).await?;
+            self.note(a, b, 1, out).await?;
+        }
+        Ok(())
     }
 
     /// `a[i] *= b[i]`, in place. Costs what [`multiply_into`](Self::multiply_into) costs.
@@ -64,13 +69,33 @@ impl<F: Field> Arithmetic<'_, F> {
         if a.len() != b.len() {
             return Err(ArithmeticError::WrongCall { what: "vectors of one product are equally long" });
         }
-        let b = b.expose_shares();
-        self.reduce(|range, a, tile| F::mul_slice(tile, a, &b[range]), a.shares_mut()).await
+        let piece = self.piece(1);
+        for (a, b) in a.shares_mut().chunks_mut(piece).zip(b.expose_shares().chunks(piece)) {
+            let factors = self.keep(a);
+            self.reduce(|range, a, tile| F::mul_slice(tile, a, &b[range]), a).await?;
+            if let Some(factors) = factors {
+                self.note(factors.expose_shares(), b, 1, a).await?;
+            }
+        }
+        Ok(())
     }
 
     /// `a[i] *= a[i]`, in place. Costs what [`multiply_into`](Self::multiply_into) costs.
     pub async fn square_assign(&mut self, a: &mut Shared<F>) -> Result<(), ArithmeticError> {
-        self.reduce(|_, a, tile| F::mul_slice(tile, a, a), a.shares_mut()).await
+        let piece = self.piece(1);
+        for a in a.shares_mut().chunks_mut(piece) {
+            let factors = self.keep(a);
+            self.reduce(|_, a, tile| F::mul_slice(tile, a, a), a).await?;
+            if let Some(factors) = factors {
+                self.note(factors.expose_shares(), factors.expose_shares(), 1, a).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Factors that are going to be overwritten and have to be verified.
+    fn keep(&self, factors: &[F]) -> Option<Shared<F>> {
+        self.verifies().then(|| Shared::from_shares(factors.to_vec()))
     }
 
     /// Fresh shares of degree t from shares of degree 2t. `product` gets indices of the vector (one tile of
@@ -80,7 +105,22 @@ impl<F: Field> Arithmetic<'_, F> {
         product: impl FnMut(Range<usize>, &[F], &mut [F]) + Send,
         out: &mut [F],
     ) -> Result<(), ArithmeticError> {
+        self.reduce_unchecked(product, out).await?;
+        self.check_degree(&[out]).await
+    }
+
+    /// The same; where n > 2t+1 and a peer deviates, the new shares may lie on no polynomial of degree t.
+    pub(super) async fn reduce_unchecked(
+        &mut self,
+        product: impl FnMut(Range<usize>, &[F], &mut [F]) + Send,
+        out: &mut [F],
+    ) -> Result<(), ArithmeticError> {
         let operation = self.begin()?;
+        if let Some(mut robust) = self.robust.take() {
+            let result = self.reduce_robustly(&mut robust, operation, product, out).await;
+            self.robust = Some(robust);
+            return self.end(result);
+        }
         let result = if self.n >= KING_FROM && out.len() >= KING_LENGTH {
             self.over_kings(operation, product, out).await
         } else {

@@ -2,7 +2,8 @@
 //!
 //! Short vectors go from everybody to every recipient, who checks all n shares. Long vectors that
 //! everybody learns go by [`slices`](super::slices): t+1 parties send their summands of a slice to its king,
-//! who broadcasts; one random combination per king, opened the first way, finds a wrong result.
+//! who broadcasts; one random combination per king, with coefficients that are [tossed](super::toss) when
+//! everybody heard all kings, opened the first way, finds a wrong result.
 
 use std::ops::Range;
 
@@ -18,7 +19,6 @@ use super::wire::{self, Kind};
 use super::{Arithmetic, ArithmeticError, Shared, WINDOW};
 use crate::keystream::Keystream;
 use crate::sharing::corrects;
-use crate::transcript::Transcript;
 
 /// From so many parties on long vectors are opened by slices.
 const SLICED_PARTIES: usize = 5;
@@ -28,31 +28,28 @@ const SLICED_LENGTH: usize = 16 * 1024;
 const EXACT_UP_TO: usize = 64;
 /// Bits of the check's randomness.
 const CHECK_BITS: u32 = 61;
-/// Bits that a challenge is derived from.
-const SEED_BITS: u32 = 128;
+
+/// Whether so many numbers are opened to all by slices.
+pub(crate) fn opens_by_slices(n: usize, length: usize) -> bool {
+    n >= SLICED_PARTIES && length >= SLICED_LENGTH
+}
 
 impl<F: Field> Arithmetic<'_, F> {
     /// The numbers, for everybody.
     ///
     /// One round and n-1 elements per number and party. From five parties and 16384 numbers on four rounds
-    /// and (t+n-1)/n elements: t+1 shares of a slice go to its king, who broadcasts; the check is
+    /// (five the first time) and (t+n-1)/n elements: t+1 shares of a slice go to its king, who broadcasts; the check is
     /// one random combination per king (a wrong result passes with probability <= 2^-60). All n shares are compared in
     /// the one, the result with t+1 of them in the other. Semi-honest: wrong shares are noticed, but
     /// cheaters may still keep the result to themselves. In the one round, where n >= 3t+1, they are also named.
     pub async fn open(&mut self, shared: &Shared<F>) -> Result<Vec<F>, ArithmeticError> {
-        let sliced = self.n >= SLICED_PARTIES && shared.len() >= SLICED_LENGTH;
-        let challenge = match sliced {
-            true => Some(self.random(CHECK_BITS.max(SEED_BITS).div_ceil(F::BITS - 1) as usize).await?),
-            false => None,
-        };
+        self.verify().await?;
+        if opens_by_slices(self.n, shared.len()) {
+            return self.open_by_slices(shared.expose_shares()).await;
+        }
         let operation = self.begin()?;
-        let result = match challenge {
-            Some(challenge) => self.open_by_slices(operation, shared, &challenge).await,
-            None => {
-                let everybody: Vec<usize> = (0..self.n).collect();
-                self.open_to_each(operation, shared.expose_shares(), &everybody).await
-            }
-        };
+        let everybody: Vec<usize> = (0..self.n).collect();
+        let result = self.open_to_each(operation, shared.expose_shares(), &everybody).await;
         self.end(result)
     }
 
@@ -71,12 +68,13 @@ impl<F: Field> Arithmetic<'_, F> {
         if sorted.last().is_some_and(|last| *last >= self.n) {
             return Err(ArithmeticError::WrongCall { what: "recipients are compute peers" });
         }
+        self.verify().await?;
         let operation = self.begin()?;
         let result = self.open_to_each(operation, shared.expose_shares(), &sorted).await;
         self.end(result).map(|numbers| sorted.contains(&self.me).then_some(numbers))
     }
 
-    async fn open_to_each(
+    pub(super) async fn open_to_each(
         &mut self,
         operation: u32,
         shares: &[F],
@@ -113,22 +111,22 @@ impl<F: Field> Arithmetic<'_, F> {
         Ok(out)
     }
 
-    async fn open_by_slices(
-        &mut self,
-        operation: u32,
-        shared: &Shared<F>,
-        challenge: &Shared<F>,
-    ) -> Result<Vec<F>, ArithmeticError> {
-        let shares = shared.expose_shares();
+    async fn open_by_slices(&mut self, shares: &[F]) -> Result<Vec<F>, ArithmeticError> {
+        self.ready_to_toss().await?;
+        let operation = self.begin()?;
         let lambdas = self.lambdas_of_kings()?;
         let route = Route { senders: self.t, receivers: 1 };
         let fill = |king: usize, range: Range<usize>, tile: &mut [F]| {
             tile.copy_from_slice(&shares[range]);
             F::scale_slice(tile, lambdas[king]);
         };
-        let out = self.gather(operation, shares.len(), route, fill, &mut |_| ()).await?;
-        self.check_kings(operation, shares, &out, challenge).await?;
-        Ok(out)
+        let opened = self.gather(operation, shares.len(), route, fill, &mut |_| ()).await;
+        let opened = self.end(opened)?;
+        // Whoever shows its coin has heard all kings.
+        let challenge = self.toss().await?;
+        let operation = self.begin()?;
+        let checked = self.check_kings(operation, shares, &opened, challenge).await;
+        self.end(checked).map(|()| opened)
     }
 
     /// The coefficient of this party's share in the slice of each king; zero where it sends none.
@@ -181,21 +179,15 @@ impl<F: Field> Arithmetic<'_, F> {
     }
 
     /// Whether what the kings said is what the shares say: a random combination of each king's part,
-    /// with coefficients that are opened after everybody heard all kings.
+    /// with coefficients that nobody knew before everybody heard all kings.
     async fn check_kings(
         &mut self,
         operation: u32,
         shares: &[F],
         opened: &[F],
-        challenge: &Shared<F>,
+        mut coefficients: Keystream,
     ) -> Result<(), ArithmeticError> {
         let everybody: Vec<usize> = (0..self.n).collect();
-        let challenge = self.open_to_each(operation, challenge.expose_shares(), &everybody).await?;
-        let mut bytes = Vec::with_capacity(challenge.len() * F::BYTES);
-        F::encode_slice(&challenge, &mut bytes);
-        let mut transcript = Transcript::new("tacit/arithmetic/check/v1");
-        transcript.bytes(&bytes);
-        let mut coefficients = Keystream::new(&transcript.finish())?;
         let repeats = CHECK_BITS.div_ceil(F::BITS) as usize;
         let mut own = vec![F::ZERO; repeats * self.n];
         let mut said = own.clone();

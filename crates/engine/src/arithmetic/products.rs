@@ -18,21 +18,25 @@ impl<F: Field> Arithmetic<'_, F> {
         if a.len() != b.len() || width == 0 || !a.len().is_multiple_of(width) {
             return Err(ArithmeticError::WrongCall { what: "both vectors have whole rows of the same width" });
         }
-        let (a, b) = (a.expose_shares(), b.expose_shares());
         let mut out = Shared::zeros(a.len() / width);
-        let product = |range: Range<usize>, _: &[F], tile: &mut [F]| {
-            let range = range.start * width..range.end * width;
-            let rows = a[range.clone()].chunks_exact(width).zip(b[range].chunks_exact(width));
-            tile.iter_mut().zip(rows).for_each(|(out, (a, b))| *out = F::dot(a, b));
-        };
-        self.reduce(product, out.shares_mut()).await?;
+        let piece = self.piece(width).min(out.len().max(1));
+        let factors = a.expose_shares().chunks(piece * width).zip(b.expose_shares().chunks(piece * width));
+        for ((a, b), out) in factors.zip(out.shares_mut().chunks_mut(piece)) {
+            let product = |range: Range<usize>, _: &[F], tile: &mut [F]| {
+                let range = range.start * width..range.end * width;
+                let rows = a[range.clone()].chunks_exact(width).zip(b[range].chunks_exact(width));
+                tile.iter_mut().zip(rows).for_each(|(out, (a, b))| *out = F::dot(a, b));
+            };
+            self.reduce(product, out).await?;
+            self.note(a, b, width, out).await?;
+        }
         Ok(out)
     }
 
     /// The product of two matrices, stored row by row: `a` has `rows` rows, `b` has `columns` columns.
     ///
     /// Costs what [`multiply_into`](Self::multiply_into) costs for rows * columns elements, whatever the inner
-    /// dimension.
+    /// dimension. Where products are verified, it takes memory for rows * columns * inner factors.
     pub async fn matmul(
         &mut self,
         a: &Shared<F>,
@@ -52,6 +56,12 @@ impl<F: Field> Arithmetic<'_, F> {
             }
         }
         let b = transposed.expose_shares();
+        if self.verifies() {
+            let left: Vec<F> =
+                a.chunks_exact(inner).flat_map(|row| std::iter::repeat_n(row, columns)).flatten().copied().collect();
+            let right: Vec<F> = std::iter::repeat_n(b, rows).flatten().copied().collect();
+            return self.dot(&Shared::from_shares(left), &Shared::from_shares(right), inner).await;
+        }
         let mut out = Shared::zeros(rows * columns);
         let product = |range: Range<usize>, _: &[F], tile: &mut [F]| {
             for (out, index) in tile.iter_mut().zip(range) {
@@ -88,7 +98,15 @@ impl<F: Field> Arithmetic<'_, F> {
                     tile = rest;
                 }
             };
-            self.reduce(product, products.shares_mut()).await?;
+            if self.verifies() {
+                let side = |from: usize| {
+                    let rows = factors.chunks_exact(width).flat_map(|row| &row[from..from + half]);
+                    Shared::from_shares(rows.copied().collect())
+                };
+                self.multiply_into(&side(0), &side(half), &mut products).await?;
+            } else {
+                self.reduce(product, products.shares_mut()).await?;
+            }
             level = match width % 2 {
                 0 => products,
                 // The last element of each row had no partner.

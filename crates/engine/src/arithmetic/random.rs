@@ -25,6 +25,18 @@ const SUBSETS_AT_MOST: usize = 20;
 /// What counts as a short vector.
 const SHORT: usize = 4096;
 
+/// In how many sets a party is, if so many random elements come from keys of sets.
+pub(crate) fn can_hold_subsets(n: usize, t: usize, length: usize) -> Option<usize> {
+    let held = held(n, t);
+    (held <= SUBSETS_ALWAYS || (held <= SUBSETS_AT_MOST && length < SHORT)).then_some(held)
+}
+
+/// How many sets a party is in: n-1 choose t. Saturates.
+fn held(n: usize, t: usize) -> usize {
+    // Each step is a binomial coefficient, so the division is exact.
+    (0..t).try_fold(1usize, |held, i| Some(held.checked_mul(n - 1 - i)? / (i + 1))).unwrap_or(usize::MAX)
+}
+
 impl<F: Field> Arithmetic<'_, F> {
     /// So many uniform elements, unknown to any t parties.
     ///
@@ -32,13 +44,18 @@ impl<F: Field> Arithmetic<'_, F> {
     /// keys at the first call; otherwise one round and (n-1-t)/(n-t) elements. Semi-honest, t < n/2.
     /// Cramer, Damgård, Ishai 2005 (subsets); Beerliová-Trubíniová, Hirt 2008 (batches).
     pub async fn random(&mut self, length: usize) -> Result<Shared<F>, ArithmeticError> {
+        let out = self.random_unchecked(length).await?;
+        self.check_degree(&[out.expose_shares()]).await?;
+        Ok(out)
+    }
+
+    /// The same; where n > 2t+1 and a peer deviates, the shares may lie on no polynomial of degree t.
+    pub(super) async fn random_unchecked(&mut self, length: usize) -> Result<Shared<F>, ArithmeticError> {
         let mut out = Shared::zeros(length);
         let operation = self.begin()?;
-        let held = Subsets::<F>::held(self.n, self.t);
-        let result = if held <= SUBSETS_ALWAYS || (held <= SUBSETS_AT_MOST && length < SHORT) {
-            self.random_of_subsets(operation, out.shares_mut()).await
-        } else {
-            self.random_of_batches(operation, out.shares_mut()).await
+        let result = match can_hold_subsets(self.n, self.t, length) {
+            Some(_) => self.random_of_subsets(operation, out.shares_mut()).await,
+            None => self.random_of_batches(operation, out.shares_mut()).await,
         };
         self.end(result).map(|()| out)
     }

@@ -37,6 +37,27 @@ impl<F: Field> Shared<F> {
         &mut self.0
     }
 
+    /// Adds elements at the end; memory that is left is cleared.
+    pub(super) fn append(&mut self, more: &[F]) {
+        if self.0.capacity() - self.0.len() < more.len() {
+            let mut larger = Vec::with_capacity((self.0.len() + more.len()).next_power_of_two());
+            larger.extend_from_slice(&self.0);
+            *self = Self(larger);
+        }
+        self.0.extend_from_slice(more);
+    }
+
+    /// Drops all but so many elements and keeps the memory.
+    pub(super) fn truncate(&mut self, length: usize) {
+        linear::forget(&mut self.0[length..]);
+        self.0.truncate(length);
+    }
+
+    /// Drops all elements and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.truncate(0);
+    }
+
     /// How many elements.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -32,6 +32,12 @@ pub(super) enum Kind {
     Keys = 7,
     /// Components of shared bits.
     Bits = 8,
+    /// The hash of a coin.
+    Commit = 9,
+    /// A coin.
+    Coin = 10,
+    /// Masked products, to be decoded.
+    Robust = 11,
 }
 
 /// Elements of one message.

@@ -1,6 +1,7 @@
 //! What operations on shares cost, from the tables at the operations themselves.
 
-use crate::plan::FieldChoice;
+use crate::arithmetic::{MASKED_AT_ONCE, VERIFIED_AT_ONCE, can_hold_subsets, opens_by_slices, parts_to_verify};
+use crate::plan::{FieldChoice, SecurityModel};
 
 /// Rounds and bytes of operations one after the other.
 #[derive(Clone, Copy, Debug)]
@@ -11,16 +12,133 @@ pub(crate) struct Cost {
     pub(crate) rounds: usize,
     /// That one party sends, on average.
     pub(crate) bytes: u64,
+    /// Checks that a wrong number could pass by chance.
+    pub(crate) checks: u64,
+    /// Factors that are noted; `None`: nothing is verified.
+    noted: Option<usize>,
+    /// Whether products are masked and decoded.
+    robust: bool,
+    /// Whether the first coins are committed.
+    committed: bool,
+    /// Whether the keys of subsets are agreed.
+    keyed: bool,
 }
 
 impl Cost {
     /// Nothing yet, among n compute peers with threshold t.
     pub(crate) fn new(n: usize, t: usize, field: FieldChoice) -> Self {
-        Self { n, t, field, rounds: 0, bytes: 0 }
+        Self {
+            n,
+            t,
+            field,
+            rounds: 0,
+            bytes: 0,
+            checks: 0,
+            noted: None,
+            robust: false,
+            committed: false,
+            keyed: n == 3,
+        }
+    }
+
+    /// The same in another security model.
+    pub(crate) fn in_model(self, model: SecurityModel) -> Self {
+        match model {
+            SecurityModel::SemiHonest => self,
+            SecurityModel::Malicious => Self { noted: Some(0), ..self },
+            SecurityModel::Guaranteed => Self { robust: true, ..self },
+        }
     }
 
     /// One multiplication of vectors of this length.
     pub(super) fn multiply(&mut self, length: usize) {
+        if self.robust {
+            return self.open(length as u64);
+        }
+        if self.noted.is_none() {
+            return self.reduce(length);
+        }
+        let mut left = length;
+        while left > 0 {
+            let piece = left.min(VERIFIED_AT_ONCE);
+            left -= piece;
+            self.reduce(piece);
+            self.check_degree();
+            self.note(piece);
+        }
+    }
+
+    /// So many factors more, which are verified as soon as there are enough.
+    fn note(&mut self, factors: usize) {
+        self.noted = self.noted.map(|noted| noted + factors);
+        if self.noted >= Some(VERIFIED_AT_ONCE) {
+            self.verify();
+        }
+    }
+
+    /// Whether new shares fit.
+    fn check_degree(&mut self) {
+        if self.n > 2 * self.t + 1 {
+            self.checks += 1;
+            self.random(1);
+            self.toss();
+            self.open(1);
+        }
+    }
+
+    /// What the verification of all that is noted takes.
+    pub(crate) fn verify(&mut self) {
+        let Some(mut length) = self.noted.filter(|noted| *noted > 0) else { return };
+        self.noted = Some(0);
+        self.checks += 1;
+        self.random(2);
+        self.toss();
+        while let Some(parts) = parts_to_verify(length) {
+            self.reduce(2 * parts - 2);
+            self.toss();
+            length = length.div_ceil(parts);
+        }
+        self.reduce(2 * length);
+        self.toss();
+        self.open(3);
+    }
+
+    /// A coin of everybody, with the hash of the next and a digest.
+    fn toss(&mut self) {
+        let others = self.n as u64 - 1;
+        if !std::mem::replace(&mut self.committed, true) {
+            self.rounds += 1;
+            self.bytes += others * (5 + 32);
+        }
+        self.rounds += 1;
+        self.bytes += others * (5 + 96);
+    }
+
+    /// Shared random elements.
+    fn random(&mut self, length: u64) {
+        let (n, t) = (self.n as u64, self.t as u64);
+        match can_hold_subsets(self.n, self.t, length as usize) {
+            Some(_) if std::mem::replace(&mut self.keyed, true) => {}
+            // The first of each set tells its key to the n-t-1 others.
+            Some(held) => {
+                self.rounds += 1;
+                let sets = held as u64 * n / (n - t);
+                self.bytes += sets * (n - t - 1) * 32 / n;
+            }
+            None => {
+                self.rounds += 1;
+                self.elements(length.div_ceil(n - t) * (n - 1 - t));
+            }
+        }
+    }
+
+    fn open(&mut self, length: u64) {
+        self.rounds += 1;
+        self.elements(length * (self.n as u64 - 1));
+    }
+
+    /// Products brought back to degree t.
+    fn reduce(&mut self, length: usize) {
         let (n, t) = (self.n as u64, self.t as u64);
         let count = length as u64;
         if self.n >= crate::arithmetic::KING_FROM && length >= crate::arithmetic::KING_LENGTH {
@@ -36,18 +154,21 @@ impl Cost {
         self.bytes += elements * self.field.bytes() as u64;
     }
 
-    /// What another row of operations takes, after these.
-    pub(super) fn add(&mut self, other: &Self) {
-        self.rounds += other.rounds;
-        self.bytes += other.bytes;
-    }
-
     /// Order of so many pairs of numbers below 2^bits.
     ///
     /// The tables of arithmetic/{compare,split,boolean}.rs: split, carry save from t+1 summands to two, a tree of
     /// carries (just below 3 gates per bit), the way up.
     pub(super) fn compare(&mut self, length: usize, bits: u32) {
         if length == 0 {
+            return;
+        }
+        if self.noted.is_some() {
+            let mut left = length;
+            while left > 0 {
+                let piece = left.min(MASKED_AT_ONCE);
+                left -= piece;
+                self.compare_by_masks(piece);
+            }
             return;
         }
         let (n, t, modulus) = (self.n as u64, self.t as u64, self.field.bits());
@@ -75,6 +196,53 @@ impl Cost {
         self.bytes += numbers * up * self.field.bytes() as u64 / n;
         let rounds = 7 + 2 + (self.t + 1).next_power_of_two().ilog2() as usize;
         self.rounds += rounds * coins.div_ceil(crate::arithmetic::lanes(self.n, self.t, self.field.bits()));
+    }
+
+    /// The table of arithmetic/masked.rs: bits, an opening, a tree, an exclusive or.
+    fn compare_by_masks(&mut self, length: usize) {
+        let width = self.field.bits() as usize;
+        self.random_bits(length * width);
+        self.open_verified(length);
+        let mut places = width;
+        while places > 1 {
+            self.multiply(length * (places / 2 * 2 - 1));
+            places = places.div_ceil(2);
+        }
+        self.multiply(length);
+    }
+
+    /// Random bits that are verified: signs of t+1 dealers, or over roots.
+    fn random_bits(&mut self, length: usize) {
+        let (n, t) = (self.n as u64, self.t as u64);
+        if self.t >= 2 {
+            self.random(length as u64);
+            self.check_degree();
+            self.multiply(length);
+            self.open_verified(length);
+        } else {
+            self.rounds += 1;
+            self.elements((t + 1) * (n - 1 - t) * length as u64 / n);
+            self.check_degree();
+            let mut factors = self.t + 1;
+            while factors > 1 {
+                self.multiply(factors / 2 * length);
+                factors = factors.div_ceil(2);
+            }
+        }
+        self.note(length);
+    }
+
+    /// Verifies what is noted, then opens to all, in the cheaper way.
+    fn open_verified(&mut self, length: usize) {
+        self.verify();
+        if !opens_by_slices(self.n, length) {
+            return self.open(length as u64);
+        }
+        let (n, t) = (self.n as u64, self.t as u64);
+        self.rounds += 2;
+        self.elements(length as u64 * (t + n - 1) / n);
+        self.toss();
+        self.open(n);
     }
 
     /// Each element to a public power.

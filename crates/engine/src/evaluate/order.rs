@@ -165,10 +165,8 @@ impl Evaluate for Ordered {
         match self.order {
             Order::Min | Order::Max => network::extreme_cost(places, columns, bits, cost),
             Order::Range => {
-                let mut other = *cost;
                 network::extreme_cost(places, columns, bits, cost);
-                network::extreme_cost(places, columns, bits, &mut other);
-                cost.add(&other);
+                network::extreme_cost(places, columns, bits, cost);
             }
             Order::Sort => network::sort_cost(places, columns, bits, cost),
             Order::Median | Order::Quantile => {

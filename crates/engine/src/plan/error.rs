@@ -113,6 +113,12 @@ pub enum PlanError {
         "{n} compute peers cannot promise a result against {threshold}: name at least {needed}, or lower the threshold"
     )]
     TooFewForGuaranteed { n: usize, needed: usize, threshold: usize },
+    /// A result for certain takes more compute peers still where shares are multiplied.
+    #[error(
+        "{n} compute peers cannot promise a result of {name} against {threshold}: name at least {needed} (4t+1), lower \
+         the threshold, or use malicious"
+    )]
+    TooFewForGuaranteedProducts { n: usize, needed: usize, threshold: usize, name: &'static str },
     /// A missing input must not keep the result from coming.
     #[error(
         "the model guaranteed goes on without missing inputs: say how many are needed at least (on-missing-input N)"

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::{OnMissing, Plan, SecurityModel, Sharing};
-use crate::evaluate::Cost;
 use crate::session::CHUNK;
 use crate::sharing::corrects;
 
@@ -83,23 +82,19 @@ impl Forecast {
             let inside = (opened * (inside * (n - 1)) as u64).div_ceil(n as u64);
             (3 + 1, inside + (opened + view + 64) * outside as u64)
         };
-        let evaluation = match (plan.evaluation(), plan.sharing()) {
-            (Some(evaluation), Sharing::Shamir { threshold }) => {
-                Some(evaluation.cost(plan.inputs().len(), Cost::new(n, threshold, plan.field())))
-            }
-            _ => None,
-        };
+        let evaluation = plan.forecast_evaluation();
         let (evaluation_rounds, evaluation_bytes) = evaluation.map_or((0, 0), |cost| (cost.rounds, cost.bytes));
         let rounds = rounds + evaluation_rounds;
         let mut notes = vec![match plan.on_missing() {
             OnMissing::Fail => "a missing input ends the session".to_owned(),
             OnMissing::Proceed { min } => format!("missing inputs are left out as long as {min} contribute"),
         }];
-        if evaluation.is_some() {
-            notes.push(
-                "all compute peers have to stay until the result is computed; one that computes wrongly is not noticed"
-                    .to_owned(),
-            );
+        if evaluation.is_some() && plan.model() != SecurityModel::Guaranteed {
+            let noticed = match plan.model() {
+                SecurityModel::SemiHonest => "one that computes wrongly is not noticed",
+                _ => "what one computes wrongly is never opened, and ends the session; it is not named",
+            };
+            notes.push(format!("all compute peers have to stay until the result is computed; {noticed}"));
         }
         notes.push(plan.aggregator().leakage.to_owned());
         notes.push(match (plan.bounds_proven(), plan.model()) {
@@ -130,9 +125,11 @@ impl Forecast {
             }
             _ => None,
         };
-        let rounds = guaranteed.as_ref().map_or(rounds + proof, |g| g.rounds);
+        let rounds = guaranteed.as_ref().map_or(rounds + proof, |g| g.rounds + evaluation_rounds);
         let (input_bytes, compute_bytes) = match &guaranteed {
-            Some(guaranteed) => (guaranteed.input_bytes, guaranteed.compute_bytes + freeze + answers),
+            Some(guaranteed) => {
+                (guaranteed.input_bytes, guaranteed.compute_bytes + freeze + answers + evaluation_bytes)
+            }
             None => (explicit * shared + others as u64 * 33, freeze + answers + evaluation_bytes + opening),
         };
         let all = input_bytes * plan.inputs().len() as u64 + compute_bytes * n as u64;

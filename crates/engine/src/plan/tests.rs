@@ -186,12 +186,12 @@ fn rule5_refuses_thresholds_that_do_not_protect() {
 
 #[test]
 fn rule5_refuses_models_and_aggregators_by_name() {
-    let model = SecurityModel::Malicious;
-    let product = |r: &mut PlanRequest| {
-        r.aggregator = "product".to_owned();
-        r.model = SecurityModel::Malicious;
+    let model = SecurityModel::Guaranteed;
+    let median = |r: &mut PlanRequest| {
+        r.aggregator = "median".to_owned();
+        r.model = SecurityModel::Guaranteed;
     };
-    assert_eq!(refusal(product), PlanError::ModelNotOffered { name: "product", model });
+    assert_eq!(refusal(median), PlanError::ModelNotOffered { name: "median", model });
     let model = SecurityModel::Malicious;
     assert_eq!(refusal(|r| r.model = model), PlanError::BoundsMustBeProven { model });
     let unknown = PlanError::UnknownAggregator { name: "logistic_regression".to_owned() };

@@ -46,6 +46,10 @@ pub enum SessionError {
     /// The shares of the result contradict each other and there are too few to tell which are wrong.
     #[error("the shares of the result disagree and cannot be corrected; no result is accepted")]
     DisagreeingShares,
+    /// What was computed on shares does not hold, or a compute peer told different things to different peers. Nothing
+    /// of it was opened.
+    #[error("a compute peer computed wrongly; which one cannot be told, and no result is accepted")]
+    WrongComputation,
     /// Compute peers hold different commitments of these input peers: either those told different
     /// things, or a compute peer misreports.
     #[error("compute peers hold different commitments of members {members:?}; leave them out or ask for an audit")]

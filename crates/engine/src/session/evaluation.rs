@@ -3,30 +3,64 @@
 //! It comes after the freeze and before the opening, so that everything that is computed is bound to the
 //! input set that all signed: the randomness is derived from the frozen set's digest, too. The common
 //! salt stays a sum and goes along to the opening.
+//!
+//! `malicious`: all products are verified before the first share of an output leaves. The inputs' shares lie on
+//! polynomials of degree t, which the proofs of range have shown.
 
 use tacit_algebra::Field;
 use zeroize::Zeroizing;
 
 use super::freeze::OpeningAuthorised;
 use super::message::malformed;
-use super::{Party, SessionError};
-use crate::arithmetic::{Arithmetic, ArithmeticError, Setup, Shared};
+use super::{Fault, FaultKind, Party, SessionError};
+use crate::arithmetic::{Arithmetic, ArithmeticError, Robust, Setup, Shared};
 use crate::environment::Environment;
 use crate::evaluate::Inputs;
-use crate::plan::Sharing;
+use crate::plan::{Plan, SecurityModel, Sharing};
 use crate::transcript::Transcript;
 
 /// Computes the plan's function; what was frozen stays as it is where that is the sum.
 pub(super) async fn evaluate<F: Field, E: Environment>(
     party: &mut Party<'_, E>,
     points: &[F],
-    mut authorised: OpeningAuthorised<F>,
+    authorised: OpeningAuthorised<F>,
 ) -> Result<OpeningAuthorised<F>, SessionError> {
-    let plan = party.plan;
-    let (Some(evaluation), Sharing::Shamir { threshold }, Some(me)) =
-        (plan.evaluation(), plan.sharing(), party.position)
-    else {
+    if party.plan.evaluation().is_none() {
         return Ok(authorised);
+    }
+    let setup = setup(party, points, &authorised)?;
+    let mut arithmetic = match party.plan.model() {
+        SecurityModel::SemiHonest => Arithmetic::new(setup)?,
+        _ => Arithmetic::verified(setup)?,
+    };
+    compute(party.plan, &mut arithmetic, authorised).await
+}
+
+/// The same with products that come whatever the tolerated number of compute peers do; names whose shares were wrong.
+pub(super) async fn evaluate_robustly<F: Field, E: Environment>(
+    party: &mut Party<'_, E>,
+    points: &[F],
+    authorised: OpeningAuthorised<F>,
+    robust: Robust<F>,
+) -> Result<OpeningAuthorised<F>, SessionError> {
+    let mut arithmetic = Arithmetic::new(setup(party, points, &authorised)?)?;
+    arithmetic.make_robust(robust);
+    let mut authorised = compute(party.plan, &mut arithmetic, authorised).await?;
+    let fault = |position: usize| Fault { member: party.plan.compute()[position], kind: FaultKind::WrongShare };
+    authorised.blame(arithmetic.found_wrong().into_iter().map(fault));
+    Ok(authorised)
+}
+
+fn setup<'m, F: Field, E: Environment>(
+    party: &mut Party<'m, E>,
+    points: &[F],
+    authorised: &OpeningAuthorised<F>,
+) -> Result<Setup<'m, F>, SessionError> {
+    let plan = party.plan;
+    let (Sharing::Shamir { threshold }, Some(me)) = (plan.sharing(), party.position) else {
+        return Err(SessionError::WrongCall {
+            what: "functions are computed by compute peers, on shares of polynomials",
+        });
     };
     let members = plan.compute().to_vec();
     let mut local_seed = Zeroizing::new([0; 32]);
@@ -35,27 +69,36 @@ pub(super) async fn evaluate<F: Field, E: Environment>(
         .iter()
         .map(|member| if *member == party.me { Zeroizing::new([0; 32]) } else { party.secret(*member) })
         .collect();
-    let frozen = authorised.frozen();
-    let contributors = frozen.view.iter().flatten().count();
-    let mut arithmetic = Arithmetic::new(Setup {
+    Ok(Setup {
         mailbox: party.mailbox,
         me,
         threshold,
         fingerprints: members.iter().map(|member| plan.members()[*member]).collect(),
         members,
         points: points.to_vec(),
-        binding: binding(&party.binding, &frozen.digest),
+        binding: binding(&party.binding, &authorised.frozen().digest),
         pair_secrets,
         local_seed,
-    })?;
+    })
+}
+
+async fn compute<F: Field>(
+    plan: &Plan,
+    arithmetic: &mut Arithmetic<'_, F>,
+    mut authorised: OpeningAuthorised<F>,
+) -> Result<OpeningAuthorised<F>, SessionError> {
+    let Some(evaluation) = plan.evaluation() else { return Ok(authorised) };
+    let contributors = authorised.frozen().view.iter().flatten().count();
     let (sum, each) = authorised.take_inputs();
     let items = |share: &[F]| Shared::from_shares(share[..plan.items()].to_vec());
     let inputs = Inputs { sum: items(&sum), each: each.iter().map(|share| items(share)).collect(), contributors };
-    let outputs = evaluation.evaluate(&mut arithmetic, inputs).await?;
+    let outputs = evaluation.evaluate(arithmetic, inputs).await?;
+    // Shares of the outputs leave only if they are right.
+    arithmetic.verify().await?;
     if outputs.len() != plan.outputs() {
         return Err(SessionError::WrongCall { what: "a function has as many outputs as its plan" });
     }
-    let mut share = Zeroizing::new(Vec::with_capacity(party.opened_length()));
+    let mut share = Zeroizing::new(Vec::with_capacity(outputs.len() + sum.len() - plan.items()));
     share.extend_from_slice(outputs.expose_shares());
     share.extend_from_slice(&sum[plan.items()..]);
     Ok(authorised.with_share(share))
@@ -74,6 +117,7 @@ impl From<ArithmeticError> for SessionError {
             ArithmeticError::Lost { member } => Self::LostDuringEvaluation { member },
             ArithmeticError::Malformed { member } => malformed(member),
             ArithmeticError::WrongShares { .. } => Self::DisagreeingShares,
+            ArithmeticError::Unverified => Self::WrongComputation,
             ArithmeticError::Crypto => Self::Crypto,
             ArithmeticError::WrongCall { what } => Self::WrongCall { what },
             // No function inverts what it has not masked or checked.

@@ -55,6 +55,11 @@ impl<F: Field> OpeningAuthorised<F> {
         (std::mem::take(&mut self.share), std::mem::take(&mut self.each))
     }
 
+    /// Adds whose shares turned out to be wrong since.
+    pub(super) fn blame(&mut self, faults: impl Iterator<Item = Fault>) {
+        self.frozen.faults.extend(faults);
+    }
+
     /// What is opened instead of the sum.
     pub(super) fn with_share(self, share: Zeroizing<Vec<F>>) -> Self {
         Self { share, ..self }
@@ -94,6 +99,7 @@ pub(super) async fn freeze<F: Field, E: Environment>(
 pub(super) async fn freeze_with<F: Field, E: Environment>(
     party: &mut Party<'_, E>,
     share: Zeroizing<Vec<F>>,
+    each: Vec<Zeroizing<Vec<F>>>,
     view: View,
     faults: Vec<Fault>,
     faulty: usize,
@@ -115,7 +121,7 @@ pub(super) async fn freeze_with<F: Field, E: Environment>(
     if found < needed {
         return Err(SessionError::NotEnoughShares { found, needed });
     }
-    Ok(OpeningAuthorised { share, each: Vec::new(), frozen: Frozen { view, digest, faults }, signature })
+    Ok(OpeningAuthorised { share, each, frozen: Frozen { view, digest, faults }, signature })
 }
 
 /// Checks the header that a compute peer sent to a recipient which does not compute.

@@ -10,7 +10,8 @@
 //!   coin      shares of a random number that all compute peers dealt                 all to all
 //!   answers   shares of each contributor's answers (session/range.rs)                all to all
 //!   freeze    durable record, signatures; n-t of them are enough                     all to all
-//!   open      shares of the sum                                                      compute peers -> recipients
+//!   evaluate  masked products, decoded (arithmetic/robust.rs), unless it is the sum   all to all, per multiplication
+//!   open      shares of the sum, or of what was computed                             compute peers -> recipients
 //! ```
 //!
 //! # Why it holds
@@ -54,8 +55,10 @@ use super::freeze::OpeningAuthorised;
 use super::message::{self, View};
 use super::range::{Layout, Query};
 use super::{CHUNK, Fault, FaultKind, InputVector, Party, Receipt, SessionError, WINDOW, chunk_range};
-use super::{freeze, input, verify};
+use super::{evaluation, freeze, input, verify};
+use crate::arithmetic::Robust;
 use crate::environment::Environment;
+use crate::evaluate::Evaluation;
 use crate::plan::Sharing;
 use crate::sharing::Recombiner;
 use crate::transcript::Transcript;
@@ -81,6 +84,8 @@ struct Tolerance {
 #[derive(Clone, Copy)]
 struct Phases {
     rounds: u32,
+    /// Multiplications one after the other.
+    products: u32,
 }
 
 impl Phases {
@@ -115,8 +120,12 @@ impl Phases {
         self.answers() + 1
     }
 
-    fn result(&self) -> u32 {
+    fn products(&self) -> u32 {
         self.freeze() + 1
+    }
+
+    fn result(&self) -> u32 {
+        self.products() + self.products
     }
 }
 
@@ -126,7 +135,9 @@ fn tolerance<E>(party: &Party<'_, E>) -> Result<(Tolerance, Phases), SessionErro
     match party.plan.sharing() {
         Sharing::Shamir { threshold: t } if missing <= t => {
             let faulty = t - missing;
-            Ok((Tolerance { t, faulty }, Phases { rounds: faulty as u32 + 1 }))
+            let products = u32::try_from(party.plan.evaluation_rounds());
+            let products = products.map_err(|_| SessionError::WrongCall { what: "a function has fewer rounds" })?;
+            Ok((Tolerance { t, faulty }, Phases { rounds: faulty as u32 + 1, products }))
         }
         _ => Err(SessionError::WrongCall { what: "guaranteed sessions share by polynomials among n-t or more" }),
     }
@@ -236,11 +247,20 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
         return Err(SessionError::NotEnoughShares { found: 0, needed: t + 1 });
     }
     let own_answers = answer(party, &query, &layout, &candidates, share_of)?;
-    let (view, faults, sum) =
+    let Judged { view, faults, sum, each } =
         judge(party, points, &query, &layout, &candidates, own_answers, &arrived, tolerance).await?;
     verify::enough(party, &view, &faults)?;
     party.mailbox.enter_phase(phases.freeze());
-    let authorised = freeze::freeze_with(party, sum, view, faults, faulty).await?;
+    let mut authorised = freeze::freeze_with(party, sum, each, view, faults, faulty).await?;
+    if party.plan.evaluation().is_some() {
+        let mut streams = Vec::new();
+        for member in party.plan.compute() {
+            let family = dealers.binary_search(member).unwrap_or_default();
+            streams.extend(holder.streams(points, family, &dropped[family], "product", &party.binding)?);
+        }
+        let robust = Robust::new(streams, faulty, phases.products());
+        authorised = evaluation::evaluate_robustly(party, points, authorised, robust).await?;
+    }
     Ok((Some(authorised), receipt))
 }
 
@@ -535,6 +555,16 @@ where
     Ok(all)
 }
 
+/// The inputs that are in range.
+struct Judged<F: Field> {
+    view: View,
+    faults: Vec<Fault>,
+    /// The own share of their sum.
+    sum: Zeroizing<Vec<F>>,
+    /// And of each of them, where the evaluation asks for it.
+    each: Vec<Zeroizing<Vec<F>>>,
+}
+
 /// Opens the answers; adds up who is in range, names who is not and whose answers are wrong.
 #[allow(clippy::too_many_arguments)] // one step of one protocol
 async fn judge<F: Field, E: Environment>(
@@ -546,20 +576,25 @@ async fn judge<F: Field, E: Environment>(
     own: Vec<(Vec<F>, Zeroizing<Vec<F>>)>,
     arrived: &[Option<Masked<F>>],
     tolerance: Tolerance,
-) -> Result<(View, Vec<Fault>, Zeroizing<Vec<F>>), SessionError> {
+) -> Result<Judged<F>, SessionError> {
+    let wants_each = party.plan.evaluation().is_some_and(Evaluation::each);
+    let mut each = Vec::new();
     let (answers, shares): (Vec<Vec<F>>, Vec<Zeroizing<Vec<F>>>) = own.into_iter().unzip();
     let mut columns = exchange(party, message::ANSWERS, &answers).await;
     let mut view: View = vec![None; arrived.len()];
     let mut sum = Zeroizing::new(vec![F::ZERO; party.length()]);
     let (mut wrong, mut faults) = (Vec::new(), Vec::new());
     let mut opened = vec![F::ZERO; layout.answers()];
-    for ((number, slot), share) in candidates.iter().enumerate().zip(&shares) {
+    for ((number, slot), share) in candidates.iter().enumerate().zip(shares) {
         let of_slot = |column: &mut Option<Vec<Vec<F>>>| column.as_mut().map(|c| std::mem::take(&mut c[number]));
         let columns = columns.iter_mut().map(of_slot).collect();
         wrong.extend(robust_open(party, points, tolerance, columns, &mut opened)?);
         if query.accepts(&opened) {
             view[*slot] = arrived[*slot].as_ref().map(|masked| masked.commitment);
-            F::add_assign_slice(&mut sum, share);
+            F::add_assign_slice(&mut sum, &share);
+            if wants_each {
+                each.push(share);
+            }
         } else {
             faults.push(Fault { member: party.plan.inputs()[*slot], kind: FaultKind::OutOfBounds });
         }
@@ -568,5 +603,5 @@ async fn judge<F: Field, E: Environment>(
     wrong.dedup();
     let liar = |position: usize| Fault { member: party.plan.compute()[position], kind: FaultKind::WrongShare };
     faults.extend(wrong.into_iter().map(liar));
-    Ok((view, faults, sum))
+    Ok(Judged { view, faults, sum, each })
 }

@@ -161,11 +161,9 @@ fn what_cannot_be_right_is_refused() {
     assert_eq!(refusal(&|w| w.request.max_element = 1 << 26), PlanError::ResultsCouldWrap { name: "product" });
     assert_eq!(refusal(&|w| w.request.max_element = u64::MAX), PlanError::ResultsCouldWrap { name: "product" });
     assert_eq!(refusal(&|w| w.request.sharing = Sharing::Additive), PlanError::SharingNotOffered { name: "product" });
-    let models = |model| PlanError::ModelNotOffered { name: "entropy", model };
-    for model in [SecurityModel::Malicious, SecurityModel::Guaranteed] {
-        let refused = refusal(&|w| (w.request.aggregator, w.request.model) = ("entropy".to_owned(), model));
-        assert_eq!(refused, models(model));
-    }
+    let model = SecurityModel::Guaranteed;
+    let refused = refusal(&|w| (w.request.aggregator, w.request.model) = ("top_k".to_owned(), model));
+    assert_eq!(refused, PlanError::ModelNotOffered { name: "top_k", model });
     // Four of five compute peers open a sum, but cannot multiply.
     let few = refusal(&|w| w.request.compute = vec![0, 1, 2, 3]);
     assert_eq!(few, PlanError::TooFewForProducts { left: 4, needed: 5, name: "product" });

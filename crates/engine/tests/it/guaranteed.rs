@@ -282,6 +282,6 @@ fn rule5_guaranteed_plans_are_refused_where_nothing_can_be_promised() {
     assert_eq!(left, PlanError::TooFewLeft { left: 4, needed: 5, n: 7 });
     assert_eq!(refusal(4, 1, |w| w.request.on_missing = OnMissing::Fail), PlanError::GuaranteedMustProceed);
     assert!(matches!(refusal(4, 1, |w| w.request.sharing = Sharing::Additive), PlanError::SharingNotOffered { .. }));
-    let product = refusal(4, 1, |w| w.request.aggregator = "product".to_owned());
-    assert!(matches!(product, PlanError::ModelNotOffered { name: "product", .. }));
+    let median = refusal(4, 1, |w| w.request.aggregator = "median".to_owned());
+    assert!(matches!(median, PlanError::ModelNotOffered { name: "median", .. }));
 }

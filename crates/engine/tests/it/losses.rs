@@ -31,6 +31,47 @@ fn p33_engine_crash_during_reconstruct_m5_t2() {
     }
 }
 
+/// The same for what is computed from shares: once it is computed, t of five may go.
+#[test]
+fn p33_engine_crash_during_the_opening_of_a_function_m5_t2() {
+    for (aggregator, losses) in [("product", 1), ("product", 2), ("median", 1), ("median", 2), ("product", 3)] {
+        let world = || {
+            let mut world = World::delegated(3, 5, 2, 2, 5).with_max(9);
+            world.request.aggregator = aggregator.to_owned();
+            world
+        };
+        let mut wire = None;
+        let whole = world().run(|simulator| wire = Some(crate::world::tap(simulator, 5)));
+        let expected = outcome(&whole[5]).and_then(|outcome| outcome.values.clone()).expect("a result");
+        let wire = wire.expect("tapped");
+        // How many messages each sends before those of the result, to three recipients.
+        let before = |peer: usize| {
+            let wire = wire.borrow();
+            let sent = wire.iter().filter(|(from, ..)| *from == peer);
+            sent.take_while(|(_, _, message)| message[0] != crate::world::RESULT || message.len() < 100).count() as u64
+        };
+        for lost_results in 0..3 {
+            let ends = world().run(|simulator| {
+                (0..losses).for_each(|peer| simulator.crash_after(peer, before(peer) + lost_results));
+            });
+            for end in &ends[5..] {
+                match (outcome(end), error(end)) {
+                    (Some(outcome), _) => {
+                        assert_eq!(outcome.values.as_ref(), Some(&expected), "{aggregator}");
+                        assert!(outcome.faults.is_empty(), "a loss is not a fault");
+                    }
+                    // Three shares are needed.
+                    (None, Some(error)) => assert!(
+                        losses == 3 && matches!(error, SessionError::NotEnoughShares { .. }),
+                        "{aggregator}: {error:?}"
+                    ),
+                    (None, None) => panic!("a recipient did not end"),
+                }
+            }
+        }
+    }
+}
+
 /// A crash of any party after any number of messages: every result that comes is right, and what
 /// does not come is a loss, never cheating.
 #[test]

@@ -232,7 +232,9 @@ fn fault_of(error: &SessionError, plan: &Plan) -> Fault {
         SessionError::MissingInput { members } => Fault::MissingInput { members: names(members) },
         SessionError::TooFewContributors { missing, .. } => Fault::MissingInput { members: names(missing) },
         SessionError::NotEnoughShares { .. } => Fault::FewShares,
-        SessionError::DisagreeingShares | SessionError::Equivocation { .. } => Fault::Shares,
+        SessionError::DisagreeingShares | SessionError::WrongComputation | SessionError::Equivocation { .. } => {
+            Fault::Shares
+        }
         SessionError::OutOfRange { .. } | SessionError::AboveModulus { .. } => Fault::Range,
         SessionError::PeerMisbehaved { member, .. } => match plan.members().get(*member) {
             Some(member) => Fault::Misbehaved { member: *member },

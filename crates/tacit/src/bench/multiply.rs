@@ -2,10 +2,11 @@
 //!
 //! In the time: products only, as the systems measure it that ours are compared with. Before it two parties put
 //! in a vector each, and all wait for each other; after it the product is opened and compared, every element.
+//! Model `malicious`: the verification of all products is in the time, too.
 
 use tacit_algebra::{F61, Field};
 use tacit_engine::arithmetic::{Arithmetic, Setup, Shared};
-use tacit_engine::{Environment, Mailbox, Plan};
+use tacit_engine::{Environment, Mailbox, Plan, SecurityModel};
 use tacit_link::DATA_OVERHEAD;
 use tacit_model::SessionId;
 use tacit_party::PartyEnvironment;
@@ -53,7 +54,11 @@ pub(super) async fn run(seat: &mut Seat, turn: &Turn, shape: Shape) -> Result<Sa
     seat.barrier.wait().await?;
     let session = seat.play(ready, async |plan, mailbox, environment| {
         let setup = setup::<F61>(plan, me, turn.threshold, mailbox, environment);
-        measure(Arithmetic::new(setup)?, plan.members().len(), mailbox, &turn.session, shape).await
+        let arithmetic = match SecurityModel::named(&turn.model) {
+            Some(SecurityModel::Malicious) => Arithmetic::verified(setup)?,
+            _ => Arithmetic::new(setup)?,
+        };
+        measure(arithmetic, plan.members().len(), mailbox, &turn.session, shape).await
     });
     let (Measured { reading, bytes_sent, right }, _) = session.await?;
     Ok(Sample {
@@ -117,6 +122,7 @@ async fn measure(
     for _ in 0..shape.depth() {
         arithmetic.multiply_assign(&mut product, &factor).await?;
     }
+    arithmetic.verify().await?;
     let reading = meter.stop();
     let after = mailbox.counters().total_sent();
     let heads = (after.messages - before.messages) * DATA_OVERHEAD as u64;

@@ -40,12 +40,6 @@ pub(crate) fn share_of_one<F: Field>(points: &[F], set: u64, me: usize) -> F {
 }
 
 impl<F: Field> Subsets<F> {
-    /// How many sets a party is in: n-1 choose t. Saturates.
-    pub(super) fn held(n: usize, t: usize) -> usize {
-        // Each step is a binomial coefficient, so the division is exact.
-        (0..t).try_fold(1usize, |held, i| Some(held.checked_mul(n - 1 - i)? / (i + 1))).unwrap_or(usize::MAX)
-    }
-
     /// Agrees on the keys. n = 3: no message.
     pub(super) async fn exchange(context: &mut Arithmetic<'_, F>, operation: u32) -> Result<Self, ArithmeticError> {
         let (n, t, me) = (context.n, context.t, context.me);

@@ -140,6 +140,24 @@ impl Holder {
         (0..self.dealers.len()).map(|dealer| (0..self.sets.len()).map(|set| of_set(dealer, set)).collect()).collect()
     }
 
+    /// This peer's streams of a dealer's sets that are left, each with what a share of one of its set is here.
+    pub(super) fn streams<F: Field>(
+        &self,
+        points: &[F],
+        dealer: usize,
+        dropped: &[bool],
+        label: &str,
+        binding: &[u8; 32],
+    ) -> Result<Vec<(F, Keystream)>, SessionError> {
+        let keys = self.mine.iter().zip(self.keys[dealer].iter().flatten());
+        let left = keys.filter(|(set, _)| !dropped[**set]);
+        left.map(|(set, key)| {
+            let one = share_of_one(points, self.sets[*set], self.position);
+            Ok((one, stream(key, label, binding, &self.dealers[dealer])?))
+        })
+        .collect()
+    }
+
     /// This peer's share of a dealer's random vector.
     pub(super) fn share<F: Field>(
         &self,

@@ -1,0 +1,173 @@
+//! Products that come whatever t of n >= 4t+1 parties do, and that name who sent wrong shares.
+//!
+//! ```text
+//!   send      share of degree 2t of ab + r           to all
+//!   decode    ab + r, at most t shares of which are wrong or missing
+//!   then      share of ab = (ab + r) - share of degree t of r
+//! ```
+//!
+//! r is the sum of streams of sets of n-t parties, and everybody computes its shares from keys: with f_A of degree t, 1 at zero and
+//! 0 outside A, those of r are sums of s f_A, and those of degree 2t are sums of (s + s_1 x + ... + s_t x^t) f_A
+//! (pseudorandom secret sharing and sharing of zero: Cramer, Damgård, Ishai 2005). The stream of the set of all honest parties is
+//! uniform to the others, and these polynomials are all of degree 2t that vanish at t points: what is opened tells ab + r
+//! alone, which is uniform. Every honest share is right by construction, so that decoding (Reed, Solomon 1960; Gao 2003) blames no
+//! honest party; 4t+1 shares of degree 2t have one closest polynomial.
+//!
+//! One round, n-1 elements per product and party; streams: t+1 elements per product and stream of a set.
+//! Synchronous network: each multiplication is a phase of the mailbox.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use tacit_algebra::Field;
+use zeroize::Zeroizing;
+
+use super::WINDOW;
+use super::context::Arithmetic;
+use super::dealing::tiles;
+use super::error::ArithmeticError;
+use super::linear::TILE;
+use super::streams::draw;
+use super::wire::{self, Kind};
+use crate::keystream::Keystream;
+use crate::sharing::{NoVector, Recombiner};
+
+/// Where masks come from, and who has been found out.
+pub(crate) struct Robust<F: Field> {
+    /// Streams of this party's sets, each with f_A at this party's point.
+    streams: Vec<(F, Keystream)>,
+    /// How many parties may be silent or lie.
+    faulty: usize,
+    /// Positions that are not listened to any more: silent, unreadable or wrong.
+    out: Vec<usize>,
+    /// Of these, whose shares were wrong.
+    wrong: Vec<usize>,
+    /// The mailbox's phase of the next multiplication.
+    phase: u32,
+}
+
+impl<F: Field> Robust<F> {
+    /// `streams` are known to all honest members of their sets alike; multiplications take phases from `phase` on.
+    pub(crate) fn new(streams: Vec<(F, Keystream)>, faulty: usize, phase: u32) -> Self {
+        Self { streams, faulty, out: Vec::new(), wrong: Vec::new(), phase }
+    }
+
+    /// Takes the next masks' shares of degree t off `narrow` and adds those of degree 2t to `wide`.
+    fn mask(&mut self, point: F, t: usize, narrow: &mut [F], wide: &mut [F]) {
+        let mut tile = Zeroizing::new(vec![F::ZERO; TILE.min(narrow.len())]);
+        for range in tiles(narrow.len()) {
+            let tile = &mut tile[..range.len()];
+            for (weight, stream) in &mut self.streams {
+                let mut weight = *weight;
+                for power in 0..=t {
+                    draw(stream, tile);
+                    F::scale_add(&mut wide[range.clone()], weight, tile);
+                    if power == 0 {
+                        F::scale_add(&mut narrow[range.clone()], -weight, tile);
+                    }
+                    weight *= point;
+                }
+            }
+        }
+    }
+}
+
+impl<F: Field> Arithmetic<'_, F> {
+    /// From now on products come whatever `faulty` parties do.
+    pub(crate) fn make_robust(&mut self, robust: Robust<F>) {
+        self.robust = Some(Box::new(robust));
+    }
+
+    /// Positions whose shares were wrong, ascending.
+    pub(crate) fn found_wrong(&self) -> Vec<usize> {
+        let mut wrong = self.robust.as_ref().map(|robust| robust.wrong.clone()).unwrap_or_default();
+        wrong.sort_unstable();
+        wrong
+    }
+
+    pub(super) async fn reduce_robustly(
+        &mut self,
+        robust: &mut Robust<F>,
+        operation: u32,
+        mut product: impl FnMut(Range<usize>, &[F], &mut [F]) + Send,
+        out: &mut [F],
+    ) -> Result<(), ArithmeticError> {
+        self.mailbox.enter_phase(robust.phase);
+        robust.phase += 1;
+        let chunk = wire::chunk::<F>();
+        let chunks = out.len().div_ceil(chunk);
+        let range = |number: usize, length: usize| number * chunk..((number + 1) * chunk).min(length);
+        let mut own: VecDeque<Zeroizing<Vec<F>>> = VecDeque::new();
+        let ahead = WINDOW.min(chunks);
+        for step in 0..chunks + ahead {
+            if step < chunks {
+                self.mailbox.drained().await;
+                let range = range(step, out.len());
+                let mut wide = Zeroizing::new(vec![F::ZERO; range.len()]);
+                for tile in tiles(range.len()) {
+                    let indices = range.start + tile.start..range.start + tile.end;
+                    product(indices.clone(), &out[indices], &mut wide[tile]);
+                }
+                let narrow = &mut out[range];
+                narrow.fill(F::ZERO);
+                robust.mask(self.points[self.me], self.t, narrow, &mut wide);
+                let mut message = wire::message::<F>(Kind::Robust, operation, wide.len());
+                F::encode_slice(&wide, &mut message);
+                for other in self.others() {
+                    self.send(other, message.clone());
+                }
+                own.push_back(wide);
+            }
+            if let (Some(number), Some(own)) = (step.checked_sub(ahead), own.front()) {
+                let range = range(number, out.len());
+                let opened = self.decode_products(robust, operation, own).await?;
+                F::add_assign_slice(&mut out[range], &opened);
+            }
+            if step >= ahead {
+                own.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// The masked products of one chunk, from all who are listened to.
+    async fn decode_products(
+        &mut self,
+        robust: &mut Robust<F>,
+        operation: u32,
+        own: &[F],
+    ) -> Result<Vec<F>, ArithmeticError> {
+        let mut columns: Vec<(usize, Vec<F>)> = vec![(self.me, own.to_vec())];
+        for other in self.others() {
+            if robust.out.contains(&other) {
+                continue;
+            }
+            let mut column = vec![F::ZERO; own.len()];
+            let read = match self.recv(other).await {
+                Ok(message) => self
+                    .content(&message, other, Kind::Robust, operation, own.len())
+                    .is_ok_and(|bytes| F::decode_into(bytes, &mut column).is_ok()),
+                Err(_) => false,
+            };
+            if read { columns.push((other, column)) } else { robust.out.push(other) }
+        }
+        columns.sort_unstable_by_key(|(position, _)| *position);
+        let no_vector = |why| match why {
+            NoVector::TooFew { .. } => ArithmeticError::Lost {
+                member: robust.out.first().map_or(self.members[self.me], |position| self.members[*position]),
+            },
+            NoVector::Disagree => ArithmeticError::WrongShares { members: Vec::new() },
+        };
+        let mut recombiner = Recombiner::decoding(&self.points, 2 * self.t, robust.faulty).map_err(no_vector)?;
+        for position in &robust.out {
+            recombiner.without(*position).map_err(no_vector)?;
+        }
+        let mut opened = vec![F::ZERO; own.len()];
+        let columns = columns.into_iter().map(|(_, column)| column).collect();
+        let mut random = |bytes: &mut [u8]| self.local.fill(bytes);
+        let wrong = recombiner.open(columns, &mut random, &mut opened).map_err(no_vector)?;
+        robust.out.extend(&wrong);
+        robust.wrong.extend(wrong);
+        Ok(opened)
+    }
+}

@@ -1,0 +1,172 @@
+//! Functions that multiply shares, in the model `malicious`: right, and never wrong.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use tacit_engine::{Plan, PlanError, SecurityModel, SessionError};
+
+use crate::world::{Ends, FREEZE, RESULT, World, error, outcome};
+
+/// Everybody gives, computes and receives.
+fn world(n: usize, t: usize, (aggregator, parameters): Function, items: usize, seed: u64) -> World {
+    let mut world = World::decentralised(n, t, items, seed).with_max(5).proven(SecurityModel::SemiHonest);
+    world.request.aggregator = aggregator.to_owned();
+    world.request.parameters = parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    world
+}
+
+type Function = (&'static str, &'static [(&'static str, &'static str)]);
+
+const FUNCTIONS: [Function; 14] = [
+    ("product", &[]),
+    ("entropy", &[("q", "3")]),
+    ("set_union", &[]),
+    ("set_intersection", &[]),
+    ("threshold_union", &[("min_peers", "2"), ("counts", "yes")]),
+    ("set_cardinality", &[]),
+    ("distinct_count", &[]),
+    ("event_correlation", &[("min_peers", "2"), ("min_weight", "6")]),
+    ("min", &[]),
+    ("max", &[]),
+    ("range", &[]),
+    ("median", &[]),
+    ("sort", &[]),
+    ("top_k", &[("k", "2")]),
+];
+
+fn malicious(world: &World) -> World {
+    let mut world = world.clone().fresh();
+    world.request.model = SecurityModel::Malicious;
+    world
+}
+
+fn values(ends: &Ends) -> Vec<u128> {
+    let mut all = ends.iter().map(|end| {
+        let outcome = outcome(end).unwrap_or_else(|| panic!("{:?}", error(end)));
+        outcome.values.clone().expect("a recipient")
+    });
+    let first = all.next().expect("recipients");
+    assert!(all.all(|other| other == first));
+    first
+}
+
+#[test]
+fn malicious_functions_equal_semi_honest_ones() {
+    for (n, t) in [(3, 1), (4, 1), (5, 2), (6, 2), (7, 2), (7, 3)] {
+        for (i, function) in FUNCTIONS.into_iter().enumerate() {
+            let items = if matches!(function.0, "distinct_count" | "sort") { 1 } else { 3 };
+            let world = world(n, t, function, items, 20 + i as u64);
+            assert_eq!(values(&malicious(&world).run(|_| {})), values(&world.run(|_| {})), "{function:?} n = {n}");
+        }
+    }
+}
+
+/// One compute peer changes any one of its messages after the freeze: no wrong result, nobody honest accused.
+#[test]
+fn rule5_no_single_change_makes_a_wrong_function() {
+    for (n, t) in [(3, 1), (4, 1)] {
+        let world = malicious(&world(n, t, ("product", &[]), 1, 3));
+        let expected: u128 = world.inputs.iter().flatten().map(|row| u128::from(row[0])).product();
+        let (sent, frozen) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (counter, freeze) = (Rc::clone(&sent), Rc::clone(&frozen));
+        let ends = world.clone().fresh().run(|simulator| {
+            simulator.rewrite(0, move |_, message| {
+                if message[0] == FREEZE {
+                    freeze.set(counter.get());
+                }
+                counter.set(counter.get() + 1);
+                Some(message)
+            });
+        });
+        assert_eq!(values(&ends), [expected]);
+        for target in frozen.get() + 1..sent.get() {
+            for change in 0..4 {
+                let at = Cell::new(0);
+                let ends = world.clone().fresh().run(|simulator| {
+                    simulator.rewrite(0, move |_, mut message| {
+                        if at.replace(at.get() + 1) != target {
+                            return Some(message);
+                        }
+                        let length = message.len();
+                        match change {
+                            0 => return None,
+                            1 => message[length - 8] ^= 1,
+                            2 => message[5] ^= 1,
+                            _ => message.truncate(length / 2),
+                        }
+                        Some(message)
+                    });
+                });
+                for end in &ends[1..] {
+                    let right = outcome(end).is_none_or(|outcome| outcome.values == Some(vec![expected]));
+                    assert!(right, "n = {n}, message {target}, change {change}");
+                    if let Some(SessionError::PeerMisbehaved { member, .. }) = error(end) {
+                        assert_eq!(*member, 0, "n = {n}, message {target}, change {change}");
+                    }
+                    let faults = outcome(end).map(|outcome| outcome.faults.clone()).unwrap_or_default();
+                    assert!(faults.iter().all(|fault| fault.member == 0));
+                }
+            }
+        }
+    }
+}
+
+/// The first product's error ends the session before any share of a result is sent.
+#[test]
+fn rule6_no_share_of_a_function_leaves_before_it_is_verified() {
+    const RESHARE: u8 = 2;
+    for (n, t) in [(3, 1), (5, 2)] {
+        for cheater in 0..n {
+            let mut world = World::delegated(3, n, t, 2, 4).with_max(5).proven(SecurityModel::Malicious);
+            world.request.aggregator = "product".to_owned();
+            let results = Rc::new(Cell::new(0));
+            let ends = world.run(|simulator| {
+                for member in 0..n {
+                    let results = Rc::clone(&results);
+                    let mut first = member == cheater;
+                    simulator.rewrite(member, move |_, mut message| {
+                        if message[0] == RESHARE && std::mem::take(&mut first) {
+                            message[5] ^= 1;
+                        }
+                        results.set(results.get() + usize::from(message[0] == RESULT && member != cheater));
+                        Some(message)
+                    });
+                }
+            });
+            assert_eq!(results.get(), 0, "n = {n}");
+            let honest = || ends[..n].iter().enumerate().filter(|(me, _)| *me != cheater);
+            assert!(honest().all(|(_, end)| matches!(
+                error(end),
+                Some(SessionError::WrongComputation | SessionError::LostDuringEvaluation { .. })
+            )));
+            assert!(honest().any(|(_, end)| error(end) == Some(&SessionError::WrongComputation)));
+            assert!(ends[n..].iter().all(|end| outcome(end).is_none()));
+        }
+    }
+}
+
+#[test]
+fn rule5_functions_that_are_not_verified_are_refused() {
+    for (name, model) in [("top_k", SecurityModel::Guaranteed), ("median", SecurityModel::Guaranteed)] {
+        let mut world = World::decentralised(4, 1, 2, 1).proven(model).proceed(2);
+        world.request.aggregator = name.to_owned();
+        assert_eq!(Plan::build(world.request).err(), Some(PlanError::ModelNotOffered { name, model }));
+    }
+}
+
+/// The planner's bytes are those that are sent.
+#[test]
+fn forecasts_of_malicious_functions_are_what_is_sent() {
+    for (n, t) in [(3, 1), (4, 1), (5, 2), (7, 3), (8, 3)] {
+        for (function, items) in [(FUNCTIONS[0], 3000), (FUNCTIONS[1], 3000), (FUNCTIONS[8], 40), (FUNCTIONS[10], 20)] {
+            let world = malicious(&world(n, t, function, items, 2));
+            let forecast = world.plan().forecast();
+            let mut wire = None;
+            world.run(|simulator| wire = Some(crate::world::tap(simulator, n)));
+            let sent: usize = wire.expect("tapped").borrow().iter().map(|(_, _, message)| message.len()).sum();
+            let (found, foreseen) = (sent as u64 / n as u64, forecast.input_bytes + forecast.compute_bytes);
+            let off = found.abs_diff(foreseen) as f64 / foreseen as f64;
+            assert!(off < 0.05, "{function:?}, n = {n}: {found} bytes sent, {foreseen} foreseen");
+        }
+    }
+}
