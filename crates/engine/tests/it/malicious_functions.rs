@@ -124,11 +124,13 @@ fn rule6_no_share_of_a_function_leaves_before_it_is_verified() {
                 for member in 0..n {
                     let results = Rc::clone(&results);
                     let mut first = member == cheater;
-                    simulator.rewrite(member, move |_, mut message| {
+                    simulator.rewrite(member, move |to, mut message| {
                         if message[0] == RESHARE && std::mem::take(&mut first) {
                             message[5] ^= 1;
                         }
-                        results.set(results.get() + usize::from(message[0] == RESULT && member != cheater));
+                        // Compute peers open to each other under the same tag.
+                        let result = message[0] == RESULT && to >= n && member != cheater;
+                        results.set(results.get() + usize::from(result));
                         Some(message)
                     });
                 }
