@@ -25,6 +25,12 @@ pub trait Environment: Send {
     /// Checks what [`sign_freeze`](Self::sign_freeze) of that member made.
     fn verify_freeze(&self, member: usize, digest: &[u8; 32], signature: &[u8; 64]) -> bool;
 
+    /// Signs the digest of a message of the session with the party's key, in another context of its own.
+    fn sign_message(&mut self, digest: &[u8; 32]) -> [u8; 64];
+
+    /// Checks what [`sign_message`](Self::sign_message) of that member made.
+    fn verify_message(&self, member: usize, digest: &[u8; 32], signature: &[u8; 64]) -> bool;
+
     /// Makes the record durable, then returns. Refuses if another record of the same charter, task
     /// and slot is already there: a frozen slot stays as it is.
     fn freeze(&mut self, record: FreezeRecord) -> impl Future<Output = Result<(), FreezeRefused>> + Send;

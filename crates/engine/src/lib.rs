@@ -34,6 +34,7 @@ pub mod aggregate;
 pub mod arithmetic;
 mod environment;
 mod evaluate;
+pub mod evidence;
 mod keystream;
 mod mailbox;
 pub mod plan;
@@ -44,6 +45,7 @@ mod transcript;
 
 pub use aggregate::{NoResult, RowShape, Statistic};
 pub use environment::{Environment, FreezeRecord, FreezeRefused};
+pub use evidence::Evidence;
 pub use mailbox::{Counters, Flooded, Lost, Mailbox, PARKED_HARD_LIMIT, PARKED_SOFT_LIMIT, QUEUE_LIMIT, Traffic};
 pub use plan::{FieldChoice, Forecast, OnMissing, Plan, PlanDigest, PlanError, PlanRequest, SecurityModel, Sharing};
 pub use session::{

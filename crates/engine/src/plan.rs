@@ -312,6 +312,11 @@ impl Plan {
         Forecast::of(self)
     }
 
+    /// Elements that are opened: the outputs, then the common salt.
+    pub(crate) fn opened_elements(&self) -> usize {
+        self.outputs() + self.field.salt_elements()
+    }
+
     /// Whether the result is opened by slices.
     pub(crate) fn opens_by_slices(&self) -> bool {
         matches!(self.request.sharing, Sharing::Shamir { .. })

@@ -34,6 +34,7 @@ use zeroize::Zeroizing;
 
 use crate::aggregate::RowShape;
 use crate::environment::Environment;
+use crate::evidence::Evidence;
 use crate::keystream::{CryptoFailed, Seed};
 use crate::mailbox::Mailbox;
 use crate::plan::{FieldChoice, Plan, SecurityModel};
@@ -110,6 +111,8 @@ pub struct Outcome {
     pub receipt: Option<Receipt>,
     /// Members whose shares did not fit. The result is right nevertheless.
     pub faults: Vec<Fault>,
+    /// What convicts members whose shares of the result were wrong, before anybody (model `guaranteed`, recipients).
+    pub evidence: Vec<Evidence>,
 }
 
 /// Runs a session to its end as member `me` of the plan.
@@ -211,7 +214,7 @@ impl<E: Environment> Party<'_, E> {
 
     /// Elements of the vector that is opened: the outputs, then the common salt.
     fn opened_length(&self) -> usize {
-        self.plan.outputs() + self.plan.field().salt_elements()
+        self.plan.opened_elements()
     }
 
     /// Elements of the vectors that are dealt: the same, or with proofs that they are in range.
@@ -263,6 +266,6 @@ fn check_own_input(plan: &Plan, me: usize, input: Option<&InputVector>) -> Resul
 }
 
 /// The elements of chunk `chunk` of a vector of `length`.
-fn chunk_range(chunk: usize, length: usize) -> Range<usize> {
+pub(crate) fn chunk_range(chunk: usize, length: usize) -> Range<usize> {
     (chunk * CHUNK).min(length)..((chunk + 1) * CHUNK).min(length)
 }

@@ -59,6 +59,15 @@ impl Environment for PartyEnvironment {
         key.is_some_and(|key| verify_detached(key, Context::Freeze, digest, signature).is_ok())
     }
 
+    fn sign_message(&mut self, digest: &[u8; 32]) -> [u8; 64] {
+        sign_detached(&self.identity, Context::Message, digest)
+    }
+
+    fn verify_message(&self, member: usize, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
+        let key = self.keys.get(member).and_then(OnceLock::get);
+        key.is_some_and(|key| verify_detached(key, Context::Message, digest, signature).is_ok())
+    }
+
     async fn freeze(&mut self, record: FreezeRecord) -> Result<(), FreezeRefused> {
         // From here on a failure may have left a durable record behind.
         self.bound = true;

@@ -176,7 +176,9 @@ impl Guaranteed {
             // Keys, agreement, dropped, masked, agreement, coin, answers, freeze, opening.
             rounds: 2 * (faulty + 1) + 7,
             input_bytes: n as u64 * (dealt + 32 + 1 + 32 * held as u64),
-            compute_bytes: others * (n * texts) as u64 + opened * plan.recipients().len() as u64,
+            // Each chunk of the result is signed.
+            compute_bytes: others * (n * texts) as u64
+                + (opened + 65 * plan.opened_elements().div_ceil(CHUNK) as u64) * plan.recipients().len() as u64,
         }
     }
 }

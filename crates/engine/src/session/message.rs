@@ -8,6 +8,7 @@
 //! | view | compute peers, all to all | per input peer 0, or 1 and its commitment |
 //! | freeze | compute peers, all to all | digest, signature |
 //! | result | compute peer -> recipient | chunk number, for chunk 0 to a pure recipient the frozen set and a signature, elements |
+//! | signed | compute peer -> recipient | model `guaranteed`: the signature over the chunk before it |
 //! | hold, coin, answers | compute peers, all to all | the proof that inputs are in range, before the freeze |
 //! | keys, dropped, masked, agree | input and compute peers | the input of the model `guaranteed` |
 //! | hidden, slice, opened, nonce, check, final | compute peers, all to all | the opening by slices |
@@ -39,6 +40,7 @@ pub(super) const KEYS: u8 = 16;
 pub(super) const DROPPED: u8 = 17;
 pub(super) const MASKED: u8 = 18;
 pub(super) const AGREE: u8 = 19;
+pub(super) const SIGNED: u8 = 20;
 
 /// What a compute peer holds of each input peer, in the order of the plan's inputs.
 pub(super) type View = Vec<Option<[u8; 32]>>;

@@ -28,7 +28,16 @@ pub(super) fn outcome<F: Field, E>(
         agreement = agree(&party.binding, salt, items);
         values = Some(numbers);
     }
-    Ok(Outcome { values, agreement, contributors, frozen, binding: party.binding, receipt, faults })
+    Ok(Outcome {
+        values,
+        agreement,
+        contributors,
+        frozen,
+        binding: party.binding,
+        receipt,
+        faults,
+        evidence: opened.evidence,
+    })
 }
 
 /// The numbers, none of them above what the contributors can reach or the modulus allows.

@@ -67,11 +67,19 @@ impl Environment for SimulatedEnvironment {
     }
 
     fn sign_freeze(&mut self, digest: &[u8; 32]) -> [u8; 64] {
-        signature(self.seed, self.me, digest)
+        signature(self.seed, self.me, "signature", digest)
     }
 
     fn verify_freeze(&self, member: usize, digest: &[u8; 32], signature_: &[u8; 64]) -> bool {
-        signature(self.seed, member, digest) == *signature_
+        signature(self.seed, member, "signature", digest) == *signature_
+    }
+
+    fn sign_message(&mut self, digest: &[u8; 32]) -> [u8; 64] {
+        signature(self.seed, self.me, "message", digest)
+    }
+
+    fn verify_message(&self, member: usize, digest: &[u8; 32], signature_: &[u8; 64]) -> bool {
+        signature(self.seed, member, "message", digest) == *signature_
     }
 
     async fn freeze(&mut self, record: FreezeRecord) -> Result<(), FreezeRefused> {
@@ -79,8 +87,8 @@ impl Environment for SimulatedEnvironment {
     }
 }
 
-fn signature(seed: u64, member: usize, digest: &[u8; 32]) -> [u8; 64] {
-    let key = hmac::Key::new(hmac::HMAC_SHA512, &derive(seed, "signature", member, 0));
+fn signature(seed: u64, member: usize, context: &str, digest: &[u8; 32]) -> [u8; 64] {
+    let key = hmac::Key::new(hmac::HMAC_SHA512, &derive(seed, context, member, 0));
     let mut out = [0; 64];
     out.copy_from_slice(hmac::sign(&key, digest).as_ref());
     out

@@ -11,6 +11,7 @@ mod arithmetic_world;
 mod compare_values;
 mod documentation;
 mod evaluations;
+mod evidence;
 mod exponential_values;
 mod fixed_values;
 mod freeze;

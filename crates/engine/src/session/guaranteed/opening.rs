@@ -1,4 +1,7 @@
 //! The opening of the model `guaranteed`: every recipient decodes, whatever t compute peers send or do not send.
+//!
+//! Each chunk of a share comes with its sender's signature; whoever is named for a
+//! wrong share that it signed can be convicted before anybody: [`evidence`](crate::evidence).
 
 use std::collections::BTreeMap;
 
@@ -6,9 +9,18 @@ use tacit_algebra::Field;
 
 use super::{robust_open, tolerance};
 use crate::environment::Environment;
+use crate::evidence::{self, Evidence, SignedShare};
 use crate::session::freeze::{self, Frozen, OpeningAuthorised};
 use crate::session::opening::{Opened, send_chunk};
 use crate::session::{CHUNK, Fault, FaultKind, Party, SessionError, chunk_range, message};
+
+/// A compute peer's whole share, as it signed it chunk by chunk.
+struct Heard<F> {
+    /// What it says was frozen; only members that do not compute are told.
+    set: Option<Frozen>,
+    share: Vec<F>,
+    signatures: Vec<[u8; 64]>,
+}
 
 /// Sends the own share to the recipients and, as one of them, puts the result together.
 pub(in crate::session) async fn open<F: Field, E: Environment>(
@@ -19,23 +31,31 @@ pub(in crate::session) async fn open<F: Field, E: Environment>(
     let (tolerance, phases) = tolerance(party)?;
     let length = party.opened_length();
     let chunks = length.div_ceil(CHUNK);
+    let mut own = None;
     if let Some(authorised) = &authorised {
         let others: Vec<usize> = party.plan.recipients().iter().copied().filter(|m| *m != party.me).collect();
+        let mut signatures = Vec::with_capacity(chunks);
         for chunk in 0..chunks {
             send_chunk(party, authorised, &others, chunk);
+            let part = &authorised.share()[chunk_range(chunk, length)];
+            let digest = digest_of(party, &authorised.frozen().digest, chunk, part);
+            let signature = party.environment.sign_message(&digest);
+            party.mailbox.send_all(others.iter().copied(), &message::plain(message::SIGNED, &[&signature]));
+            signatures.push(signature);
             party.mailbox.drained().await;
         }
+        own = Some(Heard { set: Some(authorised.frozen().clone()), share: authorised.share().to_vec(), signatures });
     }
     let own_set = authorised.as_ref().map(|authorised| authorised.frozen().clone());
     if !party.plan.recipients().contains(&party.me) {
-        return Ok(Opened { elements: None, frozen: own_set, faults: Vec::new() });
+        return Ok(Opened { elements: None, frozen: own_set, faults: Vec::new(), evidence: Vec::new() });
     }
     party.mailbox.enter_phase(phases.result());
-    let mut columns: Vec<Option<(Option<Frozen>, Vec<F>)>> = Vec::with_capacity(points.len());
+    let mut columns: Vec<Option<Heard<F>>> = Vec::with_capacity(points.len());
     for member in party.plan.compute() {
-        columns.push(match &authorised {
-            Some(authorised) if *member == party.me => Some((own_set.clone(), authorised.share().to_vec())),
-            _ => receive(party, *member, length, chunks).await,
+        columns.push(match *member == party.me {
+            true => own.take(),
+            false => receive(party, *member, length, chunks).await,
         });
     }
     let frozen = match own_set {
@@ -43,13 +63,83 @@ pub(in crate::session) async fn open<F: Field, E: Environment>(
         None => set_of_most(&columns, tolerance.faulty)?,
     };
     // Who says another set than n-t others did is not heard.
-    let heard = |(set, share): (Option<Frozen>, Vec<F>)| set.is_none_or(|set| set == frozen).then_some(share);
-    let columns = columns.into_iter().map(|column| column.and_then(heard)).collect();
+    for column in &mut columns {
+        if column.as_ref().and_then(|heard| heard.set.as_ref()).is_some_and(|set| *set != frozen) {
+            *column = None;
+        }
+    }
+    let shares = columns.iter().map(|column| column.as_ref().map(|heard| heard.share.clone())).collect();
     let mut elements = vec![F::ZERO; length];
-    let wrong = robust_open(party, points, tolerance, columns, &mut elements)?;
+    let wrong = robust_open(party, points, tolerance, shares, &mut elements)?;
+    let evidence =
+        wrong.iter().filter_map(|liar| convict(party, tolerance.t, &frozen, &columns, &wrong, *liar)).collect();
     let liar = |position: usize| Fault { member: party.plan.compute()[position], kind: FaultKind::WrongShare };
     let faults = wrong.into_iter().map(liar).collect();
-    Ok(Opened { elements: Some(elements), frozen: Some(frozen), faults })
+    Ok(Opened { elements: Some(elements), frozen: Some(frozen), faults, evidence })
+}
+
+/// What a compute peer signs of a chunk of its share.
+fn digest_of<F: Field, E>(party: &Party<'_, E>, frozen: &[u8; 32], chunk: usize, part: &[F]) -> [u8; 32] {
+    evidence::statement(&party.plan.digest(), &party.binding, frozen, chunk, &bytes_of(part))
+}
+
+fn bytes_of<F: Field>(part: &[F]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(part.len() * F::BYTES);
+    F::encode_slice(part, &mut bytes);
+    bytes
+}
+
+fn is_signed<F: Field, E: Environment>(party: &Party<'_, E>, member: usize, frozen: &Frozen, heard: &Heard<F>) -> bool {
+    let chunks = heard.share.len().div_ceil(CHUNK);
+    let signed = |(chunk, signature): (usize, &[u8; 64])| {
+        let part = &heard.share[chunk_range(chunk, heard.share.len())];
+        let digest = digest_of(party, &frozen.digest, chunk, part);
+        // The own one is good.
+        member == party.me || party.environment.verify_message(member, &digest, signature)
+    };
+    heard.signatures.len() == chunks && heard.signatures.iter().enumerate().all(signed)
+}
+
+/// Evidence of the first chunk in which the liar's share does not fit those of 2t+1 others, if they are signed.
+fn convict<F: Field, E: Environment>(
+    party: &Party<'_, E>,
+    t: usize,
+    frozen: &Frozen,
+    columns: &[Option<Heard<F>>],
+    wrong: &[usize],
+    liar: usize,
+) -> Option<Evidence> {
+    let signed = |position: &usize| {
+        let member = party.plan.compute()[*position];
+        columns[*position].as_ref().is_some_and(|heard| is_signed(party, member, frozen, heard))
+    };
+    if !signed(&liar) {
+        return None;
+    }
+    let right = (0..columns.len()).filter(|position| !wrong.contains(position)).filter(signed);
+    let mut places: Vec<usize> = right.take(2 * t + 1).chain([liar]).collect();
+    places.sort_unstable();
+    let shares_of = |chunk: usize| {
+        let share = |position: &usize| {
+            let heard = columns[*position].as_ref()?;
+            let elements = bytes_of(&heard.share[chunk_range(chunk, heard.share.len())]);
+            Some(SignedShare { position: *position as u32, elements, signature: *heard.signatures.get(chunk)? })
+        };
+        places.iter().map(share).collect::<Option<Vec<_>>>()
+    };
+    let evidence = |chunk: usize| {
+        Some(Evidence {
+            plan: party.plan.digest(),
+            binding: party.binding,
+            frozen: frozen.digest,
+            chunk: chunk as u32,
+            accused: liar as u32,
+            shares: shares_of(chunk)?,
+        })
+    };
+    // All signatures were checked.
+    let chunks = 0..party.opened_length().div_ceil(CHUNK);
+    chunks.filter_map(evidence).find(|evidence| evidence.check(party.plan, |_, _, _| true).is_ok())
 }
 
 /// A compute peer's whole share; `None` if it does not come or cannot be read.
@@ -58,32 +148,38 @@ async fn receive<F: Field, E: Environment>(
     member: usize,
     length: usize,
     chunks: usize,
-) -> Option<(Option<Frozen>, Vec<F>)> {
+) -> Option<Heard<F>> {
     let outside = party.position.is_none();
-    let mut share = vec![F::ZERO; length];
-    let (mut set, mut whole) = (None, true);
+    let mut heard = Heard { set: None, share: vec![F::ZERO; length], signatures: Vec::with_capacity(chunks) };
+    let mut whole = true;
     for chunk in 0..chunks {
         let message = party.mailbox.recv(member).await.ok()?;
         let header_length = match chunk {
             0 if outside => freeze::header_length(party.plan.inputs().len()),
             _ => 0,
         };
-        let part = &mut share[chunk_range(chunk, length)];
+        let part = &mut heard.share[chunk_range(chunk, length)];
         match message::read_elements(&message, message::RESULT, chunk, header_length, part) {
             Ok([]) => {}
             Ok(header) => match freeze::read_header(party, member, header) {
-                Ok(frozen) => set = Some(frozen),
+                Ok(frozen) => heard.set = Some(frozen),
                 Err(_) => whole = false,
             },
             Err(_) => whole = false,
         }
+        let message = party.mailbox.recv(member).await.ok()?;
+        match message::content(&message, message::SIGNED).map(<[u8; 64]>::try_from) {
+            Ok(Ok(signature)) => heard.signatures.push(signature),
+            // It is heard without, too, but convicts nobody.
+            _ => {}
+        }
     }
-    whole.then_some((set, share))
+    whole.then_some(heard)
 }
 
 /// The set that n-t compute peers signed. No two sets have so many signatures.
-fn set_of_most<F>(columns: &[Option<(Option<Frozen>, Vec<F>)>], faulty: usize) -> Result<Frozen, SessionError> {
-    let sets = || columns.iter().flatten().filter_map(|(set, _)| set.as_ref());
+fn set_of_most<F>(columns: &[Option<Heard<F>>], faulty: usize) -> Result<Frozen, SessionError> {
+    let sets = || columns.iter().flatten().filter_map(|heard| heard.set.as_ref());
     let mut votes: BTreeMap<[u8; 32], usize> = BTreeMap::new();
     sets().for_each(|set| *votes.entry(set.digest).or_default() += 1);
     let needed = columns.len() - faulty;

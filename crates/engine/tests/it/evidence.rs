@@ -1,0 +1,143 @@
+//! Evidence that convicts a compute peer before anybody, and that cannot be made against an honest one.
+
+use std::collections::BTreeMap;
+
+use tacit_engine::evidence::{Evidence, NotProven, statement};
+use tacit_engine::{Environment, SecurityModel, SimulatedEnvironment};
+use tacit_model::Fingerprint;
+use tacit_model::codec::{Decode, Encode};
+
+use crate::world::{Ends, RESULT, Sim, World, outcome};
+
+const SIGNED: u8 = 20;
+
+fn world(n: usize, t: usize) -> World {
+    World::delegated(3, n, t, 2, 6).with_max(9).proven(SecurityModel::Guaranteed).proceed(2)
+}
+
+/// Changes its share of the result and signs that, as it could.
+fn lie(simulator: &mut Sim<'_>, world: &World, honest: &Ends, liar: usize) {
+    let outcome = outcome(&honest[liar]).expect("an honest run").clone();
+    let (plan, mut environment) = (world.plan().digest(), SimulatedEnvironment::new(world.seed, liar));
+    let mut said: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
+    simulator.rewrite(liar, move |to, mut message| {
+        match message[0] {
+            RESULT => {
+                let (length, elements) = (message.len(), 8 * 7);
+                message[length - elements] ^= 1;
+                said.insert(to, message[length - elements..].to_vec());
+            }
+            SIGNED => {
+                let digest = statement(&plan, &outcome.binding, &outcome.frozen, 0, &said[&to]);
+                message[1..].copy_from_slice(&environment.sign_message(&digest));
+            }
+            _ => {}
+        }
+        Some(message)
+    });
+}
+
+fn verify(world: &World) -> impl Fn(&Fingerprint, &[u8; 32], &[u8; 64]) -> bool {
+    let (seed, members) = (world.seed, world.request.members.clone());
+    move |member, digest, signature| {
+        let member = members.iter().position(|m| m == member).expect("a member");
+        SimulatedEnvironment::new(seed, 0).verify_message(member, digest, signature)
+    }
+}
+
+fn evidence_of(world: &World, liars: &[usize]) -> Vec<Vec<Evidence>> {
+    let honest = world.clone().fresh().run(|_| {});
+    let ends =
+        world.clone().fresh().run(|simulator| liars.iter().for_each(|liar| lie(simulator, world, &honest, *liar)));
+    let recipients = &world.request.recipients;
+    let right = outcome(&honest[recipients[0]]).expect("a result").values.clone();
+    recipients
+        .iter()
+        .map(|member| {
+            let outcome = outcome(&ends[*member]).expect("the result comes");
+            assert_eq!(outcome.values, right);
+            outcome.evidence.clone()
+        })
+        .collect()
+}
+
+#[test]
+fn rule5_signed_wrong_shares_convict_their_signers_before_outsiders() {
+    for (n, t) in [(4, 1), (5, 1), (7, 2)] {
+        let world = world(n, t);
+        let liars: Vec<usize> = (0..t).map(|i| 2 * i + 1).collect();
+        let plan = world.plan();
+        for evidence in evidence_of(&world, &liars) {
+            // It travels as bytes.
+            let evidence: Vec<Evidence> =
+                evidence.iter().map(|e| Evidence::from_bytes(&e.to_bytes()).expect("its own bytes")).collect();
+            let named: Vec<Fingerprint> =
+                evidence.iter().map(|e| e.check(&plan, verify(&world)).expect("proven")).collect();
+            let expected: Vec<Fingerprint> = liars.iter().map(|liar| world.request.members[*liar]).collect();
+            assert_eq!(named, expected);
+        }
+        assert!(evidence_of(&world, &[]).iter().all(Vec::is_empty), "honest peers leave no evidence");
+    }
+}
+
+#[test]
+fn rule5_evidence_frames_nobody() {
+    let world = world(7, 2);
+    let plan = world.plan();
+    let genuine = evidence_of(&world, &[1]).swap_remove(0).swap_remove(0);
+    let check = |change: &dyn Fn(&mut Evidence)| {
+        let mut evidence = genuine.clone();
+        change(&mut evidence);
+        evidence.check(&plan, verify(&world))
+    };
+    assert!(check(&|_| ()).is_ok());
+    // Accusing each of the others.
+    for share in genuine.shares.iter().filter(|share| share.position != genuine.accused) {
+        assert_eq!(check(&|e| e.accused = share.position), Err(NotProven::NothingWrong));
+    }
+    // Another share, session, set, chunk or plan than was signed.
+    assert_eq!(check(&|e| e.shares[0].elements[0] ^= 1), Err(NotProven::BadSignature));
+    assert_eq!(check(&|e| e.shares[3].signature[9] ^= 1), Err(NotProven::BadSignature));
+    assert_eq!(check(&|e| e.binding[0] ^= 1), Err(NotProven::BadSignature));
+    assert_eq!(check(&|e| e.frozen[0] ^= 1), Err(NotProven::BadSignature));
+    assert_eq!(check(&|e| e.chunk = 1), Err(NotProven::BadSignature));
+    assert_eq!(check(&|e| e.plan.0[0] ^= 1), Err(NotProven::AnotherPlan));
+    // Too few, twice the same, nobody.
+    assert_eq!(check(&|e| _ = e.shares.pop()), Err(NotProven::Incomplete));
+    assert_eq!(check(&|e| e.shares[1] = e.shares[0].clone()), Err(NotProven::Incomplete));
+    assert_eq!(check(&|e| e.accused = 6), Err(NotProven::Incomplete));
+    assert_eq!(check(&|e| e.shares[5].position = 99), Err(NotProven::Incomplete));
+    let mut other = world.clone();
+    other.request.task = [9; 32];
+    assert_eq!(genuine.check(&other.plan(), verify(&world)), Err(NotProven::AnotherPlan));
+}
+
+/// t corrupted peers sign whatever they like beside honest shares, to make an honest one look wrong.
+#[test]
+fn rule5_t_corrupted_signers_cannot_convict_an_honest_peer() {
+    for (n, t) in [(4usize, 1usize), (7, 2)] {
+        let world = world(n, t);
+        let plan = world.plan();
+        let genuine = evidence_of(&world, &[0]).swap_remove(0).swap_remove(0);
+        // Peer 0 of the genuine one lies; the t last of the others are corrupted, too, and sign any shares.
+        let victim = genuine.shares[1].position;
+        let honest: Vec<usize> = (1..genuine.shares.len() - (t - 1)).collect();
+        assert!(honest.len() > t + 1);
+        for attempt in 0..200u64 {
+            let mut evidence = genuine.clone();
+            evidence.accused = victim;
+            for index in (0..evidence.shares.len()).filter(|index| !honest.contains(index)) {
+                let share = &mut evidence.shares[index];
+                for (i, element) in share.elements.chunks_mut(8).enumerate() {
+                    let value =
+                        (attempt + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(i as u32 + index as u32) >> 4;
+                    element.copy_from_slice(&value.to_le_bytes());
+                }
+                let digest = statement(&evidence.plan, &evidence.binding, &evidence.frozen, 0, &share.elements);
+                let member = plan.compute()[share.position as usize];
+                share.signature = SimulatedEnvironment::new(world.seed, member).sign_message(&digest);
+            }
+            assert_eq!(evidence.check(&plan, verify(&world)), Err(NotProven::NothingWrong));
+        }
+    }
+}
