@@ -168,10 +168,9 @@ async fn receive<F: Field, E: Environment>(
             Err(_) => whole = false,
         }
         let message = party.mailbox.recv(member).await.ok()?;
-        match message::content(&message, message::SIGNED).map(<[u8; 64]>::try_from) {
-            Ok(Ok(signature)) => heard.signatures.push(signature),
-            // It is heard without, too, but convicts nobody.
-            _ => {}
+        // A share is heard without its signature, too, but convicts nobody then.
+        if let Ok(Ok(signature)) = message::content(&message, message::SIGNED).map(<[u8; 64]>::try_from) {
+            heard.signatures.push(signature);
         }
     }
     whole.then_some(heard)
