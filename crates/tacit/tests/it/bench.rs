@@ -38,6 +38,18 @@ fn bench_prints_one_object_per_line_with_the_promised_names() {
 }
 
 #[test]
+fn bench_multiplies_in_the_model_malicious() {
+    let output =
+        run(&["bench", "mul", "--model", "malicious", "--parties", "3", "--size", "40", "--runs", "2", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let whats: Vec<&str> = lines.iter().filter_map(|line| line["what"].as_str()).collect();
+    assert_eq!(whats, ["throughput", "round"], "{text}");
+    assert!(lines.iter().all(|line| line["model"] == "malicious"), "{text}");
+}
+
+#[test]
 fn bench_refuses_what_it_cannot_measure() {
     for (words, code) in [
         (&["sum", "--parties", "2"][..], 2),
