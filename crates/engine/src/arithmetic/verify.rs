@@ -131,7 +131,7 @@ impl<F: Field> Arithmetic<'_, F> {
         }
         let mut sum = self.random_unchecked(1).await?;
         let mut coefficients = self.toss().await?;
-        let mut tile = vec![F::ZERO; TILE];
+        let mut tile = Zeroizing::new(vec![F::ZERO; TILE]);
         for shares in shares {
             for range in tiles(shares.len()) {
                 let coefficient = &mut tile[..range.len()];
@@ -206,7 +206,7 @@ impl<F: Field> Arithmetic<'_, F> {
 /// Scales the left factors, so that the sum of all products is the sum of the scaled results, which is returned.
 fn one_inner_product<F: Field>(noted: &mut Noted<F>, coefficients: &mut Keystream) -> F {
     let (mut left, mut results) = (noted.left.shares_mut(), noted.results.expose_shares());
-    let mut tile = vec![F::ZERO; TILE];
+    let mut tile = Zeroizing::new(vec![F::ZERO; TILE]);
     let mut claim = F::ZERO;
     for (count, width) in &noted.rows {
         for range in tiles(*count) {
