@@ -1,8 +1,8 @@
 //! The registry's entries of what is computed on shares before the opening.
 
 use super::{
-    ALL_MODELS, Aggregator, Function, MAX_RECORDS, NAMES, Order, Parameter, Presence, Shape, VERIFIED, entropy, order,
-    records, top,
+    ALL_MODELS, Aggregator, Function, MAX_RECORDS, NAMES, Order, Parameter, Presence, SEMI_HONEST, Shape, VERIFIED,
+    entropy, order, records, top,
 };
 
 /// Accepts a number of contributors.
@@ -69,7 +69,7 @@ const fn entry(name: &'static str, summary: &'static str, function: Function) ->
         parameters: &[],
         input: Shape::Vector,
         output: Shape::Vector,
-        models: ALL_MODELS,
+        models: SEMI_HONEST,
         additive: false,
         leakage: "",
         accuracy: "exact",
@@ -97,12 +97,14 @@ const fn ordered(name: &'static str, summary: &'static str, order: Order) -> Agg
 /// All of them.
 pub(super) const EVALUATED: [Aggregator; 15] = [
     Aggregator {
+        models: ALL_MODELS,
         leakage: leaks!("Opened: the products. A product of zero says that somebody's number is zero."),
         refusals: "fewer than 2t+1 compute peers; products that could reach 2^127-1 (maxElement to the power of the \
                    number of input peers); a product that reaches the declared modulus: no result",
         ..entry("product", "multiplies vectors item by item", Function::Product)
     },
     Aggregator {
+        models: ALL_MODELS,
         aliases: &["tsallis_entropy"],
         parameters: &[Q],
         output: Shape::Statistics,
@@ -134,6 +136,7 @@ pub(super) const EVALUATED: [Aggregator; 15] = [
         )
     },
     Aggregator {
+        models: ALL_MODELS,
         leakage: leaks!("Opened: which items somebody has; not who, nor how many."),
         ..entry(
             "set_union",
@@ -142,6 +145,7 @@ pub(super) const EVALUATED: [Aggregator; 15] = [
         )
     },
     Aggregator {
+        models: ALL_MODELS,
         leakage: leaks!("Opened: which items all contributors have; of the others not who has them, nor how many."),
         ..entry(
             "set_intersection",
@@ -150,6 +154,7 @@ pub(super) const EVALUATED: [Aggregator; 15] = [
         )
     },
     Aggregator {
+        models: ALL_MODELS,
         parameters: &[MIN_PEERS, COUNTS],
         leakage: leaks!(
             "Opened: which items at least min_peers have (with counts: how many have them); of the others nothing."
@@ -161,6 +166,7 @@ pub(super) const EVALUATED: [Aggregator; 15] = [
         )
     },
     Aggregator {
+        models: ALL_MODELS,
         parameters: &[OF],
         leakage: leaks!("Opened: one number, how many items are in the union or in the intersection; not which."),
         ..entry(
@@ -170,6 +176,7 @@ pub(super) const EVALUATED: [Aggregator; 15] = [
         )
     },
     Aggregator {
+        models: ALL_MODELS,
         parameters: &[MAX_RECORDS],
         input: Shape::Records,
         output: Shape::Statistics,

@@ -142,8 +142,8 @@ impl<F: Field> Arithmetic<'_, F> {
         if self.boolean.is_some() {
             return Ok(());
         }
-        if self.verifies() {
-            return Err(ArithmeticError::WrongCall { what: "replicated bits are not verified" });
+        if self.verifies() || self.robust.is_some() {
+            return Err(ArithmeticError::WrongCall { what: "replicated bits are neither verified nor corrected" });
         }
         let (n, t, me) = (self.n, self.t, self.me);
         if !can_compare(n, t) {
