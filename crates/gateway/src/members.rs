@@ -1,11 +1,14 @@
 //! Members: invited, registered, verified, removed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tacit_accord::{Charter, Member, MemberRole};
 use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId};
 use tacit_pki::envelope::{Context, verify_detached};
 use tacit_pki::{PublicKey, comparison_code, random};
 use tacit_store::{MemberKeys, MemberRefusal, MemberRow, PeerStatus, PeerType};
+use tokio::task::JoinSet;
 
 use crate::groups::TENANT;
 use crate::pairing::state_of;
@@ -211,9 +214,11 @@ impl Gateway {
         compared: &[(String, Fingerprint)],
     ) -> Result<Vec<MemberView>, GatewayError> {
         let mut members = self.inner.store.members(group).await?;
-        let mut chosen = Vec::with_capacity(compared.len());
+        let mut by_name: BTreeMap<String, &mut MemberRow> =
+            members.iter_mut().map(|row| (row.peer_name.clone(), row)).collect();
+        let mut chosen = BTreeSet::new();
         for (name, fingerprint) in compared {
-            let row = members.iter_mut().find(|row| row.peer_name == *name).ok_or(GatewayError::NotFound("member"))?;
+            let row = by_name.get_mut(name).ok_or(GatewayError::NotFound("member"))?;
             if row.refusal == Some(MemberRefusal::Revoked) || row.fingerprint != Some(*fingerprint) {
                 return Err(GatewayError::Refused(format!(
                     "the fingerprint that was compared for {name} is not the one that registered, or its key was \
@@ -221,19 +226,30 @@ impl Gateway {
                 )));
             }
             row.verified = true;
-            chosen.push(row.pid);
+            chosen.insert(row.pid);
         }
+        drop(by_name);
         self.decide_as_manager(group, |charter| set_roster(charter, &members)).await?;
-        let mut views = Vec::with_capacity(chosen.len());
+        // All at once: they share commits, and the log's batches.
+        let mut settling = JoinSet::new();
         for row in members.into_iter().filter(|row| chosen.contains(&row.pid)) {
-            let row = self.inner.store.set_verified(row.pid, true, row.fingerprint).await?;
-            self.log_action(group, "verify", &row.peer_name).await?;
+            let gateway = self.clone();
+            settling.spawn(async move {
+                let row = gateway.inner.store.set_verified(row.pid, true, row.fingerprint).await?;
+                gateway.log_action(group, "verify", &row.peer_name).await?;
+                Ok::<_, GatewayError>(row)
+            });
+        }
+        let mut views = Vec::with_capacity(chosen.len());
+        for settled in settling.join_all().await {
+            let row = settled?;
             if let Some(fingerprint) = &row.fingerprint {
                 let state = PairingState::Registered;
                 self.inner.directory.send(fingerprint, &tacit_job::ToPeer::Pairing { state });
             }
             views.push(self.view(row));
         }
+        views.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(views)
     }
 

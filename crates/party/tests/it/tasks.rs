@@ -9,6 +9,7 @@ use tacit_job::{Ask, Decline, Fault, Job, Report, ToPeer, Told, plan_of};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::api::{TaskRequest, TaskResult};
 use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock};
+use tacit_party::PartyLimits;
 use tacit_party::source::SampleText;
 use tacit_pki::result_key::ResultKey;
 
@@ -17,11 +18,18 @@ use crate::world::{GROUP, Peer, World, identity, sign_first};
 
 /// Four peers that give and compute, and one that only gives; each has measured once.
 async fn room() -> World {
+    room_for(PartyLimits::default().session).await
+}
+
+/// The same, with so much time for a session.
+async fn room_for(session: Duration) -> World {
     let world = World::with(
         |peers| {
             *peers = ["a", "b", "c", "d"].map(|name| Peer::new(name, MemberRole::Both)).into();
             peers.push(Peer::new("e", MemberRole::Input));
-            peers.iter_mut().for_each(|peer| peer.limits.link = Duration::from_secs(1));
+            for peer in peers {
+                peer.limits = PartyLimits { link: Duration::from_secs(1), session, ..peer.limits };
+            }
         },
         |_| {},
     )
@@ -301,6 +309,31 @@ async fn rule1_sybils_and_swapped_certificates_get_nothing_of_a_task() {
     let endpoints = endpoints.iter().map(|_| hub.local_addr().to_string()).collect();
     let linked = world.gateway.phase(&members, session, &ToPeer::Link { session, nonces, endpoints }).await;
     assert!(!linked.values().any(|report| *report == Report::Linked), "{linked:?}");
+    world.close().await;
+}
+
+/// Each half of the peers is told of other input peers, under one session.
+#[tokio::test]
+async fn rule3_two_jobs_of_one_session_open_nothing() {
+    // Peers that computed other plans may wait for each other's messages: until the deadline.
+    let mut world = room_for(Duration::from_secs(1)).await;
+    let ask = ask(&world, 1);
+    let whole = job(&world, &ask, 1);
+    let mut fewer = whole.clone();
+    fewer.inputs.retain(|input| *input != world.peers[3].fingerprint());
+    let members = whole.members();
+    let mut ready = BTreeMap::new();
+    for (peer, member) in world.peers.iter().map(Peer::fingerprint).enumerate().collect::<Vec<_>>() {
+        let told = if peer % 2 == 0 { &whole } else { &fewer };
+        ready.insert(member, prepared(&mut world, peer, told).await);
+    }
+    let link = world.gateway.link_message(&world.consensus, &whole, &ready);
+    world.gateway.phase(&members, whole.session, &link).await;
+    let done = world.gateway.phase(&members, whole.session, &ToPeer::Session { session: whole.session }).await;
+    // Who only gives does not hear how it ends.
+    let gives = world.peers[4].fingerprint();
+    assert!(!done.iter().any(|(member, report)| *member != gives && is_done(report)), "{done:?}");
+    assert_eq!(learned(&world, &ask).await, None);
     world.close().await;
 }
 

@@ -41,7 +41,7 @@ impl Field {
         let gateway = Node::with("gateway", &["--roles", "manager"]);
         let gid = gateway.api("POST", "/groups", Some(&json!({ "name": "field" }))).json()["gid"].as_i64();
         let gid = gid.expect("a number");
-        let mut peers = Vec::new();
+        let (mut peers, mut compared) = (Vec::new(), Vec::new());
         for name in NAMES {
             let node = Node::with(name, &["--roles", "peer"]);
             let code = gateway.api("POST", &format!("/groups/{gid}/codes"), None).json();
@@ -50,10 +50,19 @@ impl Field {
                 "registration_code": code["code"], "operator": format!("tenant {name}"),
             });
             let joined = node.api("POST", "/peers", Some(&joining)).json();
-            let verdict = json!({ "verified": true, "fingerprint": joined["fingerprint"] });
-            gateway.api("POST", &format!("/members/{name}/verify"), Some(&verdict)).ok();
+            compared.push(json!({ "name": name, "fingerprint": joined["fingerprint"] }));
             peers.push(Mutex::new(node));
         }
+        // One decision for all. With one fingerprint that is another's, nobody is let in.
+        let mut wrong = compared.clone();
+        wrong[4]["fingerprint"] = compared[0]["fingerprint"].clone();
+        let path = format!("/groups/{gid}/verify");
+        assert_eq!(gateway.api("POST", &path, Some(&json!({ "members": wrong }))).status, 403);
+        let members = gateway.api("GET", &format!("/groups/{gid}/members"), None).ok().json();
+        let members = members["members"].as_array().expect("a list");
+        assert!(members.len() == 5 && members.iter().all(|member| member["verified"] == false), "{members:?}");
+        let verified = gateway.api("POST", &path, Some(&json!({ "members": compared }))).ok().json();
+        assert_eq!(verified["members"].as_array().map(Vec::len), Some(5), "{verified}");
         let field = Self { gateway, peers, gid };
         field.measure();
         until("all peers to offer", || {
