@@ -65,7 +65,15 @@ pub struct Job {
     pub recipients: Vec<Fingerprint>,
 }
 
+/// The setting by which a charter says with which SMC provider is computed, instead of the built-in engine.
+pub(crate) const PROVIDER: &str = "provider";
+
 impl Task {
+    /// The SMC provider that the group computes with; the built-in engine if none.
+    pub fn provider(&self) -> Option<&String> {
+        self.parameters.get(PROVIDER)
+    }
+
     /// The standing task of a configured group.
     pub fn standing(charter: &Charter) -> Option<Self> {
         let configuration = charter.configuration.as_ref()?;

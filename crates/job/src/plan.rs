@@ -5,6 +5,7 @@ use tacit_engine::aggregate::Shape;
 use tacit_engine::{OnMissing, Plan, PlanError, PlanRequest, RowShape, SecurityModel, Sharing, aggregate};
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
+use crate::job::PROVIDER;
 use crate::{Job, Source, Task};
 
 /// The parameter that names the security model.
@@ -40,6 +41,9 @@ pub enum JobError {
     /// The client's request cannot be taken.
     #[error(transparent)]
     Ask(#[from] crate::AskError),
+    /// SMC providers add up and no more.
+    #[error("with an SMC provider only sums are computed; leave out the parameter provider or choose sum")]
+    Provider,
     /// The planner refuses it.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -106,6 +110,11 @@ pub fn row_shape(configuration: &Configuration) -> Result<RowShape, JobError> {
 }
 
 fn smallest_plan(configuration: &Configuration) -> Result<Plan, JobError> {
+    if configuration.parameters.contains_key(PROVIDER)
+        && !matches!(configuration.aggregator.as_str(), "sum" | "additive")
+    {
+        return Err(JobError::Provider);
+    }
     let aggregator = aggregate::find(&configuration.aggregator)
         .ok_or_else(|| PlanError::UnknownAggregator { name: configuration.aggregator.clone() })?;
     let (model, parameters) = model_of(&configuration.parameters)?;
@@ -184,6 +193,8 @@ fn request(charter: &Charter, job: &Job) -> Result<PlanRequest, JobError> {
 /// own parameters. `semi-honest` unless set.
 fn model_of(parameters: &BTreeMap<String, String>) -> Result<(SecurityModel, BTreeMap<String, String>), JobError> {
     let mut parameters = parameters.clone();
+    // Who computes is not the aggregator's matter.
+    parameters.remove(PROVIDER);
     let model = match parameters.remove(MODEL) {
         None => SecurityModel::SemiHonest,
         Some(name) => SecurityModel::named(&name).ok_or(JobError::Model)?,

@@ -85,7 +85,7 @@ impl Seats {
     }
 
     /// Whether this message is the member's key; `Err` if it should be and is not.
-    fn takes_key(&self, member: usize, fingerprint: &Fingerprint, body: &[u8]) -> Result<bool, ()> {
+    pub(crate) fn takes_key(&self, member: usize, fingerprint: &Fingerprint, body: &[u8]) -> Result<bool, ()> {
         if !self.computes[member] || self.keys[member].get().is_some() {
             return Ok(false);
         }

@@ -13,7 +13,8 @@ use tacit_store::{PartyRow, Store};
 
 use self::joining::Begun;
 use crate::{
-    Finder, HttpPoster, HttpRules, JoinRequest, Joined, Party, PartyError, PartyLimits, PartySetup, Policy, register,
+    Finder, HttpPoster, HttpRules, JoinRequest, Joined, Party, PartyError, PartyLimits, PartySetup, Policy, Provider,
+    register,
 };
 
 /// What all parties of a node share.
@@ -36,6 +37,8 @@ pub struct PartiesSetup {
     pub limits: PartyLimits,
     /// Where the node's link port is.
     pub endpoint: Endpoint,
+    /// Another program that computes where a charter wants that.
+    pub provider: Option<Provider>,
     /// Looks for gateways; nobody does if there is none.
     pub finder: Option<Arc<Finder>>,
 }
@@ -83,6 +86,12 @@ impl Parties {
         let poster = HttpPoster::new(setup.http.clone())?;
         let inner = Shared { setup, poster, open: Mutex::default(), changing: tokio::sync::Mutex::default() };
         let parties = Self { inner: Arc::new(inner) };
+        if let Some(provider) = &parties.inner.setup.provider
+            && let Err(error) = provider.reset().await
+        {
+            // It may come later; jobs that want it are declined until then.
+            tracing::warn!(%error, "the SMC provider was not reset");
+        }
         for row in parties.inner.setup.store.parties().await? {
             let fingerprint = row.fingerprint.ok_or_else(|| PartyError::Damaged(row.name.clone()))?;
             let identity = keyfile::load(&parties.inner.setup.keys, &key_name(&fingerprint))?;
@@ -231,6 +240,7 @@ impl Parties {
             limits: setup.limits,
             finder: setup.finder.clone(),
             endpoint: setup.endpoint.clone(),
+            provider: setup.provider.clone(),
         })
         .await?;
         self.lock().insert(name.to_owned(), party);

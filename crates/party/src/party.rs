@@ -25,6 +25,7 @@ use crate::gateway_link::Line;
 use crate::http::HttpPoster;
 use crate::parties::Endpoint;
 use crate::policy::Policy;
+use crate::provider::Provider;
 use crate::receipts::Awaited;
 use crate::results::SlotResult;
 use crate::roster::{Roster, RosterGate};
@@ -58,6 +59,8 @@ pub struct PartySetup {
     pub finder: Option<Arc<Finder>>,
     /// Where the node's link port is, for the other members.
     pub endpoint: Endpoint,
+    /// Another program that computes where a charter wants that.
+    pub provider: Option<Provider>,
 }
 
 /// Bounds on what a party waits for.
@@ -121,6 +124,7 @@ pub(crate) struct Inner {
     pub(crate) limits: PartyLimits,
     pub(crate) finder: Option<Arc<Finder>>,
     pub(crate) endpoint: Endpoint,
+    provider: Option<Provider>,
     pub(crate) standing: StandingCell,
     pub(crate) roster: Roster,
     pub(crate) sessions: Sessions,
@@ -309,7 +313,8 @@ impl Party {
 
 impl Inner {
     async fn new(setup: PartySetup) -> Result<Self, PartyError> {
-        let PartySetup { name, identity, hub, store, log, clock, policy, http, limits, finder, endpoint } = setup;
+        let PartySetup { name, identity, hub, store, log, clock, policy, http, limits, finder, endpoint, provider } =
+            setup;
         let row = store.party(&name).await?.ok_or_else(|| PartyError::Unknown(name.clone()))?;
         let damaged = |what: &str| PartyError::Damaged(what.to_owned());
         let group = row.gid.ok_or_else(|| damaged("its group"))?;
@@ -338,6 +343,7 @@ impl Inner {
             limits,
             finder,
             endpoint,
+            provider,
             standing: StandingCell::new(store.clone(), name.clone(), standing),
             roster,
             sessions: Sessions::default(),
@@ -359,6 +365,11 @@ impl Inner {
             name,
             store,
         })
+    }
+
+    /// The SMC provider that this job is computed with, if it wants one and this node knows it.
+    pub(crate) fn provider_of(&self, job: &tacit_job::Job) -> Option<&Provider> {
+        self.provider.as_ref().filter(|provider| job.task.provider() == Some(&provider.name))
     }
 
     /// Shows the owner what this party is asked to do, before anything is done.

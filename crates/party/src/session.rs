@@ -11,6 +11,7 @@
 
 pub(crate) mod ahead;
 mod linking;
+mod outside;
 mod prepare;
 mod running;
 mod told;

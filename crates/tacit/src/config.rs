@@ -38,11 +38,24 @@ pub(crate) struct NodeConfig {
     pub(crate) limits: Limits,
     /// What this node's peers are willing to take part in.
     pub(crate) policy: Policy,
+    /// Another program that computes, for groups whose charter names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) provider: Option<ProviderConfig>,
     /// How gateways are found.
     pub(crate) discovery: DiscoveryConfig,
     /// Only for the role `bench`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bench: Option<BenchConfig>,
+}
+
+/// An SMC provider: see proto/smc.proto.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProviderConfig {
+    /// Its name, as groups call it: `tacit group configure ... --parameter provider=NAME`.
+    pub(crate) name: String,
+    /// The Unix socket it listens on.
+    pub(crate) socket: PathBuf,
 }
 
 /// Whom a party of a bench obeys.
@@ -114,6 +127,7 @@ impl Default for NodeConfig {
             p2ds: P2dsConfig::default(),
             limits: Limits::default(),
             policy: Policy::default(),
+            provider: None,
             discovery: DiscoveryConfig::default(),
             bench: None,
         }

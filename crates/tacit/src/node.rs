@@ -10,7 +10,7 @@ use tacit_audit::{AuditLog, AuditSetup};
 use tacit_gateway::{Admitted, Gateway, GatewaySetup, RunnerLimits};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::{Clock, Fingerprint, SystemClock};
-use tacit_party::{HttpRules, Parties, PartiesSetup, PartyLimits};
+use tacit_party::{HttpRules, Parties, PartiesSetup, PartyLimits, Provider};
 use tacit_pki::{Identity, keyfile};
 use tacit_store::Store;
 use time::OffsetDateTime;
@@ -96,6 +96,7 @@ impl Node {
                     http: HttpRules { allow_plain_http: config.allow_plain_http, ..HttpRules::default() },
                     limits: PartyLimits::default(),
                     endpoint,
+                    provider: config.provider.clone().map(|p| Provider { name: p.name, socket: p.socket }),
                     finder: Some(Arc::new(crate::discovery::finder(&config, mdns.clone())?)),
                 })
                 .await?,

@@ -121,6 +121,7 @@ impl World {
             limits: PartyLimits::default(),
             endpoint: self.hub.local_addr().to_string().into(),
             finder: None,
+            provider: None,
         })
         .await
         .unwrap()

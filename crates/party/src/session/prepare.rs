@@ -10,6 +10,7 @@ use tacit_store::{AskedRow, InputRow, InputState, SessionClaim, StoreError};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
+use super::outside;
 use super::told;
 use crate::environment::name_members;
 use crate::party::Inner;
@@ -79,6 +80,17 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
         let detail = "this gateway was found on the network and nobody has compared its certificate; \
                       read the code to its operator, then: tacit pair approve NAME --gateway --code CODE";
         return Err(Declined::new(Decline::Policy, detail));
+    }
+
+    if let Some(name) = job.task.provider() {
+        let unfit = |why: String| Declined::new(Decline::Plan, why);
+        let provider = party.provider_of(&job).ok_or_else(|| {
+            unfit(format!(
+                "the group computes with the SMC provider {name}, and [provider] of node.toml knows no such one"
+            ))
+        })?;
+        outside::suits(&plan).map_err(|why| unfit(why.to_owned()))?;
+        provider.is_there().await.map_err(|error| unfit(error.to_string()))?;
     }
 
     let gives = plan.inputs().binary_search(&me).is_ok();

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::linking::Linked;
+use super::outside;
 use super::prepare::{Claim, bind_inputs};
 use super::told;
 use crate::drive::{GivenUp, Seats, drive};
@@ -64,6 +65,28 @@ pub(super) async fn run(
         bound: false,
         contributions: Vec::new(),
     };
+    if let Some(provider) = party.provider_of(&job) {
+        let stage = outside::Stage { provider, job: &job, plan: &plan, me, nonces: &nonces, seats: &seats };
+        let input = Zeroizing::new(input.map(|input| input.expose().to_vec()).unwrap_or_default());
+        let done = outside::run(party, &stage, &mut port, &mut environment, input, abort).await;
+        let bound = environment.bound;
+        return match done {
+            Ok(outcome) => {
+                port.finish();
+                // A provider leaves nothing that a receipt could prove.
+                match settle(party, &job, &plan, me, outcome).await {
+                    Ok(report) => (report, None),
+                    Err(error) => end(Fault::Own, bound, error.to_string()),
+                }
+            }
+            Err(ended) => {
+                if bound {
+                    fail_slot(party, job.run, job.slot, &ended.why).await;
+                }
+                end(ended.fault, bound, ended.why)
+            }
+        };
+    }
     seats.tell_key(&mut port, party.identity.public_key());
     let deadline = deadline(party.limits.session, &plan);
     let engine = tacit_engine::run(&plan, me, &mailbox, &mut environment, &nonces, input);
@@ -97,18 +120,36 @@ pub(super) async fn run(
         }
     };
     let left = Left::of(&outcome, environment.contributions);
-    match settle(party, &job, &plan, me, outcome).await {
+    match settle(party, &job, &plan, me, Learned::of(outcome, &plan)).await {
         Ok(report) => (report, Some((job, plan, left))),
         Err(error) => end(Fault::Own, bound, error.to_string()),
     }
 }
 
+/// What a session told this party, whoever computed it.
+pub(super) struct Learned {
+    /// The sums, for recipients.
+    pub(super) values: Option<Vec<u128>>,
+    /// The same for all recipients of the same result.
+    pub(super) agreement: [u8; 32],
+    /// How many contributed.
+    pub(super) contributors: u32,
+    /// Members whose shares did not fit.
+    pub(super) faults: Vec<Fingerprint>,
+}
+
+impl Learned {
+    fn of(outcome: Outcome, plan: &Plan) -> Self {
+        let faults = outcome.faults.iter().filter_map(|fault| plan.members().get(fault.member)).copied().collect();
+        let contributors = u32::try_from(outcome.contributors.len()).unwrap_or(u32::MAX);
+        Self { values: outcome.values, agreement: outcome.agreement, contributors, faults }
+    }
+}
+
 /// Makes a recipient's result durable, which deletes the input of the slot, before anybody hears of it.
-async fn settle(party: &Inner, job: &Job, plan: &Plan, me: usize, outcome: Outcome) -> Result<Report, StoreError> {
+async fn settle(party: &Inner, job: &Job, plan: &Plan, me: usize, outcome: Learned) -> Result<Report, StoreError> {
     let (run, slot) = (job.run, job.slot);
-    let contributors = u32::try_from(outcome.contributors.len()).unwrap_or(u32::MAX);
-    let faults: Vec<Fingerprint> =
-        outcome.faults.iter().filter_map(|fault| plan.members().get(fault.member)).copied().collect();
+    let Learned { contributors, faults, .. } = outcome;
     let result = |values_json, agreement| ResultRow {
         slot,
         session: job.session,
@@ -212,7 +253,7 @@ fn secrets(plan: &Plan, port: &SessionPort, seats: &Seats) -> Vec<Zeroizing<[u8;
 }
 
 /// Long vectors among many take longer.
-fn deadline(base: Duration, plan: &Plan) -> Duration {
+pub(super) fn deadline(base: Duration, plan: &Plan) -> Duration {
     let numbers = plan.items().saturating_mul(plan.members().len());
     let sharing = u64::try_from(numbers).unwrap_or(u64::MAX).saturating_mul(5);
     // A slow network and a busy machine may take twenty times what is foreseen.

@@ -145,6 +145,7 @@ impl Peer {
             limits: self.limits,
             finder: None,
             endpoint: String::new().into(),
+            provider: None,
         };
         self.party = Some(Party::open(setup).await.unwrap());
         self.store = Some(store);

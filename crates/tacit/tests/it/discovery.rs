@@ -103,7 +103,7 @@ fn w04_a_bootstrap_address_does_without_multicast() {
 /// The gateway's address changes and later the network is cut: the peer is back each time, unaided, and stays
 /// with the key that it pinned although another gateway is there.
 #[test]
-fn f13_an_address_changes_and_the_network_is_cut() {
+fn f13_f20_an_address_changes_and_the_network_is_cut() {
     let lab = Lab::new();
     let mut manager = lab.machine(&["10.77.0.1/24"]);
     manager.serve(&gateway("R.08", "", true));
@@ -123,8 +123,11 @@ fn f13_an_address_changes_and_the_network_is_cut() {
     peer.start();
     wait_connected(&manager, "room1", true);
 
+    // F20: who is silent leaves the directory within 30 s.
     peer.ip(&["link", "set", "eth0", "down"]);
+    let silent = std::time::Instant::now();
     wait_connected(&manager, "room1", false);
+    assert!(silent.elapsed() <= Duration::from_secs(30), "{:?}", silent.elapsed());
     peer.ip(&["link", "set", "eth0", "up"]);
     wait_connected(&manager, "room1", true);
     let mine = peer.told(&["peer", "list"]);

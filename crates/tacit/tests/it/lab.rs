@@ -117,12 +117,17 @@ impl Machine {
 
     /// A command that runs on this machine.
     fn inside(&self) -> Command {
-        let program = tacit();
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace]).arg(program.get_program()).stdin(Stdio::null());
+        let mut command = self.command(Path::new(tacit().get_program()));
         for name in ["TACIT_ADMIN_KEY", "TACIT_CONFIG", "TACIT_NODE", "TACIT_DATA"] {
             command.env_remove(name);
         }
+        command
+    }
+
+    /// Any program that runs on this machine.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace]).arg(program).stdin(Stdio::null());
         command
     }
 

@@ -27,6 +27,7 @@ mod links;
 mod p2ds;
 mod pairing;
 mod persistence;
+mod provider;
 mod refused;
 mod results;
 mod secrecy;

@@ -1,0 +1,195 @@
+//! The messages of proto/smc.proto, as far as a peer needs them.
+
+use std::collections::HashMap;
+
+use prost::Message;
+
+/// Names no session and filters nothing.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FilterArgs {}
+
+/// Names a session.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SessionCtx {
+    #[prost(string, tag = "1")]
+    pub(crate) session_id: String,
+}
+
+/// One of those who compute.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Participant {
+    #[prost(string, tag = "1")]
+    pub(crate) auth_id: String,
+    #[prost(int32, tag = "2")]
+    pub(crate) smc_peer_id: i32,
+    #[prost(string, tag = "3")]
+    pub(crate) endpoint: String,
+}
+
+/// What is computed.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SmcTask {
+    #[prost(string, tag = "1")]
+    pub(crate) set: String,
+    /// 0 is the sum.
+    #[prost(int32, tag = "4")]
+    pub(crate) aggregator: i32,
+    #[prost(int32, tag = "10")]
+    pub(crate) max_data_items: i32,
+}
+
+/// With whom, what, and this participant's numbers. No Debug: they are secret.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(crate) struct PreparePhase {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) participants: Vec<Participant>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) smc_task: Option<SmcTask>,
+    #[prost(int32, tag = "16")]
+    pub(crate) threshold: i32,
+    #[prost(uint64, repeated, tag = "17")]
+    pub(crate) input: Vec<u64>,
+}
+
+impl core::fmt::Debug for PreparePhase {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("PreparePhase").field("participants", &self.participants).finish_non_exhaustive()
+    }
+}
+
+/// Nothing more is said.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Empty {}
+
+/// A command of a session.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SmcCmd {
+    #[prost(string, tag = "1")]
+    pub(crate) session_id: String,
+    #[prost(int32, tag = "2")]
+    pub(crate) state: i32,
+    #[prost(oneof = "Payload", tags = "3, 4, 6")]
+    pub(crate) payload: Option<Payload>,
+    #[prost(int32, tag = "5")]
+    pub(crate) smc_peer_id: i32,
+}
+
+/// What the command of a phase says.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(crate) enum Payload {
+    #[prost(message, tag = "3")]
+    Prepare(PreparePhase),
+    #[prost(message, tag = "4")]
+    Session(Empty),
+    #[prost(message, tag = "6")]
+    Link(Empty),
+}
+
+impl Payload {
+    /// The number of the phase.
+    pub(crate) fn phase(&self) -> i32 {
+        match self {
+            Self::Prepare(_) => 0,
+            Self::Link(_) => 1,
+            Self::Session(_) => 2,
+        }
+    }
+}
+
+/// A result. No Debug: it is for its recipients only.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(crate) struct SmcResult {
+    #[prost(double, tag = "1")]
+    pub(crate) res: f64,
+    #[prost(string, repeated, tag = "16")]
+    pub(crate) values: Vec<String>,
+}
+
+impl core::fmt::Debug for SmcResult {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SmcResult")
+    }
+}
+
+/// What became of a command.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CmdResult {
+    #[prost(int32, tag = "1")]
+    pub(crate) status: i32,
+    #[prost(string, tag = "2")]
+    pub(crate) msg: String,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) result: Option<SmcResult>,
+    #[prost(map = "string, string", tag = "7")]
+    pub(crate) metadata: HashMap<String, String>,
+}
+
+/// What a status number means; the numbers are FlexSMC's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// 0 and 1.
+    Success,
+    /// 32 to 63: refused, nothing was computed.
+    Refused,
+    /// 64 to 127: given up.
+    Fault,
+    /// 128 to 255: others could not be reached.
+    Communication,
+    /// A number that means nothing.
+    Unknown,
+}
+
+impl Class {
+    pub(crate) fn of(status: i32) -> Self {
+        match status {
+            0 | 1 => Self::Success,
+            32..=63 => Self::Refused,
+            64..=127 => Self::Fault,
+            128..=255 => Self::Communication,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f19_status_numbers_and_their_classes() {
+        let expected = [
+            (0, Class::Success),
+            (1, Class::Success),
+            (2, Class::Unknown),
+            (32, Class::Refused),
+            (33, Class::Refused),
+            (34, Class::Refused),
+            (64, Class::Fault),
+            (65, Class::Fault),
+            (128, Class::Communication),
+            (129, Class::Communication),
+            (192, Class::Communication),
+            (224, Class::Communication),
+            (-1, Class::Unknown),
+            (256, Class::Unknown),
+        ];
+        for (status, class) in expected {
+            assert_eq!(Class::of(status), class, "{status}");
+        }
+    }
+
+    /// As the compiler of protocol buffers would write it: field number and type, then the value.
+    #[test]
+    fn f19_commands_on_the_wire() {
+        let prepare = PreparePhase { participants: vec![], smc_task: None, threshold: 1, input: vec![3, 300] };
+        let command =
+            SmcCmd { session_id: "s".to_owned(), state: 0, payload: Some(Payload::Prepare(prepare)), smc_peer_id: 2 };
+        let expected = [&[0x0a, 1, b's'][..], &[0x1a, 9, 0x80, 1, 1, 0x8a, 1, 3, 3, 0xac, 2], &[0x28, 2]].concat();
+        assert_eq!(command.encode_to_vec(), expected);
+        let answer = CmdResult::decode(&[0x08, 65, 0x12, 2, b'n', b'o'][..]).expect("a result");
+        assert_eq!((answer.status, answer.msg.as_str()), (65, "no"));
+        assert!(!format!("{command:?}").contains("300"), "inputs are not shown");
+    }
+}

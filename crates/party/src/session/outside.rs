@@ -1,0 +1,326 @@
+//! Phase 3 with an SMC provider in place of the built-in engine.
+//!
+//! ```text
+//!  keys, salted commitments ─► frozen set, durable ─► signatures of all ─► provider: Prepare, Link, Session
+//! ```
+//!
+//! The set is frozen as for the engine, and before the provider hears of the input: all members commit to their
+//! vectors, make the set durable, sign it, and wait for everybody's signature. From then on there is one attempt.
+
+mod relay;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use tacit_accord::digest;
+use tacit_engine::{Environment, FreezeRecord, FreezeRefused, Plan, SecurityModel};
+use tacit_job::{Fault, Job};
+use tacit_link::{PortEvent, SessionPort};
+use tacit_model::codec::put_bytes;
+use tacit_pki::random;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use self::relay::{Relay, RelayError};
+use super::running::Learned;
+use crate::drive::Seats;
+use crate::environment::PartyEnvironment;
+use crate::party::Inner;
+use crate::provider::{Class, Participant, PreparePhase, Provider, ProviderError, ProviderSession, SmcTask};
+
+/// Random numbers that every member appends to its vector: their sum is known to recipients alone, so that
+/// nobody can try results against the commitment that the gateway sees.
+const SALTS: usize = 4;
+/// A salt has so many bits, so that sums of them stay below 2^127.
+const SALT_MASK: u64 = (1 << 60) - 1;
+
+/// Why there is no result.
+pub(super) struct Ended {
+    pub(super) fault: Fault,
+    pub(super) why: String,
+}
+
+impl Ended {
+    fn new(fault: Fault, why: impl Into<String>) -> Self {
+        Self { fault, why: why.into() }
+    }
+}
+
+/// What a session with a provider runs on.
+pub(super) struct Stage<'a> {
+    pub(super) provider: &'a Provider,
+    pub(super) job: &'a Job,
+    pub(super) plan: &'a Plan,
+    pub(super) me: usize,
+    pub(super) nonces: &'a [[u8; 32]],
+    pub(super) seats: &'a Seats,
+}
+
+/// Whether a plan can be given to a provider: a sum of whole vectors among members that all give, compute and
+/// receive.
+pub(super) fn suits(plan: &Plan) -> Result<(), &'static str> {
+    let all: Vec<usize> = (0..plan.members().len()).collect();
+    match () {
+        () if plan.aggregator().name != "sum" => Err("a provider computes sums only"),
+        () if plan.model() != SecurityModel::SemiHonest => Err("a provider computes under the semi-honest model only"),
+        () if plan.inputs() != all || plan.compute() != all || plan.recipients() != all => {
+            Err("with a provider every member gives, computes and learns the result: let all join in the role both")
+        }
+        () => Ok(()),
+    }
+}
+
+/// Runs the session. Whether a set was bound is in `environment`.
+pub(super) async fn run(
+    party: &Arc<Inner>,
+    stage: &Stage<'_>,
+    port: &mut SessionPort,
+    environment: &mut PartyEnvironment,
+    input: Zeroizing<Vec<u64>>,
+    abort: &CancellationToken,
+) -> Result<Learned, Ended> {
+    let limit = super::running::deadline(party.limits.session, stage.plan);
+    let work = async {
+        let mut vector = Zeroizing::new(Vec::with_capacity(input.len() + SALTS));
+        vector.extend_from_slice(&input);
+        for _ in 0..SALTS {
+            let mut bytes = [0; 8];
+            random::fill(&mut bytes).map_err(|e| Ended::new(Fault::Own, e.to_string()))?;
+            vector.push(u64::from_le_bytes(bytes) & SALT_MASK);
+        }
+        let (frozen, early) = freeze(party, stage, port, environment, &vector).await?;
+        compute(stage, port, &vector, frozen, early).await
+    };
+    tokio::select! {
+        () = abort.cancelled() => Err(Ended::new(Fault::Ended, "the session was given up")),
+        done = tokio::time::timeout(limit, work) => {
+            done.unwrap_or_else(|_| Err(Ended::new(Fault::Ended, "the session ran out of time")))
+        }
+    }
+}
+
+/// The messages of each member in their order; a quick one is several steps ahead.
+struct Inbox<'a> {
+    port: &'a mut SessionPort,
+    waiting: VecDeque<(usize, Bytes)>,
+}
+
+impl Inbox<'_> {
+    async fn next_of(&mut self, place: usize) -> Result<Bytes, usize> {
+        if let Some(at) = self.waiting.iter().position(|(from, _)| *from == place)
+            && let Some((_, body)) = self.waiting.remove(at)
+        {
+            return Ok(body);
+        }
+        loop {
+            match self.port.recv().await {
+                PortEvent::Message { from, body } if from == place => return Ok(body),
+                PortEvent::Message { from, body } => self.waiting.push_back((from, body)),
+                PortEvent::Lost { from, .. } => return Err(from),
+            }
+        }
+    }
+
+    fn send_all(&mut self, message: &[u8]) {
+        for to in 0..self.port.peers().len() {
+            // Whoever is lost is told of when something is expected from them.
+            let _told = self.port.send(to, message.to_vec());
+        }
+    }
+}
+
+/// Agrees on the set of inputs, makes it durable and has it signed by all; its digest, and what came early.
+async fn freeze(
+    party: &Inner,
+    stage: &Stage<'_>,
+    port: &mut SessionPort,
+    environment: &mut PartyEnvironment,
+    vector: &[u64],
+) -> Result<([u8; 32], VecDeque<(usize, Bytes)>), Ended> {
+    let Stage { plan, seats, .. } = *stage;
+    let members = plan.members().len();
+    let lost = |port: &SessionPort, place: usize| {
+        let member = port.peers()[place];
+        Ended::new(Fault::Lost { members: vec![member] }, format!("{} was lost before the freeze", member.short()))
+    };
+    let misbehaved = |member: usize, what: &str| {
+        let member = plan.members()[member];
+        Ended::new(Fault::Misbehaved { member }, format!("{} sent no {what}", member.short()))
+    };
+    let places: Vec<(usize, usize)> =
+        (0..members).filter_map(|member| Some((member, seats.port_of(member)?))).collect();
+    let mut salt = Zeroizing::new([0; 32]);
+    random::fill(&mut *salt).map_err(|e| Ended::new(Fault::Own, e.to_string()))?;
+    let own = commitment(&salt, vector);
+
+    seats.tell_key(port, party.identity.public_key());
+    let mut inbox = Inbox { port, waiting: VecDeque::new() };
+    inbox.send_all(&own);
+    let mut commitments = vec![own; members];
+    for (member, place) in &places {
+        let peer = plan.members()[*member];
+        let key = inbox.next_of(*place).await.map_err(|gone| lost(inbox.port, gone))?;
+        if !seats.takes_key(*member, &peer, &key).unwrap_or(false) {
+            return Err(misbehaved(*member, "key"));
+        }
+        let theirs = inbox.next_of(*place).await.map_err(|gone| lost(inbox.port, gone))?;
+        commitments[*member] = (&*theirs).try_into().map_err(|_| misbehaved(*member, "commitment"))?;
+    }
+    let digest = set_digest(stage, &commitments);
+    let record = FreezeRecord {
+        charter: stage.job.charter.0,
+        task: stage.job.task.digest(stage.job.run),
+        slot: plan.slot(),
+        session: plan.session(),
+        attempt: plan.attempt(),
+        plan: plan.digest(),
+        digest,
+        contributors: plan.members().to_vec(),
+        commitments,
+    };
+    environment.freeze(record).await.map_err(|refused| match refused {
+        FreezeRefused::AlreadyFrozen => Ended::new(Fault::Ended, "this slot is bound to another attempt"),
+        other => Ended::new(Fault::Own, format!("the input set was not frozen: {other:?}")),
+    })?;
+    inbox.send_all(&environment.sign_freeze(&digest));
+    for (member, place) in &places {
+        let signature = inbox.next_of(*place).await.map_err(|gone| lost(inbox.port, gone))?;
+        let holds = <&[u8; 64]>::try_from(&*signature)
+            .is_ok_and(|signature| environment.verify_freeze(*member, &digest, signature));
+        if !holds {
+            return Err(misbehaved(*member, "signature under the set that this peer froze"));
+        }
+    }
+    Ok((digest, inbox.waiting))
+}
+
+fn commitment(salt: &[u8; 32], vector: &[u64]) -> [u8; 32] {
+    let mut text = Zeroizing::new(salt.to_vec());
+    for value in vector {
+        text.extend_from_slice(&value.to_le_bytes());
+    }
+    digest("provider-commitment", &text)
+}
+
+fn set_digest(stage: &Stage<'_>, commitments: &[[u8; 32]]) -> [u8; 32] {
+    let mut text = Vec::new();
+    for part in [&stage.plan.digest().0[..], stage.provider.name.as_bytes()] {
+        put_bytes(&mut text, part);
+    }
+    for part in stage.nonces.iter().chain(commitments) {
+        text.extend_from_slice(part);
+    }
+    digest("provider-set", &text)
+}
+
+/// The provider's part, with the relay beside it.
+async fn compute(
+    stage: &Stage<'_>,
+    port: &mut SessionPort,
+    vector: &[u64],
+    frozen: [u8; 32],
+    early: VecDeque<(usize, Bytes)>,
+) -> Result<Learned, Ended> {
+    let own = |e: String| Ended::new(Fault::Own, e);
+    let relay = Relay::bind(port.peers().len(), early).await.map_err(|e| own(e.to_string()))?;
+    let prepare = prepare(stage, &relay, vector).map_err(|e| own(e.to_string()))?;
+    let session = stage.plan.session().to_string();
+    let mut provider = stage.provider.open(&session).await.map_err(|e| of_provider(&e))?;
+    let (listens, address) = watch::channel(None);
+    let lost = OnceLock::new();
+    let done = tokio::select! {
+        values = commands(stage, &mut provider, prepare, &listens) => values.map_err(|e| of_provider(&e)),
+        failed = relay.run(port, &lost, address) => Err(match failed {
+            RelayError::Malformed(place) => {
+                let member = port.peers()[place];
+                Ended::new(Fault::Misbehaved { member }, format!("{} broke the relay's protocol", member.short()))
+            }
+            RelayError::Local(why) => own(why),
+        }),
+    };
+    if let Err(error) = provider.tear_down().await {
+        tracing::debug!(%error, "the provider did not tear its session down");
+    }
+    match (done, lost.get()) {
+        (Ok(values), _) => outcome(stage, values, frozen),
+        (Err(ended), Some(place)) => {
+            let member = port.peers()[*place];
+            let why = format!("{}; {} had left", ended.why, member.short());
+            Err(Ended::new(Fault::Lost { members: vec![member] }, why))
+        }
+        (Err(ended), None) => Err(ended),
+    }
+}
+
+fn prepare(stage: &Stage<'_>, relay: &Relay, vector: &[u64]) -> std::io::Result<PreparePhase> {
+    let mut participants = Vec::new();
+    for (number, member) in stage.plan.members().iter().enumerate() {
+        participants.push(Participant {
+            auth_id: member.to_string(),
+            smc_peer_id: i32::try_from(number).unwrap_or(i32::MAX),
+            endpoint: match stage.seats.port_of(number) {
+                Some(place) => relay.endpoint(place)?,
+                None => String::new(),
+            },
+        });
+    }
+    let length = i32::try_from(vector.len()).unwrap_or(i32::MAX);
+    Ok(PreparePhase {
+        participants,
+        smc_task: Some(SmcTask { set: stage.job.group.to_string(), aggregator: 0, max_data_items: length }),
+        threshold: i32::try_from(stage.plan.shares_needed().saturating_sub(1)).unwrap_or(i32::MAX),
+        input: vector.to_vec(),
+    })
+}
+
+async fn commands(
+    stage: &Stage<'_>,
+    provider: &mut ProviderSession,
+    prepare: PreparePhase,
+    listens: &watch::Sender<Option<SocketAddr>>,
+) -> Result<Vec<u128>, ProviderError> {
+    let address = provider.prepare(stage.me, prepare).await?;
+    let local = address.parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback());
+    let local = local.ok_or(ProviderError::Result("it does not listen on this machine only"))?;
+    listens.send_replace(Some(local));
+    provider.link(stage.me).await?;
+    provider.compute(stage.me).await
+}
+
+/// Checks what came back as far as it can be.
+fn outcome(stage: &Stage<'_>, values: Vec<u128>, frozen: [u8; 32]) -> Result<Learned, Ended> {
+    let plan = stage.plan;
+    let range = |why: &str| Ended::new(Fault::Range, why.to_owned());
+    let (items, salt) = values
+        .split_at_checked(plan.items())
+        .filter(|(_, salt)| salt.len() == SALTS)
+        .ok_or_else(|| Ended::new(Fault::Own, "the SMC provider's result has another length than was asked for"))?;
+    let members = plan.members().len();
+    if items.iter().enumerate().any(|(item, value)| *value > plan.largest_output(item, members)) {
+        return Err(range("the SMC provider's result is above what the members can reach"));
+    }
+    if plan.modulus().is_some_and(|modulus| items.iter().any(|value| *value >= u128::from(modulus))) {
+        return Err(range("the result is not below the declared field"));
+    }
+    let mut text = frozen.to_vec();
+    for value in salt.iter().chain(items) {
+        text.extend_from_slice(&value.to_le_bytes());
+    }
+    Ok(Learned {
+        agreement: digest("provider-agreement", &text),
+        values: Some(items.to_vec()),
+        contributors: u32::try_from(members).unwrap_or(u32::MAX),
+        faults: Vec::new(),
+    })
+}
+
+fn of_provider(error: &ProviderError) -> Ended {
+    let fault = match error.class() {
+        Class::Communication => Fault::FewShares,
+        _ => Fault::Own,
+    };
+    Ended::new(fault, error.to_string())
+}

@@ -1,0 +1,193 @@
+//! Carries what providers tell each other over the links of a session.
+//!
+//! For each other member there is one stream. Whoever's provider dials first opens it: the peer takes the
+//! connection on a local port and tells the other peer, which dials its own provider.
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tacit_link::{PortEvent, SessionPort};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// First byte of a message between relays.
+const OPEN: u8 = 1;
+const DATA: u8 = 2;
+const CLOSE: u8 = 3;
+
+/// So much is read from a provider at a time.
+const CHUNK: usize = 64 << 10;
+/// Above this backlog of a link providers are not read.
+const BACKLOG: usize = 1 << 20;
+/// And so often it is looked at again.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Why it ended before the providers did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum RelayError {
+    /// This member's relay said something that makes no sense.
+    Malformed(usize),
+    /// A local connection failed.
+    Local(String),
+}
+
+/// What a local stream has to say.
+enum FromProvider {
+    Opened(TcpStream),
+    Data(Bytes),
+    Closed,
+}
+
+/// One stream per member, by its place in the port.
+#[derive(Default)]
+struct Lane {
+    /// Towards the local provider.
+    writer: Option<mpsc::UnboundedSender<Bytes>>,
+    opened: bool,
+}
+
+/// The local ends for the other members' providers.
+pub(super) struct Relay {
+    listeners: Vec<TcpListener>,
+    /// What came before the relay ran.
+    early: VecDeque<(usize, Bytes)>,
+}
+
+impl Relay {
+    /// Opens a local port for each other member.
+    pub(super) async fn bind(members: usize, early: VecDeque<(usize, Bytes)>) -> std::io::Result<Self> {
+        let mut listeners = Vec::with_capacity(members);
+        for _ in 0..members {
+            listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?);
+        }
+        Ok(Self { listeners, early })
+    }
+
+    /// Where the local provider reaches the provider of the member at this place in the port.
+    pub(super) fn endpoint(&self, place: usize) -> std::io::Result<String> {
+        Ok(self.listeners[place].local_addr()?.to_string())
+    }
+
+    /// Carries until it is dropped or something fails. `provider` says where the local provider listens, once
+    /// it is known; in `lost` stands whoever left first.
+    pub(super) async fn run(
+        self,
+        port: &mut SessionPort,
+        lost: &OnceLock<usize>,
+        mut provider: tokio::sync::watch::Receiver<Option<SocketAddr>>,
+    ) -> RelayError {
+        let Self { listeners, mut early } = self;
+        let mut lanes: Vec<Lane> = listeners.iter().map(|_| Lane::default()).collect();
+        let (sender, mut heard) = mpsc::channel::<(usize, FromProvider)>(16);
+        // Ends with this function.
+        let mut tasks = JoinSet::new();
+        for (place, listener) in listeners.into_iter().enumerate() {
+            let sender = sender.clone();
+            tasks.spawn(async move {
+                // One provider, one connection.
+                if let Ok((stream, _)) = listener.accept().await {
+                    let _ended = sender.send((place, FromProvider::Opened(stream))).await;
+                }
+            });
+        }
+        loop {
+            let event = match early.pop_front() {
+                Some((from, body)) => Event::Port(PortEvent::Message { from, body }),
+                None => {
+                    let full = port.queued_bytes() >= BACKLOG;
+                    tokio::select! {
+                        event = port.recv() => Event::Port(event),
+                        Some((place, said)) = heard.recv(), if !full => Event::Local(place, said),
+                        () = tokio::time::sleep(PAUSE), if full => continue,
+                    }
+                }
+            };
+            match event {
+                Event::Local(place, FromProvider::Opened(stream)) => {
+                    if lanes[place].opened {
+                        continue;
+                    }
+                    let _queued = port.send(place, vec![OPEN]);
+                    lanes[place] = open(place, stream, &sender, &mut tasks);
+                }
+                Event::Local(place, FromProvider::Data(bytes)) => {
+                    let _queued = port.send(place, [&[DATA][..], &bytes].concat());
+                }
+                Event::Local(place, FromProvider::Closed) => {
+                    let _queued = port.send(place, vec![CLOSE]);
+                }
+                // Whoever has its result leaves; whether that was too early, the local provider knows.
+                Event::Port(PortEvent::Lost { from, .. }) => {
+                    lanes[from].writer = None;
+                    let _first = lost.set(from);
+                }
+                Event::Port(PortEvent::Message { from, body }) => match (body.first(), body.len()) {
+                    (Some(&OPEN), 1) if !lanes[from].opened => {
+                        let Ok(address) = provider.wait_for(Option::is_some).await.map(|address| *address) else {
+                            return RelayError::Local("the provider's address never came".to_owned());
+                        };
+                        let Some(address) = address else { continue };
+                        match TcpStream::connect(address).await {
+                            Ok(stream) => lanes[from] = open(from, stream, &sender, &mut tasks),
+                            Err(error) => return RelayError::Local(format!("the provider at {address}: {error}")),
+                        }
+                    }
+                    (Some(&DATA), _) if lanes[from].opened => {
+                        if let Some(writer) = &lanes[from].writer {
+                            let _gone = writer.send(body.slice(1..));
+                        }
+                    }
+                    (Some(&CLOSE), 1) if lanes[from].opened => lanes[from].writer = None,
+                    _ => return RelayError::Malformed(from),
+                },
+            }
+        }
+    }
+}
+
+enum Event {
+    Port(PortEvent),
+    Local(usize, FromProvider),
+}
+
+/// Reads and writes one local stream.
+fn open(
+    place: usize,
+    stream: TcpStream,
+    sender: &mpsc::Sender<(usize, FromProvider)>,
+    tasks: &mut JoinSet<()>,
+) -> Lane {
+    let _small_messages = stream.set_nodelay(true);
+    let (reading, mut writing) = stream.into_split();
+    let (writer, mut waiting) = mpsc::unbounded_channel::<Bytes>();
+    tasks.spawn(async move {
+        while let Some(bytes) = waiting.recv().await {
+            if writing.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+        let _closed = writing.shutdown().await;
+    });
+    tasks.spawn(read(place, reading, sender.clone()));
+    Lane { writer: Some(writer), opened: true }
+}
+
+async fn read(place: usize, mut reading: OwnedReadHalf, sender: mpsc::Sender<(usize, FromProvider)>) {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let said = match reading.read(&mut buffer).await {
+            Ok(0) | Err(_) => FromProvider::Closed,
+            Ok(length) => FromProvider::Data(Bytes::copy_from_slice(&buffer[..length])),
+        };
+        let last = matches!(said, FromProvider::Closed);
+        if sender.send((place, said)).await.is_err() || last {
+            return;
+        }
+    }
+}

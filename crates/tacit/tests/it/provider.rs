@@ -1,0 +1,159 @@
+//! Another program in place of the engine: MPyC among the peers, over proto/smc.proto.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::lab::{HTTP, LINK, Lab, Machine};
+use crate::wait::within;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
+}
+
+/// A Python with what the example needs. Made once for all runs of the tests.
+fn python() -> PathBuf {
+    let example = repository().join("examples/mpyc-provider");
+    let wanted = std::fs::read_to_string(example.join("requirements.txt")).expect("requirements.txt");
+    let folder = std::env::temp_dir().join("tacit-mpyc-venv");
+    let (python, done) = (folder.join("bin/python"), folder.join("done"));
+    if std::fs::read_to_string(&done).is_ok_and(|text| text == wanted) {
+        return python;
+    }
+    let run = |command: &mut Command| {
+        let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(example.join("requirements.txt")));
+    std::fs::write(done, wanted).expect("a note");
+    python
+}
+
+/// A provider beside a peer; it ends with this value.
+struct Provider(Child);
+
+impl Provider {
+    fn start(room: &Machine, python: &Path) -> Self {
+        let socket = room.data().join("smc.sock");
+        let _old = std::fs::remove_file(&socket);
+        let log = std::fs::File::create(room.data().join("provider.log")).expect("a log");
+        let mut command = room.command(python);
+        command.arg(repository().join("examples/mpyc-provider/provider.py")).arg("--socket").arg(&socket);
+        command.arg("--proto").arg(repository().join("proto/smc.proto"));
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone().expect("the log")).stderr(log).spawn();
+        let provider = Self(child.expect("python starts"));
+        within(PATIENCE, "the provider to listen", || match socket.exists() {
+            true => Ok(()),
+            false => Err(std::fs::read_to_string(room.data().join("provider.log")).unwrap_or_default()),
+        });
+        provider
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        // It is asked, so that it ends its workers.
+        let _told = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _gone = self.0.wait();
+    }
+}
+
+fn rooms(lab: &Lab, manager: &Machine) -> Vec<Machine> {
+    let fingerprint = manager.fingerprint();
+    manager.told(&["group", "create", "floor3"]);
+    let mut rooms = Vec::new();
+    for number in 1..=3 {
+        let mut room = lab.machine(&[&format!("10.77.0.{}/24", 10 + number)]);
+        let socket = room.data().join("smc.sock");
+        room.serve(&format!(
+            "name = \"room{number}\"\nroles = [\"peer\"]\nhttp = \"127.0.0.1:{HTTP}\"\nlink = \"[::]:{LINK}\"\n\
+             [discovery]\nmdns = false\n[provider]\nname = \"mpyc\"\nsocket = \"{}\"\n",
+            socket.display()
+        ));
+        let code = manager.told(&["group", "invite", "1"]);
+        let gateway = format!("https://10.77.0.1:{HTTP}");
+        let name = format!("room{number}");
+        let code = code.as_str().expect("a code");
+        let joined =
+            room.told(&["join", code, "--name", &name, "--gateway", &gateway, "--gateway-fingerprint", &fingerprint]);
+        manager.told(&["pair", "approve", &name, "--code", joined["comparison_code"].as_str().expect("a code")]);
+        rooms.push(room);
+    }
+    within(PATIENCE, "all rooms to be connected", || {
+        let members = manager.told(&["pair", "list"]);
+        let there = members.as_array().expect("a list").iter().filter(|m| m["connected"] == true).count();
+        if there == 3 { Ok(()) } else { Err(members.to_string()) }
+    });
+    rooms
+}
+
+/// Configures, starts, hands one row in each; what became of the run.
+fn compute(manager: &Machine, rooms: &[Machine], rows: [&str; 3], provider: &[&str]) -> Value {
+    let numbers = ["--items", "2", "--max-element", "1000", "--field", "1013", "--slots", "1"];
+    manager.told(&[&["group", "configure", "1"], &numbers[..], provider].concat());
+    manager.told(&["group", "start", "1"]);
+    for (room, row) in rooms.iter().zip(rows) {
+        let name = room.told(&["peer", "list"])[0]["name"].as_str().expect("a name").to_owned();
+        within(PATIENCE, "the row to be taken", || {
+            let output = room.run(&["peer", "rows", &name, row]);
+            if output.status.success() { Ok(()) } else { Err(format!("{output:?}")) }
+        });
+    }
+    within(PATIENCE, "the run to end", || {
+        let slots = manager.told(&["group", "slots", "1"]);
+        let over = slots.as_array().expect("slots").iter().any(|slot| slot["state"] != "open");
+        if over { Ok(slots[0].clone()) } else { Err(slots.to_string()) }
+    })
+}
+
+fn results(room: &Machine) -> Vec<String> {
+    let name = room.told(&["peer", "list"])[0]["name"].as_str().expect("a name").to_owned();
+    let results = room.told(&["peer", "results", &name]);
+    let values = |result: &Value| {
+        let values = result["values"].as_array().expect("values");
+        values.iter().map(|v| v.as_str().expect("a decimal")).collect::<Vec<_>>().join(";")
+    };
+    results.as_array().expect("a list").iter().map(values).collect()
+}
+
+/// The same peers, never restarted, compute with the engine, then with MPyC, and not at all when a provider is
+/// missing: never a plain sum.
+#[test]
+fn f15_a_sum_through_an_smc_provider_that_is_swapped_in() {
+    let python = python();
+    let lab = Lab::new();
+    let mut manager = lab.machine(&["10.77.0.1/24"]);
+    manager.serve(&format!(
+        "name = \"gw\"\nroles = [\"gateway\"]\nhttp = \"[::]:{HTTP}\"\ntls = true\nlink = \"[::]:{LINK}\"\n\
+         [discovery]\nmdns = false\n"
+    ));
+    let rooms = rooms(&lab, &manager);
+    let done = compute(&manager, &rooms, ["1;3", "2;5", "4;0"], &[]);
+    assert_eq!((&done["state"], &done["contributors"]), (&"done".into(), &3.into()), "{done}");
+
+    let mut providers: Vec<Provider> = rooms.iter().map(|room| Provider::start(room, &python)).collect();
+    let done = compute(&manager, &rooms, ["10;300", "20;0", "30;500"], &["--parameter", "provider=mpyc"]);
+    let logs: Vec<String> = rooms
+        .iter()
+        .map(|room| std::fs::read_to_string(room.data().join("provider.log")).unwrap_or_default())
+        .collect();
+    assert_eq!((&done["state"], &done["contributors"]), (&"done".into(), &3.into()), "{done} {logs:?}");
+    for (room, log) in rooms.iter().zip(&logs) {
+        let mut results = results(room);
+        results.sort();
+        assert_eq!(results, ["60;800", "7;8"]);
+        assert!(log.contains("session done"), "the provider did not compute: {log}");
+    }
+
+    drop(providers.pop());
+    let failed = compute(&manager, &rooms, ["1;1", "1;1", "1;1"], &["--parameter", "provider=mpyc"]);
+    assert_eq!(failed["state"], "failed", "{failed}");
+    let trouble = rooms[2].told(&["peer", "list"])[0]["last_error"].to_string();
+    assert!(trouble.contains("SMC provider mpyc does not answer"), "{trouble}");
+    assert!(rooms.iter().all(|room| results(room).len() == 2), "nobody has a third result");
+}
