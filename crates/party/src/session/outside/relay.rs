@@ -133,7 +133,7 @@ impl Relay {
                             return RelayError::Local("the provider's address never came".to_owned());
                         };
                         let Some(address) = address else { continue };
-                        match TcpStream::connect(address).await {
+                        match reach(address).await {
                             Ok(stream) => lanes[from] = open(from, stream, &sender, &mut tasks),
                             Err(error) => return RelayError::Local(format!("the provider at {address}: {error}")),
                         }
@@ -147,6 +147,16 @@ impl Relay {
                     _ => return RelayError::Malformed(from),
                 },
             }
+        }
+    }
+}
+
+/// A provider listens from its Link on, and the others may be ahead of it; the session's deadline ends the waiting.
+async fn reach(address: SocketAddr) -> std::io::Result<TcpStream> {
+    loop {
+        match TcpStream::connect(address).await {
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => tokio::time::sleep(PAUSE * 5).await,
+            reached => return reached,
         }
     }
 }
