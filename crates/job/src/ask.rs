@@ -18,6 +18,8 @@ use crate::{Source, Task};
 const MAX_SOURCES: usize = 32;
 /// Longer texts are not taken.
 const MAX_TEXT: usize = 200;
+/// Owners are not waited for longer than this, in seconds.
+const MAX_APPROVAL_S: u32 = 86_400;
 /// More computations of one task than this are not taken.
 const MAX_TIMES: u32 = 100_000;
 
@@ -142,6 +144,23 @@ fn signed_text(request: &TaskRequest) -> Vec<u8> {
     canonical(request).unwrap_or_default().into_bytes()
 }
 
+/// The id of a task: of its request, so that the same request is the same task everywhere.
+pub fn task_id(request: &TaskRequest) -> SessionId {
+    let hash = digest("ask", &signed_text(request));
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash[..16]);
+    SessionId(id)
+}
+
+/// The number under which the computations of a task are kept, see [`Ask::run`].
+pub fn task_run(request: &TaskRequest) -> RunId {
+    let SessionId(id) = task_id(request);
+    let mut low = [0; 8];
+    low[2..].copy_from_slice(&id[..6]);
+    // 48 bits: canonical texts hold numbers up to 2^53.
+    RunId(-1 - i64::from_be_bytes(low))
+}
+
 /// A client's signature under a request.
 pub fn sign_request(request: &TaskRequest, client: &Identity) -> TaskSignature {
     seal(client, Context::Task, &signed_text(request))
@@ -190,20 +209,13 @@ impl Ask {
 
     /// Its id: of the request, so that the same request is the same task everywhere.
     pub fn id(&self) -> SessionId {
-        let hash = digest("ask", &signed_text(&self.request));
-        let mut id = [0; 16];
-        id.copy_from_slice(&hash[..16]);
-        SessionId(id)
+        task_id(&self.request)
     }
 
     /// Under this number its computations are kept beside runs, which count upwards from 1. It follows
     /// from the request, so that a gateway cannot have the same request computed over two input sets.
     pub fn run(&self) -> RunId {
-        let SessionId(id) = self.id();
-        let mut low = [0; 8];
-        low[2..].copy_from_slice(&id[..6]);
-        // 48 bits: canonical texts hold numbers up to 2^53.
-        RunId(-1 - i64::from_be_bytes(low))
+        task_run(&self.request)
     }
 
     /// The fields, read and checked.
@@ -264,6 +276,9 @@ impl Ask {
             }
             Some(repeat) => (i64::from(repeat.every_s) * 1000, i64::from(repeat.times)),
         };
+        if request.approval_s > MAX_APPROVAL_S {
+            return Err(bad("approval_s is at most a day, 86400"));
+        }
         if request.min_participants < 2 {
             return Err(bad("min_participants must be at least 2: of two, each learns the other's"));
         }

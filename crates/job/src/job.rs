@@ -5,6 +5,8 @@ use tacit_accord::{Charter, ConsensusId, OnMissingInput, canonical, digest};
 use tacit_model::codec::put_bytes;
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 
+use crate::plan::MODEL;
+
 /// What a client asks for. A P2DS group's standing task is derived from its charter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +74,11 @@ impl Task {
     /// The SMC provider that the group computes with; the built-in engine if none.
     pub fn provider(&self) -> Option<&String> {
         self.parameters.get(PROVIDER)
+    }
+
+    /// The security model that it asks for.
+    pub fn model(&self) -> &str {
+        self.parameters.get(MODEL).map_or("semi-honest", String::as_str)
     }
 
     /// The standing task of a configured group.

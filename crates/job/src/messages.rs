@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use tacit_accord::ConsensusId;
-use tacit_model::api::{PairingState, TaskResult};
+use tacit_model::api::{NewTask, PairingState, TaskResult};
 use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot};
 
 use crate::{Job, Own, ReceiptPart};
@@ -194,8 +194,14 @@ pub enum ToGateway {
         group: GroupId,
         /// Labels by which a task's set chooses it.
         labels: BTreeSet<String>,
-        /// Names of its series.
+        /// Data: names of its series.
         sources: BTreeSet<String>,
+        /// Services: aggregators that it takes part in; all if empty.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        services: BTreeSet<String>,
+        /// Resources: how many sessions it computes at once.
+        #[serde(default)]
+        sessions: u32,
     },
     /// Something the peer's operator wants of the gateway.
     Request {
@@ -275,6 +281,8 @@ pub enum Decline {
     Plan,
     /// The peer's policy.
     Policy,
+    /// The peer's owner is asked and has not answered yet.
+    Waiting,
     /// There is no row for this slot.
     NoRow,
     /// This slot was bound to an input set before. If it is done, the commitment to the result.
@@ -316,6 +324,8 @@ pub enum Fault {
     Range,
     /// The session was given up or ran out of time.
     Ended,
+    /// A step was asked for that does not follow the one before: Prepare, Link, Session is the order.
+    Order,
     /// A reason of this peer itself, such as a full disk or an own row that breaks the agreed bound. Which
     /// one is for its owner only.
     Own,
@@ -326,6 +336,11 @@ pub enum Fault {
 #[serde(tag = "request", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Request {
+    /// Compute a task that the peer asks for itself: it signs it and is its only recipient.
+    Ask {
+        /// The task.
+        new: Box<NewTask>,
+    },
     /// Take part in the group's standing task.
     Start,
     /// Stop taking part.
@@ -341,6 +356,13 @@ pub enum Response {
     Started {
         /// The run.
         run: RunId,
+    },
+    /// The task that the peer asked for is over.
+    Asked {
+        /// How it ended.
+        state: String,
+        /// Why, as a client may know it.
+        detail: String,
     },
     /// The peer no longer takes part.
     Stopped,

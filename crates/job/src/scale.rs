@@ -37,6 +37,18 @@ impl FromStr for Micro {
     }
 }
 
+impl core::fmt::Display for Micro {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let (size, one) = (self.0.unsigned_abs(), MICRO.unsigned_abs());
+        let places = format!("{:06}", size % one);
+        match places.trim_end_matches('0') {
+            "" => write!(f, "{sign}{}", size / one),
+            places => write!(f, "{sign}{}.{places}", size / one),
+        }
+    }
+}
+
 /// How values become whole numbers from 0: `(value - least) * 10^decimals`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scale {

@@ -50,11 +50,13 @@ pub enum Context {
     Announcement,
     /// What a compute peer says of a session it computed.
     Receipt,
+    /// What a gateway tells a client of its task.
+    Notice,
 }
 
 impl Context {
     /// All purposes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Charter,
         Self::Negotiation,
         Self::Freeze,
@@ -65,6 +67,7 @@ impl Context {
         Self::Agreement,
         Self::Announcement,
         Self::Receipt,
+        Self::Notice,
     ];
 
     /// Its name, which never changes: it is part of what is signed.
@@ -80,6 +83,7 @@ impl Context {
             Self::Agreement => "agreement",
             Self::Announcement => "announcement",
             Self::Receipt => "receipt",
+            Self::Notice => "notice",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decimal, StatisticBody};
+use super::{Decimal, PeerRole, StatisticBody};
 use crate::{Fingerprint, GroupId, Slot};
 
 /// What a client asks for: the task description of FlexSMC (thesis, Table 4.2), with what the security
@@ -58,6 +58,10 @@ pub struct TaskRequest {
     /// At least so many must give data.
     #[serde(default = "three")]
     pub min_participants: u32,
+    /// So many seconds members have to ask their owners where their policies want that, at most a day. Those
+    /// whose owners have not answered by then are left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub approval_s: u32,
     /// When it was asked, RFC 3339; windows end here. Filled in by the gateway if empty.
     #[serde(default)]
     pub issued: String,
@@ -98,6 +102,10 @@ pub struct NewTask {
     /// Who asks; then `issued` and `nonce` must be set.
     #[serde(default)]
     pub signature: Option<TaskSignature>,
+    /// An address to which the task is posted after each computation, signed by the gateway: one of those that the
+    /// gateway's operator allows. The answer comes at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<String>,
     /// Answer when it is done (or has failed) rather than at once.
     #[serde(default = "yes")]
     pub wait: bool,
@@ -257,6 +265,41 @@ pub struct OfferList {
     pub offers: Vec<MemberOfferBody>,
 }
 
+/// A member of a group, and what is known of it now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryEntry {
+    /// Its name.
+    pub name: String,
+    /// Its certificate.
+    pub fingerprint: Fingerprint,
+    /// What it does.
+    pub role: PeerRole,
+    /// Who runs it.
+    pub operator: String,
+    /// Whether it is there.
+    pub available: bool,
+    /// Since when it is there, or away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Where its link port is, `host:port`; empty if it only dials.
+    pub endpoint: String,
+    /// Labels by which sets choose it.
+    pub labels: Vec<String>,
+    /// Data: names of its series.
+    pub sources: Vec<String>,
+    /// Services: aggregators that it takes part in; all if empty.
+    pub services: Vec<String>,
+    /// Resources: how many sessions it computes at once.
+    pub sessions: u32,
+}
+
+/// The members of a group, whether they are there or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryList {
+    /// In the order of the charter.
+    pub members: Vec<DirectoryEntry>,
+}
+
 /// The tasks that a token may ask for. An empty list allows all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -289,6 +332,11 @@ fn semi_honest() -> String {
 
 fn three() -> u32 {
     3
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 fn yes() -> bool {

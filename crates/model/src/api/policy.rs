@@ -1,0 +1,186 @@
+//! Policies of peers, and what their owners are asked.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::TaskRequest;
+use crate::Fingerprint;
+
+/// What a peer is willing to take part in, on top of the rules that hold for everybody. Its own operator decides;
+/// the gateway learns only "no". In `node.toml` under `[policy]`, or set while the peer runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PeerPolicy {
+    /// The signed roster must have at least so many operators that compute (in a test-mode group: so
+    /// many members). What a session needs of them is the threshold's matter: losses do not lower that.
+    pub min_computing: usize,
+    /// At least so many members must give data.
+    pub min_inputs: usize,
+    /// Aggregators that are allowed; empty means all.
+    pub aggregators: Vec<String>,
+    /// Security models that are allowed; empty means all.
+    pub models: Vec<String>,
+    /// Give shares only to members whose fingerprint this peer's own operator has verified.
+    ///
+    /// Without it, whoever holds the manager key of a group without owners can name t+1 computing
+    /// members of its own and read what is given to them.
+    pub verified_only: bool,
+    /// The fingerprints that the operator verified.
+    pub verified: BTreeSet<Fingerprint>,
+    /// Whether clients' tasks are taken at all.
+    pub tasks: bool,
+    /// Purposes that are allowed; empty means all.
+    pub purposes: Vec<String>,
+    /// Series that are given from; empty means all.
+    pub sources: Vec<String>,
+    /// Clients that are served, by the key they sign with; empty means all that the gateway authorises.
+    pub clients: BTreeSet<Fingerprint>,
+    /// Whether a task may tell the gateway its result.
+    pub tell_gateway: bool,
+    /// At least so many members must give data to a task.
+    pub min_participants: usize,
+    /// At least so many operators must be behind them (not asked in a test-mode group).
+    pub min_operators: usize,
+    /// So many tasks are taken in a minute; 0 means any number.
+    pub tasks_per_minute: u32,
+    /// So many tasks are taken in a day; 0 means any number.
+    pub tasks_per_day: u32,
+    /// Give the same records to results with different members never. Without it, the difference of two
+    /// results may tell what one member gave.
+    pub disjoint_windows: bool,
+    /// Ask the owner before this peer gives data to a task. Approved once, a task is approved for all its
+    /// computations.
+    pub manual_approval: bool,
+    /// So many samples may be kept.
+    pub max_samples: u64,
+    /// For so many hours samples are kept.
+    pub keep_samples_hours: u32,
+}
+
+impl Default for PeerPolicy {
+    fn default() -> Self {
+        Self {
+            min_computing: 3,
+            min_inputs: 2,
+            aggregators: Vec::new(),
+            models: Vec::new(),
+            verified_only: false,
+            verified: BTreeSet::new(),
+            tasks: true,
+            purposes: Vec::new(),
+            sources: Vec::new(),
+            clients: BTreeSet::new(),
+            tell_gateway: true,
+            min_participants: 3,
+            min_operators: 2,
+            tasks_per_minute: 0,
+            tasks_per_day: 0,
+            disjoint_windows: true,
+            manual_approval: false,
+            max_samples: 1_000_000,
+            keep_samples_hours: 24 * 366,
+        }
+    }
+}
+
+/// The policy in force at a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyBody {
+    /// Whether it was set while the peer ran; otherwise it is the one of `node.toml`.
+    pub own: bool,
+    /// The rules.
+    pub policy: PeerPolicy,
+}
+
+/// A task that the owner of a peer is or was asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalBody {
+    /// The task's id.
+    pub task: String,
+    /// `waiting`, `approved` or `refused`.
+    pub state: String,
+    /// What the client asks for.
+    pub request: TaskRequest,
+    /// The certificate of the client, if it signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Fingerprint>,
+    /// When it was first asked.
+    pub asked: String,
+    /// When the owner decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<String>,
+}
+
+/// Tasks that the owner of a peer is or was asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalList {
+    /// The latest first.
+    pub approvals: Vec<ApprovalBody>,
+}
+
+/// What the owner decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalDecision {
+    /// Whether this peer takes part.
+    pub approved: bool,
+}
+
+/// What a peer asks the others for itself: the average of a series among all, to compare its own value with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompareRequest {
+    /// The series.
+    pub source: String,
+    /// Which peers; all if empty.
+    #[serde(default)]
+    pub set: String,
+    /// What for.
+    pub purpose: String,
+    /// Which records: as in a task.
+    #[serde(default = "now")]
+    pub preselector: String,
+    /// Decimal places that count, 0 to 6.
+    #[serde(default)]
+    pub decimals: u8,
+    /// The least value a record may have, decimal.
+    #[serde(default = "zero")]
+    pub least: String,
+    /// The largest value a record may have, decimal.
+    #[serde(default = "million")]
+    pub most: String,
+    /// At least so many must give data.
+    #[serde(default = "three")]
+    pub min_participants: u32,
+}
+
+/// How a peer compares with the average. Only this peer learns it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompareBody {
+    /// The task that was computed.
+    pub task: String,
+    /// The mean of all records of all.
+    pub average: f64,
+    /// The mean of this peer's own records in the same window; absent if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<String>,
+    /// How many gave data, this peer included.
+    pub contributors: u32,
+}
+
+fn now() -> String {
+    "now".to_owned()
+}
+
+fn zero() -> String {
+    "0".to_owned()
+}
+
+fn million() -> String {
+    "1000000".to_owned()
+}
+
+fn three() -> u32 {
+    3
+}
