@@ -16,14 +16,17 @@
 //! Costs on SQLite: one fsync per batch of queued writes. Secrets: registration codes and input rows do not show
 //! in `Debug`; deleted input is overwritten in the database file (`secure_delete`), on PostgreSQL by the next vacuum.
 
+mod approvals;
 mod db;
 mod error;
+mod foreign;
 mod groups;
 mod leases;
 mod log;
 mod members;
 mod migrate;
 mod negotiations;
+mod notices;
 mod outbox;
 mod parties;
 mod receipts;
@@ -41,12 +44,15 @@ mod tx;
 mod witness;
 mod writer;
 
+pub use approvals::ApprovalRow;
 pub use error::{StoreError, What};
+pub use foreign::{ForeignError, ForeignRow, read_foreign};
 pub use groups::{CodeRow, GroupRow};
 pub use leases::Lease;
 pub use log::{LogBatch, LogHead, LogNode, LogRow, NewEntry, OldEntry};
 pub use members::{MemberId, MemberKeys, MemberRefusal, MemberRow, NewMember, PeerStatus, PeerType};
 pub use negotiations::NegotiationRow;
+pub use notices::NoticeRow;
 pub use outbox::{OutboxBatch, OutboxRow};
 pub use parties::{PartyRow, RevokedRow, SessionClaim, SlotBinding};
 pub use receipts::ReceiptRow;

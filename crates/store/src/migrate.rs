@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, both: include_str!("../migrations/0003_pairing.sql"), sqlite: "", postgres: "" },
     Migration { version: 4, both: include_str!("../migrations/0004_negotiations.sql"), sqlite: "", postgres: "" },
     Migration { version: 5, both: include_str!("../migrations/0005_tasks.sql"), sqlite: "", postgres: "" },
+    Migration { version: 8, both: include_str!("../migrations/0008_orchestration.sql"), sqlite: "", postgres: "" },
     Migration { version: 9, both: include_str!("../migrations/0009_asked_by_members.sql"), sqlite: "", postgres: "" },
 ];
 
@@ -53,11 +54,13 @@ pub(crate) async fn run(conn: &mut Conn) -> Result<(), StoreError> {
 
 async fn upgrade(conn: &mut Conn) -> Result<(), StoreError> {
     let known = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
-    let found = version(conn).await?;
+    let applied = versions(conn).await?;
+    let found = applied.iter().copied().max().unwrap_or(0);
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
     }
-    for migration in MIGRATIONS.iter().filter(|m| m.version > found) {
+    // Numbers may have gaps that are filled later: whatever is missing is applied, in order.
+    for migration in MIGRATIONS.iter().filter(|m| !applied.contains(&m.version)) {
         conn.script(migration.both).await?;
         conn.script(match conn {
             Conn::SqliteWriter(_) | Conn::SqliteReader(_) => migration.sqlite,
@@ -70,8 +73,8 @@ async fn upgrade(conn: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The version of the schema; 0 for an empty database.
-async fn version(conn: &mut Conn) -> Result<i64, StoreError> {
+/// The versions that were applied; none for an empty database.
+async fn versions(conn: &mut Conn) -> Result<Vec<i64>, StoreError> {
     if let Conn::SqliteWriter(_) = conn {
         let Scalar(strangers): Scalar<i64> = conn
             .one(
@@ -85,6 +88,6 @@ async fn version(conn: &mut Conn) -> Result<i64, StoreError> {
         }
     }
     conn.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)", &[]).await?;
-    let Scalar(found) = conn.one("SELECT COALESCE(max(version), 0) AS v FROM schema_version", &[]).await?;
-    Ok(found)
+    let found: Vec<Scalar<i64>> = conn.all("SELECT version AS v FROM schema_version", &[]).await?;
+    Ok(found.into_iter().map(|Scalar(version)| version).collect())
 }

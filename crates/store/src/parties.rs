@@ -142,6 +142,7 @@ impl Store {
                     "DELETE FROM receipts WHERE holder = $1",
                     "DELETE FROM series WHERE party = $1",
                     "DELETE FROM asked WHERE party = $1",
+                    "DELETE FROM approvals WHERE party = $1",
                 ] {
                     db.execute(sql, args![name]).await?;
                 }

@@ -1,0 +1,88 @@
+//! Peer: tasks that its owner is or was asked about.
+
+use tacit_model::UnixMillis;
+
+use crate::db::{args, from_row};
+use crate::{Store, StoreError};
+
+/// A task that an owner is or was asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovalRow {
+    /// The task's id.
+    pub task: String,
+    /// `waiting`, `approved` or `refused`.
+    pub state: String,
+    /// The request, JSON in the caller's form.
+    pub ask_json: String,
+    /// The certificate of the client, if it signed.
+    pub client: Option<String>,
+    /// When it was first asked.
+    pub asked: UnixMillis,
+    /// When the owner decided.
+    pub decided: Option<UnixMillis>,
+}
+from_row!(ApprovalRow { task, state, ask_json, client, asked, decided });
+
+/// So many undecided ones are remembered of a party; a flood of tasks pushes out the oldest.
+const MOST_WAITING: i64 = 1000;
+
+impl Store {
+    /// One task that the owner is or was asked about.
+    pub async fn approval(&self, party: &str, task: &str) -> Result<Option<ApprovalRow>, StoreError> {
+        let sql = "SELECT task, state, ask_json, client, asked, decided FROM approvals WHERE party = $1 AND task = $2";
+        self.reader().await?.optional(sql, args![party, task]).await
+    }
+
+    /// The latest tasks that the owner is or was asked about, newest first.
+    pub async fn approvals(&self, party: &str, most: i64) -> Result<Vec<ApprovalRow>, StoreError> {
+        let sql = "SELECT task, state, ask_json, client, asked, decided FROM approvals WHERE party = $1
+                   ORDER BY asked DESC, task LIMIT $2";
+        self.reader().await?.all(sql, args![party, most]).await
+    }
+
+    /// Asks the owner. Asking again changes nothing.
+    pub async fn ask_owner(&self, party: &str, row: ApprovalRow) -> Result<(), StoreError> {
+        self.run_tx("ask_owner", (party.to_owned(), row), |db, (party, row)| {
+            Box::pin(async move {
+                db.execute(
+                    "INSERT INTO approvals (party, task, state, ask_json, client, asked, decided)
+                     VALUES ($1, $2, $3, $4, $5, $6, NULL) ON CONFLICT (party, task) DO NOTHING",
+                    args![party, row.task, row.state, row.ask_json, row.client, row.asked],
+                )
+                .await?;
+                db.execute(
+                    "DELETE FROM approvals WHERE party = $1 AND state = 'waiting' AND task NOT IN
+                         (SELECT task FROM approvals WHERE party = $1 AND state = 'waiting'
+                          ORDER BY asked DESC, task LIMIT $2)",
+                    args![party, MOST_WAITING],
+                )
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// The owner's decision, which may change until the task is over; `false` if nobody asked.
+    pub async fn decide_approval(
+        &self,
+        party: &str,
+        task: &str,
+        state: &str,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let args = (party.to_owned(), task.to_owned(), state.to_owned(), now);
+        self.run_tx("decide_approval", args, |db, (party, task, state, now)| {
+            Box::pin(async move {
+                let decided = db
+                    .execute(
+                        "UPDATE approvals SET state = $3, decided = $4 WHERE party = $1 AND task = $2",
+                        args![party, task, state, now],
+                    )
+                    .await?;
+                Ok(decided > 0)
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,91 @@
+//! Gateway: where clients want to hear of their tasks.
+
+use tacit_model::UnixMillis;
+
+use crate::db::{args, from_row};
+use crate::{Store, StoreError};
+
+/// A task whose client has not heard of its last change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeRow {
+    /// The task's id.
+    pub task: String,
+    /// Where to.
+    pub url: String,
+    /// How often it was tried in vain.
+    pub attempts: u32,
+    /// When to try next.
+    pub next_at: UnixMillis,
+    /// How many computations there are now.
+    pub windows: i64,
+    /// How the task stands now.
+    pub state: String,
+}
+from_row!(NoticeRow { task, url, attempts, next_at, windows, state });
+
+impl Store {
+    /// Somebody wants to hear of a task at an address. Before the task itself is kept: an address without a task is
+    /// never written to, and nobody adds one to a task that is known.
+    pub async fn add_notice(&self, task: &str, url: &str, now: UnixMillis) -> Result<(), StoreError> {
+        self.run_tx("add_notice", (task.to_owned(), url.to_owned(), now), |db, (task, url, now)| {
+            Box::pin(async move {
+                db.execute(
+                    "INSERT INTO notices (task, url, told_windows, told_state, attempts, next_at)
+                     SELECT $1, $2, 0, 'open', 0, $3 WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE id = $1)
+                     ON CONFLICT (task) DO NOTHING",
+                    args![task, url, now],
+                )
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Tasks that changed since their clients were last told, the most urgent first.
+    pub async fn notices_open(&self) -> Result<Vec<NoticeRow>, StoreError> {
+        let sql = "SELECT n.task, n.url, n.attempts, n.next_at, t.next_window AS windows, t.state
+                   FROM notices n JOIN tasks t ON t.id = n.task
+                   WHERE t.next_window > n.told_windows OR t.state <> n.told_state
+                   ORDER BY n.next_at, n.task";
+        self.reader().await?.all(sql, &[]).await
+    }
+
+    /// The client was told so much.
+    pub async fn notice_told(&self, row: &NoticeRow) -> Result<(), StoreError> {
+        self.run_tx("notice_told", row.clone(), |db, row| {
+            Box::pin(async move {
+                db.execute(
+                    "UPDATE notices SET told_windows = $2, told_state = $3, attempts = 0 WHERE task = $1",
+                    args![row.task, row.windows, row.state],
+                )
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// The client could not be told; again at `next_at`.
+    pub async fn notice_failed(&self, task: &str, next_at: UnixMillis) -> Result<(), StoreError> {
+        self.run_tx("notice_failed", (task.to_owned(), next_at), |db, (task, next_at)| {
+            Box::pin(async move {
+                let sql = "UPDATE notices SET attempts = attempts + 1, next_at = $2 WHERE task = $1";
+                db.execute(sql, args![task, next_at]).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Tells no more: the address is not one that this gateway may write to.
+    pub async fn forget_notice(&self, task: &str) -> Result<(), StoreError> {
+        self.run_tx("forget_notice", task.to_owned(), |db, task| {
+            Box::pin(async move {
+                db.execute("DELETE FROM notices WHERE task = $1", args![task]).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
