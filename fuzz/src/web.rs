@@ -208,6 +208,7 @@ async fn open_gateway(store: &Store, log: &AuditLog) -> (Gateway, Arc<LinkHub>) 
         clock: Arc::new(SystemClock),
         endpoints: vec![hub.local_addr().to_string()],
         admitted,
+        notifier: None,
         limits: RunnerLimits::default(),
     };
     (Gateway::open(setup).await.expect("a gateway"), hub)

@@ -43,6 +43,12 @@ pub enum PartyError {
     /// Labels that cannot be.
     #[error("a peer has up to 100 labels, each of 1 to 100 letters, digits and _-.:=, such as floor=3")]
     Labels,
+    /// A policy that cannot be meant.
+    #[error("the policy was not taken: {0}")]
+    Policy(String),
+    /// Nobody was asked about this task.
+    #[error("this peer was not asked about the task {0:?}")]
+    NoSuchTask(String),
     /// No more rows are taken for now.
     #[error("the input queue is full; try again in {} s", retry_after.as_secs())]
     QueueFull {
@@ -102,6 +108,10 @@ pub enum PartyError {
     #[error("a charter was refused: {0}")]
     CharterText(#[from] ConsensusError),
 
+    /// A question of this peer itself that cannot be asked.
+    #[error("{0}")]
+    Question(String),
+
     // ---- below ---------------------------------------------------------------------------------
     /// The HTTP client.
     #[error(transparent)]
@@ -109,6 +119,9 @@ pub enum PartyError {
     /// The store.
     #[error(transparent)]
     Store(StoreError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] tacit_audit::AuditError),
     /// The links.
     #[error(transparent)]
     Link(#[from] LinkError),

@@ -108,6 +108,11 @@ impl HttpPoster {
         }
     }
 
+    /// Posts JSON; the status of the answer, whose text is thrown away.
+    pub async fn post(&self, url: &str, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<u16, HttpError> {
+        Ok(self.post_json(self.check(url)?, headers, body).await?.status)
+    }
+
     pub(crate) async fn post_json(
         &self,
         url: Url,

@@ -56,7 +56,7 @@ pub use error::PartyError;
 pub use finder::{Finder, FinderSetup};
 pub use http::{HttpError, HttpPoster, HttpRules};
 pub use parties::{Endpoint, Parties, PartiesSetup};
-pub use party::{Offer, Party, PartyLimits, PartySetup, PartyState, PartyStatus, Trouble};
+pub use party::{Approval, Comparison, Offer, Party, PartyLimits, PartySetup, PartyState, PartyStatus, Trouble};
 pub use policy::{Policy, PolicyRefusal, TaskRefusal};
 pub use provider::Provider;
 pub use registration::{JoinRequest, Joined, register};

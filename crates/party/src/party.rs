@@ -1,8 +1,12 @@
+mod comparing;
 mod offers;
+mod owner;
 mod runs;
 mod status;
 
+pub use self::comparing::Comparison;
 pub use self::offers::Offer;
+pub use self::owner::Approval;
 pub use self::status::{PartyState, PartyStatus, Trouble};
 
 use std::collections::BTreeSet;
@@ -24,7 +28,7 @@ use crate::finder::Finder;
 use crate::gateway_link::Line;
 use crate::http::HttpPoster;
 use crate::parties::Endpoint;
-use crate::policy::Policy;
+use crate::policy::{Governing, Policy};
 use crate::provider::Provider;
 use crate::receipts::Awaited;
 use crate::results::SlotResult;
@@ -119,7 +123,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) log: AuditLog,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) policy: Policy,
+    pub(crate) governing: Governing,
     pub(crate) http: HttpPoster,
     pub(crate) limits: PartyLimits,
     pub(crate) finder: Option<Arc<Finder>>,
@@ -146,6 +150,8 @@ pub(crate) struct Inner {
     pub(crate) witnessing: tokio::sync::Mutex<()>,
     /// Names of its series.
     pub(crate) sources: Mutex<BTreeSet<String>>,
+    /// Held while the policy changes.
+    pub(crate) deciding: tokio::sync::Mutex<()>,
     /// When samples were last deleted for their age.
     forgot: Mutex<Option<UnixMillis>>,
 }
@@ -325,7 +331,8 @@ impl Inner {
         }
         let standing = Standing::from_text(&row.state)?;
         let manager = PublicKey::from_base64(&standing.manager_key)?;
-        let gate = Arc::new(RosterGate::new(me, gateway, policy.verified.clone()));
+        let governing = Governing::new(policy, standing.policy.clone());
+        let gate = Arc::new(RosterGate::new(me, gateway, governing.policy().verified.clone()));
         gate.revoke(store.revoked_keys().await?.into_iter().map(|row| row.fingerprint));
         let roster = Roster::open(&name, group, manager, store.clone(), Arc::clone(&gate)).await?;
         let sources = store.sources(&name).await?.into_iter().collect();
@@ -338,7 +345,7 @@ impl Inner {
             identity,
             host,
             clock,
-            policy,
+            governing,
             http,
             limits,
             finder,
@@ -361,6 +368,7 @@ impl Inner {
             witnessing: tokio::sync::Mutex::new(()),
             log,
             sources: Mutex::new(sources),
+            deciding: tokio::sync::Mutex::new(()),
             forgot: Mutex::new(None),
             name,
             store,
@@ -370,6 +378,16 @@ impl Inner {
     /// The SMC provider that this job is computed with, if it wants one and this node knows it.
     pub(crate) fn provider_of(&self, job: &tacit_job::Job) -> Option<&Provider> {
         self.provider.as_ref().filter(|provider| job.task.provider() == Some(&provider.name))
+    }
+
+    /// The policy in force.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.governing.policy()
+    }
+
+    /// The operator verified these members.
+    pub(crate) fn verified(&self, members: BTreeSet<Fingerprint>) {
+        self.gate.set_verified(members);
     }
 
     /// Shows the owner what this party is asked to do, before anything is done.

@@ -1,67 +1,29 @@
 //! What a peer is willing to take part in. Its own operator decides; the gateway learns only "no".
 
+mod governing;
 mod tasks;
 
 pub use tasks::TaskRefusal;
 
+pub(crate) use governing::{Governing, check};
 pub(crate) use tasks::Asked;
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
 use tacit_accord::{Charter, OnMissingInput};
 use tacit_job::Job;
 use tacit_model::Fingerprint;
+use tacit_model::api::PeerPolicy;
 
-/// The peer's own rules, on top of those that hold for everybody.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// The peer's own rules and the limits of its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The signed roster must have at least so many operators that compute (in a test-mode group: so
-    /// many members). What a session needs of them is the threshold's matter: losses do not lower that.
-    pub min_computing: usize,
-    /// At least so many members must give data.
-    pub min_inputs: usize,
-    /// So many sessions may be open at once. A node's limit, not part of the policy's file.
-    #[serde(skip)]
+    /// What its operator decides.
+    pub rules: PeerPolicy,
+    /// So many sessions may be open at once. A node's limit.
     pub max_sessions: usize,
-    /// So many rows may wait for their slots. A node's limit, like the one above.
-    #[serde(skip)]
+    /// So many rows may wait for their slots. A node's limit.
     pub max_queued_rows: u64,
-    /// Aggregators that are allowed; empty means all.
-    pub aggregators: Vec<String>,
-    /// Give shares only to members whose fingerprint this peer's own operator has verified.
-    ///
-    /// Without it, whoever holds the manager key of a group without owners can name t+1 computing
-    /// members of its own and read what is given to them.
-    pub verified_only: bool,
-    /// The fingerprints that the operator verified.
-    pub verified: BTreeSet<Fingerprint>,
-    /// Whether clients' tasks are taken at all.
-    pub tasks: bool,
-    /// Purposes that are allowed; empty means all.
-    pub purposes: Vec<String>,
-    /// Series that are given from; empty means all.
-    pub sources: Vec<String>,
-    /// Clients that are served, by the key they sign with; empty means all that the gateway authorises.
-    pub clients: BTreeSet<Fingerprint>,
-    /// Whether a task may tell the gateway its result.
-    pub tell_gateway: bool,
-    /// At least so many members must give data to a task.
-    pub min_participants: usize,
-    /// At least so many operators must be behind them (not asked in a test-mode group).
-    pub min_operators: usize,
-    /// So many tasks are taken in a minute; 0 means any number.
-    pub tasks_per_minute: u32,
-    /// So many tasks are taken in a day; 0 means any number.
-    pub tasks_per_day: u32,
-    /// Give the same records to results with different members never. Without it, the difference of two
-    /// results may tell what one member gave.
-    pub disjoint_windows: bool,
-    /// So many samples may be kept.
-    pub max_samples: u64,
-    /// For so many hours samples are kept.
-    pub keep_samples_hours: u32,
 }
 
 /// Why a job is against the policy. For the owner of the peer only.
@@ -87,6 +49,9 @@ pub enum PolicyRefusal {
     /// An aggregator that is not on the list.
     #[error("the aggregator {0:?} is not one that this peer's policy allows")]
     Aggregator(String),
+    /// A security model that is not on the list.
+    #[error("the security model {0} is not one that this peer's policy allows")]
+    Model(String),
     /// Shares would go to somebody whom the operator has not verified.
     #[error("{name:?} ({fingerprint}) would get shares and was not verified by this peer's operator")]
     NotVerified {
@@ -107,27 +72,27 @@ pub enum PolicyRefusal {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            min_computing: 3,
-            min_inputs: 2,
-            max_sessions: 8,
-            max_queued_rows: 100_000,
-            aggregators: Vec::new(),
-            verified_only: false,
-            verified: BTreeSet::new(),
-            tasks: true,
-            purposes: Vec::new(),
-            sources: Vec::new(),
-            clients: BTreeSet::new(),
-            tell_gateway: true,
-            min_participants: 3,
-            min_operators: 2,
-            tasks_per_minute: 0,
-            tasks_per_day: 0,
-            disjoint_windows: true,
-            max_samples: 1_000_000,
-            keep_samples_hours: 24 * 366,
-        }
+        PeerPolicy::default().into()
+    }
+}
+
+impl From<PeerPolicy> for Policy {
+    fn from(rules: PeerPolicy) -> Self {
+        Self { rules, max_sessions: 8, max_queued_rows: 100_000 }
+    }
+}
+
+impl core::ops::Deref for Policy {
+    type Target = PeerPolicy;
+
+    fn deref(&self) -> &PeerPolicy {
+        &self.rules
+    }
+}
+
+impl core::ops::DerefMut for Policy {
+    fn deref_mut(&mut self) -> &mut PeerPolicy {
+        &mut self.rules
     }
 }
 
@@ -137,6 +102,10 @@ impl Policy {
         let allowed = self.aggregators.is_empty() || self.aggregators.contains(&job.task.aggregator);
         if !allowed {
             return Err(PolicyRefusal::Aggregator(job.task.aggregator.clone()));
+        }
+        let model = job.task.model();
+        if !self.models.is_empty() && !self.models.iter().any(|allowed| allowed == model) {
+            return Err(PolicyRefusal::Model(model.to_owned()));
         }
         let found = computing_operators(charter);
         if found < self.min_computing {
@@ -260,14 +229,18 @@ mod tests {
         job.task.on_missing_input = OnMissingInput::Proceed(1);
         let few = PolicyRefusal::FewInputs { found: 1, wanted: 2 };
         assert_eq!(policy.judge(&who(0), &job, &charter), Err(few));
-        let policy = Policy { aggregators: vec!["mean".to_owned()], ..policy };
+        let strict = Policy::from(PeerPolicy { models: vec!["malicious".to_owned()], ..PeerPolicy::default() });
+        let other = PolicyRefusal::Model("semi-honest".to_owned());
+        assert_eq!(strict.judge(&who(0), &job, &charter), Err(other));
+        let policy = Policy::from(PeerPolicy { aggregators: vec!["mean".to_owned()], ..policy.rules });
         assert_eq!(policy.judge(&who(0), &job, &charter), Err(PolicyRefusal::Aggregator("sum".to_owned())));
     }
 
     #[test]
     fn rule1_strangers_get_no_shares_and_are_no_company() {
         let (charter, job) = scene();
-        let mut policy = Policy { verified_only: true, verified: (1..4).map(who).collect(), ..Policy::default() };
+        let rules = PeerPolicy { verified_only: true, verified: (1..4).map(who).collect(), ..PeerPolicy::default() };
+        let mut policy = Policy::from(rules);
         let stranger = PolicyRefusal::NotVerified { name: "m4".to_owned(), fingerprint: who(4) };
         assert_eq!(policy.judge(&who(0), &job, &charter), Err(stranger));
         policy.verified.insert(who(4));

@@ -28,8 +28,9 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic_prost::ProstCodec;
 
-pub(crate) use wire::{Class, Participant, Payload, PreparePhase, SmcTask};
+pub(crate) use tacit_job::StatusClass;
 use wire::{CmdResult, Empty, FilterArgs, SessionCtx, SmcCmd};
+pub(crate) use wire::{Participant, Payload, PreparePhase, SmcTask};
 
 /// Longest answer of a provider, and longest command.
 const MAX_MESSAGE: usize = 64 << 20;
@@ -62,10 +63,10 @@ pub(crate) enum ProviderError {
 
 impl ProviderError {
     /// The class of its status, if it gave one.
-    pub(crate) fn class(&self) -> Class {
+    pub(crate) fn class(&self) -> StatusClass {
         match self {
-            Self::Status { status, .. } => Class::of(*status),
-            _ => Class::Fault,
+            Self::Status { status, .. } => StatusClass::of(*status),
+            _ => StatusClass::Fault,
         }
     }
 }
@@ -185,8 +186,8 @@ impl ProviderSession {
 }
 
 fn success(phase: &'static str, reply: CmdResult) -> Result<CmdResult, ProviderError> {
-    match Class::of(reply.status) {
-        Class::Success => Ok(reply),
+    match StatusClass::of(reply.status) {
+        StatusClass::Success => Ok(reply),
         _ => {
             // For the owner's eyes, and not too much of it.
             let message = reply.msg.chars().filter(|c| !c.is_control()).take(300).collect();

@@ -198,6 +198,7 @@ fn row(
         pairing: PairingState::Waiting,
         gateway_compared: request.compared,
         labels: Default::default(),
+        policy: None,
     };
     Ok(PartyRow {
         name: request.name,

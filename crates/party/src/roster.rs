@@ -28,8 +28,6 @@ pub(crate) struct Roster {
 pub(crate) struct RosterGate {
     me: Fingerprint,
     gateway: Fingerprint,
-    /// Fingerprints that the operator verified in person.
-    verified: BTreeSet<Fingerprint>,
     lists: RwLock<Lists>,
 }
 
@@ -37,11 +35,17 @@ pub(crate) struct RosterGate {
 struct Lists {
     members: BTreeSet<Fingerprint>,
     revoked: BTreeSet<Fingerprint>,
+    /// Fingerprints that the operator verified in person.
+    verified: BTreeSet<Fingerprint>,
 }
 
 impl RosterGate {
     pub(crate) fn new(me: Fingerprint, gateway: Fingerprint, verified: BTreeSet<Fingerprint>) -> Self {
-        Self { me, gateway, verified, lists: RwLock::default() }
+        Self { me, gateway, lists: RwLock::new(Lists { verified, ..Lists::default() }) }
+    }
+
+    pub(crate) fn set_verified(&self, verified: BTreeSet<Fingerprint>) {
+        self.lists.write().unwrap_or_else(PoisonError::into_inner).verified = verified;
     }
 
     pub(crate) fn revoke(&self, keys: impl IntoIterator<Item = Fingerprint>) {
@@ -63,7 +67,7 @@ impl Gate for RosterGate {
         }
         match protocol {
             Protocol::Control => *peer == self.gateway,
-            Protocol::Mpc => lists.members.contains(peer) || self.verified.contains(peer),
+            Protocol::Mpc => lists.members.contains(peer) || lists.verified.contains(peer),
             _ => false,
         }
     }

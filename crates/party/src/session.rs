@@ -20,7 +20,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tacit_job::{Decline, Fault, Job, Report, ToGateway};
+use tacit_job::{Decline, Fault, Job, Report, ToGateway, status};
 use tacit_model::{RunId, SessionId, Slot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ use tracing::{Instrument, debug, info, info_span};
 use crate::party::Inner;
 use crate::receipts;
 use linking::Linked;
-use prepare::Prepared;
+use prepare::{Declined, Prepared};
 
 /// So many used session ids are remembered in memory; the store remembers them all.
 const REMEMBERED: usize = 1 << 16;
@@ -72,6 +72,11 @@ impl Sessions {
     /// Whether the engine works for this run.
     pub(crate) fn runs(&self, run: RunId) -> bool {
         self.lock().open.values().any(|entry| entry.run == run && matches!(entry.step, Step::Running))
+    }
+
+    /// Whether the engine works for this session.
+    fn runs_session(&self, session: SessionId) -> bool {
+        self.lock().open.get(&session).is_some_and(|entry| matches!(entry.step, Step::Running))
     }
 
     /// How many are open.
@@ -171,7 +176,7 @@ impl Sessions {
 pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
     let (session, slot) = (job.session, job.slot);
     party.asked(&job);
-    let abort = match party.sessions.take(&job, party.policy.max_sessions) {
+    let abort = match party.sessions.take(&job, party.policy().max_sessions) {
         Ok(abort) => abort,
         Err(why) => return report(party, session, Report::Declined { why }),
     };
@@ -199,10 +204,7 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
                     party.sessions.end(session);
                     match declined.done {
                         Some(done) => *done,
-                        None => {
-                            party.trouble(format!("slot {} was declined: {}", slot.counted(), declined.detail));
-                            Report::Declined { why: declined.why }
-                        }
+                        None => return decline(&party, session, slot, declined),
                     }
                 }
             };
@@ -212,10 +214,37 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
     );
 }
 
+/// Not with this party; why, only its owner reads.
+fn decline(party: &Inner, session: SessionId, slot: Slot, declined: Declined) {
+    let told = Report::Declined { why: declined.why };
+    let (number, name) = status(&told);
+    party.trouble(format!("slot {} was declined with {name} ({number}): {}", slot.counted(), declined.detail));
+    report(party, session, told);
+}
+
+/// A step that does not follow the one before: what was prepared is given up. A session that computes goes on,
+/// since it may have been frozen.
+fn out_of_order(party: &Inner, session: SessionId, step: &'static str) {
+    if party.sessions.runs_session(session) {
+        return;
+    }
+    party.sessions.abort(session);
+    let told = Report::Failed { fault: Fault::Order, frozen: false };
+    let (number, name) = status(&told);
+    debug!(party = %party.name, %session, step, name, number, "a step out of order");
+    report(party, session, told);
+}
+
 /// Phase 2.
 pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String>, endpoints: Vec<String>) {
-    let Some((prepared, abort)) = party.sessions.take_prepared(session) else { return };
+    let Some((prepared, abort)) = party.sessions.take_prepared(session) else {
+        return out_of_order(party, session, "Link");
+    };
     let span = info_span!("link", party = %party.name, %session);
+    if let Err(declined) = prepare::still_willing(party, &prepared) {
+        party.sessions.end(session);
+        return decline(party, session, prepared.job.slot, declined);
+    }
     let party = Arc::clone(party);
     party.tasks.clone().spawn(
         async move {
@@ -244,7 +273,9 @@ pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String
 
 /// Phase 3.
 pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
-    let Some((linked, abort)) = party.sessions.take_linked(session) else { return };
+    let Some((linked, abort)) = party.sessions.take_linked(session) else {
+        return out_of_order(party, session, "Session");
+    };
     let (run, slot, asked) = (linked.job.run, linked.job.slot, linked.job.ask().is_some());
     let span = info_span!("session", party = %party.name, %session, %slot);
     let party = Arc::clone(party);

@@ -2,7 +2,7 @@
 //!
 //! - [`RowText`], [`Row`]: the rows of the P2DS manual, `1;4;2`.
 //! - [`read_csv`]: a file of `slot_start,count` or `slot_start,v1,v2,...`.
-//! - [`SampleText`]: a moment of a peer's series, for tasks of clients.
+//! - [`SampleText`]: a moment of a peer's series, for tasks of clients; [`read_samples`]: a file of such.
 //! - [`count_log`]: how many lines of a log file match, per time slot.
 //!
 //! All times are UTC. Values never appear in an error: it names the place, not the content.
@@ -11,12 +11,14 @@ mod csv_file;
 mod lines;
 mod log_counter;
 mod rows;
+mod samples;
 pub(crate) mod series;
 mod stamp;
 
 pub use csv_file::read_csv;
 pub use log_counter::{LogCounts, LogPattern, count_log};
 pub use rows::{Row, RowError, RowText, format_row, parse_row};
+pub use samples::read_samples;
 pub use series::{MAX_SAMPLES, SampleError, SampleText};
 
 use tacit_model::UnixMillis;
@@ -55,6 +57,9 @@ pub enum SourceError {
         /// What is wrong with it.
         why: RowError,
     },
+    /// The first line is not a header of samples.
+    #[error("the first line must be a header such as at,temperature,occupancy")]
+    SampleHeader,
     /// The first line is not a header.
     #[error("the first line must be a header such as slot_start,count")]
     Header,

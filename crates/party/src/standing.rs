@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tacit_accord::MemberRole;
 use tacit_job::StopReason;
 use tacit_model::RunId;
-use tacit_model::api::PairingState;
+use tacit_model::api::{PairingState, PeerPolicy};
 use tacit_store::Store;
 use tokio::sync::Mutex;
 
@@ -40,6 +40,9 @@ pub(crate) struct Standing {
     /// Labels by which tasks choose it.
     #[serde(default)]
     pub(crate) labels: BTreeSet<String>,
+    /// Its own policy, in place of the node's.
+    #[serde(default)]
+    pub(crate) policy: Option<PeerPolicy>,
 }
 
 fn yes() -> bool {

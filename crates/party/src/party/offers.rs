@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use tacit_job::{ToGateway, is_word};
+use tacit_model::UnixMillis;
 
 use super::{Inner, Party};
 use crate::PartyError;
@@ -45,6 +46,16 @@ impl Party {
         Ok(())
     }
 
+    /// Older samples are not kept.
+    pub fn keeps_samples_since(&self, now: UnixMillis) -> UnixMillis {
+        now.plus(-self.inner.policy().keep_samples_ms())
+    }
+
+    /// Shows the owner what went wrong beside the party itself. The text holds no data.
+    pub fn tell_owner(&self, what: String) {
+        self.inner.trouble(what);
+    }
+
     /// Adds samples to its series, all or none; how many. They are durable when this returns. Samples older
     /// than the policy keeps them are let go.
     pub async fn add_samples(&self, samples: Vec<SampleText>) -> Result<usize, PartyError> {
@@ -56,11 +67,11 @@ impl Party {
         let mut samples =
             series::read(samples, now).map_err(|(sample, why)| PartyError::InvalidSample { sample, why })?;
         let accepted = samples.len();
-        let keeps = party.policy.keep_samples_ms();
+        let keeps = party.policy().keep_samples_ms();
         let since = now.plus(-keeps);
         samples.retain(|(at, _)| *at >= since);
         let sources: BTreeSet<String> = samples.iter().flat_map(|(_, values)| values.keys().cloned()).collect();
-        party.store.add_samples(&party.name, samples, party.policy.max_samples).await?;
+        party.store.add_samples(&party.name, samples, party.policy().max_samples).await?;
         let known = {
             let mut known = party.sources.lock().unwrap_or_else(PoisonError::into_inner);
             let before = known.len();
@@ -86,14 +97,20 @@ impl Inner {
     /// Tells the gateway what there is. It learns names, never values.
     pub(crate) fn tell_offer(&self) {
         let Offer { labels, mut sources } = self.offer();
-        if !self.policy.sources.is_empty() {
-            sources.retain(|source| self.policy.sources.contains(source));
+        let policy = self.policy();
+        if !policy.sources.is_empty() {
+            sources.retain(|source| policy.sources.contains(source));
         }
-        self.line.send(&ToGateway::Offer { group: self.group, labels, sources });
+        if !policy.tasks {
+            sources.clear();
+        }
+        let services = policy.aggregators.iter().cloned().collect();
+        let sessions = u32::try_from(policy.max_sessions).unwrap_or(u32::MAX);
+        self.line.send(&ToGateway::Offer { group: self.group, labels, sources, services, sessions });
     }
 
     /// Whether it is time to delete what is too old: once a minute.
-    fn forgets(&self, now: tacit_model::UnixMillis) -> bool {
+    fn forgets(&self, now: UnixMillis) -> bool {
         let mut last = self.forgot.lock().unwrap_or_else(PoisonError::into_inner);
         let due = last.is_none_or(|last| now.since(last) > 60_000);
         if due {

@@ -160,7 +160,7 @@ impl Inner {
             data: Redacted(row.expose().iter().flat_map(|value| value.to_le_bytes()).collect()),
         };
         let encoded: Vec<NewRow> = rows.iter().map(encode).collect();
-        let limit = usize::try_from(self.policy.max_queued_rows).unwrap_or(usize::MAX);
+        let limit = usize::try_from(self.policy().max_queued_rows).unwrap_or(usize::MAX);
         if let Some(rules) = self.timed() {
             return self.put(run, &rules, encoded, limit).await;
         }

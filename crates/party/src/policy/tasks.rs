@@ -119,7 +119,8 @@ impl Policy {
             return Err(TaskRefusal::TellsGateway);
         }
         let (at, now) = (asked.at, asked.now);
-        if at.since(now) > SKEW_MS || now.since(at) > LATE_MS {
+        let late = LATE_MS.saturating_add(i64::from(request.approval_s) * 1000);
+        if at.since(now) > SKEW_MS || now.since(at) > late {
             return Err(TaskRefusal::Expired { at, now });
         }
         // Losses before the freeze may bring it down to what the task says.

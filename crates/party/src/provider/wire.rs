@@ -126,59 +126,9 @@ pub(crate) struct CmdResult {
     pub(crate) metadata: HashMap<String, String>,
 }
 
-/// What a status number means; the numbers are FlexSMC's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// 0 and 1.
-    Success,
-    /// 32 to 63: refused, nothing was computed.
-    Refused,
-    /// 64 to 127: given up.
-    Fault,
-    /// 128 to 255: others could not be reached.
-    Communication,
-    /// A number that means nothing.
-    Unknown,
-}
-
-impl Class {
-    pub(crate) fn of(status: i32) -> Self {
-        match status {
-            0 | 1 => Self::Success,
-            32..=63 => Self::Refused,
-            64..=127 => Self::Fault,
-            128..=255 => Self::Communication,
-            _ => Self::Unknown,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn f19_status_numbers_and_their_classes() {
-        let expected = [
-            (0, Class::Success),
-            (1, Class::Success),
-            (2, Class::Unknown),
-            (32, Class::Refused),
-            (33, Class::Refused),
-            (34, Class::Refused),
-            (64, Class::Fault),
-            (65, Class::Fault),
-            (128, Class::Communication),
-            (129, Class::Communication),
-            (192, Class::Communication),
-            (224, Class::Communication),
-            (-1, Class::Unknown),
-            (256, Class::Unknown),
-        ];
-        for (status, class) in expected {
-            assert_eq!(Class::of(status), class, "{status}");
-        }
-    }
 
     /// As the compiler of protocol buffers would write it: field number and type, then the value.
     #[test]

@@ -39,7 +39,7 @@ pub(super) async fn link(
     nonces: &[String],
     endpoints: &[String],
 ) -> Result<Linked, Unlinked> {
-    let Prepared { job, consensus, plan, me, nonce, input, claim } = prepared;
+    let Prepared { job, consensus, plan, me, nonce, input, claim, policy: _ } = prepared;
     let nonces = check_nonces(&plan, me, &nonce, nonces)?;
     let peers = counterparts(&plan, me);
     let mut waiting = JoinSet::new();

@@ -29,7 +29,7 @@ use super::running::Learned;
 use crate::drive::Seats;
 use crate::environment::PartyEnvironment;
 use crate::party::Inner;
-use crate::provider::{Class, Participant, PreparePhase, Provider, ProviderError, ProviderSession, SmcTask};
+use crate::provider::{Participant, PreparePhase, Provider, ProviderError, ProviderSession, SmcTask, StatusClass};
 
 /// Random numbers that every member appends to its vector: their sum is known to recipients alone, so that
 /// nobody can try results against the commitment that the gateway sees.
@@ -319,7 +319,7 @@ fn outcome(stage: &Stage<'_>, values: Vec<u128>, frozen: [u8; 32]) -> Result<Lea
 
 fn of_provider(error: &ProviderError) -> Ended {
     let fault = match error.class() {
-        Class::Communication => Fault::FewShares,
+        StatusClass::Communication => Fault::FewShares,
         _ => Fault::Own,
     };
     Ended::new(fault, error.to_string())

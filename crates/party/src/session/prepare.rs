@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tacit_accord::{Charter, Consensus, OnMissingInput};
 use tacit_engine::{InputVector, Plan, SecurityModel};
-use tacit_job::{Decline, Job, JobError, Report, plan_of};
+use tacit_job::{Ask, Decline, Job, JobError, Report, plan_of};
+use tacit_model::{Fingerprint, UnixMillis};
 use tacit_pki::random;
-use tacit_store::{AskedRow, InputRow, InputState, SessionClaim, StoreError};
+use tacit_store::{ApprovalRow, AskedRow, InputRow, InputState, SessionClaim, StoreError};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
@@ -14,7 +15,7 @@ use super::outside;
 use super::told;
 use crate::environment::name_members;
 use crate::party::Inner;
-use crate::policy::{Asked, TaskRefusal};
+use crate::policy::{Asked, Policy, TaskRefusal};
 use crate::results::Stored;
 use crate::source::Row;
 use crate::source::series::{self, NothingToGive};
@@ -28,6 +29,8 @@ pub(super) struct Prepared {
     pub(super) me: usize,
     pub(super) nonce: [u8; 32],
     pub(super) input: Option<InputVector>,
+    /// What this party was willing by.
+    pub(super) policy: Arc<Policy>,
     /// What must be durable before anything is sent.
     pub(super) claim: Claim,
 }
@@ -73,7 +76,8 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
     if !digest.eq_ignore_ascii_case(&hex::encode(plan.digest().0)) {
         return Err(Declined::new(Decline::Plan, "the gateway computed another plan than this peer"));
     }
-    let judged = party.policy.judge(&party.me, &job, consensus.charter());
+    let policy = party.policy();
+    let judged = policy.judge(&party.me, &job, consensus.charter());
     judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
 
     if !party.standing.get().gateway_compared {
@@ -95,8 +99,8 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
 
     let gives = plan.inputs().binary_search(&me).is_ok();
     if asked {
-        let (input, taken) = prepare_task(party, &job, &consensus, &plan, gives).await?;
-        return ready(party, job, consensus, plan, me, input.filter(|_| gives), taken);
+        let (input, taken) = prepare_task(party, &policy, &job, &consensus, &plan, gives).await?;
+        return ready(party, policy, job, consensus, plan, me, input.filter(|_| gives), taken);
     }
     let timed = consensus.charter().slots.start_of(job.slot).is_some();
     let input = match party.ahead.take(job.run, job.slot) {
@@ -106,12 +110,14 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
     if gives && input.is_none() {
         return Err(Declined::new(Decline::NoRow, "there is no row for this slot"));
     }
-    ready(party, job, consensus, plan, me, input.filter(|_| gives), Vec::new())
+    ready(party, policy, job, consensus, plan, me, input.filter(|_| gives), Vec::new())
 }
 
 /// Willing. `taken` is what goes into a task, to be noted with the claim.
+#[expect(clippy::too_many_arguments, reason = "all that was found out")]
 fn ready(
     party: &Inner,
+    policy: Arc<Policy>,
     job: Job,
     consensus: Arc<Consensus>,
     plan: Plan,
@@ -127,12 +133,13 @@ fn ready(
         false => Claim::Now(claim(party, &job, taken)),
     };
     let input = input.map(|row| InputVector::new(row.into_values()));
-    Ok(Prepared { job, consensus, plan, me, nonce, input, claim })
+    Ok(Prepared { job, consensus, plan, me, nonce, input, policy, claim })
 }
 
 /// A client's task: signatures, moment and policy are checked, then the records are selected.
 async fn prepare_task(
     party: &Inner,
+    policy: &Policy,
     job: &Job,
     consensus: &Consensus,
     plan: &Plan,
@@ -146,7 +153,7 @@ async fn prepare_task(
     let now = party.clock.now();
     let refused = |refusal: TaskRefusal| Declined::new(Decline::Policy, refusal.to_string());
     let asked = Asked { ask, terms: &terms, client, at, now };
-    party.policy.judge_task(&asked, job, consensus.charter()).map_err(refused)?;
+    policy.judge_task(&asked, job, consensus.charter()).map_err(refused)?;
     let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
     if !party.store.is_untouched(&party.name, job.run, job.slot).await.map_err(failed)?
         && let Err(declined) = slot_state(party, job, consensus.charter()).await
@@ -155,6 +162,9 @@ async fn prepare_task(
     }
     if !gives {
         return Ok((None, Vec::new()));
+    }
+    if policy.manual_approval {
+        ask_owner(party, ask, client, now).await?;
     }
     let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
     let selected = series::select(&party.store, &party.name, ask, &terms, job.slot, plan).await.map_err(nothing)?;
@@ -172,8 +182,59 @@ async fn prepare_task(
         at: now,
     };
     let taken: Vec<AskedRow> = sources.into_iter().map(row).collect();
-    party.policy.judge_history(party, &taken, now).await.map_err(refused)?;
+    policy.judge_history(party, &taken, now).await.map_err(refused)?;
     Ok((Some(selected.row), taken))
+}
+
+/// Whether the owner has approved this task; if nobody has asked them, this does.
+async fn ask_owner(party: &Inner, ask: &Ask, client: Option<Fingerprint>, now: UnixMillis) -> Result<(), Declined> {
+    let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
+    let task = ask.id().to_string();
+    let known = party.store.approval(&party.name, &task).await.map_err(failed)?;
+    let waiting = || {
+        let how = format!(
+            "task {task} waits for this peer's owner; read it with `tacit policy approvals {name}` and say \
+             `tacit policy approve {name} {task}` or `tacit policy refuse {name} {task}`",
+            name = party.name
+        );
+        Declined::new(Decline::Waiting, how)
+    };
+    match known.as_ref().map(|known| known.state.as_str()) {
+        Some("approved") => Ok(()),
+        Some("refused") => Err(Declined::new(Decline::Policy, format!("this peer's owner refused task {task}"))),
+        Some(_) => Err(waiting()),
+        None => {
+            let row = ApprovalRow {
+                task: task.clone(),
+                state: "waiting".to_owned(),
+                ask_json: serde_json::to_string(ask).map_err(|e| Declined::new(Decline::Busy, e.to_string()))?,
+                client: client.map(|client| client.to_string()),
+                asked: now,
+                decided: None,
+            };
+            party.store.ask_owner(&party.name, row).await.map_err(failed)?;
+            Err(waiting())
+        }
+    }
+}
+
+/// Whether a party that was willing still is: its owner may have changed the policy since.
+pub(super) fn still_willing(party: &Inner, prepared: &Prepared) -> Result<(), Declined> {
+    let policy = party.policy();
+    if Arc::ptr_eq(&policy, &prepared.policy) {
+        return Ok(());
+    }
+    let (job, charter) = (&prepared.job, prepared.consensus.charter());
+    let judged = policy.judge(&party.me, job, charter);
+    judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
+    let Some(ask) = job.ask() else { return Ok(()) };
+    let unfit = |error: tacit_job::AskError| Declined::new(Decline::Plan, error.to_string());
+    let client = ask.verify(&party.gateway).map_err(unfit)?;
+    let terms = ask.terms().map_err(unfit)?;
+    let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
+    let asked = Asked { ask, terms: &terms, client, at, now: party.clock.now() };
+    let judged = policy.judge_task(&asked, job, charter);
+    judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))
 }
 
 /// The end of a client's task that is over here, told to the client once more; it is the same request, so it has the

@@ -61,7 +61,7 @@ pub(super) async fn run(
         charter: job.charter.0,
         inputs: name_members(&job.inputs),
         taken,
-        disjoint: party.policy.disjoint_windows,
+        disjoint: party.policy().disjoint_windows,
         bound: false,
         contributions: Vec::new(),
     };
@@ -194,7 +194,7 @@ async fn settle(party: &Inner, job: &Job, plan: &Plan, me: usize, outcome: Learn
 /// Input of slots that are over goes, also where this party did not learn how they ended. The gateway
 /// works at few slots at a time, so what lies far enough behind a Prepare is over.
 pub(super) fn tidy_later(party: &Arc<Inner>, run: RunId, slot: Slot) {
-    let behind = i64::try_from(party.policy.max_sessions).unwrap_or(i64::MAX);
+    let behind = i64::try_from(party.policy().max_sessions).unwrap_or(i64::MAX);
     let upto = Slot(slot.0.saturating_sub(behind));
     let from = {
         let mut state = party.sessions.lock();

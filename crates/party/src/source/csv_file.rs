@@ -49,13 +49,13 @@ fn read_record(record: &csv::StringRecord, items: usize) -> Result<TimedRow, Row
     Ok(TimedRow { slot_start, row: Row::new(core::mem::take(&mut *values)) })
 }
 
-fn moment(text: &str) -> Option<UnixMillis> {
+pub(super) fn moment(text: &str) -> Option<UnixMillis> {
     let millis =
         (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok().map(UnixMillis));
     millis.unwrap_or_else(|| stamp::whole(text))
 }
 
-fn unreadable(error: csv::Error) -> SourceError {
+pub(super) fn unreadable(error: csv::Error) -> SourceError {
     let line = error.position().map_or(0, csv::Position::line);
     match error.into_kind() {
         csv::ErrorKind::Io(e) => SourceError::Io(e),

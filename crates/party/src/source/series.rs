@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use tacit_engine::{Plan, RowShape};
-use tacit_job::{Ask, MAX_SUMMED, Micro, Terms, Window, is_source};
+use tacit_job::{Ask, MAX_SUMMED, Micro, Preselector, Scale, Terms, Window, is_source};
 use tacit_model::{Slot, UnixMillis};
 use tacit_store::{Redacted, Sample, Store, StoreError};
 
@@ -83,6 +83,27 @@ pub(crate) enum NothingToGive {
     TooMany { found: usize, most: u64 },
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The mean of the own records that a preselector takes now, as far as they are within the bounds.
+pub(crate) async fn own_mean(
+    store: &Store,
+    party: &str,
+    source: &str,
+    preselector: Preselector,
+    scale: &Scale,
+    now: UnixMillis,
+) -> Result<Option<Micro>, StoreError> {
+    let window = preselector.window(now);
+    let mut values: Vec<Micro> =
+        store.samples(party, source, window.from, window.to).await?.iter().map(|s| Micro(s.value.0)).collect();
+    if preselector.is_now() {
+        values.drain(..values.len().saturating_sub(1));
+    }
+    values.retain(|value| scale.encode(*value).is_some());
+    let sum: i128 = values.iter().map(|value| i128::from(value.0)).sum();
+    let count = i128::try_from(values.len()).unwrap_or(i128::MAX);
+    Ok(sum.checked_div(count).and_then(|mean| i64::try_from(mean).ok()).map(Micro))
 }
 
 /// Selects the records of a computation.

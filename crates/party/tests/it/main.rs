@@ -3,6 +3,7 @@
 
 mod gateway;
 mod outbox;
+mod phases;
 mod receiver;
 mod registration;
 mod rules;

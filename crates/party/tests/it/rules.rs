@@ -4,6 +4,7 @@ use std::time::Duration;
 use tacit_accord::{Consensus, Member, MemberRole, OnMissingInput, Proposal, decide};
 use tacit_job::{Decline, Job, Report, ToPeer};
 use tacit_link::{How, LinkConfig, LinkHub};
+use tacit_model::api::PeerPolicy;
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot, UnixMillis};
 use tacit_party::Policy;
 
@@ -61,7 +62,8 @@ async fn rule1_gateway_naming_its_own_privacy_peers_gets_nothing() {
     let mut careful = World::with(
         |peers| {
             let verified = peers.iter().map(Peer::fingerprint).collect();
-            peers[0].policy = Policy { verified_only: true, verified, ..Policy::default() };
+            let rules = PeerPolicy { verified_only: true, verified, ..PeerPolicy::default() };
+            peers[0].policy = Policy::from(rules);
         },
         |_| {},
     )

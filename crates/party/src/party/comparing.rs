@@ -1,0 +1,83 @@
+//! A party as its own client: how does its value compare with the average of all? (FlexSMC, thesis 3.1.2)
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tacit_job::{Micro, Preselector, Request, Response, Scale, sign_request, task_id, task_run};
+use tacit_model::api::{CompareRequest, NewTask, TaskRequest};
+use tacit_pki::random;
+
+use super::Party;
+use crate::PartyError;
+use crate::source::series;
+
+/// So long the answer may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What came out. Nobody but this party learns it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// The task's id.
+    pub task: String,
+    /// The mean of all records of all.
+    pub average: f64,
+    /// The mean of its own records, decimal.
+    pub own: Option<String>,
+    /// How many gave data.
+    pub contributors: u32,
+}
+
+impl Party {
+    /// Asks the group for the mean of a series, signed by this party and for this party alone.
+    pub async fn compare(&self, request: CompareRequest) -> Result<Comparison, PartyError> {
+        let party = &self.inner;
+        let now = party.clock.now();
+        let mut nonce = [0; 16];
+        random::fill(&mut nonce)?;
+        let task = TaskRequest {
+            group: party.group,
+            set: request.set,
+            purpose: request.purpose,
+            sources: vec![request.source.clone()],
+            filter: Vec::new(),
+            preselector: request.preselector,
+            aggregator: "mean".to_owned(),
+            parameters: BTreeMap::new(),
+            decimals: request.decimals,
+            least: request.least,
+            most: request.most,
+            model: "semi-honest".to_owned(),
+            recipients: vec![party.me],
+            result_key: None,
+            tell_gateway: false,
+            min_participants: request.min_participants,
+            approval_s: 0,
+            issued: now.to_rfc3339(),
+            nonce: hex::encode(nonce),
+            repeat: None,
+        };
+        let decimal = |text: &str| text.parse::<Micro>().map_err(|e| PartyError::Question(e.to_string()));
+        let (least, most) = (decimal(&task.least)?, decimal(&task.most)?);
+        let scale = Scale::new(least, most, task.decimals)
+            .ok_or_else(|| PartyError::Question("least must be below most, and decimals at most 6".to_owned()))?;
+        let preselector = Preselector::parse(&task.preselector).map_err(|e| PartyError::Question(e.to_string()))?;
+        let (id, run) = (task_id(&task).to_string(), task_run(&task));
+        let signature = Some(sign_request(&task, &party.identity));
+        let new = Box::new(NewTask { task, signature, wait: true, notify: None });
+        match party.line.request(Request::Ask { new }, PATIENCE).await? {
+            Response::Asked { state, .. } if state == "done" => {}
+            Response::Asked { detail, .. } => return Err(PartyError::Refused(detail)),
+            Response::Refused { why } => return Err(PartyError::Refused(why)),
+            _ => return Err(PartyError::Answer("it answered something else than it was asked".to_owned())),
+        }
+        let results = self.results(run).await?;
+        let result = results.first().ok_or_else(|| PartyError::Answer("the result did not arrive here".to_owned()))?;
+        let name = format!("mean({})", request.source);
+        let average = result.statistics.iter().find(|(found, _)| *found == name).map(|(_, value)| *value);
+        let average = average.ok_or_else(|| {
+            PartyError::Refused(result.no_result.clone().unwrap_or_else(|| "the result has no mean".to_owned()))
+        })?;
+        let own = series::own_mean(&party.store, &party.name, &request.source, preselector, &scale, now).await?;
+        Ok(Comparison { task: id, average, own: own.map(|own| own.to_string()), contributors: result.contributors })
+    }
+}

@@ -1,0 +1,66 @@
+//! The policy in force: the node's, or one that was set while the peer runs.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tacit_engine::{SecurityModel, aggregate};
+use tacit_model::api::PeerPolicy;
+
+use super::Policy;
+use crate::PartyError;
+
+/// Longer lists are not taken.
+const MOST: usize = 1000;
+/// Longer texts are not taken.
+const LONGEST: usize = 200;
+
+/// Holds the policy in force. Whoever judges takes one value and keeps to it.
+pub(crate) struct Governing {
+    /// What `node.toml` says.
+    node: Policy,
+    now: RwLock<Arc<Policy>>,
+}
+
+impl Governing {
+    pub(crate) fn new(node: Policy, own: Option<PeerPolicy>) -> Self {
+        let now = RwLock::new(Arc::new(with(&node, own)));
+        Self { node, now }
+    }
+
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the node's policy says.
+    pub(crate) fn of_node(&self) -> &PeerPolicy {
+        &self.node.rules
+    }
+
+    /// Takes over a policy, or the node's again.
+    pub(crate) fn set(&self, own: Option<PeerPolicy>) {
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(with(&self.node, own));
+    }
+}
+
+fn with(node: &Policy, own: Option<PeerPolicy>) -> Policy {
+    let limits = node.clone();
+    Policy { rules: own.unwrap_or_else(|| node.rules.clone()), ..limits }
+}
+
+/// Whether a policy can be meant: names that exist, lists and texts of a sensible length.
+pub(crate) fn check(policy: &PeerPolicy) -> Result<(), PartyError> {
+    let bad = |why: String| Err(PartyError::Policy(why));
+    let lists = [&policy.aggregators, &policy.models, &policy.purposes, &policy.sources];
+    if lists.iter().any(|list| list.len() > MOST) || policy.verified.len() > MOST || policy.clients.len() > MOST {
+        return bad(format!("a list has at most {MOST} entries"));
+    }
+    if lists.iter().flat_map(|list| list.iter()).any(|text| text.is_empty() || text.chars().count() > LONGEST) {
+        return bad(format!("a text has 1 to {LONGEST} characters"));
+    }
+    if let Some(name) = policy.aggregators.iter().find(|name| aggregate::find(name).is_none()) {
+        return bad(format!("there is no aggregator {name:?}; docs/protocols.md names all"));
+    }
+    if policy.models.iter().any(|name| SecurityModel::named(name).is_none()) {
+        return bad("models are semi-honest, malicious and guaranteed".to_owned());
+    }
+    Ok(())
+}

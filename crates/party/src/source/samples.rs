@@ -1,0 +1,73 @@
+//! Samples out of CSV: what was measured, by moment.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use tacit_model::UnixMillis;
+use tacit_store::Redacted;
+
+use super::csv_file::{moment, unreadable};
+use super::series::{MAX_SAMPLES, SampleText};
+use super::{RowError, SourceError};
+
+/// Reads `at,temperature,occupancy`: a header, then one record per line, each with a moment (RFC 3339 or milliseconds
+/// since 1970) and decimals; an empty field is no sample. Only what is newer than `after`, in order of time, and at
+/// most [`MAX_SAMPLES`] of it, the oldest.
+pub fn read_samples(reader: impl Read, after: UnixMillis) -> Result<Vec<SampleText>, SourceError> {
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(true).flexible(true).trim(csv::Trim::All).from_reader(reader);
+    let header = reader.headers().map_err(unreadable)?.clone();
+    if header.len() < 2 || header.get(0).is_none_or(|first| first.trim_start_matches('\u{feff}') != "at") {
+        return Err(SourceError::SampleHeader);
+    }
+    let mut samples = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(unreadable)?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let at = record.get(0).and_then(moment);
+        let at = at.ok_or(SourceError::Line { line, why: RowError::SlotStart })?;
+        if record.len() != header.len() {
+            let why = RowError::Length { found: record.len() - 1, expected: header.len() - 1 };
+            return Err(SourceError::Line { line, why });
+        }
+        if at <= after {
+            continue;
+        }
+        let values: BTreeMap<String, Redacted<String>> = header
+            .iter()
+            .zip(record.iter())
+            .skip(1)
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.to_owned(), Redacted(value.to_owned())))
+            .collect();
+        if !values.is_empty() {
+            samples.push(SampleText { at, values });
+        }
+    }
+    samples.sort_by_key(|sample| sample.at);
+    samples.truncate(MAX_SAMPLES);
+    Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, after: i64) -> Result<Vec<(i64, Vec<String>)>, String> {
+        let samples = read_samples(text.as_bytes(), UnixMillis(after)).map_err(|e| e.to_string())?;
+        let show = |s: &SampleText| s.values.iter().map(|(name, value)| format!("{name}={}", value.0)).collect();
+        Ok(samples.iter().map(|sample| (sample.at.0, show(sample))).collect())
+    }
+
+    #[test]
+    fn samples_out_of_csv_are_the_new_ones_in_order() {
+        let text = "at,temperature,occupancy\n2000,21.5,1\n1970-01-01T00:00:01Z,-3,\n3000,,\n";
+        let first = (1000, vec!["temperature=-3".to_owned()]);
+        let second = (2000, vec!["occupancy=1".to_owned(), "temperature=21.5".to_owned()]);
+        assert_eq!(read(text, 0), Ok(vec![first, second.clone()]));
+        assert_eq!(read(text, 1000), Ok(vec![second]));
+        for wrong in ["", "time,a\n1,2\n", "at\n1\n", "at,a\nsoon,1\n", "at,a\n1,2,3\n"] {
+            assert!(read(wrong, 0).is_err(), "{wrong:?}");
+        }
+    }
+}

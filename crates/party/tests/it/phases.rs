@@ -1,0 +1,167 @@
+//! The automaton of a session, and several of them.
+
+use serde_json::json;
+use tacit_job::{Ask, AskError, Decline, Fault, Report, ToPeer, sign_request};
+use tacit_model::api::{TaskRepeat, TaskRequest};
+use tacit_model::{Fingerprint, SessionId};
+
+use crate::world::{RUN, World, identity};
+
+/// Prepare, Link, Session: a step that does not follow the one before is answered by ABORTED, and what was prepared
+/// is given up. In the right order each slot has a fresh result.
+#[tokio::test]
+async fn f17_only_prepare_link_session_in_this_order() {
+    let mut world = World::small().await;
+    world.peers[0].rows(&["1;3", "4;5"]).await;
+    world.peers[1].rows(&["2;5", "3;4"]).await;
+    let peer = world.peers[0].fingerprint();
+    let aborted = Report::Failed { fault: Fault::Order, frozen: false };
+    assert_eq!(tacit_job::status(&aborted), (65, "ABORTED"));
+    let link = |session| ToPeer::Link { session, nonces: vec!["00".repeat(32); 5], endpoints: vec![String::new(); 5] };
+
+    // Of sessions that nobody has prepared.
+    let (one, other) = (SessionId([90; 16]), SessionId([91; 16]));
+    for (session, step) in [(one, link(one)), (other, ToPeer::Session { session: other })] {
+        world.gateway.send(&peer, &step);
+        assert_eq!(world.gateway.report(&peer, session).await, aborted);
+    }
+
+    // Session after Prepare; then the Link comes too late, and the id is used up.
+    let job = world.job(0);
+    let prepared = world.gateway.prepare(&[peer], &world.consensus, &job).await;
+    assert!(matches!(prepared[&peer], Report::Prepared { .. }), "{prepared:?}");
+    for step in [ToPeer::Session { session: job.session }, link(job.session)] {
+        world.gateway.send(&peer, &step);
+        assert_eq!(world.gateway.report(&peer, job.session).await, aborted);
+    }
+    let again = world.gateway.prepare(&[peer], &world.consensus, &job).await;
+    assert_eq!(again[&peer], Report::Declined { why: Decline::Busy });
+    assert_eq!(world.peers[0].party().status().await.unwrap().open_sessions, 0);
+
+    let mut agreements = Vec::new();
+    for slot in 0..2 {
+        let job = world.job(slot);
+        let reports = world.gateway.run(&world.consensus, &job).await;
+        match &reports[&peer] {
+            Report::Done { agreement: Some(agreement), .. } => agreements.push(agreement.clone()),
+            other => panic!("{other:?}"),
+        }
+        // What is over is not run again.
+        world.gateway.send(&peer, &ToPeer::Session { session: job.session });
+        assert_eq!(world.gateway.report(&peer, job.session).await, aborted);
+    }
+    assert_ne!(agreements[0], agreements[1]);
+    let results = world.peers[0].party().results(RUN).await.unwrap();
+    assert_eq!(results.iter().map(|r| r.text()).collect::<Vec<_>>(), ["3;8", "7;9"]);
+    world.close().await;
+}
+
+/// Two sessions at the same peers, their phases interleaved, both on their way before either has ended.
+#[tokio::test]
+async fn f18_two_sessions_of_a_peer_run_beside_each_other() {
+    let mut world = World::small().await;
+    world.peers[0].rows(&["1;3", "4;5"]).await;
+    world.peers[1].rows(&["2;5", "3;4"]).await;
+    let jobs = [world.job(0), world.job(1)];
+    let members = jobs[0].members();
+    let mut prepared = Vec::new();
+    for job in &jobs {
+        prepared.push(world.gateway.prepare(&members, &world.consensus, job).await);
+    }
+    for (job, prepared) in jobs.iter().zip(&prepared).rev() {
+        let link = world.gateway.link_message(&world.consensus, job, prepared);
+        let linked = world.gateway.phase(&members, job.session, &link).await;
+        assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+    }
+    assert_eq!(world.peers[0].party().status().await.unwrap().open_sessions, 2);
+    for job in &jobs {
+        for member in &members {
+            world.gateway.send(member, &ToPeer::Session { session: job.session });
+        }
+    }
+    for job in &jobs {
+        for member in &members {
+            let report = world.gateway.report(member, job.session).await;
+            assert!(matches!(report, Report::Done { .. }), "{report:?}");
+        }
+    }
+    for peer in &world.peers[..2] {
+        let results = peer.party().results(RUN).await.unwrap();
+        assert_eq!(results.iter().map(|r| r.text()).collect::<Vec<_>>(), ["3;8", "7;9"]);
+        assert_eq!(peer.party().status().await.unwrap().open_sessions, 0);
+    }
+    world.close().await;
+}
+
+/// The owner changes their mind between Prepare and Link: the peer withdraws, and gives nothing.
+#[tokio::test]
+async fn f05_a_policy_that_changes_before_the_links_withdraws_the_peer() {
+    let mut world = World::small().await;
+    world.peers[0].rows(&["1;3"]).await;
+    world.peers[1].rows(&["2;5"]).await;
+    let job = world.job(0);
+    let members = job.members();
+    let prepared = world.gateway.prepare(&members, &world.consensus, &job).await;
+    let party = world.peers[0].party();
+    let (own, mut policy) = party.policy();
+    assert!(!own);
+    policy.models = vec!["malicious".to_owned()];
+    party.set_policy(Some(policy)).await.unwrap();
+    let peer = world.peers[0].fingerprint();
+    let link = world.gateway.link_message(&world.consensus, &job, &prepared);
+    world.gateway.send(&peer, &link);
+    assert_eq!(world.gateway.report(&peer, job.session).await, Report::Declined { why: Decline::Policy });
+    let status = world.peers[0].party().status().await.unwrap();
+    assert!(status.last_trouble.is_some_and(|t| t.what.contains("DENIED (34)") && t.what.contains("semi-honest")));
+    assert_eq!((status.open_sessions, status.queued_rows), (0, 1), "the row waits for another session");
+    // With the old policy the same slot is computed.
+    world.peers[0].party().set_policy(None).await.unwrap();
+    for member in &members[..] {
+        world.gateway.send(member, &ToPeer::Abort { session: job.session });
+    }
+    let job = world.job(0);
+    let reports = world.gateway.run(&world.consensus, &job).await;
+    assert!(reports.values().all(|report| matches!(report, Report::Done { .. })), "{reports:?}");
+    world.close().await;
+}
+
+/// Whatever is changed in a task after client and gateway signed it, a peer notices.
+#[test]
+fn f04_a_task_that_was_changed_is_refused() {
+    let (gateway, client) = (identity("gateway"), identity("client"));
+    let request: TaskRequest = serde_json::from_value(json!({
+        "group": 1, "purpose": "HVAC", "sources": ["temperature"], "aggregator": "mean", "most": "50",
+        "issued": "2026-01-01T12:00:00Z", "nonce": "00".repeat(16),
+    }))
+    .unwrap();
+    let signature = sign_request(&request, &client);
+    let ask = Ask::admit(request, Some(signature), &gateway).unwrap();
+    assert_eq!(ask.verify(&gateway.fingerprint()), Ok(Some(client.fingerprint())));
+    let changes: [fn(&mut TaskRequest); 13] = [
+        |r| r.purpose.push('x'),
+        |r| r.set.push('x'),
+        |r| r.sources.push("co2".to_owned()),
+        |r| r.filter.push("occupancy>=1".to_owned()),
+        |r| "last_1h".clone_into(&mut r.preselector),
+        |r| "count".clone_into(&mut r.aggregator),
+        |r| "60".clone_into(&mut r.most),
+        |r| r.min_participants = 2,
+        |r| r.approval_s = 1,
+        |r| r.tell_gateway = true,
+        |r| r.recipients.push(Fingerprint([1; 32])),
+        |r| r.repeat = Some(TaskRepeat { every_s: 1, times: 2 }),
+        |r| "2026-01-01T12:00:01Z".clone_into(&mut r.issued),
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        let mut changed = ask.clone();
+        change(&mut changed.request);
+        assert!(matches!(changed.verify(&gateway.fingerprint()), Err(AskError::Signature(_))), "change {number}");
+        // The gateway does not sign what the client did not.
+        let readmitted = Ask::admit(changed.request, ask.client.clone(), &gateway);
+        assert!(matches!(readmitted, Err(AskError::Signature(_))), "change {number}");
+    }
+    assert!(ask.verify(&client.fingerprint()).is_err(), "the ticket is the gateway's");
+    let mut swapped = ask.clone();
+    swapped.ticket = ask.client.clone().unwrap();
+    assert!(swapped.verify(&gateway.fingerprint()).is_err());
+}
