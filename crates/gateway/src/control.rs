@@ -77,7 +77,7 @@ impl Gateway {
                 }
             }
             if let Some(number) = number {
-                gateway.inner.directory.leave(member, number);
+                gateway.inner.directory.leave(member, number, gateway.inner.clock.now());
             }
         });
     }
@@ -97,7 +97,7 @@ impl Gateway {
                     return Err(GatewayError::Refused(format!("{name} registered with another certificate")));
                 }
                 info!(group = %group, name, software, "member connected");
-                *number = Some(directory.arrive(member, link.sender(), group, name));
+                *number = Some(directory.arrive(member, link.sender(), group, name, self.inner.clock.now()));
                 // A hint, like all addresses: whoever dials it believes the pinned key only.
                 let endpoint = endpoint.filter(|endpoint| endpoint.len() <= 300);
                 directory.update(&member, |present| present.endpoint = endpoint);
@@ -129,9 +129,10 @@ impl Gateway {
                 });
                 Ok(())
             }
-            ToGateway::Offer { group, labels, sources } => {
+            ToGateway::Offer { group, labels, sources, services, sessions } => {
                 let most = |names: BTreeSet<String>| names.into_iter().take(MAX_OFFERED).collect();
-                let offer = Arc::new(Offer { labels: most(labels), sources: most(sources) });
+                let offer = Offer { labels: most(labels), sources: most(sources), services: most(services), sessions };
+                let offer = Arc::new(offer);
                 directory.update(&member, |present| {
                     if present.group == group {
                         present.offer = offer;
@@ -148,6 +149,18 @@ impl Gateway {
                 Ok(())
             }
             ToGateway::Witnessed { size, cosigned, key } => self.witnessed(member, size, cosigned, &key).await,
+            // Computing takes its time; meanwhile the link is read on.
+            ToGateway::Request { number, request: Request::Ask { new } } => {
+                let gateway = self.clone();
+                self.inner.tasks.spawn(async move {
+                    let response = tokio::select! {
+                        () = gateway.inner.stop.cancelled() => return,
+                        response = gateway.ask_of_member(member, *new) => response,
+                    };
+                    gateway.inner.directory.send(&member, &ToPeer::Response { number, response });
+                });
+                Ok(())
+            }
             ToGateway::Request { number, request } => {
                 let response = self.answer(member, request).await;
                 directory.send(&member, &ToPeer::Response { number, response });

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tacit_job::{Report, ToPeer};
 use tacit_link::{ControlSender, Encoded};
-use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot};
+use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
 use tokio::sync::{Notify, mpsc};
 
 /// Something that happened to a member of a session.
@@ -27,6 +27,8 @@ pub(crate) struct Present {
     /// The run it takes part in, and the first slot it has no row for.
     pub(crate) run: Option<RunId>,
     pub(crate) upto: Slot,
+    /// Since when it is there.
+    pub(crate) since: UnixMillis,
     /// Where it says its link port is now.
     pub(crate) endpoint: Option<String>,
     /// What it offers to clients' tasks.
@@ -38,6 +40,10 @@ pub(crate) struct Present {
 pub(crate) struct Offer {
     pub(crate) labels: BTreeSet<String>,
     pub(crate) sources: BTreeSet<String>,
+    /// Aggregators that it takes part in; all if empty.
+    pub(crate) services: BTreeSet<String>,
+    /// Sessions at once.
+    pub(crate) sessions: u32,
 }
 
 #[derive(Default)]
@@ -51,6 +57,8 @@ pub(crate) struct Directory {
 struct State {
     links: u64,
     present: BTreeMap<Fingerprint, Present>,
+    /// When those left that are away.
+    left: BTreeMap<Fingerprint, UnixMillis>,
     sessions: BTreeMap<SessionId, Watch>,
 }
 
@@ -61,23 +69,32 @@ struct Watch {
 
 impl Directory {
     /// A member has said hello. A newer link replaces an older one. Returns the link's number.
-    pub(crate) fn arrive(&self, member: Fingerprint, sender: ControlSender, group: GroupId, name: String) -> u64 {
+    pub(crate) fn arrive(
+        &self,
+        member: Fingerprint,
+        sender: ControlSender,
+        group: GroupId,
+        name: String,
+        since: UnixMillis,
+    ) -> u64 {
         let mut state = self.lock();
         state.links += 1;
         let link = state.links;
         let offer = Arc::default();
-        let present = Present { sender, link, group, name, run: None, upto: Slot(0), endpoint: None, offer };
+        let present = Present { sender, link, group, name, run: None, upto: Slot(0), since, endpoint: None, offer };
         state.present.insert(member, present);
+        state.left.remove(&member);
         drop(state);
         self.changed.notify_waiters();
         link
     }
 
     /// A control link is gone.
-    pub(crate) fn leave(&self, member: Fingerprint, link: u64) {
+    pub(crate) fn leave(&self, member: Fingerprint, link: u64, now: UnixMillis) {
         let mut state = self.lock();
         if state.present.get(&member).is_some_and(|present| present.link == link) {
             state.present.remove(&member);
+            state.left.insert(member, now);
             for watch in state.sessions.values().filter(|watch| watch.members.contains(&member)) {
                 let _gone = watch.sender.send((member, Happening::Gone));
             }
@@ -97,6 +114,11 @@ impl Directory {
     /// What is known of a connected member.
     pub(crate) fn present(&self, member: &Fingerprint) -> Option<Present> {
         self.lock().present.get(member).cloned()
+    }
+
+    /// When a member left that is away.
+    pub(crate) fn left(&self, member: &Fingerprint) -> Option<UnixMillis> {
+        self.lock().left.get(member).copied()
     }
 
     /// Sends to a connected member; `false` if it is not there.

@@ -24,6 +24,8 @@ pub(crate) enum Outcome {
     Done(Agreed),
     /// Nothing was frozen: another attempt without these members may follow.
     Repair { without: Vec<Fingerprint>, why: String },
+    /// These members wait for their owners; without the others another attempt may follow.
+    Waiting { owners: Vec<Fingerprint>, without: Vec<Fingerprint>, why: String },
     /// The slot is over without a result.
     Failed { why: String },
 }
@@ -181,6 +183,7 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
     let mut frozen = Vec::new();
     let mut refused = Vec::new();
     let (mut contributors, mut told) = (u32::try_from(job.inputs.len()).unwrap_or(u32::MAX), Vec::new());
+    let mut waiting = Vec::new();
     for (member, report) in prepared {
         match report {
             // Of a client's task: the result of before, and what is told of it.
@@ -197,7 +200,10 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
                     *finished.entry(agreement).or_default() += 1;
                 }
             }
-            Some(Report::Declined { why: Decline::Policy | Decline::Plan | Decline::Roster }) => refused.push(*member),
+            Some(Report::Declined { why: Decline::Waiting }) if job.ask().is_some() => waiting.push(*member),
+            Some(Report::Declined { why: Decline::Policy | Decline::Plan | Decline::Roster | Decline::Waiting }) => {
+                refused.push(*member);
+            }
             _ => without.push(*member),
         }
     }
@@ -224,6 +230,10 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
     }
     if !refused.is_empty() {
         return Err(Outcome::Failed { why: format!("{} declined; its owner sees the reason", names.all(&refused)) });
+    }
+    if !waiting.is_empty() {
+        let why = format!("{} waits for its owner", names.all(&waiting));
+        return Err(Outcome::Waiting { owners: waiting, without, why });
     }
     if !without.is_empty() {
         let why = format!("{} did not get ready", names.all(&without));
@@ -367,6 +377,7 @@ fn words(fault: &Fault, names: &Names<'_>) -> String {
         Fault::Shares => "the shares of the opening disagree".to_owned(),
         Fault::FewShares => "too few shares arrived for the opening".to_owned(),
         Fault::Lost { members } => format!("{} was lost", names.all(members)),
+        Fault::Order => "a step was out of order".to_owned(),
         _ => "the session ran out of time".to_owned(),
     }
 }

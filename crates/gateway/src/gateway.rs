@@ -16,7 +16,7 @@ use crate::GatewayError;
 use crate::directory::Directory;
 use crate::receipts::Gathering;
 use crate::runs::Runs;
-use crate::tasks::Tasks;
+use crate::tasks::{Notifier, Tasks};
 use crate::witness::Witnesses;
 
 /// What a gateway is made of.
@@ -39,6 +39,8 @@ pub struct GatewaySetup {
     pub admitted: crate::control::Admitted,
     /// Bounds on what the runner waits for.
     pub limits: RunnerLimits,
+    /// Writes to clients' addresses; nobody is written to if there is none.
+    pub notifier: Option<Arc<dyn Notifier>>,
 }
 
 /// Bounds on what the runner waits for.
@@ -93,6 +95,9 @@ pub(crate) struct Inner {
     pub(crate) gathering: Gathering,
     pub(crate) runs: Runs,
     pub(crate) client_tasks: Tasks,
+    pub(crate) notifier: Option<Arc<dyn Notifier>>,
+    /// Rung when there may be something to tell a client.
+    pub(crate) news: tokio::sync::Notify,
     /// The current consensus of each group, checked.
     pub(crate) charters: std::sync::Mutex<BTreeMap<GroupId, Arc<Consensus>>>,
     /// Held while a charter is decided and recorded: one decision at a time.
@@ -119,6 +124,8 @@ impl Gateway {
             gathering: Gathering::default(),
             runs: Runs::default(),
             client_tasks: Tasks::default(),
+            notifier: setup.notifier,
+            news: tokio::sync::Notify::new(),
             charters: std::sync::Mutex::default(),
             deciding: Mutex::new(()),
             stop: CancellationToken::new(),
@@ -136,6 +143,7 @@ impl Gateway {
             }
         }
         gateway.continue_tasks().await?;
+        gateway.tell_clients();
         Ok(gateway)
     }
 

@@ -298,7 +298,7 @@ impl Gateway {
             self.inner.host.close(fingerprint);
             // Its task notices soon; nobody should see it in the directory until then.
             if let Some(present) = self.inner.directory.present(fingerprint) {
-                self.inner.directory.leave(*fingerprint, present.link);
+                self.inner.directory.leave(*fingerprint, present.link, self.inner.clock.now());
             }
         }
     }

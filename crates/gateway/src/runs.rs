@@ -325,7 +325,7 @@ impl Gateway {
                     without.extend(lost.into_iter().filter(|m| !job.inputs.contains(m)));
                     last = why;
                 }
-                Outcome::Failed { why } => {
+                Outcome::Failed { why } | Outcome::Waiting { why, .. } => {
                     self.record(&job, SlotState::Failed, &why, None).await?;
                     return Ok(Err(why));
                 }

@@ -5,16 +5,17 @@
 //! before the inputs are frozen, is left out, and the rest finish if they are enough.
 
 mod matching;
+mod notices;
 mod progress;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tacit_job::{Ask, AskError};
+use tacit_job::{Ask, AskError, Response};
 use tacit_model::api::{NewTask, TaskBody, TaskRequest, TaskWindow};
-use tacit_model::{Slot, UnixMillis};
-use tacit_pki::random;
+use tacit_model::{Fingerprint, Slot, UnixMillis};
+use tacit_pki::{PublicKey, random};
 use tacit_store::{StoreError, TaskRow, What};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use tracing::warn;
 use crate::{Gateway, GatewayError};
 
 pub use matching::MemberOffer;
+pub use notices::{Notice, Notifier};
 
 /// A task is taken if its client's clock differs by no more than this.
 const SKEW_MS: i64 = 120_000;
@@ -91,6 +93,9 @@ impl Gateway {
             )));
         }
         self.plan_task(&ask).await?;
+        if let Some(url) = &new.notify {
+            self.check_notice(url)?;
+        }
         let row = TaskRow {
             id: ask.id().to_string(),
             gid: ask.request.group,
@@ -103,7 +108,10 @@ impl Gateway {
             created: now,
             updated: now,
         };
-        if new.wait && row.idempotency.is_none() {
+        if let Some(url) = &new.notify {
+            self.inner.store.add_notice(&row.id, url, now).await?;
+        }
+        if new.wait && row.idempotency.is_none() && new.notify.is_none() {
             // Nobody is told of it before its end.
             return Ok(self.begin_task(row, ask, Vec::new(), true));
         }
@@ -122,6 +130,31 @@ impl Gateway {
                     .await
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A member asks for itself: it has signed the task, and nobody else learns the result.
+    pub(crate) async fn ask_of_member(&self, member: Fingerprint, new: NewTask) -> Response {
+        let group = self.inner.directory.present(&member).map(|present| present.group);
+        let signer = new.signature.as_ref().and_then(|signature| PublicKey::from_base64(&signature.key).ok());
+        let task = &new.task;
+        let own = signer.is_some_and(|key| key.fingerprint() == member)
+            && group == Some(task.group)
+            && task.recipients == [member]
+            && !task.tell_gateway
+            && task.result_key.is_none()
+            && task.repeat.is_none()
+            && new.notify.is_none();
+        if !own {
+            let why = "a member asks in its own group, signs the task and is its only recipient".to_owned();
+            return Response::Refused { why };
+        }
+        match self.submit_task(new, &format!("member {member}"), None).await {
+            Ok(task) => {
+                let body = task.ended().await;
+                Response::Asked { state: body.state, detail: body.detail }
+            }
+            Err(error) => Response::Refused { why: error.to_string() },
         }
     }
 
@@ -151,6 +184,7 @@ impl Gateway {
         if let Some(open) = open {
             open.stop.cancel();
         }
+        self.inner.news.notify_one();
         self.log_action(row.gid, "cancel-task", id).await?;
         Ok(self.task(id, None).await?.now())
     }
@@ -203,6 +237,13 @@ impl Gateway {
         let windows = self.windows(&row.id).await?;
         let (_ended, body) = watch::channel(body_of(&row, &ask.request, windows));
         Ok(TaskWatch { body })
+    }
+
+    /// How a task stands by what is durable.
+    async fn stored_task(&self, id: &str) -> Result<TaskBody, GatewayError> {
+        let row = self.inner.store.task(id).await?.ok_or(GatewayError::NotFound("task"))?;
+        let ask: Ask = serde_json::from_str(&row.ask_json).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        Ok(body_of(&row, &ask.request, self.windows(id).await?))
     }
 
     async fn windows(&self, id: &str) -> Result<Vec<TaskWindow>, GatewayError> {

@@ -8,6 +8,7 @@ mod arithmetic_failures;
 mod arithmetic_secrecy;
 mod arithmetic_values;
 mod arithmetic_world;
+mod batches;
 mod compare_values;
 mod documentation;
 mod evaluations;

@@ -78,7 +78,9 @@ impl Gateway {
         let present = |m: &Fingerprint| directory.present(m).filter(|_| !without.contains(m));
         let fits = |m: &Fingerprint| {
             present(m).is_some_and(|p| {
-                terms.labels.iter().all(|label| p.offer.labels.contains(label))
+                let services = &p.offer.services;
+                (services.is_empty() || services.contains(&ask.request.aggregator))
+                    && terms.labels.iter().all(|label| p.offer.labels.contains(label))
                     && terms.series(&ask.request).all(|source| p.offer.sources.contains(source))
             })
         };

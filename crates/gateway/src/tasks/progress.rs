@@ -18,6 +18,9 @@ use crate::{Gateway, GatewayError};
 /// What a client hears of a computation that was given up.
 const NO_RESULT: &str = "the computation was given up and cannot be repeated; ask again for a later window";
 
+/// Between two looks at whether owners have decided.
+const RING: Duration = Duration::from_millis(200);
+
 /// How one computation ended.
 struct Ended {
     job: Option<Job>,
@@ -62,6 +65,7 @@ impl Gateway {
         let terms = ask.terms().map_err(|e| GatewayError::Bug(e.to_string()))?;
         let task = ask.task().map_err(|e| GatewayError::Bug(e.to_string()))?;
         let patience = Instant::now() + PATIENCE;
+        let owners_until = Instant::now() + Duration::from_secs(ask.request.approval_s.into());
         let mut without = BTreeSet::new();
         // Of a large group a task asks a few.
         let mut asked = BTreeSet::new();
@@ -97,6 +101,18 @@ impl Gateway {
                 Outcome::Failed { why } => {
                     info!(task = %ask.id(), window = %window, why, "no result");
                     return Ok(Ended { job, outcome: Err(NO_RESULT.to_owned()) });
+                }
+                Outcome::Waiting { owners, without: lost, why } => {
+                    without.extend(lost);
+                    if Instant::now() < owners_until {
+                        // An owner that decides lets its peer ring; so does whoever comes or goes.
+                        let _rung = tokio::time::timeout_at(owners_until, changed).await;
+                        tokio::time::sleep(RING).await;
+                        continue;
+                    }
+                    info!(task = %ask.id(), window = %window, why, "going on without them");
+                    without.extend(owners);
+                    last = format!("{} members declined or were lost", without.len());
                 }
                 Outcome::Repair { without: lost, why } => {
                     info!(task = %ask.id(), window = %window, why, "repairing before the freeze");
@@ -160,6 +176,7 @@ impl Gateway {
             body.detail.clone_from(&shown.detail);
             body.windows.push(shown);
         });
+        self.inner.news.notify_one();
         // The client has its answer, which is durable; the log follows.
         match &ended.job {
             Some(job) => self.log_session(job, ended.outcome.as_ref().ok()).await,

@@ -1,0 +1,148 @@
+//! Clients that want to hear of their tasks at an address (webhooks).
+//!
+//! What is to be told follows from the tasks' rows and from how much was told: whatever happened while a receiver or
+//! this gateway was down is told later, and a receiver that was told twice knows it by the idempotency key. Only
+//! addresses that the operator allows are written to; what they answer is thrown away.
+
+use core::future::Future;
+use core::pin::Pin;
+use std::time::Duration;
+
+use tacit_pki::envelope::{Context, sign_detached};
+use tacit_store::NoticeRow;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use crate::{Gateway, GatewayError};
+
+/// So many are told at once.
+const AT_ONCE: usize = 16;
+/// The first pause after a failure; it doubles.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest.
+const LONGEST: Duration = Duration::from_secs(300);
+/// Without anything to do.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// What is posted. No Debug: it may hold a result.
+pub struct Notice {
+    /// Where to.
+    pub url: String,
+    /// The same for the same news.
+    pub key: String,
+    /// The gateway's public key, base64 SubjectPublicKeyInfo.
+    pub signer: String,
+    /// Its signature under the body for the purpose `notice`, hexadecimal.
+    pub signature: String,
+    /// The task, JSON as `GET /api/v1/tasks/{id}` tells it.
+    pub body: Vec<u8>,
+}
+
+/// Writes to addresses of clients: whoever builds the node plugs it in.
+pub trait Notifier: Send + Sync {
+    /// Whether the operator allows an address; if not, what to tell the client.
+    fn allows(&self, url: &str) -> Result<(), String>;
+
+    /// Posts; the status, or why there is none.
+    fn post(&self, notice: Notice) -> Pin<Box<dyn Future<Output = Result<u16, String>> + Send + '_>>;
+}
+
+impl Gateway {
+    /// Whether a client may be told at this address.
+    pub(super) fn check_notice(&self, url: &str) -> Result<(), GatewayError> {
+        let nobody = || "this gateway posts to nobody; its operator can allow addresses in [webhooks] of node.toml";
+        let notifier = self.inner.notifier.as_ref().ok_or_else(|| GatewayError::Refused(nobody().to_owned()))?;
+        notifier.allows(url).map_err(GatewayError::Refused)
+    }
+
+    /// Tells clients for as long as the gateway lives.
+    pub(crate) fn tell_clients(&self) {
+        if self.inner.notifier.is_none() {
+            return;
+        }
+        let gateway = self.clone();
+        self.inner.tasks.spawn(async move {
+            loop {
+                let rung = gateway.inner.news.notified();
+                let pause = gateway.tell_round().await.unwrap_or_else(|error| {
+                    warn!(%error, "clients were not told");
+                    FIRST
+                });
+                tokio::select! {
+                    () = gateway.inner.stop.cancelled() => return,
+                    () = rung => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        });
+    }
+
+    /// Tells what is due; how long until the next is.
+    async fn tell_round(&self) -> Result<Duration, GatewayError> {
+        let mut pause = IDLE;
+        let mut posting = JoinSet::new();
+        for row in self.inner.store.notices_open().await? {
+            match u64::try_from(row.next_at.since(self.inner.clock.now())) {
+                Ok(wait @ 1..) => {
+                    pause = pause.min(Duration::from_millis(wait));
+                    continue;
+                }
+                _ if posting.len() >= AT_ONCE => {
+                    pause = Duration::ZERO;
+                    continue;
+                }
+                _ => {}
+            }
+            let gateway = self.clone();
+            posting.spawn(async move {
+                tokio::select! {
+                    () = gateway.inner.stop.cancelled() => Ok(IDLE),
+                    told = gateway.tell_one(row) => told,
+                }
+            });
+        }
+        while let Some(told) = posting.join_next().await {
+            pause = pause.min(told.map_err(|e| GatewayError::Bug(e.to_string()))??);
+        }
+        Ok(pause)
+    }
+
+    async fn tell_one(&self, row: NoticeRow) -> Result<Duration, GatewayError> {
+        let Some(notifier) = &self.inner.notifier else { return Ok(IDLE) };
+        if let Err(why) = notifier.allows(&row.url) {
+            warn!(task = row.task, why, "the operator no longer allows this client's address");
+            self.inner.store.forget_notice(&row.task).await?;
+            return Ok(IDLE);
+        }
+        let task = self.stored_task(&row.task).await?;
+        let body = serde_json::to_vec(&task).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        let notice = Notice {
+            url: row.url.clone(),
+            key: format!("{}-{}-{}", row.task, row.windows, row.state),
+            signer: self.inner.identity.public_key().to_base64(),
+            signature: sign_detached(&self.inner.identity, Context::Notice, &body)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            body,
+        };
+        match notifier.post(notice).await {
+            Ok(200..=299) => {
+                self.inner.store.notice_told(&row).await?;
+                Ok(IDLE)
+            }
+            // Nobody will ever want it there.
+            Ok(410) => {
+                self.inner.store.forget_notice(&row.task).await?;
+                Ok(IDLE)
+            }
+            failed => {
+                let pause = FIRST.saturating_mul(2_u32.saturating_pow(row.attempts.min(16))).min(LONGEST);
+                debug!(task = row.task, ?failed, ?pause, "a client was not told");
+                let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+                self.inner.store.notice_failed(&row.task, self.inner.clock.now().plus(millis)).await?;
+                Ok(pause)
+            }
+        }
+    }
+}
