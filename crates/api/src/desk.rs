@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tacit_accord::{Consensus, MemberRole};
-use tacit_model::api::{OfferBody, PairingState};
+use tacit_model::api::{ApprovalBody, CompareBody, CompareRequest, OfferBody, PairingState, PeerPolicy, PolicyBody};
 use tacit_model::{Fingerprint, GroupId, RunId, Slot, UnixMillis};
 use tacit_party::source::{Row, SampleText};
 use tacit_store::Redacted;
@@ -129,6 +129,9 @@ pub enum DeskError {
     /// Nobody of this name is here.
     #[error("there is no such peer on this node")]
     NotFound,
+    /// Its owner was not asked about this task.
+    #[error("this peer was not asked about that task; `tacit policy approvals NAME` shows which")]
+    NotAsked,
     /// It runs already.
     #[error("this peer is running already")]
     Running,
@@ -181,6 +184,11 @@ pub struct PartyDesk {
     pub(crate) add_samples: Operation<(String, Vec<SampleText>), usize>,
     pub(crate) offer: Operation<String, OfferBody>,
     pub(crate) set_labels: Operation<(String, BTreeSet<String>), ()>,
+    pub(crate) policy: Operation<String, PolicyBody>,
+    pub(crate) set_policy: Operation<(String, Option<PeerPolicy>), PolicyBody>,
+    pub(crate) approvals: Operation<String, Vec<ApprovalBody>>,
+    pub(crate) decide_approval: Operation<(String, String, bool), ApprovalBody>,
+    pub(crate) compare_average: Operation<(String, CompareRequest), CompareBody>,
 }
 
 macro_rules! plugs {
@@ -218,6 +226,11 @@ impl PartyDesk {
             add_samples: closed(),
             offer: closed(),
             set_labels: closed(),
+            policy: closed(),
+            set_policy: closed(),
+            approvals: closed(),
+            decide_approval: closed(),
+            compare_average: closed(),
         }
     }
 
@@ -248,6 +261,16 @@ impl PartyDesk {
         offer(String) -> OfferBody;
         /// Sets a party's labels.
         set_labels((String, BTreeSet<String>)) -> ();
+        /// The policy in force.
+        policy(String) -> PolicyBody;
+        /// Sets a party's policy; without one the node's is in force again.
+        set_policy((String, Option<PeerPolicy>)) -> PolicyBody;
+        /// Tasks that the owner is or was asked about.
+        approvals(String) -> Vec<ApprovalBody>;
+        /// The owner's decision on a task.
+        decide_approval((String, String, bool)) -> ApprovalBody;
+        /// Asks the group for an average, for this party alone.
+        compare_average((String, CompareRequest)) -> CompareBody;
     }
 }
 

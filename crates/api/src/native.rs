@@ -6,6 +6,7 @@ mod members;
 mod negotiations;
 mod node;
 mod peers;
+mod policy;
 mod receipts;
 mod receiver;
 mod results;
@@ -44,6 +45,7 @@ fn fill(operations: Operations) -> Operations {
     let operations = of_members(operations);
     let operations = of_peers(operations);
     let operations = of_tasks(operations);
+    let operations = of_owners(operations);
     of_the_node(operations)
 }
 
@@ -380,6 +382,12 @@ fn of_tasks(operations: Operations) -> Operations {
             tasks::offers,
         )
         .add(
+            Op::get("/groups/{gid}/directory", "listDirectory", "Who is there, since when, where, and with what")
+                .role(Viewer)
+                .answer("DirectoryList"),
+            tasks::directory,
+        )
+        .add(
             Op::post(
                 "/groups/{gid}/ping",
                 "pingGroup",
@@ -408,6 +416,50 @@ fn of_tasks(operations: Operations) -> Operations {
                 .body("LabelsBody")
                 .answer("OfferBody"),
             series::set_labels,
+        )
+}
+
+fn of_owners(operations: Operations) -> Operations {
+    operations
+        .add(
+            Op::get("/peers/{name}/policy", "getPolicy", "What a peer is willing to take part in")
+                .role(Viewer)
+                .answer("PolicyBody"),
+            policy::get,
+        )
+        .add(
+            Op::put("/peers/{name}/policy", "setPolicy", "Sets a peer's policy; rules left out have their defaults")
+                .role(Operator)
+                .body("PeerPolicy")
+                .answer("PolicyBody"),
+            policy::set,
+        )
+        .add(
+            Op::delete("/peers/{name}/policy", "resetPolicy", "Goes back to the policy of the node's configuration")
+                .role(Operator)
+                .answer("PolicyBody"),
+            policy::reset,
+        )
+        .add(
+            Op::get("/peers/{name}/approvals", "listApprovals", "Tasks that the owner of a peer is or was asked about")
+                .role(Viewer)
+                .answer("ApprovalList"),
+            policy::approvals,
+        )
+        .add(
+            Op::put("/peers/{name}/approvals/{id}", "decideApproval", "The owner's decision on a task")
+                .role(Operator)
+                .body("ApprovalDecision")
+                .answer("ApprovalBody"),
+            policy::decide,
+        )
+        .add(
+            Op::post("/peers/{name}/compare", "compareWithAverage", "The average of all, for this peer alone")
+                .role(Operator)
+                .quiet()
+                .body("CompareRequest")
+                .answer("CompareBody"),
+            policy::compare,
         )
 }
 

@@ -112,7 +112,7 @@ impl From<DeskError> for ApiError {
     fn from(error: DeskError) -> Self {
         let detail = error.to_string();
         let kind = match error {
-            DeskError::NotFound => ProblemKind::NotFound,
+            DeskError::NotFound | DeskError::NotAsked => ProblemKind::NotFound,
             DeskError::Running | DeskError::NotRunning | DeskError::Conflict(_) => ProblemKind::Conflict,
             DeskError::Invalid(_) => ProblemKind::Invalid,
             DeskError::Refused(_) | DeskError::Code => ProblemKind::Refused,

@@ -14,6 +14,7 @@ mod groups;
 mod negotiations;
 mod node;
 mod peers;
+mod policy;
 mod tasks;
 
 pub use client::{Client, Pieces};

@@ -2,8 +2,8 @@
 
 use tacit_model::GroupId;
 use tacit_model::api::{
-    LabelsBody, MemberOfferBody, NewTask, OfferBody, OfferList, PingBody, SampleBody, SamplesBody, SamplesReceipt,
-    TaskBody, TaskList,
+    DirectoryEntry, DirectoryList, LabelsBody, MemberOfferBody, NewTask, OfferBody, OfferList, PingBody, SampleBody,
+    SamplesBody, SamplesReceipt, TaskBody, TaskList,
 };
 
 use crate::{Client, ClientError};
@@ -38,6 +38,11 @@ impl Client {
     /// What the connected members of a group offer to tasks.
     pub async fn offers(&self, group: GroupId) -> Result<Vec<MemberOfferBody>, ClientError> {
         Ok(self.call::<OfferList>(self.get(&["groups", &group.to_string(), "offers"])).await?.offers)
+    }
+
+    /// Who is there, since when, where, and with what.
+    pub async fn directory(&self, group: GroupId) -> Result<Vec<DirectoryEntry>, ClientError> {
+        Ok(self.call::<DirectoryList>(self.get(&["groups", &group.to_string(), "directory"])).await?.members)
     }
 
     /// Messages to all connected members and back, one after the other.

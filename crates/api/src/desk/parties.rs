@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tacit_model::api::OfferBody;
+use tacit_model::api::{ApprovalBody, CompareBody, CompareRequest, OfferBody, PeerPolicy, PolicyBody};
 use tacit_model::{Fingerprint, RunId};
 use tacit_party::source::SampleText;
-use tacit_party::{HttpError, Parties, Party, PartyError, PartyState};
+use tacit_party::{Approval, Comparison, HttpError, Parties, Party, PartyError, PartyState};
 use tacit_pki::PkiError;
 use tacit_store::StoreError;
 
@@ -51,6 +51,39 @@ impl From<Parties> for PartyDesk {
             .set_labels(with!(|parties, (name, labels): (String, BTreeSet<String>)| {
                 Ok(find(&parties, &name)?.set_labels(labels).await?)
             }))
+            .policy(with!(|parties, name: String| Ok(policy_of(&find(&parties, &name)?))))
+            .set_policy(with!(|parties, (name, policy): (String, Option<PeerPolicy>)| {
+                let party = find(&parties, &name)?;
+                party.set_policy(policy).await?;
+                Ok(policy_of(&party))
+            }))
+            .approvals(with!(|parties, name: String| {
+                Ok(find(&parties, &name)?.approvals().await?.into_iter().map(approval_body).collect())
+            }))
+            .decide_approval(with!(|parties, (name, task, approved): (String, String, bool)| {
+                Ok(approval_body(find(&parties, &name)?.decide_approval(&task, approved).await?))
+            }))
+            .compare_average(with!(|parties, (name, request): (String, CompareRequest)| {
+                let found = find(&parties, &name)?.compare(request).await?;
+                let Comparison { task, average, own, contributors } = found;
+                Ok(CompareBody { task, average, own, contributors })
+            }))
+    }
+}
+
+fn policy_of(party: &Party) -> PolicyBody {
+    let (own, policy) = party.policy();
+    PolicyBody { own, policy }
+}
+
+fn approval_body(approval: Approval) -> ApprovalBody {
+    ApprovalBody {
+        task: approval.task,
+        state: approval.state,
+        request: approval.ask.request,
+        client: approval.client,
+        asked: approval.asked.to_rfc3339(),
+        decided: approval.decided.map(|decided| decided.to_rfc3339()),
     }
 }
 
@@ -155,15 +188,15 @@ impl From<PartyError> for DeskError {
     fn from(error: PartyError) -> Self {
         let text = error.to_string();
         match error {
-            PartyError::InvalidData { .. } | PartyError::InvalidSample { .. } | PartyError::Labels => {
-                Self::Invalid(text)
-            }
+            PartyError::InvalidData { .. } | PartyError::InvalidSample { .. } => Self::Invalid(text),
+            PartyError::Labels | PartyError::Policy(_) | PartyError::Question(_) => Self::Invalid(text),
             PartyError::Pki(PkiError::Label(_)) => Self::Invalid(text),
             PartyError::Http(HttpError::Url(_) | HttpError::PlainHttp(_)) => Self::Invalid(text),
             PartyError::QueueFull { retry_after } => Self::TooMany { retry_after: retry_after.as_secs().max(1) },
             PartyError::NotRunning => Self::NotRunning,
             PartyError::AlreadyRunning => Self::Running,
             PartyError::Unknown(_) => Self::NotFound,
+            PartyError::NoSuchTask(_) => Self::NotAsked,
             PartyError::NameTaken(_) | PartyError::Conflict | PartyError::SlotTaken => Self::Conflict(text),
             PartyError::RegistrationCode => Self::Code,
             PartyError::NotVerified | PartyError::NoConfiguration | PartyError::Refused(_) => Self::Refused(text),

@@ -11,13 +11,15 @@ use futures_util::stream::{self, Stream};
 use tacit_gateway::TaskWatch;
 use tacit_model::GroupId;
 use tacit_model::api::{
-    MemberOfferBody, NewTask, OfferList, PingBody, Role, TaskBody, TaskList, TaskRequest, TaskScope,
+    DirectoryEntry, DirectoryList, MemberOfferBody, NewTask, OfferList, PingBody, Role, TaskBody, TaskList,
+    TaskRequest, TaskScope,
 };
 use tacit_model::problem::ProblemKind;
 
 use crate::auth::Caller;
 use crate::edge::App;
 use crate::extract::{Args, JsonBody, PathOf};
+use crate::native::members::peer_role;
 use crate::problem::ApiError;
 
 /// Longer keys are not taken.
@@ -39,7 +41,7 @@ pub(super) async fn submit(
             Some(key.ok_or_else(bad)?.to_owned())
         }
     };
-    let wait = new.wait;
+    let wait = new.wait && new.notify.is_none();
     let watch = gateway.submit_task(new, &caller.client, key).await?;
     Ok(Json(if wait { watch.ended().await } else { watch.now() }))
 }
@@ -100,6 +102,27 @@ pub(super) async fn offers(State(app): State<App>, PathOf(gid): PathOf<i64>) -> 
         sources: offer.sources.into_iter().collect(),
     });
     Ok(Json(OfferList { offers: offers.collect() }))
+}
+
+/// Who is there, since when, where, and with what.
+pub(super) async fn directory(
+    State(app): State<App>,
+    PathOf(gid): PathOf<i64>,
+) -> Result<Json<DirectoryList>, ApiError> {
+    let members = app.gateway()?.listing(GroupId(gid)).await?.into_iter().map(|listed| DirectoryEntry {
+        name: listed.name,
+        fingerprint: listed.fingerprint,
+        role: peer_role(listed.role),
+        operator: listed.operator,
+        available: listed.available,
+        since: listed.since.map(|since| since.to_rfc3339()),
+        endpoint: listed.endpoint,
+        labels: listed.labels.into_iter().collect(),
+        sources: listed.sources.into_iter().collect(),
+        services: listed.services.into_iter().collect(),
+        sessions: listed.sessions,
+    });
+    Ok(Json(DirectoryList { members: members.collect() }))
 }
 
 /// How quick the members answer.

@@ -484,6 +484,7 @@ fn tasks(add: Add<'_>) {
                 ("result_key", text_or_null()),
                 ("tell_gateway", truth()),
                 ("min_participants", whole()),
+                ("approval_s", whole()),
                 ("issued", text()),
                 ("nonce", text()),
                 ("repeat", or_null("TaskRepeat")),
@@ -501,6 +502,7 @@ fn tasks(add: Add<'_>) {
                 "result_key",
                 "tell_gateway",
                 "min_participants",
+                "approval_s",
                 "issued",
                 "nonce",
                 "repeat",
@@ -512,8 +514,13 @@ fn tasks(add: Add<'_>) {
     add(
         "NewTask",
         request(
-            &[("task", is("TaskRequest")), ("signature", or_null("TaskSignature")), ("wait", truth())],
-            &["signature", "wait"],
+            &[
+                ("task", is("TaskRequest")),
+                ("signature", or_null("TaskSignature")),
+                ("notify", text_or_null()),
+                ("wait", truth()),
+            ],
+            &["signature", "notify", "wait"],
         ),
     );
     add(
@@ -579,6 +586,89 @@ fn tasks(add: Add<'_>) {
     add(
         "MemberOfferBody",
         object(&[("name", text()), ("fingerprint", is("Fingerprint")), ("labels", texts()), ("sources", texts())], &[]),
+    );
+    add(
+        "DirectoryEntry",
+        object(
+            &[
+                ("name", text()),
+                ("fingerprint", is("Fingerprint")),
+                ("role", is("PeerRole")),
+                ("operator", text()),
+                ("available", truth()),
+                ("since", moment()),
+                ("endpoint", text()),
+                ("labels", texts()),
+                ("sources", texts()),
+                ("services", texts()),
+                ("sessions", whole()),
+            ],
+            &["since"],
+        ),
+    );
+    add("DirectoryList", object(&[("members", list(is("DirectoryEntry")))], &[]));
+    add("PolicyBody", object(&[("own", truth()), ("policy", is("PeerPolicy"))], &[]));
+    let rules = [
+        ("min_computing", whole()),
+        ("min_inputs", whole()),
+        ("aggregators", texts()),
+        ("models", texts()),
+        ("verified_only", truth()),
+        ("verified", list(is("Fingerprint"))),
+        ("tasks", truth()),
+        ("purposes", texts()),
+        ("sources", texts()),
+        ("clients", list(is("Fingerprint"))),
+        ("tell_gateway", truth()),
+        ("min_participants", whole()),
+        ("min_operators", whole()),
+        ("tasks_per_minute", whole()),
+        ("tasks_per_day", whole()),
+        ("disjoint_windows", truth()),
+        ("manual_approval", truth()),
+        ("max_samples", whole()),
+        ("keep_samples_hours", whole()),
+    ];
+    let optional: Vec<&str> = rules.iter().map(|(name, _)| *name).collect();
+    add("PeerPolicy", request(&rules, &optional));
+    add(
+        "ApprovalBody",
+        object(
+            &[
+                ("task", text()),
+                ("state", one_of(&["waiting", "approved", "refused"])),
+                ("request", is("TaskRequest")),
+                ("client", is("Fingerprint")),
+                ("asked", moment()),
+                ("decided", moment()),
+            ],
+            &["client", "decided"],
+        ),
+    );
+    add("ApprovalList", object(&[("approvals", list(is("ApprovalBody")))], &[]));
+    add("ApprovalDecision", request(&[("approved", truth())], &[]));
+    add(
+        "CompareRequest",
+        request(
+            &[
+                ("source", text()),
+                ("set", text()),
+                ("purpose", text()),
+                ("preselector", text()),
+                ("decimals", whole()),
+                ("least", text()),
+                ("most", text()),
+                ("min_participants", whole()),
+            ],
+            &["set", "preselector", "decimals", "least", "most", "min_participants"],
+        ),
+    );
+    add(
+        "CompareBody",
+        object(
+            &[("task", text()), ("average", json!({ "type": "number" })), ("own", text()), ("contributors", whole())],
+            &["own"],
+        ),
     );
     add("OfferList", object(&[("offers", list(is("MemberOfferBody")))], &[]));
 }

@@ -324,7 +324,7 @@ fn schemas_and_types_agree() {
     same("TokenBody", json!(token));
     same("TokenList", json!(TokenList { tokens: vec![] }));
     let request: TaskRequest = serde_json::from_value(
-        json!({ "group": 1, "purpose": "p", "sources": ["s"], "aggregator": "mean", "result_key": "", "repeat": { "every_s": 1, "times": 1 } }),
+        json!({ "group": 1, "purpose": "p", "sources": ["s"], "aggregator": "mean", "result_key": "", "approval_s": 1, "repeat": { "every_s": 1, "times": 1 } }),
     )
     .unwrap();
     let result = TaskResult {
@@ -347,7 +347,7 @@ fn schemas_and_types_agree() {
         at: text(),
     };
     let signature = TaskSignature { key: text(), signature: text() };
-    let new = NewTask { task: request.clone(), signature: Some(signature.clone()), wait: true };
+    let new = NewTask { task: request.clone(), signature: Some(signature.clone()), notify: Some(text()), wait: true };
     let body =
         TaskBody { id: text(), task: request.clone(), state: text(), detail: text(), created: text(), windows: vec![] };
     let sample = SampleBody { at: Some(text()), values: Default::default() };
@@ -369,6 +369,38 @@ fn schemas_and_types_agree() {
     same("OfferBody", json!(OfferBody::default()));
     same("LabelsBody", json!(LabelsBody { labels: vec![] }));
     same("MemberOfferBody", json!(offer));
+    let client = Some(fingerprint);
+    let approval = ApprovalBody {
+        task: text(),
+        state: text(),
+        request: request.clone(),
+        client,
+        asked: text(),
+        decided: Some(text()),
+    };
+    let compare: CompareRequest = serde_json::from_value(json!({ "source": "s", "purpose": "p" })).unwrap();
+    let entry = DirectoryEntry {
+        name: text(),
+        fingerprint,
+        role: PeerRole::Both,
+        operator: text(),
+        available: true,
+        since: Some(text()),
+        endpoint: text(),
+        labels: vec![],
+        sources: vec![],
+        services: vec![],
+        sessions: 1,
+    };
+    same("DirectoryEntry", json!(entry));
+    same("DirectoryList", json!(DirectoryList { members: vec![] }));
+    same("PeerPolicy", json!(PeerPolicy::default()));
+    same("PolicyBody", json!(PolicyBody { own: true, policy: PeerPolicy::default() }));
+    same("ApprovalBody", json!(approval));
+    same("ApprovalList", json!(ApprovalList { approvals: vec![] }));
+    same("ApprovalDecision", json!(ApprovalDecision { approved: true }));
+    same("CompareRequest", json!(compare));
+    same("CompareBody", json!(CompareBody { task: text(), average: 1.0, own: Some(text()), contributors: 1 }));
     same("OfferList", json!(OfferList { offers: vec![] }));
     same("ReceivedBody", json!(ReceivedBody { data: vec![], peer_name: None }));
     same("ReceivedRow", json!(received));

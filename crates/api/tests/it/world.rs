@@ -67,6 +67,7 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
         clock: Arc::new(SystemClock),
         endpoints: vec![hub.local_addr().to_string()],
         admitted,
+        notifier: None,
         limits: RunnerLimits::default(),
     })
     .await
