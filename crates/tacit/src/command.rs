@@ -8,6 +8,7 @@ pub(crate) mod log;
 pub(crate) mod negotiation;
 pub(crate) mod pair;
 pub(crate) mod peer;
+pub(crate) mod policy;
 pub(crate) mod receipt;
 pub(crate) mod source;
 pub(crate) mod task;

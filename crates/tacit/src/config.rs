@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tacit_model::Fingerprint;
+use tacit_model::api::PeerPolicy;
 use tacit_party::Policy;
 
 use crate::discovery::DiscoveryConfig;
 use crate::output::Failure;
+use crate::pulling::SourceConfig;
 
 /// What a node is and where it listens. Every field can be left out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,15 +39,30 @@ pub(crate) struct NodeConfig {
     /// Bounds.
     pub(crate) limits: Limits,
     /// What this node's peers are willing to take part in.
-    pub(crate) policy: Policy,
+    pub(crate) policy: PeerPolicy,
     /// Another program that computes, for groups whose charter names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) provider: Option<ProviderConfig>,
+    /// Where peers fetch samples of their series by themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sources: Vec<SourceConfig>,
+    /// Where clients of tasks may be told.
+    pub(crate) webhooks: WebhooksConfig,
     /// How gateways are found.
     pub(crate) discovery: DiscoveryConfig,
     /// Only for the role `bench`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bench: Option<BenchConfig>,
+}
+
+/// Where clients of tasks may be told what became of them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct WebhooksConfig {
+    /// Addresses, such as `https://hooks.example.org/tacit/`: what begins with one of them is written to.
+    pub(crate) allow: Vec<String>,
+    /// Certificates of such addresses that no authority of the system issued, by fingerprint.
+    pub(crate) pinned: Vec<Fingerprint>,
 }
 
 /// An SMC provider: see proto/smc.proto.
@@ -126,8 +143,10 @@ impl Default for NodeConfig {
             store: "sqlite:tacit.db".to_owned(),
             p2ds: P2dsConfig::default(),
             limits: Limits::default(),
-            policy: Policy::default(),
+            policy: PeerPolicy::default(),
             provider: None,
+            sources: Vec::new(),
+            webhooks: WebhooksConfig::default(),
             discovery: DiscoveryConfig::default(),
             bench: None,
         }
@@ -150,12 +169,16 @@ impl NodeConfig {
 
     /// What the peers of this node are willing to take part in.
     pub(crate) fn policy(&self) -> Policy {
-        Policy { max_sessions: self.limits.sessions, max_queued_rows: self.limits.queued_rows, ..self.policy.clone() }
+        Policy {
+            max_sessions: self.limits.sessions,
+            max_queued_rows: self.limits.queued_rows,
+            rules: self.policy.clone(),
+        }
     }
 
     /// What the audit log says of this configuration: every setting by its path, but for what may hold a secret.
     pub(crate) fn logged(&self) -> Vec<(String, String)> {
-        const SECRET: [&str; 2] = ["store", "p2ds.admin_key_sha256"];
+        const SECRET: [&str; 4] = ["store", "p2ds.admin_key_sha256", "webhooks.allow", "sources"];
         let mut settings = Vec::new();
         if let Ok(toml::Value::Table(table)) = toml::Value::try_from(self) {
             table.into_iter().for_each(|(name, value)| flatten(name, value, &mut settings));
@@ -227,13 +250,13 @@ mod tests {
             "[policy]\nverified_only = true\nverified = [\"{friend}\"]\nmin_inputs = 5\n[limits]\nsessions = 3\n"
         );
         let config: NodeConfig = toml::from_str(&text).expect("a configuration");
-        let expected = Policy {
+        let rules = PeerPolicy {
             verified_only: true,
             verified: BTreeSet::from([friend]),
             min_inputs: 5,
-            max_sessions: 3,
-            ..Policy::default()
+            ..PeerPolicy::default()
         };
+        let expected = Policy { max_sessions: 3, ..Policy::from(rules) };
         assert_eq!(config.policy(), expected);
         let again: NodeConfig = toml::from_str(&config.to_text().expect("text")).expect("its own text");
         assert_eq!(again.policy(), expected);

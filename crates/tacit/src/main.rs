@@ -13,10 +13,12 @@ mod node;
 mod output;
 mod p2ds;
 mod process;
+mod pulling;
 mod scenario;
 mod serve;
 mod token;
 mod up;
+mod webhooks;
 mod wizard;
 
 use std::process::ExitCode;

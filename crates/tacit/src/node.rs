@@ -43,6 +43,7 @@ impl Node {
     pub(crate) async fn open(data: DataFolder, config: NodeConfig) -> Result<Self, Failure> {
         check_http(&config)?;
         crate::discovery::check(&config)?;
+        crate::pulling::check(&config)?;
         std::fs::create_dir_all(&data.0)?;
         let lock = lock(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -105,6 +106,9 @@ impl Node {
         };
 
         let stop = CancellationToken::new();
+        if let Some(parties) = &parties {
+            crate::pulling::start(&config, parties, &clock, &stop);
+        }
         if config.limits.retention_days > 0 {
             tokio::spawn(retain(store.clone(), clock.clone(), config.limits.retention_days, stop.clone()));
         }
@@ -192,6 +196,7 @@ async fn open_gateway(
         clock: Arc::clone(clock),
         endpoints: vec![link.to_owned()],
         admitted,
+        notifier: crate::webhooks::notifier(config)?,
         limits: RunnerLimits {
             slot_deadline: Duration::from_secs(config.limits.slot_deadline),
             ..RunnerLimits::default()

@@ -47,6 +47,9 @@ pub(crate) struct P2ds {
     /// Seconds from the first row of a slot to its close, for new groups.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     slot_deadline: u64,
+    /// Addresses that begin with this one may be told what became of clients' tasks; may be given several times.
+    #[arg(long = "allow-webhook", value_name = "URL")]
+    webhooks: Vec<String>,
     /// `sqlite:FILE` in the data folder, or `postgres://...`.
     #[arg(long, value_name = "URL", default_value = "sqlite:tacit.db")]
     store: String,
@@ -92,6 +95,7 @@ impl P2ds {
             ..NodeConfig::default()
         };
         config.limits.slot_deadline = self.slot_deadline;
+        config.webhooks.allow = self.webhooks;
         crate::node::check_http(&config)?;
         if self.link.is_none() {
             config.link = remembered_link(&folder, self.listen)?;

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tacit_engine::aggregate;
-use tacit_model::api::{ConfigurationBody, Decimal, GroupBody, MemberBody, OnMissing, SharingKind, SlotRulesBody};
+use tacit_model::api::{
+    ConfigurationBody, Decimal, DirectoryEntry, GroupBody, MemberBody, OnMissing, SharingKind, SlotRulesBody,
+};
 use tacit_model::{GroupId, RunId};
 
 use super::print;
@@ -46,6 +48,11 @@ enum Action {
     List,
     /// One group with its members, codes and configuration.
     Show {
+        /// The group's number.
+        group: i64,
+    },
+    /// Who is there, since when, where, and with what.
+    Directory {
         /// The group's number.
         group: i64,
     },
@@ -259,6 +266,9 @@ impl Group {
                 client.stop_group(GroupId(group)).await?;
                 print(json, &group, |g| format!("group {g} is stopped"))
             }
+            Action::Directory { group } => print(json, &client.directory(GroupId(group)).await?, |members| {
+                members.iter().map(listed).collect::<Vec<_>>().join("\n")
+            }),
             Action::Slots { group, run } => {
                 let runs = client.runs(GroupId(group)).await?;
                 let run = match run.map(RunId).or_else(|| runs.first().map(|r| r.run)) {
@@ -357,4 +367,21 @@ fn on_missing(text: &str) -> Result<OnMissing, String> {
         "fail" => Ok(OnMissing::Fail),
         number => number.parse().map(OnMissing::Proceed).map_err(|_| "wait, fail or a number".to_owned()),
     }
+}
+
+fn listed(member: &DirectoryEntry) -> String {
+    let there = if member.available { "there" } else { "away" };
+    let since = member.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
+    let all = |list: &[String], none: &str| if list.is_empty() { none.to_owned() } else { list.join(",") };
+    let at = if member.endpoint.is_empty() { "only dials" } else { &member.endpoint };
+    format!(
+        "{:<16} {there}{since}\n  {} of {}, {at}; labels {}; series {}; aggregators {}; {} sessions at once",
+        member.name,
+        member.role.word(),
+        member.operator,
+        all(&member.labels, "-"),
+        all(&member.sources, "-"),
+        all(&member.services, "all"),
+        member.sessions
+    )
 }

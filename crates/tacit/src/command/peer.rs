@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use tacit_model::RunId;
-use tacit_model::api::{Decimal, PeerBody, RowBody};
+use tacit_model::api::{CompareRequest, Decimal, PeerBody, RowBody, SampleBody};
 
 use super::print;
 use crate::connection::Connection;
@@ -13,7 +13,10 @@ use crate::output::{Code, Failure};
 #[command(after_help = "Examples:\n  \
     tacit peer rows alpha '1;4;2' '8;9;23'     two time slots of three items\n  \
     tacit peer results alpha\n  \
-    tacit peer roster alpha                    who would see shares, and what was asked last")]
+    tacit peer roster alpha                    who would see shares, and what was asked last\n  \
+    tacit peer labels alpha offices floor=3\n  \
+    tacit peer measure alpha temperature=21.5 occupancy=1\n  \
+    tacit peer compare alpha --source distance --purpose fitness --preselector last_24h --most 100")]
 pub(crate) struct Peer {
     #[command(subcommand)]
     action: Action,
@@ -68,6 +71,53 @@ enum Action {
     Witness {
         /// Its name.
         name: String,
+    },
+    /// Add a sample to the peer's series, which tasks are answered from.
+    Measure {
+        /// Its name.
+        name: String,
+        /// SERIES=DECIMAL, such as temperature=21.5; several make one record.
+        #[arg(required = true, value_name = "SERIES=DECIMAL")]
+        values: Vec<String>,
+        /// When, RFC 3339; now by default.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+    },
+    /// Set the labels by which tasks choose the peer; without any, show them and the peer's series.
+    Labels {
+        /// Its name.
+        name: String,
+        /// All of them, such as offices floor=3.
+        labels: Vec<String>,
+    },
+    /// Ask the group for the average of a series, and compare: nobody else learns either number.
+    Compare {
+        /// Its name.
+        name: String,
+        /// The series.
+        #[arg(long)]
+        source: String,
+        /// What for.
+        #[arg(long)]
+        purpose: String,
+        /// Which peers: labels with commas between them; all by default.
+        #[arg(long, default_value = "")]
+        set: String,
+        /// now, last_30min, last_1h, or FROM/TO.
+        #[arg(long, default_value = "now")]
+        preselector: String,
+        /// Decimal places that count.
+        #[arg(long, default_value_t = 0)]
+        decimals: u8,
+        /// The least value that enters.
+        #[arg(long, default_value = "0", allow_hyphen_values = true)]
+        least: String,
+        /// The largest value that enters.
+        #[arg(long, default_value = "1000000", allow_hyphen_values = true)]
+        most: String,
+        /// At least so many must give data.
+        #[arg(long, default_value_t = 3)]
+        min_participants: u32,
     },
     /// Leave the group and forget everything.
     Leave {
@@ -145,6 +195,26 @@ impl Peer {
                     )),
                 }
             }
+            Action::Measure { name, values, at } => {
+                let values = values.iter().map(|value| reading(value)).collect::<Result<_, _>>()?;
+                let receipt = client.add_samples(&name, vec![SampleBody { at, values }]).await?;
+                print(json, &receipt, |r| format!("{} sample is kept", r.accepted))
+            }
+            Action::Labels { name, labels } => {
+                let offer = match labels.is_empty() {
+                    true => client.offer(&name).await?,
+                    false => client.set_labels(&name, labels).await?,
+                };
+                print(json, &offer, |o| format!("labels {}, series {}", o.labels.join(","), o.sources.join(",")))
+            }
+            Action::Compare { name, source, purpose, set, preselector, decimals, least, most, min_participants } => {
+                let request =
+                    CompareRequest { source, set, purpose, preselector, decimals, least, most, min_participants };
+                print(json, &client.compare(&name, &request).await?, |told| {
+                    let own = told.own.as_deref().unwrap_or("nothing to compare with");
+                    format!("own {own}, average of {} peers {}", told.contributors, told.average)
+                })
+            }
             Action::Leave { name } => {
                 client.delete_peer(&name).await?;
                 print(json, &name, |n| format!("{n} has left"))
@@ -166,6 +236,11 @@ fn describe(peer: &PeerBody) -> String {
         text.push_str(&format!("\n  last trouble: {error}"));
     }
     text
+}
+
+fn reading(text: &str) -> Result<(String, String), Failure> {
+    let parts = text.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+    parts.ok_or_else(|| Failure::usage("a sample is SERIES=DECIMAL, such as temperature=21.5"))
 }
 
 fn read_row(text: &str) -> Result<RowBody, Failure> {

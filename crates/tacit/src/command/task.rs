@@ -65,6 +65,10 @@ struct Run {
     /// Return when the task is taken, not when it is done.
     #[arg(long)]
     no_wait: bool,
+    /// Return when the task is taken, and let the gateway post it to this address after each computation. The
+    /// gateway's operator must allow the address.
+    #[arg(long, value_name = "URL")]
+    notify: Option<String>,
     /// Where the private key that opens the result is kept: needed to read it later. Made if it does not exist.
     #[arg(long, value_name = "FILE")]
     result_key: Option<PathBuf>,
@@ -91,15 +95,18 @@ impl Task {
                 let key = match (&run.result_key, run.question.tell_gateway) {
                     (_, true) => None,
                     (Some(file), false) => Some(answer::key_file(file)?),
-                    (None, false) if run.no_wait => {
-                        return Err(Failure::usage("--no-wait needs --result-key FILE, to read the result later"));
+                    (None, false) if run.no_wait || run.notify.is_some() => {
+                        return Err(Failure::usage(
+                            "--no-wait and --notify need --result-key FILE, to read the result later",
+                        ));
                     }
                     (None, false) => Some(ResultKey::generate()?),
                 };
                 let (task, signature) = run.question.request(key.as_ref(), self.connection.data_folder())?;
-                let new = NewTask { task, signature, wait: !run.no_wait };
+                let wait = !run.no_wait && run.notify.is_none();
+                let new = NewTask { task, signature, notify: run.notify, wait };
                 let body = client.submit_task(&new, run.idempotency_key.as_deref()).await?;
-                show(json, body, key.as_ref(), !run.no_wait)
+                show(json, body, key.as_ref(), wait)
             }
             Action::List => print(json, &client.tasks().await?, |tasks| {
                 tasks.iter().map(answer::line).collect::<Vec<_>>().join("\n")

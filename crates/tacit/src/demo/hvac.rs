@@ -198,6 +198,7 @@ impl Asker {
             result_key: Some(self.key.public().to_owned()),
             tell_gateway: false,
             min_participants: 3,
+            approval_s: 0,
             issued: SystemClock.now().to_rfc3339(),
             nonce: hex::encode(nonce),
             repeat: None,
@@ -206,7 +207,7 @@ impl Asker {
 
     async fn submit(&self, task: TaskRequest) -> Result<TaskBody, Failure> {
         let signature = Some(sign_request(&task, &self.identity));
-        let body = self.client.submit_task(&NewTask { task, signature, wait: true }, None).await?;
+        let body = self.client.submit_task(&NewTask { task, signature, notify: None, wait: true }, None).await?;
         match body.state.as_str() {
             "done" => Ok(body),
             _ => Err(Failure::new(Code::Refused, format!("no answer: {}", body.detail))),

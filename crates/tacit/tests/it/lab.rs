@@ -58,6 +58,43 @@ impl Lab {
         }
         machine
     }
+
+    /// Any program that runs where all machines are connected.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, program]).stdin(Stdio::null());
+        command
+    }
+
+    /// Machines with a peer each, `room1` and so on at 10.77.0.11 and so on, that are approved members of a new
+    /// group of the gateway at 10.77.0.1, and connected. `more` is added to their configuration.
+    pub(crate) fn rooms(&self, gateway: &Machine, count: usize, more: impl Fn(&Machine) -> String) -> Vec<Machine> {
+        let fingerprint = gateway.fingerprint();
+        gateway.told(&["group", "create", "floor3"]);
+        let mut rooms = Vec::new();
+        for number in 1..=count {
+            let mut room = self.machine(&[&format!("10.77.0.{}/24", 10 + number)]);
+            room.serve(&format!(
+                "name = \"room{number}\"\nroles = [\"peer\"]\nhttp = \"127.0.0.1:{HTTP}\"\nlink = \"[::]:{LINK}\"\n\
+                 [discovery]\nmdns = false\n{}",
+                more(&room)
+            ));
+            let code = gateway.told(&["group", "invite", "1"]);
+            let (code, name) = (code.as_str().expect("a code"), format!("room{number}"));
+            let address = format!("https://10.77.0.1:{HTTP}");
+            let joining = ["join", code, "--name", &name, "--gateway", &address, "--gateway-fingerprint", &fingerprint];
+            let joined = room.told(&joining);
+            let code = joined["comparison_code"].as_str().expect("a code");
+            gateway.told(&["pair", "approve", &name, "--code", code]);
+            rooms.push(room);
+        }
+        until("all rooms to be connected", || {
+            let members = gateway.told(&["pair", "list"]);
+            let there = members.as_array().expect("a list").iter().filter(|m| m["connected"] == true).count();
+            if there == count { Ok(()) } else { Err(members.to_string()) }
+        });
+        rooms
+    }
 }
 
 impl Drop for Lab {

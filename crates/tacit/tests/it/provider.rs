@@ -63,35 +63,6 @@ impl Drop for Provider {
     }
 }
 
-fn rooms(lab: &Lab, manager: &Machine) -> Vec<Machine> {
-    let fingerprint = manager.fingerprint();
-    manager.told(&["group", "create", "floor3"]);
-    let mut rooms = Vec::new();
-    for number in 1..=3 {
-        let mut room = lab.machine(&[&format!("10.77.0.{}/24", 10 + number)]);
-        let socket = room.data().join("smc.sock");
-        room.serve(&format!(
-            "name = \"room{number}\"\nroles = [\"peer\"]\nhttp = \"127.0.0.1:{HTTP}\"\nlink = \"[::]:{LINK}\"\n\
-             [discovery]\nmdns = false\n[provider]\nname = \"mpyc\"\nsocket = \"{}\"\n",
-            socket.display()
-        ));
-        let code = manager.told(&["group", "invite", "1"]);
-        let gateway = format!("https://10.77.0.1:{HTTP}");
-        let name = format!("room{number}");
-        let code = code.as_str().expect("a code");
-        let joined =
-            room.told(&["join", code, "--name", &name, "--gateway", &gateway, "--gateway-fingerprint", &fingerprint]);
-        manager.told(&["pair", "approve", &name, "--code", joined["comparison_code"].as_str().expect("a code")]);
-        rooms.push(room);
-    }
-    within(PATIENCE, "all rooms to be connected", || {
-        let members = manager.told(&["pair", "list"]);
-        let there = members.as_array().expect("a list").iter().filter(|m| m["connected"] == true).count();
-        if there == 3 { Ok(()) } else { Err(members.to_string()) }
-    });
-    rooms
-}
-
 /// Configures, starts, hands one row in each; what became of the run.
 fn compute(manager: &Machine, rooms: &[Machine], rows: [&str; 3], provider: &[&str]) -> Value {
     let numbers = ["--items", "2", "--max-element", "1000", "--field", "1013", "--slots", "1"];
@@ -132,7 +103,9 @@ fn f15_a_sum_through_an_smc_provider_that_is_swapped_in() {
         "name = \"gw\"\nroles = [\"gateway\"]\nhttp = \"[::]:{HTTP}\"\ntls = true\nlink = \"[::]:{LINK}\"\n\
          [discovery]\nmdns = false\n"
     ));
-    let rooms = rooms(&lab, &manager);
+    let rooms = lab.rooms(&manager, 3, |room| {
+        format!("[provider]\nname = \"mpyc\"\nsocket = \"{}\"\n", room.data().join("smc.sock").display())
+    });
     let done = compute(&manager, &rooms, ["1;3", "2;5", "4;0"], &[]);
     assert_eq!((&done["state"], &done["contributors"]), (&"done".into(), &3.into()), "{done}");
 

@@ -19,6 +19,10 @@ pub(crate) struct Post {
     pub(crate) key: Option<String>,
     /// The results in it.
     pub(crate) rows: Vec<String>,
+    /// All of it, as it came.
+    pub(crate) body: Vec<u8>,
+    /// With names in small letters.
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 /// Listens until it is dropped.
@@ -137,7 +141,7 @@ impl State {
             let text: Value = serde_json::from_slice(&body).map_err(std::io::Error::other)?;
             let rows = text["data"].as_array().into_iter().flatten();
             let rows = rows.map(|row| row.as_str().unwrap_or("not a text").to_owned()).collect();
-            self.posts.lock().unwrap_or_else(PoisonError::into_inner).push(Post { path, key, rows });
+            self.posts.lock().unwrap_or_else(PoisonError::into_inner).push(Post { path, key, rows, body, headers });
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nOK")?;
         }
     }

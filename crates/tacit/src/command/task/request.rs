@@ -59,6 +59,9 @@ pub(super) struct Question {
     /// At least so many must give data.
     #[arg(long, default_value_t = 3)]
     min_participants: u32,
+    /// Seconds that members have to ask their owners, where their policies want that; then they are left out.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    approval: u32,
     /// Seconds between two computations of a repeated task.
     #[arg(long, value_name = "SECONDS", requires = "times")]
     every: Option<u32>,
@@ -103,6 +106,7 @@ impl Question {
             result_key: key.map(|key| key.public().to_owned()),
             tell_gateway: self.tell_gateway,
             min_participants: self.min_participants,
+            approval_s: self.approval,
             issued: now.to_rfc3339(),
             nonce: hex::encode(nonce),
             repeat: self.every.zip(self.times).map(|(every_s, times)| TaskRepeat { every_s, times }),

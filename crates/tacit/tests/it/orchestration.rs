@@ -1,0 +1,295 @@
+//! What FlexSMC promises of tasks: who sees what, who takes part, how an answer comes.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tacit_model::{Clock, SystemClock};
+
+use crate::harness::files_below;
+use crate::rooms::{Room, Rooms, number};
+use crate::wait::until;
+
+/// A value in the forms in which a program might keep it.
+fn forms(text: &str) -> Vec<Vec<u8>> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let whole: u64 = digits.parse().expect("a number");
+    let (big, little) = (whole.to_be_bytes(), whole.to_le_bytes());
+    // A database leaves out leading zeros.
+    let first = big.iter().position(|byte| *byte != 0).unwrap_or(0);
+    vec![text.as_bytes().to_vec(), digits.into_bytes(), big[first..].to_vec(), little.to_vec()]
+}
+
+fn holds(room_or_gateway: &crate::harness::Node, forms: &[Vec<u8>]) -> bool {
+    let folders = [room_or_gateway.data()];
+    let files = folders.iter().flat_map(|folder| files_below(folder));
+    let mut contents: Vec<Vec<u8>> = files.map(|file| std::fs::read(file).unwrap_or_default()).collect();
+    contents.push(room_or_gateway.log().into_bytes());
+    contents.iter().any(|bytes| forms.iter().any(|form| bytes.windows(form.len()).any(|part| part == form)))
+}
+
+/// What a client can tell two answers apart by, without what is fresh in every task.
+fn visible(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    for name in ["id", "created"] {
+        answer.as_object_mut().expect("a task").remove(name);
+    }
+    for name in ["issued", "nonce"] {
+        answer["task"].as_object_mut().expect("a request").remove(name);
+    }
+    for window in answer["windows"].as_array_mut().expect("windows") {
+        for name in ["at", "timing", "agreement"] {
+            window.as_object_mut().expect("a window").remove(name);
+        }
+        window["result"].as_object_mut().expect("a result").remove("id");
+    }
+    answer
+}
+
+/// A room's value is in its own folder, and nowhere else: not at the gateway, not at the other rooms. And who
+/// gave which value makes no difference to what the client sees.
+#[test]
+fn f01_f02_f03_a_value_stays_in_its_room_and_answers_name_nobody() {
+    let scene = Rooms::found(4);
+    let values = ["171717171.717171", "282828282.828282", "393939393.939393", "404040404.040404"];
+    let wide = json!({ "decimals": 6, "most": "999999999" });
+    scene.measure("temperature", 0, &values);
+    let first = scene.ask(&scene.question("mean", wide.clone()));
+    assert_eq!((&first["state"], &first["windows"][0]["contributors"]), (&"done".into(), &4.into()), "{first}");
+
+    for (owner, value) in values.iter().enumerate() {
+        let forms = forms(value);
+        assert!(holds(&scene.rooms[owner].node, &forms), "the search finds what is there");
+        assert!(!holds(&scene.gateway, &forms), "the gateway holds {value}");
+        for (other, room) in scene.rooms.iter().enumerate().filter(|(other, _)| *other != owner) {
+            assert!(!holds(&room.node, &forms), "room{other} holds {value}");
+        }
+    }
+
+    let turned = [values[2], values[3], values[1], values[0]];
+    scene.measure("temperature", 0, &turned);
+    let second = scene.ask(&scene.question("mean", wide));
+    assert_eq!(visible(&first), visible(&second));
+    assert_ne!(first["windows"][0]["agreement"], second["windows"][0]["agreement"], "commitments are salted");
+    let text = format!("{first}{second}");
+    for Room { name, key, .. } in &scene.rooms {
+        assert!(!text.contains(key) && !text.contains(name), "{text}");
+    }
+}
+
+/// A peer that its policy keeps away is left out and the others finish; why, only its owner reads. The policy
+/// is changed while the peer runs, survives a restart, and each change is in the owner's log.
+#[test]
+fn f05_a_peer_that_refuses_is_left_out_and_the_rest_finish() {
+    let mut scene = Rooms::found(4);
+    scene.measure("temperature", 0, &["20", "21", "22", "40"]);
+    let set = scene.rooms[3].policy(json!({ "purposes": ["science"] }));
+    assert_eq!((&set["own"], &set["policy"]["purposes"]), (&true.into(), &json!(["science"])), "{set}");
+
+    let answer = scene.ask(&scene.question("mean", json!({})));
+    assert_eq!((&answer["state"], &answer["windows"][0]["contributors"]), (&"done".into(), &3.into()), "{answer}");
+    assert!((number(&answer, "mean(temperature)") - 21.0).abs() < 1e-9, "{answer}");
+    let why = scene.rooms[3].trouble();
+    assert!(why.contains("purpose") && why.contains("HVAC") && why.contains("DENIED (34)"), "{why}");
+    assert!(!answer.to_string().contains("polic"), "{answer}");
+    assert!(!scene.gateway.log().contains("is not one that this peer's policy allows"));
+    let log = scene.rooms[3].node.api("GET", "/log?max=1000", None).ok().body;
+    assert!(log.contains("peer.room3.policy.purposes"), "{log}");
+
+    // Of too few that are left there is no result.
+    for room in &scene.rooms[1..3] {
+        room.policy(json!({ "tasks": false }));
+    }
+    let few = scene.ask(&scene.question("mean", json!({})));
+    assert_eq!(few["state"], "failed", "{few}");
+
+    // The peer that was willing gave its reading once already; with others it gives the next one.
+    scene.rooms[3].node.restart();
+    let path = "/peers/room3/policy";
+    assert_eq!(scene.rooms[3].node.api("GET", path, None).ok().json(), set);
+    for (status, body) in [
+        (400, json!({ "min_participants": "many" })),
+        (400, json!({ "no_such_rule": true })),
+        (422, json!({ "aggregators": ["no_such"] })),
+        (422, json!({ "purposes": ["x".repeat(5000)] })),
+    ] {
+        assert_eq!(scene.rooms[3].node.api("PUT", path, Some(&body)).status, status, "{body}");
+    }
+    assert_eq!(scene.rooms[3].node.api("DELETE", path, None).ok().json()["own"], false);
+}
+
+/// A member that nobody has approved is shown no task, whatever it offers.
+#[test]
+fn f07_an_unapproved_peer_gets_no_task() {
+    let mut scene = Rooms::found(3);
+    let late = scene.join("late");
+    scene.rooms.push(late);
+    for (room, value) in scene.rooms.iter().zip(["20", "21", "22", "40"]) {
+        room.measure("temperature", 0, value);
+    }
+    let answer = scene.ask(&scene.question("mean", json!({})));
+    assert_eq!(answer["windows"][0]["contributors"], 3, "{answer}");
+    assert_eq!(scene.rooms[3].last_job(), None);
+    scene.approve(&scene.rooms[3]);
+    scene.measure("temperature", 0, &["20", "21", "22", "40"]);
+    let answer = scene.ask(&scene.question("mean", json!({})));
+    assert_eq!(answer["windows"][0]["contributors"], 4, "{answer}");
+    assert!(scene.rooms[3].last_job().is_some_and(|job| job.contains("HVAC")));
+}
+
+/// Blocking, later, and as events: the same answer. Several tasks run beside each other at the same peers,
+/// each in a session of its own.
+#[test]
+fn f16_f18_answers_come_at_once_or_later_and_tasks_run_beside_each_other() {
+    let scene = Rooms::found(3);
+    scene.measure("temperature", 0, &["20", "21", "22"]);
+    let task = scene.question("mean", json!({}));
+    let blocking = scene.ask(&task);
+    let later = scene.hand_in(&task);
+    assert_ne!(later["id"], blocking["id"]);
+    let id = later["id"].as_str().expect("an id");
+    let events = scene.gateway.api("GET", &format!("/tasks/{id}/events"), None).ok().body;
+    let last = events.lines().filter_map(|line| line.strip_prefix("data:")).next_back().expect("an event");
+    let last: Value = serde_json::from_str(last).expect("JSON");
+    assert_eq!(visible(&blocking), visible(&last));
+    assert_eq!(visible(&blocking), visible(&scene.ended(id)));
+
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..6).map(|_| scope.spawn(|| scene.ask(&task))).collect();
+        asked.into_iter().map(|answer| answer.join().expect("an answer")).collect()
+    });
+    for answer in &answers {
+        assert_eq!(visible(&blocking), visible(answer));
+    }
+    // Unique sessions: the gateway's log names each.
+    let log = scene.gateway.api("GET", "/log?max=1000", None).ok().json();
+    let entries = log["entries"].as_array().expect("entries").iter();
+    let bodies = entries.filter_map(|entry| serde_json::from_str::<Value>(entry["body"].as_str()?).ok());
+    let sessions: Vec<String> = bodies
+        .filter(|body| body["kind"] == "session")
+        .filter_map(|body| Some(body["facts"]["session"].as_str()?.to_owned()))
+        .collect();
+    let different: BTreeSet<&String> = sessions.iter().collect();
+    assert!(sessions.len() >= 8 && different.len() == sessions.len(), "{sessions:?}");
+}
+
+/// Nothing is computed for whoever may not ask, or asks for another time; and what FlexSMC's debug options did
+/// (leave the computation out, choose the number of peers) no task can ask for.
+#[test]
+fn f11_f23_unauthorised_expired_and_debug_requests_are_refused() {
+    let scene = Rooms::found(3);
+    scene.measure("temperature", 0, &["20", "21", "22"]);
+    let task = scene.question("mean", json!({}));
+    let body = json!({ "task": task });
+    assert_eq!(scene.call(None, "POST", "/tasks", &body).status, 401);
+    let looks = json!({ "role": "viewer", "label": "looks" });
+    let looks = scene.gateway.api("POST", "/tokens", Some(&looks)).json()["token"].as_str().expect("one").to_owned();
+    assert_eq!(scene.call(Some(&looks), "POST", "/tasks", &body).status, 403);
+    assert_eq!(scene.call(Some(&looks), "POST", &format!("/groups/{}/ping", scene.gid), &json!({})).status, 403);
+    for minutes in [-10, 10] {
+        let mut old = task.clone();
+        old["issued"] = SystemClock.now().plus(minutes * 60_000).to_rfc3339().into();
+        let reply = scene.gateway.api("POST", "/tasks", Some(&json!({ "task": old })));
+        assert_eq!(reply.status, 403, "{reply:?}");
+    }
+    for option in ["minNumPeers", "maxNumPeers", "sortPeerIDs", "skipSMCBackend", "b.upload", "useLinkingPhase"] {
+        let debug = scene.question("mean", json!({ "parameters": { option: "1" } }));
+        let reply = scene.gateway.api("POST", "/tasks", Some(&json!({ "task": debug })));
+        assert!(matches!(reply.status, 403 | 422), "{option}: {reply:?}");
+    }
+    for name in ["DBG_PINGPONG", "DBG_SET_CONFIG"] {
+        let reply = scene.gateway.api("POST", "/tasks", Some(&json!({ "task": scene.question(name, json!({})) })));
+        assert_eq!(reply.status, 422, "{reply:?}");
+    }
+    assert!(scene.rooms.iter().all(|room| room.last_job().is_none()), "no peer heard of any of these");
+    assert_eq!(scene.ask(&task)["state"], "done");
+}
+
+/// The owner is asked: until then nothing is given, after the deadline the peer is left out, and what was
+/// approved once is approved for all computations of that task.
+#[test]
+fn f05_the_owner_of_a_peer_is_asked_before_it_takes_part() {
+    let mut scene = Rooms::found(4);
+    scene.measure("temperature", 0, &["20", "21", "22", "40"]);
+    scene.rooms[3].policy(json!({ "manual_approval": true }));
+    let pending = |room: &Room| {
+        let list = room.node.api("GET", &format!("/peers/{}/approvals", room.name), None).ok().json();
+        list["approvals"].as_array().expect("a list").clone()
+    };
+
+    // Without time for owners the others finish.
+    let hasty = scene.ask(&scene.question("mean", json!({})));
+    assert_eq!((&hasty["state"], &hasty["windows"][0]["contributors"]), (&"done".into(), &3.into()), "{hasty}");
+    assert_eq!(pending(&scene.rooms[3]).len(), 1, "the owner sees what was asked");
+
+    // With time they wait for the owner; the approval survives a restart of the peer.
+    scene.measure("temperature", 0, &["20", "21", "22", "40"]);
+    let patient = scene.hand_in(&scene.question("mean", json!({ "approval_s": 120 })));
+    let id = patient["id"].as_str().expect("an id").to_owned();
+    let asked = until("the owner to be asked", || {
+        let list = pending(&scene.rooms[3]);
+        let found = list.iter().find(|asked| asked["task"] == id.as_str()).cloned();
+        found.ok_or_else(|| format!("{list:?}"))
+    });
+    assert_eq!((&asked["state"], &asked["request"]["purpose"]), (&"waiting".into(), &"HVAC".into()), "{asked}");
+    assert_eq!(scene.gateway.api("GET", &format!("/tasks/{id}"), None).ok().json()["state"], "open");
+    let path = format!("/peers/room3/approvals/{id}");
+    assert_eq!(
+        scene.rooms[3].node.api("PUT", &path, Some(&json!({ "approved": true }))).ok().json()["state"],
+        "approved"
+    );
+    let answer = scene.ended(&id);
+    assert_eq!((&answer["state"], &answer["windows"][0]["contributors"]), (&"done".into(), &4.into()), "{answer}");
+
+    // What was decided is still there after a restart.
+    scene.rooms[3].node.restart();
+    assert!(pending(&scene.rooms[3]).iter().any(|asked| asked["task"] == id.as_str() && asked["state"] == "approved"));
+
+    // Refused: left out at once, and the client does not hear why.
+    scene.measure("temperature", 0, &["20", "21", "22", "40"]);
+    let refused = scene.hand_in(&scene.question("mean", json!({ "approval_s": 120 })));
+    let id = refused["id"].as_str().expect("an id").to_owned();
+    let path = format!("/peers/room3/approvals/{id}");
+    until("the owner to be asked again", || {
+        match scene.rooms[3].node.api("PUT", &path, Some(&json!({ "approved": false }))).status {
+            200 => Ok(()),
+            other => Err(other.to_string()),
+        }
+    });
+    let answer = scene.ended(&id);
+    assert_eq!((&answer["state"], &answer["windows"][0]["contributors"]), (&"done".into(), &3.into()), "{answer}");
+    assert_eq!(
+        scene.rooms[3].node.api("PUT", "/peers/room3/approvals/none", Some(&json!({ "approved": true }))).status,
+        404
+    );
+
+    // The deadline passes.
+    scene.measure("temperature", 0, &["20", "21", "22", "40"]);
+    let late = scene.ask(&scene.question("mean", json!({ "approval_s": 1 })));
+    assert_eq!((&late["state"], &late["windows"][0]["contributors"]), (&"done".into(), &3.into()), "{late}");
+}
+
+/// Thesis 3.1.2: a phone asks how it compares with the average of all, and nobody else learns either number.
+#[test]
+fn f16_a_peer_asks_for_itself_how_it_compares_with_the_average() {
+    let scene = Rooms::found(3);
+    scene.measure("distance", 0, &["4", "9", "11"]);
+    let asked = scene.rooms[1].node.api(
+        "POST",
+        "/peers/room1/compare",
+        Some(
+            &json!({ "source": "distance", "purpose": "fitness", "preselector": "now", "decimals": 2, "most": "100" }),
+        ),
+    );
+    let told = asked.ok().json();
+    assert_eq!(
+        (&told["own"], &told["average"], &told["contributors"]),
+        (&"9".into(), &8.0.into(), &3.into()),
+        "{told}"
+    );
+    for other in [0, 2] {
+        let results = scene.rooms[other].node.api("GET", &format!("/peers/room{other}/results"), None).ok().json();
+        assert_eq!(results["results"], json!([]), "{results}");
+    }
+    let tasks = scene.gateway.api("GET", "/tasks", None).ok().json();
+    assert!(tasks["tasks"][0]["windows"][0].get("result").is_none(), "{tasks}");
+}
