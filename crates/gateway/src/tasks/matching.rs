@@ -75,12 +75,13 @@ impl Gateway {
         let consensus = self.current(ask.request.group).await?;
         let charter = consensus.charter();
         let directory = &self.inner.directory;
-        let present = |m: &Fingerprint| directory.present(m).filter(|_| !without.contains(m));
+        // Whoever does not offer the aggregator is not asked, whatever its part would be.
+        let serves = |services: &BTreeSet<String>| services.is_empty() || services.contains(&ask.request.aggregator);
+        let present =
+            |m: &Fingerprint| directory.present(m).filter(|p| !without.contains(m) && serves(&p.offer.services));
         let fits = |m: &Fingerprint| {
             present(m).is_some_and(|p| {
-                let services = &p.offer.services;
-                (services.is_empty() || services.contains(&ask.request.aggregator))
-                    && terms.labels.iter().all(|label| p.offer.labels.contains(label))
+                terms.labels.iter().all(|label| p.offer.labels.contains(label))
                     && terms.series(&ask.request).all(|source| p.offer.sources.contains(source))
             })
         };

@@ -65,6 +65,7 @@ fn request(world: &World, nonce: u8, preselector: &str) -> TaskRequest {
         result_key: None,
         tell_gateway: false,
         min_participants: 3,
+        approval_s: 0,
         issued: SystemClock.now().to_rfc3339(),
         nonce: hex::encode([nonce; 16]),
         repeat: None,

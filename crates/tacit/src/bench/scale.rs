@@ -239,12 +239,13 @@ impl Stage {
             result_key: Some(key.public().to_owned()),
             tell_gateway: false,
             min_participants: u32::try_from(self.scene.asked).unwrap_or(u32::MAX),
+            approval_s: 0,
             issued: SystemClock.now().to_rfc3339(),
             nonce: hex::encode(nonce),
             repeat: None,
         };
         let signature = Some(sign_request(&task, &self.identity));
-        let body = self.client.submit_task(&NewTask { task, signature, wait: true }, None).await?;
+        let body = self.client.submit_task(&NewTask { task, signature, notify: None, wait: true }, None).await?;
         let opened = match answer::open(body, Some(&key)) {
             Ok(opened) => opened,
             Err(failure) => {

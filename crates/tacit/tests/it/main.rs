@@ -33,6 +33,7 @@ mod quiet;
 mod refused;
 mod results;
 mod rooms;
+mod scripted;
 mod secrecy;
 mod series;
 mod sink;

@@ -293,3 +293,54 @@ fn f16_a_peer_asks_for_itself_how_it_compares_with_the_average() {
     let tasks = scene.gateway.api("GET", "/tasks", None).ok().json();
     assert!(tasks["tasks"][0]["windows"][0].get("result").is_none(), "{tasks}");
 }
+
+/// The directory says who is there, since when and with what; tasks are matched to it, so that whoever does not offer
+/// what is asked for is not even asked.
+#[test]
+fn f12_f20_the_directory_says_who_is_there_and_with_what() {
+    let mut scene = Rooms::found(4);
+    scene.measure("temperature", 0, &["20", "21", "22", "40"]);
+    scene.rooms[3].policy(json!({ "aggregators": ["sum", "count"] }));
+    let path = format!("/groups/{}/directory", scene.gid);
+    let entry = |scene: &Rooms, number: usize| {
+        let listed = scene.gateway.api("GET", &path, None).ok().json();
+        assert_eq!(listed["members"].as_array().map(Vec::len), Some(4), "{listed}");
+        let name = format!("room{number}");
+        listed["members"]
+            .as_array()
+            .and_then(|all| all.iter().find(|m| m["name"] == name.as_str()))
+            .expect("it")
+            .clone()
+    };
+    let with = until("the offer", || {
+        let found = entry(&scene, 3);
+        if found["services"] == json!(["count", "sum"]) { Ok(found) } else { Err(found.to_string()) }
+    });
+    assert_eq!(
+        (&with["available"], &with["role"], &with["sessions"]),
+        (&true.into(), &"both".into(), &8.into()),
+        "{with}"
+    );
+    assert_eq!((&with["sources"], &with["operator"]), (&json!(["temperature"]), &"tenant of room3".into()), "{with}");
+    assert!(with["since"].is_string() && with["endpoint"].as_str().is_some_and(|at| at.contains(':')), "{with}");
+    let mean = scene.ask(&scene.question("mean", json!({})));
+    assert_eq!(mean["windows"][0]["contributors"], 3, "{mean}");
+    assert_eq!(scene.rooms[3].last_job(), None, "it was not asked");
+
+    let before = entry(&scene, 2)["since"].clone();
+    scene.rooms[2].node.kill();
+    let away = until("room2 to be away", || {
+        let found = entry(&scene, 2);
+        if found["available"] == false { Ok(found) } else { Err(found.to_string()) }
+    });
+    assert!(away["since"].as_str() > before.as_str() && away["sources"] == json!([]), "{away}");
+    scene.rooms[2].node.restart();
+    until("room2 to be back", || {
+        let found = entry(&scene, 2);
+        if found["available"] == true && found["sources"] == json!(["temperature"]) {
+            Ok(())
+        } else {
+            Err(found.to_string())
+        }
+    });
+}

@@ -1,0 +1,278 @@
+//! Members played by the test, against a real gateway: they say what no honest peer would, at the moment that
+//! the test wants.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tacit_accord::MemberRole;
+use tacit_job::{Decline, Fault, Job, Report, ToGateway, ToPeer, Told};
+use tacit_link::{ControlLink, Gate, Host, LinkConfig, LinkHub, Protocol};
+use tacit_model::api::{Decimal, StatisticBody, TaskResult};
+use tacit_model::{Clock, Fingerprint, GroupId, SessionId, Slot, SystemClock};
+use tacit_party::{HttpPoster, HttpRules, JoinRequest, register};
+use tacit_pki::Identity;
+use tacit_store::Store;
+use time::OffsetDateTime;
+
+use crate::harness::Node;
+use crate::wait::PATIENCE;
+
+/// Talks to gateways and to nobody else.
+struct ControlOnly;
+
+impl Gate for ControlOnly {
+    fn admit(&self, protocol: Protocol, _: &Fingerprint) -> bool {
+        protocol == Protocol::Control
+    }
+}
+
+/// A member, and its control link.
+struct Member {
+    me: Fingerprint,
+    link: ControlLink,
+    _host: Host,
+    _hub: LinkHub,
+}
+
+impl Member {
+    /// Registers, is approved, connects, says hello and offers a series.
+    async fn join(gateway: &Node, gid: i64, name: &str) -> Self {
+        let now = OffsetDateTime::from_unix_timestamp(SystemClock.now().0 / 1000).expect("a moment");
+        let identity = Arc::new(Identity::generate(name, now).expect("a key"));
+        let me = identity.fingerprint();
+        let code = gateway.api("POST", &format!("/groups/{gid}/codes"), None).json()["code"].clone();
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path().join("db").to_str().expect("a path")).await.expect("a store");
+        let joining = JoinRequest {
+            base_url: format!("{}/p2ds-group-management/group-mgmt", gateway.url()),
+            code: code.as_str().expect("a code").into(),
+            name: name.to_owned(),
+            role: MemberRole::Both,
+            url: "http://127.0.0.1:9/".to_owned(),
+            operator: name.to_owned(),
+            label_key: None,
+            endpoint: "127.0.0.1:9".to_owned(),
+            final_results_url: None,
+            compared: true,
+            gateway: None,
+        };
+        let poster = HttpPoster::new(HttpRules::default()).expect("a client");
+        let joined = register(&poster, &store, &identity, joining).await.expect("registered");
+        let verdict = json!({ "verified": true, "fingerprint": me });
+        gateway.api("POST", &format!("/members/{name}/verify"), Some(&verdict)).ok();
+        let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().expect("an address"))).await.expect("a hub");
+        let host = hub.host(identity, Arc::new(ControlOnly)).expect("hosted");
+        let link = host.dial_control(joined.gateway, &joined.endpoints, PATIENCE).await.expect("a link");
+        let group = GroupId(gid);
+        let hello = ToGateway::Hello {
+            name: name.to_owned(),
+            group,
+            software: "scripted".to_owned(),
+            known: None,
+            run: None,
+            endpoint: None,
+        };
+        link.send(&hello).expect("sent");
+        let sources = ["temperature".to_owned()].into();
+        let (labels, services) = Default::default();
+        link.send(&ToGateway::Offer { group, labels, sources, services, sessions: 8 }).expect("sent");
+        Self { me, link, _host: host, _hub: hub }
+    }
+
+    /// The next message that fits; others are dropped.
+    async fn next<T>(&mut self, fits: impl Fn(ToPeer) -> Option<T>) -> T {
+        let wait = async {
+            loop {
+                if let Some(found) = fits(self.link.recv::<ToPeer>().await.expect("a message")) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("a message in time")
+    }
+
+    async fn prepared(&mut self) -> Job {
+        let job = self.next(|m| if let ToPeer::Prepare { job, .. } = m { Some(*job) } else { None }).await;
+        self.report(job.session, Report::Prepared { nonce: "ab".repeat(32) });
+        job
+    }
+
+    async fn linked(&mut self, of: SessionId, report: Report) {
+        self.next(|m| matches!(m, ToPeer::Link { session, .. } if session == of).then_some(())).await;
+        self.report(of, report);
+    }
+
+    async fn session(&mut self, of: SessionId, report: Report) {
+        self.next(|m| matches!(m, ToPeer::Session { session } if session == of).then_some(())).await;
+        self.report(of, report);
+    }
+
+    fn report(&self, session: SessionId, report: Report) {
+        self.link.send(&ToGateway::Report { session, report }).expect("sent");
+    }
+}
+
+struct Scene {
+    gateway: Node,
+    gid: i64,
+    members: Vec<Member>,
+}
+
+const NAMES: [&str; 4] = ["alice", "bobby", "cyril", "dorothy"];
+
+impl Scene {
+    async fn found() -> Self {
+        let gateway = Node::with("gateway", &["--roles", "manager"]);
+        let gid = gateway.api("POST", "/groups", Some(&json!({ "name": "g" }))).json()["gid"].as_i64().expect("one");
+        let mut members = Vec::new();
+        for name in NAMES {
+            members.push(Member::join(&gateway, gid, name).await);
+        }
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let offers = gateway.api("GET", &format!("/groups/{gid}/offers"), None).ok().json();
+            let list = offers["offers"].as_array().expect("a list");
+            if list.iter().filter(|o| o["sources"] != json!([])).count() == NAMES.len() {
+                break;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{offers}");
+            // The links of the members live on this thread.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Self { gateway, gid, members }
+    }
+
+    fn hand_in(&self) -> String {
+        let task = json!({
+            "group": self.gid, "purpose": "HVAC", "sources": ["temperature"], "aggregator": "mean", "decimals": 2,
+            "least": "0", "most": "50", "preselector": "now", "tell_gateway": true,
+        });
+        let taken = self.gateway.api("POST", "/tasks", Some(&json!({ "task": task, "wait": false }))).ok().json();
+        taken["id"].as_str().expect("an id").to_owned()
+    }
+
+    async fn ended(&self, id: &str) -> Value {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let body = self.gateway.api("GET", &format!("/tasks/{id}"), None).ok().json();
+            if body["state"] != "open" {
+                return body;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{body}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn done(agreement: &str, value: f64) -> Report {
+    let statistics = vec![StatisticBody { name: "mean(temperature)".to_owned(), value }];
+    let result = TaskResult {
+        id: String::new(),
+        window: Slot(0),
+        statistics,
+        no_result: None,
+        values: vec![Decimal::from(1u64)],
+        contributors: 4,
+    };
+    let told = Some(Told::Open(Box::new(result)));
+    Report::Done { agreement: Some(agreement.repeat(32)), contributors: 4, faults: Vec::new(), told }
+}
+
+/// One member reports another result than the rest: the client gets an error and no number, and the operator's
+/// log names who differs.
+#[tokio::test]
+async fn f21_a_result_that_differs_is_an_error_and_its_member_is_named() {
+    let mut scene = Scene::found().await;
+    let id = scene.hand_in();
+    let session = scene.members[0].prepared().await.session;
+    for member in &mut scene.members[1..] {
+        assert_eq!(member.prepared().await.session, session);
+    }
+    for member in &mut scene.members {
+        member.linked(session, Report::Linked).await;
+    }
+    for (number, member) in scene.members.iter_mut().enumerate() {
+        let report = if number == 2 { done("bb", 99.0) } else { done("aa", 20.0) };
+        member.session(session, report).await;
+    }
+    let body = scene.ended(&id).await;
+    assert_eq!(body["state"], "failed", "{body}");
+    let window = &body["windows"][0];
+    assert!(window.get("result").is_none() && window.get("sealed").is_none(), "{body}");
+    assert!(NAMES.iter().all(|name| !body.to_string().contains(name)), "the client hears no names: {body}");
+    let log = scene.gateway.log();
+    assert!(log.contains("the results disagree: cyril differs"), "{log}");
+}
+
+/// A member withdraws when links are made: it is left out, the others are prepared anew and finish. Whoever
+/// says in the first phase that it cannot is left out, too. Each attempt is a session of its own.
+#[tokio::test]
+async fn f05_f18_a_member_that_withdraws_at_link_is_left_out_and_the_rest_finish() {
+    let mut scene = Scene::found().await;
+    let id = scene.hand_in();
+    let first = scene.members[0].prepared().await;
+    for member in &mut scene.members[1..] {
+        member.prepared().await;
+    }
+    for (number, member) in scene.members.iter_mut().enumerate() {
+        let report = if number == 3 { Report::Declined { why: Decline::Policy } } else { Report::Linked };
+        member.linked(first.session, report).await;
+    }
+    let (rest, gone) = scene.members.split_at_mut(3);
+    let mut second = None;
+    for member in rest.iter_mut() {
+        second = Some(member.prepared().await);
+    }
+    let second = second.expect("a job");
+    assert_ne!(second.session, first.session);
+    assert!(!second.members().contains(&gone[0].me) && second.members().len() == 3);
+    // The one that withdrew is told that it is over, and asked nothing more.
+    let of = first.session;
+    gone[0].next(|m| matches!(m, ToPeer::Abort { session } if session == of).then_some(())).await;
+    for member in rest.iter_mut() {
+        member.linked(second.session, Report::Linked).await;
+    }
+    for member in rest.iter_mut() {
+        member.session(second.session, done("aa", 20.0)).await;
+    }
+    let body = scene.ended(&id).await;
+    assert_eq!(body["state"], "done", "{body}");
+    assert_eq!(body["windows"][0]["result"]["statistics"][0]["value"], 20.0, "{body}");
+}
+
+/// Losses before the freeze are repaired without the lost member; what failed after it ends the task, whatever
+/// class the failure has: nothing is opened twice.
+#[tokio::test]
+async fn f13_f19_failures_before_the_freeze_are_repaired_and_after_it_end_the_task() {
+    let mut scene = Scene::found().await;
+    let id = scene.hand_in();
+    let first = scene.members[0].prepared().await.session;
+    for member in &mut scene.members[1..] {
+        member.prepared().await;
+    }
+    for member in &mut scene.members {
+        member.linked(first, Report::Linked).await;
+    }
+    // Three say that the fourth was lost, which says nothing: its link goes.
+    let gone = scene.members.pop().expect("the fourth");
+    for member in &mut scene.members {
+        let fault = Fault::Lost { members: vec![gone.me] };
+        member.session(first, Report::Failed { fault, frozen: false }).await;
+    }
+    drop(gone);
+    let mut second = first;
+    for member in &mut scene.members {
+        second = member.prepared().await.session;
+    }
+    assert_ne!(second, first);
+    for member in &mut scene.members {
+        member.linked(second, Report::Linked).await;
+    }
+    for member in &mut scene.members {
+        member.session(second, Report::Failed { fault: Fault::FewShares, frozen: true }).await;
+    }
+    let body = scene.ended(&id).await;
+    assert_eq!(body["state"], "failed", "{body}");
+    assert!(body["windows"][0].get("result").is_none(), "{body}");
+}
