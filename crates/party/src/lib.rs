@@ -12,7 +12,7 @@
 //! # What it promises
 //!
 //! - **Who sees shares is not the gateway's decision.** Shares go only to members of a charter that its
-//!   deciders signed and that follows the last one this party knows; with [`Policy::verified_only`] only
+//!   deciders signed and that follows the last one this party knows; with `verified_only` in its [`Policy`] only
 //!   to members whose fingerprint the own operator verified. The first charter must be signed under the
 //!   manager key that was pinned at registration.
 //! - **One plan, recomputed.** A job whose plan this party does not compute itself is declined.
