@@ -147,6 +147,27 @@ def check_regression(program):
     return len(cases)
 
 
+def check_logistic(program):
+    cases = []
+    for count, columns in ((60, 1), (200, 2), (200, 4), (400, 3)):
+        for _ in range(2):
+            weights = [random.uniform(-2, 2) for _ in range(columns + 1)]
+            table = []
+            for _ in range(count):
+                x = [random.randint(0, 1000) for _ in range(columns)]
+                chance = 1 / (1 + math.exp(-weights[0] - sum(w * (v / 500 - 1) for w, v in zip(weights[1:], x))))
+                table.append(x + [int(random.random() < chance)])
+            cases.append(Case("logistic_regression", table, 1000, max_records=count, bounds="declared"))
+    for case, found in zip(cases, compute(program, cases)):
+        table = np.array(case.records, dtype=np.float64)
+        fit = sm.Logit(table[:, -1], sm.add_constant(table[:, :-1], has_constant="add")).fit(disp=0)
+        names = ["intercept"] + [f"x{at}" for at in range(1, case.columns)]
+        for at, name in enumerate(names):
+            close(name, found[f"coefficient({name})"], fit.params[at], 0.0, 0.01 * fit.bse[at])
+            close(name, found[f"standard_error({name})"], fit.bse[at], 0.01)
+    return len(cases)
+
+
 def check_order(program):
     """Smallest, largest, range, median, quantiles and order, against numpy and MPyC."""
     secint = mpc.SecInt(64)
@@ -220,7 +241,7 @@ def main():
     program = sys.argv[1]
     total = 0
     for check in (check_moments, check_weighted, check_histogram, check_pairs, check_regression,
-                  check_order, check_functions):
+                  check_logistic, check_order, check_functions):
         cases = check(program)
         print(f"{check.__name__}: {cases} cases agree")
         total += cases

@@ -22,6 +22,7 @@ use crate::plan::{PlanError, PlanRequest, Sharing};
 mod correlation;
 mod cost;
 pub(crate) mod entropy;
+pub(crate) mod logistic;
 pub(crate) mod noise;
 pub(crate) mod order;
 mod presence;
@@ -52,6 +53,8 @@ pub enum Function {
     TopK,
     /// Sums with noise for differential privacy.
     Noise(Noisy),
+    /// The last column, 0 or 1, as a logistic function of the others.
+    Logistic,
 }
 
 /// The questions about items that a contributor either has or does not have.
@@ -79,6 +82,7 @@ pub(crate) enum Evaluation {
     Ordered(order::Ordered),
     TopK(top::TopK),
     Noise(noise::Noise),
+    Logistic(logistic::Logistic),
 }
 
 /// The frozen inputs as a compute peer holds them.
@@ -135,6 +139,7 @@ macro_rules! whichever {
             Evaluation::Ordered($function) => $do,
             Evaluation::TopK($function) => $do,
             Evaluation::Noise($function) => $do,
+            Evaluation::Logistic($function) => $do,
         }
     };
 }
@@ -151,6 +156,7 @@ impl Evaluation {
             Function::Correlation => Some(Self::Correlation(correlation::Correlation::new(&settings)?)),
             Function::Order(order) => Some(Self::Ordered(order::Ordered::new(order, &settings)?)),
             Function::TopK => Some(Self::TopK(top::TopK::new(&settings)?)),
+            Function::Logistic => Some(Self::Logistic(logistic::Logistic::new(&settings)?)),
             Function::Noise(noisy) => Some(Self::Noise(noise::Noise::new(noisy, &settings)?)),
         })
     }

@@ -231,6 +231,10 @@ impl Plan {
     pub fn max_element(&self) -> u64 {
         self.request.max_element
     }
+    /// The largest that the number at this place of a row may be.
+    pub fn row_bound(&self, index: usize) -> u64 {
+        self.encoding.row_bound(index).unwrap_or(self.request.max_element)
+    }
     /// The most that one contributor may give for an item of the vector.
     pub fn bound(&self, item: usize) -> u128 {
         self.encoding.bound(item)

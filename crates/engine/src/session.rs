@@ -259,7 +259,7 @@ fn check_own_input(plan: &Plan, me: usize, input: Option<&InputVector>) -> Resul
             return Err(OwnInputError::Records { found: values.len(), columns, most });
         }
     }
-    match values.iter().position(|v| *v > plan.max_element()) {
+    match values.iter().enumerate().position(|(item, value)| *value > plan.row_bound(item)) {
         Some(item) => Err(OwnInputError::TooLarge { item }),
         None => Ok(()),
     }

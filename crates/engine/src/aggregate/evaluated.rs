@@ -2,7 +2,7 @@
 
 use super::{
     ALL_MODELS, Aggregator, Function, MAX_RECORDS, NAMES, Order, Parameter, Presence, SEMI_HONEST, Shape, VERIFIED,
-    entropy, order, records, top,
+    entropy, logistic, order, records, top,
 };
 
 /// Accepts a number of contributors.
@@ -36,6 +36,22 @@ const MIN_WEIGHT: Parameter = Parameter {
     accepts: |text| text.parse::<u64>().is_ok(),
 };
 const K: Parameter = Parameter { name: "k", meaning: "how many items, 1 to 1000; 10 unless set", accepts: top::is_k };
+const TABLE: Parameter = Parameter {
+    name: "max_records",
+    meaning: "the most records that one peer may give in a slot; 100 unless set; records times input peers at most 8192",
+    accepts: records::is_record_limit,
+};
+const MAXIMA: Parameter = Parameter {
+    name: "maxima",
+    meaning: "the largest value of each column but the last, with commas between them, at most maxElement and 16777216, \
+              proven like it; maxElement unless set. Columns that fill little of their range cost accuracy",
+    accepts: records::are_maxima,
+};
+const ITERATIONS: Parameter = Parameter {
+    name: "iterations",
+    meaning: "steps of Newton's method, 1 to 20; 8 unless set",
+    accepts: logistic::are_iterations,
+};
 const LEVEL: Parameter = Parameter {
     name: "level",
     meaning: "the part of the records below the quantile, from 0 to 1 with up to six digits behind the point; must be set",
@@ -95,7 +111,7 @@ const fn ordered(name: &'static str, summary: &'static str, order: Order) -> Agg
 }
 
 /// All of them.
-pub(super) const EVALUATED: [Aggregator; 15] = [
+pub(super) const EVALUATED: [Aggregator; 16] = [
     Aggregator {
         models: ALL_MODELS,
         leakage: leaks!("Opened: the products. A product of zero says that somebody's number is zero."),
@@ -235,5 +251,24 @@ pub(super) const EVALUATED: [Aggregator; 15] = [
         accuracy: "exact; of equal sums the first item comes first; items with the sum 0 are left out",
         refusals: "fewer than 2t+1 or more than 11 compute peers; more than 100000 items",
         ..entry("top_k", "the k items with the largest sums, largest first", Function::TopK)
+    },
+    Aggregator {
+        parameters: &[TABLE, NAMES, MAXIMA, ITERATIONS],
+        input: Shape::Records,
+        output: Shape::Statistics,
+        leakage: leaks!(
+            "Opened: coefficients and standard errors, and before them one bit, whether the regression has converged; not how \
+             many records there are."
+        ),
+        accuracy: "coefficients are within a hundredth of their standard error of the maximum-likelihood estimate, standard errors \
+                   within 1 %",
+        refusals: "fewer than 2t+1 or more than 11 compute peers; records of fewer than 2 or more than 9 numbers, the last of \
+                   them 0 or 1; more than 8192 records of all peers; no convergence, columns that depend on each other or foretell \
+                   the label: no result",
+        ..entry(
+            "logistic_regression",
+            "how the chance that the last column is 1 depends on the others: coefficients of the log-odds, standard errors",
+            Function::Logistic,
+        )
     },
 ];

@@ -11,6 +11,8 @@ use crate::plan::{PlanError, PlanRequest};
 
 /// How many records a peer may give in a slot unless the task says otherwise.
 const DEFAULT_MAX_RECORDS: u64 = 10_000;
+/// The same where each record is computed on.
+pub(crate) const DEFAULT_TABLE: usize = 100;
 /// The most that a task may say.
 const MOST_RECORDS: u64 = 1 << 32;
 /// The most edges of a histogram.
@@ -132,6 +134,13 @@ pub(crate) enum Encoding {
     /// The row is a list of records; a place for each possible record and column, the empty ones with a number
     /// beyond all others.
     Places { columns: usize, most: usize, max_element: u64, order: Order },
+    /// The row is a list of records; for each possible one, whether it is there, and its columns.
+    Table {
+        /// Records of one contributor.
+        most: usize,
+        /// The largest value of each column.
+        maxima: Vec<u64>,
+    },
     /// The row is a list of records.
     Records(Box<Records>),
 }
@@ -192,6 +201,11 @@ impl Encoding {
                         order,
                     }
                 }
+                Function::Logistic => Self::Table {
+                    most: usize::try_from(max_records_or(DEFAULT_TABLE as u64, aggregator, request)?)
+                        .unwrap_or(usize::MAX),
+                    maxima: column_maxima(aggregator, request)?,
+                },
                 Function::Sum | Function::Product | Function::PowerSum | Function::TopK | Function::Noise(_) => {
                     Self::Vector { items, max_element }
                 }
@@ -214,6 +228,7 @@ impl Encoding {
             Self::Presence { items, weights, .. } => items * (1 + usize::from(*weights)),
             Self::Places { columns, most, order, .. } => columns.saturating_mul(*most).saturating_mul(order.vectors()),
             Self::Values { max_element, .. } => usize::try_from(*max_element).unwrap_or(usize::MAX).saturating_add(1),
+            Self::Table { most, maxima } => (maxima.len() + 1).saturating_mul(*most),
             Self::Records(records) => records.terms.len(),
         }
     }
@@ -225,6 +240,10 @@ impl Encoding {
             Self::Presence { items, max_element, .. } if index >= *items => u128::from(*max_element),
             Self::Places { max_element, .. } => u128::from(*max_element) + 1,
             Self::Presence { .. } | Self::Values { .. } => 1,
+            Self::Table { maxima, .. } => match index % (maxima.len() + 1) {
+                0 => 1,
+                column => u128::from(maxima[column - 1]),
+            },
             Self::Records(records) => records.bounds[index],
         }
     }
@@ -237,6 +256,7 @@ impl Encoding {
             }
             Self::Places { max_element, .. } => u128::from(*max_element) + 1,
             Self::Presence { .. } | Self::Values { .. } => 1,
+            Self::Table { maxima, .. } => maxima.iter().copied().max().map_or(1, |max| u128::from(max.max(1))),
             Self::Records(records) => records.bounds.iter().copied().max().unwrap_or(0),
         }
     }
@@ -246,9 +266,18 @@ impl Encoding {
             Self::Vector { items, .. } | Self::Presence { items, .. } => RowShape::Items(*items),
             Self::Places { columns, most, .. } => RowShape::Records { columns: *columns, most: *most as u64 },
             Self::Values { most, .. } => RowShape::Records { columns: 1, most: *most },
+            Self::Table { most, maxima } => RowShape::Records { columns: maxima.len(), most: *most as u64 },
             Self::Records(records) => {
                 RowShape::Records { columns: records.settings.columns, most: records.settings.max_records }
             }
+        }
+    }
+
+    /// The largest that a number of a row may be, by its place, where columns have bounds of their own.
+    pub(crate) fn row_bound(&self, index: usize) -> Option<u64> {
+        match self {
+            Self::Table { maxima, .. } => maxima.get(index % maxima.len().max(1)).copied(),
+            _ => None,
         }
     }
 
@@ -279,6 +308,15 @@ impl Encoding {
                 }
                 return Some(places);
             }
+            Self::Table { maxima, .. } => {
+                let mut table = Zeroizing::new(Vec::with_capacity(self.length()));
+                for record in row.chunks_exact(maxima.len()) {
+                    table.push(1);
+                    table.extend(record.iter().copied().map(u128::from));
+                }
+                table.resize(self.length(), 0);
+                return Some(table);
+            }
             Self::Values { .. } => {
                 let mut seen = Zeroizing::new(vec![0; self.length()]);
                 row.iter().filter_map(|value| usize::try_from(*value).ok()).for_each(|value| seen[value] = 1);
@@ -294,6 +332,25 @@ impl Encoding {
         }
         Some(sums)
     }
+}
+
+/// The largest value of each column where the last is a label, 0 or 1.
+pub(crate) fn column_maxima(aggregator: &'static Aggregator, request: &PlanRequest) -> Result<Vec<u64>, PlanError> {
+    let parameter = "maxima";
+    let explaining = request.items.saturating_sub(1);
+    let maxima = match request.parameters.get(parameter) {
+        Some(text) => numbers(text).unwrap_or_default(),
+        None => vec![request.max_element; explaining],
+    };
+    if maxima.len() != explaining || maxima.iter().any(|max| *max > request.max_element) {
+        return Err(PlanError::BadParameter { name: aggregator.name, parameter: parameter.to_owned() });
+    }
+    Ok(maxima.into_iter().chain([1]).collect())
+}
+
+/// Accepts the largest values of columns.
+pub(super) fn are_maxima(text: &str) -> bool {
+    numbers(text).is_some_and(|maxima| maxima.iter().all(|max| *max > 0))
 }
 
 /// Accepts a number of records.

@@ -34,6 +34,12 @@ pub enum NoResult {
     /// The noise is larger than what there is.
     #[error("with its noise the number of records is not above zero: there is no mean")]
     OnlyNoise,
+    /// Newton's method did not settle.
+    #[error(
+        "the regression has not converged: records are too few, columns depend on each other, or a column foretells the \
+         label with certainty; leave a column out, or raise iterations"
+    )]
+    NotConverged,
     /// All weights are zero.
     #[error("the weights add up to zero")]
     NoWeight,

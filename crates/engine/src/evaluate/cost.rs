@@ -187,6 +187,51 @@ impl Cost {
         self.rounds += rounds * length.div_ceil(crate::arithmetic::lanes(self.n, self.t, modulus));
     }
 
+    /// Numbers over a power of two: arithmetic/fixed.rs.
+    pub(super) fn truncate(&mut self, length: usize) {
+        let (t, others) = (self.t as u64, (self.n - 1 - self.t) as u64);
+        // Masks and what is left of the number, dealt; t shares of it, opened.
+        let dealt = if t > 1 { 2 * t * others } else { 0 } + others;
+        self.elements((length as u64 * (dealt + t)).div_ceil(self.n as u64));
+        self.rounds += if t > 1 { 3 } else { 2 };
+    }
+
+    /// Quotients of numbers below 2^bits, of short vectors.
+    pub(super) fn divide(&mut self, length: usize, bits: u32) {
+        // The highest bit: all bits, and each lifted.
+        self.compare(length, bits);
+        let (n, t) = (self.n as u64, self.t as u64);
+        let up = (n - 1 - t) * if t > 1 { t + 1 } else { 1 } + t * (n - 1 - t) * (2 * t + 1);
+        self.elements((length as u64 * u64::from(bits) * up).div_ceil(n));
+        self.rounds += 1 + bits.next_power_of_two().ilog2() as usize;
+        // The mantissa, four steps of Newton's iteration, two products.
+        for number in 0..11 {
+            self.multiply(length);
+            if number > 0 {
+                self.truncate(length);
+            }
+        }
+    }
+
+    /// The logistic function: arithmetic/exponential.rs.
+    pub(super) fn logistic(&mut self, length: usize, bits: u32) {
+        self.compare(3 * length, bits + 1);
+        self.multiply(length);
+        // Powers 2, 3 and 4, 5 to 8; the sum.
+        for powers in [1, 2, 4] {
+            self.multiply(powers * length);
+            self.truncate(powers * length);
+        }
+        self.truncate(length);
+        // Six squarings, eight products of Newton's iteration.
+        for _ in 0..14 {
+            self.multiply(length);
+            self.truncate(length);
+        }
+        self.truncate(length);
+        self.multiply(length);
+    }
+
     /// So many bits that are one with a probability: arithmetic/coins.rs.
     pub(super) fn coins(&mut self, coins: usize) {
         let (n, t, numbers) = (self.n as u64, self.t as u64, coins as u64);

@@ -18,6 +18,7 @@ mod fixed_values;
 mod freeze;
 mod guaranteed;
 mod guaranteed_functions;
+mod logistic;
 mod losses;
 mod malformed;
 mod malicious;
