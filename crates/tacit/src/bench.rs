@@ -25,6 +25,7 @@ mod report;
 mod scale;
 mod seat;
 mod spread;
+mod statistics;
 mod sum;
 mod work;
 pub(crate) mod worker;
@@ -44,6 +45,7 @@ use spread::Form;
     tacit bench sum                             the whole matrix: parties 3 to 11, sizes 1 to 1,000,000\n  \
     tacit bench sum --parties 3 --size 288      one case\n  \
     tacit bench compare --parties 3             comparisons of 64-bit numbers\n  \
+    tacit bench statistics --parties 3          statistics over records, each a whole session\n  \
     tacit bench mul --json                      one JSON object per line\n  \
     tacit bench orchestration --parties 11      a client's request to eleven peers, by phase\n  \
     tacit bench scale --parties 1000 --size 200 a thousand peers, tasks over 200 of them\n\n\
@@ -94,6 +96,8 @@ enum Name {
     Compare,
     /// Sorting shared 32-bit numbers.
     Sort,
+    /// Statistics over records of all parties, each a whole session.
+    Statistics,
     /// From a client's call to its verified result: messages, phases, whole requests.
     Orchestration,
     /// Very many peers at one gateway: tasks at a steady rate, and memory.
@@ -191,6 +195,7 @@ impl Bench {
             Name::Mul => cases::MUL,
             Name::Compare => cases::COMPARE,
             Name::Sort => cases::SORT,
+            Name::Statistics => cases::STATISTICS,
             // Have cases of their own.
             Name::Orchestration | Name::Scale => &[],
         };

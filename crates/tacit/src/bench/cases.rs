@@ -2,6 +2,7 @@
 
 use tacit_engine::SecurityModel;
 
+use super::statistics::Kind;
 use super::work::Work;
 
 /// One figure of a bench, for any number of parties and elements.
@@ -92,6 +93,31 @@ pub(crate) const SORT: &[Figure] = &[Figure {
     sized: true,
     work: |numbers| Work::Sort { numbers },
 }];
+
+/// A statistic of so many records (or items) of each party.
+const fn statistic(what: &'static str, sizes: &'static [usize], work: fn(usize) -> Work) -> Figure {
+    Figure {
+        bench: "statistics",
+        what,
+        unit: Unit::Milliseconds,
+        models: &[SecurityModel::SemiHonest],
+        parties: &[3, 5, 7],
+        sizes,
+        sized: true,
+        work,
+    }
+}
+
+/// Statistics over records of all parties.
+pub(crate) const STATISTICS: &[Figure] = &[
+    statistic("std_deviation", &[10_000], |size| Work::Statistic { kind: Kind::StdDeviation, size }),
+    statistic("linear_regression", &[10_000], |size| Work::Statistic { kind: Kind::LinearRegression, size }),
+    statistic("median", &[100], |size| Work::Statistic { kind: Kind::Median, size }),
+    statistic("top_k", &[1_000], |size| Work::Statistic { kind: Kind::TopK, size }),
+    statistic("entropy", &[1_000], |size| Work::Statistic { kind: Kind::Entropy, size }),
+    statistic("distinct_count", &[1_000], |size| Work::Statistic { kind: Kind::DistinctCount, size }),
+    statistic("logistic_regression", &[100], |size| Work::Statistic { kind: Kind::LogisticRegression, size }),
+];
 
 /// In which unit a figure is told; a step is a session, a round or an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! One party's place in a bench: who the others are, the barrier, and how a protocol is driven.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,31 @@ impl Seat {
         let model =
             SecurityModel::named(&turn.model).ok_or(Failure::usage("a security model that there is none of"))?;
         let model = if bounds == "proven" { model } else { SecurityModel::SemiHonest };
+        let parameters = [("bounds".to_owned(), bounds.to_owned())].into();
+        self.prepare_plan(turn, model, "sum", items, max_element, parameters)
+    }
+
+    /// Plans an aggregator over what all put in and all learn, with bounds proven as they are by default.
+    pub(crate) fn prepare_aggregator(
+        &self,
+        turn: &Turn,
+        aggregator: &str,
+        items: usize,
+        max_element: u64,
+        parameters: BTreeMap<String, String>,
+    ) -> Result<Ready, Failure> {
+        self.prepare_plan(turn, SecurityModel::SemiHonest, aggregator, items, max_element, parameters)
+    }
+
+    fn prepare_plan(
+        &self,
+        turn: &Turn,
+        model: SecurityModel,
+        aggregator: &str,
+        items: usize,
+        max_element: u64,
+        parameters: BTreeMap<String, String>,
+    ) -> Result<Ready, Failure> {
         let all: Vec<usize> = (0..self.members.len()).collect();
         let plan = Plan::build(PlanRequest {
             session: turn.session,
@@ -69,9 +95,9 @@ impl Seat {
             slot: Slot(turn.number),
             charter: [1; 32],
             task: [2; 32],
-            aggregator: "sum".to_owned(),
+            aggregator: aggregator.to_owned(),
             aggregator_version: 1,
-            parameters: [("bounds".to_owned(), bounds.to_owned())].into(),
+            parameters,
             sharing: Sharing::Shamir { threshold: turn.threshold },
             charter_threshold: turn.threshold,
             charter_compute: all.len(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::messages::{Sample, Turn};
 use super::seat::Seat;
-use super::{multiply, order, sum};
+use super::{multiply, order, statistics, sum};
 use crate::output::Failure;
 
 /// One kind of work, told to all parties.
@@ -41,6 +41,13 @@ pub(crate) enum Work {
         /// How many.
         numbers: usize,
     },
+    /// A statistic over records, or a vector of items, of each party.
+    Statistic {
+        /// Which one.
+        kind: statistics::Kind,
+        /// Records, or items.
+        size: usize,
+    },
 }
 
 /// Work on more elements than this is bulk.
@@ -53,6 +60,7 @@ impl Work {
             Self::Sum { items } | Self::Multiply { elements: items } if *items > BULK => (9, 2),
             Self::Sum { .. } | Self::Multiply { .. } => (50, 5),
             Self::MultiplyInTurn { .. } | Self::Compare { .. } | Self::Sort { .. } | Self::Bounded { .. } => (9, 2),
+            Self::Statistic { .. } => (9, 1),
         }
     }
 
@@ -64,6 +72,7 @@ impl Work {
             Self::Multiply { elements } => multiply::run(seat, turn, multiply::Shape::Vector(*elements)).await,
             Self::Compare { pairs } => order::run(seat, turn, order::Task::Compare(*pairs)).await,
             Self::Sort { numbers } => order::run(seat, turn, order::Task::Sort(*numbers)).await,
+            Self::Statistic { kind, size } => statistics::run(seat, turn, *kind, *size).await,
             Self::MultiplyInTurn { rounds } => multiply::run(seat, turn, multiply::Shape::Chain(*rounds)).await,
         }
     }

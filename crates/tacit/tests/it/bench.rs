@@ -37,6 +37,20 @@ fn bench_prints_one_object_per_line_with_the_promised_names() {
     }
 }
 
+/// Every result is compared with plain numbers before its line is printed.
+#[test]
+fn bench_statistics_are_right() {
+    let output = run(&["bench", "statistics", "--parties", "3", "--size", "20", "--runs", "1", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let found: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let whats: Vec<&str> = found.iter().filter_map(|line| line["what"].as_str()).collect();
+    let wanted =
+        ["std_deviation", "linear_regression", "median", "top_k", "entropy", "distinct_count", "logistic_regression"];
+    assert_eq!(whats, wanted);
+    assert!(found.iter().all(|line| line["size"] == 20 && line["unit"] == "ms" && line["model"] == "semi-honest"));
+}
+
 #[test]
 fn bench_multiplies_in_the_model_malicious() {
     let output =
