@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tacit_accord::log::Hash;
 use tacit_accord::receipt::{Contributors, FORMAT, ReceiptSignature, Statement, contribution_leaf, contributors_root};
 use tacit_engine::Plan;
+use tacit_engine::aggregate::Privacy;
 use tacit_model::Fingerprint;
 
 use crate::Job;
@@ -106,11 +107,21 @@ impl Computed<'_> {
             },
             recipients: u32::try_from(job.recipients.len()).unwrap_or(u32::MAX),
             guards,
-            // There is no noise yet, so nothing is charged.
-            budget: None,
+            budget: plan.privacy().map(|privacy| charged(&privacy)),
             frozen: hex(&self.frozen),
             binding: hex(&self.binding),
             agreement: self.agreement.filter(|_| all_know).map(|agreement| hex(&agreement)),
         }
     }
+}
+
+/// What a result with noise costs, in texts that every peer writes alike.
+fn charged(privacy: &Privacy) -> BTreeMap<String, String> {
+    let hides = if privacy.hides_peers { "peer" } else { "record" };
+    let pairs = [
+        ("epsilon", privacy.epsilon.to_string()),
+        ("delta", format!("{:e}", privacy.delta)),
+        ("hides", hides.to_owned()),
+    ];
+    pairs.map(|(name, text)| (name.to_owned(), text)).into()
 }

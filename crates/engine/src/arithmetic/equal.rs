@@ -8,6 +8,7 @@
 //! The first opens a + r for random bits of r: a is zero exactly if the opened number has r's bits. k bits
 //! give every residue but zero one way and zero two, which is uniform up to 2^-k.
 
+use subtle::Choice;
 use tacit_algebra::Field;
 use tacit_algebra::poly::powers;
 
@@ -51,9 +52,8 @@ impl<F: Field> Arithmetic<'_, F> {
         for (bits, opened) in bits.shares_mut().chunks_exact_mut(width).zip(opened) {
             let opened = opened.to_u128();
             for (j, bit) in bits.iter_mut().enumerate() {
-                if opened >> j & 1 == 0 {
-                    *bit = F::ONE - *bit;
-                }
+                let same = Choice::from((opened >> j & 1) as u8);
+                *bit = F::conditional_select(&(F::ONE - *bit), bit, same);
             }
         }
         self.product(&bits, width).await

@@ -160,7 +160,9 @@ impl Noise {
         let epsilon = self.epsilon as f64 / 10f64.powi(DIGITS as i32);
         // Each coin is off by up to 2^-65, and higher bits are left out.
         let away = |group: &Group| (2 * group.sums * (group.thresholds.len() + 1)) as f64 * 2f64.powi(-65);
-        let delta = (1.0 + epsilon.exp()) * self.groups.iter().map(away).sum::<f64>();
+        // 1 + e^epsilon is at most 2^(1 + 1.45 epsilon): a power of two, which is the same on all machines.
+        let factor = 1 + (self.epsilon * 145).div_ceil(100 * 10u64.pow(DIGITS as u32));
+        let delta = 2f64.powi(factor as i32) * self.groups.iter().map(away).sum::<f64>();
         Privacy { epsilon, delta, hides_peers: self.hides_peers }
     }
 

@@ -194,9 +194,9 @@ fn rule5_refuses_models_and_aggregators_by_name() {
     assert_eq!(refusal(median), PlanError::ModelNotOffered { name: "median", model });
     let model = SecurityModel::Malicious;
     assert_eq!(refusal(|r| r.model = model), PlanError::BoundsMustBeProven { model });
-    let unknown = PlanError::UnknownAggregator { name: "logistic_regression".to_owned() };
-    assert!(unknown.to_string().contains("logistic_regression"));
-    assert_eq!(refusal(|r| r.aggregator = "logistic_regression".to_owned()), unknown);
+    let unknown = PlanError::UnknownAggregator { name: "mode".to_owned() };
+    assert!(unknown.to_string().contains("mode"));
+    assert_eq!(refusal(|r| r.aggregator = "mode".to_owned()), unknown);
     assert_eq!(refusal(|r| r.aggregator_version = 2), PlanError::AggregatorVersion { name: "sum", asked: 2, here: 1 });
     let parameter = |r: &mut PlanRequest| _ = r.parameters.insert("k".to_owned(), "3".to_owned());
     assert_eq!(refusal(parameter), PlanError::BadParameter { name: "sum", parameter: "k".to_owned() });

@@ -67,7 +67,7 @@ fn rule9_noise_has_its_distribution() {
         let world = world(n, "noisy_sum", 1500, &[("epsilon", epsilon)], 9).with_max(1);
         let privacy = world.plan().privacy().expect("noise");
         assert_eq!((privacy.epsilon, privacy.hides_peers), (epsilon.parse().expect("a number"), true));
-        assert!(0.0 < privacy.delta && privacy.delta < 2f64.powi(-20));
+        assert!(0.0 < privacy.delta && privacy.delta < 2f64.powi(-19));
         let result = statistics(&world);
         let sums = world.sum_of(&world.request.inputs);
         let noise: Vec<f64> = result.iter().zip(&sums).map(|((_, noisy), sum)| noisy - *sum as f64).collect();
