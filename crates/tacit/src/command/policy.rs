@@ -154,7 +154,7 @@ mod tests {
     fn rules_are_read_by_their_kind() {
         let rules = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let texts = rules(&["purposes=HVAC, energy", "min_participants=5", "manual_approval=true", "sources="]);
-        let policy = changed(PeerPolicy::default(), &texts).ok().expect("a policy");
+        let Ok(policy) = changed(PeerPolicy::default(), &texts) else { panic!("rules that can be read") };
         let expected = PeerPolicy {
             purposes: vec!["HVAC".to_owned(), "energy".to_owned()],
             min_participants: 5,
