@@ -1,6 +1,8 @@
 //! Bad input on every route: refused as the caller's mistake, in the words of the face, and without a
 //! trace.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::harness::Node;
@@ -37,8 +39,21 @@ impl Site {
         let code = manager.invite(group.gid);
         let mut site = Self { node, group, sink, code, before: String::new() };
         site.computes(1);
-        site.before = site.node.state();
+        site.before = site.at_rest();
         site
+    }
+
+    /// What the node tells once its log holds the receipt of the slot: its last entries come after the result.
+    fn at_rest(&self) -> String {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let state = self.node.state();
+            if state.contains("\"kind\":\"receipt\"") {
+                return state;
+            }
+            assert!(Instant::now() < until, "no receipt: {state}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Computes one more slot.
