@@ -166,6 +166,15 @@ impl fmt::Display for ReceiptFault {
 
 impl core::error::Error for ReceiptFault {}
 
+/// What is said of a signature that is not one of the key beside it over this text.
+const UNSIGNED: &str = "does not verify: something was changed";
+
+impl ReceiptFault {
+    fn is_unsigned(&self) -> bool {
+        self.why.ends_with(UNSIGNED)
+    }
+}
+
 fn fault<T>(place: &'static str, why: impl fmt::Display) -> Result<T, ReceiptFault> {
     Err(ReceiptFault { place, why: why.to_string() })
 }
@@ -225,7 +234,7 @@ impl Statement {
         let Some(bytes) = bytes else { return fault(PLACE, "a signature is not base64 of 64 bytes") };
         match verify_detached(&key, Context::Receipt, text.as_bytes(), &bytes) {
             Ok(()) => Ok(signer),
-            Err(_) => fault(PLACE, format!("the signature of {signer} does not verify: something was changed")),
+            Err(_) => fault(PLACE, format!("the signature of {signer} {UNSIGNED}")),
         }
     }
 
@@ -254,6 +263,23 @@ impl Statement {
             ("agreement", agreement.to_owned()),
         ];
         Ok(facts.into_iter().map(|(name, fact)| (name.to_owned(), fact.into())).collect())
+    }
+
+    /// Whether those who computed are computing members of this charter, with its threshold. `id` is that of the
+    /// consensus, which the caller verified.
+    pub fn check_charter(&self, id: ConsensusId, charter: &Charter) -> Result<(), ReceiptFault> {
+        const PLACE: &str = "consensus";
+        if self.consensus != id || self.group != charter.group {
+            return fault(PLACE, format!("the receipt is under consensus {}", self.consensus));
+        }
+        if self.threshold != charter.threshold {
+            return fault(PLACE, "the charter has another threshold");
+        }
+        let roster: BTreeSet<Fingerprint> = charter.computing().map(|member| member.fingerprint).collect();
+        match self.compute.iter().find(|peer| !roster.contains(peer)) {
+            Some(stranger) => fault(PLACE, format!("{stranger} does not compute in this charter")),
+            None => Ok(()),
+        }
     }
 
     fn check(&self) -> Result<(), ReceiptFault> {
@@ -317,19 +343,7 @@ impl Receipt {
     /// Whether those who computed are computing members of this charter, with its threshold. `id` is that of the
     /// consensus, which the caller verified.
     pub fn check_charter(&self, id: ConsensusId, charter: &Charter) -> Result<(), ReceiptFault> {
-        const PLACE: &str = "consensus";
-        let statement = &self.statement;
-        if statement.consensus != id || statement.group != charter.group {
-            return fault(PLACE, format!("the receipt is under consensus {}", statement.consensus));
-        }
-        if statement.threshold != charter.threshold {
-            return fault(PLACE, "the charter has another threshold");
-        }
-        let roster: BTreeSet<Fingerprint> = charter.computing().map(|member| member.fingerprint).collect();
-        match statement.compute.iter().find(|peer| !roster.contains(peer)) {
-            Some(stranger) => fault(PLACE, format!("{stranger} does not compute in this charter")),
-            None => Ok(()),
-        }
+        self.statement.check_charter(id, charter)
     }
 
     /// Whether a contributor's proof holds under this receipt.
@@ -351,8 +365,13 @@ impl Receipt {
 
     fn check_signatures(&self, text: &str) -> Result<(), ReceiptFault> {
         let mut last = None;
-        for signature in &self.signatures {
-            let signer = self.statement.signer_of(text, signature)?;
+        let checked: Vec<_> =
+            self.signatures.iter().map(|signature| self.statement.signer_of(text, signature)).collect();
+        if !checked.is_empty() && checked.iter().all(|checked| checked.as_ref().is_err_and(ReceiptFault::is_unsigned)) {
+            return fault("statement", "none of the signatures under it verifies: it was changed");
+        }
+        for signer in checked {
+            let signer = signer?;
             if last.is_some_and(|last| last >= signer) {
                 return fault("signatures", "they are not in order, each signer once");
             }

@@ -148,6 +148,9 @@ impl Gateway {
                 self.inner.gathering.take(member, session, *part);
                 Ok(())
             }
+            ToGateway::ReceiptsAwaited { group, awaited, since } => {
+                self.answer_awaited(member, group, awaited, since).await
+            }
             ToGateway::Witnessed { size, cosigned, key } => self.witnessed(member, size, cosigned, &key).await,
             // Computing takes its time; meanwhile the link is read on.
             ToGateway::Request { number, request: Request::Ask { new } } => {
@@ -176,7 +179,8 @@ impl Gateway {
         };
         let done = match request {
             Request::Start => {
-                self.start_member(present.group, &present.name).await.map(|run| Response::Started { run })
+                let started = self.start_member(present.group, &present.name).await;
+                started.map(|(run, from)| Response::Started { run, from })
             }
             Request::Stop => self.stop_member(present.group, &present.name).await.map(|()| Response::Stopped),
             _ => Err(GatewayError::Invalid("this gateway does not know that request".to_owned())),

@@ -27,6 +27,8 @@ pub(crate) struct Present {
     /// The run it takes part in, and the first slot it has no row for.
     pub(crate) run: Option<RunId>,
     pub(crate) upto: Slot,
+    /// The first slot of the run that it has had a chance to give a row for.
+    pub(crate) from: Slot,
     /// Since when it is there.
     pub(crate) since: UnixMillis,
     /// Where it says its link port is now.
@@ -81,7 +83,8 @@ impl Directory {
         state.links += 1;
         let link = state.links;
         let offer = Arc::default();
-        let present = Present { sender, link, group, name, run: None, upto: Slot(0), since, endpoint: None, offer };
+        let (upto, from) = (Slot(0), Slot(0));
+        let present = Present { sender, link, group, name, run: None, upto, from, since, endpoint: None, offer };
         state.present.insert(member, present);
         state.left.remove(&member);
         drop(state);

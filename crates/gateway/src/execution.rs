@@ -4,13 +4,13 @@
 //! phase's deadline. Before the inputs are frozen a failed attempt may be repaired with other members
 //! of the signed roster; after it the slot ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tacit_accord::{Charter, Consensus};
 use tacit_job::{Decline, Fault, Job, Report, ToPeer, Told};
 use tacit_model::api::TaskTiming;
-use tacit_model::{Fingerprint, GroupId};
+use tacit_model::{Fingerprint, GroupId, SessionId};
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 
@@ -33,6 +33,8 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Agreed {
     pub(crate) agreement: String,
+    /// The session that the result comes from: the job's, or an earlier one whose end this gateway missed.
+    pub(crate) session: SessionId,
     pub(crate) contributors: u32,
     /// What else the operator should know: wrong shares that were corrected, recipients that were lost.
     pub(crate) remarks: Vec<String>,
@@ -179,7 +181,7 @@ impl Names<'_> {
 fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<String>, Outcome> {
     let mut nonces = Vec::with_capacity(prepared.len());
     let mut without = Vec::new();
-    let mut finished: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut finished: BTreeMap<&str, (usize, BTreeSet<SessionId>)> = BTreeMap::new();
     let mut frozen = Vec::new();
     let mut refused = Vec::new();
     let (mut contributors, mut told) = (u32::try_from(job.inputs.len()).unwrap_or(u32::MAX), Vec::new());
@@ -187,17 +189,21 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
     for (member, report) in prepared {
         match report {
             // Of a client's task: the result of before, and what is told of it.
-            Some(Report::Done { agreement: Some(agreement), contributors: count, told: result, .. }) => {
+            Some(Report::Done { agreement: Some(agreement), contributors: count, told: result, session, .. }) => {
                 frozen.push(*member);
-                *finished.entry(agreement).or_default() += 1;
+                let (holders, sessions) = finished.entry(agreement).or_default();
+                *holders += 1;
+                sessions.extend(session);
                 contributors = *count;
                 told.extend(result.clone());
             }
             Some(Report::Prepared { nonce }) => nonces.push(nonce.clone()),
-            Some(Report::Declined { why: Decline::Frozen { done } }) => {
+            Some(Report::Declined { why: Decline::Frozen { done, session } }) => {
                 frozen.push(*member);
                 if let Some(agreement) = done {
-                    *finished.entry(agreement).or_default() += 1;
+                    let (count, sessions) = finished.entry(agreement).or_default();
+                    *count += 1;
+                    sessions.extend(session);
                 }
             }
             Some(Report::Declined { why: Decline::Waiting }) if job.ask().is_some() => waiting.push(*member),
@@ -212,8 +218,10 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
         // news that got lost; otherwise this slot can never be opened again.
         let mut agreements = finished.into_iter();
         return Err(match (agreements.next(), agreements.next()) {
-            (Some((agreement, count)), None) if count == job.recipients.len() => Outcome::Done(Agreed {
+            (Some((agreement, (count, sessions))), None) if count == job.recipients.len() => Outcome::Done(Agreed {
                 agreement: agreement.to_owned(),
+                // An older version does not say which one it was.
+                session: sessions.first().copied().filter(|_| sessions.len() == 1).unwrap_or(job.session),
                 contributors,
                 remarks: Vec::new(),
                 told,
@@ -271,7 +279,7 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
     let mut lost = Vec::new();
     for (member, report) in done {
         match report {
-            Some(Report::Done { agreement, contributors: count, faults: wrong, told: result }) => {
+            Some(Report::Done { agreement, contributors: count, faults: wrong, told: result, .. }) => {
                 frozen = true;
                 if let (true, Some(agreement)) = (job.recipients.contains(member), agreement) {
                     agreements.entry(agreement).or_default().push(*member);
@@ -310,6 +318,7 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             remarks.dedup();
             Outcome::Done(Agreed {
                 agreement: (*agreement).to_owned(),
+                session: job.session,
                 contributors,
                 remarks,
                 told,
@@ -446,8 +455,15 @@ mod tests {
     fn judged(third: Option<Report>, change: impl FnOnce(&mut Job)) -> Outcome {
         let (charter, mut job) = scene();
         change(&mut job);
-        let done =
-            || Some(Report::Done { agreement: Some("a".to_owned()), contributors: 3, faults: Vec::new(), told: None });
+        let done = || {
+            Some(Report::Done {
+                agreement: Some("a".to_owned()),
+                contributors: 3,
+                faults: Vec::new(),
+                told: None,
+                session: None,
+            })
+        };
         let reported = BTreeMap::from([(who(0), done()), (who(1), done()), (who(2), third)]);
         judge(&reported, &job, &Names(&charter))
     }
@@ -483,9 +499,15 @@ mod tests {
         job.recipients.truncate(2);
         let done = |told: Option<&str>| {
             let told = told.map(|sealed| Told::Sealed(sealed.to_owned()));
-            Some(Report::Done { agreement: Some("a".to_owned()), contributors: 2, faults: Vec::new(), told })
+            Some(Report::Done {
+                agreement: Some("a".to_owned()),
+                contributors: 2,
+                faults: Vec::new(),
+                told,
+                session: None,
+            })
         };
-        let frozen = || Some(Report::Declined { why: Decline::Frozen { done: None } });
+        let frozen = || Some(Report::Declined { why: Decline::Frozen { done: None, session: None } });
         let mut reported = BTreeMap::from([(who(0), done(Some("x"))), (who(1), done(None)), (who(2), frozen())]);
         match nonces(&reported, &job, &Names(&charter)) {
             Err(Outcome::Done(agreed)) => {
@@ -497,7 +519,13 @@ mod tests {
         // A recipient without the result, or with another one, leaves none.
         for odd in [
             frozen(),
-            Some(Report::Done { agreement: Some("b".to_owned()), contributors: 2, faults: Vec::new(), told: None }),
+            Some(Report::Done {
+                agreement: Some("b".to_owned()),
+                contributors: 2,
+                faults: Vec::new(),
+                told: None,
+                session: None,
+            }),
         ] {
             reported.insert(who(1), odd);
             assert!(matches!(nonces(&reported, &job, &Names(&charter)), Err(Outcome::Failed { .. })));

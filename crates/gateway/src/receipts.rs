@@ -1,24 +1,42 @@
 //! Receipts: the compute peers' signatures under one statement, gathered after the result, logged and handed out.
 //!
-//! Nobody waits for a receipt: it follows the report of a slot, and the log groups what comes at the same time.
+//! ```text
+//!  result ─► debt, durable with it ─► parts of the members ─► logged ─► receipt, durable; the debt is gone ─► members
+//!               ▲                            │
+//!               └── a restart, or too few ───┘   members ask for what they await, and are asked for their parts
+//! ```
+//!
+//! Nobody waits for a receipt: it follows the report of a slot, and the log groups what comes at the same time. A debt
+//! that this node could not pay before it ended is paid when its members are back.
 
-use std::collections::BTreeMap;
+mod answers;
+mod gathered;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tacit_accord::log::{Entry, Hash, Kind, ProofPlan, Tree};
-use tacit_accord::receipt::{Logged, Receipt, ReceiptSignature, Statement};
-use tacit_job::{Job, Own, ReceiptPart, ToPeer};
-use tacit_model::{Fingerprint, SessionId};
-use tacit_store::ReceiptRow;
+use serde::{Deserialize, Serialize};
+use tacit_accord::Consensus;
+use tacit_accord::log::{Entry, Hash, Kind};
+use tacit_accord::receipt::{Logged, Receipt, ReceiptSignature};
+use tacit_job::{Job, ReceiptPart, ToPeer};
+use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
+use tacit_store::{OwedRow, ReceiptRow};
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::execution::Agreed;
 use crate::{Gateway, GatewayError};
+use answers::Answers;
+use gathered::{Gathered, Heard};
 
-/// Parts that come later than this after the result are not waited for.
+/// Parts that come later than this after the result are not waited for, if there are enough.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A debt that cannot be paid after so long waits for a member that asks.
+const AT_MOST: Duration = Duration::from_secs(600);
+/// Where parts were late, the others' are given so long.
+const LAST_CALL: Duration = Duration::from_millis(300);
 
 /// Sessions whose parts are gathered.
 #[derive(Clone, Default)]
@@ -37,12 +55,20 @@ pub(crate) struct Parts {
 }
 
 impl Gathering {
-    /// Parts of this session are taken from now on, from its members.
-    pub(crate) fn open(&self, job: &Job) -> Parts {
+    /// Parts of this session are taken from now on, from its members; none if they are already.
+    pub(crate) fn open(&self, session: SessionId, members: Vec<Fingerprint>) -> Option<Parts> {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sessions.contains_key(&session) {
+            return None;
+        }
         let (sender, parts) = mpsc::unbounded_channel();
-        let session = Session { members: job.members(), parts: sender };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job.session, session);
-        Parts { session: job.session, gathering: self.clone(), parts }
+        sessions.insert(session, Session { members, parts: sender });
+        Some(Parts { session, gathering: self.clone(), parts })
+    }
+
+    /// Whether they are taken.
+    fn gathers(&self, session: SessionId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
     }
 
     /// A part; one of a stranger to the session is dropped.
@@ -60,40 +86,140 @@ impl Drop for Parts {
     }
 }
 
-/// What the parts of a session make together.
-struct Gathered {
-    statement: Statement,
-    text: String,
-    signatures: BTreeMap<Fingerprint, ReceiptSignature>,
-    leaves: Vec<Hash>,
+/// A receipt that this gateway owes.
+#[derive(Clone, Debug)]
+pub(crate) struct Debt {
+    session: SessionId,
+    group: GroupId,
+    run: RunId,
+    slot: Slot,
+    at: UnixMillis,
+    terms: Terms,
+}
+
+/// What is kept of a debt besides its place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Terms {
+    agreement: String,
+    /// Who could have given data: each of them, and nobody else, hears whether its own counted.
+    offered: Vec<Fingerprint>,
+    /// Whose data was to go in, as far as this gateway knows.
+    asked: Vec<Fingerprint>,
+    /// Who may give parts.
+    members: Vec<Fingerprint>,
+}
+
+impl Debt {
+    /// What follows from a result. `offered` are those who could have given data.
+    pub(crate) fn of(
+        offered: Vec<Fingerprint>,
+        consensus: &Consensus,
+        job: &Job,
+        agreed: &Agreed,
+        now: UnixMillis,
+    ) -> Self {
+        let charter = consensus.charter();
+        let (asked, members) = match agreed.session == job.session {
+            true => (job.inputs.clone(), job.members()),
+            // Who was in the earlier session is not known any more.
+            false => (offered.clone(), charter.members.iter().map(|member| member.fingerprint).collect()),
+        };
+        let terms = Terms { agreement: agreed.agreement.clone(), offered, asked, members };
+        let (group, run, slot) = (job.group, job.run, job.slot);
+        Self { session: agreed.session, group, run, slot, at: now, terms }
+    }
+
+    /// As it is kept with the result.
+    pub(crate) fn row(&self) -> OwedRow {
+        OwedRow {
+            session: self.session,
+            gid: self.group,
+            run: self.run,
+            slot: self.slot,
+            body: serde_json::to_string(&self.terms).unwrap_or_default(),
+            at: self.at,
+        }
+    }
+
+    fn read(row: &OwedRow) -> Result<Self, GatewayError> {
+        let terms = serde_json::from_str(&row.body).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        Ok(Self { session: row.session, group: row.gid, run: row.run, slot: row.slot, at: row.at, terms })
+    }
 }
 
 impl Gateway {
-    /// Issues the receipt of a session that is done, in a task of its own. `asked` are those who could have given data:
-    /// each of them, and nobody else, hears whether its own counted.
-    pub(crate) fn issue_receipt(&self, asked: Vec<Fingerprint>, job: &Job, agreed: &Agreed, parts: Parts) {
-        let (gateway, job, agreement) = (self.clone(), job.clone(), agreed.agreement.clone());
+    /// Issues the receipt of a session that is done, in a task of its own. `parts` are those of the job's session.
+    pub(crate) fn issue_receipt(&self, consensus: &Arc<Consensus>, debt: Debt, parts: Option<Parts>) {
+        match parts.filter(|parts| parts.session == debt.session) {
+            Some(parts) => self.pay(debt, parts, Some(Arc::clone(consensus))),
+            // The members' parts left with a link that broke.
+            None => self.pay_late(debt),
+        }
+    }
+
+    /// Asks for the parts once more.
+    pub(crate) fn pay_late(&self, debt: Debt) {
+        let Some(parts) = self.inner.gathering.open(debt.session, debt.terms.members.clone()) else { return };
+        self.inner.directory.send_all(&debt.terms.members, &ToPeer::PartWanted { session: debt.session });
+        self.pay(debt, parts, None);
+    }
+
+    fn pay(&self, debt: Debt, parts: Parts, consensus: Option<Arc<Consensus>>) {
+        let gateway = self.clone();
         self.inner.tasks.spawn(async move {
-            let issued = gateway.gather_and_issue(&job, &asked, &agreement, parts).await;
+            let issued = tokio::select! {
+                () = gateway.inner.stop.cancelled() => return,
+                issued = gateway.gather_and_issue(&debt, parts, consensus) => issued,
+            };
             if let Err(error) = issued {
-                warn!(session = %job.session, %error, "no receipt was issued");
+                warn!(session = %debt.session, %error, "no receipt was issued yet");
             }
         });
     }
 
     async fn gather_and_issue(
         &self,
-        job: &Job,
-        inputs: &[Fingerprint],
-        agreement: &str,
-        parts: Parts,
+        debt: &Debt,
+        mut parts: Parts,
+        consensus: Option<Arc<Consensus>>,
     ) -> Result<(), GatewayError> {
-        let (gathered, own) = gather(job, parts).await?;
-        let Gathered { statement, text, signatures, leaves } = gathered;
+        let chain = match consensus {
+            Some(consensus) => vec![consensus],
+            None => {
+                // It may have been paid between the question and now.
+                if self.inner.store.owed("", debt.session).await?.is_none() {
+                    return Ok(());
+                }
+                self.chain_of(debt.group).await?
+            }
+        };
+        let (gathered, heard) = gather(debt, &chain, &mut parts).await?;
+        let answers = Answers::new(&gathered, &heard, &debt.terms);
+        let row = self.log_receipt(debt, gathered, &answers).await?;
+        let document = row.body.clone();
+        self.inner.store.put_receipt("", row).await?;
+        for member in answers.holders() {
+            let own = answers.own_of(member, heard.get(member))?;
+            let receipt = ToPeer::Receipt { session: debt.session, receipt: document.clone(), own };
+            self.inner.directory.send(member, &receipt);
+        }
+        // Until here nobody else issues it.
+        drop(parts);
+        Ok(())
+    }
+
+    /// Logs what was gathered; the receipt.
+    async fn log_receipt(
+        &self,
+        debt: &Debt,
+        gathered: Gathered,
+        answers: &Answers,
+    ) -> Result<ReceiptRow, GatewayError> {
+        let bug = |e: tacit_accord::CanonicalError| GatewayError::Bug(e.to_string());
+        let (statement, signatures) = (gathered.statement, gathered.signatures);
         // As many as prove it: everybody who keeps the receipt verifies each of them.
         let signatures: Vec<ReceiptSignature> = signatures.into_values().take(statement.quorum()).collect();
-        let bug = |e: tacit_accord::CanonicalError| GatewayError::Bug(e.to_string());
-        let facts = statement.facts(&signatures, agreement).map_err(bug)?;
+        let facts = statement.facts(&signatures, &debt.terms.agreement).map_err(bug)?;
         let log = &self.inner.log;
         let number = log.append_later(Kind::Receipt, facts).await?;
         let head = log.checkpoint().await?;
@@ -101,6 +227,7 @@ impl Gateway {
         let row =
             log.entries(number, 1).await?.pop().ok_or_else(|| GatewayError::Bug("an entry is gone".to_owned()))?;
         let entry: Entry = serde_json::from_slice(&row.body).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        let at = entry.at;
         let log = Logged {
             entry,
             number,
@@ -110,119 +237,67 @@ impl Gateway {
         };
         let receipt = Receipt { statement, signatures, log };
         // What is handed out holds; a defect here must not spread. Each signature was verified when it came.
-        receipt.check_log(&text).map_err(|fault| GatewayError::Bug(fault.to_string()))?;
+        receipt.check_log(&gathered.text).map_err(|fault| GatewayError::Bug(fault.to_string()))?;
         let document = receipt.to_document().map_err(bug)?;
-        let row = ReceiptRow {
-            session: job.session,
-            gid: job.group,
-            run: job.run,
-            slot: job.slot,
-            body: document.clone(),
-            own: None,
-            at: self.inner.clock.now(),
+        let own = serde_json::to_string(answers).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        let (session, gid, run, slot) = (debt.session, debt.group, debt.run, debt.slot);
+        Ok(ReceiptRow { session, gid, run, slot, body: document, own: Some(own), at })
+    }
+
+    async fn chain_of(&self, group: GroupId) -> Result<Vec<Arc<Consensus>>, GatewayError> {
+        let broken = || GatewayError::Bug("a stored consensus document is broken".to_owned());
+        let recall = |document: &String| {
+            let read = Consensus::read(document).map_err(|_| broken())?;
+            let id = read.id();
+            read.recall(id).map(Arc::new).ok_or_else(broken)
         };
-        self.inner.store.put_receipt("", row).await?;
-        let mut members = job.members();
-        members.extend(inputs);
-        members.sort_unstable();
-        members.dedup();
-        for member in members {
-            let own = own_of(&member, job, inputs, own.get(&member), &leaves)?;
-            let receipt = ToPeer::Receipt { session: job.session, receipt: document.clone(), own };
-            self.inner.directory.send(&member, &receipt);
-        }
-        Ok(())
+        self.inner.store.consensus_chain(group).await?.iter().map(recall).collect()
     }
 }
 
 /// Waits until everybody gave its part, or for long enough; the statement that enough compute peers signed.
-async fn gather(job: &Job, mut parts: Parts) -> Result<(Gathered, BTreeMap<Fingerprint, Hash>), GatewayError> {
-    let mut missing = job.members();
+async fn gather(
+    debt: &Debt,
+    chain: &[Arc<Consensus>],
+    parts: &mut Parts,
+) -> Result<(Gathered, BTreeMap<Fingerprint, Heard>), GatewayError> {
+    let mut missing = debt.terms.members.clone();
     let mut statements: Vec<Gathered> = Vec::new();
-    let mut own = BTreeMap::new();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut heard = BTreeMap::new();
+    // Each member has one statement; whoever says another one later is not listened to.
+    let mut stated = BTreeSet::new();
+    let begun = tokio::time::Instant::now();
+    let mut deadline = begun + PATIENCE;
+    let enough = |statements: &[Gathered]| statements.iter().any(Gathered::is_complete);
     while !missing.is_empty() {
-        let Ok(Some((member, part))) = tokio::time::timeout_at(deadline, parts.parts.recv()).await else { break };
+        let Ok(received) = tokio::time::timeout_at(deadline, parts.parts.recv()).await else {
+            if enough(&statements) || deadline >= begun + AT_MOST {
+                break;
+            }
+            deadline = begun + AT_MOST;
+            continue;
+        };
+        let Some((member, part)) = received else { break };
         missing.retain(|waited| *waited != member);
-        if let Some(leaf) = part.leaf.and_then(|leaf| leaf.parse().ok()) {
-            own.insert(member, leaf);
-        }
+        heard.insert(member, part.leaf.and_then(|leaf| leaf.parse().ok()));
         let Some(signed) = part.signed else { continue };
-        let known = match statements.iter_mut().find(|known| known.text == signed.statement) {
+        let known = match statements.iter().position(|known| known.text == signed.statement) {
             Some(known) => known,
-            None => match Gathered::new(job, signed.statement, &signed.leaves) {
+            None if !stated.insert(member) => continue,
+            None => match Gathered::new(debt, chain, signed.statement, &signed.leaves) {
                 Some(new) => {
                     statements.push(new);
-                    statements.last_mut().ok_or_else(|| GatewayError::Bug("no statement".to_owned()))?
+                    statements.len() - 1
                 }
                 None => continue,
             },
         };
-        if known.statement.signer_of(&known.text, &signed.signature) == Ok(member) {
-            known.signatures.insert(member, signed.signature);
+        statements[known].sign(member, signed.signature);
+        if deadline >= begun + AT_MOST && enough(&statements) {
+            deadline = tokio::time::Instant::now() + LAST_CALL;
         }
     }
-    let chosen = statements.into_iter().max_by_key(|known| known.signatures.len());
-    match chosen.filter(|chosen| chosen.signatures.len() >= chosen.statement.quorum()) {
-        Some(chosen) => Ok((chosen, own)),
-        None => Err(GatewayError::Unavailable("too few compute peers signed one statement".to_owned())),
-    }
-}
-
-impl Gathered {
-    /// A statement about this job whose root is the one over the leaves.
-    fn new(job: &Job, text: String, leaves: &[String]) -> Option<Self> {
-        let statement: Statement = serde_json::from_str(&text).ok()?;
-        let leaves = leaves.iter().map(|leaf| leaf.parse().ok()).collect::<Option<Vec<Hash>>>()?;
-        let root = tacit_accord::receipt::contributors_root(&leaves).to_string();
-        let same = statement.text().ok()? == text
-            && (statement.session, statement.consensus, statement.group) == (job.session, job.charter, job.group)
-            && statement.contributors.count == leaves.len() as u64
-            && statement.contributors.root == root;
-        same.then_some(Self { statement, text, signatures: BTreeMap::new(), leaves })
-    }
-}
-
-/// What a member hears of its own contribution.
-fn own_of(
-    member: &Fingerprint,
-    job: &Job,
-    inputs: &[Fingerprint],
-    leaf: Option<&Hash>,
-    leaves: &[Hash],
-) -> Result<Own, GatewayError> {
-    let rejected = |reason: &str| Ok(Own::Rejected { reason: reason.to_owned() });
-    if !inputs.contains(member) {
-        return Ok(Own::Nothing);
-    }
-    if !job.inputs.contains(member) {
-        return rejected("there was no row for this slot before it closed");
-    }
-    match leaf.and_then(|leaf| leaves.iter().position(|other| other == leaf)) {
-        Some(place) => {
-            let index = u64::try_from(place).unwrap_or(u64::MAX);
-            Ok(Own::Counted { index, proof: path(place, leaves)?.iter().map(Hash::to_string).collect() })
-        }
-        None => rejected("its shares were not complete at every compute peer when the inputs were frozen"),
-    }
-}
-
-/// The inclusion proof of a leaf among some that are all at hand.
-fn path(place: usize, leaves: &[Hash]) -> Result<Vec<Hash>, GatewayError> {
-    let bug = |e: tacit_accord::log::ProofError| GatewayError::Bug(e.to_string());
-    let plan = ProofPlan::inclusion(place as u64, leaves.len() as u64).map_err(bug)?;
-    let mut read = Vec::new();
-    for span in plan.spans() {
-        // Kept subtrees cover 256 leaves each, and those of them in turn.
-        let width = 1_usize << span.level;
-        let from = usize::try_from(span.from).unwrap_or(usize::MAX);
-        let count = usize::try_from(span.count).unwrap_or(0);
-        let subtree = |index: usize| {
-            let mut tree = Tree::new();
-            leaves[index * width..(index + 1) * width].iter().for_each(|leaf| tree.append(*leaf, drop));
-            tree.root()
-        };
-        read.push((from..from + count).map(subtree).collect());
-    }
-    plan.finish(&read).map_err(bug)
+    let chosen = statements.into_iter().filter(Gathered::is_complete).max_by_key(|known| known.signatures.len());
+    let too_few = || GatewayError::Unavailable("too few compute peers signed one statement".to_owned());
+    chosen.map(|chosen| (chosen, heard)).ok_or_else(too_few)
 }

@@ -10,12 +10,13 @@ use tacit_accord::{Charter, Consensus, ConsensusId, OnMissingInput};
 use tacit_job::{Job, StopReason, Task, ToPeer};
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 use tacit_pki::random;
-use tacit_store::{MemberRow, PeerStatus, RunState, SlotOutcome, SlotState};
+use tacit_store::{MemberRow, PeerStatus, RunRow, RunState, SlotOutcome, SlotState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::execution::{Agreed, Outcome};
+use crate::receipts::Debt;
 use crate::{Gateway, GatewayError};
 
 /// A run as its operator sees it.
@@ -50,6 +51,22 @@ pub struct SlotView {
 #[derive(Default)]
 pub(crate) struct Runs {
     driven: Mutex<BTreeMap<GroupId, CancellationToken>>,
+    /// The last slot of a run for which a job was made: whoever comes now comes for the next one.
+    begun: Mutex<BTreeMap<GroupId, (RunId, Slot)>>,
+}
+
+impl Runs {
+    fn begin(&self, group: GroupId, run: RunId, slot: Slot) {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(group, (run, slot));
+    }
+
+    /// The first slot for which a row of a newcomer is in time.
+    fn open_slot(&self, group: GroupId, run: &RunRow) -> Slot {
+        match self.begun.lock().unwrap_or_else(PoisonError::into_inner).get(&group) {
+            Some((of, slot)) if *of == run.run => run.next_slot.max(Slot(slot.0.saturating_add(1))),
+            _ => run.next_slot,
+        }
+    }
 }
 
 impl Gateway {
@@ -69,8 +86,8 @@ impl Gateway {
                 warn!(group = %group, member = member.peer_name, "not started: not connected");
                 continue;
             }
-            let run = self.start_member(group, &member.peer_name).await?;
-            self.inner.directory.send(&fingerprint, &ToPeer::Start { group, run });
+            let (run, from) = self.start_member(group, &member.peer_name).await?;
+            self.inner.directory.send(&fingerprint, &ToPeer::Start { group, run, from });
             started += 1;
         }
         Ok(started)
@@ -85,8 +102,9 @@ impl Gateway {
         }
     }
 
-    /// A verified member takes part from now on. Opens the run if there is none.
-    pub(crate) async fn start_member(&self, group: GroupId, name: &str) -> Result<RunId, GatewayError> {
+    /// A verified member takes part from now on. Opens the run if there is none. The run, and the first of its slots
+    /// that this member can give a row for, if some are over.
+    pub(crate) async fn start_member(&self, group: GroupId, name: &str) -> Result<(RunId, Option<Slot>), GatewayError> {
         let consensus = self.runnable(group).await?;
         let member = self.row(name).await?;
         let fingerprint = match member.fingerprint {
@@ -99,14 +117,16 @@ impl Gateway {
         };
         self.inner.store.set_status(member.pid, PeerStatus::Started).await?;
         self.log_action(group, "start", name).await?;
+        let from = self.inner.runs.open_slot(group, &run);
         self.inner.directory.update(&fingerprint, |present| {
             if present.run != Some(run.run) {
                 present.run = Some(run.run);
                 present.upto = Slot(0);
+                present.from = from;
             }
         });
         self.continue_run(group, run.run);
-        Ok(run.run)
+        Ok((run.run, Some(from).filter(|from| from.0 > 0)))
     }
 
     /// A member no longer takes part. The run goes on while enough remain.
@@ -142,7 +162,8 @@ impl Gateway {
         match self.inner.store.open_run(group).await? {
             Some(open) => {
                 self.inner.directory.update(&member, |present| present.run = Some(open.run));
-                self.inner.directory.send(&member, &ToPeer::Start { group, run: open.run });
+                let from = Some(open.next_slot).filter(|from| from.0 > 0);
+                self.inner.directory.send(&member, &ToPeer::Start { group, run: open.run, from });
             }
             None => {
                 // The gateway went down between the end of the run and the members' statuses.
@@ -292,7 +313,7 @@ impl Gateway {
         // Peers gave shares under it, perhaps; a set opened under another one would tell the difference.
         let mut begun: Option<ConsensusId> = None;
         for _ in 0..self.inner.limits.attempts {
-            let ready = match self.gather(group, run, slot, &without, absent).await? {
+            let ready = match self.gather(group, run, slot, &without, begun, absent).await? {
                 Ok(ready) => ready,
                 Err(why) => {
                     let why = if last.is_empty() { why } else { format!("{why} ({last})") };
@@ -300,24 +321,20 @@ impl Gateway {
                     return Ok(Err(why));
                 }
             };
-            if begun.is_some_and(|begun| begun != ready.consensus.id()) {
-                let why = format!("the charter changed between two attempts ({last})");
-                self.fail_slot(group, run, slot, &why).await?;
-                return Ok(Err(why));
-            }
             begun = Some(ready.consensus.id());
             let mut job = ready.job;
             let now = self.inner.clock.now();
             let attempt = self.inner.store.record_attempt(group, run, slot, job.session, now).await?;
             job.attempt = attempt;
             info!(group = %group, run = %run, slot = %slot, attempt = %attempt, session = %job.session, "job");
-            let parts = self.inner.gathering.open(&job);
+            let parts = self.inner.gathering.open(job.session, job.members());
             match self.execute(&ready.consensus, &job).await {
                 Outcome::Done(agreed) => {
                     let detail = agreed.remarks.join("; ");
-                    self.record(&job, SlotState::Done, &detail, Some(&agreed)).await?;
-                    let asked = ready.consensus.charter().inputs().map(|member| member.fingerprint).collect();
-                    self.issue_receipt(asked, &job, &agreed, parts);
+                    let offered = ready.consensus.charter().inputs().map(|member| member.fingerprint).collect();
+                    let debt = Debt::of(offered, &ready.consensus, &job, &agreed, now);
+                    self.record(&job, SlotState::Done, &detail, Some((&agreed, &debt))).await?;
+                    self.issue_receipt(&ready.consensus, debt, parts);
                     return Ok(Ok(()));
                 }
                 Outcome::Repair { without: lost, why } => {
@@ -342,6 +359,7 @@ impl Gateway {
         run: RunId,
         slot: Slot,
         without: &BTreeSet<Fingerprint>,
+        begun: Option<ConsensusId>,
         absent: &mut Absent,
     ) -> Result<Result<Ready, String>, GatewayError> {
         let mut first_row: Option<Instant> = None;
@@ -352,12 +370,15 @@ impl Gateway {
             changed.as_mut().enable();
 
             let consensus = self.current(group).await?;
+            if begun.is_some_and(|begun| begun != consensus.id()) {
+                return Ok(Err("the charter changed between two attempts".to_owned()));
+            }
             let charter = consensus.charter();
             let task = Task::standing(charter).ok_or_else(|| GatewayError::Bug("a run without a task".to_owned()))?;
             let taking_part = |m: &Fingerprint| self.inner.directory.present(m).filter(|p| p.run == Some(run));
             let inputs: Vec<Fingerprint> = charter.inputs().map(|m| m.fingerprint).collect();
-            let with_row: Vec<Fingerprint> =
-                inputs.iter().copied().filter(|m| taking_part(m).is_some_and(|p| p.upto > slot)).collect();
+            let has_row = |m: &Fingerprint| taking_part(m).is_some_and(|p| p.upto > slot && p.from <= slot);
+            let with_row: Vec<Fingerprint> = inputs.iter().copied().filter(|m| has_row(m)).collect();
             let all_compute = charter_compute(charter);
             let compute: Vec<Fingerprint> =
                 all_compute.iter().copied().filter(|m| taking_part(m).is_some() && !without.contains(m)).collect();
@@ -401,6 +422,7 @@ impl Gateway {
                 if compute.len() >= needed && (complete || (waited && started)) {
                     let job = job_of(charter, &consensus, task, run, slot, Attempt(0), &compute)?;
                     let job = Job { inputs: givers, ..job };
+                    self.inner.runs.begin(group, run, slot);
                     return Ok(Ok(Ready { consensus, job }));
                 }
                 if closed {
@@ -450,8 +472,9 @@ impl Gateway {
         job: &Job,
         state: SlotState,
         detail: &str,
-        agreed: Option<&Agreed>,
+        done: Option<(&Agreed, &Debt)>,
     ) -> Result<(), GatewayError> {
+        let agreed = done.map(|(agreed, _)| agreed);
         let outcome = SlotOutcome {
             gid: job.group,
             run: job.run,
@@ -464,8 +487,10 @@ impl Gateway {
             agreement: agreed.map(|agreed| agreed.agreement.clone().into_bytes()),
             updated: self.inner.clock.now(),
         };
+        let owed = done.map(|(_, debt)| debt.row());
         // Both are durable before the slot counts as ended; they share a sync.
-        let (kept, logged) = tokio::join!(self.inner.store.slot_outcome(outcome), self.log_session(job, agreed));
+        let kept = self.inner.store.slot_outcome_owing(outcome, owed);
+        let (kept, logged) = tokio::join!(kept, self.log_session(job, agreed));
         kept?;
         logged
     }
@@ -477,7 +502,7 @@ impl Gateway {
             ("run", job.run.to_string()),
             ("slot", job.slot.to_string()),
             ("attempt", job.attempt.to_string()),
-            ("session", job.session.to_string()),
+            ("session", agreed.map_or(job.session, |agreed| agreed.session).to_string()),
             ("consensus", job.charter.to_string()),
             ("state", if agreed.is_some() { "done" } else { "failed" }.to_owned()),
             ("agreement", agreed.map(|agreed| agreed.agreement.clone()).unwrap_or_default()),

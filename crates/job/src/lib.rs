@@ -25,6 +25,6 @@ pub use job::{Job, Source, Task, pairing_digest, registration_proof};
 pub use messages::{Cosigned, Decline, Fault, Report, Request, Response, Shown, StopReason, ToGateway, ToPeer, Told};
 pub use plan::{JobError, check_configuration, plan_of, row_shape};
 pub use preselector::{NoPreselector, Preselector, Window};
-pub use receipt::{Computed, Own, ReceiptPart, SignedPart};
+pub use receipt::{Awaited, Computed, Own, ReceiptPart, SignedPart};
 pub use scale::{MICRO, Micro, NotMicro, Scale};
 pub use status::{StatusClass, status};

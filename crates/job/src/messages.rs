@@ -3,9 +3,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use tacit_accord::ConsensusId;
 use tacit_model::api::{NewTask, PairingState, TaskResult};
-use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot};
+use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
 
-use crate::{Job, Own, ReceiptPart};
+use crate::{Awaited, Job, Own, ReceiptPart};
 
 /// From a gateway to a peer over the control link. Unknown kinds are ignored by older peers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub enum ToPeer {
         group: GroupId,
         /// The run that is open.
         run: RunId,
+        /// Its first slot that a row can still be for, if some are over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Slot>,
     },
     /// The run is over for this peer.
     Stop {
@@ -82,6 +85,11 @@ pub enum ToPeer {
         receipt: String,
         /// Whether this peer's own data counted.
         own: Own,
+    },
+    /// Give your part towards this session's receipt once more. Answered by [`ToGateway::Receipt`].
+    PartWanted {
+        /// The session.
+        session: SessionId,
     },
     /// The answer to a [`Request`].
     Response {
@@ -179,6 +187,16 @@ pub enum ToGateway {
         /// Its part.
         part: Box<ReceiptPart>,
     },
+    /// After a hello: receipts that this peer waits for. Answered by those that there are, and by
+    /// [`ToPeer::PartWanted`] for those that are being issued.
+    ReceiptsAwaited {
+        /// The group.
+        group: GroupId,
+        /// The newest of them.
+        awaited: Vec<Awaited>,
+        /// When the newest receipt that it has was logged; it may lack later ones of which it knows nothing.
+        since: UnixMillis,
+    },
     /// The peer looked at the head of the gateway's log.
     Witnessed {
         /// Entries of the last head that it accepted.
@@ -247,6 +265,9 @@ pub enum Report {
         /// The result itself, as far as a client's task says that it is told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         told: Option<Told>,
+        /// The session that it came from, if that was an earlier one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
     },
     /// Session: no result.
     Failed {
@@ -289,6 +310,9 @@ pub enum Decline {
     Frozen {
         /// The recorded agreement, if the result is durable here.
         done: Option<String>,
+        /// The session that it came from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
     },
     /// The peer does not take part in this run.
     NotRunning,
@@ -356,6 +380,9 @@ pub enum Response {
     Started {
         /// The run.
         run: RunId,
+        /// Its first slot that a row can still be for, if some are over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Slot>,
     },
     /// The task that the peer asked for is over.
     Asked {

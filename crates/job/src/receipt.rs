@@ -7,7 +7,7 @@ use tacit_accord::log::Hash;
 use tacit_accord::receipt::{Contributors, FORMAT, ReceiptSignature, Statement, contribution_leaf, contributors_root};
 use tacit_engine::Plan;
 use tacit_engine::aggregate::Privacy;
-use tacit_model::Fingerprint;
+use tacit_model::{Fingerprint, SessionId};
 
 use crate::Job;
 
@@ -17,6 +17,15 @@ pub struct ReceiptPart {
     /// The statement with this member's signature, if it computed.
     pub signed: Option<SignedPart>,
     /// The leaf of its own contribution, hexadecimal, if it gave data. It tells the gateway nothing.
+    pub leaf: Option<String>,
+}
+
+/// A receipt that a member waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// The session, whose result is durable at the member.
+    pub session: SessionId,
+    /// The leaf of its own contribution, hexadecimal, if it gave data.
     pub leaf: Option<String>,
 }
 

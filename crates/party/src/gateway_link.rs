@@ -190,6 +190,7 @@ async fn serve(party: &Arc<Inner>, mut link: ControlLink) -> LinkError {
     info!(party = %party.name, gateway = %party.gateway.short(), "connected to the gateway");
     party.announce_rows().await;
     party.tell_offer();
+    receipts::tell_awaited(party).await;
     loop {
         let message = tokio::select! {
             () = party.stop.cancelled() => return LinkError::ShuttingDown,
@@ -235,10 +236,11 @@ async fn handle(party: &Arc<Inner>, message: ToPeer) {
         ToPeer::Abort { session } => session::on_abort(party, session),
         ToPeer::Charter { documents } => party.take_charter(&documents).await,
         ToPeer::Receipt { session, receipt, own } => receipts::on_receipt(party, session, receipt, own),
+        ToPeer::PartWanted { session } => receipts::on_wanted(party, session).await,
         ToPeer::Witness { shown } => witness::on_shown(party, *shown),
         ToPeer::Pairing { state } => paired(party, state).await,
-        ToPeer::Start { group, run } if group == party.group => {
-            if let Err(error) = party.begin_run(run).await {
+        ToPeer::Start { group, run, from } if group == party.group => {
+            if let Err(error) = party.begin_run(run, from).await {
                 party.trouble(format!("run {run} could not be started: {error}"));
             }
         }
@@ -249,8 +251,8 @@ async fn handle(party: &Arc<Inner>, message: ToPeer) {
         }
         ToPeer::Response { number, response } => {
             // A run begins before the operator hears of it, and before the next message is looked at.
-            if let Response::Started { run } = &response
-                && let Err(error) = party.begin_run(*run).await
+            if let Response::Started { run, from } = &response
+                && let Err(error) = party.begin_run(*run, *from).await
             {
                 party.trouble(format!("run {run} could not be started: {error}"));
             }

@@ -120,6 +120,11 @@ impl Parties {
             Some(identity) => identity,
             None => begun.anew().await?,
         };
+        // The new key signs the registration.
+        let key = identity.fingerprint().to_string();
+        let used = tacit_audit::facts([("key", key), ("use", "registration".to_owned()), ("on", name.clone())]);
+        let logged = setup.log.append(tacit_accord::log::Kind::KeyUse, used).await;
+        logged.map_err(|e| PartyError::Damaged(e.to_string()))?;
         match self.register(&identity, request).await {
             Ok(joined) => {
                 self.start(&name, identity).await?;

@@ -30,7 +30,7 @@ use crate::http::HttpPoster;
 use crate::parties::Endpoint;
 use crate::policy::{Governing, Policy};
 use crate::provider::Provider;
-use crate::receipts::Awaited;
+use crate::receipts::Expected;
 use crate::results::SlotResult;
 use crate::roster::{Roster, RosterGate};
 use crate::session::Sessions;
@@ -145,7 +145,7 @@ pub(crate) struct Inner {
     next: Mutex<Option<(RunId, Slot)>>,
     /// The last job of a Prepare.
     last_job: Mutex<Option<tacit_job::Job>>,
-    pub(crate) awaited: Awaited,
+    pub(crate) awaited: Expected,
     /// Held while a head of the gateway's log is looked at.
     pub(crate) witnessing: tokio::sync::Mutex<()>,
     /// Names of its series.
@@ -221,7 +221,7 @@ impl Party {
             return Err(PartyError::AlreadyRunning);
         }
         match party.line.request(Request::Start, party.limits.request).await? {
-            Response::Started { run } => Ok(run),
+            Response::Started { run, .. } => Ok(run),
             Response::Refused { why } => Err(party.why_refused(why)),
             _ => Err(PartyError::Answer("it answered something else than it was asked".to_owned())),
         }
@@ -364,7 +364,7 @@ impl Inner {
             hub: Mutex::new(Some(hub)),
             trouble: Mutex::new(None),
             last_job: Mutex::new(None),
-            awaited: Awaited::default(),
+            awaited: Expected::default(),
             witnessing: tokio::sync::Mutex::new(()),
             log,
             sources: Mutex::new(sources),

@@ -1,91 +1,180 @@
 //! This party's part in receipts: it signs what it computed, names its own leaf, and keeps a receipt only if it holds.
+//!
+//! What it needs for that is durable with the result, before anybody hears of the result, and stays until the receipt is
+//! here: whichever of the two nodes is killed, the part is given again when they meet again. After a client's task it
+//! becomes durable within a moment after the result, together with others, where that is faster.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tacit_accord::log::{Hash, Kind};
 use tacit_accord::receipt::{Contribution, Counted, Receipt, Statement, contribution_leaf};
 use tacit_engine::{Outcome, Plan};
-use tacit_job::{Computed, Job, Own, ReceiptPart, SignedPart, ToGateway};
-use tacit_model::{Fingerprint, SessionId};
-use tacit_store::ReceiptRow;
+use tacit_job::{Awaited, Computed, Job, Own, ReceiptPart, SignedPart, ToGateway};
+use tacit_model::{Fingerprint, SessionId, UnixMillis};
+use tacit_store::{OwedRow, ReceiptRow, StoreError};
+use tracing::debug;
 
 use crate::party::Inner;
 
-/// Receipts that are waited for at most; older ones are given up.
-const AWAITED: usize = 4096;
+/// So many are at hand; the others are in the database.
+const EXPECTED: usize = 4096;
+/// So many receipts are asked for at a time, the newest first.
+const AWAITED: u32 = 256;
 
-/// Sessions that are done here and whose receipts have not come.
+/// Sessions that are done here and whose receipts have not come, at hand.
 #[derive(Default)]
-pub(crate) struct Awaited(Mutex<BTreeMap<SessionId, Mine>>);
+pub(crate) struct Expected(Mutex<BTreeMap<SessionId, Mine>>);
 
-/// What this party knows of a session.
-#[derive(Default)]
-struct Mine {
-    /// The commitment to the own input.
-    commitment: Option<[u8; 32]>,
-    /// What it signed.
-    statement: Option<String>,
+impl Expected {
+    fn put(&self, session: SessionId, mine: Mine) {
+        let mut expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if expected.len() >= EXPECTED {
+            expected.pop_first();
+        }
+        expected.insert(session, mine);
+    }
+
+    fn take(&self, session: SessionId) -> Option<Mine> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&session)
+    }
 }
 
-impl Awaited {
-    fn put(&self, session: SessionId, mine: Mine) {
-        let mut awaited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if awaited.len() >= AWAITED {
-            awaited.pop_first();
-        }
-        awaited.insert(session, mine);
-    }
-
-    fn take(&self, session: SessionId) -> Mine {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&session).unwrap_or_default()
-    }
+/// What this party knows of a session whose receipt has not come.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Mine {
+    /// The commitment to the own input, hexadecimal.
+    commitment: Option<String>,
+    /// What it signs, if it computed.
+    statement: Option<String>,
+    /// Leaves of all contributions, if it computed, hexadecimal.
+    leaves: Vec<String>,
 }
 
 /// What a session left that its receipt needs.
 pub(crate) struct Left {
+    pub(crate) job: Job,
+    pub(crate) plan: Plan,
     frozen: [u8; 32],
     binding: [u8; 32],
     agreement: Option<[u8; 32]>,
     commitment: Option<[u8; 32]>,
     contributions: Vec<(Fingerprint, [u8; 32])>,
+    /// What was made durable of it.
+    kept: Option<Mine>,
 }
 
 impl Left {
     /// `contributions` are those of the frozen set, if this party computed.
-    pub(crate) fn of(outcome: &Outcome, contributions: Vec<(Fingerprint, [u8; 32])>) -> Self {
+    pub(crate) fn of(job: Job, plan: Plan, outcome: &Outcome, contributions: Vec<(Fingerprint, [u8; 32])>) -> Self {
         Self {
+            job,
+            plan,
             frozen: outcome.frozen,
             binding: outcome.binding,
             agreement: outcome.values.as_ref().map(|_| outcome.agreement),
             commitment: outcome.receipt.as_ref().map(|receipt| receipt.commitment),
             contributions,
+            kept: None,
         }
+    }
+
+    /// As it is kept with the result.
+    pub(crate) fn owed(&mut self, party: &Inner) -> OwedRow {
+        let mine = self.mine(party);
+        let body = serde_json::to_string(&mine).unwrap_or_default();
+        self.kept = Some(mine);
+        let Job { session, group, run, slot, .. } = self.job;
+        OwedRow { session, gid: group, run, slot, body, at: party.clock.now() }
+    }
+
+    fn mine(&self, party: &Inner) -> Mine {
+        let Self { job, plan, frozen, binding, agreement, contributions, .. } = self;
+        let commitment = self.commitment.map(|commitment| Hash(commitment).to_string());
+        if contributions.is_empty() || !job.compute.contains(&party.me) {
+            return Mine { commitment, ..Mine::default() };
+        }
+        let computed = Computed { job, plan, frozen: *frozen, contributions, binding: *binding, agreement: *agreement };
+        let leaves = computed.leaves().iter().map(Hash::to_string).collect();
+        Mine { commitment, statement: computed.statement().text().ok(), leaves }
+    }
+}
+
+impl Mine {
+    fn read(row: &OwedRow) -> Self {
+        serde_json::from_str(&row.body).unwrap_or_default()
+    }
+
+    fn leaf(&self, party: &Fingerprint) -> Option<String> {
+        let commitment: Hash = self.commitment.as_ref()?.parse().ok()?;
+        Some(contribution_leaf(party, &commitment.0).to_string())
     }
 }
 
 /// This party's part, sent after its report so that nobody waits for it.
-pub(crate) fn give_part(party: &Inner, job: &Job, plan: &Plan, left: Left) {
-    let computes = job.compute.contains(&party.me) && !left.contributions.is_empty();
-    let signed = computes.then(|| {
-        let Left { frozen, binding, agreement, contributions, .. } = &left;
-        let computed = Computed { job, plan, frozen: *frozen, contributions, binding: *binding, agreement: *agreement };
-        let statement = computed.statement();
-        let leaves = computed.leaves().iter().map(Hash::to_string).collect();
-        let statement = statement.text().ok()?;
-        let signature = Statement::sign_text(&statement, &party.identity);
-        Some(SignedPart { statement, signature, leaves })
-    });
-    let signed = signed.flatten();
-    let mine = Mine { commitment: left.commitment, statement: signed.as_ref().map(|signed| signed.statement.clone()) };
-    let leaf = left.commitment.map(|commitment| contribution_leaf(&party.me, &commitment).to_string());
-    party.awaited.put(job.session, mine);
-    for used in ["freeze", "receipt"].into_iter().filter(|_| signed.is_some()) {
-        let facts = [("key", party.me.to_string()), ("use", used.to_owned()), ("on", job.session.to_string())];
-        party.log.note(Kind::KeyUse, tacit_audit::facts(facts));
+pub(crate) fn give_part(party: &Arc<Inner>, mut left: Left) {
+    let session = left.job.session;
+    let later = if left.kept.is_none() { Some(left.owed(party)) } else { None };
+    let mine = left.kept.unwrap_or_default();
+    party.awaited.put(session, mine.clone());
+    if let Some(owed) = later {
+        // Together with others, a moment later.
+        let party = Arc::clone(party);
+        party.tasks.clone().spawn(async move {
+            if let Err(error) = party.store.owe_later(&party.name, owed).await {
+                debug!(party = %party.name, %error, "a part of a receipt was not kept");
+            }
+        });
     }
-    let part = Box::new(ReceiptPart { signed, leaf });
-    party.line.send(&ToGateway::Receipt { session: job.session, part });
+    if mine.statement.is_some() {
+        key_used(party, "freeze", session);
+    }
+    send_part(party, session, mine);
+}
+
+fn send_part(party: &Inner, session: SessionId, mine: Mine) {
+    let leaf = mine.leaf(&party.me);
+    let signed = mine.statement.map(|statement| {
+        let signature = Statement::sign_text(&statement, &party.identity);
+        SignedPart { statement, signature, leaves: mine.leaves }
+    });
+    if signed.is_some() {
+        key_used(party, "receipt", session);
+    }
+    party.line.send(&ToGateway::Receipt { session, part: Box::new(ReceiptPart { signed, leaf }) });
+}
+
+fn key_used(party: &Inner, used: &str, session: SessionId) {
+    let facts = [("key", party.me.to_string()), ("use", used.to_owned()), ("on", session.to_string())];
+    party.log.note(Kind::KeyUse, tacit_audit::facts(facts));
+}
+
+/// Tells the gateway, after a hello, which receipts have not come.
+pub(crate) async fn tell_awaited(party: &Inner) {
+    let told = async {
+        let owed = party.store.all_owed(&party.name, AWAITED).await?;
+        let awaited = owed.iter().map(|row| Awaited { session: row.session, leaf: Mine::read(row).leaf(&party.me) });
+        let awaited: Vec<Awaited> = awaited.collect();
+        let newest = party.store.receipts(&party.name, 1).await?.pop();
+        let newest: Option<Receipt> = newest.and_then(|row| serde_json::from_str(&row.body).ok());
+        let since = newest.map_or(UnixMillis(0), |receipt| receipt.log.entry.at);
+        party.line.send(&ToGateway::ReceiptsAwaited { group: party.group, awaited, since });
+        Ok::<(), StoreError>(())
+    };
+    if let Err(error) = told.await {
+        debug!(party = %party.name, %error, "the gateway was not asked for receipts");
+    }
+}
+
+/// The gateway issues a receipt and lacks this party's part.
+pub(crate) async fn on_wanted(party: &Inner, session: SessionId) {
+    match party.store.owed(&party.name, session).await {
+        Ok(Some(row)) => send_part(party, session, Mine::read(&row)),
+        Ok(None) => {}
+        Err(error) => debug!(party = %party.name, %error, "a part of a receipt was not given again"),
+    }
 }
 
 /// A receipt of the gateway.
@@ -99,7 +188,15 @@ pub(crate) fn on_receipt(party: &Arc<Inner>, session: SessionId, document: Strin
 }
 
 async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> Result<(), String> {
-    let mine = party.awaited.take(session);
+    let unread = |error: StoreError| error.to_string();
+    let mine = match party.awaited.take(session) {
+        Some(mine) => mine,
+        None => match party.store.owed(&party.name, session).await.map_err(unread)? {
+            Some(owed) => Mine::read(&owed),
+            None if party.store.receipt(&party.name, session).await.map_err(unread)?.is_some() => return Ok(()),
+            None => Mine::default(),
+        },
+    };
     let (receipt, text) = Receipt::verify_with_text(&document).map_err(|fault| fault.to_string())?;
     if receipt.gateway() != party.gateway || receipt.statement.session != session {
         return Err("it is one of another gateway or session".to_owned());
@@ -111,15 +208,19 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
     if let Some(known) = party.roster.known().filter(|known| known.id() == receipt.statement.consensus) {
         receipt.check_charter(known.id(), known.charter()).map_err(|fault| fault.to_string())?;
     }
+    let frozen = mine.leaf(&party.me).is_some_and(|leaf| mine.leaves.contains(&leaf));
     if mine.statement.is_some_and(|mine| mine != text) {
         return Err("this peer signed another statement".to_owned());
     }
     let own = match (own, mine.commitment) {
         (Own::Counted { index, proof }, Some(commitment)) => {
-            let counted = Counted { commitment: Hash(commitment).to_string(), index, proof };
+            let counted = Counted { commitment, index, proof };
             let own = Contribution { session, party: party.me, counted: Some(counted), reason: None };
             receipt.check_contribution(&own).map_err(|fault| fault.to_string())?;
             Some(own)
+        }
+        (Own::Rejected { .. }, _) if frozen => {
+            return Err("the gateway says that this peer's data did not count, and it is in the frozen set".to_owned());
         }
         (Own::Rejected { reason }, _) => {
             Some(Contribution { session, party: party.me, counted: None, reason: Some(reason) })

@@ -288,8 +288,8 @@ pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
             party.outbox.notify_one();
             party.announce_passed().await;
             report(&party, session, told);
-            if let Some((job, plan, left)) = left {
-                receipts::give_part(&party, &job, &plan, left);
+            if let Some(left) = left {
+                receipts::give_part(&party, left);
             }
             if asked {
                 return;

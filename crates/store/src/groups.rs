@@ -77,6 +77,7 @@ impl Store {
                 }
                 db.execute("DELETE FROM members WHERE gid = $1", args![gid]).await?;
                 db.execute("DELETE FROM codes WHERE gid = $1", args![gid]).await?;
+                db.execute("DELETE FROM receipts_owed WHERE holder = '' AND gid = $1", args![gid]).await?;
                 db.execute(
                     "UPDATE runs SET state = $1, reason = 'group deleted', ended = $2
                      WHERE gid = $3 AND state = 'open'",

@@ -55,7 +55,7 @@ pub use negotiations::NegotiationRow;
 pub use notices::NoticeRow;
 pub use outbox::{OutboxBatch, OutboxRow};
 pub use parties::{PartyRow, RevokedRow, SessionClaim, SlotBinding};
-pub use receipts::ReceiptRow;
+pub use receipts::{OwedRow, ReceiptRow};
 pub use receiver::ReceivedRow;
 pub use redacted::Redacted;
 pub use rows::{InputRow, InputState, NewRow};

@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, both: include_str!("../migrations/0005_tasks.sql"), sqlite: "", postgres: "" },
     Migration { version: 8, both: include_str!("../migrations/0008_orchestration.sql"), sqlite: "", postgres: "" },
     Migration { version: 9, both: include_str!("../migrations/0009_asked_by_members.sql"), sqlite: "", postgres: "" },
+    Migration { version: 10, both: include_str!("../migrations/0010_receipts_owed.sql"), sqlite: "", postgres: "" },
 ];
 
 /// Brings the schema to the newest version, all of it or nothing. On PostgreSQL the caller commits.

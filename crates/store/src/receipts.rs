@@ -1,8 +1,8 @@
-//! Receipts of results, kept by the gateway and by parties.
+//! Receipts of results, kept by the gateway and by parties; and those that are owed, written with the result.
 
 use tacit_model::{GroupId, RunId, SessionId, Slot, UnixMillis};
 
-use crate::db::{args, from_row};
+use crate::db::{Conn, args, from_row};
 use crate::{Store, StoreError};
 
 /// A receipt.
@@ -25,8 +25,50 @@ pub struct ReceiptRow {
 }
 from_row!(ReceiptRow { session, gid, run, slot, body, own, at });
 
+/// A receipt that is owed: the result is durable, its receipt is not issued (gateway) or has not come (party).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwedRow {
+    /// The session whose result it is about.
+    pub session: SessionId,
+    /// The group.
+    pub gid: GroupId,
+    /// The run.
+    pub run: RunId,
+    /// The slot.
+    pub slot: Slot,
+    /// What its holder needs to issue it, or to give its part.
+    pub body: String,
+    /// When the result became durable here.
+    pub at: UnixMillis,
+}
+from_row!(OwedRow { session, gid, run, slot, body, at });
+
 impl Store {
-    /// Keeps a receipt for a party, or for the gateway (empty name). One that is there stays.
+    /// Notes that a receipt is owed, where no result is stored with it. One that is there stays.
+    pub async fn owe(&self, holder: &str, row: OwedRow) -> Result<(), StoreError> {
+        self.run_one_write((holder.to_owned(), row), |db, (holder, row)| Box::pin(insert_owed(db, holder, row))).await
+    }
+
+    /// The same for what nobody waits for: it shares its commit with others.
+    pub async fn owe_later(&self, holder: &str, row: OwedRow) -> Result<(), StoreError> {
+        self.run_later("owe", (holder.to_owned(), row), |db, (holder, row)| Box::pin(insert_owed(db, holder, row)))
+            .await
+    }
+
+    /// What is owed for a session.
+    pub async fn owed(&self, holder: &str, session: SessionId) -> Result<Option<OwedRow>, StoreError> {
+        let sql = "SELECT session, gid, run, slot, body, at FROM receipts_owed WHERE holder = $1 AND session = $2";
+        self.reader().await?.optional(sql, args![holder, session.to_string()]).await
+    }
+
+    /// The newest of what is owed, at most so many.
+    pub async fn all_owed(&self, holder: &str, max: u32) -> Result<Vec<OwedRow>, StoreError> {
+        let sql = "SELECT session, gid, run, slot, body, at FROM receipts_owed WHERE holder = $1
+                   ORDER BY at DESC, session LIMIT $2";
+        self.reader().await?.all(sql, args![holder, max]).await
+    }
+
+    /// Keeps a receipt for a party, or for the gateway (empty name); it is owed no more. One that is there stays.
     pub async fn put_receipt(&self, holder: &str, row: ReceiptRow) -> Result<(), StoreError> {
         self.run_later("put_receipt", (holder.to_owned(), row), |db, (holder, row)| {
             Box::pin(async move {
@@ -36,10 +78,25 @@ impl Store {
                     args![holder, row.session.to_string(), row.gid, row.run, row.slot, row.body, row.own, row.at],
                 )
                 .await?;
+                let sql = "DELETE FROM receipts_owed WHERE holder = $1 AND session = $2";
+                db.execute(sql, args![holder, row.session.to_string()]).await?;
                 Ok(())
             })
         })
         .await
+    }
+
+    /// A holder's receipts of a group that became durable at this moment or later, oldest first, at most so many.
+    pub async fn receipts_since(
+        &self,
+        holder: &str,
+        gid: GroupId,
+        since: UnixMillis,
+        max: u32,
+    ) -> Result<Vec<ReceiptRow>, StoreError> {
+        let sql = "SELECT session, gid, run, slot, body, own, at FROM receipts
+                   WHERE holder = $1 AND gid = $2 AND at >= $3 ORDER BY at, run, slot LIMIT $4";
+        self.reader().await?.all(sql, args![holder, gid, since, max]).await
     }
 
     /// One receipt.
@@ -54,4 +111,17 @@ impl Store {
                    ORDER BY at DESC, gid DESC, run DESC, slot DESC LIMIT $2";
         self.reader().await?.all(sql, args![holder, max]).await
     }
+}
+
+/// Notes that a receipt is owed, within a transaction that makes its result durable; not if it is there.
+pub(crate) async fn insert_owed(db: &mut Conn, holder: &str, row: &OwedRow) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT INTO receipts_owed (holder, session, gid, run, slot, body, at)
+         SELECT $1, $2, $3, $4, $5, $6, $7 WHERE NOT EXISTS
+             (SELECT 1 FROM receipts WHERE holder = $1 AND session = $2)
+         ON CONFLICT (holder, session) DO NOTHING",
+        args![holder, row.session.to_string(), row.gid, row.run, row.slot, row.body, row.at],
+    )
+    .await?;
+    Ok(())
 }

@@ -101,6 +101,23 @@ impl Store {
         .await
     }
 
+    /// The next row gets this slot, or a later one if earlier ones were used: those before are over elsewhere.
+    pub async fn skip_slots(&self, party: &str, run: RunId, from: Slot) -> Result<(), StoreError> {
+        self.run_one_write((party.to_owned(), run, from), |db, (party, run, from)| {
+            Box::pin(async move {
+                db.execute(
+                    "INSERT INTO party_runs (party, run, next_slot, pending) VALUES ($1, $2, $3, 0)
+                     ON CONFLICT (party, run) DO UPDATE SET next_slot = excluded.next_slot
+                     WHERE party_runs.next_slot < excluded.next_slot",
+                    args![party, run, from],
+                )
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Puts a row at a slot of its own; true if it is new, false if the same row waits there already.
     ///
     /// `Conflict(SlotUsed)` if the slot holds another row or was used, else as [`append_rows`](Self::append_rows).

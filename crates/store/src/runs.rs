@@ -3,7 +3,8 @@
 use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row, kept_as_word};
-use crate::{Store, StoreError, What};
+use crate::receipts::insert_owed;
+use crate::{OwedRow, Store, StoreError, What};
 
 /// How a run stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -199,7 +200,12 @@ impl Store {
     /// Notes how the latest attempt of a slot stands. The attempt must be on record with that session, else
     /// `Conflict(Attempt)`; a slot that ended stays as it ended (`Conflict(SlotUsed)`, unless the same is said again).
     pub async fn slot_outcome(&self, outcome: SlotOutcome) -> Result<(), StoreError> {
-        self.run_tx("slot_outcome", outcome, |db, new| {
+        self.slot_outcome_owing(outcome, None).await
+    }
+
+    /// Like [`slot_outcome`](Self::slot_outcome); and that the result's receipt is owed is durable with it.
+    pub async fn slot_outcome_owing(&self, outcome: SlotOutcome, owed: Option<OwedRow>) -> Result<(), StoreError> {
+        self.run_tx("slot_outcome", (outcome, owed), |db, (new, owed)| {
             Box::pin(async move {
                 let sql = "SELECT * FROM slots WHERE gid = $1 AND run = $2 AND slot = $3";
                 let old: SlotOutcome = db
@@ -228,7 +234,10 @@ impl Store {
                     ],
                 )
                 .await?;
-                Ok(())
+                match owed {
+                    Some(owed) => insert_owed(db, "", owed).await,
+                    None => Ok(()),
+                }
             })
         })
         .await

@@ -3,9 +3,10 @@
 use tacit_model::{Attempt, RunId, SessionId, Slot, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row};
+use crate::receipts::insert_owed;
 use crate::rows::{input_row, spend_row};
 use crate::series::{AskedRow, note_one};
-use crate::{InputState, Store, StoreError, What};
+use crate::{InputState, OwedRow, Store, StoreError, What};
 
 /// Whether a freeze is the first of its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -134,8 +135,21 @@ impl Store {
         result: ResultRow,
         outbox: bool,
     ) -> Result<(), StoreError> {
-        let args = (party.to_owned(), run, slot, result, outbox);
-        self.run_tx("commit_result", args, |db, (party, run, slot, new, outbox)| {
+        self.commit_result_owing(party, run, slot, result, outbox, None).await
+    }
+
+    /// Like [`commit_result`](Self::commit_result); and what the result's receipt needs is durable with it.
+    pub async fn commit_result_owing(
+        &self,
+        party: &str,
+        run: RunId,
+        slot: Slot,
+        result: ResultRow,
+        outbox: bool,
+        owed: Option<OwedRow>,
+    ) -> Result<(), StoreError> {
+        let args = (party.to_owned(), run, slot, result, outbox, owed);
+        self.run_tx("commit_result", args, |db, (party, run, slot, new, outbox, owed)| {
             Box::pin(async move {
                 let stored = db
                     .execute(
@@ -166,6 +180,9 @@ impl Store {
                     return Err(What::SlotUsed.into());
                 }
                 spend_row(db, party, *run, *slot, was, (InputState::Done, None), new.at).await?;
+                if let Some(owed) = owed {
+                    insert_owed(db, party, owed).await?;
+                }
                 if *outbox {
                     db.execute(
                         "INSERT INTO outbox (party, run, slot, values_json, created) VALUES ($1, $2, $3, $4, $5)",
@@ -257,7 +274,7 @@ impl Store {
     }
 
     /// Removes what belongs to runs closed before `before`: markers, freezes, results, delivered posts; and session
-    /// ids taken before then, except those of open runs. What is not delivered stays, and so do the numbers of used slots.
+    /// ids taken before then, except those of open runs; and what parties kept for receipts that never came. What is not delivered stays, and so do the numbers of used slots.
     pub async fn purge(&self, before: UnixMillis) -> Result<Purged, StoreError> {
         self.run_tx("purge", before, |db, before| {
             Box::pin(async move {
@@ -297,6 +314,7 @@ impl Store {
                         args![before],
                     )
                     .await?;
+                db.execute("DELETE FROM receipts_owed WHERE holder <> '' AND at < $1", args![before]).await?;
                 Ok(Purged { rows, freezes, results, delivered, sessions })
             })
         })

@@ -4,7 +4,8 @@
 use tacit_model::{GroupId, Slot, UnixMillis};
 
 use crate::db::{args, from_row};
-use crate::{Store, StoreError, What};
+use crate::receipts::insert_owed;
+use crate::{OwedRow, Store, StoreError, What};
 
 /// A task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +99,9 @@ impl Store {
     }
 
     /// Records a computation of a task and how the task stands after it. Saying it again changes nothing.
+    ///
+    /// If there is a result, that its receipt is owed is durable with it.
+    #[allow(clippy::too_many_arguments, reason = "the columns of one row")]
     pub async fn end_window(
         &self,
         id: &str,
@@ -105,10 +109,11 @@ impl Store {
         body_json: String,
         state: &str,
         detail: &str,
+        owed: Option<OwedRow>,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        let args = (id.to_owned(), slot, body_json, state.to_owned(), detail.to_owned(), now);
-        self.run_tx("end_window", args, |db, (id, slot, body, state, detail, now)| {
+        let args = (id.to_owned(), slot, body_json, state.to_owned(), detail.to_owned(), owed, now);
+        self.run_tx("end_window", args, |db, (id, slot, body, state, detail, owed, now)| {
             Box::pin(async move {
                 db.execute(
                     "INSERT INTO task_windows (id, slot, body_json, at) VALUES ($1, $2, $3, $4)
@@ -122,7 +127,10 @@ impl Store {
                     args![id, slot.0.saturating_add(1), state, detail, now],
                 )
                 .await?;
-                Ok(())
+                match owed {
+                    Some(owed) => insert_owed(db, "", owed).await,
+                    None => Ok(()),
+                }
             })
         })
         .await

@@ -62,6 +62,32 @@ impl Store {
         .await
     }
 
+    /// Takes the head that disputed the last one in its place; `false` if it is not that one any more.
+    pub async fn settle_witnessed(
+        &self,
+        party: &str,
+        log: Fingerprint,
+        disputed: &str,
+        size: u64,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let args = (party.to_owned(), log.to_string(), disputed.to_owned(), size, now);
+        self.run_one_write(args, |db, (party, log, disputed, size, now)| {
+            Box::pin(async move {
+                let size = i64::try_from(*size).unwrap_or(i64::MAX);
+                let settled = db
+                    .execute(
+                        "UPDATE witnessed SET size = $4, note = $3, disputed = NULL, at = $5
+                         WHERE party = $1 AND log = $2 AND disputed = $3",
+                        args![party, log, disputed, size, now],
+                    )
+                    .await?;
+                Ok(settled > 0)
+            })
+        })
+        .await
+    }
+
     /// Keeps a co-signed checkpoint in place of the witness's last one.
     pub async fn set_cosignature(&self, row: CosignatureRow) -> Result<(), StoreError> {
         self.run_tx("set_cosignature", row, |db, row| {

@@ -60,5 +60,7 @@ async fn one(app: &App, holder: &str, session: &str) -> Result<Json<ReceiptBody>
     let missing = || ApiError::not_found("receipt");
     let session: SessionId = session.parse().map_err(|_| missing())?;
     let row = app.edge.store.receipt(holder, session).await?.ok_or_else(missing)?;
-    Ok(Json(ReceiptBody { receipt: row.body, contribution: row.own }))
+    // What the gateway keeps beside a receipt is for answering contributors, each about itself.
+    let contribution = row.own.filter(|_| holder != GATEWAY);
+    Ok(Json(ReceiptBody { receipt: row.body, contribution }))
 }

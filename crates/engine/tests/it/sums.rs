@@ -115,6 +115,27 @@ fn rule10_commitments_are_salted() {
     assert_eq!(record.contributors.len(), 3);
 }
 
+/// With the salt the input is found among a thousand; without it nothing is.
+#[test]
+fn rule10_a_commitment_is_not_brute_forced() {
+    let mut world = World::decentralised(3, 1, 1, 6);
+    world.inputs[0] = Some(vec![613]);
+    let ends = world.run(|_| {});
+    let ended = outcome(&ends[0]).expect("ended well");
+    let (binding, receipt) = (ended.binding, ended.receipt.clone().expect("own input"));
+    let member = &world.request.members[0];
+    let found = |salt: &[u8; 32]| -> Vec<u64> {
+        (0..=1000).filter(|input| commitment(&binding, member, salt, &[*input]) == receipt.commitment).collect()
+    };
+    assert_eq!(found(&receipt.salt), [613]);
+    for salt in [[0; 32], binding, receipt.commitment, ended.frozen, ended.agreement, member.0] {
+        assert!(found(&salt).is_empty());
+    }
+    // Nor does the opened result's commitment, under anything that was published, tell the sum.
+    let sums = 0..=3000_u64;
+    assert!(sums.into_iter().all(|sum| commitment(&binding, member, &binding, &[sum]) != ended.agreement));
+}
+
 #[test]
 fn rule4_each_attempt_draws_new_polynomials() {
     // Same inputs, same link secrets, same generator state: a node restored from a snapshot.

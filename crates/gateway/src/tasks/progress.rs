@@ -1,8 +1,10 @@
 //! A task from its first computation to its last.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tacit_accord::Consensus;
 use tacit_job::{Ask, Job, Told};
 use tacit_model::api::{TaskBody, TaskWindow};
 use tacit_model::{Attempt, Slot};
@@ -13,6 +15,7 @@ use tracing::info;
 
 use super::PATIENCE;
 use crate::execution::{Agreed, Outcome};
+use crate::receipts::{Debt, Parts};
 use crate::{Gateway, GatewayError};
 
 /// What a client hears of a computation that was given up.
@@ -24,6 +27,8 @@ const RING: Duration = Duration::from_millis(200);
 /// How one computation ended.
 struct Ended {
     job: Option<Job>,
+    /// What the receipt of a result needs.
+    receipt: Option<(Arc<Consensus>, Debt, Option<Parts>)>,
     outcome: Result<Agreed, String>,
 }
 
@@ -85,22 +90,23 @@ impl Gateway {
                 Err(_) if without.is_empty() && tokio::time::timeout_at(patience, changed).await.is_ok() => continue,
                 Err(why) => {
                     let why = if last.is_empty() { why } else { format!("{last}; {why}") };
-                    return Ok(Ended { job, outcome: Err(why) });
+                    return Ok(Ended { job, receipt: None, outcome: Err(why) });
                 }
             };
             asked.extend(matched.inputs.iter().copied());
-            let parts = self.inner.gathering.open(&matched);
+            let parts = self.inner.gathering.open(matched.session, matched.members());
             let outcome = self.execute(&consensus, &matched).await;
             let matched = job.insert(matched);
             match outcome {
                 Outcome::Done(agreed) => {
-                    self.issue_receipt(asked.into_iter().collect(), matched, &agreed, parts);
-                    return Ok(Ended { job, outcome: Ok(agreed) });
+                    let asked = asked.into_iter().collect();
+                    let debt = Debt::of(asked, &consensus, matched, &agreed, self.inner.clock.now());
+                    return Ok(Ended { job, receipt: Some((consensus, debt, parts)), outcome: Ok(agreed) });
                 }
                 // Names and reasons are for the operator's log; the client hears counts only.
                 Outcome::Failed { why } => {
                     info!(task = %ask.id(), window = %window, why, "no result");
-                    return Ok(Ended { job, outcome: Err(NO_RESULT.to_owned()) });
+                    return Ok(Ended { job, receipt: None, outcome: Err(NO_RESULT.to_owned()) });
                 }
                 Outcome::Waiting { owners, without: lost, why } => {
                     without.extend(lost);
@@ -122,7 +128,7 @@ impl Gateway {
             }
             attempt += 1;
         }
-        Ok(Ended { job, outcome: Err(last) })
+        Ok(Ended { job, receipt: None, outcome: Err(last) })
     }
 
     /// Makes durable how a computation ended, and tells those who watch.
@@ -170,14 +176,18 @@ impl Gateway {
             (true, false) => "failed",
         };
         let text = serde_json::to_string(&shown).map_err(|e| GatewayError::Bug(e.to_string()))?;
-        self.inner.store.end_window(&row.id, window, text, state, &shown.detail, now).await?;
+        let owed = ended.receipt.as_ref().map(|(_, debt, _)| debt.row());
+        self.inner.store.end_window(&row.id, window, text, state, &shown.detail, owed, now).await?;
         body.send_modify(|body| {
             state.clone_into(&mut body.state);
             body.detail.clone_from(&shown.detail);
             body.windows.push(shown);
         });
         self.inner.news.notify_one();
-        // The client has its answer, which is durable; the log follows.
+        // The client has its answer, which is durable; the receipt and the log follow.
+        if let Some((consensus, debt, parts)) = ended.receipt {
+            self.issue_receipt(&consensus, debt, parts);
+        }
         match &ended.job {
             Some(job) => self.log_session(job, ended.outcome.as_ref().ok()).await,
             None => Ok(()),

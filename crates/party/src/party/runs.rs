@@ -14,8 +14,8 @@ use crate::PartyError;
 use crate::source::{Row, RowError};
 
 impl Inner {
-    /// Takes part in a run from now on.
-    pub(crate) async fn begin_run(&self, run: RunId) -> Result<(), PartyError> {
+    /// Takes part in a run from now on; rows are for its slots from this one on, where earlier ones are over.
+    pub(crate) async fn begin_run(&self, run: RunId, from: Option<Slot>) -> Result<(), PartyError> {
         if let Some(other) = self.standing.run().filter(|other| *other != run) {
             self.end_run(other, StopReason::Finished).await?;
         }
@@ -30,6 +30,13 @@ impl Inner {
             .await?;
         for other in self.store.unclosed_runs(&self.name).await?.into_iter().filter(|other| *other != run) {
             self.store.close_run_rows(&self.name, other, self.clock.now()).await?;
+        }
+        if let Some(from) = from.filter(|from| from.0 > 0) {
+            if self.timed().is_some() {
+                self.see_next(run, from);
+            } else {
+                self.store.skip_slots(&self.name, run, from).await?;
+            }
         }
         self.announce_rows().await;
         Ok(())

@@ -245,7 +245,8 @@ async fn again(party: &Inner, job: &Job, plan: &Plan) -> Option<Box<Report>> {
     let made = told::in_units(job, plan, &sums);
     let told = told::tell(job, &party.me, plan, &sums, made.as_ref(), result.contributors);
     let agreement = Some(hex::encode(result.agreement));
-    Some(Box::new(Report::Done { agreement, contributors: result.contributors, faults: Vec::new(), told }))
+    let (contributors, session) = (result.contributors, Some(result.session));
+    Some(Box::new(Report::Done { agreement, contributors, faults: Vec::new(), told, session }))
 }
 
 /// The row of a slot that is still open here; an ended or frozen slot is never tried again.
@@ -262,14 +263,17 @@ async fn slot_state(party: &Inner, job: &Job, charter: &Charter) -> Result<Optio
     let ended = row.as_ref().is_some_and(|row| row.state != InputState::Pending);
     if frozen.is_some() || ended {
         let result = store.result(&party.name, run, slot).await.map_err(failed)?;
-        let done = result.filter(|result| !result.values_json.is_empty()).map(|result| hex::encode(result.agreement));
-        return Err(Declined::new(Decline::Frozen { done }, "this slot has ended or is bound to another attempt"));
+        let result = result.filter(|result| !result.values_json.is_empty());
+        let session = result.as_ref().map(|result| result.session);
+        let done = result.map(|result| hex::encode(result.agreement));
+        let why = Decline::Frozen { done, session };
+        return Err(Declined::new(why, "this slot has ended or is bound to another attempt"));
     }
     if bound.is_some_and(|bound| {
         bound.charter != job.charter.0 || bound.inputs.is_some_and(|set| set != name_members(&job.inputs))
     }) {
         let why = "an earlier session of this slot was under another charter or with other input peers";
-        return Err(Declined::new(Decline::Frozen { done: None }, why));
+        return Err(Declined::new(Decline::Frozen { done: None, session: None }, why));
     }
     // The slot's time is the charter's, which the plan binds; a row of another time is no row of this slot.
     let start = charter.slots.start_of(slot);

@@ -7,7 +7,7 @@ use tacit_engine::{FreezeRefused, Mailbox, Outcome, Plan, SessionError};
 use tacit_job::{Fault, Job, Report};
 use tacit_link::SessionPort;
 use tacit_model::{Fingerprint, RunId, Slot};
-use tacit_store::{InputState, ResultRow, StoreError};
+use tacit_store::{InputState, OwedRow, ResultRow, StoreError};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -22,14 +22,11 @@ use crate::receipts::Left;
 use crate::results::Stored;
 
 /// The report, and what the receipt of a session needs that is done.
-pub(super) async fn run(
-    party: &Arc<Inner>,
-    linked: Linked,
-    abort: &CancellationToken,
-) -> (Report, Option<(Job, Plan, Left)>) {
+pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &CancellationToken) -> (Report, Option<Left>) {
     let Linked { job, consensus, plan, me, nonces, input, mut port, seats, claim } = linked;
+    let (slot, run) = (job.slot.counted(), job.run);
     let end = |fault, frozen, why: String| {
-        party.trouble(format!("slot {} of run {}: {why}", job.slot.counted(), job.run));
+        party.trouble(format!("slot {slot} of run {run}: {why}"));
         (Report::Failed { fault, frozen }, None)
     };
     // The session id is durably used, and the slot bound to charter and input peers, before the first
@@ -74,7 +71,7 @@ pub(super) async fn run(
             Ok(outcome) => {
                 port.finish();
                 // A provider leaves nothing that a receipt could prove.
-                match settle(party, &job, &plan, me, outcome).await {
+                match settle(party, &job, &plan, me, outcome, None).await {
                     Ok(report) => (report, None),
                     Err(error) => end(Fault::Own, bound, error.to_string()),
                 }
@@ -119,9 +116,11 @@ pub(super) async fn run(
             return end(Fault::Ended, bound, why.to_owned());
         }
     };
-    let left = Left::of(&outcome, environment.contributions);
-    match settle(party, &job, &plan, me, Learned::of(outcome, &plan)).await {
-        Ok(report) => (report, Some((job, plan, left))),
+    let mut left = Left::of(job, plan, &outcome, environment.contributions);
+    let owed = if left.job.ask().is_none() { Some(left.owed(party)) } else { None };
+    let learned = Learned::of(outcome, &left.plan);
+    match settle(party, &left.job, &left.plan, me, learned, owed).await {
+        Ok(report) => (report, Some(left)),
         Err(error) => end(Fault::Own, bound, error.to_string()),
     }
 }
@@ -146,8 +145,16 @@ impl Learned {
     }
 }
 
-/// Makes a recipient's result durable, which deletes the input of the slot, before anybody hears of it.
-async fn settle(party: &Inner, job: &Job, plan: &Plan, me: usize, outcome: Learned) -> Result<Report, StoreError> {
+/// Makes a recipient's result durable, which deletes the input of the slot, before anybody hears of it; and with it
+/// what this party owes to the receipt. After a client's task, where every commit counts, it follows.
+async fn settle(
+    party: &Inner,
+    job: &Job,
+    plan: &Plan,
+    me: usize,
+    outcome: Learned,
+    owed: Option<OwedRow>,
+) -> Result<Report, StoreError> {
     let (run, slot) = (job.run, job.slot);
     let Learned { contributors, faults, .. } = outcome;
     let result = |values_json, agreement| ResultRow {
@@ -169,7 +176,7 @@ async fn settle(party: &Inner, job: &Job, plan: &Plan, me: usize, outcome: Learn
             let posts = party.final_results_url.is_some() && job.ask().is_none();
             match job.ask().is_some() && computes {
                 true => party.store.commit_task_result(&party.name, run, row).await?,
-                false => party.store.commit_result(&party.name, run, slot, row, posts).await?,
+                false => party.store.commit_result_owing(&party.name, run, slot, row, posts, owed).await?,
             }
             Some(hex::encode(outcome.agreement))
         }
@@ -177,18 +184,22 @@ async fn settle(party: &Inner, job: &Job, plan: &Plan, me: usize, outcome: Learn
         None if job.ask().is_some() => None,
         // A computing peer has signed the frozen set: the slot is over, the input goes.
         None if gives && computes => {
-            party.store.commit_result(&party.name, run, slot, result(String::new(), Vec::new()), false).await?;
+            let row = result(String::new(), Vec::new());
+            party.store.commit_result_owing(&party.name, run, slot, row, false, owed).await?;
             None
         }
         // Whoever only gives does not hear whether the slot is over: see `tidy_later`.
         None => {
+            if let Some(owed) = owed {
+                party.store.owe(&party.name, owed).await?;
+            }
             if gives {
                 party.sessions.lock().given.insert((run, slot));
             }
             None
         }
     };
-    Ok(Report::Done { agreement, contributors, faults, told })
+    Ok(Report::Done { agreement, contributors, faults, told, session: None })
 }
 
 /// Input of slots that are over goes, also where this party did not learn how they ended. The gateway

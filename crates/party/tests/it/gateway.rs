@@ -54,7 +54,7 @@ impl ScriptedGateway {
                     while let Ok(message) = link.recv::<ToGateway>().await {
                         if let ToGateway::Request { number, request } = &message {
                             let response = match request {
-                                Request::Start => Response::Started { run: RunId(1) },
+                                Request::Start => Response::Started { run: RunId(1), from: None },
                                 _ => Response::Stopped,
                             };
                             link.send(&ToPeer::Response { number: *number, response }).unwrap();

@@ -58,7 +58,7 @@ impl Scene {
         scene.gateway.hello(&victim).await;
         scene.gateway.charter(&victim, &scene.consensus).await;
         let run = crate::world::RUN;
-        scene.gateway.send(&victim, &ToPeer::Start { group: crate::world::GROUP, run });
+        scene.gateway.send(&victim, &ToPeer::Start { group: crate::world::GROUP, run, from: None });
         while scene.peer.party().status().await.unwrap().run.is_none() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -144,6 +144,6 @@ async fn p19_a_value_above_max_is_not_even_shared() {
     again.session = SessionId([10; 16]);
     let victim = scene.peer.fingerprint();
     let declined = scene.gateway.prepare(&[victim], &scene.consensus, &again).await;
-    assert_eq!(declined[&victim], Report::Declined { why: tacit_job::Decline::Frozen { done: None } });
+    assert_eq!(declined[&victim], Report::Declined { why: tacit_job::Decline::Frozen { done: None, session: None } });
     scene.peer.close().await;
 }

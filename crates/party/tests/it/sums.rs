@@ -16,7 +16,7 @@ async fn p12_two_inputs_over_three_privacy_peers() {
         let mut agreements = Vec::new();
         for (member, report) in &reports {
             match report {
-                Report::Done { agreement, contributors, faults, told: _ } => {
+                Report::Done { agreement, contributors, faults, .. } => {
                     assert!(faults.is_empty());
                     assert_eq!(agreement.is_some(), job.recipients.contains(member));
                     assert_eq!(*contributors, 2);

@@ -154,7 +154,7 @@ async fn rule3_second_opening_without_the_victim_is_refused() {
         let said = prepared(&mut world, 0, &again).await;
         assert!(matches!(&said, Report::Done { contributors: 5, agreement, .. } if agreement.is_some()), "{said:?}");
         for peer in 1..4 {
-            assert_eq!(declined(&mut world, peer, &again).await, Decline::Frozen { done: None });
+            assert_eq!(declined(&mut world, peer, &again).await, Decline::Frozen { done: None, session: None });
         }
         for peer in 0..5 {
             let fingerprint = world.peers[peer].fingerprint();

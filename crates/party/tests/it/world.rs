@@ -237,7 +237,7 @@ impl World {
 
     pub(crate) async fn start_run(&mut self, index: usize, run: RunId) {
         let peer = self.peers[index].fingerprint();
-        self.gateway.send(&peer, &ToPeer::Start { group: GROUP, run });
+        self.gateway.send(&peer, &ToPeer::Start { group: GROUP, run, from: None });
         let is_rows = |m: &ToGateway| matches!(m, ToGateway::Rows { run: of, .. } if *of == run).then_some(());
         self.gateway.expect(&peer, is_rows).await;
     }

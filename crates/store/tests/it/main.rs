@@ -12,6 +12,7 @@ mod outbox;
 mod postgres;
 mod property;
 mod queue;
+mod receipts;
 mod runs;
 mod tasks;
 

@@ -8,6 +8,7 @@ use crate::{Fixture, at, on_both, set};
 on_both!(
     rows_take_consecutive_slots,
     the_queue_is_all_or_nothing,
+    slots_that_are_over_are_skipped,
     explicit_slots_are_idempotent,
     rows_at_slots_are_all_or_nothing_and_gaps_are_found,
     one_set_is_frozen_per_slot,
@@ -72,6 +73,15 @@ async fn the_queue_is_all_or_nothing(f: &Fixture) {
     assert_eq!(s.put_row_at("p", RUN, Slot(9), row("z"), 3, at(0)).await, full);
     s.commit_result("p", RUN, Slot(0), result(0), false).await.unwrap();
     assert_eq!(s.append_rows("p", RUN, &[row("d")], 3, at(0)).await.unwrap(), Slot(3));
+}
+
+async fn slots_that_are_over_are_skipped(f: &Fixture) {
+    let s = &f.store;
+    s.skip_slots("p", RUN, Slot(4)).await.unwrap();
+    assert_eq!(s.append_rows("p", RUN, &[row("a")], LIMIT, at(0)).await.unwrap(), Slot(4));
+    s.skip_slots("p", RUN, Slot(2)).await.unwrap();
+    assert_eq!(s.append_rows("p", RUN, &[row("b")], LIMIT, at(0)).await.unwrap(), Slot(5));
+    assert_eq!(s.pending("p", RUN).await.unwrap(), 2);
 }
 
 async fn explicit_slots_are_idempotent(f: &Fixture) {
