@@ -147,8 +147,9 @@ pub(crate) async fn require(
 
 async fn log_call(app: &App, caller: &Caller, operation: &str, params: &RawPathParams) -> Result<(), ApiError> {
     let id = tacit_model::Fingerprint(caller.id).to_string();
-    // A registration code is a secret, used or not.
-    let on: Vec<&str> = params.iter().filter(|(name, _)| *name != "code").map(|(_, value)| value).collect();
+    // A registration code is a secret, used or not; and who knows a negotiation's id may read it.
+    const SECRET: [&str; 2] = ["code", "negotiation"];
+    let on: Vec<&str> = params.iter().filter(|(name, _)| !SECRET.contains(name)).map(|(_, value)| value).collect();
     let facts = [("action", operation.to_owned()), ("by", format!("token {}", &id[..16])), ("on", on.join(" "))];
     app.edge.log.append(Kind::Action, tacit_audit::facts(facts)).await?;
     Ok(())

@@ -134,13 +134,17 @@ fn of_negotiations(operations: Operations) -> Operations {
             negotiations::list,
         )
         .add(
-            Op::get("/negotiations/{id}", "getNegotiation", "A negotiation by its id or that of its consensus")
-                .answer("NegotiationBody"),
+            Op::get(
+                "/negotiations/{negotiation}",
+                "getNegotiation",
+                "A negotiation by its id or that of its consensus",
+            )
+            .answer("NegotiationBody"),
             negotiations::get,
         )
         .add(
             Op::post(
-                "/negotiations/{id}/acts",
+                "/negotiations/{negotiation}/acts",
                 "actInNegotiation",
                 "Contributes, withdraws, invites or cancels, as signed",
             )
@@ -150,7 +154,7 @@ fn of_negotiations(operations: Operations) -> Operations {
         )
         .add(
             Op::post(
-                "/negotiations/{id}/manager",
+                "/negotiations/{negotiation}/manager",
                 "acceptAsManager",
                 "Accepts with the manager's key while there are no owners",
             )
@@ -161,7 +165,7 @@ fn of_negotiations(operations: Operations) -> Operations {
         )
         .add(
             Op::post(
-                "/negotiations/{id}/history",
+                "/negotiations/{negotiation}/history",
                 "readHistory",
                 "Superseded contributions too, for a member that signs",
             )
@@ -170,13 +174,21 @@ fn of_negotiations(operations: Operations) -> Operations {
             negotiations::history,
         )
         .add(
-            Op::get("/negotiations/{id}/contributions/{number}", "getContribution", "One present contribution")
-                .answer("ContributionBody"),
+            Op::get(
+                "/negotiations/{negotiation}/contributions/{number}",
+                "getContribution",
+                "One present contribution",
+            )
+            .answer("ContributionBody"),
             negotiations::contribution,
         )
         .add(
-            Op::get("/negotiations/{id}/registry", "getNegotiatedRegistry", "The registry of the group it is about")
-                .answer("RegistryBody"),
+            Op::get(
+                "/negotiations/{negotiation}/registry",
+                "getNegotiatedRegistry",
+                "The registry of the group it is about",
+            )
+            .answer("RegistryBody"),
             negotiations::registry,
         )
         .add(
@@ -346,6 +358,17 @@ fn of_peers(operations: Operations) -> Operations {
             .role(Viewer)
             .answer("WitnessBody"),
             peers::witness,
+        )
+        .add(
+            Op::post(
+                "/peers/{name}/witness/settlement",
+                "settleWitness",
+                "Ends a dispute over the gateway's log after its reason was found; both heads stay in this node's log",
+            )
+            .role(Owner)
+            .body("SettleBody")
+            .answer("WitnessBody"),
+            peers::settle,
         )
 }
 

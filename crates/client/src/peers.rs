@@ -3,7 +3,7 @@
 use tacit_model::RunId;
 use tacit_model::api::{
     JoinBody, PairingBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RowBody, RowsBody, RowsReceipt,
-    WitnessBody,
+    SettleBody, WitnessBody,
 };
 
 use crate::{Client, ClientError};
@@ -61,6 +61,11 @@ impl Client {
     /// What a peer saw of its gateway's log.
     pub async fn witness(&self, name: &str) -> Result<WitnessBody, ClientError> {
         self.call(self.get(&["peers", name, "witness"])).await
+    }
+
+    /// Ends a dispute over the gateway's log; both heads stay in the node's own log.
+    pub async fn settle(&self, name: &str, body: &SettleBody) -> Result<WitnessBody, ClientError> {
+        self.call_with(self.post(&["peers", name, "witness", "settlement"]), body).await
     }
 
     /// Who learns what: the charter a peer accepted and its last job.

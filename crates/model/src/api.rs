@@ -28,7 +28,7 @@ pub use negotiation::{
 };
 pub use node::{
     IssuedToken, LogHead, LogLine, LogPage, LogProof, NewToken, NodeBody, ReceiptBody, ReceiptLine, ReceiptList,
-    ReceivedBody, ReceivedList, ReceivedRow, TokenBody, TokenList, WitnessBody,
+    ReceivedBody, ReceivedList, ReceivedRow, SettleBody, TokenBody, TokenList, WitnessBody,
 };
 pub use peer::{
     JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RosterMember, RowBody, RowsBody, RowsReceipt,

@@ -1,9 +1,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use tacit_accord::log::{Checkpoint, Kind};
 use tacit_model::api::{
-    JoinBody, PairingBody, PairingDecision, PeerBody, PeerList, RosterBody, RosterMember, WitnessBody,
+    JoinBody, PairingBody, PairingDecision, PeerBody, PeerList, RosterBody, RosterMember, SettleBody, WitnessBody,
 };
+use tacit_model::problem::ProblemKind;
 use tacit_pki::p2ds_key::LegacyKey;
 use tacit_store::Redacted;
 
@@ -112,6 +114,43 @@ pub(super) async fn witness(
     let seen = app.edge.store.witnessed(&name, log).await?;
     let disputed = seen.as_ref().and_then(|seen| seen.disputed.clone());
     Ok(Json(WitnessBody { log, checkpoint: seen.map(|seen| seen.note), disputed }))
+}
+
+/// The evidence and the reason are in this node's log before anything else happens.
+pub(super) async fn settle(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+    JsonBody(body): JsonBody<SettleBody>,
+) -> Result<Json<WitnessBody>, ApiError> {
+    const LONGEST: usize = 1000;
+    let facts = (app.parties()?.get)(name.clone()).await?;
+    let log = facts.gateway_fingerprint.ok_or_else(|| ApiError::not_found("gateway of this peer"))?;
+    let reason = body.reason.trim();
+    if reason.is_empty() || reason.len() > LONGEST || reason.chars().any(char::is_control) {
+        return Err(ApiError::invalid("reason: one line of up to 1000 bytes that says why the log is believed again"));
+    }
+    let seen = app.edge.store.witnessed(&name, log).await?;
+    let Some((seen, disputed)) = seen.and_then(|seen| seen.disputed.clone().map(|disputed| (seen, disputed))) else {
+        return Err(ApiError::new(ProblemKind::Conflict, "there is no dispute to settle"));
+    };
+    // It was signed by the gateway, or there would be no dispute.
+    let head = Checkpoint::unverified(&disputed).map_err(|e| ApiError::invalid(e.to_string()))?;
+    if disputed.lines().nth(2) != Some(body.accept.trim()) {
+        let detail = "accept: not the root of the disputed head; see `tacit peer witness NAME` and compare it with the                       other members'";
+        return Err(ApiError::invalid(detail));
+    }
+    let entry = tacit_audit::facts([
+        ("party", facts.fingerprint.map(|own| own.to_string()).unwrap_or_default()),
+        ("log", log.to_string()),
+        ("settled", reason.to_owned()),
+        ("known", seen.note),
+        ("shown", disputed.clone()),
+    ]);
+    app.edge.log.append(Kind::Witness, entry).await?;
+    if !app.edge.store.settle_witnessed(&name, log, &disputed, head.size, app.edge.clock.now()).await? {
+        return Err(ApiError::new(ProblemKind::Conflict, "the dispute has changed meanwhile; look again"));
+    }
+    Ok(Json(WitnessBody { log, checkpoint: Some(disputed), disputed: None }))
 }
 
 fn peer_body(facts: PartyFacts) -> PeerBody {

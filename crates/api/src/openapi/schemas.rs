@@ -693,6 +693,7 @@ fn node(add: Add<'_>) {
     add("LogPage", object(&[("entries", list(is("LogLine"))), ("next", json!({ "type": ["integer", "null"] }))], &[]));
     add("LogHead", object(&[("checkpoint", text()), ("size", whole()), ("root", text()), ("key", text())], &[]));
     add("LogProof", object(&[("size", whole()), ("proof", list(text()))], &[]));
+    add("SettleBody", object(&[("accept", text()), ("reason", text())], &[]));
     add("WitnessBody", object(&[("log", text()), ("checkpoint", text_or_null()), ("disputed", text_or_null())], &[]));
     add(
         "ReceiptLine",

@@ -314,6 +314,7 @@ fn schemas_and_types_agree() {
     same("LogProof", json!(LogProof { size: 1, proof: vec![text()] }));
     let witness = WitnessBody { log: Fingerprint([1; 32]), checkpoint: None, disputed: Some(text()) };
     same("WitnessBody", json!(witness));
+    same("SettleBody", json!(SettleBody { accept: text(), reason: text() }));
     let (group, run, slot) = (GroupId(1), RunId(1), Slot(0));
     same("ReceiptLine", json!(ReceiptLine { session: text(), group, run, slot, at: text() }));
     same("ReceiptList", json!(ReceiptList { receipts: vec![] }));

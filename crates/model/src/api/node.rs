@@ -77,6 +77,17 @@ pub struct WitnessBody {
     pub disputed: Option<String>,
 }
 
+/// What an operator says who looked into a dispute over a log and found a reason that is none to distrust it, such as a
+/// gateway restored from a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettleBody {
+    /// The root of the disputed head, base64 as in its third line: from it on the log is witnessed again.
+    pub accept: String,
+    /// Why; it is in the audit log of this node for good.
+    pub reason: String,
+}
+
 /// A receipt in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptLine {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tacit_accord::log::{Checkpoint, CheckpointError, export::Verifier};
+use tacit_model::api::SettleBody;
 use tacit_pki::PublicKey;
 
 use super::print;
@@ -24,7 +25,9 @@ use verify::told;
   tacit audit check                                  reads the whole log of the node and verifies it
   tacit audit export --out log.jsonl                 the log as one file for an auditor
   tacit audit verify log.jsonl --key FINGERPRINT     offline; exit code 0 only if everything holds
-  tacit audit witness --state seen.json              remembers the log, and next time notices if it was rewritten")]
+  tacit audit witness --state seen.json              remembers the log, and next time notices if it was rewritten
+  tacit audit settle alpha --accept ROOT --reason 'gateway restored from the backup of 20 November'
+                                                     ends a dispute that has an honest reason; it stays in the log")]
 pub(crate) struct Audit {
     #[command(subcommand)]
     action: Action,
@@ -73,6 +76,24 @@ enum Action {
         #[arg(long, value_name = "NOTE")]
         against: Option<PathBuf>,
     },
+    /// Ends a dispute over a log, once its reason was found to be an honest one, such as a restored backup.
+    ///
+    /// Compare the disputed head with the other members first: `tacit peer witness NAME`. From that head on the log is
+    /// witnessed again. Both heads and the reason stay in the peer's own log, or beside the file.
+    #[command(group(clap::ArgGroup::new("whose").required(true).args(["peer", "state"])))]
+    Settle {
+        /// The peer of this node that disputes its gateway's log.
+        peer: Option<String>,
+        /// Or the file in which `tacit audit witness` remembers a log.
+        #[arg(long, value_name = "FILE")]
+        state: Option<PathBuf>,
+        /// The root of the disputed head, base64: the third line of the note that contradicts the remembered one.
+        #[arg(long, value_name = "ROOT")]
+        accept: String,
+        /// Why the log is believed again.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 impl Audit {
@@ -89,6 +110,19 @@ impl Audit {
             Action::Witness { state, against } => {
                 witness::run(&self.connection.client()?, state, against.as_deref(), self.json).await
             }
+            Action::Settle { peer, state, accept, reason } => match (peer, state) {
+                (Some(peer), _) => {
+                    let body = SettleBody { accept: accept.clone(), reason: reason.clone() };
+                    let seen = self.connection.client()?.settle(peer, &body).await?;
+                    print(self.json, &seen, |_| {
+                        format!(
+                            "{peer} witnesses the log again, from this head on; the dispute stays in this node's log"
+                        )
+                    })
+                }
+                (None, Some(state)) => witness::settle(state, accept, reason, self.json),
+                (None, None) => Err(Failure::usage("name a peer of this node, or --state FILE")),
+            },
         }
     }
 

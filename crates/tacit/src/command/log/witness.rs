@@ -91,10 +91,45 @@ async fn accept(
     Ok(witness(key, last, shown, &proof))
 }
 
+/// What is kept of a dispute.
+#[derive(Serialize, Deserialize)]
+struct Dispute {
+    why: String,
+    known: Option<String>,
+    shown: String,
+    /// Why the log is believed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    settled: Option<String>,
+}
+
+/// Goes on from the disputed head. The evidence stays, beside the file, with the reason.
+pub(super) fn settle(state: &Path, accept: &str, reason: &str, json: bool) -> Result<(), Failure> {
+    let path = state.with_extension("disputed");
+    let unread = |e: &dyn core::fmt::Display| Failure::usage(format!("{} holds no dispute: {e}", path.display()));
+    let text = std::fs::read(&path).map_err(|e| unread(&e))?;
+    let mut found: Dispute = serde_json::from_slice(&text).map_err(|e| unread(&e))?;
+    if found.shown.lines().nth(2) != Some(accept.trim()) {
+        let text = format!("{accept} is not the root of the disputed head in {}", path.display());
+        return Err(Failure::new(Code::Refused, text));
+    }
+    let seen = std::fs::read(state)?;
+    let seen: Seen = serde_json::from_slice(&seen).map_err(|e| Failure::usage(format!("{}: {e}", state.display())))?;
+    let head = Checkpoint::open(&found.shown, &PublicKey::from_base64(&seen.key)?)?;
+    found.settled = Some(reason.to_owned());
+    let kept = state.with_extension(format!("settled-{}", head.size));
+    std::fs::write(&kept, serde_json::to_string_pretty(&found)?)?;
+    remember(state, &Seen { key: seen.key, note: found.shown })?;
+    std::fs::remove_file(&path)?;
+    let value = json!({ "ok": true, "entries": head.size, "root": head.root.to_string(), "evidence": kept });
+    print(json, &value, |_| {
+        format!("the log is witnessed from its {} entries on; the evidence is in {}", head.size, kept.display())
+    })
+}
+
 /// Keeps both notes: they are the evidence.
 fn dispute(state: &Path, known: Option<String>, shown: &str, why: &Disputed) -> Result<Failure, Failure> {
     let path = state.with_extension("disputed");
-    let evidence = json!({ "why": why.to_string(), "known": known, "shown": shown });
+    let evidence = Dispute { why: why.to_string(), known, shown: shown.to_owned(), settled: None };
     std::fs::write(&path, serde_json::to_string_pretty(&evidence)?)?;
     Ok(Failure::new(Code::Refused, format!("{why}; both checkpoints are kept in {}", path.display())))
 }
