@@ -28,7 +28,7 @@ pub struct PartyEnvironment {
     pub run: RunId,
     /// The charter of the job.
     pub charter: [u8; 32],
-    /// The input peers of the job, see [`name_members`].
+    /// The input peers of the job, see `name_members`.
     pub inputs: [u8; 32],
     /// What goes into a client's task and is noted with the freeze.
     pub taken: Vec<AskedRow>,

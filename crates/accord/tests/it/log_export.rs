@@ -5,9 +5,10 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tacit_accord::log::export::{
-    Broken, Fault, Report, SIGNED_EVERY, Verifier, checkpoint_line, entry_line, header_line, signed_after,
+    Broken, Fault, Report, SIGNED_EVERY, Verifier, checkpoint_line, cosigned_line, entry_line, header_line,
+    signed_after,
 };
-use tacit_accord::log::{Checkpoint, CheckpointError, Entry, Kind, Tree, leaf_hash};
+use tacit_accord::log::{Checkpoint, CheckpointError, Entry, Kind, Tree, cosign, leaf_hash};
 use tacit_accord::{Charter, Consensus, Proposal, decide};
 use tacit_model::{Fingerprint, UnixMillis};
 use tacit_pki::Identity;
@@ -138,6 +139,40 @@ fn r11_no_byte_can_be_changed() {
             assert_eq!(broken.entry, line_of[at].checked_sub(2).filter(|entry| *entry > 0), "{broken}");
         }
     }
+}
+
+/// R11: the line of a witness, too. It stands between the head and the entries.
+#[test]
+fn r11_no_byte_of_a_cosignature_can_be_changed() {
+    let witness = identity("witness");
+    let log = Log::small();
+    let lines = log.lines();
+    let mut tree = Tree::new();
+    log.bodies.iter().for_each(|body| tree.append(leaf_hash(body.as_bytes()), drop));
+    let note = Checkpoint::new(&log.node.fingerprint(), &tree).sign(&log.node).expect("signed");
+    let note = cosign(&note, &witness, UnixMillis(1_790_000_001_000)).expect("co-signed");
+    let line = cosigned_line(&note, witness.public_key()).expect("canonical");
+    let mut whole = lines.clone();
+    whole.insert(2, line.clone());
+    let report = verify(&joined(&whole)).expect("it holds");
+    assert_eq!(report.witnesses.keys().collect::<Vec<_>>(), [&witness.fingerprint()]);
+    let before = joined(&whole[..2]).len();
+    let file = joined(&whole);
+    for at in before..before + line.len() {
+        for bit in [0, 1, 5] {
+            let mut file = file.clone();
+            file[at] ^= 1 << bit;
+            let broken = verify(&file).expect_err("changed");
+            assert_eq!(broken.line, 3, "byte {at}, bit {bit}: {broken}");
+        }
+    }
+    // Twice, or among the entries.
+    let mut twice = whole.clone();
+    twice.insert(3, line.clone());
+    assert_eq!(verify(&joined(&twice)).expect_err("twice").line, 4);
+    let mut late = lines.clone();
+    late.insert(4, line);
+    assert_eq!(verify(&joined(&late)).expect_err("late").line, 5);
 }
 
 /// R11: bytes deleted, doubled, cut off.

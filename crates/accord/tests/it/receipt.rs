@@ -89,17 +89,47 @@ fn receipts_hold_as_a_whole() {
     assert_eq!(refused(&scene.receipt(scene.statement(), &[1])), "signatures");
     assert_eq!(refused(&scene.receipt(scene.statement(), &[2, 0])), "signatures");
 
-    // Every byte.
+    // Every byte; the place that is named is where the byte was, unless the form broke.
     let bytes = document.as_bytes();
+    let starts = ["\"log\":", "\"checkpoint\":", "\"entry\":", "\"signatures\":[", "\"statement\":{\"agreement\""];
+    let starts = starts.map(|start| document.find(start).expect("a member"));
+    assert!(starts.is_sorted(), "{starts:?}");
     for place in 0..bytes.len() {
-        for flip in [1, 0x20] {
+        let section = starts.iter().rposition(|start| *start <= place);
+        for flip in [1, 2, 0x20] {
             let mut edited = bytes.to_vec();
             edited[place] ^= flip;
-            if let Ok(edited) = String::from_utf8(edited) {
-                assert!(Receipt::verify(&edited).is_err(), "byte {place}: {}", &document[place.saturating_sub(20)..]);
-            }
+            let Ok(edited) = String::from_utf8(edited) else { continue };
+            let fault = Receipt::verify(&edited).expect_err("changed");
+            let named: &[&str] = match section {
+                // A key or a signature of the log, or what stands around it.
+                Some(1) => &["document", "checkpoint", "log"],
+                Some(0 | 2) => &["document", "log", "checkpoint"],
+                Some(3) => &["document", "signatures"],
+                Some(4) => &["document", "statement", "signatures"],
+                _ => &["document"],
+            };
+            assert!(named.contains(&fault.place), "byte {place} ^ {flip}, {section:?}: {fault}");
         }
     }
+    // Every byte deleted, doubled; every neighbour swapped.
+    for place in 0..bytes.len() {
+        let less = [&bytes[..place], &bytes[place + 1..]].concat();
+        let more = [&bytes[..=place], &bytes[place..]].concat();
+        let mut swapped = bytes.to_vec();
+        swapped.swap(place, (place + 1) % bytes.len());
+        for edited in [less, more, swapped].into_iter().filter(|edited| edited != bytes) {
+            let Ok(edited) = String::from_utf8(edited) else { continue };
+            Receipt::verify(&edited).expect_err("deleted, doubled or swapped");
+        }
+    }
+    // A digit of the statement that leaves the form whole: the statement is named; a signature's, its signer.
+    let edited = document.replacen("\"slot\":4", "\"slot\":5", 1);
+    assert_eq!(Receipt::verify(&edited).expect_err("changed").place, "statement");
+    let mut one = good.clone();
+    one.signatures[1].signature = one.signatures[0].signature.clone();
+    let fault = Receipt::verify(&one.to_document().expect("a document")).expect_err("changed");
+    assert!(fault.place == "signatures" && fault.why.contains(&scene.peers[1].fingerprint().to_string()), "{fault}");
     assert!(Receipt::verify(&document[..document.len() - 1]).is_err());
     assert!(Receipt::verify(&format!("{document} ")).is_err());
 

@@ -53,6 +53,9 @@ pub(crate) struct Join {
     /// Agree to a value that is not your default.
     #[arg(long = "accept", value_name = "NAME=VALUE", value_parser = crate::command::negotiation::assignment)]
     accept: Vec<(String, Value)>,
+    /// How a new node is called in its certificate.
+    #[arg(long, value_name = "NAME")]
+    node_name: Option<String>,
     /// Where a new node serves its status page and API.
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
@@ -180,6 +183,7 @@ impl Join {
         let data = self.connection.data().unwrap_or_else(|| PathBuf::from("tacit-node"));
         let given = wizard::join::Given {
             name: self.name,
+            node_name: self.node_name,
             role: self.role.map(|role| role.word().to_owned()),
             operator: self.operator,
             http: self.http,

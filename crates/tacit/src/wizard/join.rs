@@ -31,6 +31,7 @@ const ENDING: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     pub(crate) name: Option<String>,
+    pub(crate) node_name: Option<String>,
     pub(crate) role: Option<String>,
     pub(crate) operator: Option<String>,
     pub(crate) http: Option<String>,
@@ -108,7 +109,7 @@ async fn home(wizard: &mut Wizard, data: &DataFolder, given: &Given) -> Result<H
         let mut ask = |name, title, default: &str, flag: Option<String>| {
             wizard.ask(&Question { name, title, default, by, choices: &[] }, flag)
         };
-        let name = ask("NODE_NAME", "How this node is called in its certificate", "tacit", None)?;
+        let name = ask("NODE_NAME", "How this node is called in its certificate", "tacit", given.node_name.clone())?;
         let http = ask(
             "HTTP",
             "Where its status page and API are; plain http stays on this machine",

@@ -23,6 +23,7 @@ pub(crate) async fn run(
     accepted: &[(String, Value)],
 ) -> Result<(), Failure> {
     let me = seat.key();
+    say(&format!("Your key is {me}"))?;
     let id = invitation.negotiation.to_string();
     let mut now = seat.client.negotiation(&id).await?;
     if !now.contributions.iter().any(|c| c.signer == me) && now.status == "open" {

@@ -65,7 +65,10 @@ pub(crate) fn review(
             "abort" => {
                 return Err(Failure::new(
                     Code::Refused,
-                    format!("you do not accept {name} = {value}; nothing was sent"),
+                    format!(
+                        "you do not accept {name} = {value}; nothing was sent. An owner who wants another value says so \
+                         with: tacit negotiation join INVITATION --set '{name}=VALUE'"
+                    ),
                 ));
             }
             other => {

@@ -281,19 +281,29 @@ fn s12_wizards_go_on_where_they_were_killed() {
 /// A newcomer who presses nothing but Enter ends as a working member: its rows are in the sum.
 #[test]
 fn r06_r22_enter_alone_makes_a_working_member() {
-    let node = Node::with("gateway", &[]);
-    let manager = node.manager();
+    let node = Node::with("gateway", &["--tls", "--roles", "manager"]);
+    let peers = Node::with("peers", &["--roles", "peer"]);
+    let (manager, pin) = (node.manager(), node.fingerprint());
     let group = crate::p2ds::Group::found(&manager, "g");
     for peer in ["b", "c"] {
         let code = manager.invite(group.gid);
-        let body = json!({"name": peer, "role": "both", "gateway_url": format!("{}/api/v1", node.url()), "registration_code": code});
-        assert_eq!(node.api("POST", "/peers", Some(&body)).status, 201);
+        let gateway = format!("{}/api/v1", node.url());
+        let body = json!({"name": peer, "role": "both", "gateway_url": gateway, "gateway_fingerprint": pin, "registration_code": code});
+        assert_eq!(peers.api("POST", "/peers", Some(&body)).status, 201);
         manager.verify(peer, true);
     }
     let code = node.api("POST", "/groups/1/codes", None).json()["code"].as_str().expect("a code").to_owned();
     let folder = TempDir::new().expect("a folder");
     let link = format!("{}/join/{code}", node.url());
-    let mut newcomer = Talk::start(&["join", &link, "--ask"], folder.path());
+    // Another certificate than the one that was read out is not believed, and nothing is registered.
+    let elsewhere = TempDir::new().expect("a folder");
+    let wrong = "0".repeat(64);
+    let mut mistaken = Talk::start(&["join", &link, "--ask", "--gateway-fingerprint", &wrong], elsewhere.path());
+    mistaken.enter(40);
+    let (status, _, said) = mistaken.end();
+    assert_eq!(status, Some(3), "{said}");
+    let join = ["join", &link, "--ask", "--gateway-fingerprint", &pin];
+    let mut newcomer = Talk::start(&join, folder.path());
     newcomer.enter(40);
     newcomer.wait_for("Waiting until the group has verified you");
     let said = newcomer.said();
@@ -305,7 +315,7 @@ fn r06_r22_enter_alone_makes_a_working_member() {
         said.lines().find_map(|line| line.strip_prefix("Registered peer with PEER_ID: ")).expect("an id").to_owned();
     // Killed while it waits, it goes on waiting, as the same peer.
     newcomer.kill();
-    let mut newcomer = Talk::start(&["join", &link, "--ask"], folder.path());
+    let mut newcomer = Talk::start(&join, folder.path());
     newcomer.enter(1);
     newcomer.wait_for("Waiting until the group has verified you");
     let members = node.api("GET", "/groups/1/members", None).json();
@@ -332,7 +342,7 @@ fn r06_r22_enter_alone_makes_a_working_member() {
     let row = |n: u32| json!({"rows": [{"values": [n]}]});
     for (peer, value) in [("b", 2), ("c", 3)] {
         until("the rows to be taken", || {
-            let reply = node.api("POST", &format!("/peers/{peer}/rows"), Some(&row(value)));
+            let reply = peers.api("POST", &format!("/peers/{peer}/rows"), Some(&row(value)));
             if reply.status == 200 { Ok(()) } else { Err(reply.body) }
         });
     }

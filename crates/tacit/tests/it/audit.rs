@@ -130,6 +130,23 @@ fn r14_the_log_survives_kills_and_a_witness_sees_a_rollback() {
     assert_eq!(code, Some(3), "{error}");
     assert!(error.contains("rolled back"), "{error}");
     assert!(node.data().join("seen.disputed").is_file());
+
+    // The restore was an honest one: from the head that was shown then the log is witnessed again.
+    let settle = |accept: &str| {
+        run(&["audit", "settle", "--state", state, "--accept", accept, "--reason", "restored", "--json"])
+    };
+    assert_eq!(settle("nonsense").status.code(), Some(3));
+    let kept = std::fs::read(node.data().join("seen.disputed")).expect("the evidence");
+    let kept: Value = serde_json::from_slice(&kept).expect("JSON");
+    let root = kept["shown"].as_str().and_then(|note| note.lines().nth(2)).expect("a root");
+    let said = settle(root);
+    assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
+    let told: Value = serde_json::from_slice(&said.stdout).expect("JSON");
+    let evidence = std::fs::read_to_string(told["evidence"].as_str().expect("a file")).expect("the evidence");
+    assert!(evidence.contains("\"settled\": \"restored\""), "{evidence}");
+    work(&node, 2);
+    held(&["witness", "--data", &data, "--state", state]);
+    assert_eq!(settle(root).status.code(), Some(2), "there is nothing to settle any more");
 }
 
 /// What a peer's node says it saw of its gateway's log.
@@ -209,6 +226,37 @@ fn r11_members_that_were_shown_different_logs_hold_the_evidence() {
     assert_eq!(told.status.code(), Some(3));
     let own = held(&["check", "--data", text(&a.data())]);
     assert_eq!(own["kinds"]["witness"], 1, "{own}");
+
+    // It was an honest restore. The operators say so, of the very head that they looked at, and the log keeps it.
+    let disputed = seen(&a, &name_a)["disputed"].as_str().expect("a note").to_owned();
+    let root = disputed.lines().nth(2).expect("a root").to_owned();
+    let settle = |accept: &str, reason: &str| {
+        let data = a.data();
+        run(&["audit", "settle", &name_a, "--accept", accept, "--reason", reason, "--data", text(&data)])
+    };
+    let other = left_root(&note);
+    for (accept, reason) in [(other.as_str(), "restored"), ("", "restored"), (root.as_str(), " ")] {
+        let said = settle(accept, reason);
+        assert_ne!(said.status.code(), Some(0), "{accept} {reason}");
+        assert!(seen(&a, &name_a)["disputed"].is_string());
+    }
+    let said = settle(&root, "gateway restored from the backup of last night");
+    assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
+    assert_ne!(settle(&root, "again").status.code(), Some(0), "there is nothing to settle any more");
+    work(&gateway, 4);
+    witnessed(&gateway, &a, &name_a);
+    assert_eq!(seen(&a, &name_a)["disputed"], Value::Null);
+    let shown = run(&["audit", "show", "--data", text(&a.data())]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let entry = shown.lines().find(|line| line.contains("\"settled\"")).expect("an entry");
+    assert!(entry.contains("backup of last night") && entry.contains(&root), "{entry}");
+    held(&["check", "--data", text(&a.data())]);
+}
+
+/// The root in a note.
+fn left_root(note: &Path) -> String {
+    let note = std::fs::read_to_string(note).expect("a note");
+    note.lines().nth(2).expect("a root").to_owned()
 }
 
 /// Every result has a receipt that a stranger verifies; contributors, and nobody else, prove that their data counted.

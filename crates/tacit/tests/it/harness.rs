@@ -243,12 +243,21 @@ impl Node {
 
     /// The node's group manager.
     pub(crate) fn manager(&self) -> Manager {
-        Manager::new(&self.url(), self.admin_key(), &self.token())
+        let manager = Manager::new(&self.url(), self.admin_key(), &self.token());
+        if self.scheme == "https" { manager.pinned(&self.fingerprint()) } else { manager }
+    }
+
+    /// The node's certificate.
+    #[track_caller]
+    pub(crate) fn fingerprint(&self) -> String {
+        let text = std::fs::read_to_string(self.data().join("run").join("addr.json")).expect("an address");
+        let address: Value = serde_json::from_str(&text).expect("JSON");
+        address["fingerprint"].as_str().expect("a fingerprint").to_owned()
     }
 
     /// The node's peer service.
     pub(crate) fn peers(&self) -> PeerService {
-        PeerService::new(&self.url(), self.admin_key())
+        PeerService::new(&self.url(), self.admin_key(), &self.token())
     }
 
     /// The node's receiver.

@@ -3,8 +3,9 @@
 //! The client says exactly what it is told to say, also what no decent library would.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -87,7 +88,10 @@ impl<'a> Request<'a> {
 
     /// Sends it. An error means that it is not known whether the other side got it.
     pub(crate) fn send(&self) -> io::Result<Reply> {
-        let rest = self.url.strip_prefix("http://").ok_or_else(|| io::Error::other("http only"))?;
+        let (tls, rest) = match self.url.strip_prefix("https://") {
+            Some(rest) => (true, rest),
+            None => (false, self.url.strip_prefix("http://").ok_or_else(|| io::Error::other("http only"))?),
+        };
         let (authority, target) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
         let address = authority.to_socket_addrs()?.next().ok_or_else(|| io::Error::other("no address"))?;
         let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
@@ -105,10 +109,12 @@ impl<'a> Request<'a> {
             let _infallible = write!(head, "content-length: {}\r\n", body.len());
         }
         head.push_str("\r\n");
-        // A node that refuses a body by its declared length answers without reading it, and closes.
-        let written = stream.write_all(&[head.as_bytes(), body].concat());
-        let reply = read_reply(&mut BufReader::new(stream));
-        reply.or_else(|unread| written.and(Err(unread)))
+        let request = [head.as_bytes(), body].concat();
+        if tls {
+            let client = rustls::ClientConnection::new(trusting(), address.ip().into()).map_err(io::Error::other)?;
+            return exchange(&mut rustls::StreamOwned::new(client, stream), &request);
+        }
+        exchange(&mut stream, &request)
     }
 
     /// Sends it to somebody who must answer.
@@ -116,6 +122,19 @@ impl<'a> Request<'a> {
     pub(crate) fn answer(&self) -> Reply {
         self.send().unwrap_or_else(|e| panic!("{} {} was not answered: {e}", self.method, self.url))
     }
+}
+
+/// The tests talk to their own nodes: whom the program under test believes is what they are about.
+fn trusting() -> Arc<rustls::ClientConfig> {
+    let anybody = tacit_pki::https::Trust { pinned: Vec::new(), authorities: false, anybody: true };
+    Arc::new(tacit_pki::https::client_config(anybody).expect("a configuration"))
+}
+
+fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> io::Result<Reply> {
+    // A node that refuses a body by its declared length answers without reading it, and closes.
+    let written = stream.write_all(request).and_then(|()| stream.flush());
+    let reply = read_reply(&mut BufReader::new(stream));
+    reply.or_else(|unread| written.and(Err(unread)))
 }
 
 #[track_caller]

@@ -4,6 +4,7 @@
 
 mod administration;
 mod agreement;
+mod agreement_registry;
 mod agreement_running;
 mod agreement_wizard;
 mod arrows;
@@ -24,12 +25,14 @@ mod lab;
 mod licences;
 mod limits;
 mod links;
+mod log_walk;
 mod orchestration;
 mod p2ds;
 mod pairing;
 mod persistence;
 mod provider;
 mod quiet;
+mod receipts;
 mod refused;
 mod results;
 mod rooms;

@@ -44,13 +44,20 @@ pub(crate) struct Manager {
     pub(crate) key: String,
     /// The node's `/api/v1` and its owner's token, for what the manual has no call for.
     api: (String, String),
+    /// The node's certificate, if it is served over https: peers are told it, and join natively.
+    pin: Option<String>,
 }
 
 impl Manager {
     pub(crate) fn new(url: &str, key: &str, token: &str) -> Self {
         let pages = format!("{url}/p2ds-group-management");
         let api = (format!("{url}/api/v1"), token.to_owned());
-        Self { base: format!("{pages}/group-mgmt"), pages, key: key.to_owned(), api }
+        Self { base: format!("{pages}/group-mgmt"), pages, key: key.to_owned(), api, pin: None }
+    }
+
+    /// It is served over https with this certificate.
+    pub(crate) fn pinned(self, fingerprint: &str) -> Self {
+        Self { pin: Some(fingerprint.to_owned()), ..self }
     }
 
     /// What the node's own API tells its owner.
@@ -134,11 +141,29 @@ impl Manager {
 pub(crate) struct PeerService {
     pub(crate) base: String,
     pub(crate) key: String,
+    /// The node's `/api/v1` and its owner's token.
+    api: (String, String),
 }
 
 impl PeerService {
-    pub(crate) fn new(url: &str, key: &str) -> Self {
-        Self { base: format!("{url}/p2ds-peer"), key: key.to_owned() }
+    pub(crate) fn new(url: &str, key: &str, token: &str) -> Self {
+        let api = (format!("{url}/api/v1"), token.to_owned());
+        Self { base: format!("{url}/p2ds-peer"), key: key.to_owned(), api }
+    }
+
+    /// Joins over https, with the certificate of the manager's node pinned.
+    #[track_caller]
+    fn join(&self, manager: &Manager, pin: &str, name: &str, kind: u8, code: &str, results: &str) {
+        let (base, token) = &self.api;
+        let role = if kind == INPUT { "input" } else { "privacy" };
+        let body = json!({
+            "name": name, "role": role, "gateway_url": manager.base, "gateway_fingerprint": pin,
+            "registration_code": code, "final_results_url": results,
+        });
+        let url = format!("{base}/peers");
+        let request = Request::new("POST", &url).header("authorization", format!("Bearer {token}"));
+        let joined = request.json(&body).answer();
+        assert_eq!(joined.status, 201, "{joined:?}");
     }
 
     /// An address below the service with the admin key.
@@ -327,9 +352,13 @@ impl Group {
     #[track_caller]
     pub(crate) fn join(&mut self, service: &PeerService, peer: &str, kind: u8, results: &str) {
         let code = self.manager.invite(self.gid);
-        let config = PeerService::config(&self.manager, &self.full(peer), kind, &code, results);
-        let info = service.sign_up(&config).ok().json();
-        assert_eq!(info["peerName"], json!(self.full(peer)), "{info}");
+        if let Some(pin) = &self.manager.pin {
+            service.join(&self.manager, pin, &self.full(peer), kind, &code, results);
+        } else {
+            let config = PeerService::config(&self.manager, &self.full(peer), kind, &code, results);
+            let info = service.sign_up(&config).ok().json();
+            assert_eq!(info["peerName"], json!(self.full(peer)), "{info}");
+        }
         self.seats.insert(peer.to_owned(), Seat { service: service.clone(), code });
     }
 

@@ -176,7 +176,7 @@ fn done(agreement: &str, value: f64) -> Report {
         contributors: 4,
     };
     let told = Some(Told::Open(Box::new(result)));
-    Report::Done { agreement: Some(agreement.repeat(32)), contributors: 4, faults: Vec::new(), told }
+    Report::Done { agreement: Some(agreement.repeat(32)), contributors: 4, faults: Vec::new(), told, session: None }
 }
 
 /// One member reports another result than the rest: the client gets an error and no number, and the operator's
