@@ -120,13 +120,13 @@ impl Parties {
             Some(identity) => identity,
             None => begun.anew().await?,
         };
-        // The new key signs the registration.
-        let key = identity.fingerprint().to_string();
-        let used = tacit_audit::facts([("key", key), ("use", "registration".to_owned()), ("on", name.clone())]);
-        let logged = setup.log.append(tacit_accord::log::Kind::KeyUse, used).await;
-        logged.map_err(|e| PartyError::Damaged(e.to_string()))?;
         match self.register(&identity, request).await {
             Ok(joined) => {
+                // The new key signed the registration. A refused one leaves nothing, its key is gone.
+                let key = identity.fingerprint().to_string();
+                let used = tacit_audit::facts([("key", key), ("use", "registration".to_owned()), ("on", name.clone())]);
+                let logged = setup.log.append(tacit_accord::log::Kind::KeyUse, used).await;
+                logged.map_err(|e| PartyError::Damaged(e.to_string()))?;
                 self.start(&name, identity).await?;
                 begun.end().await?;
                 Ok(joined)
