@@ -34,12 +34,12 @@ pub use peer::{
     JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RosterMember, RowBody, RowsBody, RowsReceipt,
     StatisticBody,
 };
-pub use policy::{ApprovalBody, ApprovalDecision, ApprovalList, CompareBody, CompareRequest, PeerPolicy, PolicyBody};
+pub use policy::{ApprovalBody, ApprovalDecision, ApprovalList, PeerPolicy, PolicyBody};
 pub use register::{GatewayPin, PeerInfo, RegisterBody, RegisterReceipt};
 pub use task::{
-    DirectoryEntry, DirectoryList, LabelsBody, MemberOfferBody, NewTask, OfferBody, OfferList, PingBody, SampleBody,
-    SamplesBody, SamplesReceipt, TaskBody, TaskList, TaskRepeat, TaskRequest, TaskResult, TaskScope, TaskSignature,
-    TaskTiming, TaskWindow,
+    CompareBody, CompareRequest, DirectoryEntry, DirectoryList, LabelsBody, MemberOfferBody, NewTask, OfferBody,
+    OfferList, PingBody, SampleBody, SamplesBody, SamplesReceipt, TaskBody, TaskList, TaskRepeat, TaskRequest,
+    TaskResult, TaskScope, TaskSignature, TaskTiming, TaskWindow,
 };
 
 /// A number that other readers of JSON may round: written as text, read from text or number.

@@ -314,6 +314,48 @@ pub struct TaskScope {
     pub aggregators: Vec<String>,
 }
 
+/// What a peer asks the others for itself: the average of a series among all, to compare its own value with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompareRequest {
+    /// The series.
+    pub source: String,
+    /// Which peers; all if empty.
+    #[serde(default)]
+    pub set: String,
+    /// What for.
+    pub purpose: String,
+    /// Which records: as in a task.
+    #[serde(default = "now")]
+    pub preselector: String,
+    /// Decimal places that count, 0 to 6.
+    #[serde(default)]
+    pub decimals: u8,
+    /// The least value a record may have, decimal.
+    #[serde(default = "zero")]
+    pub least: String,
+    /// The largest value a record may have, decimal.
+    #[serde(default = "million")]
+    pub most: String,
+    /// At least so many must give data.
+    #[serde(default = "three")]
+    pub min_participants: u32,
+}
+
+/// How a peer compares with the average. Only this peer learns it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompareBody {
+    /// The task that was computed.
+    pub task: String,
+    /// The mean of all records of all.
+    pub average: f64,
+    /// The mean of this peer's own records in the same window; absent if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<String>,
+    /// How many gave data, this peer included.
+    pub contributors: u32,
+}
+
 fn now() -> String {
     "now".to_owned()
 }
