@@ -1,0 +1,54 @@
+//! Schemas: the node itself, its log, receipts, tokens and what its receiver page lists.
+
+use serde_json::json;
+
+use super::{Add, is, list, moment, object, request, text, text_or_null, whole};
+
+pub(super) fn node(add: Add<'_>) {
+    add(
+        "NodeBody",
+        object(
+            &[
+                ("name", text()),
+                ("software", text()),
+                ("fingerprint", is("Fingerprint")),
+                ("roles", list(text())),
+                ("link_address", text_or_null()),
+                ("public_url", text()),
+                ("now", moment()),
+            ],
+            &[],
+        ),
+    );
+    add("LogLine", object(&[("seq", whole()), ("body", text()), ("hash", text())], &[]));
+    add("LogPage", object(&[("entries", list(is("LogLine"))), ("next", json!({ "type": ["integer", "null"] }))], &[]));
+    add("LogHead", object(&[("checkpoint", text()), ("size", whole()), ("root", text()), ("key", text())], &[]));
+    add("LogProof", object(&[("size", whole()), ("proof", list(text()))], &[]));
+    add("SettleBody", object(&[("accept", text()), ("reason", text())], &[]));
+    add("WitnessBody", object(&[("log", text()), ("checkpoint", text_or_null()), ("disputed", text_or_null())], &[]));
+    add(
+        "ReceiptLine",
+        object(&[("session", text()), ("group", whole()), ("run", whole()), ("slot", whole()), ("at", moment())], &[]),
+    );
+    add("ReceiptList", object(&[("receipts", list(is("ReceiptLine")))], &[]));
+    add("ReceiptBody", object(&[("receipt", text()), ("contribution", text_or_null())], &[]));
+    add("NewToken", request(&[("role", is("Role")), ("label", text()), ("tasks", is("TaskScope"))], &["tasks"]));
+    add("IssuedToken", object(&[("id", text()), ("role", is("Role")), ("token", text())], &[]));
+    add(
+        "TokenBody",
+        object(
+            &[
+                ("id", text()),
+                ("role", text()),
+                ("label", text()),
+                ("created", moment()),
+                ("revoked", json!({ "type": ["string", "null"], "format": "date-time" })),
+            ],
+            &[],
+        ),
+    );
+    add("TokenList", object(&[("tokens", list(is("TokenBody")))], &[]));
+    add("ReceivedBody", object(&[("data", list(text())), ("peerName", text_or_null())], &["peerName"]));
+    add("ReceivedRow", object(&[("id", whole()), ("from", text()), ("when", moment()), ("data", text())], &[]));
+    add("ReceivedList", object(&[("rows", list(is("ReceivedRow")))], &[]));
+}
