@@ -36,6 +36,8 @@ pub struct JoinRequest {
     pub label_key: Option<String>,
     /// Where results are posted.
     pub final_results_url: Option<String>,
+    /// A key that lies in the node's key folder already; a new one is made if absent.
+    pub key: Option<Fingerprint>,
 }
 
 /// What is known of a party right now.

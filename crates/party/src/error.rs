@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tacit_accord::{ConsensusError, Refusal};
 use tacit_link::LinkError;
+use tacit_model::Fingerprint;
 use tacit_pki::PkiError;
 use tacit_store::StoreError;
 
@@ -72,6 +73,12 @@ pub enum PartyError {
     /// A party of this name is here already.
     #[error("a party called {0:?} exists on this node; delete it first")]
     NameTaken(String),
+    /// A party of this node has this key already.
+    #[error("the party {0:?} of this node has that key already: each party needs one of its own")]
+    KeyTaken(String),
+    /// The key that was asked for is not there, or cannot be used.
+    #[error("the key {0} is not in this node's folder, or cannot be used; `tacit join --key FILE` puts a key there")]
+    GivenKey(Fingerprint),
     /// Another key than the one that was registered.
     #[error("the key of this party is not the one it registered with; restore the key file")]
     OtherKey,

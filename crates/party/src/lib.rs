@@ -55,7 +55,7 @@ pub use environment::PartyEnvironment;
 pub use error::PartyError;
 pub use finder::{Finder, FinderSetup};
 pub use http::{HttpError, HttpPoster, HttpRules};
-pub use parties::{Endpoint, Parties, PartiesSetup};
+pub use parties::{Endpoint, Parties, PartiesSetup, key_name};
 pub use party::{Approval, Comparison, Offer, Party, PartyLimits, PartySetup, PartyState, PartyStatus, Trouble};
 pub use policy::{Policy, PolicyRefusal, TaskRefusal};
 pub use provider::Provider;

@@ -267,8 +267,8 @@ impl Parties {
     }
 }
 
-/// The key file of a party. Names of parties may hold what file names must not.
-fn key_name(fingerprint: &Fingerprint) -> String {
+/// The name of a party's files in the node's key folder. Names of parties may hold what file names must not.
+pub fn key_name(fingerprint: &Fingerprint) -> String {
     format!("party-{}", &fingerprint.to_string()[..32])
 }
 

@@ -42,6 +42,8 @@ pub struct JoinRequest {
     /// Whether the gateway's certificate is known from elsewhere than a hint of the network. If not, nothing is
     /// computed before this peer's operator has compared it.
     pub compared: bool,
+    /// A key that lies in the node's key folder already; a new one is made if absent.
+    pub key: Option<Fingerprint>,
 }
 
 /// A member that was accepted, and what is pinned from now on.

@@ -71,6 +71,7 @@ impl Scenario {
                     operator: Some(organisation.name.to_owned()),
                     final_results_url: None,
                     label_key: None,
+                    key: None,
                 })
                 .await?;
             let shown = joined.fingerprint.ok_or_else(|| Failure::new(Code::Other, "a peer without a certificate"))?;

@@ -106,6 +106,7 @@ async fn join(parties: &Parties, request: JoinRequest) -> Result<PartyFacts, Des
         final_results_url: request.final_results_url,
         gateway: request.gateway_fingerprint,
         compared: true,
+        key: request.key,
     };
     parties.join(joining).await?;
     facts(parties, &find(parties, &name)?).await
@@ -197,12 +198,14 @@ impl From<PartyError> for DeskError {
             PartyError::AlreadyRunning => Self::Running,
             PartyError::Unknown(_) => Self::NotFound,
             PartyError::NoSuchTask(_) => Self::NotAsked,
-            PartyError::NameTaken(_) | PartyError::Conflict | PartyError::SlotTaken => Self::Conflict(text),
+            PartyError::NameTaken(_) | PartyError::KeyTaken(_) | PartyError::Conflict | PartyError::SlotTaken => {
+                Self::Conflict(text)
+            }
             PartyError::RegistrationCode => Self::Code,
             PartyError::NotVerified | PartyError::NoConfiguration | PartyError::Refused(_) => Self::Refused(text),
             PartyError::Answer(_) | PartyError::Charter(_) | PartyError::CharterText(_) => Self::Refused(text),
             PartyError::Http(HttpError::TooLong | HttpError::Untrusted(_)) => Self::Refused(text),
-            PartyError::NowhereToLook => Self::Invalid(text),
+            PartyError::NowhereToLook | PartyError::GivenKey(_) => Self::Invalid(text),
             PartyError::NobodyFound | PartyError::Unreachable | PartyError::Stopping => Self::Unreachable(text),
             PartyError::Http(HttpError::Unreachable { .. }) => Self::Unreachable(text),
             PartyError::Store(StoreError::Busy | StoreError::Unavailable { .. }) => Self::Unreachable(text),

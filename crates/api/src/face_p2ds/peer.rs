@@ -90,6 +90,7 @@ async fn create(State(app): State<App>, args: Args, body: Body) -> Answer<Json<V
         operator: String::new(),
         label_key: label_key.map(|key| key.to_base64()),
         final_results_url: info.final_results_url.filter(|url| !url.is_empty()),
+        key: None,
     };
     let facts = (app.desk()?.join)(request).await?;
     Ok(Json(natural(&info_of(&facts, &app))))

@@ -34,6 +34,7 @@ pub(super) async fn join(
         operator: body.operator.unwrap_or_default(),
         label_key: label_key.map(|key| key.to_base64()),
         final_results_url: body.final_results_url.filter(|url| !url.is_empty()),
+        key: body.key,
     };
     let facts = (desk.join)(request).await?;
     Ok((StatusCode::CREATED, Json(peer_body(facts))))

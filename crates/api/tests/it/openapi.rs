@@ -182,6 +182,7 @@ fn schemas_and_types_agree() {
         operator: None,
         final_results_url: None,
         label_key: None,
+        key: None,
     };
     let node = NodeBody {
         name: text(),

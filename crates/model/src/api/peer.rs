@@ -29,6 +29,9 @@ pub struct JoinBody {
     /// A key of an older system, base64, shown as a label.
     #[serde(default)]
     pub label_key: Option<String>,
+    /// A key that lies in the node's key folder already; a new one is made if left out.
+    #[serde(default)]
+    pub key: Option<Fingerprint>,
 }
 
 /// A party hosted by this node.

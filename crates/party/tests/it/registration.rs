@@ -123,5 +123,6 @@ fn request(edge: &Receiver, name: &str) -> tacit_party::JoinRequest {
         final_results_url: None,
         gateway: None,
         compared: true,
+        key: None,
     }
 }

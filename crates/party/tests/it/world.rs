@@ -112,6 +112,7 @@ impl Peer {
             final_results_url: self.results_url.clone(),
             gateway: None,
             compared: true,
+            key: None,
         };
         let store = Store::open(self.database().to_str().unwrap()).await.unwrap();
         register(&poster(), &store, &self.identity, request).await.unwrap();

@@ -187,6 +187,7 @@ impl Stage {
             operator: Some(name.clone()),
             final_results_url: None,
             label_key: None,
+            key: None,
         };
         let fingerprint = client(node)?.join(&body).await?.fingerprint;
         let fingerprint = fingerprint.ok_or_else(|| Failure::new(Code::Other, "a peer without a certificate"))?;

@@ -9,6 +9,7 @@ use tacit_model::Fingerprint;
 use tacit_model::api::{JoinBody, PeerRole};
 
 use super::print;
+use crate::config::DataFolder;
 use crate::connection::Connection;
 use crate::negotiating::{InvitationText, Seat, own_key};
 use crate::output::Failure;
@@ -19,7 +20,8 @@ use crate::wizard;
 #[command(after_help = "Examples:\n  \
     tacit join 4kq0x7m2b9c1d8ef --gateway https://manager.example:7400 --name alpha\n  \
     tacit join 4kq0x7m2b9c1d8ef --name alpha                    looks for a gateway that fits [discovery] in node.toml\n  \
-    tacit join https://manager.example:7400/join/4kq0x7m2b9c1d8ef --name alpha --role input\n\n\
+    tacit join https://manager.example:7400/join/4kq0x7m2b9c1d8ef --name alpha --role input\n  \
+    tacit join 4kq0x7m2b9c1d8ef --gateway https://manager.example:7400 --name alpha --key keys/alpha.key --data ./node\n\n\
     Without --name it asks, makes and starts a node if there is none, and waits until you are a member:\n  \
     tacit join https://manager.example:7400/join/4kq0x7m2b9c1d8ef\n  \
     tacit join 'NEGOTIATION|SECRET' --gateway https://manager.example:7400   (become an owner)")]
@@ -44,6 +46,10 @@ pub(crate) struct Join {
     /// Where results are posted.
     #[arg(long, value_name = "URL")]
     results: Option<String>,
+    /// The private key this peer is known by, as `tacit key new` made it; a new one is made otherwise. It is copied
+    /// into the folder of the node, so --data names that.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     /// Ask, also where no terminal is.
     #[arg(long, conflicts_with = "yes")]
     ask: bool,
@@ -134,6 +140,11 @@ impl Join {
         } else {
             format!("{base}/api/v1")
         };
+        let key = match (&self.key, self.connection.data()) {
+            (None, _) => None,
+            (Some(file), Some(data)) => Some(wizard::join::bring_key(file, &DataFolder(data))?),
+            (Some(_), None) => return Err(Failure::usage("--key FILE goes with --data DIR, the folder of the node")),
+        };
         let body = JoinBody {
             name,
             role: match self.role.unwrap_or(RoleArg::Both) {
@@ -148,6 +159,7 @@ impl Join {
             operator: self.operator,
             final_results_url: self.results,
             label_key: None,
+            key,
         };
         let peer = self.connection.client()?.join(&body).await?;
         print(self.json, &peer, |peer| {
@@ -190,6 +202,7 @@ impl Join {
             link: self.link,
             advertise: self.advertise,
             results: self.results,
+            key: self.key,
             gateway_fingerprint: self.gateway_fingerprint,
             accepted: self.accept,
             once: self.once,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use tacit_client::{Client, ClientError};
 use tacit_model::Fingerprint;
 use tacit_model::api::{JoinBody, PeerBody, PeerRole};
 use tacit_model::problem::ProblemKind;
-use tacit_pki::random;
+use tacit_pki::{KeyFileFault, PkiError, keyfile, random};
 use tokio::time::{Instant, sleep};
 
 use super::review::{own_defaults, review};
@@ -38,6 +38,7 @@ pub(crate) struct Given {
     pub(crate) link: Option<String>,
     pub(crate) advertise: Option<String>,
     pub(crate) results: Option<String>,
+    pub(crate) key: Option<PathBuf>,
     pub(crate) gateway_fingerprint: Option<Fingerprint>,
     pub(crate) accepted: Vec<(String, Value)>,
     /// End as soon as the node is a member, instead of keeping it running.
@@ -67,7 +68,8 @@ pub(crate) async fn run(
             peer
         }
         Err(ClientError::Refused(problem)) if problem.kind == ProblemKind::NotFound => {
-            register(&mut wizard, &home.client, gateway, code, &name, &given).await?
+            let key = own_key(&mut wizard, &data, given.key.as_deref())?;
+            register(&mut wizard, &home.client, gateway, code, (&name, key), &given).await?
         }
         Err(error) => return Err(error.into()),
     };
@@ -186,12 +188,34 @@ fn peer_name(wizard: &mut Wizard, flag: Option<String>) -> Result<String, Failur
     wizard.ask(&question, flag)
 }
 
+/// The key that somebody has already, if they want to be known by it.
+fn own_key(wizard: &mut Wizard, data: &DataFolder, flag: Option<&Path>) -> Result<Option<Fingerprint>, Failure> {
+    let title = "The key of this peer: 'create' makes one; or the file of one you have, such as keys/alpha.key";
+    let question = Question { name: "KEY", title, default: "create", by: "this program", choices: &[] };
+    let file = wizard.ask(&question, flag.map(|file| file.display().to_string()))?;
+    if file == "create" { Ok(None) } else { bring_key(Path::new(&file), data).map(Some) }
+}
+
+/// Copies a key that `tacit key new` made into the folder of a node of this machine, for one of its peers.
+pub(crate) fn bring_key(file: &Path, data: &DataFolder) -> Result<Fingerprint, Failure> {
+    let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let usage = |why: PkiError| Failure::usage(format!("the key {} cannot be used: {why}", file.display()));
+    let identity = keyfile::load(folder, name).map_err(usage)?;
+    let fingerprint = identity.fingerprint();
+    match keyfile::create(&data.keys(), &tacit_party::key_name(&fingerprint), &identity) {
+        // Brought by an earlier run.
+        Ok(()) | Err(PkiError::KeyFile(KeyFileFault::Exists(_))) => Ok(fingerprint),
+        Err(why) => Err(usage(why)),
+    }
+}
+
 async fn register(
     wizard: &mut Wizard,
     home: &Client,
     gateway: &str,
     code: &str,
-    name: &str,
+    (name, key): (&str, Option<Fingerprint>),
     given: &Given,
 ) -> Result<PeerBody, Failure> {
     let there = Client::new(gateway, None, given.gateway_fingerprint)?;
@@ -230,6 +254,7 @@ async fn register(
         operator: Some(operator),
         final_results_url: (results != "none").then_some(results),
         label_key: None,
+        key,
     };
     let peer = home.join(&body).await?;
     if peer.gateway_fingerprint != Some(served.gateway) {

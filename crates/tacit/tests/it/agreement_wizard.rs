@@ -307,7 +307,7 @@ fn r06_r22_enter_alone_makes_a_working_member() {
     newcomer.enter(40);
     newcomer.wait_for("Waiting until the group has verified you");
     let said = newcomer.said();
-    for question in ["NODE_NAME", "HTTP", "LINK", "ADVERTISE", "PEER_NAME", "ROLE", "OPERATOR", "RESULTS"] {
+    for question in ["NODE_NAME", "HTTP", "LINK", "ADVERTISE", "PEER_NAME", "KEY", "ROLE", "OPERATOR", "RESULTS"] {
         assert!(said.contains(&format!("Set {question} (default: '")), "{question}: {said}");
     }
     assert!(said.contains("proposed by the manager of the gateway, equals your default: agreed"), "{said}");
@@ -387,4 +387,45 @@ fn s01_init_names_its_defaults_and_asks_nothing_twice() {
     assert!(!folder.path().join("n").join("wizard.json").exists(), "nothing is left to go on with");
     let (code, _, said) = start().end();
     assert_eq!(code, Some(2), "{said}");
+}
+
+/// D4.3, 4.5: "the wizard asks if there is an existing identity key to be registered, or if it is to create a new one".
+#[test]
+fn r01_a_newcomer_may_bring_the_key_it_is_known_by() {
+    let node = Node::with("gateway", &["--tls", "--roles", "manager,peer"]);
+    let manager = node.manager();
+    let group = crate::p2ds::Group::found(&manager, "g");
+    let invited = || format!("{}/join/{}", node.url(), manager.invite(group.gid));
+    let folder = TempDir::new().expect("a folder");
+    let made = tacit().args(["key", "new", "--name", "alpha", "--json"]).current_dir(folder.path()).output();
+    let made: Value = serde_json::from_slice(&made.expect("tacit runs").stdout).expect("a key");
+    let own = made["fingerprint"].as_str().expect("a fingerprint");
+    let pin = node.fingerprint();
+    let link = invited();
+    let join = |link: &str, key: &str, name: &str| {
+        let args = ["join", link, "--ask", "--gateway-fingerprint", &pin, "--key", key, "--name", name];
+        let mut talk = Talk::start(&args, folder.path());
+        talk.enter(40);
+        talk
+    };
+    let (status, _, said) = join(&link, "keys/beta.key", "alpha").end();
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("keys/beta.key cannot be used") && said.contains("does not exist"), "{said}");
+    // The mistake used nothing up: the same invitation, now with the right file.
+    let newcomer = join(&link, "keys/alpha.key", "alpha");
+    newcomer.wait_for(&format!("Registered peer with PEER_ID: {own}"));
+    let kept = folder.path().join("keys").join("alpha.key");
+    assert!(kept.exists(), "what was brought is copied, not moved");
+    // While one peer has it, another of the same node may not: leaving would take the key from both.
+    let args = ["join", &invited(), "--name", "beta", "--gateway-fingerprint", &pin, "--key", "keys/alpha.key"];
+    let second = tacit().args(args).args(["--data", "tacit-node"]).current_dir(folder.path()).output();
+    let second = second.expect("tacit runs");
+    assert_eq!(second.status.code(), Some(1), "{second:?}");
+    assert!(String::from_utf8_lossy(&second.stderr).contains("has that key already"), "{second:?}");
+    // A key that nobody brought is asked for in vain.
+    let body = json!({"name": "gamma", "role": "input", "gateway_url": format!("{}/api/v1", node.url()),
+        "gateway_fingerprint": pin, "registration_code": manager.invite(group.gid), "key": "0".repeat(64)});
+    let reply = node.api("POST", "/peers", Some(&body));
+    assert_eq!(reply.status, 422, "{}", reply.body);
+    assert!(reply.body.contains("cannot be used"), "{}", reply.body);
 }

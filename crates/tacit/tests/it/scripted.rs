@@ -55,6 +55,7 @@ impl Member {
             endpoint: "127.0.0.1:9".to_owned(),
             final_results_url: None,
             compared: true,
+            key: None,
             gateway: None,
         };
         let poster = HttpPoster::new(HttpRules::default()).expect("a client");

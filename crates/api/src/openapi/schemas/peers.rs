@@ -17,8 +17,9 @@ pub(super) fn peers(add: Add<'_>) {
                 ("operator", text_or_null()),
                 ("final_results_url", text_or_null()),
                 ("label_key", text_or_null()),
+                ("key", or_null("Fingerprint")),
             ],
-            &["gateway_fingerprint", "operator", "final_results_url", "label_key"],
+            &["gateway_fingerprint", "operator", "final_results_url", "label_key", "key"],
         ),
     );
     add(
