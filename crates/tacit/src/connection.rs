@@ -36,6 +36,11 @@ impl Connection {
         self.node.is_some()
     }
 
+    /// The certificate of the node, if it was named.
+    pub(crate) fn pin(&self) -> Option<Fingerprint> {
+        self.pin
+    }
+
     /// The data folder of a node on this machine, if one was named.
     pub(crate) fn data(&self) -> Option<PathBuf> {
         self.data.clone()

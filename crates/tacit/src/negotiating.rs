@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tacit_accord::negotiation::{
     Act, Agreement, Invitation, NegotiationId, OpeningRequest, Part, Resource, Wording, charter_of, charter_part,
     charter_text, secret_hash, sign_act, sign_decision, sign_history,
@@ -19,6 +19,7 @@ use tacit_model::{Clock, Fingerprint, GroupId, SystemClock, UnixMillis};
 use tacit_pki::{Identity, PublicKey, keyfile, random};
 use time::OffsetDateTime;
 
+use crate::command::group::usual;
 use crate::output::{Code, Failure};
 
 /// Somebody at a gateway who has a key.
@@ -34,6 +35,11 @@ pub(crate) fn own_key(dir: &Path, name: &str, signs: bool) -> Result<Identity, F
         return Identity::generate(name, now).map_err(|e| refused(e.to_string()));
     }
     keyfile::load_or_create(dir, name, name, now).map_err(|e| refused(e.to_string()))
+}
+
+/// Enough of a key to know it again: all begin alike.
+pub(crate) fn short_key(key: &str) -> String {
+    format!("{}..", key.get(16..28).unwrap_or(key))
 }
 
 pub(crate) fn refused(text: impl Into<String>) -> Failure {
@@ -221,6 +227,7 @@ pub(crate) fn with_terms(mut wording: Wording, values: &[(String, Value)]) -> Re
         part.terms.insert(found.1, value.clone());
     }
     for part in wording.parts.iter_mut().filter(|part| part.resource == Resource::Charter) {
+        complete_configuration(&mut part.terms);
         let charter = charter_of(&part.terms).map_err(|e| Failure::usage(e.to_string()))?;
         part.terms = tacit_accord::negotiation::charter_terms(&charter)?;
         part.duties = tacit_accord::negotiation::duties(&charter);
@@ -229,6 +236,32 @@ pub(crate) fn with_terms(mut wording: Wording, values: &[(String, Value)]) -> Re
     wording.accepted.clear();
     wording.rejected.clear();
     Ok(wording)
+}
+
+/// Whoever sets one parameter of a configuration that is not there yet means the usual ones beside it. Large
+/// numbers are texts in a charter; as numbers they are meant the same.
+fn complete_configuration(terms: &mut BTreeMap<String, Value>) {
+    if !terms.keys().any(|name| name.starts_with("configuration/")) {
+        return;
+    }
+    // "None yet" is not beside what is set.
+    if terms.get("configuration").is_some_and(Value::is_null) {
+        terms.remove("configuration");
+    }
+    let usual = [
+        ("field", json!(usual::FIELD)),
+        ("aggregator", json!(usual::AGGREGATOR)),
+        ("time_slots", json!(usual::SLOTS)),
+        ("result_buffer_size", json!(usual::RESULT_BUFFER_SIZE)),
+    ];
+    for (name, value) in usual {
+        terms.entry(format!("configuration/{name}")).or_insert(value);
+    }
+    for name in ["configuration/field", "configuration/max_element"] {
+        if let Some(value) = terms.get_mut(name).filter(|value| value.is_u64()) {
+            *value = json!(value.to_string());
+        }
+    }
 }
 
 /// The same text with another charter.
@@ -329,5 +362,46 @@ fn role(role: PeerRole) -> MemberRole {
         PeerRole::Privacy => MemberRole::Privacy,
         PeerRole::Both => MemberRole::Both,
         PeerRole::Recipient => MemberRole::Recipient,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_parameter_of_a_configuration_brings_the_usual_others() {
+        let set = |pairs: &[(&str, Value)]| {
+            let mut terms: BTreeMap<String, Value> = pairs.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+            complete_configuration(&mut terms);
+            terms
+        };
+        let untouched = set(&[("configuration", Value::Null), ("threshold", json!(1))]);
+        assert_eq!(untouched.get("configuration"), Some(&Value::Null));
+        let new = set(&[
+            ("configuration", Value::Null),
+            ("configuration/items", json!(2)),
+            ("configuration/max_element", json!(100)),
+        ]);
+        assert!(!new.contains_key("configuration"));
+        assert_eq!(new["configuration/max_element"], json!("100"));
+        assert_eq!(new["configuration/field"], json!(usual::FIELD.to_string()));
+        assert_eq!(new["configuration/time_slots"], json!(-1));
+        // What is there already is not touched.
+        let changed = set(&[("configuration/time_slots", json!(4)), ("configuration/field", json!("257"))]);
+        assert_eq!((&changed["configuration/time_slots"], &changed["configuration/field"]), (&json!(4), &json!("257")));
+    }
+
+    #[test]
+    fn keys_of_any_length_are_shortened() {
+        for key in [
+            "",
+            "a",
+            "MCowBQYDK2VwAyEA",
+            "MCowBQYDK2VwAyEA6zihyGHpobcL5bLYJ2PfFoYHle6Wtk7HPPws8pE1xQQ=",
+            &"\u{e9}".repeat(40),
+        ] {
+            assert!(short_key(key).len() <= key.len() + 2);
+        }
     }
 }

@@ -182,6 +182,16 @@ impl Create {
     }
 }
 
+/// What a configuration says unless somebody wants it otherwise.
+pub(crate) mod usual {
+    /// 2^61 - 1.
+    pub(crate) const FIELD: u64 = (1 << 61) - 1;
+    pub(crate) const AGGREGATOR: &str = "sum";
+    /// Until stopped.
+    pub(crate) const SLOTS: i32 = -1;
+    pub(crate) const RESULT_BUFFER_SIZE: u32 = 1;
+}
+
 #[derive(Args, Debug)]
 struct Configure {
     /// The group's number.
@@ -193,19 +203,19 @@ struct Configure {
     #[arg(long)]
     max_element: u64,
     /// Declared modulus of results, a prime.
-    #[arg(long, default_value_t = (1 << 61) - 1)]
+    #[arg(long, default_value_t = usual::FIELD)]
     field: u64,
     /// The aggregator: see `tacit group aggregators`.
-    #[arg(long, default_value = "sum")]
+    #[arg(long, default_value = usual::AGGREGATOR)]
     aggregator: String,
     /// A setting of the aggregator; may be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
     parameter: Vec<(String, String)>,
     /// How many slots a run has; -1 until stopped.
-    #[arg(long, default_value_t = -1, allow_hyphen_values = true)]
+    #[arg(long, default_value_t = usual::SLOTS, allow_hyphen_values = true)]
     slots: i32,
     /// How many results are posted together.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = usual::RESULT_BUFFER_SIZE)]
     result_buffer_size: u32,
 }
 

@@ -13,8 +13,8 @@ use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
 use super::print;
 use crate::connection::Connection;
 use crate::negotiating::{
-    InvitationText, Seat, agreement_of, candidate, charter_wording, checked_registry, own_key, refused, statement,
-    text_of, with_charter, with_terms,
+    InvitationText, Seat, agreement_of, candidate, charter_wording, checked_registry, own_key, refused, short_key,
+    statement, text_of, with_charter, with_terms,
 };
 use crate::output::Failure;
 
@@ -185,7 +185,7 @@ struct New {
     /// The group whose charter it is to change.
     #[arg(long)]
     group: Option<i64>,
-    /// The gateway's certificate; asked with a token if it is not given.
+    /// The gateway's certificate, if it is not the one of --pin; asked with a token if neither is given.
     #[arg(long, value_name = "FINGERPRINT")]
     gateway: Option<Fingerprint>,
     #[command(flatten)]
@@ -277,14 +277,14 @@ impl Changes {
 
 impl Negotiation {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let json = self.json;
+        let (json, pin) = (self.json, self.connection.pin());
         let seat =
             Seat { client: self.connection.client()?, identity: own_key(&self.keys, &self.name, self.action.signs())? };
         match self.action {
             Action::Key => print(json, &json!({"key": seat.key(), "fingerprint": seat.identity.fingerprint()}), |_| {
                 format!("key          {}\nfingerprint  {}", seat.key(), seat.identity.fingerprint())
             }),
-            Action::New(new) => new.run(&seat, json).await,
+            Action::New(new) => new.run(&seat, pin, json).await,
             Action::List { group } => print(json, &seat.client.negotiations(GroupId(group)).await?, |all| {
                 all.iter().map(|n| format!("{}  {:<9}  {}", n.id, n.status, n.title)).collect::<Vec<_>>().join("\n")
             }),
@@ -415,8 +415,8 @@ impl Negotiation {
 }
 
 impl New {
-    async fn run(self, seat: &Seat, json: bool) -> Result<(), Failure> {
-        let gateway = match self.gateway {
+    async fn run(self, seat: &Seat, pin: Option<Fingerprint>, json: bool) -> Result<(), Failure> {
+        let gateway = match self.gateway.or(pin) {
             Some(gateway) => gateway,
             None => seat.client.node().await?.fingerprint,
         };
@@ -481,7 +481,7 @@ fn done(json: bool, now: &NegotiationBody, seat: &Seat) -> Result<(), Failure> {
 }
 
 fn describe(now: &NegotiationBody, me: &str) -> String {
-    let who = |key: &String| if key == me { "you".to_owned() } else { format!("{}..", &key[16..key.len().min(28)]) };
+    let who = |key: &String| if key == me { "you".to_owned() } else { short_key(key) };
     let mut text = format!("{} ({}), round {}, until {}\n", now.title, now.status, now.round, now.expires);
     if let Some(consensus) = &now.consensus {
         text.push_str(&format!("  consensus  {consensus}\n"));

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::create::{finished, owners_of};
 use super::review::{own_defaults, review};
 use super::{Wizard, say, tell};
-use crate::negotiating::{InvitationText, Seat, refused, text_of};
+use crate::negotiating::{InvitationText, Seat, refused, short_key, text_of};
 use crate::output::Failure;
 
 /// Pause between two looks at a negotiation.
@@ -32,7 +32,7 @@ pub(crate) async fn run(
         let (first, text) = text_of(&now, first)?;
         say(&format!("Negotiation initialized by {opener}\nwith contribution {}.", first.number))?;
         let charter = charter_of(&text.parts[0].terms).map_err(|e| refused(e.to_string()))?;
-        review(&mut wizard, &text.parts[0].terms, &own_defaults(&charter), accepted, &opener)?;
+        review(&mut wizard, &text.parts[0].terms, &own_defaults(&charter), accepted, &short_key(&opener))?;
         // What was looked at is what is compared with from now on, also after an interruption.
         let mut mine = text;
         mine.accept = false;
