@@ -209,6 +209,7 @@ async fn open_gateway(store: &Store, log: &AuditLog) -> (Gateway, Arc<LinkHub>) 
         endpoints: vec![hub.local_addr().to_string()],
         admitted,
         notifier: None,
+        lead: None,
         limits: RunnerLimits::default(),
     };
     (Gateway::open(setup).await.expect("a gateway"), hub)

@@ -28,6 +28,10 @@ pub struct Charter {
     pub quorum: u32,
     /// Nodes that may orchestrate. They see neither data nor shares.
     pub gateways: Vec<Fingerprint>,
+    /// Those of the gateways that may decide in the manager's place while there are no owners: they can take over from
+    /// the one that made the group. Each signs with the key of its certificate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deputies: Vec<Fingerprint>,
     /// How many corrupted operators among the computing members are tolerated. No retry, loss or
     /// re-ranking lowers it; only a new consensus changes it.
     pub threshold: u32,
@@ -230,6 +234,9 @@ pub enum CharterError {
     /// No gateway.
     #[error("a charter names at least one gateway")]
     NoGateway,
+    /// A deputy that does not orchestrate.
+    #[error("a deputy of the manager must be one of the gateways")]
+    Deputy,
 }
 
 impl Charter {
@@ -278,6 +285,9 @@ impl Charter {
         }
         if self.gateways.is_empty() {
             return Err(CharterError::NoGateway);
+        }
+        if !self.deputies.iter().all(|deputy| self.gateways.contains(deputy)) {
+            return Err(CharterError::Deputy);
         }
         self.check_owners()?;
         self.check_members()?;

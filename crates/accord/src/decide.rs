@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use tacit_model::UnixMillis;
-use tacit_pki::Identity;
 use tacit_pki::envelope::{Context, sign_detached};
+use tacit_pki::{Identity, PublicKey};
 
 use crate::consensus::{SignatureLine, UncheckedConsensus};
 use crate::{Charter, CharterError, Consensus, ConsensusId, Text};
@@ -126,12 +126,13 @@ fn check_signatures(authority: &Charter, next: &UncheckedConsensus) -> Result<()
         return Err(Refusal::BadSignature);
     }
     let deciders: BTreeSet<&str> = if authority.owners.is_empty() {
-        BTreeSet::from([authority.manager.as_str()])
+        manager_or_deputy(authority, next)
     } else {
         authority.owners.iter().map(String::as_str).collect()
     };
     let need = match usize::try_from(authority.quorum) {
         Ok(quorum) if quorum > 0 && !authority.owners.is_empty() => quorum,
+        _ if authority.owners.is_empty() => 1,
         _ => deciders.len(),
     };
     let signed: BTreeSet<&str> = next.signatures.iter().map(|line| line.key.as_str()).collect();
@@ -146,4 +147,16 @@ fn check_signatures(authority: &Charter, next: &UncheckedConsensus) -> Result<()
         0 => Ok(()),
         unsigned => Err(Refusal::UnsignedOwner(unsigned)),
     }
+}
+
+/// The keys of which one decides alone: the manager's, and those that signed and are a deputy's.
+fn manager_or_deputy<'a>(authority: &'a Charter, next: &'a UncheckedConsensus) -> BTreeSet<&'a str> {
+    let deputy = |key: &&str| {
+        let key = PublicKey::from_base64(key).map(|key| key.fingerprint());
+        key.is_ok_and(|key| authority.deputies.contains(&key))
+    };
+    let signed = next.signatures.iter().map(|line| line.key.as_str());
+    // Without deputies no key is read.
+    let deputies = signed.filter(|key| !authority.deputies.is_empty() && deputy(key));
+    [authority.manager.as_str()].into_iter().chain(deputies).collect()
 }

@@ -27,6 +27,6 @@ pub use canonical::{CanonicalError, canonical, digest};
 pub use charter::{
     Charter, CharterError, Configuration, MAX_MEMBERS, Member, MemberRole, OnMissingInput, Sharing, SlotRules,
 };
-pub use consensus::{Consensus, ConsensusError, ConsensusId, Text};
+pub use consensus::{Consensus, ConsensusError, ConsensusId, Text, UncheckedConsensus};
 pub use decide::{Proposal, Refusal, decide};
 pub use registry::{ChainError, Registered, registry, verify_chain};

@@ -30,6 +30,7 @@ mod native;
 mod openapi;
 mod problem;
 mod serve;
+mod standby;
 mod status;
 
 pub use auth::{AdminKey, issue_token};
@@ -38,3 +39,4 @@ pub use edge::{Announce, Edge, EdgeOptions, NodeInfo, router};
 pub use metrics::{Metrics, MetricsTaken};
 pub use openapi::openapi_document;
 pub use serve::{ServeError, ServeOptions, serve, tls_config};
+pub use standby::{LEADING_GATEWAY, LeadingGateway, Standby};

@@ -37,6 +37,11 @@ impl ApiError {
         Self::new(ProblemKind::Internal, "the node's log has the details; please report them")
     }
 
+    /// It may be tried again after so many seconds.
+    pub(crate) fn after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
     pub(crate) fn kind(&self) -> ProblemKind {
         self.problem.kind
     }
@@ -78,6 +83,7 @@ impl From<StoreError> for ApiError {
                     ..Self::new(ProblemKind::Unavailable, "the database does not answer right now; try again")
                 }
             }
+            StoreError::Replicas { .. } => Self::new(ProblemKind::Unavailable, error.to_string()).after(1),
             other => Self::internal(&other),
         }
     }

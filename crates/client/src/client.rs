@@ -1,9 +1,10 @@
 use core::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
-use reqwest::{Method, RequestBuilder, Url, redirect};
+use reqwest::{Method, Request, RequestBuilder, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tacit_model::Fingerprint;
@@ -11,11 +12,17 @@ use tacit_model::problem::Problem;
 use tacit_pki::https;
 
 use crate::ClientError;
+use crate::elsewhere::{Answer, Elsewhere, FOLLOWS, Leading, Unanswered};
 
 /// Longer answers are not read.
 const MAX_ANSWER: usize = 256 << 20;
 /// One call. Joining a group asks another node in between.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Until a node is connected.
+const CONNECT: Duration = Duration::from_secs(10);
+/// The same for one that was only heard of.
+const CONNECT_ON: Duration = Duration::from_secs(2);
 
 /// A long answer.
 const LONG: Duration = Duration::from_secs(3600);
@@ -40,6 +47,8 @@ impl Pieces {
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+    /// Other gateways over the same rows, asked where the first one does not lead.
+    elsewhere: Arc<Elsewhere>,
     token: Option<HeaderValue>,
 }
 
@@ -53,17 +62,17 @@ impl Client {
     /// A client of the node at `base_url`, such as `http://127.0.0.1:7400`, with an owner's or another
     /// token, believing only the pinned key if one is given.
     pub fn new(base_url: &str, token: Option<&str>, pin: Option<Fingerprint>) -> Result<Self, ClientError> {
-        let base = checked(base_url)?;
-        let setup = |error: &dyn fmt::Display| ClientError::Setup(error.to_string());
-        let tls = https::client_config(https::Trust::only(pin)).map_err(|e| setup(&e))?;
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .connect_timeout(Duration::from_secs(10))
-            .user_agent(concat!("tacit/", env!("CARGO_PKG_VERSION")));
-        let http = builder.build().map_err(|e| setup(&e))?;
+        Self::among(&[base_url], token, &pin.into_iter().collect::<Vec<_>>())
+    }
+
+    /// The same for several gateways of which one leads: whichever does is asked. Where none answers, or none leads,
+    /// they are asked again for some seconds, as far as it cannot do the same thing twice: reading, and what carries an
+    /// idempotency key. Without `pins` the system's authorities are believed.
+    pub fn among(base_urls: &[&str], token: Option<&str>, pins: &[Fingerprint]) -> Result<Self, ClientError> {
+        let bases = base_urls.iter().map(|url| checked(url)).collect::<Result<Vec<_>, _>>()?;
+        let base = bases.first().cloned().ok_or_else(|| ClientError::Url(String::new()))?;
+        let elsewhere = Arc::new(Elsewhere::new(bases));
+        let http = http_client(pins, CONNECT)?;
         let token = match token {
             None => None,
             Some(token) => {
@@ -73,7 +82,7 @@ impl Client {
                 Some(value)
             }
         };
-        Ok(Self { http, base, token })
+        Ok(Self { http, base, elsewhere, token })
     }
 
     /// Where the node is.
@@ -130,10 +139,12 @@ impl Client {
         self.send(request).await.map(drop)
     }
 
-    /// Sends a request whose answer may be long.
+    /// Sends a request whose answer may be long; to the gateway that led last.
     pub(crate) async fn pieces(&self, request: RequestBuilder) -> Result<Pieces, ClientError> {
         let host = self.base.host_str().unwrap_or_default().to_owned();
-        let sent = request.timeout(LONG).send().await;
+        let mut request = request.timeout(LONG).build().map_err(|e| unreachable(&host, &e))?;
+        self.elsewhere.place(&mut request);
+        let sent = self.http.execute(request).await;
         let response = sent.map_err(|error| ClientError::Unreachable { host: host.clone(), reason: reason(&error) })?;
         if response.status().is_success() {
             return Ok(Pieces { response, host });
@@ -147,28 +158,64 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<(u16, Vec<u8>), ClientError> {
-        let host = || self.base.host_str().unwrap_or_default().to_owned();
-        let unreachable = |error: reqwest::Error| match https::is_untrusted(&error) {
-            true => ClientError::Untrusted(host()),
-            false => ClientError::Unreachable { host: host(), reason: reason(&error) },
-        };
-        let mut response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
-                return Err(ClientError::Answer(status.as_u16()));
-            }
-            body.extend_from_slice(&chunk);
+        let request = request.build().map_err(|e| unreachable(self.base.host_str().unwrap_or_default(), &e))?;
+        let again = request.try_clone();
+        let mut answer = self.elsewhere.ask(request, |request| exchange(&self.http, request)).await?;
+        // Whoever was asked is believed, and so is whom it names: its certificate came with the name.
+        if let (Some(Leading(Some((base, pin)))), Some(mut request)) = (&answer.follows, again)
+            && checked(base.as_str()).is_ok()
+        {
+            self.elsewhere.place_at(&mut request, base);
+            let sent_on = exchange(&http_client(&[*pin], CONNECT_ON)?, request).await;
+            answer = sent_on.map_err(|unanswered| unanswered.error)?;
         }
-        if status.is_success() {
-            return Ok((status.as_u16(), body));
+        if (200..300).contains(&answer.status) {
+            return Ok((answer.status, answer.body));
         }
-        match serde_json::from_slice::<Problem>(&body) {
+        match serde_json::from_slice::<Problem>(&answer.body) {
             Ok(problem) => Err(ClientError::Refused(Box::new(problem))),
-            Err(_) => Err(ClientError::Answer(status.as_u16())),
+            Err(_) => Err(ClientError::Answer(answer.status)),
         }
     }
+}
+
+/// One request to one node, and the whole answer.
+async fn exchange(http: &reqwest::Client, request: Request) -> Result<Answer, Unanswered> {
+    let host = request.url().host_str().unwrap_or_default().to_owned();
+    let failed = |error: reqwest::Error| match https::is_untrusted(&error) {
+        true => Unanswered { sent: false, error: ClientError::Untrusted(host.clone()) },
+        false => Unanswered { sent: !error.is_connect(), error: unreachable(&host, &error) },
+    };
+    let mut response = http.execute(request).await.map_err(failed)?;
+    let status = response.status().as_u16();
+    let follows = response.headers().get(FOLLOWS).map(|named| Leading::read(named.to_str().unwrap_or_default()));
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
+            return Err(Unanswered { sent: true, error: ClientError::Answer(status) });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, follows, body })
+}
+
+/// Connections to nodes with these certificates, or with those of the system's authorities.
+fn http_client(pins: &[Fingerprint], connect: Duration) -> Result<reqwest::Client, ClientError> {
+    let setup = |error: &dyn fmt::Display| ClientError::Setup(error.to_string());
+    let trust = https::Trust { pinned: pins.to_vec(), authorities: pins.is_empty(), anybody: false };
+    let tls = https::client_config(trust).map_err(|e| setup(&e))?;
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .timeout(TIMEOUT)
+        .connect_timeout(connect)
+        .user_agent(concat!("tacit/", env!("CARGO_PKG_VERSION")));
+    builder.build().map_err(|e| setup(&e))
+}
+
+fn unreachable(host: &str, error: &reqwest::Error) -> ClientError {
+    ClientError::Unreachable { host: host.to_owned(), reason: reason(error) }
 }
 
 fn checked(url: &str) -> Result<Url, ClientError> {

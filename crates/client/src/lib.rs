@@ -9,6 +9,7 @@
 //! what was sent.
 
 mod client;
+mod elsewhere;
 mod error;
 mod groups;
 mod negotiations;

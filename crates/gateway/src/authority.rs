@@ -3,8 +3,9 @@
 use std::sync::{Arc, PoisonError};
 
 use tacit_accord::log::Kind;
-use tacit_accord::{Charter, Consensus, Proposal, decide};
+use tacit_accord::{Charter, Consensus, Proposal, UncheckedConsensus, decide};
 use tacit_model::GroupId;
+use tacit_pki::PublicKey;
 
 use crate::{Gateway, GatewayError};
 
@@ -45,12 +46,26 @@ impl Gateway {
         for document in chain {
             let next = Consensus::read(document).map_err(|e| broken(e.to_string()))?;
             let checked = match &current {
-                None => next.check_first(self.inner.manager.public_key()),
+                None => {
+                    let manager = self.founder(&next);
+                    next.check_first(&manager)
+                }
                 Some(known) => next.check_next(known),
             };
             current = Some(checked.map_err(|e| broken(e.to_string()))?);
         }
         Ok(current)
+    }
+
+    /// Who may have made a group of this gateway: its own manager, or that of another gateway over the same rows.
+    fn founder(&self, first: &UncheckedConsensus) -> PublicKey {
+        let own = self.inner.manager.public_key();
+        let claimed = PublicKey::from_base64(first.claimed_manager()).ok();
+        let of_ours = |key: &PublicKey| {
+            let gateways = self.inner.lead.iter().flat_map(|lead| &lead.gateways);
+            gateways.into_iter().any(|gateway| gateway.fingerprint == key.fingerprint())
+        };
+        claimed.filter(of_ours).unwrap_or(*own)
     }
 
     /// Changes a group's charter as its manager. Refused once the charter names owners.

@@ -101,6 +101,9 @@ impl Gateway {
                 // A hint, like all addresses: whoever dials it believes the pinned key only.
                 let endpoint = endpoint.filter(|endpoint| endpoint.len() <= 300);
                 directory.update(&member, |present| present.endpoint = endpoint);
+                if let Some(lead) = &self.inner.lead {
+                    directory.send(&member, &ToPeer::Lead { epoch: lead.epoch, gateways: lead.gateways.clone() });
+                }
                 self.send_charter(member, group, known).await?;
                 self.show_log(member).await?;
                 directory.send(&member, &ToPeer::Pairing { state: state_of(&row) });

@@ -41,6 +41,17 @@ pub struct GatewaySetup {
     pub limits: RunnerLimits,
     /// Writes to clients' addresses; nobody is written to if there is none.
     pub notifier: Option<Arc<dyn Notifier>>,
+    /// Where it leads several gateways over the same rows; none if it is the only one.
+    pub lead: Option<Lead>,
+}
+
+/// The lead of several gateways that hold the same rows, of which this one serves.
+#[derive(Clone, Debug)]
+pub struct Lead {
+    /// Grows with every new leader.
+    pub epoch: u64,
+    /// All of them, this one too.
+    pub gateways: Vec<tacit_job::GatewayAt>,
 }
 
 /// Bounds on what the runner waits for.
@@ -90,6 +101,7 @@ pub(crate) struct Inner {
     pub(crate) endpoints: Vec<String>,
     pub(crate) admitted: crate::control::Admitted,
     pub(crate) limits: RunnerLimits,
+    pub(crate) lead: Option<Lead>,
     pub(crate) directory: Directory,
     pub(crate) witnesses: Witnesses,
     pub(crate) gathering: Gathering,
@@ -119,6 +131,7 @@ impl Gateway {
             endpoints: setup.endpoints,
             admitted: setup.admitted,
             limits: setup.limits,
+            lead: setup.lead,
             directory: Directory::default(),
             witnesses: Witnesses::default(),
             gathering: Gathering::default(),
@@ -132,6 +145,16 @@ impl Gateway {
             tasks: TaskTracker::new(),
         });
         let gateway = Self { inner };
+        if let Err(error) = gateway.take_up().await {
+            // What was begun must not go on by itself.
+            gateway.shutdown().await;
+            return Err(error);
+        }
+        Ok(gateway)
+    }
+
+    async fn take_up(&self) -> Result<(), GatewayError> {
+        let gateway = self;
         gateway.finish_negotiations().await?;
         gateway.admit_known().await?;
         gateway.log_missing_decisions().await?;
@@ -144,7 +167,7 @@ impl Gateway {
         }
         gateway.continue_tasks().await?;
         gateway.tell_clients();
-        Ok(gateway)
+        Ok(())
     }
 
     /// Ends all tasks of the gateway; open runs go on at the next start.

@@ -65,13 +65,19 @@ impl Gateway {
     /// Creates a group under this gateway's manager key. Names are unique.
     pub async fn create_group(&self, name: &str) -> Result<GroupView, GatewayError> {
         let test_mode = self.test_mode().await?;
+        let me = self.inner.identity.fingerprint();
+        let gateways = match &self.inner.lead {
+            Some(lead) => lead.gateways.iter().map(|gateway| gateway.fingerprint).collect(),
+            None => vec![me],
+        };
         let charter = |group| Charter {
             group,
             name: name.to_owned(),
             manager: self.inner.manager.public_key().to_base64(),
             owners: Vec::new(),
             quorum: 0,
-            gateways: vec![self.inner.identity.fingerprint()],
+            deputies: gateways.iter().copied().filter(|gateway| *gateway != me).collect(),
+            gateways: gateways.clone(),
             threshold: 1,
             sharing: Sharing::Shamir,
             members: Vec::new(),

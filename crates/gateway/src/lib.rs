@@ -32,7 +32,7 @@ mod witness;
 
 pub use control::Admitted;
 pub use error::GatewayError;
-pub use gateway::{Gateway, GatewaySetup, RunnerLimits};
+pub use gateway::{Gateway, GatewaySetup, Lead, RunnerLimits};
 pub use groups::{GroupStatus, GroupView};
 pub use listing::Listed;
 pub use members::{JoinReceipt, MemberView, NewMember};

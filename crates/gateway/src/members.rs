@@ -138,11 +138,13 @@ impl Gateway {
         if let Some(fingerprint) = fingerprint {
             self.inner.admitted.admit(fingerprint);
         }
+        // Of the gateway that made the group, which may be another one over the same rows.
+        let manager_key = self.current(row.gid).await?.charter().manager.clone();
         Ok(JoinReceipt {
             member: self.view(row),
             gateway: self.inner.identity.fingerprint(),
             endpoints: self.inner.endpoints.clone(),
-            manager_key: self.inner.manager.public_key().to_base64(),
+            manager_key,
         })
     }
 

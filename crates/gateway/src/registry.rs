@@ -72,7 +72,7 @@ impl Gateway {
             .collect();
         Ok(RegistryView {
             gateway: self.inner.identity.fingerprint(),
-            manager_key: self.inner.manager.public_key().to_base64(),
+            manager_key: current.charter().manager.clone(),
             consensus: current.id().to_string(),
             parties,
             candidates,

@@ -22,7 +22,9 @@ pub use ask::{
     Ask, AskError, Condition, MAX_SUMMED, Relation, Terms, is_source, is_word, sign_request, task_id, task_run,
 };
 pub use job::{Job, Source, Task, pairing_digest, registration_proof};
-pub use messages::{Cosigned, Decline, Fault, Report, Request, Response, Shown, StopReason, ToGateway, ToPeer, Told};
+pub use messages::{
+    Cosigned, Decline, Fault, GatewayAt, Report, Request, Response, Shown, StopReason, ToGateway, ToPeer, Told,
+};
 pub use plan::{JobError, check_configuration, plan_of, row_shape};
 pub use preselector::{NoPreselector, Preselector, Window};
 pub use receipt::{Awaited, Computed, Own, ReceiptPart, SignedPart};

@@ -17,6 +17,15 @@ pub enum ToPeer {
         /// Documents of `tacit_accord::Consensus`.
         documents: Vec<String>,
     },
+    /// The gateway that speaks is one of several, and leads. The first message on the link then, before anything is
+    /// asked of the peer.
+    Lead {
+        /// Grows whenever another gateway takes the lead: a peer does nothing for one that says a smaller number than
+        /// it heard before.
+        epoch: u64,
+        /// Where all of them are. Hints: whom a peer believes is in its charter.
+        gateways: Vec<GatewayAt>,
+    },
     /// How far the pairing has come: said after a hello and whenever an operator decides.
     Pairing {
         /// How far.
@@ -98,6 +107,15 @@ pub enum ToPeer {
         /// The answer.
         response: Response,
     },
+}
+
+/// Where a gateway is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayAt {
+    /// Its certificate.
+    pub fingerprint: Fingerprint,
+    /// Its link port, `host:port`.
+    pub endpoints: Vec<String>,
 }
 
 /// The head of a log, and why a witness should believe that it grew out of what it and others saw before.

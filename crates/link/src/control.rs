@@ -1,4 +1,4 @@
-//! Control links: JSON messages both ways between a peer and its gateway.
+//! Control links: JSON messages both ways between a peer and its gateway, or between replicas of a gateway.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,19 +13,24 @@ use tokio::time::Instant;
 
 use crate::connection::Conn;
 use crate::error::{CloseReason, LinkError};
-use crate::frame::{Frame, Kind};
+use crate::frame::{Frame, Kind, MAX_FRAME};
 use crate::handshake::Dial;
 use crate::hub::{Host, Protocol};
 use crate::outbox::Item;
 
 /// The largest control message.
 pub const MAX_CONTROL_MESSAGE: usize = 1 << 20;
-/// The same as frame.
-pub(crate) const FRAME_LIMIT: usize = MAX_CONTROL_MESSAGE + 1;
+/// The largest message between replicas.
+pub const MAX_REPLICA_MESSAGE: usize = MAX_FRAME - 1;
 /// Messages read from the link and not yet taken.
 const INBOX: usize = 64;
-/// A peer that lets more than this wait does not read.
-const OUTBOX: usize = 16 << 20;
+/// A peer that lets more than this wait does not read. Larger than any message.
+const OUTBOX: usize = 32 << 20;
+
+/// The largest message of a protocol of JSON messages.
+pub(crate) fn message_limit(protocol: Protocol) -> usize {
+    if protocol == Protocol::Replica { MAX_REPLICA_MESSAGE } else { MAX_CONTROL_MESSAGE }
+}
 
 impl Host {
     /// Dials a gateway, trying the addresses in turn until the deadline.
@@ -35,18 +40,38 @@ impl Host {
         addrs: &[String],
         deadline: Duration,
     ) -> Result<ControlLink, LinkError> {
+        self.dial_json(Protocol::Control, gateway, addrs, deadline).await
+    }
+
+    /// Dials another replica of this gateway, trying the addresses in turn until the deadline.
+    pub async fn dial_replica(
+        &self,
+        replica: Fingerprint,
+        addrs: &[String],
+        deadline: Duration,
+    ) -> Result<ControlLink, LinkError> {
+        self.dial_json(Protocol::Replica, replica, addrs, deadline).await
+    }
+
+    async fn dial_json(
+        &self,
+        protocol: Protocol,
+        peer: Fingerprint,
+        addrs: &[String],
+        deadline: Duration,
+    ) -> Result<ControlLink, LinkError> {
         let host = &self.inner;
         let dial = Dial {
             host,
-            peer: gateway,
-            protocol: Protocol::Control,
+            peer,
+            protocol,
             addrs,
             deadline: Instant::now() + deadline,
             under_way: &AtomicBool::new(false),
         };
         let conn = tokio::select! {
             () = host.hub.stop.cancelled() => return Err(LinkError::ShuttingDown),
-            result = dial.run(|| false) => result?.ok_or(LinkError::Deadline(gateway))?,
+            result = dial.run(|| false) => result?.ok_or(LinkError::Deadline(peer))?,
         };
         Ok(host.start_control(&conn))
     }
@@ -151,16 +176,20 @@ pub struct Encoded(Bytes);
 impl Encoded {
     /// Writes the message.
     pub fn new<M: Serialize + ?Sized>(message: &M) -> Result<Self, LinkError> {
+        Self::within(message, MAX_CONTROL_MESSAGE)
+    }
+
+    fn within<M: Serialize + ?Sized>(message: &M, limit: usize) -> Result<Self, LinkError> {
         let body = serde_json::to_vec(message).map_err(|_| LinkError::Unwritable)?;
-        if body.len() > MAX_CONTROL_MESSAGE {
-            return Err(LinkError::TooLarge { length: body.len(), limit: MAX_CONTROL_MESSAGE });
+        if body.len() > limit {
+            return Err(LinkError::TooLarge { length: body.len(), limit });
         }
         Ok(Self(Bytes::from(body)))
     }
 }
 
 fn send<M: Serialize + ?Sized>(conn: &Conn, message: &M) -> Result<(), LinkError> {
-    queue(conn, Encoded::new(message)?.0)
+    queue(conn, Encoded::within(message, message_limit(conn.protocol))?.0)
 }
 
 fn queue(conn: &Conn, body: Bytes) -> Result<(), LinkError> {

@@ -82,7 +82,7 @@ pub(crate) async fn accept(hub: &Arc<HubInner>, tcp: TcpStream) -> Result<(), Li
     let conn = Arc::new(Conn::new(hub.next_conn(), &ends, SharedStream::new(tls)));
     conn.outbox.push(Item::frame(hub.hello().frame()));
     let adopted = match protocol {
-        Protocol::Control => host.adopt_control(&conn),
+        Protocol::Control | Protocol::Replica => host.adopt_control(&conn),
         Protocol::Mpc => host.adopt_mpc(&conn),
     };
     if let Err(refusal) = adopted {

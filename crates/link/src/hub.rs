@@ -41,6 +41,8 @@ pub enum Protocol {
     Control,
     /// Sessions between parties that compute.
     Mpc,
+    /// JSON between gateways that can take over from each other.
+    Replica,
 }
 
 impl Protocol {
@@ -48,11 +50,12 @@ impl Protocol {
         match self {
             Self::Control => b"tacit-ctl/1",
             Self::Mpc => b"tacit-mpc/1",
+            Self::Replica => b"tacit-rep/1",
         }
     }
 
     pub(crate) fn from_alpn(name: &[u8]) -> Option<Self> {
-        [Self::Control, Self::Mpc].into_iter().find(|p| p.alpn() == name)
+        [Self::Control, Self::Mpc, Self::Replica].into_iter().find(|p| p.alpn() == name)
     }
 }
 
@@ -117,6 +120,7 @@ impl LinkHub {
         let key = tls::certified_key(&identity, &hub.provider)?;
         let control = tls::client_config(&hub.provider, Arc::clone(&key), Protocol::Control)?;
         let mpc = tls::client_config(&hub.provider, Arc::clone(&key), Protocol::Mpc)?;
+        let replica = tls::client_config(&hub.provider, Arc::clone(&key), Protocol::Replica)?;
         let config = &hub.config;
         let host = Arc::new(HostInner {
             hub: Arc::clone(hub),
@@ -124,6 +128,7 @@ impl LinkHub {
             gate,
             control,
             mpc,
+            replica,
             mesh: Mesh::new(
                 party,
                 ParkingLimits {
@@ -134,6 +139,7 @@ impl LinkHub {
                 SessionLimits { message: config.max_message, waiting: config.max_waiting },
             ),
             control_links: Mutex::new(None),
+            replica_links: Mutex::new(None),
         });
         let mut hosts = hub.hosts.write().unwrap_or_else(PoisonError::into_inner);
         if hosts.contains_key(&party) {
@@ -222,6 +228,7 @@ impl HubInner {
         for host in self.parties() {
             host.mesh.shut();
             lock(&host.control_links).take();
+            lock(&host.replica_links).take();
         }
         for conn in self.conns() {
             conn.close(CloseReason::Shutdown);
@@ -313,8 +320,10 @@ pub(crate) struct HostInner {
     pub(crate) gate: Arc<dyn Gate>,
     control: Arc<ClientConfig>,
     mpc: Arc<ClientConfig>,
+    replica: Arc<ClientConfig>,
     pub(crate) mesh: Mesh,
     control_links: Mutex<Option<mpsc::Sender<ControlLink>>>,
+    replica_links: Mutex<Option<mpsc::Sender<ControlLink>>>,
 }
 
 /// A live link, for status pages.
@@ -346,6 +355,13 @@ impl Host {
     pub fn control_links(&self) -> mpsc::Receiver<ControlLink> {
         let (sender, receiver) = mpsc::channel(CONTROL_BACKLOG);
         *lock(&self.inner.control_links) = Some(sender);
+        receiver
+    }
+
+    /// The same for links of replicas.
+    pub fn replica_links(&self) -> mpsc::Receiver<ControlLink> {
+        let (sender, receiver) = mpsc::channel(CONTROL_BACKLOG);
+        *lock(&self.inner.replica_links) = Some(sender);
         receiver
     }
 
@@ -393,6 +409,7 @@ impl HostInner {
         match protocol {
             Protocol::Control => Arc::clone(&self.control),
             Protocol::Mpc => Arc::clone(&self.mpc),
+            Protocol::Replica => Arc::clone(&self.replica),
         }
     }
 
@@ -407,18 +424,19 @@ impl HostInner {
         Ok(())
     }
 
-    /// Starts serving an incoming control connection.
+    /// Starts serving an incoming connection of JSON messages.
     pub(crate) fn adopt_control(self: &Arc<Self>, conn: &Arc<Conn>) -> Result<(), Refusal> {
-        let taker = lock(&self.control_links).clone().ok_or(Refusal::Busy)?;
+        let links = if conn.protocol == Protocol::Replica { &self.replica_links } else { &self.control_links };
+        let taker = lock(links).clone().ok_or(Refusal::Busy)?;
         let place = taker.try_reserve().map_err(|_| Refusal::Busy)?;
         place.send(self.start_control(conn));
         Ok(())
     }
 
-    /// Starts serving a control connection.
+    /// Starts serving a connection of JSON messages.
     pub(crate) fn start_control(self: &Arc<Self>, conn: &Arc<Conn>) -> ControlLink {
         let (link, inbox) = ControlLink::new(Arc::clone(conn));
-        self.start(conn, Sink::Control(inbox), crate::control::FRAME_LIMIT);
+        self.start(conn, Sink::Control(inbox), crate::control::message_limit(conn.protocol) + 1);
         link
     }
 

@@ -73,7 +73,7 @@ fn look(
         seen.used = now;
     }
     let every = match conn.protocol {
-        Protocol::Control => config.keep_alive,
+        Protocol::Control | Protocol::Replica => config.keep_alive,
         Protocol::Mpc => config.keep_alive_mpc,
     };
     let silent = now.duration_since(seen.heard);

@@ -11,7 +11,8 @@
 //!
 //! One [`LinkHub`] per node listens on one port. Each party of the node is a [`Host`] on it. Two
 //! hosts share at most one *MPC link*, on which every session between them travels; a *control
-//! link* carries JSON between a peer and its gateway.
+//! link* carries JSON between a peer and its gateway, a *replica link* between gateways that can take over from
+//! each other.
 //!
 //! Promises: a frame is delivered only if it came from the peer whose key was pinned; a session's
 //! frames come only from the peers it was opened with, over the connection it was opened on; what
@@ -47,7 +48,7 @@ mod stream;
 mod tls;
 
 pub use config::LinkConfig;
-pub use control::{ControlLink, ControlSender, Encoded, MAX_CONTROL_MESSAGE};
+pub use control::{ControlLink, ControlSender, Encoded, MAX_CONTROL_MESSAGE, MAX_REPLICA_MESSAGE};
 pub use error::{CloseReason, LinkError, Refusal};
 pub use frame::DATA_OVERHEAD;
 pub use hello::{Hello, VersionRange};

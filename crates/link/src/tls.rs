@@ -94,7 +94,7 @@ pub(crate) fn server_config(
         .map_err(|_| LinkError::Config("TLS 1.3 is not available"))?
         .with_client_cert_verifier(Arc::new(AnyKey(Arc::clone(provider))))
         .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![Protocol::Control.alpn().to_vec(), Protocol::Mpc.alpn().to_vec()];
+    config.alpn_protocols = [Protocol::Control, Protocol::Mpc, Protocol::Replica].map(|p| p.alpn().to_vec()).to_vec();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))

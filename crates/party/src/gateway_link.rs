@@ -1,12 +1,13 @@
-//! The control link to the pinned gateway: dialled, kept, dialled again.
+//! The control link to the gateway: dialled, kept, dialled again.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tacit_job::{Report, Request, Response, ToGateway, ToPeer};
+use tacit_job::{GatewayAt, Report, Request, Response, ToGateway, ToPeer};
 use tacit_link::{CloseReason, ControlLink, ControlSender, LinkError, Refusal};
+use tacit_model::Fingerprint;
 use tacit_model::api::PairingState;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -25,6 +26,15 @@ const LOOK_AROUND: u32 = 2;
 /// So many addresses of a gateway are kept.
 const ADDRESSES: usize = 12;
 
+/// Where there are several gateways, each is dialled for so long at most,
+const SEVERAL_DIAL: Duration = Duration::from_millis(400);
+/// and the pause before the next round is not longer than this.
+const SEVERAL_PAUSE: Duration = Duration::from_millis(500);
+/// While another one is elected nobody needs to know.
+const PATIENT: u32 = 5;
+/// So many gateways are kept.
+const GATEWAYS: usize = 16;
+
 /// A gateway that refused this key is asked again as seldom as after so many failures.
 const REFUSED: u32 = 8;
 
@@ -37,6 +47,7 @@ pub(crate) struct Line {
 
 #[derive(Default)]
 struct State {
+    gateway: Option<Fingerprint>,
     sender: Option<ControlSender>,
     requests: HashMap<u64, oneshot::Sender<Response>>,
 }
@@ -69,12 +80,20 @@ impl Line {
         }
     }
 
+    /// The gateway at the other end, or that was there last.
+    pub(crate) fn gateway(&self) -> Option<Fingerprint> {
+        self.lock().gateway
+    }
+
     fn open(&self, sender: ControlSender) {
-        self.lock().sender = Some(sender);
+        let mut state = self.lock();
+        state.gateway = Some(sender.peer());
+        state.sender = Some(sender);
     }
 
     fn close(&self) {
-        *self.lock() = State::default();
+        let mut state = self.lock();
+        *state = State { gateway: state.gateway, ..State::default() };
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -82,67 +101,128 @@ impl Line {
     }
 }
 
-/// Keeps the link for as long as the party lives.
+/// Keeps the link for as long as the party lives: to the gateway that leads, where there are several.
 pub(crate) async fn run(party: Arc<Inner>) {
     let mut failures = 0;
+    // The one that led last is tried first.
+    let mut first = party.gateway;
     while !party.stop.is_cancelled() {
-        let mut addresses = party.standing.get().endpoints;
-        let known = addresses.len();
-        if failures >= LOOK_AROUND
-            && let Some(finder) = &party.finder
-        {
-            // It may have moved. What is found is dialled, and believed if it has the pinned key.
-            let found = tokio::select! {
+        let mut gateways = party.gateways();
+        gateways.sort_by_key(|gateway| *gateway != first);
+        let several = gateways.len() > 1;
+        for gateway in gateways {
+            let ended = tokio::select! {
                 () = party.stop.cancelled() => return,
-                found = finder.links_of(party.gateway) => found,
+                ended = attempt(&party, gateway, several, &mut failures) => ended,
             };
-            addresses.splice(0..0, found);
-            addresses = first_of_each(addresses);
-        }
-        let dialled = tokio::select! {
-            () = party.stop.cancelled() => return,
-            dialled = party.host.dial_control(party.gateway, &addresses, party.limits.dial) => dialled,
-        };
-        match dialled {
-            Ok(link) => {
-                let since = Instant::now();
-                if addresses.len() != known {
-                    moved(&party, addresses).await;
-                }
-                let ended = serve(&party, link).await;
-                if since.elapsed() > STABLE {
-                    failures = 0;
-                }
-                party.line.close();
-                // Their gateway will ask again; what computes already goes on without it.
-                party.sessions.give_up_waiting(|_| true);
-                debug!(party = %party.name, %ended, "control link ended");
-            }
-            Err(LinkError::PeerRefused(Refusal::NotAdmitted)) => {
-                failures = failures.max(REFUSED);
-                if party.standing.get().pairing != PairingState::Revoked {
-                    party.trouble(
-                        "the gateway does not know this peer's key any more: its operator has revoked or removed it"
-                            .to_owned(),
-                    );
-                }
-                paired(&party, PairingState::Revoked).await;
-            }
-            Err(error) => {
-                // Once is a restart; from the second time on the owner should know.
-                if failures > 0 {
-                    party.trouble(format!("no link to the gateway: {error}"));
-                }
-                debug!(party = %party.name, %error, "the gateway was not reached");
+            if let Ended::Served = ended {
+                first = gateway;
+                break;
             }
         }
-        let pause = backoff(party.limits.reconnect_first, party.limits.reconnect_max, failures);
+        let longest = if several { party.limits.reconnect_max.min(SEVERAL_PAUSE) } else { party.limits.reconnect_max };
+        let pause = backoff(party.limits.reconnect_first, longest, failures);
         failures = failures.saturating_add(1);
         tokio::select! {
             () = party.stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+enum Ended {
+    /// There was a link.
+    Served,
+    /// There was none.
+    Unreached,
+}
+
+/// Dials one gateway and serves its link to the end.
+async fn attempt(party: &Arc<Inner>, gateway: Fingerprint, several: bool, failures: &mut u32) -> Ended {
+    let mut addresses = addresses_of(party, gateway);
+    let known = addresses.len();
+    if *failures >= LOOK_AROUND
+        && let Some(finder) = &party.finder
+    {
+        // It may have moved. What is found is dialled, and believed if it has the right key.
+        addresses.splice(0..0, finder.links_of(gateway).await);
+        addresses = first_of_each(addresses);
+    }
+    // Where there are several, one that is gone or does not lead is not waited for.
+    let limit = if several { party.limits.dial.min(SEVERAL_DIAL) } else { party.limits.dial };
+    match party.host.dial_control(gateway, &addresses, limit).await {
+        Ok(link) => {
+            let since = Instant::now();
+            if gateway == party.gateway && addresses.len() != known {
+                moved(party, addresses).await;
+            }
+            let ended = serve(party, link).await;
+            if since.elapsed() > STABLE {
+                *failures = 0;
+            }
+            party.line.close();
+            // Their gateway will ask again; what computes already goes on without it.
+            party.sessions.give_up_waiting(|_| true);
+            debug!(party = %party.name, %ended, "control link ended");
+            match ended {
+                // It was this side that would not have it: the clocks differ, or another one leads.
+                LinkError::Closed(CloseReason::Local) => Ended::Unreached,
+                _ => Ended::Served,
+            }
+        }
+        Err(LinkError::PeerRefused(Refusal::NotAdmitted)) => {
+            *failures = (*failures).max(REFUSED);
+            if party.standing.get().pairing != PairingState::Revoked {
+                party.trouble(
+                    "the gateway does not know this peer's key any more: its operator has revoked or removed it"
+                        .to_owned(),
+                );
+            }
+            paired(party, PairingState::Revoked).await;
+            Ended::Unreached
+        }
+        Err(error) => {
+            // Once is a restart; from the second time on the owner should know.
+            if *failures > if several { PATIENT } else { 0 } {
+                party.trouble(format!("no link to the gateway: {error}"));
+            }
+            debug!(party = %party.name, gateway = %gateway.short(), %error, "the gateway was not reached");
+            Ended::Unreached
+        }
+    }
+}
+
+/// Where a gateway was when it or another one last said so.
+fn addresses_of(party: &Inner, gateway: Fingerprint) -> Vec<String> {
+    let standing = party.standing.get();
+    let mut addresses = if gateway == party.gateway { standing.endpoints } else { Vec::new() };
+    let told = standing.gateways.into_iter().filter(|at| at.fingerprint == gateway);
+    addresses.extend(told.flat_map(|at| at.endpoints));
+    first_of_each(addresses)
+}
+
+/// A gateway says that it leads: `false` if another one led after it.
+async fn led(party: &Arc<Inner>, epoch: u64, gateways: Vec<GatewayAt>) -> bool {
+    let short = |at: &GatewayAt| at.endpoints.len() <= ADDRESSES && at.endpoints.iter().all(|e| e.len() <= 300);
+    let gateways: Vec<GatewayAt> = gateways.into_iter().filter(short).take(GATEWAYS).collect();
+    let mut late = false;
+    let kept = party
+        .standing
+        .change(|standing| {
+            late = epoch < standing.epoch;
+            let changed = !late && (standing.epoch != epoch || standing.gateways != gateways);
+            if changed {
+                standing.epoch = epoch;
+                standing.gateways = gateways;
+            }
+            changed
+        })
+        .await;
+    if let Err(error) = kept {
+        party.trouble(format!("who leads could not be kept: {error}"));
+        return false;
+    }
+    !late
 }
 
 /// The gateway was reached with the help of these addresses: they are tried first from now on.
@@ -187,16 +267,29 @@ async fn serve(party: &Arc<Inner>, mut link: ControlLink) -> LinkError {
         return error;
     }
     party.line.open(link.sender());
-    info!(party = %party.name, gateway = %party.gateway.short(), "connected to the gateway");
+    let gateway = link.peer();
+    info!(party = %party.name, gateway = %gateway.short(), "connected to the gateway");
     party.announce_rows().await;
     party.tell_offer();
     receipts::tell_awaited(party).await;
+    let mut said = 0;
     loop {
         let message = tokio::select! {
             () = party.stop.cancelled() => return LinkError::ShuttingDown,
             message = link.recv::<ToPeer>() => message,
         };
         match message {
+            Ok(ToPeer::Lead { epoch, gateways }) => {
+                if !led(party, epoch, gateways).await {
+                    info!(party = %party.name, epoch, "this gateway leads no more");
+                    return LinkError::Closed(CloseReason::Local);
+                }
+                said = epoch;
+            }
+            // Another gateway has taken over from whoever asks, or this one has not said that it leads.
+            Ok(ToPeer::Prepare { .. }) if said < party.standing.epoch() => {
+                warn!(party = %party.name, "a job of a gateway that does not lead is not looked at");
+            }
             Ok(message) => handle(party, message).await,
             // Of a newer gateway, perhaps.
             Err(error @ LinkError::BadMessage { .. }) => warn!(party = %party.name, %error, "message skipped"),

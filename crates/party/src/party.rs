@@ -116,6 +116,7 @@ pub(crate) struct Inner {
     pub(crate) name: String,
     pub(crate) group: GroupId,
     pub(crate) me: Fingerprint,
+    /// The one it pinned. Others may lead: see `gateways`.
     pub(crate) gateway: Fingerprint,
     pub(crate) final_results_url: Option<String>,
     pub(crate) identity: Arc<Identity>,
@@ -393,6 +394,16 @@ impl Inner {
     /// Shows the owner what this party is asked to do, before anything is done.
     pub(crate) fn asked(&self, job: &tacit_job::Job) {
         *self.last_job.lock().unwrap_or_else(PoisonError::into_inner) = Some(job.clone());
+    }
+
+    /// The gateways that its charter names, or the pinned one.
+    pub(crate) fn gateways(&self) -> Vec<Fingerprint> {
+        self.gate.gateways()
+    }
+
+    /// The gateway that it is linked with, or was last.
+    pub(crate) fn leading(&self) -> Fingerprint {
+        self.line.gateway().unwrap_or(self.gateway)
     }
 
     /// What its operator and the gateway's read to each other.

@@ -181,6 +181,7 @@ mod tests {
             owners: Vec::new(),
             quorum: 0,
             gateways: Vec::new(),
+            deputies: Vec::new(),
             threshold: 1,
             sharing: Default::default(),
             members: (0..5).map(member).collect(),

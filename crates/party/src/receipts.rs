@@ -198,7 +198,7 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
         },
     };
     let (receipt, text) = Receipt::verify_with_text(&document).map_err(|fault| fault.to_string())?;
-    if receipt.gateway() != party.gateway || receipt.statement.session != session {
+    if !party.gateways().contains(&receipt.gateway()) || receipt.statement.session != session {
         return Err("it is one of another gateway or session".to_owned());
     }
     if receipt.statement.group != party.group {

@@ -201,6 +201,8 @@ fn row(
         gateway_compared: request.compared,
         labels: Default::default(),
         policy: None,
+        epoch: 0,
+        gateways: Vec::new(),
     };
     Ok(PartyRow {
         name: request.name,

@@ -24,24 +24,35 @@ pub(crate) struct Roster {
     gate: Arc<RosterGate>,
 }
 
-/// Lets in the members of the signed roster for sessions and the pinned gateway for control.
+/// Lets in the members of the signed roster for sessions. For control it lets in the gateways that the charter names;
+/// without a charter the one that was pinned.
 pub(crate) struct RosterGate {
     me: Fingerprint,
-    gateway: Fingerprint,
+    pinned: Fingerprint,
     lists: RwLock<Lists>,
 }
 
 #[derive(Default)]
 struct Lists {
     members: BTreeSet<Fingerprint>,
+    gateways: BTreeSet<Fingerprint>,
     revoked: BTreeSet<Fingerprint>,
     /// Fingerprints that the operator verified in person.
     verified: BTreeSet<Fingerprint>,
 }
 
 impl RosterGate {
-    pub(crate) fn new(me: Fingerprint, gateway: Fingerprint, verified: BTreeSet<Fingerprint>) -> Self {
-        Self { me, gateway, lists: RwLock::new(Lists { verified, ..Lists::default() }) }
+    pub(crate) fn new(me: Fingerprint, pinned: Fingerprint, verified: BTreeSet<Fingerprint>) -> Self {
+        let lists = Lists { gateways: BTreeSet::from([pinned]), verified, ..Lists::default() };
+        Self { me, pinned, lists: RwLock::new(lists) }
+    }
+
+    /// The gateways that may orchestrate, the pinned one first if it still may.
+    pub(crate) fn gateways(&self) -> Vec<Fingerprint> {
+        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        let mut gateways: Vec<_> = lists.gateways.difference(&lists.revoked).copied().collect();
+        gateways.sort_by_key(|gateway| *gateway != self.pinned);
+        gateways
     }
 
     pub(crate) fn set_verified(&self, verified: BTreeSet<Fingerprint>) {
@@ -55,7 +66,9 @@ impl RosterGate {
     fn set_members(&self, consensus: &Consensus) {
         let members = consensus.charter().members.iter().map(|member| member.fingerprint);
         let members = members.filter(|member| *member != self.me).collect();
-        self.lists.write().unwrap_or_else(PoisonError::into_inner).members = members;
+        let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+        lists.members = members;
+        lists.gateways = consensus.charter().gateways.iter().copied().collect();
     }
 }
 
@@ -66,7 +79,7 @@ impl Gate for RosterGate {
             return false;
         }
         match protocol {
-            Protocol::Control => *peer == self.gateway,
+            Protocol::Control => lists.gateways.contains(peer),
             Protocol::Mpc => lists.members.contains(peer) || lists.verified.contains(peer),
             _ => false,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use tacit_accord::MemberRole;
-use tacit_job::StopReason;
+use tacit_job::{GatewayAt, StopReason};
 use tacit_model::RunId;
 use tacit_model::api::{PairingState, PeerPolicy};
 use tacit_store::Store;
@@ -43,6 +43,12 @@ pub(crate) struct Standing {
     /// Its own policy, in place of the node's.
     #[serde(default)]
     pub(crate) policy: Option<PeerPolicy>,
+    /// The largest epoch that a leading gateway said; 0 where there is only one gateway.
+    #[serde(default)]
+    pub(crate) epoch: u64,
+    /// Where the gateways were when one of them last said so.
+    #[serde(default)]
+    pub(crate) gateways: Vec<GatewayAt>,
 }
 
 fn yes() -> bool {
@@ -83,6 +89,10 @@ impl StandingCell {
 
     pub(crate) fn run(&self) -> Option<RunId> {
         self.lock().run
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.lock().epoch
     }
 
     /// Changes it; `false` if the change says that there is nothing to change.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tacit_accord::log::{Checkpoint, Disputed, Hash, Kind, cosign, cosigned, witness};
 use tacit_job::{Cosigned, Shown, ToGateway};
+use tacit_model::Fingerprint;
 use tacit_pki::PublicKey;
 use tacit_store::WitnessedRow;
 
@@ -28,10 +29,11 @@ pub(crate) fn on_shown(party: &Arc<Inner>, shown: Shown) {
 
 async fn look(party: &Inner, shown: Shown) -> Result<(), PartyError> {
     let key = PublicKey::from_base64(&shown.key)?;
-    if key.fingerprint() != party.gateway {
+    let gateway = key.fingerprint();
+    if gateway != party.leading() {
         return Err(PartyError::Answer("it shows the log of another node".to_owned()));
     }
-    let seen = party.store.witnessed(&party.name, party.gateway).await?;
+    let seen = party.store.witnessed(&party.name, gateway).await?;
     let size = seen.as_ref().map_or(0, |seen| seen.size);
     if seen.as_ref().is_some_and(|seen| seen.disputed.is_some()) {
         return answer(party, size, None);
@@ -47,18 +49,18 @@ async fn look(party: &Inner, shown: Shown) -> Result<(), PartyError> {
         return answer(party, size, None);
     }
     if let Err(why) = witness(&key, last.as_ref(), &shown.checkpoint, &hashes(&shown.consistency)) {
-        return dispute(party, seen, &shown.checkpoint, &why).await;
+        return dispute(party, gateway, seen, &shown.checkpoint, &why).await;
     }
     for other in &shown.others {
         if let Some(why) = contradicts(party, &key, other, &shown.checkpoint) {
             let seen = WitnessedRow { note: other.note.clone(), size, disputed: None, at: party.clock.now() };
-            return dispute(party, Some(seen), &shown.checkpoint, &why).await;
+            return dispute(party, gateway, Some(seen), &shown.checkpoint, &why).await;
         }
     }
     if last.as_ref() != Some(&head) {
         let row =
             WitnessedRow { size: head.size, note: shown.checkpoint.clone(), disputed: None, at: party.clock.now() };
-        party.store.set_witnessed(&party.name, party.gateway, row).await?;
+        party.store.set_witnessed(&party.name, gateway, row).await?;
     }
     let signed = cosign(&shown.checkpoint, &party.identity, party.clock.now());
     answer(party, head.size, Some(signed.map_err(|e| PartyError::Answer(e.to_string()))?))
@@ -76,11 +78,17 @@ fn contradicts(party: &Inner, gateway: &PublicKey, other: &Cosigned, shown: &str
 }
 
 /// Keeps the evidence and says so. There is a head that was accepted before, or there would be nothing to dispute.
-async fn dispute(party: &Inner, seen: Option<WitnessedRow>, shown: &str, why: &Disputed) -> Result<(), PartyError> {
+async fn dispute(
+    party: &Inner,
+    gateway: Fingerprint,
+    seen: Option<WitnessedRow>,
+    shown: &str,
+    why: &Disputed,
+) -> Result<(), PartyError> {
     let Some(seen) = seen else { return Err(PartyError::Answer(why.to_string())) };
     let facts = tacit_audit::facts([
         ("party", party.me.to_string()),
-        ("log", party.gateway.to_string()),
+        ("log", gateway.to_string()),
         ("why", why.to_string()),
         ("known", seen.note.clone()),
         ("shown", shown.to_owned()),
@@ -88,7 +96,7 @@ async fn dispute(party: &Inner, seen: Option<WitnessedRow>, shown: &str, why: &D
     party.log.append(Kind::Witness, facts).await.map_err(|e| PartyError::Damaged(e.to_string()))?;
     let size = seen.size;
     let row = WitnessedRow { disputed: Some(shown.to_owned()), at: party.clock.now(), ..seen };
-    party.store.set_witnessed(&party.name, party.gateway, row).await?;
+    party.store.set_witnessed(&party.name, gateway, row).await?;
     party.trouble(format!("the gateway's log is disputed: {why}; both heads are kept, show them to the other members"));
     answer(party, size, None)
 }

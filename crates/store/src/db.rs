@@ -6,12 +6,15 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Postgres, Row as _, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
 
+use crate::replica::Statement;
 use crate::{Redacted, StoreError, What};
 
 /// A connection that can run statements.
 pub(crate) enum Conn {
     /// The one writer of a SQLite file; the writer task opens and commits its transactions.
     SqliteWriter(SqliteConnection),
+    /// The same where other nodes make the same changes: what work writes is recorded, and not committed here.
+    SqliteRecorder(SqliteConnection, Vec<Statement>),
     SqliteReader(PoolConnection<Sqlite>),
     PostgresTx(Transaction<'static, Postgres>),
     PostgresReader(PoolConnection<Postgres>),
@@ -53,6 +56,14 @@ macro_rules! on_either {
         match $conn {
             Conn::SqliteWriter(conn) => {
                 let $out = bind!(sql, $args).$call(&mut *conn).await?;
+                $lite
+            }
+            Conn::SqliteRecorder(conn, written) => {
+                let text = sql.clone();
+                let $out = bind!(sql, $args).$call(&mut *conn).await?;
+                if Statement::writes(text.as_str()) {
+                    written.push(Statement::record(text.as_str(), $args));
+                }
                 $lite
             }
             Conn::SqliteReader(conn) => {
@@ -118,6 +129,8 @@ impl Conn {
     pub(crate) async fn script(&mut self, sql: &'static str) -> Result<(), StoreError> {
         match self {
             Self::SqliteWriter(conn) => sqlx::raw_sql(sql).execute(&mut *conn).await.map(drop)?,
+            // Scripts are for migrations, which run before anything is recorded.
+            Self::SqliteRecorder(..) => return Err(StoreError::corrupt("a script in a recorded transaction")),
             Self::SqliteReader(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)?,
             Self::PostgresTx(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)?,
             Self::PostgresReader(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)?,

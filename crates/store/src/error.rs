@@ -52,6 +52,12 @@ pub enum StoreError {
         /// What was wrong.
         reason: String,
     },
+    /// The other gateways over the same rows did not agree, or this one may not write.
+    #[error("the gateways have not agreed on it: {reason}; ask again, or ask another gateway")]
+    Replicas {
+        /// Why.
+        reason: String,
+    },
     /// The address given to [`Store::open`](crate::Store::open) cannot be used.
     #[error("not a database address: {reason}; give sqlite:PATH or postgres://USER@HOST/NAME")]
     Address {
@@ -114,6 +120,8 @@ pub enum What {
     Lease,
     /// Such a task exists, or its client used the idempotency key before.
     Task,
+    /// The database was written without replicas.
+    NotReplicated,
     /// Something of this key exists.
     Duplicate,
     /// A text holds a zero byte; PostgreSQL cannot keep one.
@@ -147,6 +155,10 @@ impl fmt::Display for What {
             Self::Token => "such a token exists",
             Self::Lease => "the lease is held by somebody else",
             Self::Task => "this task was handed in before",
+            Self::NotReplicated => {
+                "this database was written by a gateway without replicas, and the others would lack what it holds: \
+                 begin with an empty data folder"
+            }
             Self::Duplicate => "it exists already",
             Self::ZeroByte => "a text must not hold a zero byte",
         })

@@ -10,6 +10,7 @@
 //! ```text
 //! Store -- run_tx("name", args, work) --+-- SQLite: one writer task, queued work shares a commit (one fsync)
 //!       |                               +-- PostgreSQL: pool, SERIALIZABLE, retried on serialisation failure
+//!       |                               +-- SQLite with replicas: recorded, agreed on with the others, then made
 //!       +-- read ------------------------- a few reader connections, never waiting for the writer
 //! ```
 //!
@@ -32,6 +33,7 @@ mod parties;
 mod receipts;
 mod receiver;
 mod redacted;
+mod replica;
 mod rows;
 mod runs;
 mod series;
@@ -58,6 +60,7 @@ pub use parties::{PartyRow, RevokedRow, SessionClaim, SlotBinding};
 pub use receipts::{OwedRow, ReceiptRow};
 pub use receiver::ReceivedRow;
 pub use redacted::Redacted;
+pub use replica::{Change, ReplicaRows, Replicator, Statement};
 pub use rows::{InputRow, InputState, NewRow};
 pub use runs::{RunRow, RunState, SlotOutcome, SlotState};
 pub use series::{AskedRow, Sample, SampleRow};

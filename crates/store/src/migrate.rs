@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 8, both: include_str!("../migrations/0008_orchestration.sql"), sqlite: "", postgres: "" },
     Migration { version: 9, both: include_str!("../migrations/0009_asked_by_members.sql"), sqlite: "", postgres: "" },
     Migration { version: 10, both: include_str!("../migrations/0010_receipts_owed.sql"), sqlite: "", postgres: "" },
+    Migration { version: 11, both: include_str!("../migrations/0011_replica.sql"), sqlite: "", postgres: "" },
 ];
 
 /// Brings the schema to the newest version, all of it or nothing. On PostgreSQL the caller commits.
@@ -64,7 +65,7 @@ async fn upgrade(conn: &mut Conn) -> Result<(), StoreError> {
     for migration in MIGRATIONS.iter().filter(|m| !applied.contains(&m.version)) {
         conn.script(migration.both).await?;
         conn.script(match conn {
-            Conn::SqliteWriter(_) | Conn::SqliteReader(_) => migration.sqlite,
+            Conn::SqliteWriter(_) | Conn::SqliteRecorder(..) | Conn::SqliteReader(_) => migration.sqlite,
             Conn::PostgresTx(_) | Conn::PostgresReader(_) => migration.postgres,
         })
         .await?;

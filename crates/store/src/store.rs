@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, SqliteCon
 use tokio::sync::RwLock;
 
 use crate::db::Conn;
+use crate::replica::Replicator;
 use crate::writer::Writer;
 use crate::{StoreError, migrate};
 
@@ -47,9 +48,18 @@ impl Store {
         let db = if address.starts_with("postgres://") || address.starts_with("postgresql://") {
             open_postgres(address).await?
         } else {
-            open_sqlite(sqlite_path(address)?).await?
+            open_sqlite(sqlite_path(address)?, None).await?
         };
         Ok(Self { db: Arc::new(db) })
+    }
+
+    /// Opens `sqlite:PATH` as one of several replicas: whatever is written is agreed on by `replicator` first, and made
+    /// by [`ReplicaRows`](crate::ReplicaRows) over the same file, opened before. Where this node may not write,
+    /// writing answers `Replicas`; after that answer a change may still be made, if nobody said what became of it.
+    ///
+    /// Must be called inside a Tokio runtime that outlives the store.
+    pub async fn open_replicated(address: &str, replicator: Arc<dyn Replicator>) -> Result<Self, StoreError> {
+        Ok(Self { db: Arc::new(open_sqlite(sqlite_path(address)?, Some(replicator)).await?) })
     }
 
     /// Which database is behind: `sqlite` or `postgres`.
@@ -100,10 +110,18 @@ fn sqlite_path(address: &str) -> Result<PathBuf, StoreError> {
     Ok(PathBuf::from(path))
 }
 
-async fn open_sqlite(path: PathBuf) -> Result<Db, StoreError> {
+/// A writing connection of its own, with the newest schema.
+pub(crate) async fn open_writer(address: &str) -> Result<Conn, StoreError> {
+    let path = sqlite_path(address)?;
     create_private(&path)?;
-    let options = SqliteConnectOptions::new()
-        .filename(&path)
+    let mut writer = Conn::SqliteWriter(SqliteConnection::connect_with(&sqlite_options(&path)).await?);
+    migrate::run(&mut writer).await?;
+    Ok(writer)
+}
+
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
         // In WAL mode, FULL syncs the log at every commit: acknowledged means durable.
         .synchronous(SqliteSynchronous::Full)
@@ -111,9 +129,20 @@ async fn open_sqlite(path: PathBuf) -> Result<Db, StoreError> {
         .busy_timeout(PATIENCE)
         // Deleted input rows are overwritten, not only unlinked.
         .pragma("secure_delete", "ON")
-        .disable_statement_logging();
+        .disable_statement_logging()
+}
+
+async fn open_sqlite(path: PathBuf, replicator: Option<Arc<dyn Replicator>>) -> Result<Db, StoreError> {
+    create_private(&path)?;
+    let options = sqlite_options(&path);
     let mut writer = Conn::SqliteWriter(SqliteConnection::connect_with(&options).await?);
     migrate::run(&mut writer).await?;
+    let writer = match (writer, replicator) {
+        (Conn::SqliteWriter(conn), Some(replicator)) => {
+            Writer::start_replicated(Conn::SqliteRecorder(conn, Vec::new()), replicator)
+        }
+        (writer, _) => Writer::start(writer),
+    };
     let readers = SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
         .acquire_timeout(PATIENCE)
@@ -121,7 +150,7 @@ async fn open_sqlite(path: PathBuf) -> Result<Db, StoreError> {
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_lazy_with(options.read_only(true));
-    Ok(Db::Sqlite { writer: Writer::start(writer), readers })
+    Ok(Db::Sqlite { writer, readers })
 }
 
 /// The file holds inputs and registration codes: nobody else may read it. SQLite gives its log the same mode.

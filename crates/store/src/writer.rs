@@ -5,8 +5,11 @@
 //! number of syncs does not grow with the number of callers. Nobody waits on purpose: a lone call commits at once.
 //! The exception is work that [does not hurry](Pace::Later): it gathers a little while, and commits apart from the rest.
 
+mod replicated;
+
 use core::future::Future;
 use core::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Connection;
@@ -15,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 use crate::db::{Conn, from_row};
+use crate::replica::Replicator;
 use crate::tx::Work;
 
 /// More callers than this wait for their turn to queue.
@@ -48,7 +52,14 @@ impl Writer {
     /// Takes the connection over.
     pub(crate) fn start(conn: Conn) -> Self {
         let (queue, orders) = mpsc::channel(QUEUE);
-        tokio::spawn(serve(conn, orders));
+        tokio::spawn(serve(conn, None, orders));
+        Self { queue }
+    }
+
+    /// The same where other nodes make the same changes: `conn` records them.
+    pub(crate) fn start_replicated(conn: Conn, replicator: Arc<dyn Replicator>) -> Self {
+        let (queue, orders) = mpsc::channel(QUEUE);
+        tokio::spawn(serve(conn, Some(replicator), orders));
         Self { queue }
     }
 
@@ -74,11 +85,12 @@ impl Writer {
     }
 }
 
-async fn serve(mut conn: Conn, mut orders: mpsc::Receiver<Order>) {
+async fn serve(mut conn: Conn, replicator: Option<Arc<dyn Replicator>>, mut orders: mpsc::Receiver<Order>) {
     let mut jobs = Vec::new();
     let mut later = Later::default();
     let mut closing = None;
     let mut leftovers = Leftovers { since: Some(Instant::now()) };
+    let replicator = replicator.as_deref();
     while closing.is_none() {
         let heard = match [later.pause(), leftovers.pause()].into_iter().flatten().min() {
             None => Some(orders.recv().await),
@@ -100,19 +112,19 @@ async fn serve(mut conn: Conn, mut orders: mpsc::Receiver<Order>) {
         if jobs.iter().any(|job| job.pace() != Pace::OneWrite) {
             leftovers.since.get_or_insert_with(Instant::now);
         }
-        run_batch(&mut conn, &mut jobs).await;
+        run_on(&mut conn, replicator, &mut jobs).await;
         if later.is_due() {
             leftovers.since.get_or_insert_with(Instant::now);
-            run_batch(&mut conn, &mut later.take()).await;
+            run_on(&mut conn, replicator, &mut later.take()).await;
         }
         if idle || leftovers.pause() == Some(Duration::ZERO) {
             leftovers.wipe(&mut conn).await;
         }
     }
-    run_batch(&mut conn, &mut later.take()).await;
+    run_on(&mut conn, replicator, &mut later.take()).await;
     orders.close();
     leftovers.wipe(&mut conn).await;
-    if let Conn::SqliteWriter(conn) = conn
+    if let Conn::SqliteWriter(conn) | Conn::SqliteRecorder(conn, _) = conn
         && let Err(error) = conn.close().await
     {
         tracing::warn!(%error, "closing the database");
@@ -198,6 +210,14 @@ struct Checkpoint {
 }
 from_row!(Checkpoint { busy });
 
+/// Runs work here alone, or together with other nodes.
+async fn run_on(conn: &mut Conn, replicator: Option<&dyn Replicator>, jobs: &mut Vec<Box<dyn Job>>) {
+    match replicator {
+        None => run_batch(conn, jobs).await,
+        Some(replicator) => replicated::run_batch(conn, replicator, jobs).await,
+    }
+}
+
 async fn run_batch(conn: &mut Conn, jobs: &mut Vec<Box<dyn Job>>) {
     if jobs.len() > 1 {
         match run_together(conn, jobs).await {
@@ -223,13 +243,27 @@ async fn run_batch(conn: &mut Conn, jobs: &mut Vec<Box<dyn Job>>) {
 
 async fn run_together(conn: &mut Conn, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     conn.execute("BEGIN IMMEDIATE", &[]).await?;
+    run_pieces(conn, jobs).await?;
+    conn.execute("COMMIT", &[]).await.map(drop)
+}
+
+/// Runs all pieces in the open transaction; a piece that was refused leaves nothing.
+async fn run_pieces(conn: &mut Conn, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     for job in jobs {
+        let before = match conn {
+            Conn::SqliteRecorder(_, written) => written.len(),
+            _ => 0,
+        };
         // One statement is all or nothing by itself.
         let savepoint = job.pace() != Pace::OneWrite;
         if savepoint {
             conn.execute("SAVEPOINT piece", &[]).await?;
         }
-        match job.run(conn).await {
+        let done = job.run(conn).await;
+        if let (Err(_), Conn::SqliteRecorder(_, written)) = (&done, &mut *conn) {
+            written.truncate(before);
+        }
+        match done {
             Ok(()) => {}
             Err(error) if !error.is_refusal() => return Err(error),
             Err(_) if savepoint => drop(conn.execute("ROLLBACK TO piece", &[]).await?),
@@ -239,7 +273,6 @@ async fn run_together(conn: &mut Conn, jobs: &mut [Box<dyn Job>]) -> Result<(), 
             conn.execute("RELEASE piece", &[]).await?;
         }
     }
-    conn.execute("COMMIT", &[]).await?;
     Ok(())
 }
 

@@ -50,6 +50,9 @@ pub(crate) struct NodeConfig {
     pub(crate) webhooks: WebhooksConfig,
     /// How gateways are found.
     pub(crate) discovery: DiscoveryConfig,
+    /// The gateways that can take over from each other, this one too; the same list on each of them.
+    #[serde(skip_serializing_if = "ReplicationConfig::is_off")]
+    pub(crate) replication: ReplicationConfig,
     /// Only for the role `bench`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bench: Option<BenchConfig>,
@@ -73,6 +76,36 @@ pub(crate) struct ProviderConfig {
     pub(crate) name: String,
     /// The Unix socket it listens on.
     pub(crate) socket: PathBuf,
+}
+
+/// Which gateways hold the same rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ReplicationConfig {
+    /// All of them; a gateway without any is alone.
+    pub(crate) nodes: Vec<ReplicaConfig>,
+}
+
+/// One of the gateways that hold the same rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplicaConfig {
+    /// Its certificate, as its operator reads it out: `tacit key show`.
+    pub(crate) fingerprint: Fingerprint,
+    /// Where its link port is, `host:port`.
+    pub(crate) link: String,
+    /// Base address of its HTTP edge, for clients.
+    pub(crate) url: String,
+}
+
+impl ReplicationConfig {
+    pub(crate) fn is_on(&self) -> bool {
+        !self.nodes.is_empty()
+    }
+
+    fn is_off(&self) -> bool {
+        !self.is_on()
+    }
 }
 
 /// Whom a party of a bench obeys.
@@ -148,6 +181,7 @@ impl Default for NodeConfig {
             sources: Vec::new(),
             webhooks: WebhooksConfig::default(),
             discovery: DiscoveryConfig::default(),
+            replication: ReplicationConfig::default(),
             bench: None,
         }
     }

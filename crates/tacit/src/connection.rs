@@ -14,18 +14,18 @@ use crate::process::Address;
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// The node's address.
-    #[arg(long, value_name = "URL", env = "TACIT_NODE", global = true)]
-    node: Option<String>,
+    /// The node's address; of several gateways over the same rows all of them, with commas between.
+    #[arg(long, value_name = "URL", env = "TACIT_NODE", global = true, value_delimiter = ',')]
+    node: Vec<String>,
     /// The data folder of a node on this machine; says its address and token.
     #[arg(long, value_name = "DIR", env = "TACIT_DATA", global = true)]
     data: Option<PathBuf>,
     /// A file with the token.
     #[arg(long, value_name = "FILE", env = "TACIT_TOKEN_FILE", global = true)]
     token_file: Option<PathBuf>,
-    /// The certificate of the node, if it serves https: 64 hexadecimal digits.
-    #[arg(long, value_name = "FINGERPRINT", env = "TACIT_PIN", global = true)]
-    pin: Option<Fingerprint>,
+    /// The certificate of the node, if it serves https: 64 hexadecimal digits; of several nodes all of them.
+    #[arg(long, value_name = "FINGERPRINT", env = "TACIT_PIN", global = true, value_delimiter = ',')]
+    pin: Vec<Fingerprint>,
 }
 
 const DEFAULT_NODE: &str = "http://127.0.0.1:7400";
@@ -33,12 +33,20 @@ const DEFAULT_NODE: &str = "http://127.0.0.1:7400";
 impl Connection {
     /// Whether the command says which node it is about.
     pub(crate) fn names_a_node(&self) -> bool {
-        self.node.is_some()
+        !self.node.is_empty()
     }
 
-    /// The certificate of the node, if it was named.
+    /// Whether it names several gateways over the same rows.
+    pub(crate) fn names_several(&self) -> bool {
+        self.node.len() > 1
+    }
+
+    /// The certificate of the node, if one was named; of several none is meant.
     pub(crate) fn pin(&self) -> Option<Fingerprint> {
-        self.pin
+        match self.pin[..] {
+            [pin] => Some(pin),
+            _ => None,
+        }
     }
 
     /// The data folder of a node on this machine, if one was named.
@@ -48,10 +56,10 @@ impl Connection {
 
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let local = self.data.clone().map(DataFolder);
-        let address = match (&self.node, &local) {
-            (Some(url), _) => url.clone(),
-            (None, Some(data)) => running(data)?.url,
-            (None, None) => DEFAULT_NODE.to_owned(),
+        let addresses = match (&self.node[..], &local) {
+            ([], Some(data)) => vec![running(data)?.url],
+            ([], None) => vec![DEFAULT_NODE.to_owned()],
+            (urls, _) => urls.to_vec(),
         };
         let token_file = self.token_file.clone().or_else(|| local.as_ref().map(DataFolder::owner_token));
         let token = match token_file {
@@ -63,11 +71,12 @@ impl Connection {
             ),
             None => None,
         };
-        let pin = match (self.pin, &local) {
-            (None, Some(data)) if self.node.is_none() => Some(running(data)?.fingerprint),
-            (pin, _) => pin,
+        let pins = match (&self.pin[..], &local) {
+            ([], Some(data)) if self.node.is_empty() => vec![running(data)?.fingerprint],
+            (pins, _) => pins.to_vec(),
         };
-        Ok(Client::new(&address, token.as_deref(), pin)?)
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        Ok(Client::among(&addresses, token.as_deref(), &pins)?)
     }
 }
 

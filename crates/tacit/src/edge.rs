@@ -25,13 +25,14 @@ pub(crate) fn edge(
     log: &AuditLog,
     clock: &Arc<dyn Clock>,
     announcer: Option<Arc<Announcer>>,
+    metrics: Metrics,
 ) -> Result<Edge, Failure> {
     let mut options = EdgeOptions::new(address.url.clone());
     options.p2ds_face = config.p2ds.enabled;
     options.test_mode_allowed = config.p2ds.test_mode;
     options.body_limit = config.limits.body;
     options.loopback_names_only = !config.tls && !config.allow_plain_http;
-    options.metrics = Some(Metrics::install()?);
+    options.metrics = Some(metrics);
     if !config.p2ds.admin_key_sha256.is_empty() {
         let key = AdminKey::from_hash(&config.p2ds.admin_key_sha256)
             .ok_or_else(|| Failure::usage("p2ds.admin_key_sha256 must be 64 hexadecimal digits"))?;

@@ -14,6 +14,7 @@ mod output;
 mod p2ds;
 mod process;
 mod pulling;
+mod replicated;
 mod scenario;
 mod serve;
 mod token;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacit_api::ServeOptions;
+use tacit_api::{Metrics, ServeOptions};
 use tacit_audit::{AuditLog, AuditSetup};
 use tacit_gateway::{Admitted, Gateway, GatewaySetup, RunnerLimits};
 use tacit_link::{LinkConfig, LinkHub};
@@ -124,7 +124,17 @@ impl Node {
         if let (Some(announcer), Some(mdns)) = (&announcer, mdns) {
             tokio::spawn(Arc::clone(announcer).keep(mdns, stop.clone()));
         }
-        let edge = crate::edge::edge(&config, &address, &gateway, &parties, &store, &log, &clock, announcer)?;
+        let edge = crate::edge::edge(
+            &config,
+            &address,
+            &gateway,
+            &parties,
+            &store,
+            &log,
+            &clock,
+            announcer,
+            Metrics::install()?,
+        )?;
         let tls = config.tls.then(|| tacit_api::tls_config(&identity)).transpose()?;
         let options = ServeOptions { plain_http_anywhere: config.allow_plain_http, ..ServeOptions::default() };
         let stopping = stop.clone();
@@ -163,13 +173,18 @@ impl Node {
 
     /// Waits for an interrupt or a request to end.
     pub(crate) async fn until_stopped(&self) -> Result<(), Failure> {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            interrupted = tokio::signal::ctrl_c() => interrupted?,
-        }
-        Ok(())
+        until_told().await
     }
+}
+
+/// Waits for an interrupt or a request to end.
+pub(crate) async fn until_told() -> Result<(), Failure> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
 }
 
 #[expect(clippy::too_many_arguments, reason = "the wiring of one role")]
@@ -197,12 +212,15 @@ async fn open_gateway(
         endpoints: vec![link.to_owned()],
         admitted,
         notifier: crate::webhooks::notifier(config)?,
-        limits: RunnerLimits {
-            slot_deadline: Duration::from_secs(config.limits.slot_deadline),
-            ..RunnerLimits::default()
-        },
+        limits: runner_limits(config),
+        lead: None,
     };
     Ok(Gateway::open(setup).await?)
+}
+
+/// Bounds on what the runner waits for.
+pub(crate) fn runner_limits(config: &NodeConfig) -> RunnerLimits {
+    RunnerLimits { slot_deadline: Duration::from_secs(config.limits.slot_deadline), ..RunnerLimits::default() }
 }
 
 /// Deletes what belongs to runs that ended so many days ago, now and once a day.
@@ -250,11 +268,11 @@ pub(crate) fn lock(data: &DataFolder) -> Result<File, Failure> {
     Ok(file)
 }
 
-fn key_fault(error: tacit_pki::PkiError) -> Failure {
+pub(crate) fn key_fault(error: tacit_pki::PkiError) -> Failure {
     Failure::new(Code::Refused, error.to_string())
 }
 
-fn in_use(address: SocketAddr, error: &str) -> Failure {
+pub(crate) fn in_use(address: SocketAddr, error: &str) -> Failure {
     Failure::new(
         Code::Usage,
         format!("{address} cannot be listened on: {error}; choose another address or stop what uses it"),

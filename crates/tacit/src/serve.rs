@@ -40,6 +40,9 @@ pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Fail
     if config.roles.contains(&Role::Bench) {
         return crate::bench::worker::run(data, config).await;
     }
+    if config.replication.is_on() {
+        return crate::replicated::run(data, config).await;
+    }
     let node = Node::open(data, config).await?;
     println!("tacit {} is up", env!("CARGO_PKG_VERSION"));
     println!("  http   {}", node.address.url);

@@ -26,6 +26,7 @@ fn charter(manager: &Identity) -> Charter {
         owners: Vec::new(),
         quorum: 0,
         gateways: vec![Fingerprint([9; 32])],
+        deputies: Vec::new(),
         threshold: 1,
         sharing: Sharing::Shamir,
         members: Vec::new(),
@@ -70,6 +71,40 @@ fn manager_decides_alone_until_there_are_owners() {
     assert_eq!(by(&[&alice]), Err(Refusal::MissingSignatures { have: 1, need: 2 }));
     assert_eq!(by(&[&alice, &alice]), Err(Refusal::MissingSignatures { have: 1, need: 2 }));
     assert!(by(&[&bob, &alice]).is_ok());
+}
+
+#[test]
+fn w1_a_deputy_decides_only_while_there_are_no_owners() {
+    let [manager, deputy, stranger, owner] = ["manager", "deputy", "stranger", "owner"].map(identity);
+    let named = |gateways: Vec<Fingerprint>, deputies| Charter { gateways, deputies, ..charter(&manager) };
+    let both = vec![manager.fingerprint(), deputy.fingerprint()];
+    let sign = |current: Option<&Consensus>, charter: Charter, signer: &Identity| {
+        decide(current, Proposal::new(current, charter, UnixMillis(1)).expect("a text").sign(signer))
+    };
+    // A deputy orchestrates, and does not found a group under the manager's name.
+    let apart = named(vec![manager.fingerprint()], vec![deputy.fingerprint()]);
+    assert_eq!(sign(None, apart, &manager), Err(Refusal::Charter(CharterError::Deputy)));
+    let with = named(both, vec![deputy.fingerprint()]);
+    assert!(matches!(sign(None, with.clone(), &deputy), Err(Refusal::MissingSignatures { .. })));
+    let one = sign(None, with.clone(), &manager).expect("the manager founds it");
+
+    let renamed = Charter { name: "other".to_owned(), ..with.clone() };
+    assert!(matches!(
+        sign(Some(&one), renamed.clone(), &stranger),
+        Err(Refusal::MissingSignatures { have: 0, need: 1 })
+    ));
+    let two = sign(Some(&one), renamed, &deputy).expect("the deputy decides");
+    assert_eq!(Consensus::read(&two.to_document()).expect("readable").check_next(&one), Ok(two.clone()));
+
+    let owned = Charter { owners: vec![owner.public_key().to_base64()], ..two.charter().clone() };
+    let proposal = Proposal::new(Some(&two), owned.clone(), UnixMillis(2)).expect("a text").sign(&deputy).sign(&owner);
+    let three = decide(Some(&two), proposal).expect("handed over");
+    let later = Charter { name: "third".to_owned(), ..owned };
+    for signer in [&manager, &deputy] {
+        assert!(matches!(sign(Some(&three), later.clone(), signer), Err(Refusal::MissingSignatures { .. })));
+    }
+    // Charters without deputies read as they did before there were some.
+    assert!(!first(&manager).to_document().contains("deputies"));
 }
 
 #[test]

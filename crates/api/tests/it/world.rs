@@ -68,6 +68,7 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
         endpoints: vec![hub.local_addr().to_string()],
         admitted,
         notifier: None,
+        lead: None,
         limits: RunnerLimits::default(),
     })
     .await

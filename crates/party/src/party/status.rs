@@ -96,7 +96,7 @@ impl Party {
             open_sessions: party.sessions.open(),
             last_trouble: party.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             gateway_connected: party.line.connected(),
-            gateway: party.gateway,
+            gateway: party.leading(),
             comparison: party.comparison(&standing),
             gateway_compared: standing.gateway_compared,
             charter: known.as_ref().map(|known| known.id()),

@@ -147,7 +147,7 @@ async fn prepare_task(
 ) -> Result<(Option<Row>, Vec<AskedRow>), Declined> {
     let ask = job.ask().ok_or_else(|| Declined::new(Decline::Plan, "not a task of a client"))?;
     let unfit = |error: tacit_job::AskError| Declined::new(Decline::Plan, error.to_string());
-    let client = ask.verify(&party.gateway).map_err(unfit)?;
+    let client = verify(party, ask).map_err(unfit)?;
     let terms = ask.terms().map_err(unfit)?;
     let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
     let now = party.clock.now();
@@ -184,6 +184,12 @@ async fn prepare_task(
     let taken: Vec<AskedRow> = sources.into_iter().map(row).collect();
     policy.judge_history(party, &taken, now).await.map_err(refused)?;
     Ok((Some(selected.row), taken))
+}
+
+/// Who asks. The ticket is of the gateway that took the task; another one may have taken over since.
+fn verify(party: &Inner, ask: &Ask) -> Result<Option<Fingerprint>, tacit_job::AskError> {
+    let verified = party.gateways().iter().map(|gateway| ask.verify(gateway)).find(Result::is_ok);
+    verified.unwrap_or_else(|| ask.verify(&party.gateway))
 }
 
 /// Whether the owner has approved this task; if nobody has asked them, this does.
@@ -229,7 +235,7 @@ pub(super) fn still_willing(party: &Inner, prepared: &Prepared) -> Result<(), De
     judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
     let Some(ask) = job.ask() else { return Ok(()) };
     let unfit = |error: tacit_job::AskError| Declined::new(Decline::Plan, error.to_string());
-    let client = ask.verify(&party.gateway).map_err(unfit)?;
+    let client = verify(party, ask).map_err(unfit)?;
     let terms = ask.terms().map_err(unfit)?;
     let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
     let asked = Asked { ask, terms: &terms, client, at, now: party.clock.now() };

@@ -280,6 +280,7 @@ pub(crate) fn charter(manager: &Identity, gateway: &ScriptedGateway, members: Ve
         owners: Vec::new(),
         quorum: 0,
         gateways: vec![gateway.identity.fingerprint()],
+        deputies: Vec::new(),
         threshold: 1,
         sharing: Default::default(),
         members,

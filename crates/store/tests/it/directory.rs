@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use tacit_model::{Fingerprint, GroupId};
 use tacit_store::{MemberKeys, NewMember, PeerStatus, PeerType, StoreError, What};
 
-use crate::{Fixture, at, on_both};
+use crate::{Fixture, at, on_both, on_replicas};
 
 on_both!(
     groups_have_numbers_that_never_come_back,
@@ -21,6 +21,21 @@ on_both!(
     leases_fence,
     the_receiver_keeps_each_batch_once,
     zero_bytes_are_refused_alike,
+);
+
+on_replicas!(
+    groups_have_numbers_that_never_come_back,
+    names_are_unique_per_tenant,
+    a_failed_registration_does_not_burn_the_code,
+    a_code_is_consumed_once_by_fifty_at_once,
+    the_test_code_may_be_open_several_times,
+    new_keys_are_unverified,
+    consensus_is_swapped_by_one_of_many,
+    deleting_a_group_takes_members_and_codes,
+    negotiations_take_each_step_once,
+    tokens_and_settings,
+    leases_fence,
+    the_receiver_keeps_each_batch_once,
 );
 
 pub(crate) fn peer(name: &str) -> NewMember {

@@ -3,9 +3,10 @@
 use sqlx::{Connection, Executor};
 use tacit_store::{LogBatch, LogHead, LogNode, NewEntry, OldEntry, Store, What};
 
-use crate::{Fixture, at, on_both};
+use crate::{Fixture, at, on_both, on_replicas};
 
 on_both!(the_log_never_forks, batches_are_whole, the_log_cannot_be_rewritten, the_chain_before_it_stays);
+on_replicas!(the_log_never_forks, batches_are_whole);
 
 fn entry(number: u8) -> NewEntry {
     NewEntry { kind: "kind".to_owned(), body: vec![number], leaf: [number; 32], at: at(i64::from(number)) }
@@ -121,6 +122,8 @@ async fn the_chain_before_it_stays(f: &Fixture) {
         "receipts_owed",
         "approvals",
         "notices",
+        "replica_log",
+        "replica_state",
     ];
     for table in made.iter().chain(&later) {
         run(f, &format!("DROP TABLE {table}")).await.unwrap();

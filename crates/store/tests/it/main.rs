@@ -13,6 +13,7 @@ mod postgres;
 mod property;
 mod queue;
 mod receipts;
+mod replica;
 mod runs;
 mod tasks;
 
@@ -23,6 +24,10 @@ use tacit_store::{NewFreeze, Store};
 pub(crate) struct Fixture {
     pub(crate) store: Store,
     pub(crate) address: String,
+    /// The same rows through another replica, where there are several.
+    pub(crate) second: Option<Store>,
+    /// The databases of all replicas.
+    replicas: Vec<String>,
     _keep: Keep,
 }
 
@@ -36,13 +41,30 @@ impl Fixture {
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("sqlite:{}", folder.path().join("tacit.db").display());
-        Self { store: Store::open(&address).await.unwrap(), address, _keep: Keep::Folder(folder) }
+        Self::of(Store::open(&address).await.unwrap(), address, Keep::Folder(folder))
+    }
+
+    /// Three replicas, each with a file of its own.
+    pub(crate) async fn replicas() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let replica::Replicated { first, second, addresses } = replica::trio(folder.path()).await;
+        let alone = Self::of(first, addresses[0].clone(), Keep::Folder(folder));
+        Self { second: Some(second), replicas: addresses, ..alone }
+    }
+
+    fn of(store: Store, address: String, keep: Keep) -> Self {
+        Self { store, address, second: None, replicas: Vec::new(), _keep: keep }
+    }
+
+    /// All replicas hold the same rows.
+    pub(crate) async fn same_everywhere(&self) {
+        replica::same_everywhere(&self.replicas).await;
     }
 
     pub(crate) async fn postgres() -> Self {
         let schema = postgres::Schema::create().await;
         let address = schema.address.clone();
-        Self { store: Store::open(&address).await.unwrap(), address, _keep: Keep::Schema(schema) }
+        Self::of(Store::open(&address).await.unwrap(), address, Keep::Schema(schema))
     }
 }
 
@@ -81,3 +103,20 @@ macro_rules! on_both {
     };
 }
 pub(crate) use on_both;
+
+/// The same on three replicas, which must hold the same rows afterwards.
+macro_rules! on_replicas {
+    ($($name:ident),* $(,)?) => {
+        mod w1_replicas {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let fixture = $crate::Fixture::replicas().await;
+                    super::$name(&fixture).await;
+                    fixture.same_everywhere().await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_replicas;

@@ -4,16 +4,16 @@ use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
 use tacit_store::{OwedRow, ReceiptRow, SlotOutcome, SlotState, StoreError, What};
 
 use crate::queue::result;
-use crate::{Fixture, at, on_both};
+use crate::{Fixture, at, on_both, on_replicas};
 
 const RUN: RunId = RunId(1);
 
-fn owed(session: u8, moment: i64) -> OwedRow {
+pub(crate) fn owed(session: u8, moment: i64) -> OwedRow {
     let body = format!("owed {session}");
     OwedRow { session: SessionId([session; 16]), gid: GroupId(1), run: RUN, slot: Slot(0), body, at: at(moment) }
 }
 
-fn receipt(session: u8, moment: i64) -> ReceiptRow {
+pub(crate) fn receipt(session: u8, moment: i64) -> ReceiptRow {
     let (session, body) = (SessionId([session; 16]), format!("receipt {session}"));
     ReceiptRow { session, gid: GroupId(1), run: RUN, slot: Slot(0), body, own: None, at: at(moment) }
 }
@@ -79,3 +79,4 @@ async fn receipts_are_found_by_their_moment(f: &Fixture) {
 }
 
 on_both!(a_debt_is_made_with_its_result_and_ends_with_its_receipt, receipts_are_found_by_their_moment);
+on_replicas!(receipts_are_found_by_their_moment);

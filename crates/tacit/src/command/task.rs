@@ -102,10 +102,20 @@ impl Task {
                     }
                     (None, false) => Some(ResultKey::generate()?),
                 };
+                let given = run.idempotency_key;
                 let (task, signature) = run.question.request(key.as_ref(), self.connection.data_folder())?;
                 let wait = !run.no_wait && run.notify.is_none();
+                // Another gateway may have to be asked the same once more.
+                let word = match given {
+                    None if self.connection.names_several() => {
+                        let mut word = [0; 16];
+                        tacit_pki::random::fill(&mut word)?;
+                        Some(hex::encode(word))
+                    }
+                    word => word,
+                };
                 let new = NewTask { task, signature, notify: run.notify, wait };
-                let body = client.submit_task(&new, run.idempotency_key.as_deref()).await?;
+                let body = client.submit_task(&new, word.as_deref()).await?;
                 show(json, body, key.as_ref(), wait)
             }
             Action::List => print(json, &client.tasks().await?, |tasks| {

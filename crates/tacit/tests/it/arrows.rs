@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Each room stands above the rooms after it in this list.
-const FLOORS: [&str; 14] = [
+const FLOORS: [&str; 15] = [
     "tacit",
     "tacit-api",
     "tacit-gateway",
@@ -12,6 +12,7 @@ const FLOORS: [&str; 14] = [
     "tacit-client",
     "tacit-job",
     "tacit-audit",
+    "tacit-replica",
     "tacit-store",
     "tacit-link",
     "tacit-accord",
@@ -22,9 +23,12 @@ const FLOORS: [&str; 14] = [
 ];
 
 /// Siblings that must not know each other although one stands above the other in the list.
-const STRANGERS: [(&str, &str); 10] = [
+const STRANGERS: [(&str, &str); 13] = [
     ("tacit-gateway", "tacit-party"),
     ("tacit-client", "tacit-store"),
+    ("tacit-client", "tacit-replica"),
+    ("tacit-gateway", "tacit-replica"),
+    ("tacit-party", "tacit-replica"),
     ("tacit-audit", "tacit-link"),
     ("tacit-audit", "tacit-engine"),
     ("tacit-client", "tacit-link"),

@@ -26,6 +26,8 @@ pub(crate) struct Lab {
 /// One machine of the network, and the node on it.
 pub(crate) struct Machine {
     namespace: String,
+    /// Its port of the bridge.
+    port: String,
     folder: TempDir,
     child: Option<Child>,
 }
@@ -47,7 +49,7 @@ impl Lab {
         let number = self.ports.fetch_add(1, Ordering::Relaxed);
         let (namespace, port) = (format!("{}-{number}", self.name), format!("port{number}"));
         ip(&["netns", "add", &namespace]);
-        let machine = Machine { namespace, folder: TempDir::new().expect("a folder"), child: None };
+        let machine = Machine { namespace, port: port.clone(), folder: TempDir::new().expect("a folder"), child: None };
         let inside = &machine.namespace;
         ip(&["-n", &self.name, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", inside]);
         ip(&["-n", &self.name, "link", "set", &port, "master", "bridge", "up"]);
@@ -94,6 +96,16 @@ impl Lab {
             if there == count { Ok(()) } else { Err(members.to_string()) }
         });
         rooms
+    }
+
+    /// Pulls the machine's plug out of the network.
+    pub(crate) fn cut(&self, machine: &Machine) {
+        ip(&["-n", &self.name, "link", "set", &machine.port, "down"]);
+    }
+
+    /// Puts it in again.
+    pub(crate) fn heal(&self, machine: &Machine) {
+        ip(&["-n", &self.name, "link", "set", &machine.port, "up"]);
     }
 }
 

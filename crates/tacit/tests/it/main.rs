@@ -14,6 +14,7 @@ mod checks;
 mod command_line;
 mod computing;
 mod discovery;
+mod failover;
 mod failures;
 mod grp_script;
 mod harness;

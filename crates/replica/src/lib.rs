@@ -1,0 +1,37 @@
+//! Replication: several gateways hold the same rows, and one of them leads.
+//!
+//! ```text
+//!   gateway ── run_tx ──► store (records a Change) ──► Replica::agree ─┐            node A, in the lead
+//!                                                                       ▼
+//!                         Raft: log on a majority of disks ◄── replica links (tacit-rep/1) ──► nodes B, C
+//!                                                                       │
+//!            every node: ReplicaRows::apply, in one order, each change once
+//! ```
+//!
+//! Raft is the paper's (Ongaro and Ousterhout 2014), by the crate `openraft`; this room gives it a log on the node's
+//! disk, the nodes' TLS links, and a lease. Who the replicas are is the operators' word, the same list on every node.
+//!
+//! **Promises.** What [`agree`](tacit_store::Replicator::agree) confirmed is on the disks of a majority and is made by
+//! every replica that is or comes back. At most one node at a time has the duty [`Duty::Leading`] as long as clocks of
+//! the nodes run at about the same speed: the lease ends before anybody else can be elected. Even where that fails,
+//! nothing is written twice or over something unseen, since a change names the one before it.
+//!
+//! **Does not** survive the loss of more than half of the nodes, nor a replica that lies: each of them may act for all
+//! (they are one operator's or trust each other). It keeps the whole log: there are no snapshots, and a node that was
+//! away takes what it missed, entry by entry. Nodes are not added or removed while it runs.
+//!
+//! **Costs.** One write is one message to each other node and back, two syncs on the leading node and one on a
+//! majority. Without replicas nothing of this runs.
+
+#![allow(clippy::result_large_err, reason = "the errors of Raft are large, and rare")]
+
+mod lead;
+mod log;
+mod machine;
+mod net;
+mod replica;
+mod serve;
+mod types;
+
+pub use lead::Duty;
+pub use replica::{Replica, ReplicaError, ReplicaNode, ReplicaSetup};

@@ -1,0 +1,115 @@
+//! Raft's log on the node's disk.
+
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+use openraft::storage::{LogFlushed, RaftLogStorage};
+use openraft::{LogState, OptionalSend, RaftLogReader};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tacit_store::ReplicaRows;
+
+use crate::types::{Entry, LogIndex, Promise, StorageError, Types};
+
+/// What each node promised: its vote.
+const VOTE: &str = "vote";
+/// The last entry that was removed.
+const PURGED: &str = "purged";
+
+/// The log of one node.
+#[derive(Clone)]
+pub(crate) struct Log {
+    rows: Arc<ReplicaRows>,
+}
+
+impl Log {
+    pub(crate) fn new(rows: Arc<ReplicaRows>) -> Self {
+        Self { rows }
+    }
+
+    async fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StorageError> {
+        let text = self.rows.state(name).await.map_err(reading)?;
+        text.map(|text| serde_json::from_str(&text)).transpose().map_err(reading)
+    }
+
+    async fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), StorageError> {
+        let text = serde_json::to_string(value).map_err(writing)?;
+        self.rows.set_state(name, &text).await.map_err(writing)
+    }
+}
+
+impl RaftLogReader<Types> for Log {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let from = match range.start_bound() {
+            Bound::Included(from) => *from,
+            Bound::Excluded(before) => before + 1,
+            Bound::Unbounded => 0,
+        };
+        let below = match range.end_bound() {
+            Bound::Included(last) => last + 1,
+            Bound::Excluded(below) => *below,
+            Bound::Unbounded => u64::MAX,
+        };
+        let lines = self.rows.entries(from, below).await.map_err(reading)?;
+        lines.iter().map(|(_, body)| serde_json::from_str(body).map_err(reading)).collect()
+    }
+}
+
+impl RaftLogStorage<Types> for Log {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<Types>, StorageError> {
+        let purged: Option<LogIndex> = self.read(PURGED).await?;
+        let last = self.rows.last().await.map_err(reading)?;
+        let last = last.map(|(_, body)| serde_json::from_str::<Entry>(&body)).transpose().map_err(reading)?;
+        Ok(LogState { last_purged_log_id: purged, last_log_id: last.map(|entry| entry.log_id).or(purged) })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Promise) -> Result<(), StorageError> {
+        self.write(VOTE, vote).await
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Promise>, StorageError> {
+        self.read(VOTE).await
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<Types>) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let lines = entries
+            .into_iter()
+            .map(|entry| Ok((entry.log_id.index, serde_json::to_string(&entry)?)))
+            .collect::<Result<Vec<_>, serde_json::Error>>()
+            .map_err(writing)?;
+        let kept = self.rows.append(&lines).await;
+        callback.log_io_completed(kept.clone().map_err(std::io::Error::other));
+        kept.map_err(writing)
+    }
+
+    async fn truncate(&mut self, from: LogIndex) -> Result<(), StorageError> {
+        self.rows.truncate(from.index).await.map_err(writing)
+    }
+
+    async fn purge(&mut self, to: LogIndex) -> Result<(), StorageError> {
+        self.write(PURGED, &to).await?;
+        self.rows.purge(to.index).await.map_err(writing)
+    }
+}
+
+fn reading(error: impl std::error::Error + 'static) -> StorageError {
+    openraft::StorageIOError::read_logs(openraft::AnyError::new(&error)).into()
+}
+
+fn writing(error: impl std::error::Error + 'static) -> StorageError {
+    openraft::StorageIOError::write_logs(openraft::AnyError::new(&error)).into()
+}

@@ -1,0 +1,150 @@
+//! The way to the other replicas: one link for each that Raft talks to, dialled when it is needed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::EmptyNode;
+use openraft::error::{InstallSnapshotError, NetworkError, PayloadTooLarge, RPCError, RaftError, Unreachable};
+use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
+    VoteResponse,
+};
+use serde::{Deserialize, Serialize};
+use tacit_link::{ControlLink, Host, LinkError};
+
+use crate::replica::ReplicaNode;
+use crate::types::Types;
+
+/// One round of dialling; Raft tries again.
+const DIAL: Duration = Duration::from_millis(300);
+
+/// From one replica to another.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Ask {
+    /// Counts on each link; the answer carries it.
+    pub(crate) number: u64,
+    pub(crate) what: What,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum What {
+    Append(AppendEntriesRequest<Types>),
+    Vote(VoteRequest<u64>),
+}
+
+/// And back.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) number: u64,
+    pub(crate) what: Answered,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answered {
+    Append(AppendEntriesResponse<u64>),
+    Vote(VoteResponse<u64>),
+    /// It cannot, for now or for good; it says why in its own log.
+    Failed,
+}
+
+/// Makes ways.
+pub(crate) struct Ways {
+    pub(crate) host: Host,
+    pub(crate) nodes: Arc<BTreeMap<u64, ReplicaNode>>,
+}
+
+impl RaftNetworkFactory<Types> for Ways {
+    type Network = Way;
+
+    async fn new_client(&mut self, target: u64, _node: &EmptyNode) -> Way {
+        Way { host: self.host.clone(), node: self.nodes.get(&target).cloned(), link: None, last: 0 }
+    }
+}
+
+/// The way to one replica.
+pub(crate) struct Way {
+    host: Host,
+    node: Option<ReplicaNode>,
+    link: Option<ControlLink>,
+    last: u64,
+}
+
+type Failed = RPCError<u64, EmptyNode, RaftError<u64>>;
+
+impl Way {
+    /// Asks, and waits for the answer. Dropped meanwhile, it loses nothing but the answer.
+    async fn ask(&mut self, what: What) -> Result<Answered, Failed> {
+        match self.try_ask(what).await {
+            Ok(answered) => Ok(answered),
+            Err(error) => {
+                self.link = None;
+                Err(match error {
+                    // Fewer entries fit.
+                    LinkError::TooLarge { .. } => PayloadTooLarge::new_entries_hint(1).into(),
+                    LinkError::Closed(_) => NetworkError::new(&error).into(),
+                    _ => Unreachable::new(&error).into(),
+                })
+            }
+        }
+    }
+
+    async fn try_ask(&mut self, what: What) -> Result<Answered, LinkError> {
+        if self.link.is_none() {
+            let Some(node) = &self.node else { return Err(LinkError::Config("a replica that is not on the list")) };
+            self.link = Some(self.host.dial_replica(node.fingerprint, &node.addresses, DIAL).await?);
+        }
+        let Some(link) = &mut self.link else { return Err(LinkError::ShuttingDown) };
+        self.last += 1;
+        link.send(&Ask { number: self.last, what })?;
+        loop {
+            let answer: Answer = link.recv().await?;
+            // Answers to questions that were given up are passed over.
+            if answer.number == self.last {
+                return Ok(answer.what);
+            }
+        }
+    }
+}
+
+/// It said that it cannot.
+fn unable() -> Failed {
+    Unreachable::new(&std::io::Error::other("it could not answer")).into()
+}
+
+impl RaftNetwork<Types> for Way {
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<Types>,
+        _option: RPCOption,
+    ) -> Result<AppendEntriesResponse<u64>, Failed> {
+        match self.ask(What::Append(rpc)).await? {
+            Answered::Append(answer) => Ok(answer),
+            _ => Err(unable()),
+        }
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        _rpc: InstallSnapshotRequest<Types>,
+        _option: RPCOption,
+    ) -> Result<InstallSnapshotResponse<u64>, RPCError<u64, EmptyNode, RaftError<u64, InstallSnapshotError>>> {
+        // Never asked for: see `machine`.
+        let error = std::io::Error::other("there are no snapshots");
+        Err(Unreachable::new(&error).into())
+    }
+
+    async fn vote(&mut self, rpc: VoteRequest<u64>, _option: RPCOption) -> Result<VoteResponse<u64>, Failed> {
+        match self.ask(What::Vote(rpc)).await? {
+            Answered::Vote(answer) => Ok(answer),
+            _ => Err(unable()),
+        }
+    }
+
+    fn backoff(&self) -> openraft::network::Backoff {
+        openraft::network::Backoff::new(std::iter::repeat(Duration::from_millis(200)))
+    }
+}

@@ -1,0 +1,201 @@
+//! One replica: opened, asked, ended.
+
+use core::future::Future;
+use core::pin::Pin;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::error::{ClientWriteError, InitializeError, RaftError};
+use openraft::{Config, SnapshotPolicy};
+use tacit_link::Host;
+use tacit_model::Fingerprint;
+use tacit_store::{Change, ReplicaRows, Replicator, StoreError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::lead::{self, Duty};
+use crate::log::Log;
+use crate::machine::Machine;
+use crate::net::Ways;
+use crate::serve;
+use crate::types::{Raft, number_of};
+
+/// How often the leader is heard of.
+const HEARTBEAT_MS: u64 = 150;
+/// Silence after which somebody else stands for election: the upper bound, in which nobody is elected, and a random
+/// time in this range.
+const ELECTION_MS: (u64, u64) = (500, 1000);
+/// How long an agreement may take. The leader has lost its majority long before.
+const AGREE: Duration = Duration::from_secs(3);
+/// Entries of one message.
+const PAYLOAD: u64 = 64;
+/// A change is at most half as long as a message, counted as text.
+const MAX_CHANGE: usize = tacit_link::MAX_REPLICA_MESSAGE / 2;
+
+/// One of the nodes that hold the same rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaNode {
+    /// Its certificate.
+    pub fingerprint: Fingerprint,
+    /// Where its link port is, `host:port`.
+    pub addresses: Vec<String>,
+}
+
+/// What a replica is made of.
+pub struct ReplicaSetup {
+    /// This node's place on its link port. Its gate lets the other replicas in for [`tacit_link::Protocol::Replica`].
+    pub host: Host,
+    /// All replicas, this one too; the same on every node.
+    pub nodes: Vec<ReplicaNode>,
+    /// The node's rows.
+    pub rows: ReplicaRows,
+}
+
+/// Why there is no replication.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplicaError {
+    /// The list of nodes.
+    #[error("{0}")]
+    Nodes(&'static str),
+    /// The list has changed since the first start.
+    #[error(
+        "the list of replicas is not the one of the first start: replicas are not added or removed yet; restore the \
+         list in node.toml, or begin with empty data folders"
+    )]
+    OtherNodes,
+    /// The disk, mostly.
+    #[error("the replication cannot start: {0}")]
+    Start(String),
+}
+
+/// A running replica. Clones share it.
+#[derive(Clone)]
+pub struct Replica {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    raft: Raft,
+    nodes: Arc<BTreeMap<u64, ReplicaNode>>,
+    duty: watch::Receiver<Duty>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Replica {
+    /// Takes up the log where it was left, answers the other replicas, and follows or leads.
+    ///
+    /// The first time all nodes of the list make the group together; a majority of them must be up.
+    pub async fn open(setup: ReplicaSetup) -> Result<Self, ReplicaError> {
+        let ReplicaSetup { host, nodes, rows } = setup;
+        let me = number_of(&host.fingerprint());
+        let nodes = numbered(nodes)?;
+        if !nodes.contains_key(&me) {
+            return Err(ReplicaError::Nodes("this node's own fingerprint is not on the list of replicas"));
+        }
+        let config = Config {
+            cluster_name: "tacit".to_owned(),
+            heartbeat_interval: HEARTBEAT_MS,
+            election_timeout_min: ELECTION_MS.0,
+            election_timeout_max: ELECTION_MS.1,
+            max_payload_entries: PAYLOAD,
+            snapshot_policy: SnapshotPolicy::Never,
+            max_in_snapshot_log_to_keep: u64::MAX,
+            // A node that lags takes the entries, however many: there are no snapshots.
+            replication_lag_threshold: u64::MAX,
+            ..Config::default()
+        };
+        let config = Arc::new(config.validate().map_err(start)?);
+        let rows = Arc::new(rows);
+        let machine = Machine::open(Arc::clone(&rows)).await.map_err(start)?;
+        let ways = Ways { host: host.clone(), nodes: Arc::clone(&nodes) };
+        let raft = Raft::new(me, config, ways, Log::new(rows), machine).await.map_err(start)?;
+        let members: BTreeSet<u64> = nodes.keys().copied().collect();
+        match raft.initialize(members.clone()).await {
+            Ok(()) => {}
+            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {
+                let known = raft.metrics().borrow().membership_config.membership().voter_ids().collect::<BTreeSet<_>>();
+                // A node that joined late has not heard of the others yet.
+                if !known.is_empty() && known != members {
+                    return Err(ReplicaError::OtherNodes);
+                }
+            }
+            Err(error) => return Err(start(error)),
+        }
+        let (told, duty) = watch::channel(Duty::Following(None));
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(serve::serve(host, raft.clone(), tasks.clone(), stop.clone()));
+        tasks.spawn(lead::watch(raft.clone(), told));
+        Ok(Self { inner: Arc::new(Inner { raft, nodes, duty, stop, tasks }) })
+    }
+
+    /// What this node has to do, as of now and whenever it changes.
+    pub fn duty(&self) -> watch::Receiver<Duty> {
+        self.inner.duty.clone()
+    }
+
+    /// The node that [`Duty::Following`] names.
+    pub fn node(&self, number: u64) -> Option<&ReplicaNode> {
+        self.inner.nodes.get(&number)
+    }
+
+    /// All replicas.
+    pub fn nodes(&self) -> impl Iterator<Item = &ReplicaNode> {
+        self.inner.nodes.values()
+    }
+
+    /// Ends it; what was agreed on stays.
+    pub async fn shutdown(&self) {
+        let inner = &self.inner;
+        inner.stop.cancel();
+        if let Err(error) = inner.raft.shutdown().await {
+            tracing::warn!(%error, "the replication did not end well");
+        }
+        inner.tasks.close();
+        inner.tasks.wait().await;
+    }
+}
+
+impl Replicator for Replica {
+    fn agree<'a>(&'a self, change: Change) -> Pin<Box<dyn Future<Output = Result<bool, StoreError>> + Send + 'a>> {
+        Box::pin(async move {
+            let unavailable = |reason: &str| StoreError::Replicas { reason: reason.to_owned() };
+            if serde_json::to_string(&change).map_or(usize::MAX, |text| text.len()) > MAX_CHANGE {
+                return Err(unavailable("too much at once for the other gateways; send less at a time"));
+            }
+            // Without the lease nothing is begun that could only wait.
+            if !matches!(*self.inner.duty.borrow(), Duty::Leading(_)) {
+                return Err(unavailable("this gateway is not in the lead"));
+            }
+            match tokio::time::timeout(AGREE, self.inner.raft.client_write(change)).await {
+                Ok(Ok(done)) => Ok(done.data),
+                Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
+                    Err(unavailable("this gateway is not in the lead any more"))
+                }
+                Ok(Err(error)) => Err(unavailable(&format!("the replication has stopped: {error}"))),
+                Err(_) => Err(unavailable("no majority of the gateways answers; it may still happen")),
+            }
+        })
+    }
+}
+
+fn numbered(nodes: Vec<ReplicaNode>) -> Result<Arc<BTreeMap<u64, ReplicaNode>>, ReplicaError> {
+    let count = nodes.len();
+    let nodes: BTreeMap<u64, ReplicaNode> =
+        nodes.into_iter().map(|node| (number_of(&node.fingerprint), node)).collect();
+    match nodes.len() {
+        distinct if distinct < count => Err(ReplicaError::Nodes("a replica is on the list twice")),
+        // Two of two is no majority that survives a loss.
+        0..3 => {
+            Err(ReplicaError::Nodes("a list of replicas has at least 3 nodes: 3 survive the loss of one, 5 of two"))
+        }
+        _ => Ok(Arc::new(nodes)),
+    }
+}
+
+fn start(error: impl std::error::Error) -> ReplicaError {
+    ReplicaError::Start(error.to_string())
+}

@@ -1,0 +1,50 @@
+//! Answering the other replicas.
+
+use tacit_link::{ControlLink, Host};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::net::{Answer, Answered, Ask, What};
+use crate::types::Raft;
+
+/// Takes the links of other replicas until told to stop. Who may come is the gate's matter.
+pub(crate) async fn serve(host: Host, raft: Raft, tasks: TaskTracker, stop: CancellationToken) {
+    let mut links = host.replica_links();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            link = links.recv() => match link {
+                Some(link) => drop(tasks.spawn(answer(link, raft.clone(), stop.clone()))),
+                None => return,
+            },
+        }
+    }
+}
+
+async fn answer(mut link: ControlLink, raft: Raft, stop: CancellationToken) {
+    loop {
+        let asked = tokio::select! {
+            () = stop.cancelled() => return,
+            asked = link.recv::<Ask>() => asked,
+        };
+        let Ask { number, what } = match asked {
+            Ok(asked) => asked,
+            Err(error) => {
+                debug!(replica = %link.peer().short(), %error, "replica link ended");
+                return;
+            }
+        };
+        let what = match what {
+            What::Append(rpc) => raft.append_entries(rpc).await.map(Answered::Append),
+            What::Vote(rpc) => raft.vote(rpc).await.map(Answered::Vote),
+        };
+        let what = what.unwrap_or_else(|error| {
+            warn!(%error, "the replication has stopped on this node");
+            Answered::Failed
+        });
+        if link.send(&Answer { number, what }).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What Raft is told about: nodes, changes, and what becomes of them.
+
+use std::io::Cursor;
+
+use openraft::{LogId, Vote};
+use tacit_model::Fingerprint;
+use tacit_store::Change;
+
+openraft::declare_raft_types!(
+    /// The types of this replication: a change goes in, whether it was made comes out.
+    pub(crate) Types:
+        D = Change,
+        R = bool,
+        NodeId = u64,
+        Node = openraft::EmptyNode,
+        Entry = openraft::Entry<Types>,
+        SnapshotData = Cursor<Vec<u8>>,
+        AsyncRuntime = openraft::TokioRuntime,
+);
+
+pub(crate) type Raft = openraft::Raft<Types>;
+pub(crate) type Entry = openraft::Entry<Types>;
+pub(crate) type LogIndex = LogId<u64>;
+pub(crate) type Promise = Vote<u64>;
+pub(crate) type StorageError = openraft::StorageError<u64>;
+
+/// The number under which Raft knows a node: the first bytes of its fingerprint.
+pub(crate) fn number_of(node: &Fingerprint) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = node.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}

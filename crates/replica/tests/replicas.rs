@@ -1,0 +1,208 @@
+//! Replicas over real links on loopback: what is agreed on, who leads, what is left after losses.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacit_link::{Gate, LinkConfig, LinkHub, Protocol};
+use tacit_model::{Fingerprint, UnixMillis};
+use tacit_pki::Identity;
+use tacit_replica::{Duty, Replica, ReplicaError, ReplicaNode, ReplicaSetup};
+use tacit_store::{ReplicaRows, Store, StoreError};
+use time::OffsetDateTime;
+
+/// Far more than an election takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Others(BTreeSet<Fingerprint>);
+
+impl Gate for Others {
+    fn admit(&self, protocol: Protocol, peer: &Fingerprint) -> bool {
+        protocol == Protocol::Replica && self.0.contains(peer)
+    }
+}
+
+/// One node: what stays of it while it is down, and what runs while it is up.
+struct Node {
+    identity: Arc<Identity>,
+    folder: tempfile::TempDir,
+    up: Option<Up>,
+}
+
+struct Up {
+    hub: LinkHub,
+    replica: Replica,
+    store: Store,
+}
+
+struct Cluster {
+    nodes: Vec<Node>,
+    list: Vec<ReplicaNode>,
+}
+
+impl Cluster {
+    async fn start(count: usize) -> Self {
+        let mut nodes = Vec::new();
+        let mut list = Vec::new();
+        for number in 0..count {
+            let identity = Identity::generate(&format!("g{number}"), OffsetDateTime::UNIX_EPOCH).unwrap();
+            // A port that is free now; tests of this file run in processes of their own.
+            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            list.push(ReplicaNode { fingerprint: identity.fingerprint(), addresses: vec![port.to_string()] });
+            nodes.push(Node { identity: Arc::new(identity), folder: tempfile::tempdir().unwrap(), up: None });
+        }
+        let mut cluster = Self { nodes, list };
+        for number in 0..count {
+            cluster.up(number).await;
+        }
+        cluster
+    }
+
+    fn database(&self, number: usize) -> String {
+        format!("sqlite:{}", self.nodes[number].folder.path().join("tacit.db").display())
+    }
+
+    async fn up(&mut self, number: usize) {
+        let node = &self.nodes[number];
+        let address = self.list[number].addresses[0].parse().unwrap();
+        let hub = LinkHub::bind(LinkConfig::new(address)).await.unwrap();
+        let me = node.identity.fingerprint();
+        let others = self.list.iter().map(|node| node.fingerprint).filter(|node| *node != me).collect();
+        let host = hub.host(Arc::clone(&node.identity), Arc::new(Others(others))).unwrap();
+        let rows = ReplicaRows::open(&self.database(number)).await.unwrap();
+        let replica = Replica::open(ReplicaSetup { host, nodes: self.list.clone(), rows }).await.unwrap();
+        let store = Store::open_replicated(&self.database(number), Arc::new(replica.clone())).await.unwrap();
+        self.nodes[number].up = Some(Up { hub, replica, store });
+    }
+
+    async fn down(&mut self, number: usize) {
+        if let Some(Up { hub, replica, store }) = self.nodes[number].up.take() {
+            replica.shutdown().await;
+            store.close().await;
+            hub.shutdown().await;
+        }
+    }
+
+    fn node(&self, number: usize) -> &Up {
+        self.nodes[number].up.as_ref().unwrap()
+    }
+
+    /// The node that leads, and its epoch.
+    async fn leader(&self) -> (usize, u64) {
+        let look = async {
+            loop {
+                for (number, node) in self.nodes.iter().enumerate() {
+                    if let Some(Up { replica, .. }) = &node.up
+                        && let Duty::Leading(epoch) = *replica.duty().borrow()
+                    {
+                        return (number, epoch);
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("somebody leads")
+    }
+
+    /// Waits until a node holds this setting.
+    async fn until_setting(&self, number: usize, name: &str, value: &str) {
+        let look = async {
+            while self.node(number).store.setting(name).await.unwrap().as_deref() != Some(value) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("the node catches up");
+    }
+}
+
+const AT: UnixMillis = UnixMillis(1_790_000_000_000);
+
+#[tokio::test]
+async fn w1_what_one_wrote_all_hold_and_the_next_goes_on() {
+    let mut cluster = Cluster::start(3).await;
+    let (first, epoch) = cluster.leader().await;
+    let up = cluster.node(first);
+    up.store.set_setting("a", "1", AT).await.unwrap();
+    // Many at once share agreements.
+    let many = (0..50).map(|number| {
+        let store = up.store.clone();
+        async move { store.set_setting(&format!("many{number}"), "x", AT).await }
+    });
+    for done in futures_all(many).await {
+        done.unwrap();
+    }
+    for number in 0..3 {
+        cluster.until_setting(number, "a", "1").await;
+        cluster.until_setting(number, "many49", "x").await;
+    }
+    // A node that follows writes nothing.
+    let other = (first + 1) % 3;
+    let refused = cluster.node(other).store.set_setting("a", "2", AT).await;
+    assert!(matches!(refused, Err(StoreError::Replicas { .. })), "{refused:?}");
+
+    cluster.down(first).await;
+    let (second, later) = cluster.leader().await;
+    assert!(second != first && later > epoch);
+    cluster.node(second).store.set_setting("a", "3", AT).await.unwrap();
+    assert_eq!(cluster.node(second).store.setting("many0").await.unwrap().as_deref(), Some("x"));
+    // Who was away takes what it missed.
+    cluster.up(first).await;
+    cluster.until_setting(first, "a", "3").await;
+}
+
+#[tokio::test]
+async fn w1_without_a_majority_nobody_leads_and_nothing_is_written() {
+    let mut cluster = Cluster::start(3).await;
+    let (first, _) = cluster.leader().await;
+    cluster.node(first).store.set_setting("a", "1", AT).await.unwrap();
+    for number in (0..3).filter(|number| *number != first) {
+        cluster.down(number).await;
+    }
+    // It may not have noticed yet; then it waits in vain.
+    let refused = cluster.node(first).store.set_setting("a", "2", AT).await;
+    assert!(matches!(refused, Err(StoreError::Replicas { .. })), "{refused:?}");
+    let mut duty = cluster.node(first).replica.duty();
+    let laid_down = duty.wait_for(|duty| !matches!(duty, Duty::Leading(_)));
+    tokio::time::timeout(PATIENCE, laid_down).await.expect("the lead ends with the lease").unwrap();
+    assert_eq!(cluster.node(first).store.setting("a").await.unwrap().as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn w1_lists_that_cannot_be_are_refused() {
+    let cluster = Cluster::start(3).await;
+    let node = &cluster.nodes[0];
+    let open = async |nodes: Vec<ReplicaNode>, folder: &tempfile::TempDir| {
+        let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
+        let host = hub.host(Arc::clone(&node.identity), Arc::new(Others(BTreeSet::new()))).unwrap();
+        let rows = ReplicaRows::open(&folder.path().join("tacit.db").display().to_string()).await.unwrap();
+        Replica::open(ReplicaSetup { host, nodes, rows }).await.map(drop)
+    };
+    let fresh = tempfile::tempdir().unwrap();
+    for list in [&cluster.list[..2], &cluster.list[1..], &[&cluster.list[..], &cluster.list[..1]].concat()] {
+        let refused = open(list.to_vec(), &fresh).await;
+        assert!(matches!(refused, Err(ReplicaError::Nodes(_))), "{refused:?}");
+    }
+}
+
+/// Rows that were written without replicas would be missing on the others.
+#[tokio::test]
+async fn w1_a_database_with_a_past_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = folder.path().join("tacit.db").display().to_string();
+    let store = Store::open(&address).await.unwrap();
+    store.create_group("g", "", AT).await.unwrap();
+    store.close().await;
+    assert!(matches!(ReplicaRows::open(&address).await, Err(StoreError::Conflict { .. })));
+}
+
+/// All of them, side by side.
+async fn futures_all<T: Send + 'static>(all: impl Iterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
+    let tasks: Vec<_> = all.map(tokio::spawn).collect();
+    let mut done = Vec::new();
+    for task in tasks {
+        done.push(task.await.unwrap());
+    }
+    done
+}

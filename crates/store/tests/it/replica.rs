@@ -1,0 +1,171 @@
+//! One gateway's rows on three replicas: everything that the store offers to a gateway works there too, and leaves the
+//! same rows on each.
+
+use core::future::Future;
+use core::pin::Pin;
+use std::sync::Arc;
+
+use sqlx::{Connection, Row};
+use tacit_model::Slot;
+use tacit_store::{Change, NewRow, Redacted, ReplicaRows, Replicator, Store, StoreError, TaskRow};
+use tokio::sync::Mutex;
+
+use crate::receipts::{owed, receipt};
+use crate::{Fixture, at, on_replicas};
+
+/// Tables of a node alone.
+const OWN: [&str; 2] = ["replica_log", "replica_state"];
+
+/// Brings changes to three nodes, in one order, as text.
+struct Trio {
+    rows: Mutex<(u64, Vec<ReplicaRows>)>,
+}
+
+/// The store over the first of three nodes, another one over the second, and the addresses of all.
+pub(crate) struct Replicated {
+    pub(crate) first: Store,
+    pub(crate) second: Store,
+    pub(crate) addresses: Vec<String>,
+}
+
+impl Replicator for Trio {
+    fn agree<'a>(&'a self, change: Change) -> Pin<Box<dyn Future<Output = Result<bool, StoreError>> + Send + 'a>> {
+        Box::pin(async move {
+            let text = serde_json::to_string(&change).unwrap();
+            let mut rows = self.rows.lock().await;
+            rows.0 += 1;
+            let index = rows.0;
+            let mut made = Vec::new();
+            for node in &rows.1 {
+                let change: Change = serde_json::from_str(&text).unwrap();
+                made.extend(node.apply(&[(index, change)], &[]).await.unwrap());
+            }
+            assert!(made.iter().all(|one| *one == made[0]), "{made:?}");
+            Ok(made[0])
+        })
+    }
+}
+
+pub(crate) async fn trio(folder: &std::path::Path) -> Replicated {
+    let addresses: Vec<_> =
+        (0..3).map(|node| format!("sqlite:{}", folder.join(format!("{node}.db")).display())).collect();
+    let mut rows = Vec::new();
+    for address in &addresses {
+        rows.push(ReplicaRows::open(address).await.unwrap());
+    }
+    let trio = Arc::new(Trio { rows: Mutex::new((0, rows)) });
+    let first = Store::open_replicated(&addresses[0], Arc::clone(&trio) as Arc<dyn Replicator>).await.unwrap();
+    let second = Store::open_replicated(&addresses[1], trio).await.unwrap();
+    Replicated { first, second, addresses }
+}
+
+/// All rows of all tables, but for those of the replication itself.
+async fn dump(address: &str) -> String {
+    let path = address.strip_prefix("sqlite:").unwrap();
+    let mut conn = sqlx::SqliteConnection::connect(path).await.unwrap();
+    let tables = sqlx::query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name");
+    let mut text = String::new();
+    for table in tables.fetch_all(&mut conn).await.unwrap() {
+        let table: String = table.get(0);
+        if OWN.contains(&table.as_str()) {
+            continue;
+        }
+        let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+        let columns = sqlx::query(sqlx::AssertSqlSafe(columns)).fetch_all(&mut conn).await.unwrap();
+        let columns: Vec<String> =
+            columns.iter().map(|column| format!("quote({})", column.get::<String, _>(0))).collect();
+        let rows = format!("SELECT {} AS line FROM {table} ORDER BY line", columns.join(" || ',' || "));
+        for row in sqlx::query(sqlx::AssertSqlSafe(rows)).fetch_all(&mut conn).await.unwrap() {
+            text.push_str(&format!("{table}: {}\n", row.get::<String, _>(0)));
+        }
+    }
+    text
+}
+
+pub(crate) async fn same_everywhere(addresses: &[String]) {
+    let first = dump(&addresses[0]).await;
+    assert!(first.lines().count() > 1, "{first}");
+    for address in &addresses[1..] {
+        assert_eq!(dump(address).await, first);
+    }
+}
+
+on_replicas!(
+    tasks_are_kept_on_all,
+    debts_and_notices_are_kept_on_all,
+    what_peers_hold_is_refused,
+    two_that_think_to_lead_do_not_mix
+);
+
+fn task(id: &str) -> TaskRow {
+    TaskRow {
+        id: id.to_owned(),
+        gid: tacit_model::GroupId(1),
+        client: "c".to_owned(),
+        idempotency: Some(id.to_owned()),
+        ask_json: "{}".to_owned(),
+        state: "open".to_owned(),
+        detail: String::new(),
+        next_window: Slot(0),
+        created: at(0),
+        updated: at(0),
+    }
+}
+
+async fn tasks_are_kept_on_all(f: &Fixture) {
+    f.store.add_task(task("a")).await.unwrap();
+    assert!(f.store.add_task(task("a")).await.is_err_and(|error| error.is_refusal()));
+    f.store.end_window("a", Slot(0), "{}".to_owned(), "done", "", None, at(1)).await.unwrap();
+    assert_eq!(f.store.task("a").await.unwrap().unwrap().state, "done");
+}
+
+/// What the next gateway still has to do: pay receipts, and tell clients.
+async fn debts_and_notices_are_kept_on_all(f: &Fixture) {
+    let (s, second) = (&f.store, f.second.as_ref().unwrap());
+    s.add_notice("a", "https://hooks.example/", at(0)).await.unwrap();
+    s.add_task(task("a")).await.unwrap();
+    s.owe("", owed(1, 0)).await.unwrap();
+    s.owe("", owed(2, 0)).await.unwrap();
+    s.put_receipt("", receipt(1, 1)).await.unwrap();
+    assert_eq!(second.all_owed("", 9).await.unwrap(), [owed(2, 0)]);
+    assert_eq!(second.notices_open().await.unwrap(), []);
+    s.end_window("a", Slot(0), "{}".to_owned(), "done", "", None, at(1)).await.unwrap();
+    let open = second.notices_open().await.unwrap();
+    assert_eq!(open.iter().map(|notice| notice.state.as_str()).collect::<Vec<_>>(), ["done"]);
+    second.notice_failed("a", at(5)).await.unwrap();
+    second.notice_told(&open[0]).await.unwrap();
+    assert_eq!(s.notices_open().await.unwrap(), []);
+    s.forget_notice("a").await.unwrap();
+}
+
+async fn what_peers_hold_is_refused(f: &Fixture) {
+    f.store.create_group("a", "t", at(0)).await.unwrap();
+    let row = NewRow { slot_start: None, data: Redacted(vec![1]) };
+    let refused = f.store.append_rows("p", tacit_model::RunId(1), &[row], 10, at(0)).await;
+    assert!(matches!(refused, Err(StoreError::Statement { .. })), "{refused:?}");
+    let refused = f.store.revoke_key(tacit_model::Fingerprint([1; 32]), "x", at(0)).await;
+    assert!(matches!(refused, Err(StoreError::Statement { .. })), "{refused:?}");
+    // The refused call is alone in its misfortune.
+    f.store.create_group("b", "t", at(0)).await.unwrap();
+}
+
+/// A second author over the second node: both write, and neither over what it did not see.
+async fn two_that_think_to_lead_do_not_mix(f: &Fixture) {
+    let (first, second) = (f.store.clone(), f.second.clone().unwrap());
+    let calls: Vec<_> = (0..20)
+        .map(|number| {
+            let store = if number % 2 == 0 { first.clone() } else { second.clone() };
+            tokio::spawn(async move { store.create_group(&format!("g{number}"), "t", at(number)).await })
+        })
+        .collect();
+    let mut numbers = std::collections::BTreeSet::new();
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(group) => assert!(numbers.insert(group.gid), "two groups have one number"),
+            // Always late, and said so.
+            Err(error) => assert_eq!(error, StoreError::Busy),
+        }
+    }
+    assert!(numbers.len() > 10, "{numbers:?}");
+    assert_eq!(f.store.groups().await.unwrap().len(), numbers.len());
+}

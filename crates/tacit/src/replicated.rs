@@ -1,0 +1,351 @@
+//! One of several gateways that hold the same rows: it follows, and serves while it leads.
+//!
+//! ```text
+//!   Following ──(a majority chose this node; it has all rows)──► Leading: log, gateway, HTTP edge, control links
+//!       ▲                                                           │
+//!       └────────(no majority heard of for the lease, or another)───┘
+//! ```
+//!
+//! Such a node is a gateway only: what peers hold never shares a database with rows that travel.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tacit_api::{LeadingGateway, Metrics, ServeOptions, Standby};
+use tacit_audit::{AuditLog, AuditSetup};
+use tacit_gateway::{Admitted, Gateway, GatewaySetup, Lead};
+use tacit_job::GatewayAt;
+use tacit_link::{Gate, Host, LinkConfig, LinkHub, Protocol};
+use tacit_model::{Clock, Fingerprint, SystemClock};
+use tacit_pki::{Identity, keyfile};
+use tacit_replica::{Duty, Replica, ReplicaNode, ReplicaSetup};
+use tacit_store::{ReplicaRows, Store};
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{DataFolder, NodeConfig, Role};
+use crate::discovery::Announcer;
+use crate::node::{announce, check_http, fingerprint_text, in_use, key_fault, lock, runner_limits, until_told};
+use crate::output::Failure;
+use crate::process::Address;
+
+/// After a lead that could not be taken up it is tried again.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Opens the node, says where it is, and serves until it is told to stop.
+pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Failure> {
+    let node = Node::open(data, config).await?;
+    let address = &node.work.address;
+    println!("tacit {} is up, one of {} gateways", env!("CARGO_PKG_VERSION"), node.work.config.replication.nodes.len());
+    println!("  http   {}", address.url);
+    println!("  links  {}", address.link);
+    println!("  node   {}", fingerprint_text(&address.fingerprint));
+    let stopped = tokio::select! {
+        told = until_told() => told,
+        // A replica that cannot keep up must not look as if it did.
+        () = node.broken() => Err(Failure::usage("the replication has ended; the log says why. Start the node again")),
+    };
+    node.shutdown().await;
+    stopped
+}
+
+/// A node that is up.
+struct Node {
+    work: Arc<Work>,
+    hub: Arc<LinkHub>,
+    stop: CancellationToken,
+    duties: tokio::task::JoinHandle<()>,
+    http: tokio::task::JoinHandle<()>,
+    _lock: File,
+}
+
+/// What the lead is taken up with.
+struct Work {
+    data: DataFolder,
+    config: NodeConfig,
+    address: Address,
+    clock: Arc<dyn Clock>,
+    identity: Arc<Identity>,
+    host: Host,
+    gate: Arc<NodeGate>,
+    store: Store,
+    replica: Replica,
+    standby: Standby,
+    metrics: Metrics,
+    http: SocketAddr,
+    links: SocketAddr,
+}
+
+/// What runs only while this node leads.
+struct Leading {
+    gateway: Gateway,
+    log: AuditLog,
+    stop: CancellationToken,
+}
+
+/// Lets the other replicas in, and members while this node leads. While it does not, members are told to try elsewhere.
+struct NodeGate {
+    replicas: BTreeSet<Fingerprint>,
+    members: RwLock<Option<Admitted>>,
+}
+
+impl NodeGate {
+    fn set(&self, members: Option<Admitted>) {
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+    }
+}
+
+impl Gate for NodeGate {
+    fn admit(&self, protocol: Protocol, peer: &Fingerprint) -> bool {
+        match protocol {
+            Protocol::Replica => self.replicas.contains(peer),
+            // Without a lead nobody takes the link, which says "busy", and not "unknown", to a member.
+            Protocol::Control => {
+                let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+                members.as_ref().is_none_or(|members| members.admit(protocol, peer))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Node {
+    async fn open(data: DataFolder, config: NodeConfig) -> Result<Self, Failure> {
+        check(&config)?;
+        std::fs::create_dir_all(&data.0)?;
+        let lock = lock(&data)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(clock.now().0) * 1_000_000)?;
+        let identity = Arc::new(keyfile::load_or_create(&data.keys(), "node", &config.name, now).map_err(key_fault)?);
+        let me = identity.fingerprint();
+        let own = config.replication.nodes.iter().find(|node| node.fingerprint == me).ok_or_else(|| {
+            Failure::usage(format!("replication.nodes does not name this node, whose fingerprint is {me}"))
+        })?;
+        crate::token::ensure_file(&data)?;
+
+        let mut links = LinkConfig::new(config.link);
+        links.idle_link = Duration::from_secs(config.limits.idle_link);
+        links.clock = clock.clone();
+        let hub = Arc::new(LinkHub::bind(links).await.map_err(|e| in_use(config.link, &e.to_string()))?);
+        let listener = TcpListener::bind(config.http).await.map_err(|e| in_use(config.http, &e.to_string()))?;
+        let http_addr = listener.local_addr()?;
+        let address = Address {
+            url: own.url.trim_end_matches('/').to_owned(),
+            link: own.link.clone(),
+            fingerprint: me,
+            pid: std::process::id(),
+        };
+
+        let others = config.replication.nodes.iter().map(|node| node.fingerprint).filter(|node| *node != me);
+        let gate = Arc::new(NodeGate { replicas: others.collect(), members: RwLock::default() });
+        let host = hub.host(Arc::clone(&identity), Arc::clone(&gate) as Arc<dyn Gate>)?;
+        let url = config.store_url(&data.0);
+        let rows = ReplicaRows::open(&url).await?;
+        let nodes = config.replication.nodes.iter();
+        let nodes = nodes.map(|node| ReplicaNode { fingerprint: node.fingerprint, addresses: vec![node.link.clone()] });
+        let replica = Replica::open(ReplicaSetup { host: host.clone(), nodes: nodes.collect(), rows }).await?;
+        let store = Store::open_replicated(&url, Arc::new(replica.clone())).await?;
+
+        let stop = CancellationToken::new();
+        let standby = Standby::default();
+        let tls = config.tls.then(|| tacit_api::tls_config(&identity)).transpose()?;
+        let options = ServeOptions { plain_http_anywhere: config.allow_plain_http, ..ServeOptions::default() };
+        let stopping = stop.clone();
+        let serving = tacit_api::serve(listener, standby.router(), tls, options, async move {
+            stopping.cancelled().await;
+        });
+        let http = tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "HTTP ended");
+            }
+        });
+        let metrics = Metrics::install()?;
+        let links = hub.local_addr();
+        let work = Arc::new(Work {
+            data,
+            config,
+            address,
+            clock,
+            identity,
+            host,
+            gate,
+            store,
+            replica,
+            standby,
+            metrics,
+            http: http_addr,
+            links,
+        });
+        let duties = tokio::spawn(Arc::clone(&work).serve(stop.clone()));
+        announce(&work.data, &work.address)?;
+        Ok(Self { work, hub, stop, duties, http, _lock: lock })
+    }
+
+    /// Resolves when the replication has ended by itself.
+    async fn broken(&self) {
+        let mut duty = self.work.replica.duty();
+        // The sender is gone only after it said so.
+        let _gone = duty.wait_for(|duty| *duty == Duty::Stopped).await;
+    }
+
+    async fn shutdown(self) {
+        self.stop.cancel();
+        let _ended = self.duties.await;
+        let _ended = self.http.await;
+        self.work.replica.shutdown().await;
+        self.work.store.close().await;
+        let _gone = std::fs::remove_file(self.work.data.address());
+        drop(self.work);
+        if let Some(hub) = Arc::into_inner(self.hub) {
+            hub.shutdown().await;
+        }
+    }
+}
+
+impl Work {
+    /// Takes up the lead and lays it down, as the duty says.
+    async fn serve(self: Arc<Self>, stop: CancellationToken) {
+        let mut duty = self.replica.duty();
+        let mut leading: Option<(u64, Leading)> = None;
+        loop {
+            let now = *duty.borrow_and_update();
+            if let Some((epoch, lead)) = leading.take_if(|(epoch, _)| now != Duty::Leading(*epoch)) {
+                tracing::info!(epoch, "this gateway leads no more");
+                self.lay_down(lead, now).await;
+                continue;
+            }
+            if let (Duty::Leading(epoch), None) = (now, &leading) {
+                match self.take_up(epoch).await {
+                    Ok(lead) => {
+                        tracing::info!(epoch, "this gateway leads");
+                        leading = Some((epoch, lead));
+                        continue;
+                    }
+                    Err(error) => {
+                        tracing::warn!(epoch, %error, "the lead could not be taken up");
+                        self.gate.set(None);
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                }
+            }
+            if leading.is_none() {
+                self.standby.follow(self.leading(now));
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = duty.changed() => if changed.is_err() { break },
+                // A lead that could not be taken up is tried again.
+                () = tokio::time::sleep(AGAIN), if leading.is_none() && matches!(now, Duty::Leading(_)) => {}
+            }
+        }
+        if let Some((_, lead)) = leading {
+            self.lay_down(lead, Duty::Following(None)).await;
+        }
+    }
+
+    async fn take_up(&self, epoch: u64) -> Result<Leading, Failure> {
+        let gateways = self.config.replication.nodes.iter();
+        let gateways =
+            gateways.map(|node| GatewayAt { fingerprint: node.fingerprint, endpoints: vec![node.link.clone()] });
+        let lead = Lead { epoch, gateways: gateways.collect() };
+        crate::token::make_known(&self.data, &self.store, self.clock.now()).await?;
+        let log = AuditLog::open(AuditSetup {
+            store: self.store.clone(),
+            node: Arc::clone(&self.identity),
+            clock: Arc::clone(&self.clock),
+            software: concat!("tacit ", env!("CARGO_PKG_VERSION")).to_owned(),
+            parameters: self.config.logged(),
+        })
+        .await?;
+        let admitted = Admitted::default();
+        self.gate.set(Some(admitted.clone()));
+        let gateway = Gateway::open(GatewaySetup {
+            host: self.host.clone(),
+            identity: Arc::clone(&self.identity),
+            // One key for both: a deputy signs with the key of its certificate.
+            manager: Arc::clone(&self.identity),
+            store: self.store.clone(),
+            log: log.clone(),
+            clock: Arc::clone(&self.clock),
+            endpoints: vec![self.address.link.clone()],
+            admitted,
+            notifier: crate::webhooks::notifier(&self.config)?,
+            limits: runner_limits(&self.config),
+            lead: Some(lead),
+        })
+        .await?;
+        let stop = CancellationToken::new();
+        let announcer = Arc::new(Announcer {
+            identity: Arc::clone(&self.identity),
+            clock: Arc::clone(&self.clock),
+            config: self.config.clone(),
+            link: self.links,
+            http: self.http,
+        });
+        if let Some(mdns) = crate::discovery::mdns(&self.config) {
+            tokio::spawn(Arc::clone(&announcer).keep(mdns, stop.clone()));
+        }
+        let edge = crate::edge::edge(
+            &self.config,
+            &self.address,
+            &Some(gateway.clone()),
+            &None,
+            &self.store,
+            &log,
+            &self.clock,
+            Some(announcer),
+            self.metrics.clone(),
+        );
+        let edge = match edge {
+            Ok(edge) => edge,
+            Err(error) => {
+                gateway.shutdown().await;
+                return Err(error);
+            }
+        };
+        self.standby.lead(tacit_api::router(edge));
+        Ok(Leading { gateway, log, stop })
+    }
+
+    /// Nobody is served any more from here on; members' links close, and they look for the one that leads.
+    async fn lay_down(&self, lead: Leading, now: Duty) {
+        self.standby.follow(self.leading(now));
+        lead.stop.cancel();
+        lead.gateway.shutdown().await;
+        self.gate.set(None);
+        if let Err(error) = lead.log.flush().await {
+            tracing::debug!(%error, "entries of the audit log that nobody was told of are lost");
+        }
+    }
+
+    fn leading(&self, now: Duty) -> Option<LeadingGateway> {
+        let Duty::Following(Some(number)) = now else { return None };
+        let fingerprint = self.replica.node(number)?.fingerprint;
+        let node = self.config.replication.nodes.iter().find(|node| node.fingerprint == fingerprint)?;
+        Some(LeadingGateway { url: node.url.trim_end_matches('/').to_owned(), fingerprint })
+    }
+}
+
+/// Refuses what cannot be, before anything is written.
+fn check(config: &NodeConfig) -> Result<(), Failure> {
+    check_http(config)?;
+    crate::discovery::check(config)?;
+    if config.roles.iter().any(|role| !matches!(role, Role::Gateway | Role::Receiver))
+        || !config.roles.contains(&Role::Gateway)
+    {
+        return Err(Failure::usage(
+            "a node with [replication] is a gateway (and receiver) only: its rows go to other nodes, and those of peers \
+             must not; set roles = [\"gateway\"] and run peers as nodes of their own",
+        ));
+    }
+    if !config.store.starts_with("sqlite:") {
+        return Err(Failure::usage(
+            "a node with [replication] keeps its rows in SQLite; replicas over one PostgreSQL need no [replication]",
+        ));
+    }
+    Ok(())
+}
