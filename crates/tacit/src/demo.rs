@@ -48,7 +48,7 @@ enum Scenario {
     Attacks,
     /// Three patients and a hospital that learns only their sum.
     Hospital,
-    /// Eight rooms of a building that come and go, and a facility manager who asks them.
+    /// Eleven rooms of a building that come and go, a facility manager who asks them, and phones that compare.
     Hvac,
 }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use tacit_client::Client;
-use tacit_model::api::{ConfigurationBody, JoinBody, PeerRole, ResultBody, RowBody, RunBody, SharingKind};
+use tacit_model::api::{
+    ConfigurationBody, JoinBody, PairingBody, PairingDecision, PeerRole, ResultBody, RowBody, RunBody, SharingKind,
+};
 use tacit_model::{Fingerprint, GroupId, RunId};
 use tokio::time::{Instant, sleep};
 
@@ -31,25 +33,24 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    /// Starts the processes: a coordinator that orchestrates, and one node per organisation, each with a
-    /// configuration that `ports` begins.
+    /// Starts the processes: a coordinator that orchestrates, and then one node per organisation, each with a
+    /// configuration that `begun` begins.
     pub(crate) async fn start(
         folder: &Path,
         group: &str,
         sharing: SharingKind,
         organisations: &[Organisation],
         coordinator: NodeConfig,
-        ports: impl Fn() -> Result<NodeConfig, Failure>,
+        begun: impl Fn(&ChildNode) -> Result<NodeConfig, Failure>,
     ) -> Result<Self, Failure> {
-        let coordinator = ChildNode::start(folder.join("coordinator"), &coordinator);
+        let coordinator = ChildNode::start(folder.join("coordinator"), &coordinator).await?;
         let mut others = Vec::with_capacity(organisations.len());
         for o in organisations {
-            let config = NodeConfig { name: o.name.to_owned(), roles: vec![Role::Peer], ..ports()? };
+            let config = NodeConfig { name: o.name.to_owned(), roles: vec![Role::Peer], ..begun(&coordinator)? };
             let folder = folder.join(o.name);
             others.push(async move { ChildNode::start(folder, &config).await });
         }
-        let (coordinator, nodes) = tokio::join!(coordinator, join_all(others));
-        let (coordinator, nodes) = (coordinator?, nodes?);
+        let nodes = join_all(others).await?;
         let group = client(&coordinator)?.create_group(group, sharing).await?.gid;
         Ok(Self { coordinator, nodes, organisations: organisations.to_vec(), group })
     }
@@ -57,29 +58,64 @@ impl Scenario {
     /// Invites, joins, compares and verifies every organisation. Returns the fingerprints that were
     /// compared: as the organisation's own node shows it, which is what the coordinator must have.
     pub(crate) async fn form(&self) -> Result<Vec<(String, Fingerprint)>, Failure> {
-        let coordinator = client(&self.coordinator)?;
         let mut compared = Vec::new();
-        for (organisation, node) in self.organisations.iter().zip(&self.nodes) {
-            let code = coordinator.invite(self.group).await?;
-            let joined = client(node)?
-                .join(&JoinBody {
-                    name: organisation.name.to_owned(),
-                    role: organisation.role,
-                    gateway_url: format!("{}/api/v1", self.coordinator.address.url),
-                    gateway_fingerprint: Some(self.coordinator.address.fingerprint),
-                    registration_code: code,
-                    operator: Some(organisation.name.to_owned()),
-                    final_results_url: None,
-                    label_key: None,
-                    key: None,
-                })
-                .await?;
-            let shown = joined.fingerprint.ok_or_else(|| Failure::new(Code::Other, "a peer without a certificate"))?;
-            // The coordinator's operator verifies what the organisation's operator reads out.
-            coordinator.verify(organisation.name, shown).await?;
+        for (index, organisation) in self.organisations.iter().enumerate() {
+            let gateway = format!("{}/api/v1", self.coordinator.address.url);
+            let shown = self.join(index, gateway, Some(self.coordinator.address.fingerprint)).await?;
             compared.push((organisation.name.to_owned(), shown));
         }
         Ok(compared)
+    }
+
+    /// As `form`, for one organisation whose node finds the coordinator by itself. So both sides compare.
+    pub(crate) async fn form_found(&self, index: usize) -> Result<Fingerprint, Failure> {
+        let shown = self.join(index, String::new(), None).await?;
+        let compared = PairingBody {
+            decision: PairingDecision::Approve,
+            fingerprint: Some(self.coordinator.address.fingerprint),
+            comparison_code: None,
+            reason: String::new(),
+        };
+        client(&self.nodes[index])?.pair_gateway(self.organisations[index].name, &compared).await?;
+        Ok(shown)
+    }
+
+    async fn join(
+        &self,
+        index: usize,
+        gateway_url: String,
+        gateway_fingerprint: Option<Fingerprint>,
+    ) -> Result<Fingerprint, Failure> {
+        let (coordinator, organisation) = (client(&self.coordinator)?, &self.organisations[index]);
+        let body = JoinBody {
+            name: organisation.name.to_owned(),
+            role: organisation.role,
+            gateway_url,
+            gateway_fingerprint,
+            registration_code: coordinator.invite(self.group).await?,
+            operator: Some(organisation.name.to_owned()),
+            final_results_url: None,
+            label_key: None,
+            key: None,
+        };
+        let joined = client(&self.nodes[index])?.join(&body).await?;
+        let shown = joined.fingerprint.ok_or_else(|| Failure::new(Code::Other, "a peer without a certificate"))?;
+        // The coordinator's operator verifies what the organisation's operator reads out.
+        coordinator.verify(organisation.name, shown).await?;
+        Ok(shown)
+    }
+
+    /// Starts one more node, which is no member yet.
+    pub(crate) async fn add(
+        &mut self,
+        folder: &Path,
+        organisation: Organisation,
+        begun: NodeConfig,
+    ) -> Result<usize, Failure> {
+        let config = NodeConfig { name: organisation.name.to_owned(), roles: vec![Role::Peer], ..begun };
+        self.nodes.push(ChildNode::start(folder.join(organisation.name), &config).await?);
+        self.organisations.push(organisation);
+        Ok(self.nodes.len() - 1)
     }
 
     /// Sets what is computed and starts all members.

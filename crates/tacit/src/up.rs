@@ -59,7 +59,8 @@ impl Up {
 
 /// Forms a streaming group of two items and starts it.
 async fn first(folder: &Path, coordinator: NodeConfig) -> Result<Vec<ChildNode>, Failure> {
-    let scenario = Scenario::start(folder, "attacks", SharingKind::Shamir, &ORGANISATIONS, coordinator, fixed).await?;
+    let scenario =
+        Scenario::start(folder, "attacks", SharingKind::Shamir, &ORGANISATIONS, coordinator, |_| fixed()).await?;
     scenario.form().await?;
     let configuration = ConfigurationBody {
         field: ((1_u64 << 61) - 1).into(),

@@ -23,6 +23,7 @@ use super::spread::{Cell, Spread};
 use crate::command::task::answer;
 use crate::config::{Limits, NodeConfig, Role};
 use crate::output::{Code, Failure};
+use crate::process::ChildNode;
 use crate::scenario::{Organisation, Scenario, client, ephemeral};
 
 /// Requests before those that count.
@@ -86,7 +87,7 @@ impl Stage {
         let rooms: Vec<Organisation> = names.iter().map(|name| Organisation { name, role: PeerRole::Both }).collect();
         let gateway = NodeConfig { name: "gateway".to_owned(), roles: vec![Role::Gateway], ..ephemeral() };
         let limits = Limits { idle_link, ..Limits::default() };
-        let device = || Ok(NodeConfig { limits: limits.clone(), ..ephemeral() });
+        let device = |_: &ChildNode| Ok(NodeConfig { limits: limits.clone(), ..ephemeral() });
         let scenario = Scenario::start(folder.path(), "bench", SharingKind::Shamir, &rooms, gateway, device).await?;
         scenario.form().await?;
         let mut sum = 0;

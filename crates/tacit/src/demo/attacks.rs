@@ -45,7 +45,7 @@ pub(super) async fn run(folder: &Path, input: Option<&Path>, report: &mut Report
     report.say("\nStarting four processes: a coordinator, and a node for each organisation");
     let coordinator = NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], ..ephemeral() };
     let scenario =
-        Scenario::start(folder, "attacks", SharingKind::Shamir, &ORGANISATIONS, coordinator, || Ok(ephemeral()))
+        Scenario::start(folder, "attacks", SharingKind::Shamir, &ORGANISATIONS, coordinator, |_| Ok(ephemeral()))
             .await?;
     for (name, fingerprint) in scenario.form().await? {
         report.say(&format!("  {name:<8} joined and compared: {}…", fingerprint.short()));

@@ -28,7 +28,7 @@ pub(super) async fn run(folder: &Path, rounds: u32, report: &mut Report) -> Resu
     report.say("Starting the processes: a coordinator, three patients, the hospital");
     let coordinator = NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], ..ephemeral() };
     let scenario =
-        Scenario::start(folder, "hospital", SharingKind::Additive, &PEOPLE, coordinator, || Ok(ephemeral())).await?;
+        Scenario::start(folder, "hospital", SharingKind::Additive, &PEOPLE, coordinator, |_| Ok(ephemeral())).await?;
     for (name, fingerprint) in scenario.form().await? {
         report.say(&format!("  {name:<9} joined and compared: {}…", fingerprint.short()));
     }

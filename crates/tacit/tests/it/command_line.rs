@@ -150,3 +150,14 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     assert_eq!(status.code(), Some(1));
     assert_eq!(inside(), 0, "{:?}", files_below(temporary.path()));
 }
+
+/// What a newcomer runs first. Each compares what came out with the open data, and says so by its exit code.
+#[test]
+fn the_demos_are_right() {
+    for (demo, options, checks) in [("attacks", &[][..], 3), ("hospital", &["--rounds", "10"], 3), ("hvac", &[], 5)] {
+        let output = tacit().args(["demo", demo, "--json"]).args(options).output().expect("tacit runs");
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
+        assert!(output.status.success() && told["ok"] == true, "{demo}: {told}");
+        assert_eq!(told["checks"].as_array().map(Vec::len), Some(checks), "{told}");
+    }
+}

@@ -1,0 +1,81 @@
+//! The facility manager: a client with keys of its own, who is no member.
+
+use tacit_client::Client;
+use tacit_job::sign_request;
+use tacit_model::api::{NewTask, TaskRequest, TaskResult};
+use tacit_model::{Clock, SystemClock};
+use tacit_pki::result_key::ResultKey;
+use tacit_pki::{Identity, random};
+
+use super::rooms::OCCUPIED;
+use crate::command::task::answer;
+use crate::output::{Code, Failure};
+use crate::scenario::{Scenario, client};
+
+pub(super) struct Asker {
+    client: Client,
+    identity: Identity,
+    key: ResultKey,
+}
+
+/// What came back, opened here, and whether the gateway held it sealed.
+pub(super) struct Answer {
+    pub(super) mean: f64,
+    pub(super) occupied: f64,
+    pub(super) rooms: u32,
+    pub(super) sealed: bool,
+}
+
+impl Asker {
+    pub(super) fn new(scenario: &Scenario) -> Result<Self, Failure> {
+        let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(SystemClock.now().0) * 1_000_000)?;
+        let identity = Identity::generate("facility manager", at)?;
+        Ok(Self { client: client(&scenario.coordinator)?, identity, key: ResultKey::generate()? })
+    }
+
+    /// Asks for the mean temperature of the occupied rooms of a floor in a window.
+    pub(super) async fn ask(&self, scenario: &Scenario, floor: &str, window: &str) -> Result<Answer, Failure> {
+        let mut nonce = [0; 16];
+        random::fill(&mut nonce)?;
+        let task = TaskRequest {
+            group: scenario.group,
+            set: format!("rooms,{floor}"),
+            purpose: "HVAC".to_owned(),
+            sources: vec!["temperature".to_owned()],
+            filter: vec![OCCUPIED.to_owned()],
+            preselector: window.to_owned(),
+            aggregator: "mean".to_owned(),
+            parameters: Default::default(),
+            decimals: 2,
+            least: "-20".to_owned(),
+            most: "60".to_owned(),
+            model: "semi-honest".to_owned(),
+            recipients: Vec::new(),
+            result_key: Some(self.key.public().to_owned()),
+            tell_gateway: false,
+            min_participants: 3,
+            approval_s: 0,
+            issued: SystemClock.now().to_rfc3339(),
+            nonce: hex::encode(nonce),
+            repeat: None,
+        };
+        let signature = Some(sign_request(&task, &self.identity));
+        let body = self.client.submit_task(&NewTask { task, signature, notify: None, wait: true }, None).await?;
+        if body.state != "done" {
+            return Err(Failure::new(Code::Refused, format!("no answer: {}", body.detail)));
+        }
+        let sealed = body.windows.iter().all(|window| window.result.is_none() && !window.sealed.is_empty());
+        let opened = answer::open(body, Some(&self.key))?.results.into_iter().next();
+        let result = opened.ok_or_else(|| Failure::new(Code::Other, "an answer without a result"))?;
+        Ok(Answer {
+            mean: number(&result, "mean(temperature)"),
+            occupied: number(&result, "count"),
+            rooms: result.contributors,
+            sealed,
+        })
+    }
+}
+
+fn number(result: &TaskResult, name: &str) -> f64 {
+    result.statistics.iter().find(|one| one.name == name).map_or(f64::NAN, |one| one.value)
+}
