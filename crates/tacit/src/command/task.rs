@@ -18,7 +18,7 @@ use request::Question;
 /// Ask the peers of a group for a result, and look after what was asked.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
-    tacit task run --group 1 --set offices --source temperature --preselector last_1h --aggregator mean --purpose HVAC\n  \
+    tacit task run --set offices --source temperature --preselector last_1h --aggregator mean --purpose HVAC\n  \
     tacit task run --group 1 --source temperature --filter 'occupancy>=1' --decimals 2 --most 60 --aggregator mean \
     --purpose HVAC --json\n  \
     tacit task run --group 1 --source temperature --aggregator mean --purpose HVAC --every 60 --times 10 --no-wait \
@@ -102,8 +102,9 @@ impl Task {
                     }
                     (None, false) => Some(ResultKey::generate()?),
                 };
+                let group = run.question.group(&client).await?;
                 let given = run.idempotency_key;
-                let (task, signature) = run.question.request(key.as_ref(), self.connection.data_folder())?;
+                let (task, signature) = run.question.request(group, key.as_ref(), self.connection.data_folder())?;
                 let wait = !run.no_wait && run.notify.is_none();
                 // Another gateway may have to be asked the same once more.
                 let word = match given {

@@ -37,8 +37,8 @@ pub(super) async fn run(folder: &Path, report: &mut Report) -> Result<(), Failur
     let started = Scenario::start(folder, "building", SharingKind::Shamir, &there[..LATE.0], gateway, found);
     let mut scenario = started.await?;
     let now = SystemClock.now();
-    for room in 0..LATE.0 {
-        move_in(&scenario, room, &readings[room], now).await?;
+    for (room, readings) in readings[..LATE.0].iter().enumerate() {
+        move_in(&scenario, room, readings, now).await?;
     }
     offered(&scenario, "rooms", LATE.0).await?;
     let listed = client(&scenario.coordinator)?.group(scenario.group).await?.members.len();

@@ -122,6 +122,25 @@ fn f15_tasks_over_series_equal_plaintext() {
     near(number(&occupied, "count"), 4.0);
     near(number(&occupied, "mean(temperature)"), (20.5 + 11.5 + 24.25 + 30.0) / 4.0);
 
+    // The command as the facility manager types it; of two groups it must say which one it means.
+    let typed = "task run --set rooms --source temperature --preselector last_1h --aggregator mean --purpose HVAC \
+                 --decimals 2 --most 50 --model malicious --json";
+    let typed: Vec<&str> = typed.split_whitespace().collect();
+    let told: Value = serde_json::from_slice(&building.command(&typed).stdout).expect("JSON");
+    assert_eq!(
+        (&told["results"][0]["contributors"], &told["task"]["model"]),
+        (&json!(4), &json!("malicious")),
+        "{told}"
+    );
+    let garage = building.nodes[0].api("POST", "/groups", Some(&json!({ "name": "garage" })));
+    assert_eq!(garage.status, 201, "{garage:?}");
+    let unclear = building.command(&typed);
+    assert_eq!(unclear.status.code(), Some(2), "{unclear:?}");
+    assert!(
+        String::from_utf8_lossy(&unclear.stderr).contains("add --group, one of 1 (building), 2 (garage)"),
+        "{unclear:?}"
+    );
+
     // Another reading, since the same one does not enter results with different members.
     for (peer, temperature) in ["19", "20", "21", "22"].into_iter().enumerate() {
         building.measure(peer, 0, &[("temperature", temperature), ("occupancy", "1")]);

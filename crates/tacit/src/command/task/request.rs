@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
+use tacit_client::Client;
 use tacit_job::sign_request;
 use tacit_model::api::{TaskRepeat, TaskRequest, TaskSignature};
 use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
@@ -16,9 +17,9 @@ use crate::output::Failure;
 /// What to ask for.
 #[derive(Args, Debug)]
 pub(super) struct Question {
-    /// The group.
+    /// The group; not needed where the gateway has one only.
     #[arg(long)]
-    group: i64,
+    group: Option<i64>,
     /// Which peers: labels with commas between them; all by default.
     #[arg(long, default_value = "")]
     set: String,
@@ -49,6 +50,9 @@ pub(super) struct Question {
     /// The largest value that enters.
     #[arg(long, default_value = "1000000", allow_hyphen_values = true)]
     most: String,
+    /// What is promised about corrupted peers; see docs/protocols.md for what is offered in which.
+    #[arg(long, value_name = "MODEL", default_value = "semi-honest", value_parser = ["semi-honest", "malicious", "guaranteed"])]
+    model: String,
     /// A member that learns the result, by certificate; may be given several times. By default those the
     /// charter names.
     #[arg(long = "recipient", value_name = "FINGERPRINT")]
@@ -74,9 +78,29 @@ pub(super) struct Question {
 }
 
 impl Question {
+    /// The group that is meant.
+    pub(super) async fn group(&self, client: &Client) -> Result<GroupId, Failure> {
+        if let Some(group) = self.group {
+            return Ok(GroupId(group));
+        }
+        let groups = client.groups().await?;
+        match &groups[..] {
+            [only] => Ok(only.gid),
+            [] => Err(Failure::usage("this gateway has no group yet: `tacit group create` makes one")),
+            several => {
+                let named: Vec<_> = several.iter().map(|group| format!("{} ({})", group.gid.0, group.name)).collect();
+                Err(Failure::usage(format!(
+                    "this gateway has several groups: add --group, one of {}",
+                    named.join(", ")
+                )))
+            }
+        }
+    }
+
     /// The request, with the signature of the client key in the data folder if there is one to sign with.
     pub(super) fn request(
         self,
+        group: GroupId,
         key: Option<&ResultKey>,
         data: Option<&Path>,
     ) -> Result<(TaskRequest, Option<TaskSignature>), Failure> {
@@ -90,7 +114,7 @@ impl Question {
         random::fill(&mut nonce)?;
         let now = SystemClock.now();
         let request = TaskRequest {
-            group: GroupId(self.group),
+            group,
             set: self.set,
             purpose: self.purpose,
             sources: self.sources,
@@ -101,7 +125,7 @@ impl Question {
             decimals: self.decimals,
             least: self.least,
             most: self.most,
-            model: "semi-honest".to_owned(),
+            model: self.model,
             recipients: self.recipients,
             result_key: key.map(|key| key.public().to_owned()),
             tell_gateway: self.tell_gateway,
