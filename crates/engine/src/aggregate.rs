@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 pub use crate::evaluate::{Function, Noisy, Order, Presence, Privacy};
 use crate::evaluate::{entropy, logistic, noise, order, top};
-use crate::plan::SecurityModel;
+use crate::plan::{LEVEL, SecurityModel};
 
 mod covariance;
 mod evaluated;
@@ -147,13 +147,21 @@ macro_rules! leaks {
 }
 
 /// What a task may set whatever its aggregator.
-pub(crate) static COMMON: [Parameter; 1] = [Parameter {
-    name: "bounds",
-    meaning: "proven: the compute peers check, under sharing, that no number is out of bounds; declared: honest input \
+pub(crate) static COMMON: [Parameter; 2] = [
+    Parameter {
+        name: "bounds",
+        meaning: "proven: the compute peers check, under sharing, that no number is out of bounds; declared: honest input \
               peers see to it (semi-honest only); proven unless set, but for vectors of more than a million bits or so \
               in semi-honest",
-    accepts: |text| matches!(text, "proven" | "declared"),
-}];
+        accepts: |text| matches!(text, "proven" | "declared"),
+    },
+    Parameter {
+        name: LEVEL,
+        meaning: "not to be set: tasks over branches set it to branch (the session ends in shares) or root (its inputs are \
+              such shares)",
+        accepts: |text| matches!(text, "branch" | "root"),
+    },
+];
 
 /// What takes replicated bits that are not verified.
 const SEMI_HONEST: &[SecurityModel] = &[SecurityModel::SemiHonest];
@@ -371,7 +379,9 @@ pub fn documentation() -> String {
             a.input.describe(),
             a.output.describe(),
             models(a),
-            if a.additive { "; additive sharing" } else { "" },
+            [(a.additive, "; additive sharing"), (a.composes(), "; over branches")]
+                .map(|(is, word)| if is { word } else { "" })
+                .concat(),
             a.accuracy,
             a.refusals
         );

@@ -47,8 +47,11 @@ pub use aggregate::{NoResult, RowShape, Statistic};
 pub use environment::{Environment, FreezeRecord, FreezeRefused};
 pub use evidence::Evidence;
 pub use mailbox::{Counters, Flooded, Lost, Mailbox, PARKED_HARD_LIMIT, PARKED_SOFT_LIMIT, QUEUE_LIMIT, Traffic};
-pub use plan::{FieldChoice, Forecast, OnMissing, Plan, PlanDigest, PlanError, PlanRequest, SecurityModel, Sharing};
+pub use plan::{
+    FieldChoice, Forecast, LEVEL, Level, OnMissing, Plan, PlanDigest, PlanError, PlanRequest, SecurityModel, Sharing,
+};
 pub use session::{
-    Fault, FaultKind, InputVector, Misbehaviour, Outcome, OwnInputError, Receipt, SessionError, commitment, run,
+    Carried, Fault, FaultKind, InputVector, Misbehaviour, Outcome, OwnInputError, Receipt, SessionError, commitment,
+    run,
 };
 pub use simulator::{Ended, Journal, SimulatedEnvironment, Simulator};

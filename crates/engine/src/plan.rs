@@ -16,12 +16,15 @@ use crate::transcript::Transcript;
 
 mod error;
 mod forecast;
+mod level;
 mod request;
 #[cfg(test)]
 mod tests;
 
 pub use error::PlanError;
 pub use forecast::{BYTES_PER_MICRO, Forecast, ROUND_MICROS};
+pub(crate) use level::words;
+pub use level::{LEVEL, Level};
 pub use request::{OnMissing, PlanRequest, SecurityModel, Sharing};
 
 /// The most items of one vector.
@@ -119,12 +122,18 @@ impl Plan {
         let aggregator = check_aggregator(&request)?;
         request.aggregator = aggregator.name.to_owned();
         check_sharing(&request, aggregator)?;
+        level::check(&request, aggregator)?;
+        let level = Level::of(&request);
         check_shape(&request)?;
         let encoding = Encoding::new(aggregator, &request)?;
         check_length(encoding.length())?;
         let evaluation = Evaluation::new(aggregator, &request)?;
         let noisy = matches!(aggregator.function, aggregate::Function::Noise(_));
-        let proven = choose_bounds(&request, &encoding, noisy.then_some(aggregator.name))?;
+        let proven = match level {
+            // A branch's shares have no bounds; the numbers behind them were proven in the branch.
+            Level::Root => None,
+            Level::Flat | Level::Branch => choose_bounds(&request, &encoding, noisy.then_some(aggregator.name))?,
+        };
         let inputs = request.inputs.len();
         let inside = match &evaluation {
             Some(evaluation) => {
@@ -132,7 +141,11 @@ impl Plan {
             }
             None => 0,
         };
-        let field = choose_field(inputs, encoding.largest_bound(), proven.is_some())?;
+        let field = match level {
+            Level::Flat => choose_field(inputs, encoding.largest_bound(), proven.is_some())?,
+            _ if level::fits(encoding.largest_bound()) => FieldChoice::F127,
+            _ => return Err(PlanError::SumsCouldWrap),
+        };
         let field = match inside {
             inside if inside < F61::MODULUS => field,
             inside if inside < F127::MODULUS => FieldChoice::F127,
@@ -210,7 +223,12 @@ impl Plan {
     }
     /// Numbers of the vectors that are shared: what a row is encoded into.
     pub fn items(&self) -> usize {
-        self.encoding.length()
+        // Shares of a branch's total come with one of the number of its contributors.
+        self.encoding.length() + usize::from(self.level() == Level::Root)
+    }
+    /// Whether it stands alone, or computes a part of a result over several groups.
+    pub fn level(&self) -> Level {
+        Level::of(&self.request)
     }
     /// Numbers that are opened.
     pub fn outputs(&self) -> usize {
@@ -225,7 +243,10 @@ impl Plan {
     }
     /// How many numbers an input peer's row may have.
     pub fn row_shape(&self) -> RowShape {
-        self.encoding.row_shape()
+        match self.level() {
+            Level::Root => RowShape::Items(2 * self.items()),
+            Level::Flat | Level::Branch => self.encoding.row_shape(),
+        }
     }
     /// The largest value that a number of a row may have.
     pub fn max_element(&self) -> u64 {
@@ -233,9 +254,12 @@ impl Plan {
     }
     /// The largest that the number at this place of a row may be.
     pub fn row_bound(&self, index: usize) -> u64 {
+        if self.level() == Level::Root {
+            return u64::MAX;
+        }
         self.encoding.row_bound(index).unwrap_or(self.request.max_element)
     }
-    /// The most that one contributor may give for an item of the vector.
+    /// The most that one contributor may give for an item of the vector; of the root's session, one of a branch's.
     pub fn bound(&self, item: usize) -> u128 {
         self.encoding.bound(item)
     }
@@ -266,7 +290,7 @@ impl Plan {
         }
         let Encoding::Records(records) = &self.encoding else { return None };
         let codec = self.aggregator().records.as_ref()?;
-        Some(match sums.len() == self.items() {
+        Some(match sums.len() == self.encoding.length() {
             true => (codec.decode)(&records.settings, sums),
             false => Err(NoResult::Impossible),
         })
@@ -347,6 +371,9 @@ impl Plan {
 
     /// The vector of a row that fits; `None` where the row is the vector.
     pub(crate) fn encode(&self, row: &[u64]) -> Option<zeroize::Zeroizing<Vec<u128>>> {
+        if self.level() == Level::Root {
+            return Some(level::elements(row));
+        }
         self.encoding.encode(row)
     }
 

@@ -37,9 +37,10 @@ use crate::environment::Environment;
 use crate::evidence::Evidence;
 use crate::keystream::{CryptoFailed, Seed};
 use crate::mailbox::Mailbox;
-use crate::plan::{FieldChoice, Plan, SecurityModel};
+use crate::plan::{FieldChoice, Level, Plan, SecurityModel};
 use crate::transcript::Transcript;
 
+mod carried;
 mod error;
 mod evaluation;
 mod freeze;
@@ -51,6 +52,7 @@ mod output;
 mod range;
 mod verify;
 
+pub use carried::Carried;
 pub use error::{Fault, FaultKind, Misbehaviour, OwnInputError, SessionError};
 pub use input::commitment;
 pub(crate) use range::{bits as range_bits, elements as range_elements};
@@ -97,8 +99,12 @@ pub struct Receipt {
 pub struct Outcome {
     /// What was opened, for recipients: sums, or what was computed from the inputs.
     pub values: Option<Vec<u128>>,
+    /// For recipients of a result over branches: how many gave data in all of them.
+    pub counted: Option<u64>,
+    /// For compute peers of a branch: the own summand of its total.
+    pub carried: Option<Carried>,
     /// The same for all recipients of the same result, and nothing to anybody else; zeros for a
-    /// member that is not a recipient.
+    /// member that is not a recipient. In a branch: the same for all compute peers of the same frozen set.
     pub agreement: [u8; 32],
     /// Whose inputs are in: indices of members, ascending. Empty for a member that neither computes
     /// nor receives, who is not told.
@@ -157,6 +163,9 @@ async fn run_in<F: Field, E: Environment>(
     let authorised = match shared {
         Some(shared) => {
             let authorised = freeze::freeze(&mut party, &points, shared).await?;
+            if party.plan.level() == Level::Branch {
+                return carried::outcome(&party, &points, &authorised, receipt);
+            }
             Some(evaluation::evaluate(&mut party, &points, authorised).await?)
         }
         None => None,

@@ -133,6 +133,26 @@ pub enum PlanError {
          lower maxElement, split the vector, or (semi-honest) set bounds=declared"
     )]
     ProofTooLong { elements: usize, limit: usize },
+    /// The aggregator is more than a sum.
+    #[error(
+        "{name} does not compose over branches: choose sum, count, mean, variance, std_deviation, weighted_mean, \
+         histogram, covariance, correlation or linear_regression, or ask one group"
+    )]
+    DoesNotCompose { name: &'static str },
+    /// Two levels are offered against corrupted peers that follow the protocol.
+    #[error("results over branches are computed semi-honest and with Shamir sharing; leave the model out")]
+    BranchesModel,
+    /// A branch's compute peers are not all there.
+    #[error(
+        "{left} of the branch's {n} compute peers are there, and its part takes all of them: wait until they are back"
+    )]
+    BranchIncomplete { left: usize, n: usize },
+    /// The root would add up a part of a branch.
+    #[error("over branches the shares of all named compute peers are needed: on-missing-input must be fail")]
+    RootGoesOn,
+    /// The total could have more contributors than are counted.
+    #[error("{count} compute peers of branches are too many, {limit} are allowed: ask fewer branches")]
+    TooManyBranches { count: usize, limit: usize },
     /// The aggregator does not exist in that model.
     #[error("{name} is not implemented in the model {}: choose one of its models from the list of aggregators", .model.name())]
     ModelNotOffered { name: &'static str, model: SecurityModel },

@@ -4,7 +4,7 @@ use tacit_algebra::Field;
 
 use super::opening::Opened;
 use super::{Outcome, Party, Receipt, SessionError};
-use crate::plan::Plan;
+use crate::plan::{Level, MAX_MEMBERS, Plan};
 use crate::transcript::Transcript;
 
 /// Checks and hands out the result.
@@ -21,15 +21,23 @@ pub(super) fn outcome<F: Field, E>(
         frozen = set.digest;
         faults.extend(set.faults);
     }
-    let (mut values, mut agreement) = (None, [0; 32]);
+    let (mut values, mut counted, mut agreement) = (None, None, [0; 32]);
     if let Some(elements) = opened.elements {
         let (items, salt) = elements.split_at(plan.outputs());
-        let numbers = canonical(plan, items, contributors.len())?;
         agreement = agree(&party.binding, salt, items);
+        let numbers = match (plan.level(), items) {
+            (Level::Root, [totals @ .., count]) => {
+                let count = counted.insert(count_of(plan, *count)?);
+                canonical(plan, totals, usize::try_from(*count).unwrap_or(usize::MAX))?
+            }
+            _ => canonical(plan, items, contributors.len())?,
+        };
         values = Some(numbers);
     }
     Ok(Outcome {
         values,
+        counted,
+        carried: None,
         agreement,
         contributors,
         frozen,
@@ -38,6 +46,14 @@ pub(super) fn outcome<F: Field, E>(
         faults,
         evidence: opened.evidence,
     })
+}
+
+/// How many gave data in all branches: at least two in each, and no more than groups can have.
+fn count_of<F: Field>(plan: &Plan, count: F) -> Result<u64, SessionError> {
+    let out_of_range = SessionError::OutOfRange { item: plan.outputs() - 1 };
+    let count = u64::try_from(count.to_u128()).map_err(|_| out_of_range.clone())?;
+    let most = plan.inputs().len().saturating_mul(MAX_MEMBERS) as u64;
+    if (2..=most).contains(&count) { Ok(count) } else { Err(out_of_range) }
 }
 
 /// The numbers, none of them above what the contributors can reach or the modulus allows.

@@ -6,6 +6,8 @@ use tacit_algebra::{F61, F127, Field, Fp};
 use super::*;
 use crate::simulator::SplitMix;
 
+mod branches;
+
 /// All vectors of `count` elements.
 fn all<F: Field>(count: usize) -> impl Iterator<Item = Vec<F>> {
     let p = F::MODULUS;

@@ -9,6 +9,7 @@ mod arithmetic_secrecy;
 mod arithmetic_values;
 mod arithmetic_world;
 mod batches;
+mod branches;
 mod compare_values;
 mod documentation;
 mod evaluations;
