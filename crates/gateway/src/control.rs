@@ -156,12 +156,19 @@ impl Gateway {
             }
             ToGateway::Witnessed { size, cosigned, key } => self.witnessed(member, size, cosigned, &key).await,
             // Computing takes its time; meanwhile the link is read on.
-            ToGateway::Request { number, request: Request::Ask { new } } => {
+            ToGateway::Request { number, request: request @ (Request::Ask { .. } | Request::Branch { .. }) } => {
                 let gateway = self.clone();
                 self.inner.tasks.spawn(async move {
+                    let computed = async {
+                        match request {
+                            Request::Ask { new } => gateway.ask_of_member(member, *new).await,
+                            Request::Branch { task } => gateway.part_of_branch(member, *task).await,
+                            other => gateway.answer(member, other).await,
+                        }
+                    };
                     let response = tokio::select! {
                         () = gateway.inner.stop.cancelled() => return,
-                        response = gateway.ask_of_member(member, *new) => response,
+                        response = computed => response,
                     };
                     gateway.inner.directory.send(&member, &ToPeer::Response { number, response });
                 });

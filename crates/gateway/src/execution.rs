@@ -76,7 +76,8 @@ impl Gateway {
 
         let started = Instant::now();
         let prepare = ToPeer::Prepare { job: Box::new(job.clone()), plan: plan.to_owned() };
-        let prepared = self.phase(members, &prepare, reports, limits.prepare).instrument(info_span!("prepare")).await;
+        let limit = self.prepare_limit(job);
+        let prepared = self.phase(members, &prepare, reports, limit).instrument(info_span!("prepare")).await;
         let nonces = match nonces(&prepared, job, &names) {
             Ok(nonces) => nonces,
             Err(outcome) => return outcome,

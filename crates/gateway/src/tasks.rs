@@ -4,6 +4,7 @@
 //! computation (window) is a job of the one runner, [`Gateway::execute`]. A peer that declines, or is lost
 //! before the inputs are frozen, is left out, and the rest finish if they are enough.
 
+mod branches;
 mod matching;
 mod notices;
 mod progress;
@@ -33,6 +34,8 @@ const SKEW_MS: i64 = 120_000;
 #[derive(Default)]
 pub(crate) struct Tasks {
     open: Mutex<BTreeMap<String, Open>>,
+    /// Held while a branch's part is taken: all its compute peers ask for the same one.
+    parts: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -72,6 +75,18 @@ impl Gateway {
     /// With `wait` the task becomes durable while its first computation begins, otherwise before this
     /// returns.
     pub async fn submit_task(
+        &self,
+        new: NewTask,
+        client: &str,
+        idempotency: Option<String>,
+    ) -> Result<TaskWatch, GatewayError> {
+        if new.task.parent.is_some() {
+            return Err(GatewayError::Invalid("parent is not set by clients: ask the group above".to_owned()));
+        }
+        self.take_task(new, client, idempotency).await
+    }
+
+    async fn take_task(
         &self,
         new: NewTask,
         client: &str,

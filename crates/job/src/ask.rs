@@ -3,12 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 use tacit_accord::{Charter, OnMissingInput, canonical, digest};
-use tacit_engine::aggregate;
+use tacit_engine::{LEVEL, Level, aggregate};
 use tacit_model::api::{TaskRequest, TaskSignature};
 use tacit_model::{Fingerprint, RunId, SessionId, Slot, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey};
 
+use crate::job::PROVIDER;
 use crate::plan::MODEL;
 use crate::preselector::{Preselector, Window};
 use crate::scale::{Micro, Scale};
@@ -22,6 +23,10 @@ const MAX_TEXT: usize = 200;
 const MAX_APPROVAL_S: u32 = 86_400;
 /// More computations of one task than this are not taken.
 const MAX_TIMES: u32 = 100_000;
+/// Owners in branches are not waited for longer than this, in seconds.
+const MAX_BRANCH_APPROVAL_S: u32 = 60;
+/// More branches than this are not asked together.
+const MAX_BRANCHES: u32 = 200;
 
 /// A client's task with the signatures under it. Every peer sees all of it before it decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -260,6 +265,22 @@ impl Ask {
         if request.parameters.contains_key(MODEL) {
             return Err(bad("the security model has a field of its own"));
         }
+        if request.parameters.contains_key(LEVEL) {
+            return Err(bad("level is set by tasks over branches alone: ask with branches"));
+        }
+        if !(request.branches == 0 || (2..=MAX_BRANCHES).contains(&request.branches)) {
+            return Err(bad("branches is at least 2: with one, its total would be the result"));
+        }
+        if request.branches > 0 && (request.parent.is_some() || request.model != "semi-honest") {
+            return Err(bad("a task over branches has two levels, and is computed semi-honest"));
+        }
+        if self.level() != Level::Flat && request.parameters.contains_key(PROVIDER) {
+            return Err(bad("a provider opens what it adds up: over branches the built-in engine computes"));
+        }
+        if request.branches > 0 && request.approval_s > MAX_BRANCH_APPROVAL_S {
+            return Err(bad("over branches approval_s is at most 60: shares are not kept for long"));
+        }
+        self.parent()?;
         let issued = UnixMillis::from_rfc3339(&request.issued)
             .ok_or_else(|| bad("issued is a moment such as 2026-01-01T12:00:00Z"))?;
         if request.nonce.len() != 32 || !request.nonce.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -298,6 +319,7 @@ impl Ask {
         if request.model != "semi-honest" {
             parameters.insert(MODEL.to_owned(), request.model.clone());
         }
+        parameters.extend(self.level().name().map(|level| (LEVEL.to_owned(), level.to_owned())));
         let mut largest = terms.scale.largest();
         if takes("max_records") && terms.preselector.is_now() {
             parameters.entry("max_records".to_owned()).or_insert_with(|| "1".to_owned());
@@ -318,14 +340,19 @@ impl Ask {
             items: u32::try_from(request.sources.len()).unwrap_or(u32::MAX),
             max_element: largest.to_string(),
             modulus: None,
-            on_missing_input: OnMissingInput::Proceed(request.min_participants),
+            on_missing_input: match self.level() {
+                // Shares of a part of a branch are worth nothing.
+                Level::Root => OnMissingInput::Fail,
+                Level::Flat | Level::Branch => OnMissingInput::Proceed(request.min_participants),
+            },
             parameters,
         })
     }
 
-    /// Members that may learn the result.
+    /// Members that may learn the result; in a branch, those that keep shares of it.
     pub fn recipients(&self, charter: &Charter) -> Vec<Fingerprint> {
         match self.request.recipients.as_slice() {
+            [] if self.level() == Level::Branch => charter.computing().map(|m| m.fingerprint).collect(),
             [] => charter.recipients().map(|m| m.fingerprint).collect(),
             named => charter.members.iter().map(|m| m.fingerprint).filter(|m| named.contains(m)).collect(),
         }

@@ -10,6 +10,7 @@
 //! There is no I/O here and nothing secret: a gateway sees every word of it.
 
 mod ask;
+mod branches;
 mod job;
 mod messages;
 mod plan;
@@ -21,6 +22,7 @@ mod status;
 pub use ask::{
     Ask, AskError, Condition, MAX_SUMMED, Relation, Terms, is_source, is_word, sign_request, task_id, task_run,
 };
+pub use branches::{BRANCH_LABEL, branches};
 pub use job::{Job, Source, Task, pairing_digest, registration_proof};
 pub use messages::{
     Cosigned, Decline, Fault, GatewayAt, Report, Request, Response, Shown, StopReason, ToGateway, ToPeer, Told,

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use tacit_accord::ConsensusId;
-use tacit_model::api::{NewTask, PairingState, TaskResult};
+use tacit_model::api::{NewTask, PairingState, TaskRequest, TaskResult};
 use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
 
 use crate::{Awaited, Job, Own, ReceiptPart};
@@ -383,6 +383,11 @@ pub enum Request {
         /// The task.
         new: Box<NewTask>,
     },
+    /// Compute the group's part of a task over branches, which this compute peer was asked to take part in above.
+    Branch {
+        /// What follows from the task above; see [`Ask::in_branch`](crate::Ask::in_branch).
+        task: Box<TaskRequest>,
+    },
     /// Take part in the group's standing task.
     Start,
     /// Stop taking part.
@@ -402,7 +407,7 @@ pub enum Response {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<Slot>,
     },
-    /// The task that the peer asked for is over.
+    /// The task that the peer asked for, or the branch's part, is over.
     Asked {
         /// How it ended.
         state: String,

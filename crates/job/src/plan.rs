@@ -2,9 +2,12 @@ use std::collections::BTreeMap;
 
 use tacit_accord::{Charter, Configuration, Consensus, OnMissingInput, Sharing as CharterSharing};
 use tacit_engine::aggregate::Shape;
-use tacit_engine::{OnMissing, Plan, PlanError, PlanRequest, RowShape, SecurityModel, Sharing, aggregate};
+use tacit_engine::{
+    LEVEL, Level, OnMissing, Plan, PlanError, PlanRequest, RowShape, SecurityModel, Sharing, aggregate,
+};
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
+use crate::branches::check_whole;
 use crate::job::PROVIDER;
 use crate::{Job, Source, Task};
 
@@ -41,6 +44,25 @@ pub enum JobError {
     /// The client's request cannot be taken.
     #[error(transparent)]
     Ask(#[from] crate::AskError),
+    /// Of a branch some members are named and some are not.
+    #[error("the job names some of branch {0:?} and not all; a branch takes part with all its members or not at all")]
+    PartOfBranch(String),
+    /// Too few branches.
+    #[error(
+        "{found} whole branches are named and the task wants {wanted}; a branch is an operator with at least 3 input members"
+    )]
+    FewBranches {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
+    /// One branch alone could read everything.
+    #[error("branch {0:?} has more computing members here than may be corrupted: let others compute")]
+    BranchReads(String),
+    /// A setting that only tasks over branches make.
+    #[error("level is set by tasks over branches alone: leave it out")]
+    Level,
     /// SMC providers add up and no more.
     #[error("with an SMC provider only sums are computed; leave out the parameter provider or choose sum")]
     Provider,
@@ -64,11 +86,15 @@ pub fn plan_of(consensus: &Consensus, job: &Job) -> Result<Plan, JobError> {
     let entitled: Vec<Fingerprint> = match &job.task.source {
         Source::Queue if Task::standing(charter).as_ref() == Some(&job.task) => {
             check_inputs(charter, job)?;
+            no_level(&job.task.parameters)?;
             charter.recipients().map(|m| m.fingerprint).collect()
         }
         Source::Series(ask) if ask.task()? == job.task && ask.run() == job.run => {
             if ask.request.group != charter.group || ask.terms()?.moment(job.slot).is_none() {
                 return Err(JobError::Task);
+            }
+            if ask.level() == Level::Root {
+                check_whole(charter, job, ask)?;
             }
             ask.recipients(charter)
         }
@@ -90,6 +116,10 @@ fn check_inputs(charter: &Charter, job: &Job) -> Result<(), JobError> {
         }
         _ => Ok(()),
     }
+}
+
+fn no_level(parameters: &BTreeMap<String, String>) -> Result<(), JobError> {
+    if parameters.contains_key(LEVEL) { Err(JobError::Level) } else { Ok(()) }
 }
 
 /// Whether a configuration can be right for a group of the smallest size. Members come and go, so the
@@ -117,6 +147,7 @@ fn smallest_plan(configuration: &Configuration) -> Result<Plan, JobError> {
     }
     let aggregator = aggregate::find(&configuration.aggregator)
         .ok_or_else(|| PlanError::UnknownAggregator { name: configuration.aggregator.clone() })?;
+    no_level(&configuration.parameters)?;
     let (model, parameters) = model_of(&configuration.parameters)?;
     let smallest = if model == SecurityModel::Guaranteed { 4 } else { 3 };
     let compute: Vec<usize> = (2..2 + smallest).collect();

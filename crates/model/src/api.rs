@@ -38,8 +38,8 @@ pub use policy::{ApprovalBody, ApprovalDecision, ApprovalList, PeerPolicy, Polic
 pub use register::{GatewayPin, PeerInfo, RegisterBody, RegisterReceipt};
 pub use task::{
     CompareBody, CompareRequest, DirectoryEntry, DirectoryList, LabelsBody, MemberOfferBody, NewTask, OfferBody,
-    OfferList, PingBody, SampleBody, SamplesBody, SamplesReceipt, TaskBody, TaskList, TaskRepeat, TaskRequest,
-    TaskResult, TaskScope, TaskSignature, TaskTiming, TaskWindow,
+    OfferList, ParentTask, PingBody, SampleBody, SamplesBody, SamplesReceipt, TaskBody, TaskList, TaskRepeat,
+    TaskRequest, TaskResult, TaskScope, TaskSignature, TaskTiming, TaskWindow,
 };
 
 /// A number that other readers of JSON may round: written as text, read from text or number.

@@ -32,6 +32,8 @@ pub struct PartyEnvironment {
     pub inputs: [u8; 32],
     /// What goes into a client's task and is noted with the freeze.
     pub taken: Vec<AskedRow>,
+    /// The group above, if this is a branch's part.
+    pub above: Option<String>,
     /// Whether that must not overlap what went into results of others.
     pub disjoint: bool,
     /// Whether a set was, or may have been, bound.
@@ -73,7 +75,7 @@ impl Environment for PartyEnvironment {
         self.bound = true;
         let slot = record.slot;
         // Whose data is in, which may be fewer than the job names: that is what other windows are compared with.
-        let members = name_members(&record.contributors);
+        let members = name_company(&record.contributors, self.above.as_deref());
         let mut taken = std::mem::take(&mut self.taken);
         taken.retain(|_| record.contributors.contains(&self.identity.fingerprint()));
         taken.iter_mut().for_each(|row| row.members = members);
@@ -103,6 +105,16 @@ impl Environment for PartyEnvironment {
                 Err(FreezeRefused::NotDurable)
             }
         }
+    }
+}
+
+/// Names those with whom data went into a result. In a branch's part these are also all others below the same charter
+/// above: who knows both a branch's own result and one over branches knows what the others gave.
+pub(crate) fn name_company(members: &[Fingerprint], above: Option<&str>) -> [u8; 32] {
+    let inside = name_members(members);
+    match above {
+        None => inside,
+        Some(charter) => tacit_accord::digest("part", &[&inside[..], charter.as_bytes()].concat()),
     }
 }
 

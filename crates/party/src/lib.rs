@@ -61,4 +61,5 @@ pub use policy::{Policy, PolicyRefusal, TaskRefusal};
 pub use provider::Provider;
 pub use registration::{JoinRequest, Joined, register};
 pub use results::SlotResult;
+pub use session::branch::Siblings;
 pub use source::RowText;

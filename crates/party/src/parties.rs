@@ -14,7 +14,7 @@ use tacit_store::{PartyRow, Store};
 use self::joining::Begun;
 use crate::{
     Finder, HttpPoster, HttpRules, JoinRequest, Joined, Party, PartyError, PartyLimits, PartySetup, Policy, Provider,
-    register,
+    Siblings, register,
 };
 
 /// What all parties of a node share.
@@ -75,6 +75,7 @@ pub struct Parties {
 struct Shared {
     setup: PartiesSetup,
     poster: HttpPoster,
+    siblings: Siblings,
     open: Mutex<BTreeMap<String, Party>>,
     /// Held while somebody joins or leaves.
     changing: tokio::sync::Mutex<()>,
@@ -84,7 +85,13 @@ impl Parties {
     /// Takes up all parties where they were left.
     pub async fn open(setup: PartiesSetup) -> Result<Self, PartyError> {
         let poster = HttpPoster::new(setup.http.clone())?;
-        let inner = Shared { setup, poster, open: Mutex::default(), changing: tokio::sync::Mutex::default() };
+        let inner = Shared {
+            setup,
+            poster,
+            siblings: Siblings::default(),
+            open: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+        };
         let parties = Self { inner: Arc::new(inner) };
         if let Some(provider) = &parties.inner.setup.provider
             && let Err(error) = provider.reset().await
@@ -246,6 +253,7 @@ impl Parties {
             finder: setup.finder.clone(),
             endpoint: setup.endpoint.clone(),
             provider: setup.provider.clone(),
+            siblings: self.inner.siblings.clone(),
         })
         .await?;
         self.lock().insert(name.to_owned(), party);

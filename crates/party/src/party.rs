@@ -35,6 +35,7 @@ use crate::results::SlotResult;
 use crate::roster::{Roster, RosterGate};
 use crate::session::Sessions;
 use crate::session::ahead::Ahead;
+use crate::session::branch::{Kept, Siblings};
 use crate::source::{Row, RowError, RowText, parse_row};
 use crate::standing::{Standing, StandingCell};
 use crate::{PartyError, gateway_link, outbox};
@@ -65,6 +66,8 @@ pub struct PartySetup {
     pub endpoint: Endpoint,
     /// Another program that computes where a charter wants that.
     pub provider: Option<Provider>,
+    /// The parties of the same node.
+    pub siblings: Siblings,
 }
 
 /// Bounds on what a party waits for.
@@ -134,6 +137,9 @@ pub(crate) struct Inner {
     pub(crate) roster: Roster,
     pub(crate) sessions: Sessions,
     pub(crate) ahead: Ahead,
+    /// Shares of this branch's totals.
+    pub(crate) kept: Kept,
+    pub(crate) siblings: Siblings,
     pub(crate) line: Line,
     /// Rung when there may be something to post.
     pub(crate) outbox: Notify,
@@ -161,6 +167,7 @@ impl Party {
     /// Takes up the party where it was left: links, its run, results on their way.
     pub async fn open(setup: PartySetup) -> Result<Self, PartyError> {
         let inner = Arc::new(Inner::new(setup).await?);
+        inner.siblings.add(&inner);
         inner.tasks.spawn(gateway_link::run(Arc::clone(&inner)));
         if let Some(url) = inner.final_results_url.clone() {
             inner.tasks.spawn(outbox::run(Arc::clone(&inner), url));
@@ -320,8 +327,21 @@ impl Party {
 
 impl Inner {
     async fn new(setup: PartySetup) -> Result<Self, PartyError> {
-        let PartySetup { name, identity, hub, store, log, clock, policy, http, limits, finder, endpoint, provider } =
-            setup;
+        let PartySetup {
+            name,
+            identity,
+            hub,
+            store,
+            log,
+            clock,
+            policy,
+            http,
+            limits,
+            finder,
+            endpoint,
+            provider,
+            siblings,
+        } = setup;
         let row = store.party(&name).await?.ok_or_else(|| PartyError::Unknown(name.clone()))?;
         let damaged = |what: &str| PartyError::Damaged(what.to_owned());
         let group = row.gid.ok_or_else(|| damaged("its group"))?;
@@ -356,6 +376,8 @@ impl Inner {
             roster,
             sessions: Sessions::default(),
             ahead: Ahead::default(),
+            kept: Kept::default(),
+            siblings,
             next: Mutex::new(None),
             line: Line::default(),
             outbox: Notify::new(),

@@ -10,6 +10,7 @@
 //! checked. A session id is taken once, by the first message that names it.
 
 pub(crate) mod ahead;
+pub(crate) mod branch;
 mod linking;
 mod outside;
 mod prepare;

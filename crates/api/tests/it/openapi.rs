@@ -326,9 +326,18 @@ fn schemas_and_types_agree() {
     same("TokenBody", json!(token));
     same("TokenList", json!(TokenList { tokens: vec![] }));
     let request: TaskRequest = serde_json::from_value(
-        json!({ "group": 1, "purpose": "p", "sources": ["s"], "aggregator": "mean", "result_key": "", "approval_s": 1, "repeat": { "every_s": 1, "times": 1 } }),
+        json!({ "group": 1, "purpose": "p", "sources": ["s"], "aggregator": "mean", "result_key": "", "approval_s": 1, "repeat": { "every_s": 1, "times": 1 }, "branches": 2 }),
     )
     .unwrap();
+    let signature = TaskSignature { key: text(), signature: text() };
+    let parent = ParentTask {
+        task: request.clone(),
+        client: Some(signature.clone()),
+        ticket: signature.clone(),
+        charter: text(),
+        window: Slot(0),
+    };
+    let request = TaskRequest { parent: Some(Box::new(parent.clone())), ..request };
     let result = TaskResult {
         id: text(),
         window: Slot(0),
@@ -348,7 +357,6 @@ fn schemas_and_types_agree() {
         timing: Some(TaskTiming::default()),
         at: text(),
     };
-    let signature = TaskSignature { key: text(), signature: text() };
     let new = NewTask { task: request.clone(), signature: Some(signature.clone()), notify: Some(text()), wait: true };
     let body =
         TaskBody { id: text(), task: request.clone(), state: text(), detail: text(), created: text(), windows: vec![] };
@@ -357,6 +365,7 @@ fn schemas_and_types_agree() {
     same("TaskTiming", json!(TaskTiming::default()));
     same("PingBody", json!(PingBody { members: 1, messages: 1, elapsed_us: 1 }));
     same("TaskRequest", json!(request));
+    same("ParentTask", json!(parent));
     same("TaskRepeat", json!(TaskRepeat { every_s: 1, times: 1 }));
     same("TaskSignature", json!(signature));
     same("NewTask", json!(new));

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tacit_accord::{Charter, Consensus};
-use tacit_engine::Plan;
+use tacit_engine::{Level, Plan};
 use tacit_job::{Ask, Job, Task, Terms};
 use tacit_model::{Attempt, Fingerprint, GroupId, Slot};
 
+use super::branches::{self, Whole};
 use crate::runs::new_session;
 use crate::{Gateway, GatewayError};
 
@@ -54,7 +55,10 @@ impl Gateway {
             slot: Slot(0),
             attempt: Attempt(0),
             task,
-            inputs: members(&mut charter.inputs()),
+            inputs: match ask.level() {
+                Level::Root => members(&mut tacit_job::branches(charter).into_values().flatten()),
+                Level::Flat | Level::Branch => members(&mut charter.inputs()),
+            },
             compute: members(&mut charter.computing()),
             recipients: named_recipients(ask, charter)?,
         };
@@ -77,30 +81,54 @@ impl Gateway {
         let directory = &self.inner.directory;
         // Whoever does not offer the aggregator is not asked, whatever its part would be.
         let serves = |services: &BTreeSet<String>| services.is_empty() || services.contains(&ask.request.aggregator);
-        let present =
-            |m: &Fingerprint| directory.present(m).filter(|p| !without.contains(m) && serves(&p.offer.services));
+        let connected = |m: &Fingerprint| directory.present(m).filter(|p| serves(&p.offer.services));
+        let present = |m: &Fingerprint| connected(m).filter(|_| !without.contains(m));
+        // A branch's part takes all its compute peers, also one that has no records of its own.
+        let computes = |m: &Fingerprint| match ask.level() {
+            Level::Branch => connected(m).is_some(),
+            Level::Flat | Level::Root => present(m).is_some(),
+        };
         let fits = |m: &Fingerprint| {
             present(m).is_some_and(|p| {
                 terms.labels.iter().all(|label| p.offer.labels.contains(label))
                     && terms.series(&ask.request).all(|source| p.offer.sources.contains(source))
             })
         };
-        let inputs: Vec<Fingerprint> = charter.inputs().map(|m| m.fingerprint).filter(fits).collect();
-        let least = usize::try_from(ask.request.min_participants).unwrap_or(usize::MAX);
-        if inputs.len() < least {
-            let found = inputs.len();
-            return Ok(Err(format!("{found} members can give what is asked for now, and the task wants {least}")));
-        }
+        let inputs: Vec<Fingerprint> = match ask.level() {
+            Level::Root => {
+                let Whole { members, found, all } = branches::whole(charter, present);
+                let least = ask.least_branches();
+                if found < least {
+                    return Ok(Err(format!("{found} of {all} branches are there, and the task wants {least}")));
+                }
+                members
+            }
+            Level::Flat | Level::Branch => {
+                let inputs: Vec<Fingerprint> = charter.inputs().map(|m| m.fingerprint).filter(fits).collect();
+                let least = usize::try_from(ask.request.min_participants).unwrap_or(usize::MAX);
+                if inputs.len() < least {
+                    let found = inputs.len();
+                    return Ok(Err(format!(
+                        "{found} members can give what is asked for now, and the task wants {least}"
+                    )));
+                }
+                inputs
+            }
+        };
         let all = charter.computing().count();
-        let compute: Vec<Fingerprint> =
-            charter.computing().map(|m| m.fingerprint).filter(|m| present(m).is_some()).collect();
-        let needed = Plan::compute_needed(all, usize::try_from(charter.threshold).unwrap_or(usize::MAX));
+        let compute: Vec<Fingerprint> = charter.computing().map(|m| m.fingerprint).filter(computes).collect();
+        let needed = match ask.level() {
+            // The group above knows a branch by all of them.
+            Level::Branch => all,
+            Level::Flat | Level::Root => {
+                Plan::compute_needed(all, usize::try_from(charter.threshold).unwrap_or(usize::MAX))
+            }
+        };
         if compute.len() < needed {
             let found = compute.len();
             return Ok(Err(format!("{found} of {all} computing members are there, and {needed} are needed")));
         }
-        let recipients: Vec<Fingerprint> =
-            named_recipients(ask, charter)?.into_iter().filter(|m| present(m).is_some()).collect();
+        let recipients: Vec<Fingerprint> = named_recipients(ask, charter)?.into_iter().filter(computes).collect();
         if recipients.is_empty() {
             return Ok(Err("none of the recipients is there".to_owned()));
         }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::PATIENCE;
+use super::branches::remark;
 use crate::execution::{Agreed, Outcome};
 use crate::receipts::{Debt, Parts};
 use crate::{Gateway, GatewayError};
@@ -30,6 +31,14 @@ struct Ended {
     /// What the receipt of a result needs.
     receipt: Option<(Arc<Consensus>, Debt, Option<Parts>)>,
     outcome: Result<Agreed, String>,
+    /// What else its client should know.
+    remark: String,
+}
+
+impl Ended {
+    fn without_result(job: Option<Job>, why: String) -> Self {
+        Self { job, receipt: None, outcome: Err(why), remark: String::new() }
+    }
 }
 
 impl Gateway {
@@ -90,7 +99,7 @@ impl Gateway {
                 Err(_) if without.is_empty() && tokio::time::timeout_at(patience, changed).await.is_ok() => continue,
                 Err(why) => {
                     let why = if last.is_empty() { why } else { format!("{last}; {why}") };
-                    return Ok(Ended { job, receipt: None, outcome: Err(why) });
+                    return Ok(Ended::without_result(job, why));
                 }
             };
             asked.extend(matched.inputs.iter().copied());
@@ -101,12 +110,14 @@ impl Gateway {
                 Outcome::Done(agreed) => {
                     let asked = asked.into_iter().collect();
                     let debt = Debt::of(asked, &consensus, matched, &agreed, self.inner.clock.now());
-                    return Ok(Ended { job, receipt: Some((consensus, debt, parts)), outcome: Ok(agreed) });
+                    let remark = remark(ask, matched, consensus.charter());
+                    let receipt = Some((consensus, debt, parts));
+                    return Ok(Ended { job, receipt, outcome: Ok(agreed), remark });
                 }
                 // Names and reasons are for the operator's log; the client hears counts only.
                 Outcome::Failed { why } => {
                     info!(task = %ask.id(), window = %window, why, "no result");
-                    return Ok(Ended { job, receipt: None, outcome: Err(NO_RESULT.to_owned()) });
+                    return Ok(Ended::without_result(job, NO_RESULT.to_owned()));
                 }
                 Outcome::Waiting { owners, without: lost, why } => {
                     without.extend(lost);
@@ -128,7 +139,7 @@ impl Gateway {
             }
             attempt += 1;
         }
-        Ok(Ended { job, receipt: None, outcome: Err(last) })
+        Ok(Ended::without_result(job, last))
     }
 
     /// Makes durable how a computation ended, and tells those who watch.
@@ -145,7 +156,7 @@ impl Gateway {
         let mut shown = TaskWindow {
             window,
             state: if done { "done" } else { "failed" }.to_owned(),
-            detail: String::new(),
+            detail: ended.remark.clone(),
             contributors: 0,
             agreement: String::new(),
             result: None,

@@ -52,6 +52,11 @@ pub struct PeerPolicy {
     /// Ask the owner before this peer gives data to a task. Approved once, a task is approved for all its
     /// computations.
     pub manual_approval: bool,
+    /// Gateways above: this peer's part may go, as shares, into results over branches that one of them asks for, by
+    /// their certificates; empty means none.
+    pub parents: BTreeSet<Fingerprint>,
+    /// The party of this node, in a group of its own, whose shares this peer gives to tasks over branches; at most one.
+    pub branch: Vec<String>,
     /// So many samples may be kept.
     pub max_samples: u64,
     /// For so many hours samples are kept.
@@ -78,6 +83,8 @@ impl Default for PeerPolicy {
             tasks_per_day: 0,
             disjoint_windows: true,
             manual_approval: false,
+            parents: BTreeSet::new(),
+            branch: Vec::new(),
             max_samples: 1_000_000,
             keep_samples_hours: 24 * 366,
         }

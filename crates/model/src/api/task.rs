@@ -55,9 +55,16 @@ pub struct TaskRequest {
     /// The gateway is a recipient, too: the result is told in clear to it and to its caller.
     #[serde(default)]
     pub tell_gateway: bool,
-    /// At least so many must give data.
+    /// At least so many must give data; over branches, in each of them.
     #[serde(default = "three")]
     pub min_participants: u32,
+    /// At least so many branches: members give no numbers then, but shares of what their own groups computed, and only
+    /// the total of all branches is opened. 0 for a task of one group.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub branches: u32,
+    /// In a branch: the task above of which this is a part. Not to be set by clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Box<ParentTask>>,
     /// So many seconds members have to ask their owners where their policies want that, at most a day. Those
     /// whose owners have not answered by then are left out.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -71,6 +78,23 @@ pub struct TaskRequest {
     /// Computed again and again, if set.
     #[serde(default)]
     pub repeat: Option<TaskRepeat>,
+}
+
+/// The task of a group above, of which a branch computes a part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParentTask {
+    /// What the client asked there.
+    pub task: TaskRequest,
+    /// The client's signature under it, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<TaskSignature>,
+    /// The signature of the gateway there.
+    pub ticket: TaskSignature,
+    /// The consensus of the group there, hexadecimal.
+    pub charter: String,
+    /// Which computation of it.
+    pub window: Slot,
 }
 
 /// How often a task is computed.
@@ -137,7 +161,7 @@ pub struct TaskWindow {
     pub state: String,
     /// Why it failed, or remarks.
     pub detail: String,
-    /// How many gave data. Who they were is told to members only.
+    /// How many gave data, over all branches where there are some. Who they were is told to members only.
     pub contributors: u32,
     /// The commitment on which all recipients agreed, hexadecimal.
     pub agreement: String,

@@ -51,6 +51,8 @@ impl Party {
             result_key: None,
             tell_gateway: false,
             min_participants: request.min_participants,
+            branches: 0,
+            parent: None,
             approval_s: 0,
             issued: now.to_rfc3339(),
             nonce: hex::encode(nonce),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use tacit_job::{ToGateway, is_word};
+use tacit_job::{BRANCH_LABEL, ToGateway, is_word};
 use tacit_model::UnixMillis;
 
 use super::{Inner, Party};
@@ -96,10 +96,13 @@ impl Inner {
 
     /// Tells the gateway what there is. It learns names, never values.
     pub(crate) fn tell_offer(&self) {
-        let Offer { labels, mut sources } = self.offer();
+        let Offer { mut labels, mut sources } = self.offer();
         let policy = self.policy();
         if !policy.sources.is_empty() {
             sources.retain(|source| policy.sources.contains(source));
+        }
+        if !policy.branch.is_empty() {
+            labels.insert(BRANCH_LABEL.to_owned());
         }
         if !policy.tasks {
             sources.clear();

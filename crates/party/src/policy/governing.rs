@@ -49,8 +49,9 @@ fn with(node: &Policy, own: Option<PeerPolicy>) -> Policy {
 /// Whether a policy can be meant: names that exist, lists and texts of a sensible length.
 pub(crate) fn check(policy: &PeerPolicy) -> Result<(), PartyError> {
     let bad = |why: String| Err(PartyError::Policy(why));
-    let lists = [&policy.aggregators, &policy.models, &policy.purposes, &policy.sources];
-    if lists.iter().any(|list| list.len() > MOST) || policy.verified.len() > MOST || policy.clients.len() > MOST {
+    let lists = [&policy.aggregators, &policy.models, &policy.purposes, &policy.sources, &policy.branch];
+    let keys = [&policy.verified, &policy.clients, &policy.parents];
+    if lists.iter().any(|list| list.len() > MOST) || keys.iter().any(|list| list.len() > MOST) {
         return bad(format!("a list has at most {MOST} entries"));
     }
     if lists.iter().flat_map(|list| list.iter()).any(|text| text.is_empty() || text.chars().count() > LONGEST) {
@@ -61,6 +62,9 @@ pub(crate) fn check(policy: &PeerPolicy) -> Result<(), PartyError> {
     }
     if policy.models.iter().any(|name| SecurityModel::named(name).is_none()) {
         return bad("models are semi-honest, malicious and guaranteed".to_owned());
+    }
+    if policy.branch.len() > 1 {
+        return bad("a peer gives the shares of one party: branch has at most one entry".to_owned());
     }
     Ok(())
 }

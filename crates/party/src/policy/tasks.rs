@@ -34,6 +34,9 @@ pub enum TaskRefusal {
     /// The gateway would learn the result.
     #[error("the task tells the gateway the result, and this peer's policy does not")]
     TellsGateway,
+    /// A branch's part for a gateway that is not on the list.
+    #[error("the task is a part of one of a gateway above that this peer's policy does not name: set parents")]
+    Parent,
     /// Too few who give data.
     #[error("{found} members would give data, this peer's policy wants at least {wanted} for a task")]
     FewParticipants {
@@ -115,7 +118,8 @@ impl Policy {
             let who = asked.client.map_or_else(|| "without a signature".to_owned(), |client| client.to_string());
             return Err(TaskRefusal::Client(who));
         }
-        if request.tell_gateway && !self.tell_gateway {
+        let tells = request.tell_gateway || request.parent.as_ref().is_some_and(|above| above.task.tell_gateway);
+        if tells && !self.tell_gateway {
             return Err(TaskRefusal::TellsGateway);
         }
         let (at, now) = (asked.at, asked.now);

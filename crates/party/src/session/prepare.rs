@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tacit_accord::{Charter, Consensus, OnMissingInput};
-use tacit_engine::{InputVector, Plan, SecurityModel};
+use tacit_engine::{InputVector, Level, Plan, SecurityModel};
 use tacit_job::{Ask, Decline, Job, JobError, Report, plan_of};
 use tacit_model::{Fingerprint, UnixMillis};
 use tacit_pki::random;
@@ -11,9 +11,9 @@ use tacit_store::{ApprovalRow, AskedRow, InputRow, InputState, SessionClaim, Sto
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-use super::outside;
-use super::told;
-use crate::environment::name_members;
+use super::running::above;
+use super::{branch, outside, told};
+use crate::environment::{name_company, name_members};
 use crate::party::Inner;
 use crate::policy::{Asked, Policy, TaskRefusal};
 use crate::results::Stored;
@@ -52,7 +52,7 @@ pub(super) struct Declined {
 }
 
 impl Declined {
-    fn new(why: Decline, detail: impl Into<String>) -> Self {
+    pub(super) fn new(why: Decline, detail: impl Into<String>) -> Self {
         Self { why, detail: detail.into(), done: None }
     }
 }
@@ -147,7 +147,7 @@ async fn prepare_task(
 ) -> Result<(Option<Row>, Vec<AskedRow>), Declined> {
     let ask = job.ask().ok_or_else(|| Declined::new(Decline::Plan, "not a task of a client"))?;
     let unfit = |error: tacit_job::AskError| Declined::new(Decline::Plan, error.to_string());
-    let client = verify(party, ask).map_err(unfit)?;
+    let client = branch::client_of(party, policy, ask)?;
     let terms = ask.terms().map_err(unfit)?;
     let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
     let now = party.clock.now();
@@ -166,8 +166,17 @@ async fn prepare_task(
     if policy.manual_approval {
         ask_owner(party, ask, client, now).await?;
     }
-    let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
-    let selected = series::select(&party.store, &party.name, ask, &terms, job.slot, plan).await.map_err(nothing)?;
+    let (row_given, window) = match plan.level() {
+        // A branch is asked at the end, when nothing else stands against it.
+        Level::Root => (None, terms.window(job.slot)),
+        Level::Flat | Level::Branch => {
+            let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
+            let selected = series::select(&party.store, &party.name, ask, &terms, job.slot, plan).await;
+            let selected = selected.map_err(nothing)?;
+            (Some(selected.row), Some(selected.window))
+        }
+    };
+    let window = window.ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
     let mut sources: Vec<&str> = terms.series(&ask.request).collect();
     sources.sort_unstable();
     sources.dedup();
@@ -176,18 +185,22 @@ async fn prepare_task(
         slot: job.slot,
         source: source.to_owned(),
         client: client.map(|client| client.to_string()).unwrap_or_default(),
-        from_ms: selected.window.from,
-        to_ms: selected.window.to,
-        members: name_members(&job.inputs),
+        from_ms: window.from,
+        to_ms: window.to,
+        members: name_company(&job.inputs, above(job).as_deref()),
         at: now,
     };
     let taken: Vec<AskedRow> = sources.into_iter().map(row).collect();
     policy.judge_history(party, &taken, now).await.map_err(refused)?;
-    Ok((Some(selected.row), taken))
+    let given = match row_given {
+        Some(given) => given,
+        None => branch::part(party, policy, ask, job).await?,
+    };
+    Ok((Some(given), taken))
 }
 
 /// Who asks. The ticket is of the gateway that took the task; another one may have taken over since.
-fn verify(party: &Inner, ask: &Ask) -> Result<Option<Fingerprint>, tacit_job::AskError> {
+pub(super) fn verify(party: &Inner, ask: &Ask) -> Result<Option<Fingerprint>, tacit_job::AskError> {
     let verified = party.gateways().iter().map(|gateway| ask.verify(gateway)).find(Result::is_ok);
     verified.unwrap_or_else(|| ask.verify(&party.gateway))
 }
@@ -235,7 +248,7 @@ pub(super) fn still_willing(party: &Inner, prepared: &Prepared) -> Result<(), De
     judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
     let Some(ask) = job.ask() else { return Ok(()) };
     let unfit = |error: tacit_job::AskError| Declined::new(Decline::Plan, error.to_string());
-    let client = verify(party, ask).map_err(unfit)?;
+    let client = branch::client_of(party, &policy, ask)?;
     let terms = ask.terms().map_err(unfit)?;
     let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
     let asked = Asked { ask, terms: &terms, client, at, now: party.clock.now() };
@@ -316,12 +329,12 @@ fn claim_of(job: &Job) -> SessionClaim {
 
 /// Binds the slot to the input peers of this job, before shares are given. Where the charter wants the
 /// input of all, it has named them already; and a peer that computes knows by its own freeze that no other
-/// set was opened: nothing is opened before it has signed.
+/// set was opened: nothing is opened before it has signed. Which branches take part is the gateway's choice, too.
 pub(super) async fn bind_inputs(party: &Inner, job: &Job) -> Result<(), StoreError> {
-    match job.task.on_missing_input {
-        OnMissingInput::Proceed(_) if job.inputs.contains(&party.me) && !job.compute.contains(&party.me) => {
-            party.store.bind_inputs(&party.name, claim_of(job), name_members(&job.inputs)).await
-        }
-        _ => Ok(()),
+    let chosen = matches!(job.task.on_missing_input, OnMissingInput::Proceed(_))
+        || job.ask().is_some_and(|ask| ask.level() == Level::Root);
+    if chosen && job.inputs.contains(&party.me) && !job.compute.contains(&party.me) {
+        party.store.bind_inputs(&party.name, claim_of(job), name_members(&job.inputs)).await?;
     }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacit_engine::{FreezeRefused, Mailbox, Outcome, Plan, SessionError};
+use tacit_engine::{FreezeRefused, Level, Mailbox, Outcome, Plan, SessionError};
 use tacit_job::{Fault, Job, Report};
 use tacit_link::SessionPort;
 use tacit_model::{Fingerprint, RunId, Slot};
@@ -11,6 +11,7 @@ use tacit_store::{InputState, OwedRow, ResultRow, StoreError};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use super::branch;
 use super::linking::Linked;
 use super::outside;
 use super::prepare::{Claim, bind_inputs};
@@ -58,6 +59,7 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
         charter: job.charter.0,
         inputs: name_members(&job.inputs),
         taken,
+        above: above(&job),
         disjoint: party.policy().disjoint_windows,
         bound: false,
         contributions: Vec::new(),
@@ -91,8 +93,11 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
     let bound = environment.bound;
 
     let outcome = match driven {
-        Ok(Ok(outcome)) => {
+        Ok(Ok(mut outcome)) => {
             port.finish();
+            if let Some(carried) = outcome.carried.take() {
+                branch::keep(party, run, carried);
+            }
             outcome
         }
         Ok(Err(error)) => {
@@ -140,7 +145,9 @@ pub(super) struct Learned {
 impl Learned {
     fn of(outcome: Outcome, plan: &Plan) -> Self {
         let faults = outcome.faults.iter().filter_map(|fault| plan.members().get(fault.member)).copied().collect();
-        let contributors = u32::try_from(outcome.contributors.len()).unwrap_or(u32::MAX);
+        // Over branches, those who dealt were not those who gave data.
+        let contributors = outcome.counted.unwrap_or(outcome.contributors.len() as u64);
+        let contributors = u32::try_from(contributors).unwrap_or(u32::MAX);
         Self { values: outcome.values, agreement: outcome.agreement, contributors, faults }
     }
 }
@@ -178,6 +185,10 @@ async fn settle(
                 true => party.store.commit_task_result(&party.name, run, row).await?,
                 false => party.store.commit_result_owing(&party.name, run, slot, row, posts, owed).await?,
             }
+            Some(hex::encode(outcome.agreement))
+        }
+        // A branch's part is kept in shares: all compute peers say which set they hold shares of.
+        None if job.ask().is_some() && plan.level() == Level::Branch && computes => {
             Some(hex::encode(outcome.agreement))
         }
         // What went into a client's task stays in its series, and the freeze says that the slot is over.
@@ -249,6 +260,11 @@ async fn tidy(party: &Inner, run: RunId, from: Slot, upto: Slot) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// The charter above, if this is a branch's part.
+pub(super) fn above(job: &Job) -> Option<String> {
+    Some(job.ask()?.request.parent.as_ref()?.charter.clone())
 }
 
 async fn fail_slot(party: &Inner, run: RunId, slot: Slot, why: &str) {

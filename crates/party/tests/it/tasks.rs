@@ -65,6 +65,8 @@ fn request(world: &World, nonce: u8, preselector: &str) -> TaskRequest {
         result_key: None,
         tell_gateway: false,
         min_participants: 3,
+        branches: 0,
+        parent: None,
         approval_s: 0,
         issued: SystemClock.now().to_rfc3339(),
         nonce: hex::encode([nonce; 16]),

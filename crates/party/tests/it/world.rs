@@ -147,6 +147,7 @@ impl Peer {
             finder: None,
             endpoint: String::new().into(),
             provider: None,
+            siblings: Default::default(),
         };
         self.party = Some(Party::open(setup).await.unwrap());
         self.store = Some(store);

@@ -142,6 +142,8 @@ impl Stage {
             result_key: Some(key.public().to_owned()),
             tell_gateway: false,
             min_participants: 3,
+            branches: 0,
+            parent: None,
             approval_s: 0,
             // Windows end before the moment of asking, and the samples are a moment old.
             issued: SystemClock.now().plus(1).to_rfc3339(),

@@ -240,6 +240,8 @@ impl Stage {
             result_key: Some(key.public().to_owned()),
             tell_gateway: false,
             min_participants: u32::try_from(self.scene.asked).unwrap_or(u32::MAX),
+            branches: 0,
+            parent: None,
             approval_s: 0,
             issued: SystemClock.now().to_rfc3339(),
             nonce: hex::encode(nonce),

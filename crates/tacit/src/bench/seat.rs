@@ -137,6 +137,7 @@ impl Seat {
             charter: [0; 32],
             inputs: [0; 32],
             taken: Vec::new(),
+            above: None,
             disjoint: false,
             bound: false,
             contributions: Vec::new(),

@@ -38,7 +38,7 @@ enum Action {
     Set {
         /// The peer.
         name: String,
-        /// RULE=VALUE; lists with commas between their entries, an empty list allows all.
+        /// RULE=VALUE; lists with commas between their entries, an empty list allows all (verified, parents, branch: nobody).
         #[arg(required = true, value_name = "RULE=VALUE")]
         rules: Vec<String>,
     },
@@ -124,7 +124,8 @@ fn describe(body: &PolicyBody) -> String {
                 Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
                 other => other.to_string(),
             };
-            let value = if name == "verified" && value == "(all)" { "(nobody)".to_owned() } else { value };
+            let nobody = ["verified", "parents", "branch"].contains(&name.as_str()) && value == "(all)";
+            let value = if nobody { "(nobody)".to_owned() } else { value };
             text.push_str(&format!("\n  {name:<20} {value}"));
         }
     }

@@ -10,6 +10,7 @@ mod agreement_wizard;
 mod arrows;
 mod audit;
 mod bench;
+mod branches;
 mod checks;
 mod command_line;
 mod computing;

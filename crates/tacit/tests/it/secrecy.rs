@@ -16,7 +16,7 @@ fn scalar() -> &'static str {
 
 /// Where a secret occurs in what a node wrote: its folder (without its key files) and its log.
 #[track_caller]
-fn places(node: &Node, secret: &[u8]) -> Vec<String> {
+pub(crate) fn places(node: &Node, secret: &[u8]) -> Vec<String> {
     let holds = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);
     let keys = node.data().join("keys");
     let mut places: Vec<String> = files_below(&node.data())

@@ -27,6 +27,8 @@ pub(super) fn tasks(add: Add<'_>) {
                 ("result_key", text_or_null()),
                 ("tell_gateway", truth()),
                 ("min_participants", whole()),
+                ("branches", whole()),
+                ("parent", or_null("ParentTask")),
                 ("approval_s", whole()),
                 ("issued", text()),
                 ("nonce", text()),
@@ -45,11 +47,26 @@ pub(super) fn tasks(add: Add<'_>) {
                 "result_key",
                 "tell_gateway",
                 "min_participants",
+                "branches",
+                "parent",
                 "approval_s",
                 "issued",
                 "nonce",
                 "repeat",
             ],
+        ),
+    );
+    add(
+        "ParentTask",
+        request(
+            &[
+                ("task", is("TaskRequest")),
+                ("client", or_null("TaskSignature")),
+                ("ticket", is("TaskSignature")),
+                ("charter", text()),
+                ("window", whole()),
+            ],
+            &["client"],
         ),
     );
     add("TaskRepeat", request(&[("every_s", whole()), ("times", whole())], &[]));
@@ -169,6 +186,8 @@ pub(super) fn tasks(add: Add<'_>) {
         ("tasks_per_day", whole()),
         ("disjoint_windows", truth()),
         ("manual_approval", truth()),
+        ("parents", list(is("Fingerprint"))),
+        ("branch", list(text())),
         ("max_samples", whole()),
         ("keep_samples_hours", whole()),
     ];

@@ -60,9 +60,13 @@ pub(super) struct Question {
     /// Tell the gateway the result, too, instead of sealing it for this command.
     #[arg(long)]
     pub(super) tell_gateway: bool,
-    /// At least so many must give data.
+    /// At least so many must give data; over branches, in each of them.
     #[arg(long, default_value_t = 3)]
     min_participants: u32,
+    /// Ask over branches, at least so many: each computes its part in a group of its own, and only the total of all is
+    /// opened.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    branches: u32,
     /// Seconds that members have to ask their owners, where their policies want that; then they are left out.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     approval: u32,
@@ -130,6 +134,8 @@ impl Question {
             result_key: key.map(|key| key.public().to_owned()),
             tell_gateway: self.tell_gateway,
             min_participants: self.min_participants,
+            branches: self.branches,
+            parent: None,
             approval_s: self.approval,
             issued: now.to_rfc3339(),
             nonce: hex::encode(nonce),

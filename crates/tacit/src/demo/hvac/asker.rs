@@ -54,6 +54,8 @@ impl Asker {
             result_key: Some(self.key.public().to_owned()),
             tell_gateway: false,
             min_participants: 3,
+            branches: 0,
+            parent: None,
             approval_s: 0,
             issued: SystemClock.now().to_rfc3339(),
             nonce: hex::encode(nonce),

@@ -1,0 +1,102 @@
+//! Tasks over branches, from both sides: the part that a branch computes, and which branches a root asks.
+//!
+//! The root's gateway asks members like any others; those that give shares of a branch ask, each, their own gateway for
+//! the branch's part, while they prepare. So branches work at the same time, and no gateway speaks for another.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tacit_accord::Charter;
+use tacit_engine::Level;
+use tacit_job::{Ask, BRANCH_LABEL, Job, Response};
+use tacit_model::Fingerprint;
+use tacit_model::api::{NewTask, TaskRequest};
+use tracing::info;
+
+use super::PATIENCE;
+use crate::Gateway;
+use crate::directory::Present;
+
+/// Under this name parts are kept among clients' tasks.
+const ABOVE: &str = "the group above";
+
+impl Gateway {
+    /// A compute peer of a group has its part of a task over branches computed: once, whoever of them asks first.
+    pub(crate) async fn part_of_branch(&self, member: Fingerprint, task: TaskRequest) -> Response {
+        let here = self.inner.directory.present(&member).is_some_and(|present| present.group == task.group);
+        let consensus = self.current(task.group).await;
+        let computes = |charter: &Charter| charter.member(&member).is_some_and(|member| member.role.computes());
+        if !here || task.parent.is_none() || !consensus.is_ok_and(|consensus| computes(consensus.charter())) {
+            let why = "a compute peer asks for the part of its own group in a task above".to_owned();
+            return Response::Refused { why };
+        }
+        let taken = {
+            let _one_at_a_time = self.inner.client_tasks.parts.lock().await;
+            let new = NewTask { task, signature: None, notify: None, wait: false };
+            self.take_task(new, ABOVE, None).await
+        };
+        match taken {
+            Ok(task) => {
+                let body = task.ended().await;
+                Response::Asked { state: body.state, detail: body.detail }
+            }
+            Err(error) => Response::Refused { why: error.to_string() },
+        }
+    }
+
+    /// How long members may prepare: those of branches compute their part meanwhile.
+    pub(crate) fn prepare_limit(&self, job: &Job) -> Duration {
+        let limits = self.inner.limits;
+        match job.ask().filter(|ask| ask.level() == Level::Root) {
+            None => limits.prepare,
+            Some(ask) => {
+                PATIENCE
+                    + 2 * limits.prepare
+                    + limits.link
+                    + Duration::from_secs(30 + u64::from(ask.request.approval_s))
+            }
+        }
+    }
+}
+
+/// The branches that a task above could be computed over.
+pub(super) struct Whole {
+    /// Members of all branches that are there with all their members.
+    pub(super) members: Vec<Fingerprint>,
+    /// How many branches those are.
+    pub(super) found: usize,
+    /// How many branches the charter has.
+    pub(super) all: usize,
+}
+
+/// The whole branches of a root among those who are there; those that are left out are named in the log.
+pub(super) fn whole(charter: &Charter, present: impl Fn(&Fingerprint) -> Option<Present>) -> Whole {
+    let mut whole = Whole { members: Vec::new(), found: 0, all: 0 };
+    let mut left_out = BTreeSet::new();
+    for (name, members) in tacit_job::branches(charter) {
+        whole.all += 1;
+        let speaks = |member: &Fingerprint| present(member).is_some_and(|p| p.offer.labels.contains(BRANCH_LABEL));
+        match members.iter().all(|member| speaks(&member.fingerprint)) {
+            true => {
+                whole.found += 1;
+                whole.members.extend(members.iter().map(|member| member.fingerprint));
+            }
+            false => _ = left_out.insert(name),
+        }
+    }
+    if !left_out.is_empty() {
+        info!(?left_out, "branches that are not there with all their members");
+    }
+    whole
+}
+
+/// What a client hears if not all branches took part; names are for the log.
+pub(super) fn remark(ask: &Ask, job: &Job, charter: &Charter) -> String {
+    if ask.level() != Level::Root {
+        return String::new();
+    }
+    let branches = tacit_job::branches(charter);
+    let took_part = |members: &&Vec<&tacit_accord::Member>| members.iter().any(|m| job.inputs.contains(&m.fingerprint));
+    let (found, all) = (branches.values().filter(took_part).count(), branches.len());
+    if found < all { format!("{found} of {all} branches took part") } else { String::new() }
+}

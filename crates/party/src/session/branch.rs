@@ -1,0 +1,129 @@
+//! This party's part in tasks over branches.
+//!
+//! A compute peer of a branch is two parties of one node: one in the branch's own group, one in the group above. Asked
+//! above, the second has the branch's gateway compute the branch's part, in which the first keeps its share of the
+//! total; then the second gives that share as its input. Neither gateway sees it, and it never touches the disk.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tacit_engine::Carried;
+use tacit_job::{Ask, Decline, Job, Request, Response, task_run};
+use tacit_model::{Fingerprint, RunId};
+
+use super::prepare::{Declined, verify};
+use crate::party::Inner;
+use crate::policy::{Policy, TaskRefusal};
+use crate::source::Row;
+
+/// A branch has so long for its part, beside what its owners may take to approve.
+const PART: Duration = Duration::from_secs(45);
+/// Shares that nobody came for are let go after so long.
+const KEPT: Duration = Duration::from_secs(300);
+/// So many totals are kept at once.
+const MOST: usize = 64;
+
+/// The parties of a node, for each other.
+#[derive(Clone, Default)]
+pub struct Siblings(Arc<Mutex<BTreeMap<String, Weak<Inner>>>>);
+
+impl Siblings {
+    pub(crate) fn add(&self, party: &Arc<Inner>) {
+        let mut parties = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        parties.insert(party.name.clone(), Arc::downgrade(party));
+    }
+
+    fn get(&self, name: &str) -> Option<Arc<Inner>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name)?.upgrade()
+    }
+}
+
+/// Shares of totals that the group above may come for, by the run of the branch's part. In memory only.
+#[derive(Default)]
+pub(crate) struct Kept(Mutex<HashMap<RunId, Carried>>);
+
+impl Kept {
+    fn put(&self, run: RunId, carried: Carried) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < MOST {
+            kept.insert(run, carried);
+        }
+    }
+
+    fn forget(&self, run: RunId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+    }
+
+    /// The share, which may be dealt in several attempts that are not frozen.
+    fn get(&self, run: RunId) -> Option<Row> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(&run).map(|carried| Row::new(carried.input().expose().to_vec()))
+    }
+}
+
+/// Keeps a share that a session of this branch ended in, for a while.
+pub(super) fn keep(party: &Arc<Inner>, run: RunId, carried: Carried) {
+    party.kept.put(run, carried);
+    let party = Arc::clone(party);
+    party.tasks.clone().spawn(async move {
+        tokio::select! {
+            () = party.stop.cancelled() => {}
+            () = tokio::time::sleep(KEPT) => {}
+        }
+        party.kept.forget(run);
+    });
+}
+
+/// This party's share of its branch's part of a task over branches, computed now if it is not there yet.
+pub(super) async fn part(party: &Inner, policy: &Policy, ask: &Ask, job: &Job) -> Result<Row, Declined> {
+    let nothing = |why: String| Declined::new(Decline::NoRow, why);
+    let name = policy.branch.first().ok_or_else(|| {
+        nothing(format!("this peer gives no branch's shares; say whose: tacit policy set {} branch=PARTY", party.name))
+    })?;
+    let below = party.siblings.get(name).filter(|below| below.group != party.group || below.gateway != party.gateway);
+    let below = below.ok_or_else(|| nothing(format!("its policy says branch={name}, and no such party is here")))?;
+    let charter =
+        below.roster.known().ok_or_else(|| nothing(format!("{name} is not a verified member of its group")))?;
+    // Above, all compute peers of the branch must be named, and nobody else under their operator.
+    let inside = charter.charter().computing().count();
+    let operator = party.operator(&party.me);
+    let above = job.inputs.iter().filter(|member| party.operator(member) == operator).count();
+    if inside != above {
+        let why =
+            format!("{name}'s group has {inside} computing members and {above} of them are members of this group");
+        return Err(nothing(format!("{why}; all of them must be, under one operator, and nobody else under it")));
+    }
+    let task = ask.in_branch(job.charter, job.slot, below.group).map_err(|error| nothing(error.to_string()))?;
+    let run = task_run(&task);
+    if let Some(row) = below.kept.get(run) {
+        return Ok(row);
+    }
+    let limit = PART + Duration::from_secs(ask.request.approval_s.into());
+    let asked = below.line.request(Request::Branch { task: Box::new(task) }, limit).await;
+    match asked.map_err(|error| nothing(format!("{name}'s gateway: {error}")))? {
+        Response::Asked { .. } => {}
+        Response::Refused { why } => return Err(nothing(format!("{name}'s gateway refused: {why}"))),
+        _ => return Err(nothing(format!("{name}'s gateway answered something else"))),
+    }
+    below
+        .kept
+        .get(run)
+        .ok_or_else(|| nothing(format!("{name}'s group computed no part of it; its owner sees the reason")))
+}
+
+/// Who asks: the client that signed a task; in a branch, the one that signed the task above, which one of the gateways
+/// above must have admitted that this party's policy names.
+pub(super) fn client_of(party: &Inner, policy: &Policy, ask: &Ask) -> Result<Option<Fingerprint>, Declined> {
+    let unfit = |error: tacit_job::AskError| Declined::new(Decline::Plan, error.to_string());
+    let client = verify(party, ask).map_err(unfit)?;
+    let Some(above) = ask.parent().map_err(unfit)? else { return Ok(client) };
+    let admitted = policy.parents.iter().find_map(|gateway| above.verify(gateway).ok());
+    admitted.ok_or_else(|| Declined::new(Decline::Policy, TaskRefusal::Parent.to_string()))
+}
+
+impl Inner {
+    fn operator(&self, member: &Fingerprint) -> Option<String> {
+        self.roster.known()?.charter().member(member).map(|member| member.operator.clone())
+    }
+}
