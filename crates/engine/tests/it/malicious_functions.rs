@@ -172,3 +172,22 @@ fn forecasts_of_malicious_functions_are_what_is_sent() {
         }
     }
 }
+
+/// An aggregator that is new is offered against cheaters only where somebody said so here, too.
+#[test]
+fn rule5_what_is_offered_against_cheaters_is_a_closed_list() {
+    let offered = |model: SecurityModel| -> Vec<&'static str> {
+        let evaluated = |a: &&tacit_engine::aggregate::Aggregator| a.function != tacit_engine::aggregate::Function::Sum;
+        let all = tacit_engine::aggregate::registry().iter().filter(evaluated);
+        all.filter(|aggregator| aggregator.models.contains(&model)).map(|aggregator| aggregator.name).collect()
+    };
+    let products =
+        ["product", "entropy", "set_union", "set_intersection", "threshold_union", "set_cardinality", "distinct_count"];
+    let compared = ["event_correlation", "min", "max", "range", "median", "quantile", "sort", "top_k"];
+    let sorted = |mut names: Vec<&'static str>| {
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(sorted(offered(SecurityModel::Guaranteed)), sorted(products.to_vec()));
+    assert_eq!(sorted(offered(SecurityModel::Malicious)), sorted([&products[..], &compared[..]].concat()));
+}
