@@ -40,6 +40,7 @@ command -v curl >/dev/null || need curl "the scripts of the P2DS manual are run 
 python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv "statistics are compared with numpy and statsmodels"
 command -v ip >/dev/null || need iproute2 "discovery is tested in network namespaces"
 [ "$(id -u)" -eq 0 ] || say "not root: the tests of discovery, which make network namespaces, will fail"
+command -v valgrind >/dev/null || need valgrind "work on secrets is shown not to depend on them"
 have_postgres() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 have_postgres || need postgresql "the store suite runs on PostgreSQL too"
 have_postgres || die "PostgreSQL was installed, but initdb is not to be found"
@@ -72,6 +73,9 @@ cargo test --quiet --locked --workspace --doc
 
 say "statistics against numpy and statsmodels"
 scripts/oracles.sh || die "the statistics differ from the oracles', or the oracles could not be installed"
+
+say "constant time"
+scripts/constant_time.sh || die "work on secrets depends on them, or valgrind does not run"
 
 say "tests"
 if cargo nextest --version >/dev/null 2>&1; then

@@ -26,7 +26,7 @@
 //! `malicious`: any t < n/2 compute peers and any input peers, who do what they like: no wrong result is accepted. At
 //! least 2t+1 shares must come to an opening, and fit. `guaranteed`: see there.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tacit_algebra::{F61, F127, Field};
@@ -141,7 +141,7 @@ pub async fn run<E: Environment>(
     check_own_input(plan, me, input.as_ref())?;
     let binding = binding(plan, nonces);
     let position = plan.compute().binary_search(&me).ok();
-    let party = Party { plan, me, mailbox, environment, binding, position, secrets: HashMap::new() };
+    let party = Party { plan, me, mailbox, environment, binding, position, secrets: BTreeMap::new() };
     match plan.field() {
         FieldChoice::F61 => Box::pin(run_in::<F61, E>(party, input)).await,
         FieldChoice::F127 => Box::pin(run_in::<F127, E>(party, input)).await,
@@ -184,7 +184,7 @@ struct Party<'a, E> {
     binding: [u8; 32],
     /// The place among the compute peers.
     position: Option<usize>,
-    secrets: HashMap<usize, Zeroizing<[u8; 32]>>,
+    secrets: BTreeMap<usize, Zeroizing<[u8; 32]>>,
 }
 
 impl<E: Environment> Party<'_, E> {

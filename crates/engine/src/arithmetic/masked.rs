@@ -15,6 +15,7 @@
 //! Cost per number: k random bits, 2k products, one opening; rounds: those of the bits, of two
 //! verifications, log2 k + 2. Any n > 2t, whatever t peers do; perfect but for 2^-k.
 
+use subtle::Choice;
 use tacit_algebra::Field;
 use tacit_algebra::poly::powers;
 
@@ -46,7 +47,7 @@ impl<F: Field> Arithmetic<'_, F> {
         let mut lowest = Shared::zeros(x.len());
         let own = bits.expose_shares().iter().step_by(width);
         for ((lowest, own), opened) in lowest.shares_mut().iter_mut().zip(own).zip(&opened) {
-            *lowest = if opened & 1 == 0 { *own } else { F::ONE - *own };
+            *lowest = F::conditional_select(own, &(F::ONE - *own), Choice::from((opened & 1) as u8));
         }
         // a xor b is a + b - 2ab.
         let mut both = self.multiply(&lowest, &passed).await?;
@@ -68,11 +69,9 @@ impl<F: Field> Arithmetic<'_, F> {
         let rows = less.shares_mut().chunks_exact_mut(width).zip(equal.shares_mut().chunks_exact_mut(width));
         for ((less, equal), public) in rows.zip(public) {
             for (place, (less, equal)) in less.iter_mut().zip(equal).enumerate() {
-                if public >> place & 1 == 1 {
-                    *less = F::ZERO;
-                } else {
-                    *equal = F::ONE - *equal;
-                }
+                let set = Choice::from((public >> place & 1) as u8);
+                *less = F::conditional_select(less, &F::ZERO, set);
+                *equal = F::conditional_select(&(F::ONE - *equal), equal, set);
             }
         }
         let (rows, mut width) = (public.len(), width);

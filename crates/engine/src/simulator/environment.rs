@@ -1,6 +1,6 @@
 //! The party around a simulated session: everything comes from the seed, the journal lives in memory.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::hmac;
@@ -12,7 +12,7 @@ use crate::transcript::Transcript;
 
 /// A party's memory of frozen slots. Clones are handles to the same journal; it outlives sessions.
 #[derive(Clone, Default)]
-pub struct Journal(Arc<Mutex<HashMap<SlotKey, FreezeRecord>>>);
+pub struct Journal(Arc<Mutex<BTreeMap<SlotKey, FreezeRecord>>>);
 
 type SlotKey = ([u8; 32], [u8; 32], Slot);
 

@@ -138,7 +138,7 @@ fn decode(message: &Bytes, n: usize) -> Result<Vec<Chain>, DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
     use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
@@ -194,7 +194,7 @@ mod tests {
                     environment: &mut environment,
                     binding: [9; 32],
                     position: Some(me),
-                    secrets: HashMap::new(),
+                    secrets: BTreeMap::new(),
                 };
                 agreement(me).reach(&mut party, 1, 1, vec![me as u8; 3]).await
             });
