@@ -1,5 +1,6 @@
 //! `/api/v1`: every operation, who may call it, and what it reads and writes.
 
+mod evidence;
 mod groups;
 mod log;
 mod members;
@@ -348,6 +349,27 @@ fn of_peers(operations: Operations) -> Operations {
             .role(Operator)
             .answer("ReceiptBody"),
             receipts::get_of_peer,
+        )
+        .add(
+            Op::get(
+                "/peers/{name}/evidence",
+                "listEvidence",
+                "Sessions in which this peer convicted compute peers of wrong shares, newest first",
+            )
+            .role(Operator)
+            .query(&[("max", "At most so many, up to 1000")])
+            .answer("EvidenceList"),
+            evidence::list,
+        )
+        .add(
+            Op::get(
+                "/peers/{name}/evidence/{session}",
+                "getEvidence",
+                "What convicts them, before anybody; it shows a part of the session's result",
+            )
+            .role(Operator)
+            .answer("EvidenceBody"),
+            evidence::get,
         )
         .add(
             Op::get(

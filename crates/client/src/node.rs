@@ -1,8 +1,8 @@
 //! The node: what it is, its receiver, its log, its tokens.
 
 use tacit_model::api::{
-    IssuedToken, LogHead, LogPage, LogProof, NewToken, NodeBody, ReceiptBody, ReceiptLine, ReceiptList, ReceivedBody,
-    ReceivedList, ReceivedRow, Role, TokenBody, TokenList,
+    EvidenceBody, EvidenceLine, EvidenceList, IssuedToken, LogHead, LogPage, LogProof, NewToken, NodeBody, ReceiptBody,
+    ReceiptLine, ReceiptList, ReceivedBody, ReceivedList, ReceivedRow, Role, TokenBody, TokenList,
 };
 
 use crate::{Client, ClientError, Pieces};
@@ -71,6 +71,16 @@ impl Client {
             None => self.get(&["receipts", session]),
         })
         .await
+    }
+
+    /// Sessions in which a peer of this node convicted compute peers, newest first.
+    pub async fn evidence(&self, peer: &str) -> Result<Vec<EvidenceLine>, ClientError> {
+        Ok(self.call::<EvidenceList>(self.get(&["peers", peer, "evidence"])).await?.evidence)
+    }
+
+    /// What convicts them in one session.
+    pub async fn evidence_of(&self, peer: &str, session: &str) -> Result<EvidenceBody, ClientError> {
+        self.call(self.get(&["peers", peer, "evidence", session])).await
     }
 
     /// Issues a token.

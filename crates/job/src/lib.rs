@@ -11,6 +11,7 @@
 
 mod ask;
 mod branches;
+mod evidence;
 mod job;
 mod messages;
 mod plan;
@@ -23,6 +24,7 @@ pub use ask::{
     Ask, AskError, Condition, MAX_SUMMED, Relation, Terms, is_source, is_word, sign_request, task_id, task_run,
 };
 pub use branches::{BRANCH_LABEL, branches};
+pub use evidence::{Convicted, EVIDENCE_FORMAT, EvidenceDocument, EvidenceFault};
 pub use job::{Job, Source, Task, pairing_digest, registration_proof};
 pub use messages::{
     Cosigned, Decline, Fault, GatewayAt, Report, Request, Response, Shown, StopReason, ToGateway, ToPeer, Told,

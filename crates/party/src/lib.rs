@@ -33,6 +33,7 @@
 mod drive;
 mod environment;
 mod error;
+mod evidence;
 mod finder;
 mod gateway_link;
 mod http;

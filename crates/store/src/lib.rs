@@ -20,6 +20,7 @@
 mod approvals;
 mod db;
 mod error;
+mod evidence;
 mod foreign;
 mod groups;
 mod leases;
@@ -48,6 +49,7 @@ mod writer;
 
 pub use approvals::ApprovalRow;
 pub use error::{StoreError, What};
+pub use evidence::EvidenceRow;
 pub use foreign::{ForeignError, ForeignRow, read_foreign};
 pub use groups::{CodeRow, GroupRow};
 pub use leases::Lease;

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 9, both: include_str!("../migrations/0009_asked_by_members.sql"), sqlite: "", postgres: "" },
     Migration { version: 10, both: include_str!("../migrations/0010_receipts_owed.sql"), sqlite: "", postgres: "" },
     Migration { version: 11, both: include_str!("../migrations/0011_replica.sql"), sqlite: "", postgres: "" },
+    Migration { version: 12, both: include_str!("../migrations/0012_evidence.sql"), sqlite: "", postgres: "" },
 ];
 
 /// Brings the schema to the newest version, all of it or nothing. On PostgreSQL the caller commits.

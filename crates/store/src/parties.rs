@@ -141,6 +141,7 @@ impl Store {
                     "DELETE FROM witnessed WHERE party = $1",
                     "DELETE FROM receipts WHERE holder = $1",
                     "DELETE FROM receipts_owed WHERE holder = $1",
+                    "DELETE FROM evidence WHERE party = $1",
                     "DELETE FROM series WHERE party = $1",
                     "DELETE FROM asked WHERE party = $1",
                     "DELETE FROM approvals WHERE party = $1",

@@ -274,7 +274,8 @@ impl Store {
     }
 
     /// Removes what belongs to runs closed before `before`: markers, freezes, results, delivered posts; and session
-    /// ids taken before then, except those of open runs; and what parties kept for receipts that never came. What is not delivered stays, and so do the numbers of used slots.
+    /// ids taken before then, except those of open runs; and what parties kept for receipts that never came, or as
+    /// evidence. What is not delivered stays, and so do the numbers of used slots.
     pub async fn purge(&self, before: UnixMillis) -> Result<Purged, StoreError> {
         self.run_tx("purge", before, |db, before| {
             Box::pin(async move {
@@ -315,6 +316,13 @@ impl Store {
                     )
                     .await?;
                 db.execute("DELETE FROM receipts_owed WHERE holder <> '' AND at < $1", args![before]).await?;
+                // It shows a part of a result.
+                db.execute(
+                    "DELETE FROM evidence WHERE EXISTS (SELECT 1 FROM party_runs q
+                     WHERE q.party = evidence.party AND q.run = evidence.run AND q.closed < $1)",
+                    args![before],
+                )
+                .await?;
                 Ok(Purged { rows, freezes, results, delivered, sessions })
             })
         })

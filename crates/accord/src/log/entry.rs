@@ -24,6 +24,8 @@ pub enum Kind {
     Receipt,
     /// What somebody else's log looked like: co-signed, or disputed.
     Witness,
+    /// A compute peer was convicted of a wrong share of a result; what convicts it is elsewhere.
+    Evidence,
     /// The program started, with its version.
     Software,
 }
@@ -39,6 +41,7 @@ impl Kind {
             Self::Session => "session",
             Self::Receipt => "receipt",
             Self::Witness => "witness",
+            Self::Evidence => "evidence",
             Self::Software => "software",
         }
     }

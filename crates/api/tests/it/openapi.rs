@@ -320,6 +320,10 @@ fn schemas_and_types_agree() {
     same("ReceiptLine", json!(ReceiptLine { session: text(), group, run, slot, at: text() }));
     same("ReceiptList", json!(ReceiptList { receipts: vec![] }));
     same("ReceiptBody", json!(ReceiptBody { receipt: text(), contribution: Some(text()) }));
+    let accused = vec![Fingerprint([1; 32])];
+    same("EvidenceLine", json!(EvidenceLine { session: text(), group, run, slot, accused, at: text() }));
+    same("EvidenceList", json!(EvidenceList { evidence: vec![] }));
+    same("EvidenceBody", json!(EvidenceBody { evidence: text() }));
     same("LogPage", json!(LogPage { entries: vec![], next: None }));
     same("NewToken", json!(NewToken { role: Role::Viewer, label: text(), tasks: Some(TaskScope::default()) }));
     same("IssuedToken", json!(IssuedToken { id: text(), role: Role::Viewer, token: text() }));

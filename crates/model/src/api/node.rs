@@ -119,6 +119,37 @@ pub struct ReceiptBody {
     pub contribution: Option<String>,
 }
 
+/// Evidence in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceLine {
+    /// The session in which somebody lied.
+    pub session: String,
+    /// The group.
+    pub group: GroupId,
+    /// The run.
+    pub run: RunId,
+    /// The slot, from 0.
+    pub slot: Slot,
+    /// Whom it convicts.
+    pub accused: Vec<Fingerprint>,
+    /// When it was kept here.
+    pub at: String,
+}
+
+/// Evidence that a peer holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceList {
+    /// Newest first.
+    pub evidence: Vec<EvidenceLine>,
+}
+
+/// What convicts compute peers before anybody. It shows a part of the result of its session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceBody {
+    /// The document, JSON as text.
+    pub evidence: String,
+}
+
 /// A token to be issued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -18,6 +18,7 @@ use super::prepare::{Claim, bind_inputs};
 use super::told;
 use crate::drive::{GivenUp, Seats, drive};
 use crate::environment::{PartyEnvironment, name_members};
+use crate::evidence;
 use crate::party::Inner;
 use crate::receipts::Left;
 use crate::results::Stored;
@@ -121,6 +122,7 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
             return end(Fault::Ended, bound, why.to_owned());
         }
     };
+    evidence::keep(party, &consensus, &job, &environment.keys, &outcome.evidence).await;
     let mut left = Left::of(job, plan, &outcome, environment.contributions);
     let owed = if left.job.ask().is_none() { Some(left.owed(party)) } else { None };
     let learned = Learned::of(outcome, &left.plan);

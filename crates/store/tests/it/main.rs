@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod directory;
+mod evidence;
 mod foreign;
 mod kill;
 mod latency;

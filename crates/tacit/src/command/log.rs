@@ -1,5 +1,6 @@
 //! `tacit audit`: the log of a node, and its verification without the node.
 
+mod evidence;
 mod verify;
 mod witness;
 
@@ -25,6 +26,9 @@ use verify::told;
   tacit audit check                                  reads the whole log of the node and verifies it
   tacit audit export --out log.jsonl                 the log as one file for an auditor
   tacit audit verify log.jsonl --key FINGERPRINT     offline; exit code 0 only if everything holds
+  tacit audit evidence alpha                         sessions in which a privacy peer signed a wrong share of a result
+  tacit audit evidence alpha SESSION --out lie.json  what convicts it, before anybody
+  tacit audit verify-evidence lie.json               offline; exit code 0 only if it convicts somebody
   tacit audit witness --state seen.json              remembers the log, and next time notices if it was rewritten
   tacit audit settle alpha --accept ROOT --reason 'gateway restored from the backup of 20 November'
                                                      ends a dispute that has an honest reason; it stays in the log")]
@@ -67,6 +71,27 @@ enum Action {
         #[arg(long, value_name = "KEY")]
         replica: Vec<Key>,
     },
+    /// Sessions in which a peer of this node convicted privacy peers of wrong shares, or the evidence of one of them.
+    ///
+    /// There is some where the security model is guaranteed and somebody lied; the results are right nevertheless. A
+    /// document shows a part of its session's result: give it to nobody who may not know that.
+    Evidence {
+        /// The peer.
+        peer: String,
+        /// The session whose evidence is wanted.
+        session: Option<String>,
+        /// Writes it to a file instead.
+        #[arg(long, value_name = "FILE", requires = "session")]
+        out: Option<PathBuf>,
+    },
+    /// Verifies evidence, without any node: exit code 0 only if it convicts somebody.
+    VerifyEvidence {
+        /// The file.
+        file: PathBuf,
+        /// The charter it must be under: what `tacit group consensus --json` or `tacit group consensus` printed.
+        #[arg(long, value_name = "FILE")]
+        consensus: Option<PathBuf>,
+    },
     /// Remembers the head of the log, and refuses one that did not grow out of the remembered one.
     Witness {
         /// Where it is remembered.
@@ -107,6 +132,10 @@ impl Audit {
                 let others = replica.iter().map(Key::public).collect::<Result<Vec<_>, _>>()?;
                 verify::file(file, key.as_ref(), others, self.json)
             }
+            Action::Evidence { peer, session, out } => {
+                evidence::read(&self.connection.client()?, peer, session.as_deref(), out.as_deref(), self.json).await
+            }
+            Action::VerifyEvidence { file, consensus } => evidence::verify(file, consensus.as_deref(), self.json),
             Action::Witness { state, against } => {
                 witness::run(&self.connection.client()?, state, against.as_deref(), self.json).await
             }

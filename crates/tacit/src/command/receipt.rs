@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tacit_accord::Consensus;
 use tacit_accord::receipt::{Contribution, Receipt as Document, ReceiptFault};
+use tacit_accord::{Consensus, ConsensusId};
 use tacit_pki::PublicKey;
 
 use super::log::Key;
@@ -120,10 +120,13 @@ fn verify(
         Ok(receipt) => receipt,
         Err(fault) => return refused(json, &fault),
     };
-    if let Some(path) = consensus
-        && let Err(fault) = under(&receipt, &text(path)?)
-    {
-        return refused(json, &fault);
+    if let Some(path) = consensus {
+        let under = in_chain(path, receipt.statement.consensus)?;
+        let fault = |why| ReceiptFault { place: "consensus", why };
+        let checked = under.map_err(fault).and_then(|known| receipt.check_charter(known.id(), known.charter()));
+        if let Err(fault) = checked {
+            return refused(json, &fault);
+        }
     }
     if let Some(path) = contribution {
         let own: Contribution = serde_json::from_str(&text(path)?)
@@ -178,30 +181,33 @@ fn verify(
     })
 }
 
-/// Whether the receipt is under one of these consensus documents, which follow one another from the first.
-fn under(receipt: &Document, documents: &str) -> Result<(), ReceiptFault> {
-    let broken = |why: String| ReceiptFault { place: "consensus", why };
-    let texts: Vec<String> = match serde_json::from_str(documents) {
+/// One consensus of a file of documents that follow one another from the first, or why it is not among them.
+pub(super) fn in_chain(path: &Path, wanted: ConsensusId) -> Result<Result<Consensus, String>, Failure> {
+    let documents = text(path)?;
+    let texts: Vec<String> = match serde_json::from_str(&documents) {
         Ok(texts) => texts,
         Err(_) => documents.lines().map(str::to_owned).collect(),
     };
     let mut current: Option<Consensus> = None;
     for text in texts.iter().filter(|text| !text.is_empty()) {
-        let next = Consensus::read(text).map_err(|e| broken(e.to_string()))?;
+        let next = match Consensus::read(text) {
+            Ok(next) => next,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
         let checked = match &current {
             None => match PublicKey::from_base64(next.claimed_manager()) {
                 Ok(manager) => next.check_first(&manager),
-                Err(_) => return Err(broken("its manager key is none".to_owned())),
+                Err(_) => return Ok(Err("its manager key is none".to_owned())),
             },
             Some(known) => next.check_next(known),
         };
-        let consensus = checked.map_err(|e| broken(e.to_string()))?;
-        if consensus.id() == receipt.statement.consensus {
-            return receipt.check_charter(consensus.id(), consensus.charter());
+        match checked {
+            Ok(consensus) if consensus.id() == wanted => return Ok(Ok(consensus)),
+            Ok(consensus) => current = Some(consensus),
+            Err(refusal) => return Ok(Err(refusal.to_string())),
         }
-        current = Some(consensus);
     }
-    Err(broken(format!("consensus {} is not in this file", receipt.statement.consensus)))
+    Ok(Err(format!("consensus {wanted} is not in this file")))
 }
 
 fn refused(json: bool, fault: &ReceiptFault) -> Result<(), Failure> {
@@ -218,6 +224,6 @@ fn read(path: &Path) -> Result<Result<String, ReceiptFault>, Failure> {
     Ok(String::from_utf8(bytes).map_err(|_| fault))
 }
 
-fn text(path: &Path) -> Result<String, Failure> {
+pub(super) fn text(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("{} cannot be read: {e}", path.display())))
 }

@@ -15,6 +15,7 @@ mod checks;
 mod command_line;
 mod computing;
 mod discovery;
+mod evidence;
 mod failover;
 mod failures;
 mod grp_script;

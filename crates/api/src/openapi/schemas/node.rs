@@ -32,6 +32,22 @@ pub(super) fn node(add: Add<'_>) {
     );
     add("ReceiptList", object(&[("receipts", list(is("ReceiptLine")))], &[]));
     add("ReceiptBody", object(&[("receipt", text()), ("contribution", text_or_null())], &[]));
+    add(
+        "EvidenceLine",
+        object(
+            &[
+                ("session", text()),
+                ("group", whole()),
+                ("run", whole()),
+                ("slot", whole()),
+                ("accused", list(is("Fingerprint"))),
+                ("at", moment()),
+            ],
+            &[],
+        ),
+    );
+    add("EvidenceList", object(&[("evidence", list(is("EvidenceLine")))], &[]));
+    add("EvidenceBody", object(&[("evidence", text())], &[]));
     add("NewToken", request(&[("role", is("Role")), ("label", text()), ("tasks", is("TaskScope"))], &["tasks"]));
     add("IssuedToken", object(&[("id", text()), ("role", is("Role")), ("token", text())], &[]));
     add(
