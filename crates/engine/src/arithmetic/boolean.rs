@@ -71,7 +71,7 @@ enum Origin {
 }
 
 /// The set whose component a party says: it and the n-t-1 parties after it.
-fn interval(n: usize, t: usize, party: usize) -> u64 {
+pub(super) fn interval(n: usize, t: usize, party: usize) -> u64 {
     (0..n - t).map(|i| 1 << ((party + i) % n)).sum()
 }
 

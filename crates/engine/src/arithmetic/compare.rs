@@ -8,7 +8,7 @@
 //! | | when | wanted | circuit | secrecy |
 //! |---|---|---|---|---|
 //! | statistical | bits + 41 + log2(t+2) fit the field: 64-bit numbers in 2^127-1 | bit `bits` of x + 2^bits | carry of `bits` bits | 2^-40 |
-//! | exact | otherwise, bits <= log2 p - 2 | lowest bit of 2x modulo p (Nishide, Ohta 2007) | carry of log2 p bits | perfect |
+//! | exact | otherwise, bits <= log2 p - 2 | lowest bit of 2x modulo p (Nishide, Ohta 2007) | carry of log2 p bits | 1/(p+1) |
 //!
 //! Both are always right. n = 3, 64-bit numbers in 2^127-1: 12 rounds, 184 gates of one bit, one element for the way
 //! down and three for the way up: about 50 bytes per party. Damgård et al. 2006; Catrina, de Hoogh 2010 for the masks;

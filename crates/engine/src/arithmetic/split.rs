@@ -27,6 +27,9 @@ use super::random::subset_share_of_one;
 use super::wire::{self, Kind};
 use super::{Arithmetic, ArithmeticError, Shared};
 
+#[cfg(test)]
+mod secrecy;
+
 /// What is left of a number is uniform up to 2^-40 where it is not exactly uniform.
 pub(super) const STATISTICAL_BITS: u32 = 40;
 

@@ -49,23 +49,24 @@ fn chi_square(n: usize, number: u64, seed: u64) -> (f64, f64) {
     (chi(&counts[0]), chi(&counts[1]))
 }
 
-/// The same of everything that the parties send while they compare one number with zero, over and over.
-fn chi_square_of_comparison(n: usize, number: u64, seed: u64) -> (f64, f64) {
+/// The same of everything that the parties send in a program, but for keys and coins.
+fn chi_square_of(n: usize, seed: u64, verified: bool, program: impl AsyncFn(&mut Arithmetic<'_, F61>)) -> (f64, f64) {
+    let program = &program;
     let counts = Rc::new(RefCell::new([[0u64; BUCKETS]; 2]));
     let mut simulator = Simulator::new(n, seed);
     for me in 0..n {
         let mailbox = simulator.mailbox(me);
         simulator.spawn(me, async move {
-            let mut context = Arithmetic::<F61>::new(setup(&mailbox, me, n, most(n), seed)).expect("setup");
-            let number = Shared::constant(&vec![F61::from_u64(number); 4096]);
-            _ = context.is_negative(&number, 59).await.expect("order");
+            let setup = setup(&mailbox, me, n, most(n), seed);
+            let context = if verified { Arithmetic::verified(setup) } else { Arithmetic::new(setup) };
+            program(&mut context.expect("setup")).await;
         });
         let counts = counts.clone();
         let mut last = Vec::new();
         simulator.rewrite(me, move |_, message| {
             let mut counts = counts.borrow_mut();
-            // Copies to several receivers count once; kind 7 are keys.
-            if message == last || message[0] == 7 {
+            // Copies to several receivers count once; kind 7 are keys, 9 and 10 hashes and coins.
+            if message == last || [7, 9, 10].contains(&message[0]) {
                 return Some(message);
             }
             last.clone_from(&message);
@@ -93,8 +94,28 @@ fn messages_are_uniform_whatever_is_compared() {
     // All that is opened on the way, all masked products, all components of bits.
     for n in [3, 4, 5, 7] {
         for number in [0, 1, (1 << 61) - 2, 1 << 59] {
-            let (top, bottom) = chi_square_of_comparison(n, number, n as u64 + 40);
+            let (top, bottom) = chi_square_of(n, n as u64 + 40, false, async |context| {
+                let number = Shared::constant(&vec![F61::from_u64(number); 4096]);
+                _ = context.is_negative(&number, 59).await.expect("order");
+            });
             assert!(top < 130.0 && bottom < 130.0, "n = {n}, {number}: {top}, {bottom}");
+        }
+    }
+}
+
+/// By masked bits, and by order where products are verified. Nothing is opened but masked numbers.
+#[test]
+fn messages_are_uniform_whatever_is_tested_for_zero() {
+    for n in [3, 4, 5] {
+        for (number, verified) in [0, 1, (1 << 61) - 2].into_iter().flat_map(|x| [(x, false), (x, true)]) {
+            let (top, bottom) = chi_square_of(n, n as u64 + 60, verified, async |context| {
+                let number = Shared::constant(&[F61::from_u64(number); 200]);
+                _ = context.is_zero(&number).await.expect("zero or not");
+                if verified {
+                    _ = context.is_negative(&number, 59).await.expect("order");
+                }
+            });
+            assert!(top < 130.0 && bottom < 130.0, "n = {n}, {number}, {verified}: {top}, {bottom}");
         }
     }
 }
