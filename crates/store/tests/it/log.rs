@@ -124,6 +124,7 @@ async fn the_chain_before_it_stays(f: &Fixture) {
         "notices",
         "replica_log",
         "replica_state",
+        "evidence",
     ];
     for table in made.iter().chain(&later) {
         run(f, &format!("DROP TABLE {table}")).await.unwrap();

@@ -40,6 +40,7 @@ fn charter(manager: &Identity, peers: &[Identity]) -> Charter {
         owners: Vec::new(),
         quorum: 0,
         gateways: vec![Fingerprint([9; 32])],
+        deputies: Vec::new(),
         threshold: 1,
         sharing: Default::default(),
         members: peers.iter().enumerate().map(member).collect(),
