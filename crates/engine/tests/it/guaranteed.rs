@@ -10,12 +10,12 @@ use crate::world::{AGREE, ANSWERS, COIN, Ends, FREEZE, KEYS, MASKED, RESULT, Sim
 
 const SIZES: [(usize, usize); 5] = [(4, 1), (5, 1), (7, 2), (8, 2), (10, 3)];
 
-fn guaranteed(world: World) -> World {
+pub(crate) fn guaranteed(world: World) -> World {
     world.proven(SecurityModel::Guaranteed).proceed(2)
 }
 
 /// All recipients but the cheaters have this sum.
-fn all_have(world: &World, ends: &Ends, cheaters: &[usize], contributors: &[usize]) {
+pub(crate) fn all_have(world: &World, ends: &Ends, cheaters: &[usize], contributors: &[usize]) {
     for (member, end) in ends.iter().enumerate().filter(|(member, _)| !cheaters.contains(member)) {
         let outcome = outcome(end).unwrap_or_else(|| panic!("member {member}: {:?}", error(end)));
         if world.request.recipients.contains(&member) {

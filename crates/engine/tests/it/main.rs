@@ -8,6 +8,7 @@ mod arithmetic_failures;
 mod arithmetic_secrecy;
 mod arithmetic_values;
 mod arithmetic_world;
+mod attacks;
 mod batches;
 mod branches;
 mod compare_values;

@@ -13,7 +13,7 @@ fn malicious(world: World) -> World {
 }
 
 /// Whom an error or an outcome calls a cheater.
-fn accused(ends: &Ends, honest: impl Iterator<Item = usize>) -> Vec<usize> {
+pub(crate) fn accused(ends: &Ends, honest: impl Iterator<Item = usize>) -> Vec<usize> {
     let mut accused = Vec::new();
     for member in honest {
         match error(&ends[member]) {

@@ -11,19 +11,19 @@ use tacit_engine::{Ended, Mailbox, Simulator};
 use crate::arithmetic_world::{numbers, setup};
 
 /// The first byte of messages (the table is in arithmetic/wire.rs).
-const INPUT: u8 = 1;
-const RESHARE: u8 = 2;
+pub(crate) const INPUT: u8 = 1;
+pub(crate) const RESHARE: u8 = 2;
 const TO_KING: u8 = 4;
 const FROM_KING: u8 = 5;
-const OPEN: u8 = 6;
+pub(crate) const OPEN: u8 = 6;
 const COMMIT: u8 = 9;
 const COIN: u8 = 10;
 
-type Opened<F> = Result<Vec<F>, ArithmeticError>;
-type Ends<F> = Vec<Ended<Opened<F>>>;
+pub(crate) type Opened<F> = Result<Vec<F>, ArithmeticError>;
+pub(crate) type Ends<F> = Vec<Ended<Opened<F>>>;
 
 /// Runs the same program as each of n parties, under what `change` does to the simulator.
-fn run<F: Field>(
+pub(crate) fn run<F: Field>(
     (n, t): (usize, usize),
     seed: u64,
     program: impl AsyncFn(&mut Arithmetic<'_, F>) -> Opened<F>,
@@ -41,14 +41,14 @@ fn run<F: Field>(
     simulator.run()
 }
 
-fn ok<F: Field>(end: &Ended<Opened<F>>) -> Option<&Vec<F>> {
+pub(crate) fn ok<F: Field>(end: &Ended<Opened<F>>) -> Option<&Vec<F>> {
     match end {
         Ended::Finished(Ok(opened)) => Some(opened),
         _ => None,
     }
 }
 
-fn error<F: Field>(end: &Ended<Opened<F>>) -> Option<&ArithmeticError> {
+pub(crate) fn error<F: Field>(end: &Ended<Opened<F>>) -> Option<&ArithmeticError> {
     match end {
         Ended::Finished(Err(error)) => Some(error),
         _ => None,
@@ -56,7 +56,7 @@ fn error<F: Field>(end: &Ended<Opened<F>>) -> Option<&ArithmeticError> {
 }
 
 /// Whom the honest call cheaters.
-fn accused<F: Field>(ends: &Ends<F>, cheater: usize) -> Vec<usize> {
+pub(crate) fn accused<F: Field>(ends: &Ends<F>, cheater: usize) -> Vec<usize> {
     let mut accused = Vec::new();
     for (_, end) in ends.iter().enumerate().filter(|(me, _)| *me != cheater) {
         match error(end) {
@@ -69,7 +69,10 @@ fn accused<F: Field>(ends: &Ends<F>, cheater: usize) -> Vec<usize> {
 }
 
 /// Two parties' numbers, neither of them party 0.
-async fn inputs<F: Field>(context: &mut Arithmetic<'_, F>, length: usize) -> Result<[Shared<F>; 2], ArithmeticError> {
+pub(crate) async fn inputs<F: Field>(
+    context: &mut Arithmetic<'_, F>,
+    length: usize,
+) -> Result<[Shared<F>; 2], ArithmeticError> {
     let me = context.me();
     let own: Vec<F> = if me == 1 || me == 2 { numbers(length, me as u64) } else { Vec::new() };
     let mut lengths = vec![0; context.parties()];
@@ -79,7 +82,7 @@ async fn inputs<F: Field>(context: &mut Arithmetic<'_, F>, length: usize) -> Res
     Ok([shared.swap_remove(1), second])
 }
 
-fn plain<F: Field>(length: usize) -> [Vec<F>; 2] {
+pub(crate) fn plain<F: Field>(length: usize) -> [Vec<F>; 2] {
     [numbers(length, 1), numbers(length, 2)]
 }
 
@@ -172,7 +175,7 @@ fn rule6_products_are_not_verified_in_small_fields() {
 }
 
 /// A product, a power and bits; nothing is party 0's.
-async fn program<F: Field>(context: &mut Arithmetic<'_, F>) -> Opened<F> {
+pub(crate) async fn program<F: Field>(context: &mut Arithmetic<'_, F>) -> Opened<F> {
     let [a, b] = inputs(context, 3).await?;
     let mut product = context.multiply(&a, &b).await?;
     context.multiply_assign(&mut product, &a).await?;
@@ -183,7 +186,7 @@ async fn program<F: Field>(context: &mut Arithmetic<'_, F>) -> Opened<F> {
     context.open(&Shared::concat(&[&product, &none])).await
 }
 
-fn result<F: Field>() -> Vec<F> {
+pub(crate) fn result<F: Field>() -> Vec<F> {
     let [a, b] = plain::<F>(3);
     a.iter().zip(&b).map(|(a, b)| *a * *b * *a).chain([F::ZERO]).collect()
 }
