@@ -98,7 +98,7 @@ fn field<F: Field>(secrets: &[u64]) {
     F::encode_slice(&numbers, &mut bytes);
     black_box(F::decode_into(&bytes, &mut out.repeat(2)).is_ok());
     // None is zero: that would show, as is documented.
-    let mut odd: Vec<F> = secrets.iter().map(|x| F::from_u64(*x % 1012 | 1)).collect();
+    let mut odd: Vec<F> = secrets.iter().map(|x| F::from_u64((*x % 1012) | 1)).collect();
     black_box(F::invert_all(&mut odd));
 }
 
