@@ -8,7 +8,7 @@
 
 use std::fmt::Write;
 
-pub use crate::evaluate::{Function, Noisy, Order, Presence, Privacy};
+pub use crate::evaluate::{Function, Noisy, Order, PEERS, Presence, Privacy, primitives};
 use crate::evaluate::{entropy, logistic, noise, order, top};
 use crate::plan::{LEVEL, SecurityModel};
 
@@ -56,6 +56,10 @@ pub struct Aggregator {
     pub accuracy: &'static str,
     /// What is refused, and when there is no result.
     pub refusals: &'static str,
+    /// How it is computed, with the papers it follows.
+    pub protocol: &'static str,
+    /// Where in this crate.
+    pub code: &'static str,
     /// What is computed on shares before the opening.
     pub function: Function,
     /// For statistics over records: how rows become sums and sums the result.
@@ -173,6 +177,7 @@ const NEAREST: &str =
     "each decimal is the double nearest to the exact value of the opened sums: relative error at most 2^-53";
 const WITH_ROOTS: &str = "computed exactly from the opened sums, then rounded: relative error at most 2^-50";
 const NO_RECORDS: &str = "no records: no result";
+const SUMMED: &str = "sums of what each peer encodes; a public function of the opened sums";
 
 /// A statistic over records, to be completed.
 const fn statistic(name: &'static str, summary: &'static str, codec: Codec) -> Aggregator {
@@ -189,6 +194,8 @@ const fn statistic(name: &'static str, summary: &'static str, codec: Codec) -> A
         leakage: "",
         accuracy: NEAREST,
         refusals: NO_RECORDS,
+        protocol: SUMMED,
+        code: "aggregate/moments.rs",
         function: Function::Sum,
         records: Some(codec),
     }
@@ -217,6 +224,8 @@ const SUMS: [Aggregator; 10] = [
                   contributors each learns the other's input.",
         accuracy: "exact; a sum that would not fit is refused before it starts",
         refusals: "a sum that reaches the declared modulus: no result",
+        protocol: "shares are added (Shamir 1979; additive n-of-n), without a message",
+        code: "session/input.rs",
         function: Function::Sum,
         records: None,
     },
@@ -262,6 +271,7 @@ const SUMS: [Aggregator; 10] = [
     },
     Aggregator {
         refusals: "weights that add up to zero: no result",
+        code: "aggregate/weighted.rs",
         leakage: leaks!(
             "Opened: the sum of the weights and the weighted sum of each column. The number of records is not opened."
         ),
@@ -275,6 +285,7 @@ const SUMS: [Aggregator; 10] = [
         parameters: &[MAX_RECORDS, NAMES, EDGES],
         accuracy: "exact",
         refusals: "edges that do not ascend",
+        code: "aggregate/histogram.rs",
         leakage: leaks!(
             "Opened: for each column how many records fall into each bucket. With several columns, not which buckets \
              go together."
@@ -288,6 +299,7 @@ const SUMS: [Aggregator; 10] = [
     Aggregator {
         parameters: &[MAX_RECORDS, NAMES, DDOF],
         refusals: "no records, or as few as ddof: no result",
+        code: "aggregate/covariance.rs",
         leakage: leaks!(
             "Opened: the number of records, the sum of each column, and the sum of products of each pair of columns, \
              each with itself included."
@@ -301,6 +313,7 @@ const SUMS: [Aggregator; 10] = [
     Aggregator {
         accuracy: WITH_ROOTS,
         refusals: "no records, or a column that is the same in all of them: no result",
+        code: "aggregate/covariance.rs",
         leakage: leaks!(
             "Opened: the number of records, the sum of each column, and the sum of products of each pair of columns, \
              each with itself included. That gives means and variances, too."
@@ -313,6 +326,8 @@ const SUMS: [Aggregator; 10] = [
     },
     Aggregator {
         parameters: &[MAX_RECORDS, NAMES, INTERCEPT],
+        protocol: "sums of products of columns; normal equations by fraction-free elimination (Bareiss 1968) in public",
+        code: "aggregate/regression.rs",
         accuracy: WITH_ROOTS,
         refusals: "not more records than coefficients, or columns that depend on each other: no result; no R² where \
                    the last column is the same in all records",
@@ -385,6 +400,10 @@ pub fn documentation() -> String {
             a.accuracy,
             a.refusals
         );
+    }
+    out.push_str("\n| aggregator | protocol | code |\n|---|---|---|\n");
+    for a in registry() {
+        let _ = writeln!(out, "| `{}` | {} | `{}` |", a.name, a.protocol, a.code);
     }
     out.push_str("\n| aggregator | what somebody learns |\n|---|---|\n");
     for a in registry() {

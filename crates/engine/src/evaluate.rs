@@ -26,12 +26,14 @@ pub(crate) mod logistic;
 pub(crate) mod noise;
 pub(crate) mod order;
 mod presence;
+mod primitives;
 mod product;
 pub(crate) mod top;
 
 pub(crate) use cost::Cost;
 pub use noise::{Noisy, Privacy};
 pub use order::Order;
+pub use primitives::{PEERS, documentation as primitives};
 
 /// What is computed on shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

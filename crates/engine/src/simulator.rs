@@ -30,8 +30,19 @@ pub struct Simulator<'a, T> {
     last: Vec<Vec<u64>>,
     now: u64,
     launched: u64,
-    longest_delay: u64,
+    delay: Delay,
     dropped: bool,
+}
+
+/// How long messages take.
+#[derive(Clone, Copy)]
+enum Delay {
+    /// Up to so long, at random.
+    Random(u64),
+    /// No time.
+    None,
+    /// All the same.
+    Round,
 }
 
 /// How a party ended.
@@ -76,15 +87,26 @@ impl<'a, T> Simulator<'a, T> {
             last: vec![vec![0; parties]; parties],
             now: 0,
             launched: 0,
-            longest_delay: 1000,
+            delay: Delay::Random(1000),
             dropped: false,
         }
     }
 
     /// Messages arrive in the order they are sent, for measurements.
     pub fn without_delays(mut self) -> Self {
-        self.longest_delay = 0;
+        self.delay = Delay::None;
         self
+    }
+
+    /// Every message takes one round, so that [`rounds`](Self::rounds) counts them.
+    pub fn in_rounds(&mut self) {
+        self.delay = Delay::Round;
+    }
+
+    /// After a run [`in_rounds`](Self::in_rounds): the length of the longest chain of messages that each came after the
+    /// one before it.
+    pub fn rounds(&self) -> u64 {
+        self.now
     }
 
     /// A handle to the party's mailbox, for the future that is going to be it.
@@ -217,7 +239,11 @@ impl<'a, T> Simulator<'a, T> {
     }
 
     fn launch(&mut self, from: usize, to: usize, message: Option<Vec<u8>>) {
-        let delay = if self.longest_delay == 0 { 0 } else { self.random.below(self.longest_delay) };
+        let delay = match self.delay {
+            Delay::Random(longest) => self.random.below(longest),
+            Delay::None => 0,
+            Delay::Round => 1,
+        };
         let arrives = (self.now + delay).max(self.last[from][to]);
         self.last[from][to] = arrives;
         self.launched += 1;

@@ -77,6 +77,7 @@ macro_rules! leaks {
 
 /// An entry to be completed.
 const fn entry(name: &'static str, summary: &'static str, function: Function) -> Aggregator {
+    let (protocol, code) = how(function);
     Aggregator {
         name,
         aliases: &[],
@@ -90,8 +91,38 @@ const fn entry(name: &'static str, summary: &'static str, function: Function) ->
         leakage: "",
         accuracy: "exact",
         refusals: "fewer than 2t+1 compute peers; items times input peers above 10,000,000",
+        protocol,
+        code,
         function,
         records: None,
+    }
+}
+
+/// How a function is computed, and where.
+const fn how(function: Function) -> (&'static str, &'static str) {
+    match function {
+        Function::Sum => ("shares are added (Shamir 1979)", "session/input.rs"),
+        Function::Product => ("a tree of products", "evaluate/product.rs"),
+        Function::PowerSum => ("powers by squaring, added up (Tsallis 1988)", "evaluate/entropy.rs"),
+        Function::Presence(_) => (
+            "counts, and on them the polynomial through the answers of 0 to n (SEPIA: Burkhart et al. 2010; Many et al. \
+             2012)",
+            "evaluate/presence.rs",
+        ),
+        Function::Correlation => (
+            "counts as in threshold_union, weights compared, products (SEPIA: Burkhart et al. 2010)",
+            "evaluate/correlation.rs",
+        ),
+        Function::Order(Order::Min | Order::Max | Order::Range) => ("a tournament of comparisons", "evaluate/order.rs"),
+        Function::Order(_) => {
+            ("merge exchange (Batcher 1968; Knuth 5.2.2), empty places last", "evaluate/order/network.rs")
+        }
+        Function::TopK => ("sorted blocks, merged and cut to k (Batcher 1968)", "evaluate/top.rs"),
+        Function::Noise(_) => ("coins tossed on shares", "evaluate/noise.rs"),
+        Function::Logistic => (
+            "Newton's method (McCullagh, Nelder 1989) with fixed-point numbers (Catrina, Saxena 2010), L D L^T",
+            "evaluate/logistic.rs",
+        ),
     }
 }
 

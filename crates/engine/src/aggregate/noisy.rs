@@ -51,6 +51,9 @@ const fn entry(name: &'static str, summary: &'static str, which: Noisy, records:
                    epsilon",
         refusals: "fewer than 2t+1 or more than 11 compute peers; bounds=declared; more than 4,194,304 coins (each number takes \
                    about 2 log2(46 b) of them)",
+        protocol: "sums, and on them discrete Laplace noise (Ghosh, Roughgarden, Sundararajan 2009) of coins that are tossed on \
+                   shares (Dwork, Kenthapadi, McSherry, Mironov, Naor 2006)",
+        code: "evaluate/noise.rs",
         function: Function::Noise(which),
         records,
     }

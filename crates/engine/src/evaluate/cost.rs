@@ -22,6 +22,8 @@ pub(crate) struct Cost {
     committed: bool,
     /// Whether the keys of subsets are agreed.
     keyed: bool,
+    /// Whether those of replicated bits are.
+    keyed_for_bits: bool,
 }
 
 impl Cost {
@@ -38,6 +40,7 @@ impl Cost {
             robust: false,
             committed: false,
             keyed: n == 3,
+            keyed_for_bits: n == 3,
         }
     }
 
@@ -119,17 +122,28 @@ impl Cost {
         let (n, t) = (self.n as u64, self.t as u64);
         match can_hold_subsets(self.n, self.t, length as usize) {
             Some(_) if std::mem::replace(&mut self.keyed, true) => {}
-            // The first of each set tells its key to the n-t-1 others.
-            Some(held) => {
-                self.rounds += 1;
-                let sets = held as u64 * n / (n - t);
-                self.bytes += sets * (n - t - 1) * 32 / n;
-            }
+            Some(held) => self.keys(held),
             None => {
                 self.rounds += 1;
                 self.elements(length.div_ceil(n - t) * (n - 1 - t));
             }
         }
+    }
+
+    /// The keys of all sets, of which a party holds so many: the first of each set tells its key to the n-t-1 others.
+    fn keys(&mut self, held: usize) {
+        let (n, t) = (self.n as u64, self.t as u64);
+        self.rounds += 1;
+        let sets = held as u64 * n / (n - t);
+        self.bytes += sets * (n - t - 1) * 32 / n;
+    }
+
+    /// Of so many bits side by side, what is sent: whole words. Their keys come first.
+    fn lanes(&mut self, length: usize) -> u64 {
+        if !std::mem::replace(&mut self.keyed_for_bits, true) {
+            self.keys((0..self.t).fold(1, |held, i| held * (self.n - 1 - i) / (i + 1)));
+        }
+        length.next_multiple_of(64) as u64
     }
 
     fn open(&mut self, length: u64) {
@@ -175,10 +189,10 @@ impl Cost {
         let statistical = bits + 41 + (self.t as u32 + 2).ilog2() + 1 < modulus;
         let width = u64::from(if statistical { bits } else { modulus });
         let gates = width * (3 + t - 1);
-        let numbers = length as u64;
+        let (numbers, lanes) = (length as u64, self.lanes(length));
         let up = (n - 1 - t) * if t > 1 { t + 1 } else { 1 } + t * (n - 1 - t) * (2 * t + 1);
         let down = if t == 1 { 1 } else { t * (n - 1 - t) + t };
-        let bits_sent = numbers * (gates * (n - 1 - t) + (width * (n - 1 - t) + t) / n);
+        let bits_sent = lanes * (gates * (n - 1 - t) + (width * (n - 1 - t) + t) / n);
         self.bytes += bits_sent / 8 + numbers * (up + down) * self.field.bytes() as u64 / n;
         let carry_save = (self.t + 1).saturating_sub(2);
         let split = if t == 1 { 2 } else { 3 };
@@ -234,10 +248,10 @@ impl Cost {
 
     /// So many bits that are one with a probability: arithmetic/coins.rs.
     pub(super) fn coins(&mut self, coins: usize) {
-        let (n, t, numbers) = (self.n as u64, self.t as u64, coins as u64);
+        let (n, t, numbers, lanes) = (self.n as u64, self.t as u64, coins as u64, self.lanes(coins));
         let up = (n - 1 - t) * if t > 1 { t + 1 } else { 1 } + t * (n - 1 - t) * (2 * t + 1);
         // One party opens to another one bit of each coin, t of them.
-        self.bytes += numbers * (184 * (n - 1 - t) * n + t) / (8 * n);
+        self.bytes += lanes * (184 * (n - 1 - t) * n + t) / (8 * n);
         self.bytes += numbers * up * self.field.bytes() as u64 / n;
         let rounds = 7 + 2 + (self.t + 1).next_power_of_two().ilog2() as usize;
         self.rounds += rounds * coins.div_ceil(crate::arithmetic::lanes(self.n, self.t, self.field.bits()));

@@ -168,13 +168,13 @@ impl Guaranteed {
         let faulty = (threshold + n).saturating_sub(plan.request().charter_compute);
         // n-1 choose t keys each; two texts per peer, which everybody passes on.
         let held = (0..threshold).fold(1usize, |held, i| held * (n - 1 - i) / (i + 1));
-        let dealers = plan.inputs().len() + plan.compute().len();
+        let dealers = plan.compute().len() + plan.inputs().iter().filter(|i| !plan.compute().contains(i)).count();
         let texts = dealers * (1 + 32 * held) + 33 * plan.inputs().len() + 2 * 76;
         let others = n as u64 - 1;
         Self {
             faulty,
             // Keys, agreement, dropped, masked, agreement, coin, answers, freeze, opening.
-            rounds: 2 * (faulty + 1) + 7,
+            rounds: 2 * (faulty + 1) + 6,
             input_bytes: n as u64 * (dealt + 32 + 1 + 32 * held as u64),
             // Each chunk of the result is signed.
             compute_bytes: others * (n * texts) as u64

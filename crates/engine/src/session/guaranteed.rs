@@ -43,7 +43,7 @@
 //! must not happen whatever the network does, the model `malicious` is the right one.
 //!
 //! Error: that of [`range`](super::range). Costs: n-1 choose t keys per dealer and compute peer; the dealt vector once to
-//! each compute peer; 2t+9 rounds.
+//! each compute peer; 2t+8 rounds if nobody deviates.
 
 use std::collections::BTreeMap;
 

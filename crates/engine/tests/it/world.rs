@@ -29,6 +29,14 @@ pub(crate) const AGREE: u8 = 19;
 pub(crate) type Sim<'a> = Simulator<'a, Result<Outcome, SessionError>>;
 pub(crate) type Ends = Vec<Ended<Result<Outcome, SessionError>>>;
 
+/// What a session took.
+pub(crate) struct Measured {
+    pub(crate) rounds: usize,
+    /// Sent by all members together.
+    pub(crate) bytes: u64,
+    pub(crate) ends: Ends,
+}
+
 /// Members, a plan over them, inputs, and a seed for everything random.
 #[derive(Clone)]
 pub(crate) struct World {
@@ -160,6 +168,21 @@ impl World {
 
     /// Everybody honest, under what `change` does to the simulator.
     pub(crate) fn run(&self, change: impl FnOnce(&mut Sim<'_>)) -> Ends {
+        self.run_and_look(change, |_, ends| ends)
+    }
+
+    /// Everybody honest; what it took.
+    pub(crate) fn measure(&self) -> Measured {
+        let members = self.request.members.len();
+        let round_by_round = |simulator: &mut Sim<'_>| simulator.in_rounds();
+        self.run_and_look(round_by_round, |simulator, ends| Measured {
+            rounds: simulator.rounds() as usize,
+            bytes: (0..members).map(|member| simulator.counters(member).total_sent().bytes).sum(),
+            ends,
+        })
+    }
+
+    fn run_and_look<T>(&self, change: impl FnOnce(&mut Sim<'_>), look: impl FnOnce(&Sim<'_>, Ends) -> T) -> T {
         let plan = self.plan();
         let nonces = self.nonces();
         let mut simulator = Sim::new(self.request.members.len(), self.seed);
@@ -171,7 +194,8 @@ impl World {
             simulator.spawn(member, async move { run(plan, member, &mailbox, &mut environment, nonces, input).await });
         }
         change(&mut simulator);
-        simulator.run()
+        let ends = simulator.run();
+        look(&simulator, ends)
     }
 
     /// Runs and checks that every recipient has the right sum and the same agreement.
