@@ -21,6 +21,8 @@ const MAX_SOURCES: usize = 32;
 const MAX_TEXT: usize = 200;
 /// Owners are not waited for longer than this, in seconds.
 const MAX_APPROVAL_S: u32 = 86_400;
+/// Samples that are further apart make no record, in seconds.
+const MAX_ALIGN_S: u32 = 86_400;
 /// More computations of one task than this are not taken.
 const MAX_TIMES: u32 = 100_000;
 /// Owners in branches are not waited for longer than this, in seconds.
@@ -63,6 +65,8 @@ pub struct Terms {
     pub labels: Vec<String>,
     /// Which records.
     pub preselector: Preselector,
+    /// Samples of the same interval of so many milliseconds make a record; 0: of the same moment.
+    pub align_ms: i64,
     /// Which of them.
     pub filter: Vec<Condition>,
     /// How values become numbers of the engine.
@@ -300,10 +304,14 @@ impl Ask {
         if request.approval_s > MAX_APPROVAL_S {
             return Err(bad("approval_s is at most a day, 86400"));
         }
+        if request.align_s > MAX_ALIGN_S {
+            return Err(bad("align_s is at most a day, 86400"));
+        }
+        let align_ms = i64::from(request.align_s) * 1000;
         if request.min_participants < 2 {
             return Err(bad("min_participants must be at least 2: of two, each learns the other's"));
         }
-        Ok(Terms { labels, preselector, filter, scale, issued, every_ms, times })
+        Ok(Terms { labels, preselector, align_ms, filter, scale, issued, every_ms, times })
     }
 
     /// The task that it comes to, the same for everybody.
@@ -371,6 +379,17 @@ impl Terms {
     /// The records of a computation.
     pub fn window(&self, window: Slot) -> Option<Window> {
         self.moment(window).map(|at| self.preselector.window(at))
+    }
+
+    /// When the record of a sample of this moment begins, and when the next one does.
+    pub fn record_of(&self, at: UnixMillis) -> Window {
+        match self.align_ms {
+            0 => Window { from: at, to: at.plus(1) },
+            length => {
+                let from = at.plus(-at.0.rem_euclid(length));
+                Window { from, to: from.plus(length) }
+            }
+        }
     }
 
     /// The series that a peer must have.

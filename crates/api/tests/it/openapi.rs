@@ -330,7 +330,7 @@ fn schemas_and_types_agree() {
     same("TokenBody", json!(token));
     same("TokenList", json!(TokenList { tokens: vec![] }));
     let request: TaskRequest = serde_json::from_value(
-        json!({ "group": 1, "purpose": "p", "sources": ["s"], "aggregator": "mean", "result_key": "", "approval_s": 1, "repeat": { "every_s": 1, "times": 1 }, "branches": 2 }),
+        json!({ "group": 1, "purpose": "p", "sources": ["s"], "aggregator": "mean", "result_key": "", "approval_s": 1, "align_s": 60, "repeat": { "every_s": 1, "times": 1 }, "branches": 2 }),
     )
     .unwrap();
     let signature = TaskSignature { key: text(), signature: text() };

@@ -28,6 +28,10 @@ pub struct TaskRequest {
     /// Which records: `now`, `last_30min`, `last_1h`, or two moments as `FROM/TO`.
     #[serde(default = "now")]
     pub preselector: String,
+    /// Samples of several series become a record if they are of the same moment; or, with so many seconds (at most a
+    /// day), of the same interval of that length, counted from 1970 in UTC. Of each series the latest sample counts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub align_s: u32,
     /// Name of the aggregator.
     pub aggregator: String,
     /// Settings of the aggregator.

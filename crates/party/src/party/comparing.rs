@@ -53,6 +53,7 @@ impl Party {
             min_participants: request.min_participants,
             branches: 0,
             parent: None,
+            align_s: 0,
             approval_s: 0,
             issued: now.to_rfc3339(),
             nonce: hex::encode(nonce),

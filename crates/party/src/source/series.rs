@@ -1,6 +1,7 @@
 //! Series: what a peer measured over time, and which of it goes into a task.
 //!
-//! A series is a name and decimals by moment. Samples of several series at the same moment make a record.
+//! A series is a name and decimals by moment. Samples of several series at the same moment, or in the same
+//! interval if the task says so, make a record.
 //! Selection happens here, at the peer: nobody else learns what was left out, or why.
 
 use std::collections::BTreeMap;
@@ -123,7 +124,8 @@ pub(crate) async fn select(
     series.dedup();
     for source in &series {
         for sample in store.samples(party, source, window.from, window.to).await? {
-            records.entry(sample.at).or_default().insert(source, Micro(sample.value.0));
+            // In order of time: of an interval the latest stays.
+            records.entry(terms.record_of(sample.at).from).or_default().insert(source, Micro(sample.value.0));
         }
     }
     records.retain(|_, values| values.len() == series.len());
@@ -131,7 +133,7 @@ pub(crate) async fn select(
         let latest = records.pop_last();
         records = latest.into_iter().collect();
         if let Some((at, _)) = records.first_key_value() {
-            window = Window { from: *at, to: at.plus(1) };
+            window = terms.record_of(*at);
         }
     }
     if records.is_empty() {

@@ -137,7 +137,7 @@ fn f04_a_task_that_was_changed_is_refused() {
     let signature = sign_request(&request, &client);
     let ask = Ask::admit(request, Some(signature), &gateway).unwrap();
     assert_eq!(ask.verify(&gateway.fingerprint()), Ok(Some(client.fingerprint())));
-    let changes: [fn(&mut TaskRequest); 13] = [
+    let changes: [fn(&mut TaskRequest); 14] = [
         |r| r.purpose.push('x'),
         |r| r.set.push('x'),
         |r| r.sources.push("co2".to_owned()),
@@ -147,6 +147,7 @@ fn f04_a_task_that_was_changed_is_refused() {
         |r| "60".clone_into(&mut r.most),
         |r| r.min_participants = 2,
         |r| r.approval_s = 1,
+        |r| r.align_s = 1,
         |r| r.tell_gateway = true,
         |r| r.recipients.push(Fingerprint([1; 32])),
         |r| r.repeat = Some(TaskRepeat { every_s: 1, times: 2 }),

@@ -67,6 +67,7 @@ fn request(world: &World, nonce: u8, preselector: &str) -> TaskRequest {
         min_participants: 3,
         branches: 0,
         parent: None,
+        align_s: 0,
         approval_s: 0,
         issued: SystemClock.now().to_rfc3339(),
         nonce: hex::encode([nonce; 16]),

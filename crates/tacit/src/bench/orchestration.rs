@@ -144,6 +144,7 @@ impl Stage {
             min_participants: 3,
             branches: 0,
             parent: None,
+            align_s: 0,
             approval_s: 0,
             // Windows end before the moment of asking, and the samples are a moment old.
             issued: SystemClock.now().plus(1).to_rfc3339(),

@@ -242,6 +242,7 @@ impl Stage {
             min_participants: u32::try_from(self.scene.asked).unwrap_or(u32::MAX),
             branches: 0,
             parent: None,
+            align_s: 0,
             approval_s: 0,
             issued: SystemClock.now().to_rfc3339(),
             nonce: hex::encode(nonce),

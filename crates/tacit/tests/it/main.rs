@@ -42,6 +42,7 @@ mod rooms;
 mod scripted;
 mod secrecy;
 mod series;
+mod several_sources;
 mod sink;
 mod statistics;
 mod tasks;

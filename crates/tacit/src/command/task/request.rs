@@ -35,12 +35,19 @@ pub(super) struct Question {
     /// now, last_30min, last_1h, or FROM/TO.
     #[arg(long, default_value = "now")]
     preselector: String,
+    /// Samples of several series within the same interval of so many seconds make a record, of each series the latest;
+    /// by default samples of the same moment do.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    align: u32,
     /// What is computed.
     #[arg(long)]
     aggregator: String,
     /// A setting of the aggregator, NAME=VALUE; may be given several times.
     #[arg(long = "parameter", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
+    /// Against whom: semi-honest, malicious or guaranteed.
+    #[arg(long, default_value = "semi-honest")]
+    model: String,
     /// Decimal places that count.
     #[arg(long, default_value_t = 0)]
     decimals: u8,
@@ -124,6 +131,7 @@ impl Question {
             sources: self.sources,
             filter: self.filter,
             preselector: self.preselector,
+            align_s: self.align,
             aggregator: self.aggregator,
             parameters,
             decimals: self.decimals,

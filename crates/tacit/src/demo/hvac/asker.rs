@@ -56,6 +56,7 @@ impl Asker {
             min_participants: 3,
             branches: 0,
             parent: None,
+            align_s: 0,
             approval_s: 0,
             issued: SystemClock.now().to_rfc3339(),
             nonce: hex::encode(nonce),
