@@ -32,6 +32,8 @@ pub struct Simulator<'a, T> {
     launched: u64,
     delay: Delay,
     dropped: bool,
+    in_flight: usize,
+    most_in_flight: usize,
 }
 
 /// How long messages take.
@@ -89,6 +91,8 @@ impl<'a, T> Simulator<'a, T> {
             launched: 0,
             delay: Delay::Random(1000),
             dropped: false,
+            in_flight: 0,
+            most_in_flight: 0,
         }
     }
 
@@ -135,6 +139,12 @@ impl<'a, T> Simulator<'a, T> {
         self.parties[party].mailbox.counters()
     }
 
+    /// The most bytes that were on their way at once, so far, all parties together. What parties have not read yet is
+    /// their mailboxes' matter.
+    pub fn most_in_flight(&self) -> usize {
+        self.most_in_flight
+    }
+
     /// Runs until everybody ended. Panics if parties wait for each other in a circle although every
     /// message arrived.
     pub fn run(&mut self) -> Vec<Ended<T>> {
@@ -170,6 +180,7 @@ impl<'a, T> Simulator<'a, T> {
     }
 
     fn arrive(&mut self, flight: Flight) {
+        self.in_flight -= flight.size();
         let mailbox = &self.parties[flight.to].mailbox;
         match flight.message {
             Some(message) => {
@@ -247,7 +258,10 @@ impl<'a, T> Simulator<'a, T> {
         let arrives = (self.now + delay).max(self.last[from][to]);
         self.last[from][to] = arrives;
         self.launched += 1;
-        self.flying.push(Flight { arrives, number: self.launched, from, to, message });
+        let flight = Flight { arrives, number: self.launched, from, to, message };
+        self.in_flight += flight.size();
+        self.most_in_flight = self.most_in_flight.max(self.in_flight);
+        self.flying.push(flight);
     }
 }
 
@@ -282,6 +296,12 @@ struct Flight {
     from: usize,
     to: usize,
     message: Option<Vec<u8>>,
+}
+
+impl Flight {
+    fn size(&self) -> usize {
+        self.message.as_ref().map_or(0, Vec::len)
+    }
 }
 
 /// The earliest is the greatest, because that is what a heap gives first.

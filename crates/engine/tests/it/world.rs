@@ -35,6 +35,8 @@ pub(crate) struct Measured {
     /// Sent by all members together.
     pub(crate) bytes: u64,
     pub(crate) ends: Ends,
+    /// Bytes on their way at once.
+    pub(crate) most_in_flight: usize,
 }
 
 /// Members, a plan over them, inputs, and a seed for everything random.
@@ -179,6 +181,7 @@ impl World {
             rounds: simulator.rounds() as usize,
             bytes: (0..members).map(|member| simulator.counters(member).total_sent().bytes).sum(),
             ends,
+            most_in_flight: simulator.most_in_flight(),
         })
     }
 
