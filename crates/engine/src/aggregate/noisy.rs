@@ -1,7 +1,7 @@
 //! The registry's entries of sums that are opened with noise.
 
 use super::{
-    Aggregator, Codec, EDGES, Function, MAX_RECORDS, NAMES, Noisy, Parameter, SEMI_HONEST, Shape, WIDE, histogram,
+    Aggregator, Codec, EDGES, Function, MAX_RECORDS, NAMES, Noisy, Parameter, Shape, WIDE, evaluated, histogram,
     moments, noise,
 };
 
@@ -33,29 +33,18 @@ macro_rules! leaks {
 /// An entry to be completed.
 const fn entry(name: &'static str, summary: &'static str, which: Noisy, records: Option<Codec>) -> Aggregator {
     Aggregator {
-        name,
-        aliases: &[],
-        version: 1,
-        summary,
-        parameters: &[],
         input: match records {
             Some(_) => Shape::Records,
             None => Shape::Vector,
         },
         output: Shape::Statistics,
-        models: SEMI_HONEST,
-        additive: false,
-        leakage: "",
         accuracy: "noise_std_deviation in the result is the noise's standard deviation: 1 / (sqrt 2 sinh(1 / 2b)), about sqrt \
                    2 b, where b is what one record (or peer) can change, times the number of columns it changes, over \
                    epsilon",
         refusals: "fewer than 2t+1 or more than 11 compute peers; bounds=declared; more than 4,194,304 coins (each number takes \
                    about 2 log2(46 b) of them)",
-        protocol: "sums, and on them discrete Laplace noise (Ghosh, Roughgarden, Sundararajan 2009) of coins that are tossed on \
-                   shares (Dwork, Kenthapadi, McSherry, Mironov, Naor 2006)",
-        code: "evaluate/noise.rs",
-        function: Function::Noise(which),
         records,
+        ..evaluated::entry(name, summary, Function::Noise(which))
     }
 }
 

@@ -169,12 +169,10 @@ impl Holder {
         out: &mut [F],
     ) -> Result<(), SessionError> {
         out.fill(F::ZERO);
-        let Some(keys) = &self.keys[dealer] else { return Ok(()) };
         let mut part = Zeroizing::new(vec![F::ZERO; out.len()]);
-        for (set, key) in self.mine.iter().zip(keys).filter(|(set, _)| !dropped[**set]) {
-            let mut stream = stream(key, label, binding, &self.dealers[dealer])?;
+        for (one, mut stream) in self.streams(points, dealer, dropped, label, binding)? {
             F::fill_uniform(&mut |bytes: &mut [u8]| stream.fill(bytes), &mut part);
-            F::scale_add(out, share_of_one(points, self.sets[*set], self.position), &part);
+            F::scale_add(out, one, &part);
         }
         Ok(())
     }
