@@ -8,13 +8,15 @@
 
 use std::fmt::Write;
 
-pub use crate::evaluate::{Function, Noisy, Order, PEERS, Presence, Privacy, primitives};
+pub use crate::evaluate::{Filtered, Function, Noisy, Order, PEERS, Presence, Privacy, primitives};
 use crate::evaluate::{entropy, logistic, noise, order, top};
 use crate::plan::{LEVEL, SecurityModel};
 
 mod covariance;
 mod evaluated;
 pub(crate) mod exact;
+pub(crate) mod filter;
+mod filtered;
 mod histogram;
 mod moments;
 mod noisy;
@@ -25,6 +27,7 @@ mod statistic;
 mod tests;
 mod weighted;
 
+pub use filter::Filter;
 pub(crate) use histogram::names as histogram_names;
 pub use records::{RowShape, Settings, Term};
 pub use statistic::{NoResult, Statistic};
@@ -344,28 +347,24 @@ const SUMS: [Aggregator; 10] = [
     },
 ];
 
-const COUNT: usize = SUMS.len() + evaluated::EVALUATED.len() + noisy::NOISY.len();
+/// The parts of the registry, in its order.
+const PARTS: [&[Aggregator]; 4] = [&SUMS, &evaluated::EVALUATED, &filtered::FILTERED, &noisy::NOISY];
+
+const COUNT: usize = SUMS.len() + evaluated::EVALUATED.len() + filtered::FILTERED.len() + noisy::NOISY.len();
 
 static REGISTRY: [Aggregator; COUNT] = {
     let mut all = [SUMS[0]; COUNT];
-    let (evaluated, noisy) = (SUMS.len(), SUMS.len() + evaluated::EVALUATED.len());
-    let mut i = 0;
+    let (mut part, mut place, mut i) = (0, 0, 0);
     while i < all.len() {
-        all[i] = if i < evaluated {
-            SUMS[i]
-        } else if i < noisy {
-            evaluated::EVALUATED[i - evaluated]
+        if place == PARTS[part].len() {
+            (part, place) = (part + 1, 0);
         } else {
-            noisy::NOISY[i - noisy]
-        };
-        i += 1;
+            all[i] = PARTS[part][place];
+            (place, i) = (place + 1, i + 1);
+        }
     }
     all
 };
-
-/// Aggregators of the design that are not offered yet, and what they wait for.
-pub static NOT_YET: [(&str, &str); 1] =
-    [("budget", "a ledger of the epsilon spent on each source, charged at the freeze (rule 9)")];
 
 /// All aggregators.
 pub fn registry() -> &'static [Aggregator] {
@@ -417,10 +416,6 @@ pub fn documentation() -> String {
         for p in a.parameters {
             let _ = writeln!(out, "| `{}` | `{}` | {} |", a.name, p.name, p.meaning);
         }
-    }
-    out.push_str("\n| not offered yet | waits for |\n|---|---|\n");
-    for (name, why) in &NOT_YET {
-        let _ = writeln!(out, "| `{name}` | {why} |");
     }
     out
 }

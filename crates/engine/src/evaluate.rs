@@ -22,6 +22,7 @@ use crate::plan::{PlanError, PlanRequest, Sharing};
 mod correlation;
 mod cost;
 pub(crate) mod entropy;
+mod filters;
 pub(crate) mod logistic;
 pub(crate) mod noise;
 pub(crate) mod order;
@@ -49,6 +50,8 @@ pub enum Function {
     Presence(Presence),
     /// The weights of the items that at least so many contributors report.
     Correlation,
+    /// The same questions about keys, of which each contributor gives a Bloom filter.
+    Filter(Filtered),
     /// Numbers chosen by the order of all records.
     Order(Order),
     /// The items with the largest sums.
@@ -74,6 +77,15 @@ pub enum Presence {
     Distinct,
 }
 
+/// The questions about keys in filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filtered {
+    /// One about items, about the bits instead.
+    Set(Presence),
+    /// The bits that at least `min_peers` have with at least `min_weight` together, with their weights.
+    Weighted,
+}
+
 /// A plan's function with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Evaluation {
@@ -81,6 +93,7 @@ pub(crate) enum Evaluation {
     PowerSum(entropy::PowerSum),
     Presence(presence::Items),
     Correlation(correlation::Correlation),
+    Filters(filters::Filters),
     Ordered(order::Ordered),
     TopK(top::TopK),
     Noise(noise::Noise),
@@ -138,6 +151,7 @@ macro_rules! whichever {
             Evaluation::PowerSum($function) => $do,
             Evaluation::Presence($function) => $do,
             Evaluation::Correlation($function) => $do,
+            Evaluation::Filters($function) => $do,
             Evaluation::Ordered($function) => $do,
             Evaluation::TopK($function) => $do,
             Evaluation::Noise($function) => $do,
@@ -156,6 +170,7 @@ impl Evaluation {
             Function::PowerSum => Some(Self::PowerSum(entropy::PowerSum::new(&settings)?)),
             Function::Presence(question) => Some(Self::Presence(presence::Items::new(question, &settings)?)),
             Function::Correlation => Some(Self::Correlation(correlation::Correlation::new(&settings)?)),
+            Function::Filter(filtered) => Some(Self::Filters(filters::Filters::new(filtered, &settings)?)),
             Function::Order(order) => Some(Self::Ordered(order::Ordered::new(order, &settings)?)),
             Function::TopK => Some(Self::TopK(top::TopK::new(&settings)?)),
             Function::Logistic => Some(Self::Logistic(logistic::Logistic::new(&settings)?)),
@@ -173,6 +188,11 @@ impl Evaluation {
     /// What its noise promises, if it has any.
     pub(crate) fn privacy(&self) -> Option<Privacy> {
         if let Self::Noise(noise) = self { Some(noise.privacy()) } else { None }
+    }
+
+    /// The rate at which keys look as if they were there, where so many are; `None` where nothing is approximate.
+    pub(crate) fn false_positives_of(&self, keys: u128) -> Option<f64> {
+        if let Self::Filters(filters) = self { Some(filters.false_positives_of(keys)) } else { None }
     }
 
     pub(crate) fn outputs(&self) -> usize {

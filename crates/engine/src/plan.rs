@@ -279,6 +279,15 @@ impl Plan {
     pub fn privacy(&self) -> Option<aggregate::Privacy> {
         self.evaluation.as_ref()?.privacy()
     }
+    /// The rate at which keys that nobody has look as if somebody had them, if every input peer gives as many different keys
+    /// as it may; `None` where nothing is approximate.
+    pub fn false_positives(&self) -> Option<f64> {
+        let most = match self.row_shape() {
+            RowShape::Records { most, .. } => u128::from(most),
+            RowShape::Items(items) => items as u128,
+        };
+        self.evaluation.as_ref()?.false_positives_of(most * self.inputs().len() as u128)
+    }
     /// The declared modulus of the result. Opened numbers that a statistic is computed from have none.
     pub fn modulus(&self) -> Option<u64> {
         self.request.modulus.filter(|_| self.aggregator().output == aggregate::Shape::Vector)

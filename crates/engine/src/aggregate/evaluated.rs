@@ -10,17 +10,17 @@ fn is_count(text: &str) -> bool {
     text.parse::<usize>().is_ok_and(|count| (1..=crate::plan::MAX_MEMBERS).contains(&count))
 }
 
-const MIN_PEERS: Parameter = Parameter {
+pub(super) const MIN_PEERS: Parameter = Parameter {
     name: "min_peers",
     meaning: "the least number of input peers, 1 to as many as there are; must be set",
     accepts: is_count,
 };
-const COUNTS: Parameter = Parameter {
+pub(super) const COUNTS: Parameter = Parameter {
     name: "counts",
     meaning: "yes: the result says of each such item how many have it; no unless set",
     accepts: |text| matches!(text, "yes" | "no"),
 };
-const OF: Parameter = Parameter {
+pub(super) const OF: Parameter = Parameter {
     name: "of",
     meaning: "union or intersection; union unless set",
     accepts: |text| matches!(text, "union" | "intersection"),
@@ -30,7 +30,7 @@ const Q: Parameter = Parameter {
     meaning: "the exponent, a whole number from 2 to 16; 2 unless set",
     accepts: entropy::is_exponent,
 };
-const MIN_WEIGHT: Parameter = Parameter {
+pub(super) const MIN_WEIGHT: Parameter = Parameter {
     name: "min_weight",
     meaning: "the least sum of weights, a whole number; 0 unless set",
     accepts: |text| text.parse::<u64>().is_ok(),
@@ -76,7 +76,7 @@ macro_rules! leaks {
 }
 
 /// An entry to be completed.
-const fn entry(name: &'static str, summary: &'static str, function: Function) -> Aggregator {
+pub(super) const fn entry(name: &'static str, summary: &'static str, function: Function) -> Aggregator {
     let (protocol, code) = how(function);
     Aggregator {
         name,
@@ -113,12 +113,21 @@ const fn how(function: Function) -> (&'static str, &'static str) {
             "counts as in threshold_union, weights compared, products (SEPIA: Burkhart et al. 2010)",
             "evaluate/correlation.rs",
         ),
+        Function::Filter(_) => (
+            "Bloom filters (Bloom 1970; bits: Kirsch, Mitzenmacher 2006); the set operations above on their bits (SEPIA: Many et \
+             al. 2012); sizes: Swamidass, Baldi 2007",
+            "evaluate/filters.rs",
+        ),
         Function::Order(Order::Min | Order::Max | Order::Range) => ("a tournament of comparisons", "evaluate/order.rs"),
         Function::Order(_) => {
             ("merge exchange (Batcher 1968; Knuth 5.2.2), empty places last", "evaluate/order/network.rs")
         }
         Function::TopK => ("sorted blocks, merged and cut to k (Batcher 1968)", "evaluate/top.rs"),
-        Function::Noise(_) => ("coins tossed on shares", "evaluate/noise.rs"),
+        Function::Noise(_) => (
+            "sums, and on them discrete Laplace noise (Ghosh, Roughgarden, Sundararajan 2009) of coins that are tossed on \
+             shares (Dwork, Kenthapadi, McSherry, Mironov, Naor 2006)",
+            "evaluate/noise.rs",
+        ),
         Function::Logistic => (
             "Newton's method (McCullagh, Nelder 1989) with fixed-point numbers (Catrina, Saxena 2010), L D L^T",
             "evaluate/logistic.rs",

@@ -6,13 +6,16 @@
 
 use zeroize::Zeroizing;
 
-use super::{Aggregator, Function, Order, Presence};
+use super::filter::{Filter, read as read_filter};
+use super::{Aggregator, Filtered, Function, Order, Presence};
 use crate::plan::{PlanError, PlanRequest};
 
 /// How many records a peer may give in a slot unless the task says otherwise.
 const DEFAULT_MAX_RECORDS: u64 = 10_000;
 /// The same where each record is computed on.
 pub(crate) const DEFAULT_TABLE: usize = 100;
+/// How much a key may weigh unless the task says otherwise.
+pub(crate) const DEFAULT_MAX_WEIGHT: usize = 1000;
 /// The most that a task may say.
 const MOST_RECORDS: u64 = 1 << 32;
 /// The most edges of a histogram.
@@ -117,7 +120,15 @@ fn max_records(aggregator: &'static Aggregator, request: &PlanRequest) -> Result
 }
 
 fn max_records_or(unless_set: u64, aggregator: &'static Aggregator, request: &PlanRequest) -> Result<u64, PlanError> {
-    let parameter = "max_records";
+    limit_or(unless_set, "max_records", aggregator, request)
+}
+
+fn limit_or(
+    unless_set: u64,
+    parameter: &str,
+    aggregator: &'static Aggregator,
+    request: &PlanRequest,
+) -> Result<u64, PlanError> {
     let bad = |_| PlanError::BadParameter { name: aggregator.name, parameter: parameter.to_owned() };
     request.parameters.get(parameter).map_or(Ok(unless_set), |text| text.parse().map_err(bad))
 }
@@ -131,6 +142,9 @@ pub(crate) enum Encoding {
     Presence { items: usize, max_element: u64, weights: bool },
     /// The row is a list of values; a bit for each possible one.
     Values { max_element: u64, most: u64 },
+    /// The row is a list of keys, or of keys and their weights; the bits of a filter, and behind them the weight of each, the
+    /// largest of the keys that set it.
+    Filter { filter: Filter, most: u64, max_weight: Option<u64> },
     /// The row is a list of records; a place for each possible record and column, the empty ones with a number
     /// beyond all others.
     Places { columns: usize, most: usize, max_element: u64, order: Order },
@@ -192,6 +206,26 @@ impl Encoding {
                 }
                 Function::Presence(_) => Self::Presence { items, max_element, weights: false },
                 Function::Correlation => Self::Presence { items, max_element, weights: true },
+                Function::Filter(filtered) => {
+                    let weighted = filtered == Filtered::Weighted;
+                    let columns = 1 + usize::from(weighted);
+                    if items != columns {
+                        return Err(bad_columns(columns, columns));
+                    }
+                    let unless_set = (DEFAULT_MAX_WEIGHT as u64).min(max_element);
+                    let max_weight = limit_or(unless_set, "max_weight", aggregator, request)?;
+                    if weighted && max_weight > max_element {
+                        return Err(PlanError::BadParameter {
+                            name: aggregator.name,
+                            parameter: "max_weight".to_owned(),
+                        });
+                    }
+                    Self::Filter {
+                        filter: read_filter(aggregator, request)?,
+                        most: max_records(aggregator, request)?,
+                        max_weight: weighted.then_some(max_weight),
+                    }
+                }
                 Function::Order(order) => {
                     let most = max_records_or(1, aggregator, request)?;
                     Self::Places {
@@ -226,6 +260,7 @@ impl Encoding {
         match self {
             Self::Vector { items, .. } => *items,
             Self::Presence { items, weights, .. } => items * (1 + usize::from(*weights)),
+            Self::Filter { filter, max_weight, .. } => filter.positions() * (1 + usize::from(max_weight.is_some())),
             Self::Places { columns, most, order, .. } => columns.saturating_mul(*most).saturating_mul(order.vectors()),
             Self::Values { max_element, .. } => usize::try_from(*max_element).unwrap_or(usize::MAX).saturating_add(1),
             Self::Table { most, maxima } => (maxima.len() + 1).saturating_mul(*most),
@@ -238,8 +273,9 @@ impl Encoding {
         match self {
             Self::Vector { max_element, .. } => u128::from(*max_element),
             Self::Presence { items, max_element, .. } if index >= *items => u128::from(*max_element),
+            Self::Filter { filter, max_weight: Some(max), .. } if index >= filter.positions() => u128::from(*max),
             Self::Places { max_element, .. } => u128::from(*max_element) + 1,
-            Self::Presence { .. } | Self::Values { .. } => 1,
+            Self::Presence { .. } | Self::Values { .. } | Self::Filter { .. } => 1,
             Self::Table { maxima, .. } => match index % (maxima.len() + 1) {
                 0 => 1,
                 column => u128::from(maxima[column - 1]),
@@ -254,6 +290,7 @@ impl Encoding {
             Self::Vector { max_element, .. } | Self::Presence { max_element, weights: true, .. } => {
                 u128::from(*max_element).max(1)
             }
+            Self::Filter { max_weight, .. } => u128::from(max_weight.unwrap_or(1)).max(1),
             Self::Places { max_element, .. } => u128::from(*max_element) + 1,
             Self::Presence { .. } | Self::Values { .. } => 1,
             Self::Table { maxima, .. } => maxima.iter().copied().max().map_or(1, |max| u128::from(max.max(1))),
@@ -266,6 +303,9 @@ impl Encoding {
             Self::Vector { items, .. } | Self::Presence { items, .. } => RowShape::Items(*items),
             Self::Places { columns, most, .. } => RowShape::Records { columns: *columns, most: *most as u64 },
             Self::Values { most, .. } => RowShape::Records { columns: 1, most: *most },
+            Self::Filter { most, max_weight, .. } => {
+                RowShape::Records { columns: 1 + usize::from(max_weight.is_some()), most: *most }
+            }
             Self::Table { most, maxima } => RowShape::Records { columns: maxima.len(), most: *most as u64 },
             Self::Records(records) => {
                 RowShape::Records { columns: records.settings.columns, most: records.settings.max_records }
@@ -277,6 +317,7 @@ impl Encoding {
     pub(crate) fn row_bound(&self, index: usize) -> Option<u64> {
         match self {
             Self::Table { maxima, .. } => maxima.get(index % maxima.len().max(1)).copied(),
+            Self::Filter { max_weight, .. } if index % 2 == 1 => *max_weight,
             _ => None,
         }
     }
@@ -322,6 +363,21 @@ impl Encoding {
                 row.iter().filter_map(|value| usize::try_from(*value).ok()).for_each(|value| seen[value] = 1);
                 return Some(seen);
             }
+            Self::Filter { filter, max_weight, .. } => {
+                let mut encoded = Zeroizing::new(vec![0; self.length()]);
+                let (bits, weights) = encoded.split_at_mut(filter.positions());
+                for record in row.chunks_exact(1 + usize::from(max_weight.is_some())) {
+                    // A key without weight is not there, as with listed items.
+                    let weight = record.get(1).copied().map_or(1, u128::from);
+                    for bit in filter.bits_of(record[0]).filter(|_| weight > 0) {
+                        bits[bit] = 1;
+                        if let Some(most) = weights.get_mut(bit) {
+                            *most = weight.max(*most);
+                        }
+                    }
+                }
+                return Some(encoded);
+            }
             Self::Records(records) => records,
         };
         let mut sums = Zeroizing::new(vec![0; records.terms.len()]);
@@ -356,6 +412,11 @@ pub(super) fn are_maxima(text: &str) -> bool {
 /// Accepts a number of records.
 pub(super) fn is_record_limit(text: &str) -> bool {
     text.parse::<u64>().is_ok_and(|limit| (1..=MOST_RECORDS).contains(&limit))
+}
+
+/// Accepts the largest weight of a key.
+pub(super) fn is_weight(text: &str) -> bool {
+    text.parse::<u32>().is_ok_and(|most| most > 0)
 }
 
 /// Accepts names, each once, without what results use to put names together.

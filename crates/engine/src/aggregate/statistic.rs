@@ -40,6 +40,9 @@ pub enum NoResult {
          label with certainty; leave a column out, or raise iterations"
     )]
     NotConverged,
+    /// A filter in which every key looks as if it was there.
+    #[error("all bits of the filter are set: take more positions")]
+    FullFilter,
     /// All weights are zero.
     #[error("the weights add up to zero")]
     NoWeight,

@@ -12,8 +12,3 @@ fn names_and_aliases_are_unique() {
     let table = |line: &str| line.is_empty() || line.starts_with('|') && line.ends_with('|');
     assert!(documentation().lines().all(table));
 }
-
-#[test]
-fn what_is_not_offered_is_not_found() {
-    assert!(NOT_YET.iter().all(|(name, _)| find(name).is_none()));
-}

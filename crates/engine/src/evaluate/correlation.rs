@@ -8,6 +8,7 @@ use tacit_algebra::Field;
 use super::order::{bits, room};
 use super::presence::{at_least, at_least_cost};
 use super::{Cost, Evaluate, Inputs, Settings};
+use crate::aggregate::records::DEFAULT_MAX_WEIGHT;
 use crate::aggregate::{NoResult, Statistic};
 use crate::arithmetic::{Arithmetic, ArithmeticError, Shared};
 use crate::plan::PlanError;
@@ -15,6 +16,8 @@ use crate::plan::PlanError;
 /// The vectors hold a bit per event and then a weight per event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Correlation {
+    events: usize,
+    /// Of events; bits of filters have none.
     names: Vec<String>,
     max_element: u128,
     min_peers: usize,
@@ -26,11 +29,23 @@ pub(crate) struct Correlation {
 impl Correlation {
     pub(super) fn new(settings: &Settings<'_>) -> Result<Self, PlanError> {
         settings.check_work(settings.items())?;
+        let names = settings.names()?;
+        Self::over(names.len(), names, settings.max_element(), settings)
+    }
+
+    /// The same about the bits of filters.
+    pub(super) fn of_filter(positions: usize, settings: &Settings<'_>) -> Result<Self, PlanError> {
+        let max_weight = settings.number("max_weight", DEFAULT_MAX_WEIGHT)?;
+        Self::over(positions, Vec::new(), max_weight as u128, settings)
+    }
+
+    fn over(events: usize, names: Vec<String>, max_element: u128, settings: &Settings<'_>) -> Result<Self, PlanError> {
         let min_weight =
             settings.text("min_weight").map_or(Ok(0), |text| text.parse().map_err(|_| settings.bad("min_weight")));
         let this = Self {
-            names: settings.names()?,
-            max_element: settings.max_element(),
+            events,
+            names,
+            max_element,
             min_peers: settings.min_peers()?,
             min_weight: min_weight?,
             inputs: settings.inputs(),
@@ -56,26 +71,26 @@ impl Correlation {
 
 impl Evaluate for Correlation {
     fn outputs(&self) -> usize {
-        2 * self.names.len()
+        2 * self.events
     }
 
     fn largest(&self, output: usize, contributors: usize) -> Option<u128> {
         let contributors = contributors as u128;
-        if output < self.names.len() { Some(contributors) } else { contributors.checked_mul(self.max_element) }
+        if output < self.events { Some(contributors) } else { contributors.checked_mul(self.max_element) }
     }
 
     fn largest_inside(&self, contributors: usize) -> Option<u128> {
-        let largest = self.largest(self.names.len(), contributors)?;
+        let largest = self.largest(self.events, contributors)?;
         if self.compares() { Some(largest.max(room(self.bits())?)) } else { Some(largest.max(contributors as u128)) }
     }
 
     fn cost(&self, contributors: usize, cost: &mut Cost) {
         if self.compares() {
-            cost.compare(self.names.len(), self.bits());
-            cost.multiply(self.names.len());
+            cost.compare(self.events, self.bits());
+            cost.multiply(self.events);
         }
-        at_least_cost(self.names.len(), contributors, cost);
-        cost.multiply(2 * self.names.len());
+        at_least_cost(self.events, contributors, cost);
+        cost.multiply(2 * self.events);
     }
 
     async fn evaluate<F: Field>(
@@ -83,10 +98,10 @@ impl Evaluate for Correlation {
         arithmetic: &mut Arithmetic<'_, F>,
         inputs: Inputs<F>,
     ) -> Result<Shared<F>, ArithmeticError> {
-        let counts = inputs.sum.slice(0..self.names.len());
+        let counts = inputs.sum.slice(0..self.events);
         let mut enough = at_least(arithmetic, &counts, inputs.contributors, self.min_peers).await?;
         if self.compares() {
-            let weights = inputs.sum.slice(self.names.len()..2 * self.names.len());
+            let weights = inputs.sum.slice(self.events..2 * self.events);
             let least = vec![F::from_u64(self.min_weight); weights.len()];
             let light = arithmetic.less_than_public(&weights, &least, self.bits()).await?;
             let heavy = Shared::constant(&vec![F::ONE; light.len()]).sub(&light);
@@ -96,7 +111,7 @@ impl Evaluate for Correlation {
     }
 
     fn decode(&self, opened: &[u128]) -> Option<Result<Vec<Statistic>, NoResult>> {
-        let (peers, weights) = opened.split_at(self.names.len());
+        let (peers, weights) = opened.split_at(self.events);
         let mut statistics = Vec::new();
         for ((name, peers), weight) in self.names.iter().zip(peers).zip(weights) {
             // Whoever reports an event gives it a weight of at least 1.

@@ -46,6 +46,15 @@ impl Items {
             _ => settings.items(),
         };
         settings.check_work(items)?;
+        Self::over(question, items, settings)
+    }
+
+    /// The same about the bits of filters.
+    pub(super) fn of_filter(question: Presence, positions: usize, settings: &Settings<'_>) -> Result<Self, PlanError> {
+        Self::over(question, positions, settings)
+    }
+
+    fn over(question: Presence, items: usize, settings: &Settings<'_>) -> Result<Self, PlanError> {
         let (least, answer) = match question {
             Presence::Union => (Least::Peers(1), Answer::Bits),
             Presence::Intersection => (Least::All, Answer::Bits),

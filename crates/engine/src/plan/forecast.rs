@@ -110,10 +110,16 @@ impl Forecast {
                           the session, or keep an input out of it, and may learn the result alone"
                 .to_owned(),
         });
+        if let Some(rate) = plan.false_positives() {
+            notes.push(format!(
+                "a key that nobody has is found with probability up to {rate:.2e}, if every input peer gives as many keys as it may; \
+                 the result says with which for those that came"
+            ));
+        }
         if let Some(privacy) = plan.privacy() {
             notes.push(format!(
                 "each result hides every single {}, with epsilon = {} and delta = {:.1e}; the epsilons of all results over the \
-                 same data add up, and nobody keeps count of them",
+                 same data add up; peers charge them to their series",
                 if privacy.hides_peers { "peer's input" } else { "record" },
                 privacy.epsilon,
                 privacy.delta

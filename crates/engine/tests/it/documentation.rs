@@ -38,7 +38,7 @@ fn protocols_are_where_the_page_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(root.join("../../docs/protocols.md")).expect("docs/protocols.md");
     let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|text| text.ends_with(".rs")).collect();
-    assert!(named.len() > 50, "{named:?}");
+    assert!(named.len() > 30, "{named:?}");
     for file in named {
         let places = ["src", "src/arithmetic", "tests/it", "../.."].map(|place| root.join(place).join(file));
         assert!(places.iter().any(|path| path.is_file()), "{file}");

@@ -8,7 +8,7 @@ use tacit_engine::{FieldChoice, PlanError, SecurityModel, SessionError, Sharing}
 use crate::world::{Ends, World, error, outcome};
 
 /// Everybody gives a row of the same length, computes and receives.
-fn world(n: usize, aggregator: &str, items: usize, parameters: &[(&str, &str)], seed: u64) -> World {
+pub(crate) fn world(n: usize, aggregator: &str, items: usize, parameters: &[(&str, &str)], seed: u64) -> World {
     let mut world = World::decentralised(n, (n - 1) / 2, items, seed);
     world.request.aggregator = aggregator.to_owned();
     world.request.parameters = parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -16,7 +16,7 @@ fn world(n: usize, aggregator: &str, items: usize, parameters: &[(&str, &str)], 
 }
 
 /// What all recipients got, which is the same.
-fn opened(world: &World) -> Vec<u128> {
+pub(crate) fn opened(world: &World) -> Vec<u128> {
     let ends = world.run(|_| {});
     let mut results = world.request.recipients.iter().map(|member| {
         let outcome = outcome(&ends[*member]).unwrap_or_else(|| panic!("{:?}", error(&ends[*member])));
@@ -27,13 +27,13 @@ fn opened(world: &World) -> Vec<u128> {
     first.0
 }
 
-fn statistics(world: &World) -> BTreeMap<String, f64> {
+pub(crate) fn statistics(world: &World) -> BTreeMap<String, f64> {
     let made = world.plan().statistics(&opened(world)).expect("a statistic").expect("a result");
     made.into_iter().map(|s| (s.name, s.value)).collect()
 }
 
 /// The rows of those who gave one.
-fn rows(world: &World) -> Vec<&Vec<u64>> {
+pub(crate) fn rows(world: &World) -> Vec<&Vec<u64>> {
     world.inputs.iter().flatten().collect()
 }
 

@@ -23,12 +23,17 @@ fn forecasts_hold(n: usize, model: SecurityModel) {
         let what = format!("{} in {} among {n}", aggregator.name, model.name());
         // Rounds of different parties may overlap, so that a chain of operations takes fewer than they do one by one.
         let (rounds, foreseen) = (measured.rounds, forecast.rounds);
-        assert!(rounds <= foreseen + 2 && 4 * rounds >= 3 * foreseen, "{what}: {rounds} rounds, {foreseen} foreseen");
+        assert!(rounds <= foreseen + 2 && 3 * rounds >= 2 * foreseen, "{what}: {rounds} rounds, {foreseen} foreseen");
         let found = measured.bytes as f64 / n as f64;
         let foreseen = (forecast.input_bytes + forecast.compute_bytes) as f64;
         let off = (found - foreseen).abs() / foreseen;
         eprintln!("{what}: {rounds} of {}, {:.3}", forecast.rounds, found / foreseen);
-        let most = if aggregator.function == Function::Logistic { 0.3 } else { 0.15 };
+        let most = match (aggregator.function, model) {
+            (Function::Logistic, _) => 0.3,
+            // Everybody passes on what everybody says, unless it heard it before.
+            (_, SecurityModel::Guaranteed) => 0.25,
+            _ => 0.15,
+        };
         assert!(off < most, "{what}: {found} bytes sent by each, {foreseen} foreseen");
         compared += 1;
     }
@@ -36,16 +41,16 @@ fn forecasts_hold(n: usize, model: SecurityModel) {
 }
 
 #[test]
-fn p31_forecasts_of_all_aggregators() {
+fn forecasts_of_all_aggregators() {
     [3, 4, 5, 7, 10].into_iter().for_each(|n| forecasts_hold(n, SecurityModel::SemiHonest));
 }
 
 #[test]
-fn p31_forecasts_of_all_aggregators_malicious() {
+fn forecasts_of_all_aggregators_malicious() {
     [3, 4, 5, 8].into_iter().for_each(|n| forecasts_hold(n, SecurityModel::Malicious));
 }
 
 #[test]
-fn p31_forecasts_of_all_aggregators_guaranteed() {
+fn forecasts_of_all_aggregators_guaranteed() {
     [4, 5, 7, 9].into_iter().for_each(|n| forecasts_hold(n, SecurityModel::Guaranteed));
 }

@@ -16,6 +16,7 @@ mod documentation;
 mod evaluations;
 mod evidence;
 mod exponential_values;
+mod filters;
 mod fixed_values;
 mod forecasts;
 mod freeze;

@@ -1,6 +1,6 @@
 //! A task of ordinary size for every aggregator: what docs/protocols.md gives costs for, and what they are compared with.
 
-use tacit_engine::aggregate::{self, Aggregator, Shape};
+use tacit_engine::aggregate::{self, Aggregator, Filtered, Function, Shape};
 use tacit_engine::simulator::SplitMix;
 use tacit_engine::{OnMissing, PlanError, SecurityModel};
 
@@ -25,14 +25,17 @@ fn items(aggregator: &Aggregator) -> usize {
     match aggregator.input {
         Shape::Vector => 100,
         _ if ["sort", "distinct_count"].contains(&aggregator.name) => 1,
-        _ => 2,
+        _ => match aggregator.function {
+            Function::Filter(Filtered::Set(_)) => 1,
+            _ => 2,
+        },
     }
 }
 
 /// The task among `n` peers that all give, compute and receive, up to 10 records from each; the planner's refusal where it
 /// is not offered.
 pub(crate) fn task(aggregator: &'static Aggregator, model: SecurityModel, n: usize) -> Result<World, PlanError> {
-    let t = threshold(n, model, aggregator.function == aggregate::Function::Sum);
+    let t = threshold(n, model, aggregator.function == Function::Sum);
     let mut world = World::decentralised(n, t, items(aggregator), 11).proven(model);
     world.request.aggregator = aggregator.name.to_owned();
     world.request.max_element = match aggregator.name {
@@ -47,6 +50,7 @@ pub(crate) fn task(aggregator: &'static Aggregator, model: SecurityModel, n: usi
             "max_records" => "10",
             "min_peers" => "2",
             "min_weight" => "50",
+            "positions" => "100",
             "edges" => "0,25,50,75",
             "level" => "0.25",
             "epsilon" => "1",

@@ -1,0 +1,105 @@
+//! The registry's entries of set operations on Bloom filters.
+
+use super::evaluated::{COUNTS, MIN_PEERS, MIN_WEIGHT, OF, entry};
+use super::{
+    ALL_MODELS, Aggregator, Filtered, Function, MAX_RECORDS, Parameter, Presence, Shape, VERIFIED, filter, records,
+};
+
+const POSITIONS: Parameter = Parameter {
+    name: "positions",
+    meaning: "bits of the filters, 2 to 1000000; must be set. n keys and k hashes: false positives at the rate (1 - e^(-kn/positions))^k, \
+              which is least at k = 0.69 positions/n",
+    accepts: filter::are_positions,
+};
+const HASHES: Parameter =
+    Parameter { name: "hashes", meaning: "bits that a key sets, 1 to 32; 4 unless set", accepts: filter::are_hashes };
+const KEYS: Parameter = Parameter {
+    name: "keys",
+    meaning: "up to 1000 keys, with commas between them, that are looked up in the result; everybody sees which",
+    accepts: filter::are_keys,
+};
+const MAX_WEIGHT: Parameter = Parameter {
+    name: "max_weight",
+    meaning: "the largest weight of a key; 1000, or maxElement, unless set",
+    accepts: records::is_weight,
+};
+
+/// What holds for all filters that are opened.
+macro_rules! leaks {
+    ($opened:literal) => {
+        concat!(
+            $opened,
+            " Whoever gets the filter can try any key, and learns more than the stated rate allows only about keys that share \
+             bits. Nothing else is opened, to recipients neither. Any t+1 compute peers together can read every input; t learn \
+             nothing. With two contributors each learns about the other's input what the result and its own tell."
+        )
+    };
+}
+
+const fn on_filters(name: &'static str, summary: &'static str, filtered: Filtered) -> Aggregator {
+    Aggregator {
+        models: ALL_MODELS,
+        parameters: &[POSITIONS, HASHES, KEYS, MAX_RECORDS],
+        input: Shape::Records,
+        output: Shape::Statistics,
+        accuracy: "no key is missed; keys that are not there are found at the rate that the plan states for as many keys as may come, and \
+                   the result for those that came (bits_set over positions, to the power of hashes); keys_estimated is an estimate",
+        refusals: "fewer than 2t+1 compute peers; positions times input peers above 10,000,000; a filter with all bits set: \
+                   no result",
+        ..entry(name, summary, Function::Filter(filtered))
+    }
+}
+
+/// All of them.
+pub(super) const FILTERED: [Aggregator; 5] = [
+    Aggregator {
+        leakage: leaks!("Opened: the filter of the keys that somebody has; not who, nor how many."),
+        ..on_filters("filter_union", "a Bloom filter of the keys that somebody has", Filtered::Set(Presence::Union))
+    },
+    Aggregator {
+        leakage: leaks!(
+            "Opened: which bits all contributors' filters have; of the others not who has them, nor how many."
+        ),
+        ..on_filters(
+            "filter_intersection",
+            "a Bloom filter of the keys that all contributors have",
+            Filtered::Set(Presence::Intersection),
+        )
+    },
+    Aggregator {
+        parameters: &[POSITIONS, HASHES, KEYS, MAX_RECORDS, MIN_PEERS, COUNTS],
+        leakage: leaks!(
+            "Opened: which bits at least min_peers' filters have (with counts: how many have them); of the others nothing."
+        ),
+        ..on_filters(
+            "filter_threshold_union",
+            "a Bloom filter of the keys that at least min_peers have; with counts also how many",
+            Filtered::Set(Presence::Threshold),
+        )
+    },
+    Aggregator {
+        parameters: &[POSITIONS, HASHES, MAX_RECORDS, OF],
+        leakage: "Opened: one number, how many bits are set in the filter of the union or of the intersection; not which. Nothing \
+                  else is opened, to recipients neither. Any t+1 compute peers together can read every input; t learn \
+                  nothing. With two contributors each learns about the other's input what the result and its own tell.",
+        ..on_filters(
+            "filter_cardinality",
+            "about how many keys somebody has, or everybody has",
+            Filtered::Set(Presence::Cardinality),
+        )
+    },
+    Aggregator {
+        models: VERIFIED,
+        parameters: &[POSITIONS, HASHES, KEYS, MAX_RECORDS, MIN_PEERS, MIN_WEIGHT, MAX_WEIGHT],
+        leakage: leaks!(
+            "Opened: of each bit that at least min_peers' filters have with at least min_weight together, how many do and the sum of \
+             their weights. Of others nothing."
+        ),
+        ..on_filters(
+            "filter_weighted_intersection",
+            "records of a key and its weight: a Bloom filter of the keys that at least min_peers have with at least min_weight \
+             together, with counts and weights, which may be too large but not too small",
+            Filtered::Weighted,
+        )
+    },
+];
