@@ -69,6 +69,7 @@ pub(crate) use products::multiplications_of_power;
 pub(crate) use random::{can_hold_subsets, sets, subset_share_of_one as share_of_one};
 pub(crate) use robust::Robust;
 pub use share::Shared;
+pub(crate) use sort::sorts_on_bits;
 pub(crate) use verify::{BATCH as VERIFIED_AT_ONCE, parts as parts_to_verify};
 
 /// How many messages a party sends to a peer before it reads the first: enough to keep links busy, few

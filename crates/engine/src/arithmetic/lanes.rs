@@ -69,16 +69,38 @@ impl Halves {
         (lane >> shift) << (shift + 1) | usize::from(odd) << shift | lane & (self.group - 1)
     }
 
-    /// Ones in the lanes i of the lower half whose partner is one of the first `length` lanes of the whole:
-    /// `step` 0: even lane i and odd lane i; otherwise odd lane i and even lane i + step.
-    pub(super) fn mask(&self, length: usize, step: usize) -> Vec<u64> {
+    /// Ones in the lanes i of the lower half whose partner is a number of the same row: `step` 0: even lane i and odd
+    /// lane i; otherwise odd lane i and even lane i + step.
+    pub(super) fn mask(&self, rows: Rows, step: usize) -> Vec<u64> {
         let lanes = self.even.words() * 64;
         let mut mask = vec![0u64; self.even.words()];
         for lane in 0..lanes.saturating_sub(step) {
-            let partner = if step == 0 { self.index(lane, true) } else { self.index(lane + step, false) };
-            mask[lane / 64] |= u64::from(partner < length) << (lane % 64);
+            let own = self.index(lane, step > 0);
+            let partner = self.index(lane + step, step == 0);
+            mask[lane / 64] |= u64::from(rows.are_beside(own, partner)) << (lane % 64);
         }
         mask
+    }
+}
+
+/// Rows of numbers, each from a lane on that is a multiple of a power of two.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
+    pub(super) count: usize,
+    /// Numbers of a row.
+    pub(super) width: usize,
+}
+
+impl Rows {
+    /// Lanes of a row.
+    pub(super) fn lanes(self) -> usize {
+        self.width.next_power_of_two()
+    }
+
+    /// Whether both lanes are numbers of the same row, if the first is one.
+    fn are_beside(self, own: usize, other: usize) -> bool {
+        let (row, place) = (other / self.lanes(), other % self.lanes());
+        own / self.lanes() == row && row < self.count && place < self.width
     }
 }
 

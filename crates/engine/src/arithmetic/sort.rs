@@ -14,21 +14,52 @@ use tacit_algebra::Field;
 use tacit_algebra::poly::powers;
 
 use super::boolean::{Planes, words};
-use super::lanes::{Halves, shift_down, shift_up};
+use super::lanes::{Halves, Rows, shift_down, shift_up};
 use super::{Arithmetic, ArithmeticError, Shared};
 
 /// Numbers that are put together from bits at a time.
 const LIFTED: usize = 1 << 19;
+/// Bytes of all bits that are sorted at once.
+const PLANES_AT_MOST: usize = 32 << 20;
 /// A shuffle's keys differ but with probability 2^-40.
 const COLLISION_BITS: usize = 40;
+
+/// Whether so many numbers, in rows of `width`, are sorted on bits: where that fits in memory.
+pub(crate) fn sorts_on_bits(n: usize, t: usize, length: usize, width: usize, bits: u32) -> bool {
+    let components = (0..t).fold(1, |held, i| held * (n - 1 - i) / (i + 1));
+    let lanes = (length / width.max(1)).saturating_mul(width.next_power_of_two());
+    lanes.saturating_mul(components).saturating_mul(bits as usize) / 8 <= PLANES_AT_MOST
+}
+
+/// Rows of `from` numbers as rows of `to`: cut, or filled up with zeros.
+fn in_rows<F: Field>(x: &Shared<F>, from: usize, to: usize) -> Shared<F> {
+    let row = |row: &[F]| -> Vec<F> { row.iter().copied().chain(std::iter::repeat(F::ZERO)).take(to).collect() };
+    Shared::from_shares(x.expose_shares().chunks_exact(from).flat_map(row).collect())
+}
 
 impl<F: Field> Arithmetic<'_, F> {
     /// The numbers in ascending order; 0 <= x < 2^bits. See the module.
     pub async fn sort(&mut self, x: &Shared<F>, bits: u32) -> Result<Shared<F>, ArithmeticError> {
+        self.sort_rows(x, x.len(), bits).await
+    }
+
+    /// The numbers of each row of `width` in ascending order, all rows at once; 0 <= x < 2^bits.
+    pub async fn sort_rows(&mut self, x: &Shared<F>, width: usize, bits: u32) -> Result<Shared<F>, ArithmeticError> {
+        if x.is_empty() {
+            return Ok(x.duplicate());
+        }
+        if width == 0 || !x.len().is_multiple_of(width) {
+            return Err(ArithmeticError::WrongCall { what: "rows of the same width" });
+        }
         self.ready_to_sort(bits).await?;
-        let sorted = self.bits_of_all(x, bits).await?;
-        let sorted = self.merge_exchange(sorted, x.len(), bits as usize).await?;
-        self.put_together(&sorted, 0..bits as usize, x.len()).await
+        let rows = Rows { count: x.len() / width, width };
+        // One row has nothing behind it.
+        let lanes = if rows.count == 1 { width } else { rows.lanes() };
+        let apart = in_rows(x, width, lanes);
+        let sorted = self.bits_of_all(&apart, bits, rows.count * rows.lanes()).await?;
+        let sorted = self.merge_exchange(sorted, rows, bits as usize).await?;
+        let together = self.put_together(&sorted, 0..bits as usize, apart.len()).await?;
+        Ok(in_rows(&together, lanes, width))
     }
 
     /// The keys in ascending order, and what belongs to each in the same order; which of equal keys comes
@@ -46,13 +77,13 @@ impl<F: Field> Arithmetic<'_, F> {
         self.ready_to_sort(bits.max(payload_bits)).await?;
         let length = keys.len();
         let (key_planes, planes) = (bits as usize, (bits + payload_bits) as usize);
-        let keys = self.bits_of_all(keys, bits).await?;
-        let payload = self.bits_of_all(payload, payload_bits).await?;
+        let keys = self.bits_of_all(keys, bits, length.next_power_of_two()).await?;
+        let payload = self.bits_of_all(payload, payload_bits, length.next_power_of_two()).await?;
         let both = keys.gather(planes, |i| match i.checked_sub(key_planes) {
             None => Some((&keys, i)),
             Some(i) => Some((&payload, i)),
         });
-        let sorted = self.merge_exchange(both, length, key_planes).await?;
+        let sorted = self.merge_exchange(both, Rows { count: 1, width: length }, key_planes).await?;
         let keys = self.put_together(&sorted, 0..key_planes, length).await?;
         Ok((keys, self.put_together(&sorted, key_planes..planes, length).await?))
     }
@@ -65,14 +96,19 @@ impl<F: Field> Arithmetic<'_, F> {
         let length = x.len();
         let key_planes = COLLISION_BITS + 2 * length.next_power_of_two().trailing_zeros() as usize;
         let planes = key_planes + bits as usize;
-        let payload = self.bits_of_all(x, bits).await?;
+        let payload = self.bits_of_all(x, bits, length.next_power_of_two()).await?;
         let keys = self.random_shared_planes(key_planes, payload.words())?;
         let both = payload.gather(planes, |i| match i.checked_sub(key_planes) {
             None => Some((&keys, i)),
             Some(i) => Some((&payload, i)),
         });
-        let sorted = self.merge_exchange(both, length, key_planes).await?;
+        let sorted = self.merge_exchange(both, Rows { count: 1, width: length }, key_planes).await?;
         self.put_together(&sorted, key_planes..planes, length).await
+    }
+
+    /// Whether [`sort_rows`](Self::sort_rows) takes so many numbers in rows of `width`.
+    pub(crate) fn sorts_on_bits(&self, length: usize, width: usize, bits: u32) -> bool {
+        !self.verifies() && self.robust.is_none() && sorts_on_bits(self.n, self.t, length, width, bits)
     }
 
     async fn ready_to_sort(&mut self, bits: u32) -> Result<(), ArithmeticError> {
@@ -81,9 +117,9 @@ impl<F: Field> Arithmetic<'_, F> {
     }
 
     /// Bits of any number of numbers, in as many lanes as the network needs: an even number of words.
-    async fn bits_of_all(&mut self, x: &Shared<F>, bits: u32) -> Result<Planes, ArithmeticError> {
+    async fn bits_of_all(&mut self, x: &Shared<F>, bits: u32, lanes: usize) -> Result<Planes, ArithmeticError> {
         let width = bits as usize;
-        let all = words(x.len().next_power_of_two()).next_multiple_of(2);
+        let all = words(lanes).next_multiple_of(2);
         let mut out = Planes::zeros(self.components(), width, all);
         let lanes = self.lanes();
         for start in (0..x.len()).step_by(lanes) {
@@ -120,26 +156,26 @@ impl<F: Field> Arithmetic<'_, F> {
         Ok(out)
     }
 
-    /// Sorts the first `length` lanes by their lowest `key_planes` planes, as numbers.
+    /// Sorts the lanes of each row by their lowest `key_planes` planes, as numbers.
     async fn merge_exchange(
         &mut self,
         mut all: Planes,
-        length: usize,
+        rows: Rows,
         key_planes: usize,
     ) -> Result<Planes, ArithmeticError> {
-        if length < 2 {
+        if rows.width < 2 {
             return Ok(all);
         }
-        let top = length.next_power_of_two() / 2;
+        let top = rows.lanes() / 2;
         let mut group = top;
         while group > 0 {
             // Lanes whose index has this bit, and those that have not: comparators join one with another.
             let mut halves = Halves::split(&all, group);
-            self.exchange(&mut halves, length, key_planes, 0).await?;
+            self.exchange(&mut halves, rows, key_planes, 0).await?;
             let mut step = top;
             while step > group {
                 step /= 2;
-                self.exchange(&mut halves, length, key_planes, step).await?;
+                self.exchange(&mut halves, rows, key_planes, step).await?;
             }
             all = halves.join();
             group /= 2;
@@ -153,11 +189,11 @@ impl<F: Field> Arithmetic<'_, F> {
     async fn exchange(
         &mut self,
         halves: &mut Halves,
-        length: usize,
+        rows: Rows,
         key_planes: usize,
         step: usize,
     ) -> Result<(), ArithmeticError> {
-        let mask = halves.mask(length, step);
+        let mask = halves.mask(rows, step);
         let (lower, upper) = match step {
             0 => (&halves.even, &halves.odd),
             _ => (&halves.odd, &halves.even),

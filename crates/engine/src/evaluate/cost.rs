@@ -1,6 +1,8 @@
 //! What operations on shares cost, from the tables at the operations themselves.
 
-use crate::arithmetic::{MASKED_AT_ONCE, VERIFIED_AT_ONCE, can_hold_subsets, opens_by_slices, parts_to_verify};
+use crate::arithmetic::{
+    MASKED_AT_ONCE, VERIFIED_AT_ONCE, can_hold_subsets, opens_by_slices, parts_to_verify, sorts_on_bits,
+};
 use crate::plan::{FieldChoice, SecurityModel};
 
 /// Rounds and bytes of operations one after the other.
@@ -190,15 +192,65 @@ impl Cost {
         let width = u64::from(if statistical { bits } else { modulus });
         let gates = width * (3 + t - 1);
         let (numbers, lanes) = (length as u64, self.lanes(length));
-        let up = (n - 1 - t) * if t > 1 { t + 1 } else { 1 } + t * (n - 1 - t) * (2 * t + 1);
-        let down = if t == 1 { 1 } else { t * (n - 1 - t) + t };
         let bits_sent = lanes * (gates * (n - 1 - t) + (width * (n - 1 - t) + t) / n);
-        self.bytes += bits_sent / 8 + numbers * (up + down) * self.field.bytes() as u64 / n;
-        let carry_save = (self.t + 1).saturating_sub(2);
-        let split = if t == 1 { 2 } else { 3 };
-        let lift = 2 + (self.t + 1).next_power_of_two().ilog2() as usize;
-        let rounds = split + carry_save + 1 + (width.next_power_of_two().ilog2() as usize) + lift;
+        self.bytes += bits_sent / 8 + numbers * (self.up() + self.down()) * self.field.bytes() as u64 / n;
+        let rounds = self.split_rounds() + 1 + depth(width as usize) + self.lift_rounds();
         self.rounds += rounds * length.div_ceil(crate::arithmetic::lanes(self.n, self.t, modulus));
+    }
+
+    /// Elements that all parties send to take a number apart.
+    fn down(&self) -> u64 {
+        let (n, t) = (self.n as u64, self.t as u64);
+        if t == 1 { 1 } else { t * (n - 1 - t) + t }
+    }
+
+    /// Elements that all parties send to lift a bit to the field.
+    fn up(&self) -> u64 {
+        let (n, t) = (self.n as u64, self.t as u64);
+        (n - 1 - t) * if t > 1 { t + 1 } else { 1 } + t * (n - 1 - t) * (2 * t + 1)
+    }
+
+    /// From a number to two summands: masks, and carry save.
+    fn split_rounds(&self) -> usize {
+        let mut summands = self.t + 1;
+        let mut rounds = if self.t == 1 { 2 } else { 3 };
+        while summands > 2 {
+            summands = summands / 3 * 2 + summands % 3;
+            rounds += 1;
+        }
+        rounds
+    }
+
+    fn lift_rounds(&self) -> usize {
+        2 + depth(self.t + 1)
+    }
+
+    /// Rows of numbers below 2^bits in order, if that is done on bits: arithmetic/sort.rs. Says whether it is.
+    pub(super) fn sort_on_bits(&mut self, rows: usize, width: usize, bits: u32) -> bool {
+        let (n, t, modulus) = (self.n as u64, self.t as u64, self.field.bits());
+        if self.noted.is_some() || self.robust || !sorts_on_bits(self.n, self.t, rows * width, width, bits) {
+            return false;
+        }
+        let numbers = if rows == 1 { width } else { rows * width.next_power_of_two() };
+        // Halves are whole words.
+        let lanes = self.lanes((rows * width.next_power_of_two()).next_multiple_of(128));
+        // Apart: a prefix adder.
+        let statistical = bits + 40 + (self.t as u32 + 2).ilog2() + 1 < modulus;
+        let places = u64::from(if statistical { bits } else { modulus });
+        let adder = places + places * depth(places as usize) as u64 + places * (t - 1);
+        let apart = adder * (n - 1 - t) + (places * (n - 1 - t) + t) / n;
+        let pieces = numbers.div_ceil(crate::arithmetic::lanes(self.n, self.t, modulus));
+        self.rounds += pieces * (self.split_rounds() + 1 + depth(places as usize) + usize::from(!statistical));
+        // Each comparator: a carry, and a gate for each bit.
+        let (bits, layers) = (u64::from(bits), depth(width) * (depth(width) + 1) / 2);
+        let network = layers as u64 * (4 * bits - 2) * (n - 1 - t);
+        self.rounds += layers * (2 + depth(bits as usize));
+        self.bytes += (lanes * apart + lanes / 2 * network + lanes * bits * t / n) / 8;
+        // Together: each bit to the field.
+        self.rounds += self.lift_rounds();
+        let elements = numbers as u64 * (self.down() + bits * self.up());
+        self.elements(elements / n);
+        true
     }
 
     /// Numbers over a power of two: arithmetic/fixed.rs.
@@ -214,9 +266,7 @@ impl Cost {
     pub(super) fn divide(&mut self, length: usize, bits: u32) {
         // The highest bit: all bits, and each lifted.
         self.compare(length, bits);
-        let (n, t) = (self.n as u64, self.t as u64);
-        let up = (n - 1 - t) * if t > 1 { t + 1 } else { 1 } + t * (n - 1 - t) * (2 * t + 1);
-        self.elements((length as u64 * u64::from(bits) * up).div_ceil(n));
+        self.elements((length as u64 * u64::from(bits) * self.up()).div_ceil(self.n as u64));
         self.rounds += 1 + bits.next_power_of_two().ilog2() as usize;
         // The mantissa, four steps of Newton's iteration, two products.
         for number in 0..11 {
@@ -249,11 +299,10 @@ impl Cost {
     /// So many bits that are one with a probability: arithmetic/coins.rs.
     pub(super) fn coins(&mut self, coins: usize) {
         let (n, t, numbers, lanes) = (self.n as u64, self.t as u64, coins as u64, self.lanes(coins));
-        let up = (n - 1 - t) * if t > 1 { t + 1 } else { 1 } + t * (n - 1 - t) * (2 * t + 1);
         // One party opens to another one bit of each coin, t of them.
         self.bytes += lanes * (184 * (n - 1 - t) * n + t) / (8 * n);
-        self.bytes += numbers * up * self.field.bytes() as u64 / n;
-        let rounds = 7 + 2 + (self.t + 1).next_power_of_two().ilog2() as usize;
+        self.bytes += numbers * self.up() * self.field.bytes() as u64 / n;
+        let rounds = 7 + self.lift_rounds();
         self.rounds += rounds * coins.div_ceil(crate::arithmetic::lanes(self.n, self.t, self.field.bits()));
     }
 
@@ -308,4 +357,9 @@ impl Cost {
     pub(super) fn power(&mut self, length: usize, exponent: u128) {
         (0..crate::arithmetic::multiplications_of_power(exponent)).for_each(|_| self.multiply(length));
     }
+}
+
+/// Levels of a tree over so many leaves.
+fn depth(leaves: usize) -> usize {
+    leaves.next_power_of_two().ilog2() as usize
 }

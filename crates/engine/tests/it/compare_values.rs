@@ -271,6 +271,21 @@ fn sorting_of_any_length() {
 }
 
 #[test]
+fn rows_are_sorted_each_by_itself() {
+    for (n, width, rows) in
+        [(3, 1, 5), (3, 2, 3), (3, 5, 40), (3, 32, 3), (3, 33, 4), (3, 100, 3), (4, 7, 9), (5, 64, 2)]
+    {
+        let x = below(12, width * rows, 7);
+        let mut expected = x.clone();
+        expected.chunks_exact_mut(width).for_each(<[u128]>::sort_unstable);
+        check::<F61>(n, most(n), 16, &expected, async |context| {
+            let x = input(context, &x).await;
+            context.sort_rows(&x, width, 12).await
+        });
+    }
+}
+
+#[test]
 fn what_belongs_to_a_key_goes_with_it() {
     for n in [3, 5] {
         let keys = below(10, 150, 4);

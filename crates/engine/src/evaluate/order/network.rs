@@ -32,13 +32,17 @@ fn sorting(length: usize) -> Vec<Stage> {
     stages
 }
 
-/// Each row of `width` numbers sorted, ascending; all below 2^bits.
+/// Each row of `width` numbers sorted, ascending; all below 2^bits. On bits, unless products are verified or the bits
+/// of all numbers are too many.
 pub(in crate::evaluate) async fn sort<F: Field>(
     arithmetic: &mut Arithmetic<'_, F>,
     mut rows: Shared<F>,
     width: usize,
     bits: u32,
 ) -> Result<Shared<F>, ArithmeticError> {
+    if arithmetic.sorts_on_bits(rows.len(), width, bits) {
+        return arithmetic.sort_rows(&rows, width, bits).await;
+    }
     for stage in sorting(width) {
         rows = exchange(arithmetic, rows, width, &stage, bits).await?;
     }
@@ -46,7 +50,9 @@ pub(in crate::evaluate) async fn sort<F: Field>(
 }
 
 pub(in crate::evaluate) fn sort_cost(width: usize, rows: usize, bits: u32, cost: &mut Cost) {
-    sorting(width).iter().for_each(|stage| stage_cost(stage.len() * rows, bits, cost));
+    if !cost.sort_on_bits(rows, width, bits) {
+        sorting(width).iter().for_each(|stage| stage_cost(stage.len() * rows, bits, cost));
+    }
 }
 
 fn stage_cost(pairs: usize, bits: u32, cost: &mut Cost) {
