@@ -119,9 +119,10 @@ const fn how(function: Function) -> (&'static str, &'static str) {
             "evaluate/filters.rs",
         ),
         Function::Order(Order::Min | Order::Max | Order::Range) => ("a tournament of comparisons", "evaluate/order.rs"),
-        Function::Order(_) => {
-            ("merge exchange (Batcher 1968; Knuth 5.2.2), empty places last", "evaluate/order/network.rs")
-        }
+        Function::Order(_) => (
+            "merge exchange (Batcher 1968; Knuth 5.2.2), on bits in semi-honest, empty places last",
+            "evaluate/order/network.rs",
+        ),
         Function::TopK => ("sorted blocks, merged and cut to k (Batcher 1968)", "evaluate/top.rs"),
         Function::Noise(_) => (
             "sums, and on them discrete Laplace noise (Ghosh, Roughgarden, Sundararajan 2009) of coins that are tossed on \

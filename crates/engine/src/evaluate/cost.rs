@@ -247,9 +247,15 @@ impl Cost {
         self.rounds += layers * (2 + depth(bits as usize));
         self.bytes += (lanes * apart + lanes / 2 * network + lanes * bits * t / n) / 8;
         // Together: each bit to the field.
-        self.rounds += self.lift_rounds();
-        let elements = numbers as u64 * (self.down() + bits * self.up());
-        self.elements(elements / n);
+        let lifted = numbers * bits as usize;
+        self.rounds += 2;
+        let dealt = (n - 1 - t) * if t > 1 { t + 1 } else { 1 };
+        self.elements((numbers as u64 * self.down() + lifted as u64 * dealt) / n);
+        let mut factors = self.t + 1;
+        while factors > 1 {
+            self.reduce(factors / 2 * lifted);
+            factors = factors.div_ceil(2);
+        }
         true
     }
 

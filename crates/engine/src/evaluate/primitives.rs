@@ -76,10 +76,8 @@ const OPERATIONS: [Operation; 9] = [
         models: VERIFIED,
         count: |cost, numbers| network::sort_cost(64, numbers.div_ceil(64), 32, cost),
         protocol: |model| match model {
-            SecurityModel::SemiHonest => {
-                ("merge exchange (Batcher 1968) over less_than", "`evaluate/order/network.rs`")
-            }
-            _ => ("the same over masked comparisons", "`evaluate/order/network.rs`"),
+            SecurityModel::SemiHonest => ("merge exchange (Batcher 1968) on bit-sliced shares", "`arithmetic/sort.rs`"),
+            _ => ("merge exchange over masked comparisons", "`evaluate/order/network.rs`"),
         },
     },
     Operation {

@@ -123,7 +123,9 @@ impl<F: Field> Checker<'_, F> {
         let mut opened = vec![F::ZERO; length];
         let mut failed = Vec::new();
         let units = candidates.len() * chunks;
-        for step in 0..units + WINDOW {
+        // Of short answers as many are on their way as fit into the same room, so that all candidates take one round.
+        let ahead = if chunks == 1 { WINDOW * (CHUNK / length.max(1)) } else { WINDOW };
+        for step in 0..units + ahead {
             if step < units {
                 if step % chunks == 0 {
                     shared.share_of(candidates[step / chunks], &mut share)?;
@@ -139,7 +141,7 @@ impl<F: Field> Checker<'_, F> {
                     party.mailbox.drained().await;
                 }
             }
-            let Some(unit) = step.checked_sub(WINDOW).filter(|unit| *unit < units) else { continue };
+            let Some(unit) = step.checked_sub(ahead).filter(|unit| *unit < units) else { continue };
             let range = chunk_range(unit % chunks, length);
             for (member, column) in party.plan.compute().iter().copied().zip(&mut columns) {
                 if member != party.me {
