@@ -64,7 +64,6 @@ fn refused(error: &PlanError) -> String {
         PlanError::TooFewForGuaranteed { needed, .. } | PlanError::TooFewForGuaranteedProducts { needed, .. } => {
             format!("refused: n >= {needed}")
         }
-        PlanError::BadThreshold { .. } => "refused: no threshold".to_owned(),
         other => format!("refused: {other}"),
     }
 }

@@ -11,13 +11,15 @@ pub(crate) fn offers() -> impl Iterator<Item = (&'static Aggregator, SecurityMod
     aggregate::registry().iter().flat_map(|a| a.models.iter().map(move |model| (a, *model)))
 }
 
-/// The largest threshold that a model allows of `n` compute peers, for sums or for functions on shares.
+/// The largest threshold that a model allows of `n` compute peers, for sums or for functions on shares; 1, which the
+/// planner refuses, where there is none.
 pub(crate) fn threshold(n: usize, model: SecurityModel, sum: bool) -> usize {
-    match (model, sum) {
+    let most = match (model, sum) {
         (SecurityModel::Guaranteed, true) => (n - 1) / 3,
         (SecurityModel::Guaranteed, false) => (n - 1) / 4,
         _ => (n - 1) / 2,
-    }
+    };
+    most.max(1)
 }
 
 /// Items of the reference task: vectors have a hundred, records two columns where they may.
