@@ -45,9 +45,6 @@ pub(super) struct Question {
     /// A setting of the aggregator, NAME=VALUE; may be given several times.
     #[arg(long = "parameter", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
-    /// Against whom: semi-honest, malicious or guaranteed.
-    #[arg(long, default_value = "semi-honest")]
-    model: String,
     /// Decimal places that count.
     #[arg(long, default_value_t = 0)]
     decimals: u8,
