@@ -119,7 +119,7 @@ impl Forecast {
         if let Some(privacy) = plan.privacy() {
             notes.push(format!(
                 "each result hides every single {}, with epsilon = {} and delta = {:.1e}; the epsilons of all results over the \
-                 same data add up; peers charge them to their series",
+                 same data add up",
                 if privacy.hides_peers { "peer's input" } else { "record" },
                 privacy.epsilon,
                 privacy.delta
