@@ -30,6 +30,7 @@ fn ask(branches: u32) -> Ask {
         min_participants: 3,
         branches,
         parent: None,
+        align_s: 0,
         approval_s: 0,
         issued: "2026-01-01T00:00:00Z".to_owned(),
         nonce: "0".repeat(32),
