@@ -25,6 +25,7 @@
 
 #![allow(clippy::result_large_err, reason = "the errors of Raft are large, and rare")]
 
+mod election;
 mod lead;
 mod log;
 mod machine;

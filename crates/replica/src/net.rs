@@ -13,6 +13,7 @@ use openraft::raft::{
 };
 use serde::{Deserialize, Serialize};
 use tacit_link::{ControlLink, Host, LinkError};
+use tokio::sync::Mutex;
 
 use crate::replica::ReplicaNode;
 use crate::types::Types;
@@ -53,15 +54,23 @@ pub(crate) enum Answered {
 
 /// Makes ways.
 pub(crate) struct Ways {
-    pub(crate) host: Host,
-    pub(crate) nodes: Arc<BTreeMap<u64, ReplicaNode>>,
+    host: Host,
+    nodes: BTreeMap<u64, (ReplicaNode, Arc<Mutex<Line>>)>,
+}
+
+impl Ways {
+    pub(crate) fn new(host: Host, nodes: &BTreeMap<u64, ReplicaNode>) -> Self {
+        let nodes = nodes.iter().map(|(number, node)| (*number, (node.clone(), Arc::default()))).collect();
+        Self { host, nodes }
+    }
 }
 
 impl RaftNetworkFactory<Types> for Ways {
     type Network = Way;
 
     async fn new_client(&mut self, target: u64, _node: &EmptyNode) -> Way {
-        Way { host: self.host.clone(), node: self.nodes.get(&target).cloned(), link: None, last: 0 }
+        let (node, votes) = self.nodes.get(&target).cloned().unzip();
+        Way { host: self.host.clone(), node, line: Line::default(), votes: votes.unwrap_or_default() }
     }
 }
 
@@ -69,33 +78,35 @@ impl RaftNetworkFactory<Types> for Ways {
 pub(crate) struct Way {
     host: Host,
     node: Option<ReplicaNode>,
+    /// For what the leader sends.
+    line: Line,
+    /// For votes: Raft makes a way for each of them, and the line is kept from one election to the next.
+    votes: Arc<Mutex<Line>>,
+}
+
+/// A link that is dialled when it is needed.
+#[derive(Default)]
+pub(crate) struct Line {
     link: Option<ControlLink>,
     last: u64,
 }
 
 type Failed = RPCError<u64, EmptyNode, RaftError<u64>>;
 
-impl Way {
+impl Line {
     /// Asks, and waits for the answer. Dropped meanwhile, it loses nothing but the answer.
-    async fn ask(&mut self, what: What) -> Result<Answered, Failed> {
-        match self.try_ask(what).await {
-            Ok(answered) => Ok(answered),
-            Err(error) => {
-                self.link = None;
-                Err(match error {
-                    // Fewer entries fit.
-                    LinkError::TooLarge { .. } => PayloadTooLarge::new_entries_hint(1).into(),
-                    LinkError::Closed(_) => NetworkError::new(&error).into(),
-                    _ => Unreachable::new(&error).into(),
-                })
-            }
+    async fn ask(&mut self, host: &Host, node: Option<&ReplicaNode>, what: What) -> Result<Answered, LinkError> {
+        let answered = self.try_ask(host, node, what).await;
+        if answered.is_err() {
+            self.link = None;
         }
+        answered
     }
 
-    async fn try_ask(&mut self, what: What) -> Result<Answered, LinkError> {
+    async fn try_ask(&mut self, host: &Host, node: Option<&ReplicaNode>, what: What) -> Result<Answered, LinkError> {
         if self.link.is_none() {
-            let Some(node) = &self.node else { return Err(LinkError::Config("a replica that is not on the list")) };
-            self.link = Some(self.host.dial_replica(node.fingerprint, &node.addresses, DIAL).await?);
+            let Some(node) = node else { return Err(LinkError::Config("a replica that is not on the list")) };
+            self.link = Some(host.dial_replica(node.fingerprint, &node.addresses, DIAL).await?);
         }
         let Some(link) = &mut self.link else { return Err(LinkError::ShuttingDown) };
         self.last += 1;
@@ -110,6 +121,15 @@ impl Way {
     }
 }
 
+fn failed(error: LinkError) -> Failed {
+    match error {
+        // Fewer entries fit.
+        LinkError::TooLarge { .. } => PayloadTooLarge::new_entries_hint(1).into(),
+        LinkError::Closed(_) => NetworkError::new(&error).into(),
+        _ => Unreachable::new(&error).into(),
+    }
+}
+
 /// It said that it cannot.
 fn unable() -> Failed {
     Unreachable::new(&std::io::Error::other("it could not answer")).into()
@@ -121,7 +141,7 @@ impl RaftNetwork<Types> for Way {
         rpc: AppendEntriesRequest<Types>,
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, Failed> {
-        match self.ask(What::Append(rpc)).await? {
+        match self.line.ask(&self.host, self.node.as_ref(), What::Append(rpc)).await.map_err(failed)? {
             Answered::Append(answer) => Ok(answer),
             _ => Err(unable()),
         }
@@ -138,7 +158,14 @@ impl RaftNetwork<Types> for Way {
     }
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, _option: RPCOption) -> Result<VoteResponse<u64>, Failed> {
-        match self.ask(What::Vote(rpc)).await? {
+        let mut line = self.votes.lock().await;
+        let kept = line.link.is_some();
+        let mut answered = line.ask(&self.host, self.node.as_ref(), What::Vote(rpc.clone())).await;
+        if kept && answered.is_err() {
+            // The other one may have been restarted since the last election.
+            answered = line.ask(&self.host, self.node.as_ref(), What::Vote(rpc)).await;
+        }
+        match answered.map_err(failed)? {
             Answered::Vote(answer) => Ok(answer),
             _ => Err(unable()),
         }

@@ -12,21 +12,25 @@ use tacit_link::Host;
 use tacit_model::Fingerprint;
 use tacit_store::{Change, ReplicaRows, Replicator, StoreError};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::election::{self, Ear};
 use crate::lead::{self, Duty};
 use crate::log::Log;
 use crate::machine::Machine;
 use crate::net::Ways;
-use crate::serve;
+use crate::serve::{self, Voice};
 use crate::types::{Raft, number_of};
 
 /// How often the leader is heard of.
 const HEARTBEAT_MS: u64 = 150;
-/// Silence after which somebody else stands for election: the upper bound, in which nobody is elected, and a random
-/// time in this range.
-const ELECTION_MS: (u64, u64) = (500, 1000);
+/// How long a vote may take.
+const VOTE_MS: u64 = 500;
+/// How long nobody votes against a leader that was heard of.
+pub(crate) const VOTERS_LEASE: Duration = Duration::from_millis(VOTERS_LEASE_MS);
+const VOTERS_LEASE_MS: u64 = 1000;
 /// How long an agreement may take. The leader has lost its majority long before.
 const AGREE: Duration = Duration::from_secs(3);
 /// Entries of one message.
@@ -99,8 +103,10 @@ impl Replica {
         let config = Config {
             cluster_name: "tacit".to_owned(),
             heartbeat_interval: HEARTBEAT_MS,
-            election_timeout_min: ELECTION_MS.0,
-            election_timeout_max: ELECTION_MS.1,
+            // Raft starts no election by itself: see `election`. These are the other uses of its times.
+            enable_elect: false,
+            election_timeout_min: VOTE_MS,
+            election_timeout_max: VOTERS_LEASE_MS,
             max_payload_entries: PAYLOAD,
             snapshot_policy: SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: u64::MAX,
@@ -111,7 +117,7 @@ impl Replica {
         let config = Arc::new(config.validate().map_err(start)?);
         let rows = Arc::new(rows);
         let machine = Machine::open(Arc::clone(&rows)).await.map_err(start)?;
-        let ways = Ways { host: host.clone(), nodes: Arc::clone(&nodes) };
+        let ways = Ways::new(host.clone(), &nodes);
         let raft = Raft::new(me, config, ways, Log::new(rows), machine).await.map_err(start)?;
         let members: BTreeSet<u64> = nodes.keys().copied().collect();
         match raft.initialize(members.clone()).await {
@@ -127,7 +133,9 @@ impl Replica {
         }
         let (told, duty) = watch::channel(Duty::Following(None));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(serve::serve(host, raft.clone(), tasks.clone(), stop.clone()));
+        let ear = Ear::new(Instant::now());
+        tasks.spawn(serve::serve(host, Voice { raft: raft.clone(), ear: ear.clone() }, tasks.clone(), stop.clone()));
+        tasks.spawn(election::stand(raft.clone(), me, members, ear, stop.clone()));
         tasks.spawn(lead::watch(raft.clone(), told));
         Ok(Self { inner: Arc::new(Inner { raft, nodes, duty, stop, tasks }) })
     }

@@ -1,28 +1,38 @@
 //! Answering the other replicas.
 
+use openraft::raft::AppendEntriesResponse;
 use tacit_link::{ControlLink, Host};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use crate::election::Ear;
 use crate::net::{Answer, Answered, Ask, What};
 use crate::types::Raft;
 
+/// What answers: this node's Raft, and who notes what the others say.
+#[derive(Clone)]
+pub(crate) struct Voice {
+    pub(crate) raft: Raft,
+    pub(crate) ear: Ear,
+}
+
 /// Takes the links of other replicas until told to stop. Who may come is the gate's matter.
-pub(crate) async fn serve(host: Host, raft: Raft, tasks: TaskTracker, stop: CancellationToken) {
+pub(crate) async fn serve(host: Host, voice: Voice, tasks: TaskTracker, stop: CancellationToken) {
     let mut links = host.replica_links();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             link = links.recv() => match link {
-                Some(link) => drop(tasks.spawn(answer(link, raft.clone(), stop.clone()))),
+                Some(link) => drop(tasks.spawn(answer(link, voice.clone(), stop.clone()))),
                 None => return,
             },
         }
     }
 }
 
-async fn answer(mut link: ControlLink, raft: Raft, stop: CancellationToken) {
+async fn answer(mut link: ControlLink, Voice { raft, ear }: Voice, stop: CancellationToken) {
     loop {
         let asked = tokio::select! {
             () = stop.cancelled() => return,
@@ -39,6 +49,13 @@ async fn answer(mut link: ControlLink, raft: Raft, stop: CancellationToken) {
             What::Append(rpc) => raft.append_entries(rpc).await.map(Answered::Append),
             What::Vote(rpc) => raft.vote(rpc).await.map(Answered::Vote),
         };
+        match &what {
+            Ok(Answered::Append(answer)) if !matches!(answer, AppendEntriesResponse::HigherVote(_)) => {
+                ear.heard(Instant::now())
+            }
+            Ok(Answered::Vote(answer)) if answer.vote_granted => ear.voted(Instant::now()),
+            _ => {}
+        }
         let what = what.unwrap_or_else(|error| {
             warn!(%error, "the replication has stopped on this node");
             Answered::Failed

@@ -1,0 +1,136 @@
+//! When a follower stands for election: after silence, in turns.
+//!
+//! ```text
+//!   last word of the leader ──── SILENCE ────┬─ TURN ─┬─ TURN ─┬─►
+//!                                            first    second   third node after the leader stands
+//! ```
+//!
+//! Raft draws these times at random, and where two draw alike their votes are split, and another round is needed. Here
+//! the nodes stand one after the other, in the order of the list after the one that led: the first is elected before the
+//! second one's turn, unless it is gone, too. Nothing of Raft's safety depends on it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use openraft::ServerState;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::replica::VOTERS_LEASE;
+use crate::types::Raft;
+
+/// Nobody votes against a leader that was heard of within [`VOTERS_LEASE`]; the rest is what one of them may have heard
+/// later than another.
+const SILENCE: Duration = VOTERS_LEASE.saturating_add(Duration::from_millis(150));
+/// Longer than an election takes.
+const TURN: Duration = Duration::from_millis(300);
+/// An election that was begun is given so long to end; then the next one may begin.
+const ROUND: Duration = Duration::from_millis(500);
+/// The time is looked at so often.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// Notes signs of a leader, or of one that is being elected.
+#[derive(Clone)]
+pub(crate) struct Ear(Arc<Mutex<Waiting>>);
+
+/// Since when, and how long nobody stands.
+struct Waiting {
+    since: Instant,
+    pause: Duration,
+}
+
+impl Ear {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self(Arc::new(Mutex::new(Waiting { since: now, pause: SILENCE })))
+    }
+
+    /// A leader spoke.
+    pub(crate) fn heard(&self, now: Instant) {
+        self.wait(now, SILENCE);
+    }
+
+    /// This node voted for another one, or stands itself.
+    pub(crate) fn voted(&self, now: Instant) {
+        self.wait(now, ROUND);
+    }
+
+    fn wait(&self, since: Instant, pause: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Waiting { since, pause };
+    }
+
+    /// Whether it is time for the node whose turn is this one.
+    fn is_time(&self, now: Instant, turn: u32) -> bool {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        now.duration_since(waiting.since) >= waiting.pause + TURN * turn
+    }
+}
+
+/// Stands for election whenever it is time, as long as Raft runs.
+pub(crate) async fn stand(raft: Raft, me: u64, nodes: BTreeSet<u64>, ear: Ear, stop: CancellationToken) {
+    let metrics = raft.metrics();
+    let mut led = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let state = {
+            let seen = metrics.borrow();
+            led = seen.current_leader.or(led);
+            seen.state
+        };
+        let now = Instant::now();
+        match state {
+            ServerState::Shutdown => return,
+            ServerState::Leader => ear.heard(now),
+            _ if ear.is_time(now, turn(&nodes, me, led)) => {
+                ear.voted(now);
+                if raft.trigger().elect().await.is_err() {
+                    return;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// How many nodes come before this one: in the order of the list, behind the one that led.
+fn turn(nodes: &BTreeSet<u64>, me: u64, led: Option<u64>) -> u32 {
+    let behind = |node: u64| nodes.iter().position(|other| *other == node).unwrap_or(0);
+    let first = led.map_or(0, |led| behind(led) + 1);
+    let turn = (nodes.len() + behind(me) - first % nodes.len().max(1)) % nodes.len().max(1);
+    u32::try_from(turn).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w1_each_node_has_its_turn_behind_the_one_that_led() {
+        let nodes = BTreeSet::from([10, 20, 30]);
+        let turns = |led| [10, 20, 30].map(|me| turn(&nodes, me, led));
+        assert_eq!(turns(None), [0, 1, 2]);
+        assert_eq!(turns(Some(10)), [2, 0, 1]);
+        assert_eq!(turns(Some(20)), [1, 2, 0]);
+        assert_eq!(turns(Some(30)), [0, 1, 2]);
+    }
+
+    #[test]
+    fn w1_nobody_stands_while_a_leader_is_heard_of() {
+        let start = Instant::now();
+        let ear = Ear::new(start);
+        let mut now = start + SILENCE - LOOK;
+        assert!(!ear.is_time(now, 0));
+        ear.heard(now);
+        now += SILENCE;
+        assert!(ear.is_time(now, 0) && !ear.is_time(now, 1));
+        now += TURN;
+        assert!(ear.is_time(now, 1) && !ear.is_time(now, 2));
+        ear.voted(now);
+        assert!(!ear.is_time(now, 0));
+        now += ROUND;
+        assert!(ear.is_time(now, 0) && !ear.is_time(now, 1));
+    }
+}
