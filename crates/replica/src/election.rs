@@ -6,11 +6,12 @@
 //! ```
 //!
 //! Raft draws these times at random, and where two draw alike their votes are split, and another round is needed. Here
-//! the nodes stand one after the other, in the order of the list after the one that led: the first is elected before the
-//! second one's turn, unless it is gone, too. Nothing of Raft's safety depends on it.
+//! the nodes stand one after the other, in the order of their numbers after the one that led: the first is elected before the
+//! second one's turn, unless it is gone, too. A node whose log is shorter than another's cannot be elected: it makes room,
+//! and the other one stands at once. Nothing of Raft's safety depends on it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use openraft::ServerState;
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::replica::VOTERS_LEASE;
-use crate::types::Raft;
+use crate::types::{LogIndex, Raft};
 
 /// Nobody votes against a leader that was heard of within [`VOTERS_LEASE`]; the rest is what one of them may have heard
 /// later than another.
@@ -27,6 +28,10 @@ const SILENCE: Duration = VOTERS_LEASE.saturating_add(Duration::from_millis(150)
 const TURN: Duration = Duration::from_millis(300);
 /// An election that was begun is given so long to end; then the next one may begin.
 const ROUND: Duration = Duration::from_millis(500);
+/// A node that cannot be elected waits for so long, in which the others have their turns.
+const ROOM: Duration = Duration::from_millis(2000);
+/// A node that another one makes room for waits for so long.
+const AT_ONCE: Duration = Duration::from_millis(100);
 /// The time is looked at so often.
 const LOOK: Duration = Duration::from_millis(25);
 
@@ -36,33 +41,50 @@ pub(crate) struct Ear(Arc<Mutex<Waiting>>);
 
 /// Since when, and how long nobody stands.
 struct Waiting {
+    /// When a leader spoke.
+    heard: Instant,
     since: Instant,
     pause: Duration,
+    /// Whether nodes stand in turns after that.
+    turns: bool,
 }
 
 impl Ear {
     pub(crate) fn new(now: Instant) -> Self {
-        Self(Arc::new(Mutex::new(Waiting { since: now, pause: SILENCE })))
+        Self(Arc::new(Mutex::new(Waiting { heard: now, since: now, pause: SILENCE, turns: true })))
     }
 
     /// A leader spoke.
     pub(crate) fn heard(&self, now: Instant) {
-        self.wait(now, SILENCE);
+        let mut waiting = self.lock();
+        *waiting = Waiting { heard: now, since: now, pause: SILENCE, turns: true };
     }
 
     /// This node voted for another one, or stands itself.
     pub(crate) fn voted(&self, now: Instant) {
-        self.wait(now, ROUND);
+        let mut waiting = self.lock();
+        *waiting = Waiting { since: now, pause: ROUND, turns: true, ..*waiting };
     }
 
-    fn wait(&self, since: Instant, pause: Duration) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Waiting { since, pause };
+    /// This node stood, or another one did, and their logs are not equally long.
+    pub(crate) fn compared(&self, now: Instant, own: Option<LogIndex>, other: Option<LogIndex>) {
+        let mut waiting = self.lock();
+        if own < other {
+            *waiting = Waiting { since: now, pause: ROOM, turns: true, ..*waiting };
+        } else if own > other && now.duration_since(waiting.heard) > VOTERS_LEASE {
+            *waiting = Waiting { since: now, pause: AT_ONCE, turns: false, ..*waiting };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is time for the node whose turn is this one.
     fn is_time(&self, now: Instant, turn: u32) -> bool {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        now.duration_since(waiting.since) >= waiting.pause + TURN * turn
+        let waiting = self.lock();
+        let turns = if waiting.turns { TURN * turn } else { Duration::ZERO };
+        now.duration_since(waiting.since) >= waiting.pause + turns
     }
 }
 
@@ -95,7 +117,7 @@ pub(crate) async fn stand(raft: Raft, me: u64, nodes: BTreeSet<u64>, ear: Ear, s
     }
 }
 
-/// How many nodes come before this one: in the order of the list, behind the one that led.
+/// How many nodes come before this one: in the order of their numbers, behind the one that led.
 fn turn(nodes: &BTreeSet<u64>, me: u64, led: Option<u64>) -> u32 {
     let behind = |node: u64| nodes.iter().position(|other| *other == node).unwrap_or(0);
     let first = led.map_or(0, |led| behind(led) + 1);
@@ -105,6 +127,8 @@ fn turn(nodes: &BTreeSet<u64>, me: u64, led: Option<u64>) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use openraft::CommittedLeaderId;
+
     use super::*;
 
     #[test]
@@ -132,5 +156,30 @@ mod tests {
         assert!(!ear.is_time(now, 0));
         now += ROUND;
         assert!(ear.is_time(now, 0) && !ear.is_time(now, 1));
+    }
+
+    /// A short log that stands first, again and again, would keep out the only one that can be elected.
+    #[test]
+    fn w1_a_short_log_makes_room_for_a_longer_one() {
+        let log = |index| Some(LogIndex::new(CommittedLeaderId::new(3, 1), index));
+        let start = Instant::now();
+        let (short, long) = (Ear::new(start), Ear::new(start));
+        // A leader that was just heard of is not stood against, however long the own log.
+        long.compared(start + LOOK, log(8), log(7));
+        assert!(!long.is_time(start + LOOK + AT_ONCE, 0));
+        let mut now = start + SILENCE;
+        short.voted(now);
+        short.compared(now, log(7), log(8));
+        long.compared(now, log(8), log(7));
+        now += AT_ONCE;
+        assert!(long.is_time(now, 1) && !short.is_time(now, 0));
+        now += ROUND + TURN * 4;
+        assert!(!short.is_time(now, 0));
+        now += ROOM;
+        assert!(short.is_time(now, 0));
+        // Equal logs keep their turns.
+        short.voted(now);
+        short.compared(now, log(8), log(8));
+        assert!(!short.is_time(now + AT_ONCE, 0) && short.is_time(now + ROUND, 0));
     }
 }

@@ -14,7 +14,9 @@ use openraft::raft::{
 use serde::{Deserialize, Serialize};
 use tacit_link::{ControlLink, Host, LinkError};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
+use crate::election::Ear;
 use crate::replica::ReplicaNode;
 use crate::types::Types;
 
@@ -56,12 +58,13 @@ pub(crate) enum Answered {
 pub(crate) struct Ways {
     host: Host,
     nodes: BTreeMap<u64, (ReplicaNode, Arc<Mutex<Line>>)>,
+    ear: Ear,
 }
 
 impl Ways {
-    pub(crate) fn new(host: Host, nodes: &BTreeMap<u64, ReplicaNode>) -> Self {
+    pub(crate) fn new(host: Host, nodes: &BTreeMap<u64, ReplicaNode>, ear: Ear) -> Self {
         let nodes = nodes.iter().map(|(number, node)| (*number, (node.clone(), Arc::default()))).collect();
-        Self { host, nodes }
+        Self { host, nodes, ear }
     }
 }
 
@@ -70,7 +73,13 @@ impl RaftNetworkFactory<Types> for Ways {
 
     async fn new_client(&mut self, target: u64, _node: &EmptyNode) -> Way {
         let (node, votes) = self.nodes.get(&target).cloned().unzip();
-        Way { host: self.host.clone(), node, line: Line::default(), votes: votes.unwrap_or_default() }
+        Way {
+            host: self.host.clone(),
+            node,
+            line: Line::default(),
+            votes: votes.unwrap_or_default(),
+            ear: self.ear.clone(),
+        }
     }
 }
 
@@ -82,6 +91,7 @@ pub(crate) struct Way {
     line: Line,
     /// For votes: Raft makes a way for each of them, and the line is kept from one election to the next.
     votes: Arc<Mutex<Line>>,
+    ear: Ear,
 }
 
 /// A link that is dialled when it is needed.
@@ -159,14 +169,19 @@ impl RaftNetwork<Types> for Way {
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, _option: RPCOption) -> Result<VoteResponse<u64>, Failed> {
         let mut line = self.votes.lock().await;
-        let kept = line.link.is_some();
+        let (kept, own) = (line.link.is_some(), rpc.last_log_id);
         let mut answered = line.ask(&self.host, self.node.as_ref(), What::Vote(rpc.clone())).await;
         if kept && answered.is_err() {
             // The other one may have been restarted since the last election.
             answered = line.ask(&self.host, self.node.as_ref(), What::Vote(rpc)).await;
         }
         match answered.map_err(failed)? {
-            Answered::Vote(answer) => Ok(answer),
+            Answered::Vote(answer) => {
+                if !answer.vote_granted {
+                    self.ear.compared(Instant::now(), own, answer.last_log_id);
+                }
+                Ok(answer)
+            }
             _ => Err(unable()),
         }
     }

@@ -117,7 +117,8 @@ impl Replica {
         let config = Arc::new(config.validate().map_err(start)?);
         let rows = Arc::new(rows);
         let machine = Machine::open(Arc::clone(&rows)).await.map_err(start)?;
-        let ways = Ways::new(host.clone(), &nodes);
+        let ear = Ear::new(Instant::now());
+        let ways = Ways::new(host.clone(), &nodes, ear.clone());
         let raft = Raft::new(me, config, ways, Log::new(rows), machine).await.map_err(start)?;
         let members: BTreeSet<u64> = nodes.keys().copied().collect();
         match raft.initialize(members.clone()).await {
@@ -133,7 +134,6 @@ impl Replica {
         }
         let (told, duty) = watch::channel(Duty::Following(None));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let ear = Ear::new(Instant::now());
         tasks.spawn(serve::serve(host, Voice { raft: raft.clone(), ear: ear.clone() }, tasks.clone(), stop.clone()));
         tasks.spawn(election::stand(raft.clone(), me, members, ear, stop.clone()));
         tasks.spawn(lead::watch(raft.clone(), told));

@@ -45,6 +45,10 @@ async fn answer(mut link: ControlLink, Voice { raft, ear }: Voice, stop: Cancell
                 return;
             }
         };
+        let stands = match &what {
+            What::Vote(rpc) => rpc.last_log_id,
+            What::Append(_) => None,
+        };
         let what = match what {
             What::Append(rpc) => raft.append_entries(rpc).await.map(Answered::Append),
             What::Vote(rpc) => raft.vote(rpc).await.map(Answered::Vote),
@@ -54,6 +58,9 @@ async fn answer(mut link: ControlLink, Voice { raft, ear }: Voice, stop: Cancell
                 ear.heard(Instant::now())
             }
             Ok(Answered::Vote(answer)) if answer.vote_granted => ear.voted(Instant::now()),
+            Ok(Answered::Vote(answer)) if answer.last_log_id > stands => {
+                ear.compared(Instant::now(), answer.last_log_id, stands);
+            }
             _ => {}
         }
         let what = what.unwrap_or_else(|error| {
