@@ -41,8 +41,10 @@ pub(crate) struct Ear(Arc<Mutex<Waiting>>);
 
 /// Since when, and how long nobody stands.
 struct Waiting {
-    /// When a leader spoke.
+    /// When a leader spoke, or the node was started.
     heard: Instant,
+    /// No leader spoke yet.
+    new: bool,
     since: Instant,
     pause: Duration,
     /// Whether nodes stand in turns after that.
@@ -51,13 +53,19 @@ struct Waiting {
 
 impl Ear {
     pub(crate) fn new(now: Instant) -> Self {
-        Self(Arc::new(Mutex::new(Waiting { heard: now, since: now, pause: SILENCE, turns: true })))
+        Self(Arc::new(Mutex::new(Waiting { heard: now, new: true, since: now, pause: SILENCE, turns: true })))
     }
 
     /// A leader spoke.
     pub(crate) fn heard(&self, now: Instant) {
         let mut waiting = self.lock();
-        *waiting = Waiting { heard: now, since: now, pause: SILENCE, turns: true };
+        *waiting = Waiting { heard: now, new: false, since: now, pause: SILENCE, turns: true };
+    }
+
+    /// Whether this node was started a moment ago and has heard of no leader: it votes for nobody yet.
+    pub(crate) fn is_new(&self, now: Instant) -> bool {
+        let waiting = self.lock();
+        waiting.new && now.duration_since(waiting.heard) < VOTERS_LEASE
     }
 
     /// This node voted for another one, or stands itself.
@@ -145,9 +153,11 @@ mod tests {
     fn w1_nobody_stands_while_a_leader_is_heard_of() {
         let start = Instant::now();
         let ear = Ear::new(start);
+        assert!(ear.is_new(start + LOOK) && !ear.is_new(start + VOTERS_LEASE));
         let mut now = start + SILENCE - LOOK;
         assert!(!ear.is_time(now, 0));
         ear.heard(now);
+        assert!(!ear.is_new(now));
         now += SILENCE;
         assert!(ear.is_time(now, 0) && !ear.is_time(now, 1));
         now += TURN;

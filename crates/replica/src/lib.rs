@@ -29,6 +29,7 @@ mod election;
 mod lead;
 mod log;
 mod machine;
+mod memory;
 mod net;
 mod replica;
 mod serve;

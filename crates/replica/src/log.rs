@@ -28,6 +28,11 @@ impl Log {
         Self { rows }
     }
 
+    /// The last vote and the last entry.
+    pub(crate) async fn promised(&mut self) -> Result<(Option<Promise>, Option<LogIndex>), StorageError> {
+        Ok((self.read_vote().await?, self.get_log_state().await?.last_log_id))
+    }
+
     async fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StorageError> {
         let text = self.rows.state(name).await.map_err(reading)?;
         text.map(|text| serde_json::from_str(&text)).transpose().map_err(reading)

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::election::Ear;
 use crate::replica::ReplicaNode;
-use crate::types::Types;
+use crate::types::{LogIndex, Types};
 
 /// One round of dialling; Raft tries again.
 const DIAL: Duration = Duration::from_millis(300);
@@ -28,6 +28,9 @@ const DIAL: Duration = Duration::from_millis(300);
 pub(crate) struct Ask {
     /// Counts on each link; the answer carries it.
     pub(crate) number: u64,
+    /// What the other one acknowledged to this leader before it was started anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) acknowledged: Option<LogIndex>,
     pub(crate) what: What,
 }
 
@@ -79,6 +82,7 @@ impl RaftNetworkFactory<Types> for Ways {
             line: Line::default(),
             votes: votes.unwrap_or_default(),
             ear: self.ear.clone(),
+            acknowledged: None,
         }
     }
 }
@@ -92,7 +96,11 @@ pub(crate) struct Way {
     /// For votes: Raft makes a way for each of them, and the line is kept from one election to the next.
     votes: Arc<Mutex<Line>>,
     ear: Ear,
+    acknowledged: Option<Acknowledged>,
 }
+
+/// The last entry that the other one acknowledged, and which start of its node it was.
+type Acknowledged = (LogIndex, [u8; 8]);
 
 /// A link that is dialled when it is needed.
 #[derive(Default)]
@@ -105,27 +113,41 @@ type Failed = RPCError<u64, EmptyNode, RaftError<u64>>;
 
 impl Line {
     /// Asks, and waits for the answer. Dropped meanwhile, it loses nothing but the answer.
-    async fn ask(&mut self, host: &Host, node: Option<&ReplicaNode>, what: What) -> Result<Answered, LinkError> {
-        let answered = self.try_ask(host, node, what).await;
+    async fn ask(
+        &mut self,
+        host: &Host,
+        node: Option<&ReplicaNode>,
+        before: Option<Acknowledged>,
+        what: What,
+    ) -> Result<(Answered, [u8; 8]), LinkError> {
+        let answered = self.try_ask(host, node, before, what).await;
         if answered.is_err() {
             self.link = None;
         }
         answered
     }
 
-    async fn try_ask(&mut self, host: &Host, node: Option<&ReplicaNode>, what: What) -> Result<Answered, LinkError> {
+    async fn try_ask(
+        &mut self,
+        host: &Host,
+        node: Option<&ReplicaNode>,
+        before: Option<Acknowledged>,
+        what: What,
+    ) -> Result<(Answered, [u8; 8]), LinkError> {
         if self.link.is_none() {
             let Some(node) = node else { return Err(LinkError::Config("a replica that is not on the list")) };
             self.link = Some(host.dial_replica(node.fingerprint, &node.addresses, DIAL).await?);
         }
         let Some(link) = &mut self.link else { return Err(LinkError::ShuttingDown) };
         self.last += 1;
-        link.send(&Ask { number: self.last, what })?;
+        let start = link.epoch();
+        let acknowledged = before.filter(|(_, before)| *before != start).map(|(entry, _)| entry);
+        link.send(&Ask { number: self.last, acknowledged, what })?;
         loop {
             let answer: Answer = link.recv().await?;
             // Answers to questions that were given up are passed over.
             if answer.number == self.last {
-                return Ok(answer.what);
+                return Ok((answer.what, start));
             }
         }
     }
@@ -151,8 +173,16 @@ impl RaftNetwork<Types> for Way {
         rpc: AppendEntriesRequest<Types>,
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, Failed> {
-        match self.line.ask(&self.host, self.node.as_ref(), What::Append(rpc)).await.map_err(failed)? {
-            Answered::Append(answer) => Ok(answer),
+        let kept = rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
+        let asked = self.line.ask(&self.host, self.node.as_ref(), self.acknowledged, What::Append(rpc)).await;
+        match asked.map_err(failed)? {
+            (Answered::Append(answer), start) => {
+                if let (AppendEntriesResponse::Success, Some(kept)) = (&answer, kept) {
+                    let before = self.acknowledged.map_or(kept, |(entry, _)| entry);
+                    self.acknowledged = Some((kept.max(before), start));
+                }
+                Ok(answer)
+            }
             _ => Err(unable()),
         }
     }
@@ -170,13 +200,13 @@ impl RaftNetwork<Types> for Way {
     async fn vote(&mut self, rpc: VoteRequest<u64>, _option: RPCOption) -> Result<VoteResponse<u64>, Failed> {
         let mut line = self.votes.lock().await;
         let (kept, own) = (line.link.is_some(), rpc.last_log_id);
-        let mut answered = line.ask(&self.host, self.node.as_ref(), What::Vote(rpc.clone())).await;
+        let mut answered = line.ask(&self.host, self.node.as_ref(), None, What::Vote(rpc.clone())).await;
         if kept && answered.is_err() {
             // The other one may have been restarted since the last election.
-            answered = line.ask(&self.host, self.node.as_ref(), What::Vote(rpc)).await;
+            answered = line.ask(&self.host, self.node.as_ref(), None, What::Vote(rpc)).await;
         }
         match answered.map_err(failed)? {
-            Answered::Vote(answer) => {
+            (Answered::Vote(answer), _) => {
                 if !answer.vote_granted {
                     self.ear.compared(Instant::now(), own, answer.last_log_id);
                 }

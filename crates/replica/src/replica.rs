@@ -20,6 +20,7 @@ use crate::election::{self, Ear};
 use crate::lead::{self, Duty};
 use crate::log::Log;
 use crate::machine::Machine;
+use crate::memory::Memory;
 use crate::net::Ways;
 use crate::serve::{self, Voice};
 use crate::types::{Raft, number_of};
@@ -70,6 +71,12 @@ pub enum ReplicaError {
          list in node.toml, or begin with empty data folders"
     )]
     OtherNodes,
+    /// The data folder is older than what this node did with it.
+    #[error(
+        "this data folder is an older copy: it lacks what this gateway had told the others to have, so it must not vote \
+         again; give it a new key, put that on the list of all gateways, and begin with empty data folders"
+    )]
+    Forgotten,
     /// The disk, mostly.
     #[error("the replication cannot start: {0}")]
     Start(String),
@@ -116,6 +123,7 @@ impl Replica {
         };
         let config = Arc::new(config.validate().map_err(start)?);
         let rows = Arc::new(rows);
+        let memory = Arc::new(Memory::open(Arc::clone(&rows)).await?);
         let machine = Machine::open(Arc::clone(&rows)).await.map_err(start)?;
         let ear = Ear::new(Instant::now());
         let ways = Ways::new(host.clone(), &nodes, ear.clone());
@@ -134,7 +142,12 @@ impl Replica {
         }
         let (told, duty) = watch::channel(Duty::Following(None));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(serve::serve(host, Voice { raft: raft.clone(), ear: ear.clone() }, tasks.clone(), stop.clone()));
+        tasks.spawn(serve::serve(
+            host,
+            Voice { raft: raft.clone(), ear: ear.clone(), memory },
+            tasks.clone(),
+            stop.clone(),
+        ));
         tasks.spawn(election::stand(raft.clone(), me, members, ear, stop.clone()));
         tasks.spawn(lead::watch(raft.clone(), told));
         Ok(Self { inner: Arc::new(Inner { raft, nodes, duty, stop, tasks }) })

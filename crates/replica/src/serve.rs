@@ -1,13 +1,16 @@
 //! Answering the other replicas.
 
+use std::sync::Arc;
+
 use openraft::raft::AppendEntriesResponse;
 use tacit_link::{ControlLink, Host};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::election::Ear;
+use crate::memory::Memory;
 use crate::net::{Answer, Answered, Ask, What};
 use crate::types::Raft;
 
@@ -16,6 +19,7 @@ use crate::types::Raft;
 pub(crate) struct Voice {
     pub(crate) raft: Raft,
     pub(crate) ear: Ear,
+    pub(crate) memory: Arc<Memory>,
 }
 
 /// Takes the links of other replicas until told to stop. Who may come is the gate's matter.
@@ -32,13 +36,13 @@ pub(crate) async fn serve(host: Host, voice: Voice, tasks: TaskTracker, stop: Ca
     }
 }
 
-async fn answer(mut link: ControlLink, Voice { raft, ear }: Voice, stop: CancellationToken) {
+async fn answer(mut link: ControlLink, Voice { raft, ear, memory }: Voice, stop: CancellationToken) {
     loop {
         let asked = tokio::select! {
             () = stop.cancelled() => return,
             asked = link.recv::<Ask>() => asked,
         };
-        let Ask { number, what } = match asked {
+        let Ask { number, acknowledged, what } = match asked {
             Ok(asked) => asked,
             Err(error) => {
                 debug!(replica = %link.peer().short(), %error, "replica link ended");
@@ -49,7 +53,19 @@ async fn answer(mut link: ControlLink, Voice { raft, ear }: Voice, stop: Cancell
             What::Vote(rpc) => rpc.last_log_id,
             What::Append(_) => None,
         };
+        if let What::Append(rpc) = &what
+            && memory.lacks(&rpc.vote, acknowledged)
+        {
+            error!("this data folder is an older copy and lacks what this gateway had acknowledged: it ends for good");
+            if let Err(error) = memory.give_up().await {
+                error!(%error, "that could not be kept");
+            }
+            let _ended = raft.shutdown().await;
+            return;
+        }
         let what = match what {
+            // It may have to hear first what it has forgotten.
+            What::Vote(_) if ear.is_new(Instant::now()) => Ok(Answered::Failed),
             What::Append(rpc) => raft.append_entries(rpc).await.map(Answered::Append),
             What::Vote(rpc) => raft.vote(rpc).await.map(Answered::Vote),
         };

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacit_link::{Gate, LinkConfig, LinkHub, Protocol};
+use tacit_link::{Gate, LinkConfig, LinkError, LinkHub, Protocol, Refusal};
 use tacit_model::{Fingerprint, UnixMillis};
 use tacit_pki::Identity;
 use tacit_replica::{Duty, Replica, ReplicaError, ReplicaNode, ReplicaSetup};
@@ -184,6 +184,63 @@ async fn w1_lists_that_cannot_be_are_refused() {
         let refused = open(list.to_vec(), &fresh).await;
         assert!(matches!(refused, Err(ReplicaError::Nodes(_))), "{refused:?}");
     }
+}
+
+/// A data folder from an older copy has forgotten what its node acknowledged and whom it voted for.
+#[tokio::test]
+async fn w1_an_older_copy_of_a_folder_takes_part_no_more() {
+    let mut cluster = Cluster::start(3).await;
+    let (first, _) = cluster.leader().await;
+    cluster.node(first).store.set_setting("a", "1", AT).await.unwrap();
+    let (kept, back) = ((first + 1) % 3, (first + 2) % 3);
+    cluster.until_setting(back, "a", "1").await;
+    cluster.down(back).await;
+    let path = cluster.nodes[back].folder.path().join("tacit.db");
+    let copy = std::fs::read(&path).unwrap();
+    // A node that was only down goes on.
+    cluster.up(back).await;
+    cluster.node(first).store.set_setting("a", "2", AT).await.unwrap();
+    cluster.until_setting(back, "a", "2").await;
+    cluster.down(back).await;
+    for more in ["tacit.db-wal", "tacit.db-shm"] {
+        let _none = std::fs::remove_file(path.with_file_name(more));
+    }
+    std::fs::write(&path, copy).unwrap();
+    cluster.up(back).await;
+    let mut duty = cluster.node(back).replica.duty();
+    let ended = duty.wait_for(|duty| *duty == Duty::Stopped);
+    tokio::time::timeout(PATIENCE, ended).await.expect("it notices").unwrap();
+    cluster.down(back).await;
+    let rows = ReplicaRows::open(&cluster.database(back)).await.unwrap();
+    let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
+    let host = hub.host(Arc::clone(&cluster.nodes[back].identity), Arc::new(Others(BTreeSet::new()))).unwrap();
+    let again = Replica::open(ReplicaSetup { host, nodes: cluster.list.clone(), rows }).await.map(drop);
+    assert!(matches!(again, Err(ReplicaError::Forgotten)), "{again:?}");
+    // The others go on without it.
+    let (leader, _) = cluster.leader().await;
+    cluster.node(leader).store.set_setting("a", "3", AT).await.unwrap();
+    cluster.until_setting(kept, "a", "3").await;
+}
+
+/// Strangers get no link, and a change that no message could carry is refused and harms nobody.
+#[tokio::test]
+async fn w1_strangers_and_oversized_changes_get_nowhere() {
+    let cluster = Cluster::start(3).await;
+    let (first, _) = cluster.leader().await;
+    let stranger = Identity::generate("g0", OffsetDateTime::UNIX_EPOCH).unwrap();
+    let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
+    let all = cluster.list.iter().map(|node| node.fingerprint).collect();
+    let host = hub.host(Arc::new(stranger), Arc::new(Others(all))).unwrap();
+    for node in &cluster.list {
+        let refused = host.dial_replica(node.fingerprint, &node.addresses, PATIENCE).await.map(drop);
+        assert!(matches!(refused, Err(LinkError::PeerRefused(Refusal::NotAdmitted))), "{refused:?}");
+    }
+    let store = &cluster.node(first).store;
+    let refused = store.set_setting("a", &"x".repeat(9 << 20), AT).await;
+    assert!(matches!(refused, Err(StoreError::Replicas { .. })), "{refused:?}");
+    let large = "x".repeat(512 << 10);
+    store.set_setting("a", &large, AT).await.unwrap();
+    cluster.until_setting((first + 1) % 3, "a", &large).await;
 }
 
 /// Rows that were written without replicas would be missing on the others.
