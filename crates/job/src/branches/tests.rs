@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use tacit_accord::{MemberRole, OnMissingInput, SlotRules};
 use tacit_engine::{LEVEL, aggregate};
 use tacit_model::api::TaskRepeat;
@@ -12,29 +10,17 @@ use crate::job::PROVIDER;
 
 fn ask(branches: u32) -> Ask {
     let request = TaskRequest {
-        group: GroupId(1),
         set: "rooms".to_owned(),
-        purpose: "energy".to_owned(),
-        sources: vec!["energy".to_owned()],
-        filter: Vec::new(),
         preselector: "last_1h".to_owned(),
-        aggregator: "mean".to_owned(),
-        parameters: BTreeMap::new(),
         decimals: 2,
-        least: "0".to_owned(),
         most: "100".to_owned(),
-        model: "semi-honest".to_owned(),
         recipients: vec![Fingerprint([9; 32])],
-        result_key: None,
         tell_gateway: true,
-        min_participants: 3,
         branches,
-        parent: None,
-        align_s: 0,
-        approval_s: 0,
         issued: "2026-01-01T00:00:00Z".to_owned(),
         nonce: "0".repeat(32),
         repeat: Some(TaskRepeat { every_s: 60, times: 3 }),
+        ..TaskRequest::about(GroupId(1), "energy", "mean", "energy")
     };
     let gateway = Identity::generate("root", time::OffsetDateTime::UNIX_EPOCH).expect("a key");
     Ask::admit(request, None, &gateway).expect("a task")

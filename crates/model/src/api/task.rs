@@ -84,6 +84,37 @@ pub struct TaskRequest {
     pub repeat: Option<TaskRepeat>,
 }
 
+impl TaskRequest {
+    /// A question about one series, with what is usual for everything else: as a request that leaves it out.
+    pub fn about(group: GroupId, source: &str, aggregator: &str, purpose: &str) -> Self {
+        Self {
+            group,
+            set: String::new(),
+            purpose: purpose.to_owned(),
+            sources: vec![source.to_owned()],
+            filter: Vec::new(),
+            preselector: now(),
+            align_s: 0,
+            aggregator: aggregator.to_owned(),
+            parameters: BTreeMap::new(),
+            decimals: 0,
+            least: zero(),
+            most: million(),
+            model: semi_honest(),
+            recipients: Vec::new(),
+            result_key: None,
+            tell_gateway: false,
+            min_participants: three(),
+            branches: 0,
+            parent: None,
+            approval_s: 0,
+            issued: String::new(),
+            nonce: String::new(),
+            repeat: None,
+        }
+    }
+}
+
 /// The task of a group above, of which a branch computes a part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,5 @@
 //! A party as its own client: how does its value compare with the average of all? (FlexSMC, thesis 3.1.2)
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tacit_job::{Micro, Preselector, Request, Response, Scale, sign_request, task_id, task_run};
@@ -35,29 +34,16 @@ impl Party {
         let mut nonce = [0; 16];
         random::fill(&mut nonce)?;
         let task = TaskRequest {
-            group: party.group,
             set: request.set,
-            purpose: request.purpose,
-            sources: vec![request.source.clone()],
-            filter: Vec::new(),
             preselector: request.preselector,
-            aggregator: "mean".to_owned(),
-            parameters: BTreeMap::new(),
             decimals: request.decimals,
             least: request.least,
             most: request.most,
-            model: "semi-honest".to_owned(),
             recipients: vec![party.me],
-            result_key: None,
-            tell_gateway: false,
             min_participants: request.min_participants,
-            branches: 0,
-            parent: None,
-            align_s: 0,
-            approval_s: 0,
             issued: now.to_rfc3339(),
             nonce: hex::encode(nonce),
-            repeat: None,
+            ..TaskRequest::about(party.group, &request.source, "mean", &request.purpose)
         };
         let decimal = |text: &str| text.parse::<Micro>().map_err(|e| PartyError::Question(e.to_string()));
         let (least, most) = (decimal(&task.least)?, decimal(&task.most)?);

@@ -49,29 +49,12 @@ async fn measure(world: &World, ago: i64) {
 
 fn request(world: &World, nonce: u8, preselector: &str) -> TaskRequest {
     TaskRequest {
-        group: GROUP,
-        set: String::new(),
-        purpose: "level".to_owned(),
-        sources: vec!["level".to_owned()],
-        filter: Vec::new(),
         preselector: preselector.to_owned(),
-        aggregator: "sum".to_owned(),
-        parameters: BTreeMap::new(),
-        decimals: 0,
-        least: "0".to_owned(),
         most: "1000".to_owned(),
-        model: "semi-honest".to_owned(),
         recipients: vec![world.peers[0].fingerprint()],
-        result_key: None,
-        tell_gateway: false,
-        min_participants: 3,
-        branches: 0,
-        parent: None,
-        align_s: 0,
-        approval_s: 0,
         issued: SystemClock.now().to_rfc3339(),
         nonce: hex::encode([nonce; 16]),
-        repeat: None,
+        ..TaskRequest::about(GROUP, "level", "sum", "level")
     }
 }
 

@@ -126,30 +126,13 @@ impl Stage {
         let mut nonce = [0; 16];
         random::fill(&mut nonce)?;
         let task = TaskRequest {
-            group: self.scenario.group,
-            set: String::new(),
-            purpose: "bench".to_owned(),
-            sources: vec!["temperature".to_owned()],
-            filter: Vec::new(),
             preselector: "last_1h".to_owned(),
-            aggregator: "sum".to_owned(),
-            parameters: Default::default(),
-            decimals: 0,
-            least: "0".to_owned(),
             most: "1000".to_owned(),
-            model: "semi-honest".to_owned(),
-            recipients: Vec::new(),
             result_key: Some(key.public().to_owned()),
-            tell_gateway: false,
-            min_participants: 3,
-            branches: 0,
-            parent: None,
-            align_s: 0,
-            approval_s: 0,
             // Windows end before the moment of asking, and the samples are a moment old.
             issued: SystemClock.now().plus(1).to_rfc3339(),
             nonce: hex::encode(nonce),
-            repeat: None,
+            ..TaskRequest::about(self.scenario.group, "temperature", "sum", "bench")
         };
         let signature = Some(sign_request(&task, &self.identity));
         let body = self.client.submit_task(&NewTask { task, signature, notify: None, wait: true }, None).await?;

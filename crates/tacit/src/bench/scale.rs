@@ -224,29 +224,15 @@ impl Stage {
         let mut nonce = [0; 16];
         random::fill(&mut nonce)?;
         let task = TaskRequest {
-            group: self.group,
             set: format!("block={block}"),
-            purpose: "scale".to_owned(),
-            sources: vec!["level".to_owned()],
-            filter: Vec::new(),
             preselector: "last_1h".to_owned(),
-            aggregator: "sum".to_owned(),
-            parameters: BTreeMap::new(),
-            decimals: 0,
-            least: "0".to_owned(),
             most: "1000".to_owned(),
-            model: "semi-honest".to_owned(),
             recipients: self.recipients.clone(),
             result_key: Some(key.public().to_owned()),
-            tell_gateway: false,
             min_participants: u32::try_from(self.scene.asked).unwrap_or(u32::MAX),
-            branches: 0,
-            parent: None,
-            align_s: 0,
-            approval_s: 0,
             issued: SystemClock.now().to_rfc3339(),
             nonce: hex::encode(nonce),
-            repeat: None,
+            ..TaskRequest::about(self.group, "level", "sum", "scale")
         };
         let signature = Some(sign_request(&task, &self.identity));
         let body = self.client.submit_task(&NewTask { task, signature, notify: None, wait: true }, None).await?;

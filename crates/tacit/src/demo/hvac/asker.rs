@@ -38,29 +38,16 @@ impl Asker {
         let mut nonce = [0; 16];
         random::fill(&mut nonce)?;
         let task = TaskRequest {
-            group: scenario.group,
             set: format!("rooms,{floor}"),
-            purpose: "HVAC".to_owned(),
-            sources: vec!["temperature".to_owned()],
             filter: vec![OCCUPIED.to_owned()],
             preselector: window.to_owned(),
-            aggregator: "mean".to_owned(),
-            parameters: Default::default(),
             decimals: 2,
             least: "-20".to_owned(),
             most: "60".to_owned(),
-            model: "semi-honest".to_owned(),
-            recipients: Vec::new(),
             result_key: Some(self.key.public().to_owned()),
-            tell_gateway: false,
-            min_participants: 3,
-            branches: 0,
-            parent: None,
-            align_s: 0,
-            approval_s: 0,
             issued: SystemClock.now().to_rfc3339(),
             nonce: hex::encode(nonce),
-            repeat: None,
+            ..TaskRequest::about(scenario.group, "temperature", "mean", "HVAC")
         };
         let signature = Some(sign_request(&task, &self.identity));
         let body = self.client.submit_task(&NewTask { task, signature, notify: None, wait: true }, None).await?;
