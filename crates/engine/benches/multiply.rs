@@ -25,6 +25,9 @@ fn main() {
         if wanted("multiply127") {
             multiply::<F127>("multiply127", n, 100_000);
         }
+        if wanted("verified61") {
+            verified(n);
+        }
         if wanted("sequential") {
             sequential(n);
         }
@@ -39,6 +42,19 @@ fn multiply<F: Field>(name: &str, n: usize, size: usize) {
     };
     run(name, n, size, 1, prepare, async |context, (a, b, out)| {
         context.multiply_into(a, b, out).await.expect("product");
+        black_box(&out);
+    });
+}
+
+/// Products with their verification: what `tacit bench mul --model malicious` measures over links.
+fn verified(n: usize) {
+    let size = 1_000_000;
+    let prepare = async |context: &mut Arithmetic<'_, F61>| {
+        (random(context, size).await, random(context, size).await, Shared::zeros(size))
+    };
+    run("verified61", n, size, 1, prepare, async |context, (a, b, out)| {
+        context.multiply_into(a, b, out).await.expect("product");
+        context.verify().await.expect("all are honest");
         black_box(&out);
     });
 }
@@ -99,7 +115,10 @@ fn run<F: Field, S: Send>(
                 let outgoing = senders.clone();
                 scope.spawn(move || {
                     let mailbox = Mailbox::new(n);
-                    let mut context = Arithmetic::<F>::new(setup(&mailbox, me, n)).expect("setup");
+                    let setup = setup(&mailbox, me, n);
+                    let context =
+                        if name == "verified61" { Arithmetic::verified(setup) } else { Arithmetic::new(setup) };
+                    let mut context: Arithmetic<'_, F> = context.expect("setup");
                     let future = async {
                         let mut state = prepare(&mut context).await;
                         let mut times = Vec::new();
