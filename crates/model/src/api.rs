@@ -35,7 +35,7 @@ pub use peer::{
     JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RosterMember, RowBody, RowsBody, RowsReceipt,
     StatisticBody,
 };
-pub use policy::{ApprovalBody, ApprovalDecision, ApprovalList, PeerPolicy, PolicyBody};
+pub use policy::{ApprovalBody, ApprovalDecision, ApprovalList, PeerPolicy, PolicyBody, SpentBody};
 pub use register::{GatewayPin, PeerInfo, RegisterBody, RegisterReceipt};
 pub use task::{
     CompareBody, CompareRequest, DirectoryEntry, DirectoryList, LabelsBody, MemberOfferBody, NewTask, OfferBody,

@@ -6,8 +6,17 @@ use tacit_engine::{Environment, FreezeRecord, FreezeRefused};
 use tacit_model::{Clock, Fingerprint, RunId};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
-use tacit_store::{AskedRow, FreezeOutcome, NewFreeze, Store, StoreError, What};
+use tacit_store::{AskedRow, FreezeOutcome, NewFreeze, SpendRow, Store, StoreError, What};
 use zeroize::Zeroizing;
+
+/// What of the own series goes into a session, and what the result costs them.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// The windows, of a client's task.
+    pub taken: Vec<AskedRow>,
+    /// Where the result has noise.
+    pub spent: Vec<SpendRow>,
+}
 
 /// The party around one session.
 pub struct PartyEnvironment {
@@ -30,8 +39,8 @@ pub struct PartyEnvironment {
     pub charter: [u8; 32],
     /// The input peers of the job, see `name_members`.
     pub inputs: [u8; 32],
-    /// What goes into a client's task and is noted with the freeze.
-    pub taken: Vec<AskedRow>,
+    /// What goes in and is noted with the freeze.
+    pub given: Given,
     /// The group above, if this is a branch's part.
     pub above: Option<String>,
     /// Whether that must not overlap what went into results of others.
@@ -76,8 +85,9 @@ impl Environment for PartyEnvironment {
         let slot = record.slot;
         // Whose data is in, which may be fewer than the job names: that is what other windows are compared with.
         let members = name_company(&record.contributors, self.above.as_deref());
-        let mut taken = std::mem::take(&mut self.taken);
-        taken.retain(|_| record.contributors.contains(&self.identity.fingerprint()));
+        let given = std::mem::take(&mut self.given);
+        let gives = record.contributors.contains(&self.identity.fingerprint());
+        let Given { mut taken, spent } = if gives { given } else { Given::default() };
         taken.iter_mut().for_each(|row| row.members = members);
         let new = NewFreeze {
             run: self.run,
@@ -88,13 +98,14 @@ impl Environment for PartyEnvironment {
             inputs: self.inputs,
             taken,
             disjoint: self.disjoint,
+            spent,
         };
         match self.store.freeze(&self.party, new, self.clock.now()).await {
             Ok(FreezeOutcome::Fresh) => {
                 self.contributions = record.contributors.into_iter().zip(record.commitments).collect();
                 Ok(())
             }
-            Err(StoreError::Conflict { what: What::Overlap }) => {
+            Err(StoreError::Conflict { what: What::Overlap | What::Budget }) => {
                 self.bound = false;
                 Err(FreezeRefused::Declined)
             }

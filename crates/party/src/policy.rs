@@ -1,10 +1,12 @@
 //! What a peer is willing to take part in. Its own operator decides; the gateway learns only "no".
 
+mod budget;
 mod governing;
 mod tasks;
 
 pub use tasks::TaskRefusal;
 
+pub(crate) use budget::{QUEUE, delta_text};
 pub(crate) use governing::{Governing, check};
 pub(crate) use tasks::Asked;
 

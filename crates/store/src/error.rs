@@ -106,6 +106,8 @@ pub enum What {
     SlotBound,
     /// Samples of the window went into a computation with other members.
     Overlap,
+    /// A series would cost more than it may.
+    Budget,
     /// A row of the batch is in another batch already, or the key names another batch.
     Batch,
     /// The log's head is not the one the caller thought (compare-and-swap failed).
@@ -146,6 +148,7 @@ impl fmt::Display for What {
             Self::SessionUsed => "the session id was used before",
             Self::SlotBound => "the slot is bound to another charter or other input peers",
             Self::Overlap => "what was asked for went into a result with other members meanwhile",
+            Self::Budget => "the budget of epsilon or delta of a series was spent meanwhile",
             Self::Batch => "a row belongs to another batch",
             Self::LogHead => "the log has grown meanwhile",
             Self::NegotiationReplay => "this opening of a negotiation was sent before",

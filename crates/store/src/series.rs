@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tacit_model::{RunId, Slot, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row};
-use crate::{Redacted, Store, StoreError, What};
+use crate::spent::spend_one;
+use crate::{Redacted, SpendRow, Store, StoreError, What};
 
 /// What was measured at a moment: millionths by the name of the series.
 pub type Sample = (UnixMillis, BTreeMap<String, Redacted<i64>>);
@@ -97,12 +98,16 @@ impl Store {
         .await
     }
 
-    /// Notes what goes into a task, before it goes. Saying it again changes nothing.
-    pub async fn note_asked(&self, party: &str, rows: Vec<AskedRow>) -> Result<(), StoreError> {
-        self.run_tx("note_asked", (party.to_owned(), rows), |db, (party, rows)| {
+    /// Notes what goes into a task, before it goes, and what that costs. Saying it again changes nothing.
+    /// `Conflict(Budget)`, and nothing is noted, if it costs more than it may.
+    pub async fn note_asked(&self, party: &str, rows: Vec<AskedRow>, costs: Vec<SpendRow>) -> Result<(), StoreError> {
+        self.run_tx("note_asked", (party.to_owned(), rows, costs), |db, (party, rows, costs)| {
             Box::pin(async move {
                 for row in rows {
                     note_one(db, party, row, false).await?;
+                }
+                for row in costs {
+                    spend_one(db, party, row).await?;
                 }
                 Ok(())
             })

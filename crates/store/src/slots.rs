@@ -6,7 +6,8 @@ use crate::db::{Conn, Scalar, args, from_row};
 use crate::receipts::insert_owed;
 use crate::rows::{input_row, spend_row};
 use crate::series::{AskedRow, note_one};
-use crate::{InputState, OwedRow, Store, StoreError, What};
+use crate::spent::spend_one;
+use crate::{InputState, OwedRow, SpendRow, Store, StoreError, What};
 
 /// Whether a freeze is the first of its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -36,6 +37,8 @@ pub struct NewFreeze {
     pub taken: Vec<AskedRow>,
     /// Whether that must not overlap what went into computations with other members.
     pub disjoint: bool,
+    /// What the result costs the own series.
+    pub spent: Vec<SpendRow>,
 }
 
 /// The frozen input set of a slot.
@@ -90,9 +93,10 @@ impl Store {
     /// `Conflict(Frozen)` if another set or attempt is frozen, `Conflict(SlotUsed)` if the slot has ended,
     /// `Conflict(SlotBound)` if shares were given in it under another charter or with other input peers,
     /// `Conflict(RunEnded)` if the rows of the run are closed, `Conflict(Overlap)` if samples of those windows went
-    /// into another computation with other members and must not.
+    /// into another computation with other members and must not, `Conflict(Budget)` if a series would cost more than it
+    /// may.
     pub async fn freeze(&self, party: &str, new: NewFreeze, now: UnixMillis) -> Result<FreezeOutcome, StoreError> {
-        let alone = new.taken.is_empty();
+        let alone = new.taken.is_empty() && new.spent.is_empty();
         let args = (party.to_owned(), new, now);
         if alone {
             return self.run_one_write(args, |db, (party, new, now)| Box::pin(fix_set(db, party, new, *now))).await;
@@ -101,6 +105,9 @@ impl Store {
             Box::pin(async move {
                 for row in &new.taken {
                     note_one(db, party, row, new.disjoint).await?;
+                }
+                for row in &new.spent {
+                    spend_one(db, party, row).await?;
                 }
                 fix_set(db, party, new, *now).await
             })

@@ -51,11 +51,11 @@ impl From<Parties> for PartyDesk {
             .set_labels(with!(|parties, (name, labels): (String, BTreeSet<String>)| {
                 Ok(find(&parties, &name)?.set_labels(labels).await?)
             }))
-            .policy(with!(|parties, name: String| Ok(policy_of(&find(&parties, &name)?))))
+            .policy(with!(|parties, name: String| policy_of(&find(&parties, &name)?).await))
             .set_policy(with!(|parties, (name, policy): (String, Option<PeerPolicy>)| {
                 let party = find(&parties, &name)?;
                 party.set_policy(policy).await?;
-                Ok(policy_of(&party))
+                policy_of(&party).await
             }))
             .approvals(with!(|parties, name: String| {
                 Ok(find(&parties, &name)?.approvals().await?.into_iter().map(approval_body).collect())
@@ -71,9 +71,9 @@ impl From<Parties> for PartyDesk {
     }
 }
 
-fn policy_of(party: &Party) -> PolicyBody {
+async fn policy_of(party: &Party) -> Result<PolicyBody, DeskError> {
     let (own, policy) = party.policy();
-    PolicyBody { own, policy }
+    Ok(PolicyBody { own, policy, spent: party.spent().await? })
 }
 
 fn approval_body(approval: Approval) -> ApprovalBody {

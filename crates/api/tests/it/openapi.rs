@@ -410,7 +410,9 @@ fn schemas_and_types_agree() {
     same("DirectoryEntry", json!(entry));
     same("DirectoryList", json!(DirectoryList { members: vec![] }));
     same("PeerPolicy", json!(PeerPolicy::default()));
-    same("PolicyBody", json!(PolicyBody { own: true, policy: PeerPolicy::default() }));
+    let spent = SpentBody { source: text(), epsilon: text(), delta: text(), results: 1 };
+    same("SpentBody", json!(spent));
+    same("PolicyBody", json!(PolicyBody { own: true, policy: PeerPolicy::default(), spent: vec![spent.clone()] }));
     same("ApprovalBody", json!(approval));
     same("ApprovalList", json!(ApprovalList { approvals: vec![] }));
     same("ApprovalDecision", json!(ApprovalDecision { approved: true }));

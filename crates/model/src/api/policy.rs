@@ -57,6 +57,12 @@ pub struct PeerPolicy {
     pub parents: BTreeSet<Fingerprint>,
     /// The party of this node, in a group of its own, whose shares this peer gives to tasks over branches; at most one.
     pub branch: Vec<String>,
+    /// So much epsilon all results with noise over a series may cost together, as `NAME=DECIMAL`. `*` is every
+    /// series without an entry of its own, `(queue)` the rows of a group's slots. A series with a budget is given to
+    /// aggregators with noise only. What is spent stays spent.
+    pub epsilon_budgets: Vec<String>,
+    /// The same of delta.
+    pub delta_budgets: Vec<String>,
     /// So many samples may be kept.
     pub max_samples: u64,
     /// For so many hours samples are kept.
@@ -85,6 +91,8 @@ impl Default for PeerPolicy {
             manual_approval: false,
             parents: BTreeSet::new(),
             branch: Vec::new(),
+            epsilon_budgets: Vec::new(),
+            delta_budgets: Vec::new(),
             max_samples: 1_000_000,
             keep_samples_hours: 24 * 366,
         }
@@ -98,6 +106,22 @@ pub struct PolicyBody {
     pub own: bool,
     /// The rules.
     pub policy: PeerPolicy,
+    /// What results with noise have cost so far, by series.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spent: Vec<SpentBody>,
+}
+
+/// What results with noise have cost a series.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpentBody {
+    /// The series; `(queue)` for rows of slots.
+    pub source: String,
+    /// All epsilons together, decimal.
+    pub epsilon: String,
+    /// All deltas together, decimal.
+    pub delta: String,
+    /// How many computations; one that was given up after it was paid for counts.
+    pub results: u64,
 }
 
 /// A task that the owner of a peer is or was asked about.

@@ -3,14 +3,14 @@
 use serde_json::Value;
 use tacit_accord::log::Kind;
 use tacit_audit::facts;
-use tacit_job::Ask;
-use tacit_model::api::PeerPolicy;
+use tacit_job::{Ask, Micro};
+use tacit_model::api::{PeerPolicy, SpentBody};
 use tacit_model::{Fingerprint, UnixMillis};
-use tacit_store::ApprovalRow;
+use tacit_store::{ApprovalRow, SpentRow};
 
 use super::{Inner, Party};
 use crate::PartyError;
-use crate::policy::check;
+use crate::policy::{check, delta_text};
 
 /// A task that the owner is or was asked about.
 #[derive(Clone, Debug)]
@@ -37,6 +37,17 @@ impl Party {
     pub fn policy(&self) -> (bool, PeerPolicy) {
         let party = &self.inner;
         (party.standing.get().policy.is_some(), party.policy().rules.clone())
+    }
+
+    /// What results with noise have cost its series.
+    pub async fn spent(&self) -> Result<Vec<SpentBody>, PartyError> {
+        let body = |row: SpentRow| SpentBody {
+            source: row.source,
+            epsilon: Micro(row.epsilon).to_string(),
+            delta: delta_text(row.delta),
+            results: row.results,
+        };
+        Ok(self.inner.store.spent(&self.inner.name).await?.into_iter().map(body).collect())
     }
 
     /// Sets the policy, or goes back to the node's. Each rule that changes is in the audit log before it is in

@@ -6,6 +6,7 @@ use tacit_engine::{SecurityModel, aggregate};
 use tacit_model::api::PeerPolicy;
 
 use super::Policy;
+use super::budget::{are_budgets, delta_of, epsilon_of};
 use crate::PartyError;
 
 /// Longer lists are not taken.
@@ -50,11 +51,12 @@ fn with(node: &Policy, own: Option<PeerPolicy>) -> Policy {
 pub(crate) fn check(policy: &PeerPolicy) -> Result<(), PartyError> {
     let bad = |why: String| Err(PartyError::Policy(why));
     let lists = [&policy.aggregators, &policy.models, &policy.purposes, &policy.sources, &policy.branch];
+    let lists = lists.into_iter().chain([&policy.epsilon_budgets, &policy.delta_budgets]);
     let keys = [&policy.verified, &policy.clients, &policy.parents];
-    if lists.iter().any(|list| list.len() > MOST) || keys.iter().any(|list| list.len() > MOST) {
+    if lists.clone().any(|list| list.len() > MOST) || keys.iter().any(|list| list.len() > MOST) {
         return bad(format!("a list has at most {MOST} entries"));
     }
-    if lists.iter().flat_map(|list| list.iter()).any(|text| text.is_empty() || text.chars().count() > LONGEST) {
+    if lists.flat_map(|list| list.iter()).any(|text| text.is_empty() || text.chars().count() > LONGEST) {
         return bad(format!("a text has 1 to {LONGEST} characters"));
     }
     if let Some(name) = policy.aggregators.iter().find(|name| aggregate::find(name).is_none()) {
@@ -62,6 +64,11 @@ pub(crate) fn check(policy: &PeerPolicy) -> Result<(), PartyError> {
     }
     if policy.models.iter().any(|name| SecurityModel::named(name).is_none()) {
         return bad("models are semi-honest, malicious and guaranteed".to_owned());
+    }
+    if !are_budgets(&policy.epsilon_budgets, epsilon_of) || !are_budgets(&policy.delta_budgets, delta_of) {
+        let form =
+            "a budget is NAME=DECIMAL, each name once: a series, * for all others, or (queue); such as temperature=2.5";
+        return bad(form.to_owned());
     }
     if policy.branch.len() > 1 {
         return bad("a peer gives the shares of one party: branch has at most one entry".to_owned());

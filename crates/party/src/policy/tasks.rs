@@ -79,6 +79,31 @@ pub enum TaskRefusal {
         /// What was asked for.
         window: Window,
     },
+    /// Exact numbers of a series whose leakage is bounded.
+    #[error(
+        "{name:?} has a budget of epsilon or delta, and {aggregator} opens exact numbers; only aggregators with noise are \
+         given it"
+    )]
+    Exact {
+        /// The series.
+        name: String,
+        /// The aggregator.
+        aggregator: String,
+    },
+    /// The budget of a series is spent.
+    #[error("{name:?} has spent {what} {spent} of {most}, and this would cost {cost} more")]
+    Spent {
+        /// `epsilon` or `delta`.
+        what: &'static str,
+        /// The series.
+        name: String,
+        /// What all results so far have cost.
+        spent: String,
+        /// What this one costs.
+        cost: String,
+        /// What all may cost.
+        most: String,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

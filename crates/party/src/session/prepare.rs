@@ -13,9 +13,9 @@ use zeroize::Zeroizing;
 
 use super::running::above;
 use super::{branch, outside, told};
-use crate::environment::{name_company, name_members};
+use crate::environment::{Given, name_company, name_members};
 use crate::party::Inner;
-use crate::policy::{Asked, Policy, TaskRefusal};
+use crate::policy::{Asked, Policy, QUEUE, TaskRefusal};
 use crate::results::Stored;
 use crate::source::Row;
 use crate::source::series::{self, NothingToGive};
@@ -35,12 +35,13 @@ pub(super) struct Prepared {
     pub(super) claim: Claim,
 }
 
-/// What a party makes durable before it gives shares.
-pub(super) enum Claim {
-    /// That the session id is used, to which charter the slot is bound, what goes into a client's task.
-    Now(JoinHandle<Result<(), StoreError>>),
-    /// Nothing yet: this party computes, so nothing is opened before its own freeze, and that is noted with it.
-    WithFreeze(Vec<AskedRow>),
+/// What a party makes durable before it gives shares, and with its freeze.
+pub(super) struct Claim {
+    /// That the session id is used, to which charter the slot is bound, and what is given by who does not freeze. `None`
+    /// of a client's task at a party that computes: nothing is opened before its own freeze, and all is noted with it.
+    pub(super) now: Option<JoinHandle<Result<(), StoreError>>>,
+    /// What is noted with the freeze.
+    pub(super) with_freeze: Given,
 }
 
 /// Not with me; the detail is for the owner only.
@@ -99,8 +100,8 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
 
     let gives = plan.inputs().binary_search(&me).is_ok();
     if asked {
-        let (input, taken) = prepare_task(party, &policy, &job, &consensus, &plan, gives).await?;
-        return ready(party, policy, job, consensus, plan, me, input.filter(|_| gives), taken);
+        let (input, given) = prepare_task(party, &policy, &job, &consensus, &plan, gives).await?;
+        return ready(party, policy, job, consensus, plan, me, input.filter(|_| gives), given);
     }
     let timed = consensus.charter().slots.start_of(job.slot).is_some();
     let input = match party.ahead.take(job.run, job.slot) {
@@ -110,10 +111,15 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
     if gives && input.is_none() {
         return Err(Declined::new(Decline::NoRow, "there is no row for this slot"));
     }
-    ready(party, policy, job, consensus, plan, me, input.filter(|_| gives), Vec::new())
+    let mut given = Given::default();
+    if gives {
+        let judged = policy.judge_budget(party, &job, &plan, &[QUEUE], party.clock.now()).await;
+        given.spent = judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
+    }
+    ready(party, policy, job, consensus, plan, me, input.filter(|_| gives), given)
 }
 
-/// Willing. `taken` is what goes into a task, to be noted with the claim.
+/// Willing. `given` is what goes into a task and what it costs, to be noted before anything can be opened.
 #[expect(clippy::too_many_arguments, reason = "all that was found out")]
 fn ready(
     party: &Inner,
@@ -123,15 +129,15 @@ fn ready(
     plan: Plan,
     me: usize,
     input: Option<Row>,
-    taken: Vec<AskedRow>,
+    given: Given,
 ) -> Result<Prepared, Declined> {
     let mut nonce = [0; 32];
     random::fill(&mut nonce).map_err(|error| Declined::new(Decline::Busy, error.to_string()))?;
     // In `guaranteed` a result may come without this party's signature.
-    let claim = match job.ask().is_some() && plan.compute().contains(&me) && plan.model() != SecurityModel::Guaranteed {
-        true => Claim::WithFreeze(taken),
-        false => Claim::Now(claim(party, &job, taken)),
-    };
+    let freezes = plan.compute().contains(&me) && plan.model() != SecurityModel::Guaranteed;
+    let (before, with_freeze) = if freezes { (Given::default(), given) } else { (given, Given::default()) };
+    let now = if freezes && job.ask().is_some() { None } else { Some(claim(party, &job, before)) };
+    let claim = Claim { now, with_freeze };
     let input = input.map(|row| InputVector::new(row.into_values()));
     Ok(Prepared { job, consensus, plan, me, nonce, input, policy, claim })
 }
@@ -144,7 +150,7 @@ async fn prepare_task(
     consensus: &Consensus,
     plan: &Plan,
     gives: bool,
-) -> Result<(Option<Row>, Vec<AskedRow>), Declined> {
+) -> Result<(Option<Row>, Given), Declined> {
     let ask = job.ask().ok_or_else(|| Declined::new(Decline::Plan, "not a task of a client"))?;
     let unfit = |error: tacit_job::AskError| Declined::new(Decline::Plan, error.to_string());
     let client = branch::client_of(party, policy, ask)?;
@@ -161,8 +167,12 @@ async fn prepare_task(
         return Err(Declined { done: again(party, job, plan).await, ..declined });
     }
     if !gives {
-        return Ok((None, Vec::new()));
+        return Ok((None, Given::default()));
     }
+    let mut sources: Vec<&str> = terms.series(&ask.request).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let spent = policy.judge_budget(party, job, plan, &sources, now).await.map_err(refused)?;
     if policy.manual_approval {
         ask_owner(party, ask, client, now).await?;
     }
@@ -177,9 +187,6 @@ async fn prepare_task(
         }
     };
     let window = window.ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
-    let mut sources: Vec<&str> = terms.series(&ask.request).collect();
-    sources.sort_unstable();
-    sources.dedup();
     let row = |source: &str| AskedRow {
         run: job.run,
         slot: job.slot,
@@ -196,7 +203,7 @@ async fn prepare_task(
         Some(given) => given,
         None => branch::part(party, policy, ask, job).await?,
     };
-    Ok((Some(given), taken))
+    Ok((Some(given), Given { taken, spent }))
 }
 
 /// Who asks. The ticket is of the gateway that took the task; another one may have taken over since.
@@ -312,14 +319,15 @@ pub(super) fn values_of(row: InputRow) -> Option<Row> {
 
 /// Takes the session id for ever, and binds the slot to the charter. The write goes on while the links of
 /// the session are made.
-fn claim(party: &Inner, job: &Job, taken: Vec<AskedRow>) -> JoinHandle<Result<(), StoreError>> {
+fn claim(party: &Inner, job: &Job, given: Given) -> JoinHandle<Result<(), StoreError>> {
     let (store, name, claim, now) = (party.store.clone(), party.name.clone(), claim_of(job), party.clock.now());
     tokio::spawn(async move {
-        if taken.is_empty() {
+        if given.taken.is_empty() && given.spent.is_empty() {
             return store.claim_session(&name, claim, now).await;
         }
         // Queued together, they share a commit.
-        tokio::try_join!(store.claim_session(&name, claim, now), store.note_asked(&name, taken)).map(|_| ())
+        tokio::try_join!(store.claim_session(&name, claim, now), store.note_asked(&name, given.taken, given.spent))
+            .map(|_| ())
     })
 }
 

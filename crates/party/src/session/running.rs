@@ -33,9 +33,10 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
     };
     // The session id is durably used, and the slot bound to charter and input peers, before the first
     // message leaves.
-    let (claimed, taken) = match claim {
-        Claim::Now(claim) => (claim.await.ok(), Vec::new()),
-        Claim::WithFreeze(taken) => (Some(Ok(())), taken),
+    let Claim { now, with_freeze } = claim;
+    let claimed = match now {
+        Some(now) => now.await.ok(),
+        None => Some(Ok(())),
     };
     let bound = match claimed {
         Some(Ok(())) => bind_inputs(party, &job).await,
@@ -59,7 +60,7 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
         run: job.run,
         charter: job.charter.0,
         inputs: name_members(&job.inputs),
-        taken,
+        given: with_freeze,
         above: above(&job),
         disjoint: party.policy().disjoint_windows,
         bound: false,

@@ -77,7 +77,7 @@ pub(crate) fn at(millis: i64) -> UnixMillis {
 /// A set to be frozen, of no client's task.
 pub(crate) fn set(run: RunId, slot: Slot, attempt: Attempt, set_digest: [u8; 32]) -> NewFreeze {
     let (charter, inputs) = ([1; 32], [1; 32]);
-    NewFreeze { run, slot, attempt, set_digest, charter, inputs, taken: Vec::new(), disjoint: false }
+    NewFreeze { run, slot, attempt, set_digest, charter, inputs, taken: Vec::new(), disjoint: false, spent: Vec::new() }
 }
 
 /// Makes one test per database out of each `async fn name(fixture: &Fixture)`.

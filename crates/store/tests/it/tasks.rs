@@ -1,13 +1,14 @@
 //! Peer: what goes into clients' tasks, and when that is durable.
 
 use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
-use tacit_store::{AskedRow, FreezeOutcome, NewFreeze, ReceiptRow, ResultRow, SessionClaim, Store, What};
+use tacit_store::{AskedRow, FreezeOutcome, NewFreeze, ReceiptRow, ResultRow, SessionClaim, SpendRow, Store, What};
 
 use crate::{Fixture, at, on_both, set};
 
 on_both! {
     rule3_what_goes_in_is_noted_with_the_freeze_or_not_at_all,
     rule3_one_slot_is_not_both_frozen_and_given_to_others,
+    rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays,
     results_of_tasks_come_once,
     what_does_not_hurry_is_durable_when_it_is_answered,
 }
@@ -144,4 +145,44 @@ async fn how_many<T: Future<Output = Result<(), tacit_store::StoreError>> + Send
     let mut set = tokio::task::JoinSet::new();
     all.into_iter().for_each(|one| drop(set.spawn(one)));
     set.join_all().await.into_iter().filter(Result::is_ok).count()
+}
+
+/// A charge is durable with the freeze or not at all, is charged once, and nothing gives it back.
+async fn rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays(f: &Fixture) {
+    let store = &f.store;
+    let cost = |run, epsilon| SpendRow {
+        run: RunId(run),
+        slot: Slot(0),
+        source: "temperature".to_owned(),
+        epsilon,
+        delta: 3,
+        most_epsilon: 100,
+        most_delta: 10,
+        at: at(0),
+    };
+    let charged = |row: SpendRow| NewFreeze { spent: vec![row.clone()], ..set(row.run, row.slot, Attempt(0), [4; 32]) };
+    let spent = async || store.spent("p").await.unwrap().pop().map(|row| (row.epsilon, row.delta, row.results));
+    assert_eq!(store.freeze("p", charged(cost(-1, 60)), at(1)).await, Ok(FreezeOutcome::Fresh));
+    assert_eq!(spent().await, Some((60, 3, 1)));
+    // Another set of the slot is refused, and costs nothing more; the same again neither.
+    let other = NewFreeze { set_digest: [5; 32], ..charged(cost(-1, 60)) };
+    assert_eq!(store.freeze("p", other, at(2)).await, Err(What::Frozen.into()));
+    assert_eq!(store.freeze("p", charged(cost(-1, 60)), at(2)).await, Ok(FreezeOutcome::Same));
+    assert_eq!(spent().await, Some((60, 3, 1)));
+    // Too much: neither frozen nor charged. What fits exactly is taken.
+    assert_eq!(store.freeze("p", charged(cost(-2, 41)), at(3)).await, Err(What::Budget.into()));
+    assert!(store.is_untouched("p", RunId(-2), Slot(0)).await.unwrap());
+    assert_eq!(store.freeze("p", charged(cost(-2, 40)), at(3)).await, Ok(FreezeOutcome::Fresh));
+    let small = SpendRow { most_epsilon: i64::MAX, ..cost(-3, 1) };
+    assert_eq!(store.note_asked("p", Vec::new(), vec![small.clone()]).await, Ok(()));
+    let fourth = SpendRow { run: RunId(-4), ..small.clone() };
+    assert_eq!(store.note_asked("p", vec![taken(-4, 0, 10, 7)], vec![fourth]).await, Err(What::Budget.into()), "delta");
+    assert_eq!(store.asked_since("p", at(0)).await.unwrap(), 0, "nothing is noted of what is refused");
+    // Given again in a second attempt at the same slot, it is paid for already. Others pay for themselves.
+    assert_eq!(store.note_asked("p", Vec::new(), vec![small]).await, Ok(()));
+    assert_eq!(spent().await, Some((101, 9, 3)));
+    assert_eq!(store.note_asked("q", Vec::new(), vec![cost(-1, 100)]).await, Ok(()));
+    // A slot that fails has cost what it cost.
+    store.fail_slot("p", RunId(-1), Slot(0), "crash", at(4)).await.unwrap();
+    assert_eq!(spent().await, Some((101, 9, 3)));
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tacit_engine::{Mailbox, OnMissing, Plan, PlanRequest, SecurityModel, Sharing};
 use tacit_link::{Host, PortEvent, SessionPort};
 use tacit_model::{Attempt, Clock, Fingerprint, RunId, SessionId, Slot};
-use tacit_party::{PartyEnvironment, Seats, drive};
+use tacit_party::{Given, PartyEnvironment, Seats, drive};
 use tacit_pki::Identity;
 use tacit_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -136,7 +136,7 @@ impl Seat {
             run: RUN,
             charter: [0; 32],
             inputs: [0; 32],
-            taken: Vec::new(),
+            given: Given::default(),
             above: None,
             disjoint: false,
             bound: false,

@@ -16,6 +16,7 @@ use crate::output::Failure;
     tacit policy set alpha manual_approval=true        then the owner is asked for each task:\n  \
     tacit policy approvals alpha\n  \
     tacit policy approve alpha 0f3c5a0e9b6d4c2f8a7e6d5c4b3a2918\n  \
+    tacit policy set alpha epsilon_budgets=temperature=2.5    then temperature is given to noisy aggregators only\n  \
     tacit policy reset alpha                           back to what node.toml says")]
 pub(crate) struct Policy {
     #[command(subcommand)]
@@ -124,10 +125,17 @@ fn describe(body: &PolicyBody) -> String {
                 Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
                 other => other.to_string(),
             };
-            let nobody = ["verified", "parents", "branch"].contains(&name.as_str()) && value == "(all)";
-            let value = if nobody { "(nobody)".to_owned() } else { value };
+            let value = match name.as_str() {
+                "verified" | "parents" | "branch" if value == "(all)" => "(nobody)".to_owned(),
+                "epsilon_budgets" | "delta_budgets" if value == "(all)" => "(no bound)".to_owned(),
+                _ => value,
+            };
             text.push_str(&format!("\n  {name:<20} {value}"));
         }
+    }
+    for spent in &body.spent {
+        let (series, epsilon, delta, results) = (&spent.source, &spent.epsilon, &spent.delta, spent.results);
+        text.push_str(&format!("\nspent of {series}: epsilon {epsilon}, delta {delta}, for {results} results"));
     }
     text
 }

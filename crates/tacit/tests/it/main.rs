@@ -11,6 +11,7 @@ mod arrows;
 mod audit;
 mod bench;
 mod branches;
+mod budgets;
 mod checks;
 mod command_line;
 mod computing;

@@ -169,7 +169,11 @@ pub(super) fn tasks(add: Add<'_>) {
         ),
     );
     add("DirectoryList", object(&[("members", list(is("DirectoryEntry")))], &[]));
-    add("PolicyBody", object(&[("own", truth()), ("policy", is("PeerPolicy"))], &[]));
+    add(
+        "PolicyBody",
+        object(&[("own", truth()), ("policy", is("PeerPolicy")), ("spent", list(is("SpentBody")))], &["spent"]),
+    );
+    add("SpentBody", object(&[("source", text()), ("epsilon", text()), ("delta", text()), ("results", whole())], &[]));
     let rules = [
         ("min_computing", whole()),
         ("min_inputs", whole()),
@@ -190,6 +194,8 @@ pub(super) fn tasks(add: Add<'_>) {
         ("manual_approval", truth()),
         ("parents", list(is("Fingerprint"))),
         ("branch", list(text())),
+        ("epsilon_budgets", texts()),
+        ("delta_budgets", texts()),
         ("max_samples", whole()),
         ("keep_samples_hours", whole()),
     ];

@@ -1,0 +1,14 @@
+-- Peer: what results with noise cost its series. One text for SQLite and PostgreSQL. A row is written with the freeze, or
+-- before shares leave, and never deleted: epsilon in millionths, delta in 10^-15, rounded up.
+
+CREATE TABLE spent (
+    party TEXT NOT NULL,
+    run BIGINT NOT NULL,
+    slot BIGINT NOT NULL,
+    source TEXT NOT NULL,
+    epsilon BIGINT NOT NULL,
+    delta BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (party, run, slot, source)
+);
+CREATE INDEX spent_by_source ON spent (party, source);
