@@ -18,22 +18,37 @@ const MAX_OFFERED: usize = 1000;
 
 /// The members that may open a control link to this gateway. Peers of its groups, verified or not;
 /// whether one computes is the charter's matter.
+///
+/// A node's port is open before its gateway has read who is a member. Until then nobody takes a control link: who
+/// comes hears "busy", and not "not admitted", which a member takes for its revocation.
 #[derive(Clone, Default)]
-pub struct Admitted(Arc<RwLock<BTreeSet<Fingerprint>>>);
+pub struct Admitted(Arc<RwLock<Known>>);
+
+#[derive(Default)]
+struct Known {
+    members: BTreeSet<Fingerprint>,
+    all: bool,
+}
 
 impl Admitted {
     pub(crate) fn admit(&self, member: Fingerprint) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(member);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).members.insert(member);
     }
 
     pub(crate) fn revoke(&self, member: &Fingerprint) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(member);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).members.remove(member);
+    }
+
+    /// From now on, whoever is not among them is not admitted.
+    pub(crate) fn are_all(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).all = true;
     }
 }
 
 impl Gate for Admitted {
     fn admit(&self, protocol: Protocol, peer: &Fingerprint) -> bool {
-        protocol == Protocol::Control && self.0.read().unwrap_or_else(PoisonError::into_inner).contains(peer)
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        protocol == Protocol::Control && (known.members.contains(peer) || !known.all)
     }
 }
 
@@ -249,6 +264,19 @@ fn parcels(documents: Vec<String>) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_member_that_comes_before_members_are_read_is_not_taken_for_revoked() {
+        let (admitted, member, stranger) = (Admitted::default(), Fingerprint([1; 32]), Fingerprint([2; 32]));
+        let gate: &dyn Gate = &admitted;
+        assert!(gate.admit(Protocol::Control, &member), "nobody takes the link yet: busy");
+        assert!(!gate.admit(Protocol::Mpc, &member));
+        admitted.admit(member);
+        admitted.are_all();
+        assert!(gate.admit(Protocol::Control, &member) && !gate.admit(Protocol::Control, &stranger));
+        admitted.revoke(&member);
+        assert!(!gate.admit(Protocol::Control, &member));
+    }
 
     #[test]
     fn rule1_the_whole_chain_fits_into_messages() {

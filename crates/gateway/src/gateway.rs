@@ -186,6 +186,7 @@ impl Gateway {
         for group in self.inner.store.groups().await? {
             self.admit_members(group.gid).await?;
         }
+        self.inner.admitted.are_all();
         Ok(())
     }
 

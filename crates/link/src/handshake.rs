@@ -81,7 +81,9 @@ pub(crate) async fn accept(hub: &Arc<HubInner>, tcp: TcpStream) -> Result<(), Li
     };
     let conn = Arc::new(Conn::new(hub.next_conn(), &ends, SharedStream::new(tls)));
     conn.outbox.push(Item::frame(hub.hello().frame()));
+    // Asked again: the answer may have changed while the hello was read.
     let adopted = match protocol {
+        _ if !host.gate.admit(protocol, &peer) => Err(Refusal::NotAdmitted),
         Protocol::Control | Protocol::Replica => host.adopt_control(&conn),
         Protocol::Mpc => host.adopt_mpc(&conn),
     };
