@@ -3,12 +3,13 @@
 
 CREATE TABLE spent (
     party TEXT NOT NULL,
+    scope TEXT NOT NULL,
     run BIGINT NOT NULL,
     slot BIGINT NOT NULL,
     source TEXT NOT NULL,
     epsilon BIGINT NOT NULL,
     delta BIGINT NOT NULL,
     at BIGINT NOT NULL,
-    PRIMARY KEY (party, run, slot, source)
+    PRIMARY KEY (party, scope, run, slot, source)
 );
 CREATE INDEX spent_by_source ON spent (party, source);

@@ -11,6 +11,8 @@ use crate::{Store, StoreError, What};
 /// What a computation costs a series, and how much it may have cost then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpendRow {
+    /// Which gateway and group. Numbers of runs begin again elsewhere, and a party may leave and join under its name.
+    pub scope: String,
     /// The task or run.
     pub run: RunId,
     /// Which computation of it. It is opened once at most, so it costs once, however often it is tried.
@@ -55,14 +57,14 @@ impl Store {
 
 /// Charges a series: `Conflict(Budget)` if that is more than it may cost. Charged already, it is not charged again.
 pub(crate) async fn spend_one(db: &mut Conn, party: &str, row: &SpendRow) -> Result<(), StoreError> {
-    let SpendRow { run, slot, source, epsilon, delta, most_epsilon, most_delta, at } = row;
+    let SpendRow { scope, run, slot, source, epsilon, delta, most_epsilon, most_delta, at } = row;
     let charged = db
         .execute(
-            "INSERT INTO spent (party, run, slot, source, epsilon, delta, at)
-             SELECT $1, $2, $3, $4, $5, $6, $7
+            "INSERT INTO spent (party, run, slot, source, epsilon, delta, at, scope)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $10
              WHERE (SELECT CAST(COALESCE(sum(epsilon), 0) AS BIGINT) FROM spent WHERE party = $1 AND source = $4) <= $8
                  AND (SELECT CAST(COALESCE(sum(delta), 0) AS BIGINT) FROM spent WHERE party = $1 AND source = $4) <= $9
-             ON CONFLICT (party, run, slot, source) DO NOTHING",
+             ON CONFLICT (party, scope, run, slot, source) DO NOTHING",
             args![
                 party,
                 run,
@@ -72,14 +74,16 @@ pub(crate) async fn spend_one(db: &mut Conn, party: &str, row: &SpendRow) -> Res
                 delta,
                 at,
                 most_epsilon.saturating_sub(*epsilon),
-                most_delta.saturating_sub(*delta)
+                most_delta.saturating_sub(*delta),
+                scope
             ],
         )
         .await?;
     if charged > 0 {
         return Ok(());
     }
-    let sql = "SELECT count(*) AS v FROM spent WHERE party = $1 AND run = $2 AND slot = $3 AND source = $4";
-    let Scalar(known): Scalar<u64> = db.one(sql, args![party, run, slot, source]).await?;
+    let sql = "SELECT count(*) AS v FROM spent
+               WHERE party = $1 AND run = $2 AND slot = $3 AND source = $4 AND scope = $5";
+    let Scalar(known): Scalar<u64> = db.one(sql, args![party, run, slot, source, scope]).await?;
     if known > 0 { Ok(()) } else { Err(What::Budget.into()) }
 }

@@ -344,7 +344,7 @@ fn check(config: &NodeConfig) -> Result<(), Failure> {
     }
     if !config.store.starts_with("sqlite:") {
         return Err(Failure::usage(
-            "a node with [replication] keeps its rows in SQLite; replicas over one PostgreSQL need no [replication]",
+            "a node with [replication] keeps its rows in SQLite: set store = \"sqlite:tacit.db\" in node.toml",
         ));
     }
     Ok(())

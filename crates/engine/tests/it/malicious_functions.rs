@@ -181,9 +181,30 @@ fn rule5_what_is_offered_against_cheaters_is_a_closed_list() {
         let all = tacit_engine::aggregate::registry().iter().filter(evaluated);
         all.filter(|aggregator| aggregator.models.contains(&model)).map(|aggregator| aggregator.name).collect()
     };
-    let products =
-        ["product", "entropy", "set_union", "set_intersection", "threshold_union", "set_cardinality", "distinct_count"];
-    let compared = ["event_correlation", "min", "max", "range", "median", "quantile", "sort", "top_k"];
+    let products = [
+        "product",
+        "entropy",
+        "set_union",
+        "set_intersection",
+        "threshold_union",
+        "set_cardinality",
+        "distinct_count",
+        "filter_union",
+        "filter_intersection",
+        "filter_threshold_union",
+        "filter_cardinality",
+    ];
+    let compared = [
+        "filter_weighted_intersection",
+        "event_correlation",
+        "min",
+        "max",
+        "range",
+        "median",
+        "quantile",
+        "sort",
+        "top_k",
+    ];
     let sorted = |mut names: Vec<&'static str>| {
         names.sort_unstable();
         names

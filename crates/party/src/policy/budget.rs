@@ -64,6 +64,7 @@ impl Policy {
                 return Err(refused("delta", spent, cost, most));
             }
             costs.push(SpendRow {
+                scope: format!("{}/{}", party.gateway, party.group),
                 run: job.run,
                 slot: job.slot,
                 source: (*source).to_owned(),

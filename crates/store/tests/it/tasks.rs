@@ -151,6 +151,7 @@ async fn how_many<T: Future<Output = Result<(), tacit_store::StoreError>> + Send
 async fn rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays(f: &Fixture) {
     let store = &f.store;
     let cost = |run, epsilon| SpendRow {
+        scope: "here".to_owned(),
         run: RunId(run),
         slot: Slot(0),
         source: "temperature".to_owned(),
@@ -182,7 +183,11 @@ async fn rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays(f: &Fixt
     assert_eq!(store.note_asked("p", Vec::new(), vec![small]).await, Ok(()));
     assert_eq!(spent().await, Some((101, 9, 3)));
     assert_eq!(store.note_asked("q", Vec::new(), vec![cost(-1, 100)]).await, Ok(()));
+    // The same numbers elsewhere are another computation.
+    let elsewhere = SpendRow { scope: "elsewhere".to_owned(), delta: 1, most_epsilon: i64::MAX, ..cost(-1, 1) };
+    assert_eq!(store.note_asked("p", Vec::new(), vec![elsewhere]).await, Ok(()));
+    assert_eq!(spent().await, Some((102, 10, 4)));
     // A slot that fails has cost what it cost.
     store.fail_slot("p", RunId(-1), Slot(0), "crash", at(4)).await.unwrap();
-    assert_eq!(spent().await, Some((101, 9, 3)));
+    assert_eq!(spent().await, Some((102, 10, 4)));
 }
