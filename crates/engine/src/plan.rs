@@ -497,7 +497,8 @@ fn check_sharing(request: &PlanRequest, aggregator: &'static Aggregator) -> Resu
             }
             let mut needed = Plan::compute_needed(n, threshold);
             if request.model != SecurityModel::SemiHonest {
-                needed = needed.max(2 * threshold + 1);
+                // And so many that any two attempts share an honest one: a corrupted peer may sign two sets.
+                needed = needed.max(2 * threshold + 1).max((n + threshold) / 2 + 1);
                 if request.model == SecurityModel::Guaranteed {
                     // Who is away counts towards t.
                     needed = needed.max(n - threshold);

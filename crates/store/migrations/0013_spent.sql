@@ -13,3 +13,6 @@ CREATE TABLE spent (
     PRIMARY KEY (party, scope, run, slot, source)
 );
 CREATE INDEX spent_by_source ON spent (party, source);
+
+-- Which task a window was given to: the number of its run is short enough to make a second task for.
+ALTER TABLE asked ADD COLUMN task TEXT NOT NULL DEFAULT '';

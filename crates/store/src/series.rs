@@ -28,6 +28,8 @@ from_row!(SampleRow { source, at, value });
 pub struct AskedRow {
     /// The task, as a run.
     pub run: RunId,
+    /// The id of the task: the number of the run is short enough to make a second task for.
+    pub task: String,
     /// Which computation of it.
     pub slot: Slot,
     /// The series.
@@ -99,12 +101,19 @@ impl Store {
     }
 
     /// Notes what goes into a task, before it goes, and what that costs. Saying it again changes nothing.
-    /// `Conflict(Budget)`, and nothing is noted, if it costs more than it may.
-    pub async fn note_asked(&self, party: &str, rows: Vec<AskedRow>, costs: Vec<SpendRow>) -> Result<(), StoreError> {
-        self.run_tx("note_asked", (party.to_owned(), rows, costs), |db, (party, rows, costs)| {
+    /// `Conflict(Budget)` if it costs more than it may, `Conflict(Overlap)`, with `disjoint`, if samples of its window
+    /// went into another computation with other members; nothing is noted then.
+    pub async fn note_asked(
+        &self,
+        party: &str,
+        rows: Vec<AskedRow>,
+        costs: Vec<SpendRow>,
+        disjoint: bool,
+    ) -> Result<(), StoreError> {
+        self.run_tx("note_asked", (party.to_owned(), rows, costs, disjoint), |db, (party, rows, costs, disjoint)| {
             Box::pin(async move {
                 for row in rows {
-                    note_one(db, party, row, false).await?;
+                    note_one(db, party, row, *disjoint).await?;
                 }
                 for row in costs {
                     spend_one(db, party, row).await?;
@@ -119,11 +128,11 @@ impl Store {
     pub async fn asked_with_others(&self, party: &str, row: &AskedRow) -> Result<bool, StoreError> {
         // By ranges beside the same members: a long history with them costs nothing.
         let sql = "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM asked WHERE party = $1 AND source = $2 AND members < $5
-                           AND to_ms > $3 AND from_ms < $4 AND NOT (run = $6 AND slot = $7))
+                           AND to_ms > $3 AND from_ms < $4 AND NOT (run = $6 AND slot = $7 AND task = $8))
                        OR EXISTS (SELECT 1 FROM asked WHERE party = $1 AND source = $2 AND members > $5
-                           AND to_ms > $3 AND from_ms < $4 AND NOT (run = $6 AND slot = $7))
+                           AND to_ms > $3 AND from_ms < $4 AND NOT (run = $6 AND slot = $7 AND task = $8))
                    THEN 1 ELSE 0 END AS BIGINT) AS v";
-        let args = args![party, row.source, row.from_ms, row.to_ms, row.members, row.run, row.slot];
+        let args = args![party, row.source, row.from_ms, row.to_ms, row.members, row.run, row.slot, row.task];
         let Scalar(clashes): Scalar<i64> = self.reader().await?.one(sql, args).await?;
         Ok(clashes > 0)
     }
@@ -137,19 +146,22 @@ impl Store {
 }
 
 /// Notes that a part of a series goes into a computation; with `disjoint`, `Conflict(Overlap)` if samples of its window
-/// went into another one with other members.
+/// went into another one with other members, and in any case if another task has the same number. Noted again, the window is all that was ever noted of it.
 pub(crate) async fn note_one(db: &mut Conn, party: &str, row: &AskedRow, disjoint: bool) -> Result<(), StoreError> {
-    let AskedRow { run, slot, source, client, from_ms, to_ms, members, at } = row;
+    let AskedRow { run, task, slot, source, client, from_ms, to_ms, members, at } = row;
     let noted = db
         .execute(
-            "INSERT INTO asked (party, run, slot, source, client, from_ms, to_ms, members, at)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE $10 = 0 OR NOT (
+            "INSERT INTO asked (party, run, slot, source, client, from_ms, to_ms, members, at, task)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $11 WHERE $10 = 0 OR NOT (
                  EXISTS (SELECT 1 FROM asked WHERE party = $1 AND source = $4 AND members < $8
-                     AND to_ms > $6 AND from_ms < $7 AND NOT (run = $2 AND slot = $3))
+                     AND to_ms > $6 AND from_ms < $7 AND NOT (run = $2 AND slot = $3 AND task = $11))
                  OR EXISTS (SELECT 1 FROM asked WHERE party = $1 AND source = $4 AND members > $8
-                     AND to_ms > $6 AND from_ms < $7 AND NOT (run = $2 AND slot = $3)))
-             ON CONFLICT (party, run, slot, source) DO UPDATE SET members = excluded.members",
-            args![party, run, slot, source, client, from_ms, to_ms, members, at, i64::from(disjoint)],
+                     AND to_ms > $6 AND from_ms < $7 AND NOT (run = $2 AND slot = $3 AND task = $11)))
+             ON CONFLICT (party, run, slot, source) DO UPDATE SET members = excluded.members,
+                 from_ms = CASE WHEN excluded.from_ms < asked.from_ms THEN excluded.from_ms ELSE asked.from_ms END,
+                 to_ms = CASE WHEN excluded.to_ms > asked.to_ms THEN excluded.to_ms ELSE asked.to_ms END
+                 WHERE asked.task = excluded.task",
+            args![party, run, slot, source, client, from_ms, to_ms, members, at, i64::from(disjoint), task],
         )
         .await?;
     if noted == 0 { Err(What::Overlap.into()) } else { Ok(()) }

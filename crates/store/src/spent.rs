@@ -11,7 +11,8 @@ use crate::{Store, StoreError, What};
 /// What a computation costs a series, and how much it may have cost then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpendRow {
-    /// Which gateway and group. Numbers of runs begin again elsewhere, and a party may leave and join under its name.
+    /// Which gateway and group, and which task: numbers of runs begin again elsewhere, a party may leave and join under
+    /// its name, and the number that follows from a task's request is short enough to make a second one for.
     pub scope: String,
     /// The task or run.
     pub run: RunId,

@@ -273,6 +273,11 @@ fn rule5_plans_that_could_not_promise_it_are_refused() {
         w.request.compute.truncate(4);
     });
     assert_eq!(left, PlanError::TooFewLeft { left: 4, needed: 5, n: 5 });
+    // With a smaller threshold, too, any two attempts must share a member that is not corrupted.
+    let mut world = malicious(World::decentralised(5, 1, 2, 1));
+    world.request.compute.truncate(3);
+    let left = Plan::build(world.request).expect_err("must be refused");
+    assert_eq!(left, PlanError::TooFewLeft { left: 3, needed: 4, n: 5 });
     let declared = |w: &mut World| _ = w.request.parameters.insert("bounds".to_owned(), "declared".to_owned());
     assert_eq!(refusal(declared), PlanError::BoundsMustBeProven { model: SecurityModel::Malicious });
     assert!(matches!(refusal(|w| w.request.items = 1_000_000), PlanError::ProofTooLong { .. }));

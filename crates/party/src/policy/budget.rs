@@ -44,10 +44,14 @@ impl Policy {
                 }
             };
         };
-        // Rounded to the next unit, delta upwards.
-        let epsilon = (privacy.epsilon * MICRO as f64).round() as i64;
+        // Rounded upwards, but for what is left of a decimal number: nothing is free.
+        let epsilon = (privacy.epsilon * MICRO as f64 - 1e-3).ceil().max(1.0) as i64;
         let delta = (privacy.delta * FEMTO).ceil() as i64;
         let before = party.store.spent(&party.name).await?;
+        let mut scope = format!("{}/{}", party.gateway, party.group);
+        if let Some(ask) = job.ask() {
+            scope = format!("{scope}/{}", ask.id());
+        }
         let mut costs = Vec::with_capacity(sources.len());
         for source in sources {
             let (most_epsilon, most_delta) = most(source);
@@ -64,7 +68,7 @@ impl Policy {
                 return Err(refused("delta", spent, cost, most));
             }
             costs.push(SpendRow {
-                scope: format!("{}/{}", party.gateway, party.group),
+                scope: scope.clone(),
                 run: job.run,
                 slot: job.slot,
                 source: (*source).to_owned(),

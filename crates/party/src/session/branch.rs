@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tacit_engine::Carried;
-use tacit_job::{Ask, Decline, Job, Request, Response, task_run};
-use tacit_model::{Fingerprint, RunId};
+use tacit_job::{Ask, Decline, Job, Request, Response, task_id};
+use tacit_model::{Fingerprint, SessionId};
 
 use super::prepare::{Declined, verify};
 use crate::party::Inner;
@@ -39,39 +39,40 @@ impl Siblings {
     }
 }
 
-/// Shares of totals that the group above may come for, by the run of the branch's part. In memory only.
+/// Shares of totals that the group above may come for, by the id of the branch's part, which is of everything that the
+/// task above says. In memory only.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<HashMap<RunId, Carried>>);
+pub(crate) struct Kept(Mutex<HashMap<SessionId, Carried>>);
 
 impl Kept {
-    fn put(&self, run: RunId, carried: Carried) {
+    fn put(&self, part: SessionId, carried: Carried) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < MOST {
-            kept.insert(run, carried);
+            kept.insert(part, carried);
         }
     }
 
-    fn forget(&self, run: RunId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+    fn forget(&self, part: SessionId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&part);
     }
 
     /// The share, which may be dealt in several attempts that are not frozen.
-    fn get(&self, run: RunId) -> Option<Row> {
+    fn get(&self, part: SessionId) -> Option<Row> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&run).map(|carried| Row::new(carried.input().expose().to_vec()))
+        kept.get(&part).map(|carried| Row::new(carried.input().expose().to_vec()))
     }
 }
 
 /// Keeps a share that a session of this branch ended in, for a while.
-pub(super) fn keep(party: &Arc<Inner>, run: RunId, carried: Carried) {
-    party.kept.put(run, carried);
+pub(super) fn keep(party: &Arc<Inner>, part: SessionId, carried: Carried) {
+    party.kept.put(part, carried);
     let party = Arc::clone(party);
     party.tasks.clone().spawn(async move {
         tokio::select! {
             () = party.stop.cancelled() => {}
             () = tokio::time::sleep(KEPT) => {}
         }
-        party.kept.forget(run);
+        party.kept.forget(part);
     });
 }
 
@@ -95,8 +96,8 @@ pub(super) async fn part(party: &Inner, policy: &Policy, ask: &Ask, job: &Job) -
         return Err(nothing(format!("{why}; all of them must be, under one operator, and nobody else under it")));
     }
     let task = ask.in_branch(job.charter, job.slot, below.group).map_err(|error| nothing(error.to_string()))?;
-    let run = task_run(&task);
-    if let Some(row) = below.kept.get(run) {
+    let part = task_id(&task);
+    if let Some(row) = below.kept.get(part) {
         return Ok(row);
     }
     let limit = PART + Duration::from_secs(ask.request.approval_s.into());
@@ -108,7 +109,7 @@ pub(super) async fn part(party: &Inner, policy: &Policy, ask: &Ask, job: &Job) -
     }
     below
         .kept
-        .get(run)
+        .get(part)
         .ok_or_else(|| nothing(format!("{name}'s group computed no part of it; its owner sees the reason")))
 }
 

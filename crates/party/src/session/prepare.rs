@@ -37,9 +37,11 @@ pub(super) struct Prepared {
 
 /// What a party makes durable before it gives shares, and with its freeze.
 pub(super) struct Claim {
-    /// That the session id is used, to which charter the slot is bound, and what is given by who does not freeze. `None`
+    /// That the session id is used, and to which charter the slot is bound. `None`
     /// of a client's task at a party that computes: nothing is opened before its own freeze, and all is noted with it.
     pub(super) now: Option<JoinHandle<Result<(), StoreError>>>,
+    /// What is noted right before shares leave, by who does not freeze or by whose freeze nothing waits.
+    pub(super) before: Given,
     /// What is noted with the freeze.
     pub(super) with_freeze: Given,
 }
@@ -136,8 +138,8 @@ fn ready(
     // In `guaranteed` a result may come without this party's signature.
     let freezes = plan.compute().contains(&me) && plan.model() != SecurityModel::Guaranteed;
     let (before, with_freeze) = if freezes { (Given::default(), given) } else { (given, Given::default()) };
-    let now = if freezes && job.ask().is_some() { None } else { Some(claim(party, &job, before)) };
-    let claim = Claim { now, with_freeze };
+    let now = if freezes && job.ask().is_some() { None } else { Some(claim(party, &job)) };
+    let claim = Claim { now, before, with_freeze };
     let input = input.map(|row| InputVector::new(row.into_values()));
     Ok(Prepared { job, consensus, plan, me, nonce, input, policy, claim })
 }
@@ -189,6 +191,7 @@ async fn prepare_task(
     let window = window.ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
     let row = |source: &str| AskedRow {
         run: job.run,
+        task: ask.id().to_string(),
         slot: job.slot,
         source: source.to_owned(),
         client: client.map(|client| client.to_string()).unwrap_or_default(),
@@ -319,26 +322,29 @@ pub(super) fn values_of(row: InputRow) -> Option<Row> {
 
 /// Takes the session id for ever, and binds the slot to the charter. The write goes on while the links of
 /// the session are made.
-fn claim(party: &Inner, job: &Job, given: Given) -> JoinHandle<Result<(), StoreError>> {
+fn claim(party: &Inner, job: &Job) -> JoinHandle<Result<(), StoreError>> {
     let (store, name, claim, now) = (party.store.clone(), party.name.clone(), claim_of(job), party.clock.now());
-    tokio::spawn(async move {
-        if given.taken.is_empty() && given.spent.is_empty() {
-            return store.claim_session(&name, claim, now).await;
-        }
-        // Queued together, they share a commit.
-        tokio::try_join!(store.claim_session(&name, claim, now), store.note_asked(&name, given.taken, given.spent))
-            .map(|_| ())
-    })
+    tokio::spawn(async move { store.claim_session(&name, claim, now).await })
 }
 
 fn claim_of(job: &Job) -> SessionClaim {
     SessionClaim { session: job.session, run: job.run, slot: job.slot, charter: job.charter.0 }
 }
 
+/// What a party without a freeze of its own makes durable before its shares leave: what it gives and what that costs,
+/// judged once more against what was given meanwhile, and with whom.
+pub(super) async fn note_and_bind(party: &Inner, job: &Job, given: Given) -> Result<(), StoreError> {
+    if !(given.taken.is_empty() && given.spent.is_empty()) {
+        let disjoint = party.policy().disjoint_windows;
+        party.store.note_asked(&party.name, given.taken, given.spent, disjoint).await?;
+    }
+    bind_inputs(party, job).await
+}
+
 /// Binds the slot to the input peers of this job, before shares are given. Where the charter wants the
 /// input of all, it has named them already; and a peer that computes knows by its own freeze that no other
 /// set was opened: nothing is opened before it has signed. Which branches take part is the gateway's choice, too.
-pub(super) async fn bind_inputs(party: &Inner, job: &Job) -> Result<(), StoreError> {
+async fn bind_inputs(party: &Inner, job: &Job) -> Result<(), StoreError> {
     let chosen = matches!(job.task.on_missing_input, OnMissingInput::Proceed(_))
         || job.ask().is_some_and(|ask| ask.level() == Level::Root);
     if chosen && job.inputs.contains(&party.me) && !job.compute.contains(&party.me) {

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::branch;
 use super::linking::Linked;
 use super::outside;
-use super::prepare::{Claim, bind_inputs};
+use super::prepare::{Claim, note_and_bind};
 use super::told;
 use crate::drive::{GivenUp, Seats, drive};
 use crate::environment::{PartyEnvironment, name_members};
@@ -33,13 +33,13 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
     };
     // The session id is durably used, and the slot bound to charter and input peers, before the first
     // message leaves.
-    let Claim { now, with_freeze } = claim;
+    let Claim { now, before, with_freeze } = claim;
     let claimed = match now {
         Some(now) => now.await.ok(),
         None => Some(Ok(())),
     };
     let bound = match claimed {
-        Some(Ok(())) => bind_inputs(party, &job).await,
+        Some(Ok(())) => note_and_bind(party, &job, before).await,
         Some(refused) => refused,
         None => return end(Fault::Ended, false, "this peer is shutting down".to_owned()),
     };
@@ -97,8 +97,8 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
     let outcome = match driven {
         Ok(Ok(mut outcome)) => {
             port.finish();
-            if let Some(carried) = outcome.carried.take() {
-                branch::keep(party, run, carried);
+            if let (Some(carried), Some(ask)) = (outcome.carried.take(), job.ask()) {
+                branch::keep(party, ask.id(), carried);
             }
             outcome
         }

@@ -146,14 +146,15 @@ pub(crate) async fn select(
     let scaled = |values: &BTreeMap<&str, Micro>| -> Option<Vec<u64>> {
         request.sources.iter().map(|source| values.get(source.as_str()).and_then(|v| terms.scale.encode(*v))).collect()
     };
-    let rows: Vec<Vec<u64>> = records.values().filter(|values| meets(values)).filter_map(scaled).collect();
     let most = match plan.row_shape() {
         RowShape::Records { most, .. } => most,
         RowShape::Items(_) => MAX_SUMMED,
     };
-    if u64::try_from(rows.len()).unwrap_or(u64::MAX) > most {
-        return Err(NothingToGive::TooMany { found: rows.len(), most });
+    // All of the window count: how many meet a condition is nobody's to learn, neither from a refusal.
+    if u64::try_from(records.len()).unwrap_or(u64::MAX) > most {
+        return Err(NothingToGive::TooMany { found: records.len(), most });
     }
+    let rows: Vec<Vec<u64>> = records.values().filter(|values| meets(values)).filter_map(scaled).collect();
     let row = match plan.row_shape() {
         RowShape::Records { .. } => rows.concat(),
         RowShape::Items(items) => {
