@@ -124,6 +124,8 @@ pub enum What {
     Task,
     /// The database was written without replicas.
     NotReplicated,
+    /// The database is one of several replicas.
+    Replicated,
     /// Something of this key exists.
     Duplicate,
     /// A text holds a zero byte; PostgreSQL cannot keep one.
@@ -161,6 +163,10 @@ impl fmt::Display for What {
             Self::NotReplicated => {
                 "this database was written by a gateway without replicas, and the others would lack what it holds: \
                  begin with an empty data folder"
+            }
+            Self::Replicated => {
+                "this database is one of several replicas, and what is written to it alone would be missing on the \
+                 others: put [replication] back into node.toml, or begin with an empty data folder"
             }
             Self::Duplicate => "it exists already",
             Self::ZeroByte => "a text must not hold a zero byte",

@@ -183,6 +183,11 @@ pub(crate) async fn changed(db: &mut Conn) -> Result<u64, StoreError> {
     text.map_or(Ok(0), |text| text.parse().map_err(|_| StoreError::corrupt("the index of the last change")))
 }
 
+/// Whether the database was ever opened as one of several replicas.
+pub(crate) async fn is_replica(db: &mut Conn) -> Result<bool, StoreError> {
+    Ok(state(db, CHANGED).await?.is_some())
+}
+
 async fn state(db: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {
     let sql = "SELECT value AS v FROM replica_state WHERE name = $1";
     Ok(db.optional::<Scalar<String>>(sql, args![name]).await?.map(|Scalar(text)| text))
@@ -220,7 +225,7 @@ impl ReplicaRows {
     /// Refuses a database that was written without replicas: those would lack what it holds.
     pub async fn open(address: &str) -> Result<Self, StoreError> {
         let mut conn = open_writer(address).await?;
-        if state(&mut conn, CHANGED).await?.is_none() {
+        if !is_replica(&mut conn).await? {
             let Scalar(rows): Scalar<i64> = conn
                 .one("SELECT (SELECT count(*) FROM log) + (SELECT count(*) FROM tokens) + (SELECT count(*) FROM groups) AS v", &[])
                 .await?;

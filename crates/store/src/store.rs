@@ -11,9 +11,9 @@ use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, SqliteCon
 use tokio::sync::RwLock;
 
 use crate::db::Conn;
-use crate::replica::Replicator;
+use crate::replica::{Replicator, is_replica};
 use crate::writer::Writer;
-use crate::{StoreError, migrate};
+use crate::{StoreError, What, migrate};
 
 /// The rows of one node. Cheap to clone; all clones share the connections.
 #[derive(Clone)]
@@ -42,6 +42,9 @@ const POSTGRES_CONNECTIONS: u32 = 8;
 
 impl Store {
     /// Opens `sqlite:PATH`, a bare path, or `postgres://...`; creates or upgrades the schema.
+    ///
+    /// Refuses a file that [`ReplicaRows`](crate::ReplicaRows) has opened: it would no longer hold what the other
+    /// replicas hold.
     ///
     /// Must be called inside a Tokio runtime that outlives the store.
     pub async fn open(address: &str) -> Result<Self, StoreError> {
@@ -141,7 +144,12 @@ async fn open_sqlite(path: PathBuf, replicator: Option<Arc<dyn Replicator>>) -> 
         (Conn::SqliteWriter(conn), Some(replicator)) => {
             Writer::start_replicated(Conn::SqliteRecorder(conn, Vec::new()), replicator)
         }
-        (writer, _) => Writer::start(writer),
+        (mut writer, _) => {
+            if is_replica(&mut writer).await? {
+                return Err(What::Replicated.into());
+            }
+            Writer::start(writer)
+        }
     };
     let readers = SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)

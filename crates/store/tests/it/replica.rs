@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sqlx::{Connection, Row};
 use tacit_model::Slot;
-use tacit_store::{Change, NewRow, Redacted, ReplicaRows, Replicator, Store, StoreError, TaskRow};
+use tacit_store::{Change, NewRow, Redacted, ReplicaRows, Replicator, Store, StoreError, TaskRow, What};
 use tokio::sync::Mutex;
 
 use crate::receipts::{owed, receipt};
@@ -168,4 +168,22 @@ async fn two_that_think_to_lead_do_not_mix(f: &Fixture) {
     }
     assert!(numbers.len() > 10, "{numbers:?}");
     assert_eq!(f.store.groups().await.unwrap().len(), numbers.len());
+}
+
+/// What one replica wrote alone would be missing on the others when it came back.
+#[tokio::test]
+async fn w1_a_replica_is_not_opened_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let Replicated { first, second, addresses } = trio(folder.path()).await;
+    first.create_group("g", "t", at(0)).await.unwrap();
+    first.close().await;
+    second.close().await;
+    for address in &addresses {
+        let alone = Store::open(address).await.map(drop);
+        assert_eq!(alone, Err(StoreError::Conflict { what: What::Replicated }));
+    }
+    // Refused is not changed: they go on together.
+    let again = trio(folder.path()).await;
+    assert_eq!(again.first.groups().await.unwrap().len(), 1);
+    same_everywhere(&addresses).await;
 }
