@@ -83,6 +83,7 @@ impl From<StoreError> for ApiError {
                     ..Self::new(ProblemKind::Unavailable, "the database does not answer right now; try again")
                 }
             }
+            StoreError::TooLarge => Self::new(ProblemKind::TooLarge, error.to_string()),
             StoreError::Replicas { .. } => Self::new(ProblemKind::Unavailable, error.to_string()).after(1),
             other => Self::internal(&other),
         }
@@ -129,5 +130,24 @@ impl From<DeskError> for ApiError {
             DeskError::Internal(what) => return Self::internal(&what),
         };
         Self::new(kind, detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Trying again would not help, so it is not the server's fault to be unavailable.
+    #[test]
+    fn w1_a_write_too_large_for_the_replicas_is_the_callers_to_shorten() {
+        let ways: [ApiError; 3] = [
+            StoreError::TooLarge.into(),
+            GatewayError::from(StoreError::TooLarge).into(),
+            AuditError::Store(StoreError::TooLarge).into(),
+        ];
+        for error in ways {
+            assert_eq!(error.retry_after(), None);
+            assert_eq!(error.into_response().status(), StatusCode::PAYLOAD_TOO_LARGE);
+        }
     }
 }

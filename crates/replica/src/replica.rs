@@ -10,7 +10,7 @@ use openraft::error::{ClientWriteError, InitializeError, RaftError};
 use openraft::{Config, SnapshotPolicy};
 use tacit_link::Host;
 use tacit_model::Fingerprint;
-use tacit_store::{Change, ReplicaRows, Replicator, StoreError};
+use tacit_store::{Change, NotAgreed, ReplicaRows, Replicator, StoreError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -181,23 +181,25 @@ impl Replica {
 }
 
 impl Replicator for Replica {
-    fn agree<'a>(&'a self, change: Change) -> Pin<Box<dyn Future<Output = Result<bool, StoreError>> + Send + 'a>> {
+    fn agree<'a>(&'a self, change: Change) -> Pin<Box<dyn Future<Output = Result<bool, NotAgreed>> + Send + 'a>> {
         Box::pin(async move {
             let unavailable = |reason: &str| StoreError::Replicas { reason: reason.to_owned() };
+            let unheard = |reason: &str| Err(NotAgreed::Unheard(unavailable(reason)));
             if serde_json::to_string(&change).map_or(usize::MAX, |text| text.len()) > MAX_CHANGE {
-                return Err(unavailable("too much at once for the other gateways; send less at a time"));
+                return Err(NotAgreed::Unproposed(StoreError::TooLarge));
             }
             // Without the lease nothing is begun that could only wait.
             if !matches!(*self.inner.duty.borrow(), Duty::Leading(_)) {
-                return Err(unavailable("this gateway is not in the lead"));
+                return Err(NotAgreed::Unproposed(unavailable("this gateway is not in the lead")));
             }
             match tokio::time::timeout(AGREE, self.inner.raft.client_write(change)).await {
                 Ok(Ok(done)) => Ok(done.data),
+                // The lead may have ended with the change on its way.
                 Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
-                    Err(unavailable("this gateway is not in the lead any more"))
+                    unheard("this gateway is not in the lead any more")
                 }
-                Ok(Err(error)) => Err(unavailable(&format!("the replication has stopped: {error}"))),
-                Err(_) => Err(unavailable("no majority of the gateways answers; it may still happen")),
+                Ok(Err(error)) => unheard(&format!("the replication has stopped: {error}")),
+                Err(_) => unheard("no majority of the gateways answers; it may still happen"),
             }
         })
     }

@@ -58,6 +58,9 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// More than the other gateways over the same rows take at once. It was never proposed to them.
+    #[error("too much at once for the gateways over the same rows; send less at a time")]
+    TooLarge,
     /// The address given to [`Store::open`](crate::Store::open) cannot be used.
     #[error("not a database address: {reason}; give sqlite:PATH or postgres://USER@HOST/NAME")]
     Address {
@@ -177,7 +180,7 @@ impl fmt::Display for What {
 impl StoreError {
     /// Whether the database is well and only the call was not to be done.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Conflict { .. } | Self::NotFound { .. } | Self::QueueFull { .. })
+        matches!(self, Self::Conflict { .. } | Self::NotFound { .. } | Self::QueueFull { .. } | Self::TooLarge)
     }
 
     pub(crate) fn corrupt(reason: impl Into<String>) -> Self {

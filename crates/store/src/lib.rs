@@ -63,7 +63,7 @@ pub use parties::{PartyRow, RevokedRow, SessionClaim, SlotBinding};
 pub use receipts::{OwedRow, ReceiptRow};
 pub use receiver::ReceivedRow;
 pub use redacted::Redacted;
-pub use replica::{Change, ReplicaRows, Replicator, Statement};
+pub use replica::{Change, NotAgreed, ReplicaRows, Replicator, Statement};
 pub use rows::{InputRow, InputState, NewRow};
 pub use runs::{RunRow, RunState, SlotOutcome, SlotState};
 pub use series::{AskedRow, Sample, SampleRow};

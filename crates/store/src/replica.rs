@@ -92,8 +92,17 @@ pub struct Change {
 /// Brings a change to all replicas.
 pub trait Replicator: Send + Sync {
     /// Returns when a majority keeps the change and this node has looked at it: `true` if it was made, `false` if it
-    /// was stale. After an error it may still be made.
-    fn agree<'a>(&'a self, change: Change) -> Pin<Box<dyn Future<Output = Result<bool, StoreError>> + Send + 'a>>;
+    /// was stale.
+    fn agree<'a>(&'a self, change: Change) -> Pin<Box<dyn Future<Output = Result<bool, NotAgreed>> + Send + 'a>>;
+}
+
+/// Why there was no agreement on a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAgreed {
+    /// It was not proposed to anybody, and will not be made.
+    Unproposed(StoreError),
+    /// Nobody said what became of it: it may still be made.
+    Unheard(StoreError),
 }
 
 impl Statement {
@@ -148,9 +157,9 @@ fn value_of<'a>(cell: &'a Cell, blob: &'a Option<Vec<u8>>) -> Value<'a> {
 }
 
 impl Change {
-    fn check(&self) -> Result<(), StoreError> {
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
         if self.statements.len() > MAX_STATEMENTS {
-            return Err(StoreError::Statement { reason: "a change of too many statements".to_owned() });
+            return Err(StoreError::TooLarge);
         }
         self.statements.iter().try_for_each(Statement::check)
     }

@@ -3,7 +3,7 @@
 use super::{Job, roll_back, run_pieces};
 use crate::StoreError;
 use crate::db::Conn;
-use crate::replica::{Change, Replicator, Statement, changed};
+use crate::replica::{Change, NotAgreed, Replicator, changed};
 
 /// So often a batch is recorded again because another change came first. The lead changes rarely.
 const TRIES: u32 = 5;
@@ -17,11 +17,11 @@ pub(super) async fn run_batch(conn: &mut Conn, replicator: &dyn Replicator, jobs
                 return;
             }
             // It may have been agreed on after all: doing it once more could do it twice.
-            Err(Failed::Unheard(error)) => {
+            Err(NotAgreed::Unheard(error)) => {
                 jobs.drain(..).for_each(|job| job.answer(Err(error.clone())));
                 return;
             }
-            Err(Failed::Unwritten(error)) => {
+            Err(NotAgreed::Unproposed(error)) => {
                 tracing::warn!(%error, "recording together failed, recording one by one");
             }
         }
@@ -30,31 +30,24 @@ pub(super) async fn run_batch(conn: &mut Conn, replicator: &dyn Replicator, jobs
         let mut alone = [job];
         let done = match agree(conn, replicator, &mut alone).await {
             Ok(()) => Ok(()),
-            Err(Failed::Unheard(error) | Failed::Unwritten(error)) => Err(error),
+            Err(NotAgreed::Unheard(error) | NotAgreed::Unproposed(error)) => Err(error),
         };
         let [job] = alone;
         job.answer(done);
     }
 }
 
-enum Failed {
-    /// Nothing has changed.
-    Unwritten(StoreError),
-    /// Nobody said what became of it.
-    Unheard(StoreError),
-}
-
-async fn agree(conn: &mut Conn, replicator: &dyn Replicator, jobs: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+async fn agree(conn: &mut Conn, replicator: &dyn Replicator, jobs: &mut [Box<dyn Job>]) -> Result<(), NotAgreed> {
     for _ in 0..TRIES {
         let recorded = record(conn, jobs).await;
         // What was written here is undone: this node makes the change when it has been agreed on, like the others.
         roll_back(conn).await;
-        let change = recorded.map_err(Failed::Unwritten)?;
-        if change.statements.is_empty() || replicator.agree(change).await.map_err(Failed::Unheard)? {
+        let change = recorded.map_err(NotAgreed::Unproposed)?;
+        if change.statements.is_empty() || replicator.agree(change).await? {
             return Ok(());
         }
     }
-    Err(Failed::Unwritten(StoreError::Busy))
+    Err(NotAgreed::Unproposed(StoreError::Busy))
 }
 
 async fn record(conn: &mut Conn, jobs: &mut [Box<dyn Job>]) -> Result<Change, StoreError> {
@@ -62,12 +55,12 @@ async fn record(conn: &mut Conn, jobs: &mut [Box<dyn Job>]) -> Result<Change, St
     conn.execute("BEGIN IMMEDIATE", &[]).await?;
     let after = changed(conn).await?;
     run_pieces(conn, jobs).await?;
-    let statements = take(conn);
-    statements.iter().try_for_each(Statement::check)?;
-    Ok(Change { after, statements })
+    let change = Change { after, statements: take(conn) };
+    change.check()?;
+    Ok(change)
 }
 
-fn take(conn: &mut Conn) -> Vec<Statement> {
+fn take(conn: &mut Conn) -> Vec<crate::replica::Statement> {
     match conn {
         Conn::SqliteRecorder(_, written) => core::mem::take(written),
         _ => Vec::new(),

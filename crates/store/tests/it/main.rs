@@ -48,7 +48,7 @@ impl Fixture {
     /// Three replicas, each with a file of its own.
     pub(crate) async fn replicas() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let replica::Replicated { first, second, addresses } = replica::trio(folder.path()).await;
+        let replica::Replicated { first, second, addresses, .. } = replica::trio(folder.path()).await;
         let alone = Self::of(first, addresses[0].clone(), Keep::Folder(folder));
         Self { second: Some(second), replicas: addresses, ..alone }
     }

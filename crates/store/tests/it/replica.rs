@@ -4,10 +4,11 @@
 use core::future::Future;
 use core::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::{Connection, Row};
 use tacit_model::Slot;
-use tacit_store::{Change, NewRow, Redacted, ReplicaRows, Replicator, Store, StoreError, TaskRow, What};
+use tacit_store::{Change, NewRow, NotAgreed, Redacted, ReplicaRows, Replicator, Store, StoreError, TaskRow, What};
 use tokio::sync::Mutex;
 
 use crate::receipts::{owed, receipt};
@@ -19,19 +20,29 @@ const OWN: [&str; 2] = ["replica_log", "replica_state"];
 /// Brings changes to three nodes, in one order, as text.
 struct Trio {
     rows: Mutex<(u64, Vec<ReplicaRows>)>,
+    /// Changes that were too large.
+    refused: AtomicUsize,
 }
+
+/// Larger changes are not proposed, counted as text.
+const LIMIT: usize = 1 << 20;
 
 /// The store over the first of three nodes, another one over the second, and the addresses of all.
 pub(crate) struct Replicated {
     pub(crate) first: Store,
     pub(crate) second: Store,
     pub(crate) addresses: Vec<String>,
+    trio: Arc<Trio>,
 }
 
 impl Replicator for Trio {
-    fn agree<'a>(&'a self, change: Change) -> Pin<Box<dyn Future<Output = Result<bool, StoreError>> + Send + 'a>> {
+    fn agree<'a>(&'a self, change: Change) -> Pin<Box<dyn Future<Output = Result<bool, NotAgreed>> + Send + 'a>> {
         Box::pin(async move {
             let text = serde_json::to_string(&change).unwrap();
+            if text.len() > LIMIT {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return Err(NotAgreed::Unproposed(StoreError::TooLarge));
+            }
             let mut rows = self.rows.lock().await;
             rows.0 += 1;
             let index = rows.0;
@@ -53,10 +64,10 @@ pub(crate) async fn trio(folder: &std::path::Path) -> Replicated {
     for address in &addresses {
         rows.push(ReplicaRows::open(address).await.unwrap());
     }
-    let trio = Arc::new(Trio { rows: Mutex::new((0, rows)) });
+    let trio = Arc::new(Trio { rows: Mutex::new((0, rows)), refused: AtomicUsize::new(0) });
     let first = Store::open_replicated(&addresses[0], Arc::clone(&trio) as Arc<dyn Replicator>).await.unwrap();
-    let second = Store::open_replicated(&addresses[1], trio).await.unwrap();
-    Replicated { first, second, addresses }
+    let second = Store::open_replicated(&addresses[1], Arc::clone(&trio) as Arc<dyn Replicator>).await.unwrap();
+    Replicated { first, second, addresses, trio }
 }
 
 /// All rows of all tables, but for those of the replication itself.
@@ -174,7 +185,7 @@ async fn two_that_think_to_lead_do_not_mix(f: &Fixture) {
 #[tokio::test]
 async fn w1_a_replica_is_not_opened_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let Replicated { first, second, addresses } = trio(folder.path()).await;
+    let Replicated { first, second, addresses, .. } = trio(folder.path()).await;
     first.create_group("g", "t", at(0)).await.unwrap();
     first.close().await;
     second.close().await;
@@ -185,5 +196,27 @@ async fn w1_a_replica_is_not_opened_alone() {
     // Refused is not changed: they go on together.
     let again = trio(folder.path()).await;
     assert_eq!(again.first.groups().await.unwrap().len(), 1);
+    same_everywhere(&addresses).await;
+}
+
+/// What is too large together is written one by one; what is too large alone harms nobody else.
+#[tokio::test]
+async fn w1_a_batch_that_is_too_large_is_written_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let Replicated { first, addresses, trio, .. } = trio(folder.path()).await;
+    // They queue before the writer has its turn, which is on this thread too.
+    let write = |name: &'static str, length: usize| {
+        let store = first.clone();
+        tokio::spawn(async move { store.set_setting(name, &"x".repeat(length), at(0)).await })
+    };
+    let calls = [write("a", 700 << 10), write("b", 2 << 20), write("c", 700 << 10), write("d", 1)];
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.push(call.await.unwrap());
+    }
+    assert_eq!(answers, [Ok(()), Err(StoreError::TooLarge), Ok(()), Ok(())]);
+    assert_eq!(first.setting("b").await.unwrap(), None);
+    // Once all together, and once the one that never fits.
+    assert_eq!(trio.refused.load(Ordering::Relaxed), 2);
     same_everywhere(&addresses).await;
 }
