@@ -32,6 +32,10 @@ const SEVERAL_DIAL: Duration = Duration::from_millis(400);
 const SEVERAL_PAUSE: Duration = Duration::from_millis(500);
 /// While another one is elected nobody needs to know.
 const PATIENT: u32 = 5;
+/// Nobody leads so many times between two words of leaders: after a second of silence each, that is days of it.
+const FURTHEST: u64 = 1_000_000;
+/// So long a gateway that is late may still send the next charter.
+const LAST_WORD: Duration = Duration::from_millis(300);
 /// So many gateways are kept.
 const GATEWAYS: usize = 16;
 
@@ -201,28 +205,72 @@ fn addresses_of(party: &Inner, gateway: Fingerprint) -> Vec<String> {
     first_of_each(addresses)
 }
 
-/// A gateway says that it leads: `false` if another one led after it.
-async fn led(party: &Arc<Inner>, epoch: u64, gateways: Vec<GatewayAt>) -> bool {
-    let short = |at: &GatewayAt| at.endpoints.len() <= ADDRESSES && at.endpoints.iter().all(|e| e.len() <= 300);
-    let gateways: Vec<GatewayAt> = gateways.into_iter().filter(short).take(GATEWAYS).collect();
-    let mut late = false;
+/// What is to be thought of a gateway that says that it leads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Led {
+    Believed,
+    /// Another one led after it.
+    Late,
+    /// No gateway can have led so often meanwhile.
+    TooFar,
+    /// The database did not keep it.
+    Unkept,
+}
+
+async fn led(party: &Arc<Inner>, epoch: u64, gateways: &[GatewayAt]) -> Led {
+    let short = |at: &&GatewayAt| at.endpoints.len() <= ADDRESSES && at.endpoints.iter().all(|e| e.len() <= 300);
+    let gateways: Vec<GatewayAt> = gateways.iter().filter(short).take(GATEWAYS).cloned().collect();
+    let among = party.gateways();
+    let mut led = Led::Believed;
     let kept = party
         .standing
         .change(|standing| {
-            late = epoch < standing.epoch;
-            let changed = !late && (standing.epoch != epoch || standing.gateways != gateways);
-            if changed {
-                standing.epoch = epoch;
-                standing.gateways = gateways;
+            let known = standing.epoch_among(&among);
+            led = match epoch {
+                late if late < known => Led::Late,
+                far if far - known > FURTHEST => Led::TooFar,
+                _ => Led::Believed,
+            };
+            let changed = standing.epoch != epoch || standing.among != among || standing.gateways != gateways;
+            if led != Led::Believed || !changed {
+                return false;
             }
-            changed
+            standing.epoch = epoch;
+            standing.among = among;
+            standing.gateways = gateways;
+            true
         })
         .await;
-    if let Err(error) = kept {
-        party.trouble(format!("who leads could not be kept: {error}"));
-        return false;
+    match kept {
+        Ok(_) => led,
+        Err(error) => {
+            party.trouble(format!("who leads could not be kept: {error}"));
+            Led::Unkept
+        }
     }
-    !late
+}
+
+/// Whether a gateway that says that it leads is obeyed.
+async fn follow(party: &Arc<Inner>, link: &mut ControlLink, epoch: u64, gateways: &[GatewayAt]) -> bool {
+    let mut led_so = led(party, epoch, gateways).await;
+    if led_so == Led::Late
+        // It may bring the charter that ends the epochs of another one, which lied.
+        && let Ok(Ok(ToPeer::Charter { documents })) = tokio::time::timeout(LAST_WORD, link.recv::<ToPeer>()).await
+    {
+        party.take_charter(&documents).await;
+        led_so = led(party, epoch, gateways).await;
+    }
+    match led_so {
+        Led::Believed => return true,
+        Led::Late => info!(party = %party.name, epoch, "this gateway leads no more"),
+        Led::TooFar => party.trouble(format!(
+            "the gateway {} says epoch {epoch}, which cannot be, and is not obeyed: ask its operator; who signs the \
+             charter can take it off the gateways",
+            link.peer()
+        )),
+        Led::Unkept => {}
+    }
+    false
 }
 
 /// The gateway was reached with the help of these addresses: they are tried first from now on.
@@ -280,14 +328,13 @@ async fn serve(party: &Arc<Inner>, mut link: ControlLink) -> LinkError {
         };
         match message {
             Ok(ToPeer::Lead { epoch, gateways }) => {
-                if !led(party, epoch, gateways).await {
-                    info!(party = %party.name, epoch, "this gateway leads no more");
+                if !follow(party, &mut link, epoch, &gateways).await {
                     return LinkError::Closed(CloseReason::Local);
                 }
                 said = epoch;
             }
             // Another gateway has taken over from whoever asks, or this one has not said that it leads.
-            Ok(ToPeer::Prepare { .. }) if said < party.standing.epoch() => {
+            Ok(ToPeer::Prepare { .. }) if said < party.standing.epoch_among(&party.gateways()) => {
                 warn!(party = %party.name, "a job of a gateway that does not lead is not looked at");
             }
             Ok(message) => handle(party, message).await,

@@ -202,6 +202,7 @@ fn row(
         labels: Default::default(),
         policy: None,
         epoch: 0,
+        among: Vec::new(),
         gateways: Vec::new(),
     };
     Ok(PartyRow {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use tacit_accord::MemberRole;
 use tacit_job::{GatewayAt, StopReason};
-use tacit_model::RunId;
 use tacit_model::api::{PairingState, PeerPolicy};
+use tacit_model::{Fingerprint, RunId};
 use tacit_store::Store;
 use tokio::sync::Mutex;
 
@@ -46,6 +46,10 @@ pub(crate) struct Standing {
     /// The largest epoch that a leading gateway said; 0 where there is only one gateway.
     #[serde(default)]
     pub(crate) epoch: u64,
+    /// The gateways among which it was said. Among others epochs begin anew: whoever signs the charter can so end those
+    /// of a gateway that lied.
+    #[serde(default)]
+    pub(crate) among: Vec<Fingerprint>,
     /// Where the gateways were when one of them last said so.
     #[serde(default)]
     pub(crate) gateways: Vec<GatewayAt>,
@@ -62,6 +66,11 @@ fn waiting() -> PairingState {
 impl Standing {
     pub(crate) fn to_text(&self) -> Result<String, PartyError> {
         serde_json::to_string(self).map_err(|e| PartyError::Damaged(e.to_string()))
+    }
+
+    /// The largest epoch that was said among these gateways.
+    pub(crate) fn epoch_among(&self, gateways: &[Fingerprint]) -> u64 {
+        if self.among == gateways { self.epoch } else { 0 }
     }
 
     pub(crate) fn from_text(text: &str) -> Result<Self, PartyError> {
@@ -91,8 +100,8 @@ impl StandingCell {
         self.lock().run
     }
 
-    pub(crate) fn epoch(&self) -> u64 {
-        self.lock().epoch
+    pub(crate) fn epoch_among(&self, gateways: &[Fingerprint]) -> u64 {
+        self.lock().epoch_among(gateways)
     }
 
     /// Changes it; `false` if the change says that there is nothing to change.

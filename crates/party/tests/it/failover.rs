@@ -45,3 +45,63 @@ async fn w1_a_gateway_of_an_earlier_epoch_is_left() {
     };
     assert_eq!(world.gateway.expect(&me, first).await, heard.session);
 }
+
+/// An epoch that cannot be is refused; one that can be, and is a lie all the same, ends with the charter's gateways.
+#[tokio::test]
+async fn w1_a_lie_about_the_epoch_ends_with_the_next_charter() {
+    let mut world = World::small().await;
+    let me = world.peers[0].fingerprint();
+    world.gateway.send(&me, &lead(7, &world.gateway));
+    world.gateway.send(&me, &lead(u64::MAX, &world.gateway));
+    world.gateway.hello(&me).await;
+    let trouble = world.peers[0].party().status().await.unwrap().last_trouble.unwrap().what;
+    assert!(trouble.contains(&u64::MAX.to_string()), "{trouble}");
+
+    // The number before still counts: whoever says it is obeyed, whoever says less is left.
+    world.gateway.send(&me, &lead(6, &world.gateway));
+    world.gateway.hello(&me).await;
+    world.gateway.send(&me, &lead(900_000, &world.gateway));
+    world.gateway.send(&me, &lead(7, &world.gateway));
+    world.gateway.hello(&me).await;
+
+    // A late gateway that brings the charter with other gateways is obeyed.
+    let mut charter = world.consensus.charter().clone();
+    charter.gateways.push(identity("second").fingerprint());
+    let next = sign_next(&world.consensus, charter, &world.manager);
+    world.gateway.send(&me, &lead(8, &world.gateway));
+    world.gateway.charter(&me, &next).await;
+    world.consensus = next;
+    assert!(obeyed(&mut world, 1).await);
+}
+
+/// Of several gateways one stays, and says no epoch.
+#[tokio::test]
+async fn w1_one_gateway_alone_is_obeyed_after_several() {
+    let mut world = World::small().await;
+    let me = world.peers[0].fingerprint();
+    let mut charter = world.consensus.charter().clone();
+    charter.gateways.push(identity("second").fingerprint());
+    let several = sign_next(&world.consensus, charter.clone(), &world.manager);
+    world.gateway.charter(&me, &several).await;
+    world.gateway.send(&me, &lead(5, &world.gateway));
+    // The next link is one of a gateway that was started without the others.
+    world.gateway.send(&me, &lead(4, &world.gateway));
+    world.gateway.hello(&me).await;
+    charter.gateways.pop();
+    let alone = sign_next(&several, charter, &world.manager);
+    world.gateway.charter(&me, &alone).await;
+    world.consensus = alone;
+    assert!(obeyed(&mut world, 1).await);
+}
+
+/// Whether the first peer answers a job.
+async fn obeyed(world: &mut World, slot: i64) -> bool {
+    let me = world.peers[0].fingerprint();
+    let job = world.job(slot);
+    world.gateway.send(&me, &ToPeer::Prepare { job: Box::new(job.clone()), plan: String::new() });
+    let answer = |message: &ToGateway| match message {
+        ToGateway::Report { session, report: Report::Declined { .. } } => Some(*session),
+        _ => None,
+    };
+    world.gateway.expect(&me, answer).await == job.session
+}
