@@ -18,7 +18,7 @@ const BATCH: usize = 4096;
 /// How long entries that nobody waits for gather.
 const GATHER: Duration = Duration::from_millis(200);
 /// Bytes of one batch, counted in texts of entries; one entry may be longer.
-const BATCH_BYTES: usize = 8 << 20;
+const BATCH_BYTES: usize = 2 << 20;
 /// Old entries that are carried over at once.
 const CARRIED: u32 = 1000;
 
