@@ -22,12 +22,14 @@ impl UnixMillis {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// As certificates and formats of dates want it; an error beyond the year 9999.
+    pub fn to_date_time(self) -> Result<OffsetDateTime, time::error::ComponentRange> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+    }
+
     /// RFC 3339 in UTC.
     pub fn to_rfc3339(self) -> String {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
-            .ok()
-            .and_then(|t| t.format(&Rfc3339).ok())
-            .unwrap_or_else(|| format!("{} ms", self.0))
+        self.to_date_time().ok().and_then(|t| t.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{} ms", self.0))
     }
 
     /// Reads RFC 3339; any offset is turned into UTC.

@@ -16,6 +16,13 @@ pub fn fill(bytes: &mut [u8]) -> Result<(), PkiError> {
     SystemRandom::new().fill(bytes).map_err(|_| PkiError::Random)
 }
 
+/// 32 hexadecimal digits that make a text differ from all others.
+pub fn nonce() -> Result<String, PkiError> {
+    let mut bytes = [0; 16];
+    fill(&mut bytes)?;
+    Ok(hex::encode(bytes))
+}
+
 /// A one-time invitation: 16 characters of [`ALPHABET`], 80 bits.
 pub fn registration_code() -> Result<String, PkiError> {
     let mut bytes = [0; REGISTRATION_CODE_LEN];

@@ -17,7 +17,6 @@ use tacit_model::api::{
 };
 use tacit_model::{Clock, Fingerprint, GroupId, SystemClock, UnixMillis};
 use tacit_pki::{Identity, PublicKey, keyfile, random};
-use time::OffsetDateTime;
 
 use crate::command::group::usual;
 use crate::output::{Code, Failure};
@@ -30,7 +29,7 @@ pub(crate) struct Seat {
 
 /// The key of this name. One that is not there yet is made and kept if somebody is to sign with it.
 pub(crate) fn own_key(dir: &Path, name: &str, signs: bool) -> Result<Identity, Failure> {
-    let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(SystemClock.now().0) * 1_000_000)?;
+    let now = SystemClock.now().to_date_time()?;
     if !signs && !keyfile::private_path(dir, name).exists() {
         return Identity::generate(name, now).map_err(|e| refused(e.to_string()));
     }

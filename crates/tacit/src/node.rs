@@ -47,7 +47,7 @@ impl Node {
         std::fs::create_dir_all(&data.0)?;
         let lock = lock(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(clock.now().0) * 1_000_000)?;
+        let now = clock.now().to_date_time()?;
         let identity = Arc::new(keyfile::load_or_create(&data.keys(), "node", &config.name, now).map_err(key_fault)?);
         let store = Store::open(&config.store_url(&data.0)).await?;
         crate::token::ensure_owner(&data, &store, clock.now()).await?;

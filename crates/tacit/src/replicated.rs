@@ -23,7 +23,6 @@ use tacit_model::{Clock, Fingerprint, SystemClock};
 use tacit_pki::{Identity, keyfile};
 use tacit_replica::{Duty, Replica, ReplicaNode, ReplicaSetup};
 use tacit_store::{ReplicaRows, Store};
-use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -119,7 +118,7 @@ impl Node {
         std::fs::create_dir_all(&data.0)?;
         let lock = lock(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(clock.now().0) * 1_000_000)?;
+        let now = clock.now().to_date_time()?;
         let identity = Arc::new(keyfile::load_or_create(&data.keys(), "node", &config.name, now).map_err(key_fault)?);
         let me = identity.fingerprint();
         let own = config.replication.nodes.iter().find(|node| node.fingerprint == me).ok_or_else(|| {

@@ -5,7 +5,6 @@
 use serde::{Deserialize, Serialize};
 use tacit_model::Fingerprint;
 use tacit_pki::{Identity, keyfile};
-use time::OffsetDateTime;
 
 use super::{Parties, key_name, label};
 use crate::{JoinRequest, PartyError};
@@ -59,8 +58,7 @@ impl<'a> Begun<'a> {
     pub(super) async fn anew(&self) -> Result<Identity, PartyError> {
         let setup = &self.parties.inner.setup;
         let now = setup.clock.now();
-        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now.0) * 1_000_000)
-            .map_err(|e| PartyError::Damaged(e.to_string()))?;
+        let moment = now.to_date_time().map_err(|e| PartyError::Damaged(e.to_string()))?;
         let identity = match self.key {
             Some(key) => self.given(&key)?,
             None => {

@@ -31,8 +31,6 @@ impl Party {
     pub async fn compare(&self, request: CompareRequest) -> Result<Comparison, PartyError> {
         let party = &self.inner;
         let now = party.clock.now();
-        let mut nonce = [0; 16];
-        random::fill(&mut nonce)?;
         let task = TaskRequest {
             set: request.set,
             preselector: request.preselector,
@@ -42,7 +40,7 @@ impl Party {
             recipients: vec![party.me],
             min_participants: request.min_participants,
             issued: now.to_rfc3339(),
-            nonce: hex::encode(nonce),
+            nonce: random::nonce()?,
             ..TaskRequest::about(party.group, &request.source, "mean", &request.purpose)
         };
         let decimal = |text: &str| text.parse::<Micro>().map_err(|e| PartyError::Question(e.to_string()));

@@ -32,7 +32,7 @@ pub(crate) type Run = Vec<Sample>;
 impl Orchestra {
     pub(crate) async fn start(parties: usize) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("tacit-bench-").tempdir()?;
-        let now = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(SystemClock.now().0) * 1_000_000)?;
+        let now = SystemClock.now().to_date_time()?;
         let identity = Arc::new(Identity::generate("tacit bench", now)?);
         let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let hub = LinkHub::bind(LinkConfig::new(any)).await?;

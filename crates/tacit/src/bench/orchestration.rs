@@ -106,7 +106,7 @@ impl Stage {
             }
             sleep(Duration::from_millis(10)).await;
         }
-        let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(SystemClock.now().0) * 1_000_000)?;
+        let at = SystemClock.now().to_date_time()?;
         let identity = Identity::generate("bench", at)?;
         Ok(Self { scenario, client, identity, sum: sum as f64, _folder: folder })
     }
@@ -123,15 +123,13 @@ impl Stage {
     async fn request(&self) -> Result<Sample, Failure> {
         let started = Instant::now();
         let key = ResultKey::generate()?;
-        let mut nonce = [0; 16];
-        random::fill(&mut nonce)?;
         let task = TaskRequest {
             preselector: "last_1h".to_owned(),
             most: "1000".to_owned(),
             result_key: Some(key.public().to_owned()),
             // Windows end before the moment of asking, and the samples are a moment old.
             issued: SystemClock.now().plus(1).to_rfc3339(),
-            nonce: hex::encode(nonce),
+            nonce: random::nonce()?,
             ..TaskRequest::about(self.scenario.group, "temperature", "sum", "bench")
         };
         let signature = Some(sign_request(&task, &self.identity));

@@ -131,7 +131,7 @@ impl Stage {
         }
         let client = client(&gateway)?;
         let group = client.create_group("scale", SharingKind::Shamir).await?.gid;
-        let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(SystemClock.now().0) * 1_000_000)?;
+        let at = SystemClock.now().to_date_time()?;
         let identity = Identity::generate("bench", at)?;
         let recipients = Vec::new();
         let mut stage = Self { scene, gateway, committee, hosts, group, client, recipients, identity, _folder: folder };
@@ -221,8 +221,6 @@ impl Stage {
     async fn ask(&self, block: usize) -> Result<Option<f64>, Failure> {
         let started = Instant::now();
         let key = ResultKey::generate()?;
-        let mut nonce = [0; 16];
-        random::fill(&mut nonce)?;
         let task = TaskRequest {
             set: format!("block={block}"),
             preselector: "last_1h".to_owned(),
@@ -231,7 +229,7 @@ impl Stage {
             result_key: Some(key.public().to_owned()),
             min_participants: u32::try_from(self.scene.asked).unwrap_or(u32::MAX),
             issued: SystemClock.now().to_rfc3339(),
-            nonce: hex::encode(nonce),
+            nonce: random::nonce()?,
             ..TaskRequest::about(self.group, "level", "sum", "scale")
         };
         let signature = Some(sign_request(&task, &self.identity));

@@ -6,7 +6,6 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tacit_model::{Clock, Fingerprint, SystemClock};
 use tacit_pki::{comparison_code, keyfile};
-use time::OffsetDateTime;
 
 use super::print;
 use crate::output::{Code, Failure};
@@ -86,7 +85,7 @@ impl Key {
         let refused = |e: tacit_pki::PkiError| Failure::new(Code::Refused, e.to_string());
         match self.action {
             Action::New { dir, name } => {
-                let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(SystemClock.now().0) * 1_000_000)?;
+                let now = SystemClock.now().to_date_time()?;
                 let identity = tacit_pki::Identity::generate(&name, now).map_err(refused)?;
                 keyfile::create(&dir, &name, &identity).map_err(refused)?;
                 print(self.json, &json!({"fingerprint": identity.fingerprint()}), |_| {

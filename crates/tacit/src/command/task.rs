@@ -109,11 +109,7 @@ impl Task {
                 let wait = !run.no_wait && run.notify.is_none();
                 // Another gateway may have to be asked the same once more.
                 let word = match given {
-                    None if self.connection.names_several() => {
-                        let mut word = [0; 16];
-                        tacit_pki::random::fill(&mut word)?;
-                        Some(hex::encode(word))
-                    }
+                    None if self.connection.names_several() => Some(tacit_pki::random::nonce()?),
                     word => word,
                 };
                 let new = NewTask { task, signature, notify: run.notify, wait };

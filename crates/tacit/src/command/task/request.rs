@@ -118,8 +118,6 @@ impl Question {
                 setting.split_once('=').ok_or_else(|| Failure::usage("--parameter is NAME=VALUE, such as ddof=0"))?;
             parameters.insert(name.to_owned(), value.to_owned());
         }
-        let mut nonce = [0; 16];
-        random::fill(&mut nonce)?;
         let now = SystemClock.now();
         let request = TaskRequest {
             group,
@@ -143,13 +141,13 @@ impl Question {
             parent: None,
             approval_s: self.approval,
             issued: now.to_rfc3339(),
-            nonce: hex::encode(nonce),
+            nonce: random::nonce()?,
             repeat: self.every.zip(self.times).map(|(every_s, times)| TaskRepeat { every_s, times }),
         };
         let signature = match data.filter(|_| !self.unsigned) {
             None => None,
             Some(data) => {
-                let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(now.0) * 1_000_000)?;
+                let at = now.to_date_time()?;
                 let folder = DataFolder(data.to_owned()).keys();
                 Some(sign_request(&request, &keyfile::load_or_create(&folder, "client", "client", at)?))
             }

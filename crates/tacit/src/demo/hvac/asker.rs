@@ -28,15 +28,13 @@ pub(super) struct Answer {
 
 impl Asker {
     pub(super) fn new(scenario: &Scenario) -> Result<Self, Failure> {
-        let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(SystemClock.now().0) * 1_000_000)?;
+        let at = SystemClock.now().to_date_time()?;
         let identity = Identity::generate("facility manager", at)?;
         Ok(Self { client: client(&scenario.coordinator)?, identity, key: ResultKey::generate()? })
     }
 
     /// Asks for the mean temperature of the occupied rooms of a floor in a window.
     pub(super) async fn ask(&self, scenario: &Scenario, floor: &str, window: &str) -> Result<Answer, Failure> {
-        let mut nonce = [0; 16];
-        random::fill(&mut nonce)?;
         let task = TaskRequest {
             set: format!("rooms,{floor}"),
             filter: vec![OCCUPIED.to_owned()],
@@ -46,7 +44,7 @@ impl Asker {
             most: "60".to_owned(),
             result_key: Some(self.key.public().to_owned()),
             issued: SystemClock.now().to_rfc3339(),
-            nonce: hex::encode(nonce),
+            nonce: random::nonce()?,
             ..TaskRequest::about(scenario.group, "temperature", "mean", "HVAC")
         };
         let signature = Some(sign_request(&task, &self.identity));
