@@ -113,6 +113,11 @@ impl Args {
         };
         self.get(name).map(parse).transpose()
     }
+
+    /// How long a list may be: `max`, from 1 to `limit`; `limit` without it or below 0.
+    pub(crate) fn at_most(&self, limit: u32) -> Result<u32, ApiError> {
+        Ok(self.number("max")?.and_then(|max| u32::try_from(max).ok()).unwrap_or(limit).clamp(1, limit))
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Args {

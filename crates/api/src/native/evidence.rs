@@ -17,7 +17,7 @@ pub(super) async fn list(
     args: Args,
 ) -> Result<Json<EvidenceList>, ApiError> {
     (app.parties()?.get)(name.clone()).await?;
-    let max = args.number("max")?.and_then(|max| u32::try_from(max).ok()).unwrap_or(LIST).clamp(1, LIST);
+    let max = args.at_most(LIST)?;
     let line = |row: EvidenceRow| EvidenceLine {
         session: row.session.to_string(),
         group: row.gid,

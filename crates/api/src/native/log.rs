@@ -24,7 +24,7 @@ const PAGE_BYTES: usize = 4 << 20;
 
 pub(super) async fn page(State(app): State<App>, args: Args) -> Result<Json<LogPage>, ApiError> {
     let from = args.number("from")?.and_then(|from| u64::try_from(from).ok()).unwrap_or(1).max(1);
-    let max = args.number("max")?.and_then(|max| u32::try_from(max).ok()).unwrap_or(PAGE).clamp(1, PAGE);
+    let max = args.at_most(PAGE)?;
     let rows = app.edge.log.entries(from, max).await?;
     let mut full = u32::try_from(rows.len()).is_ok_and(|count| count == max);
     let mut bytes = 0;

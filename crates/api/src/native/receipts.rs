@@ -44,7 +44,7 @@ pub(super) async fn get_of_peer(
 }
 
 async fn lines(app: &App, holder: &str, args: &Args) -> Result<Json<ReceiptList>, ApiError> {
-    let max = args.number("max")?.and_then(|max| u32::try_from(max).ok()).unwrap_or(LIST).clamp(1, LIST);
+    let max = args.at_most(LIST)?;
     let line = |row: ReceiptRow| ReceiptLine {
         session: row.session.to_string(),
         group: row.gid,
