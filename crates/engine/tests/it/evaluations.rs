@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tacit_engine::{FieldChoice, PlanError, SecurityModel, SessionError, Sharing};
+use tacit_engine::{FieldChoice, NoResult, PlanError, SecurityModel, SessionError, Sharing, Statistic};
 
 use crate::world::{Ends, World, error, outcome};
 
@@ -27,9 +27,14 @@ pub(crate) fn opened(world: &World) -> Vec<u128> {
     first.0
 }
 
+/// What recipients make of it.
+pub(crate) fn result(world: &World) -> Result<Vec<Statistic>, NoResult> {
+    world.plan().statistics(&opened(world)).expect("a statistic")
+}
+
+/// The same where there must be one, by name.
 pub(crate) fn statistics(world: &World) -> BTreeMap<String, f64> {
-    let made = world.plan().statistics(&opened(world)).expect("a statistic").expect("a result");
-    made.into_iter().map(|s| (s.name, s.value)).collect()
+    result(world).expect("a result").into_iter().map(|s| (s.name, s.value)).collect()
 }
 
 /// The rows of those who gave one.

@@ -5,29 +5,15 @@ use std::collections::BTreeMap;
 use tacit_engine::simulator::SplitMix;
 use tacit_engine::{NoResult, OwnInputError, PlanError, SessionError};
 
-use crate::world::{World, error, outcome};
+use crate::evaluations::{self, statistics};
+use crate::world::{World, error};
 
 /// Rows of all peers, of records of some columns and a label.
 fn world(n: usize, columns: usize, rows: Vec<Vec<u64>>, parameters: &[(&str, &str)]) -> World {
-    let mut world = World::decentralised(n, (n - 1) / 2, columns, 6).with_max(100);
-    world.request.aggregator = "logistic_regression".to_owned();
-    let parameters = parameters.iter().chain(&[("bounds", "declared")]);
-    world.request.parameters = parameters.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let parameters = [parameters, &[("bounds", "declared")]].concat();
+    let mut world = evaluations::world(n, "logistic_regression", columns, &parameters, 6).with_max(100);
     world.inputs = rows.into_iter().map(Some).collect();
     world
-}
-
-/// What all recipients make of it.
-fn result(world: &World) -> Result<BTreeMap<String, f64>, NoResult> {
-    let ends = world.run(|_| {});
-    let opened = |member: usize| {
-        let outcome = outcome(&ends[member]).unwrap_or_else(|| panic!("{:?}", error(&ends[member])));
-        outcome.values.clone().expect("a recipient")
-    };
-    let first = opened(0);
-    assert!((1..world.request.members.len()).all(|member| opened(member) == first));
-    let made = world.plan().statistics(&first).expect("statistics");
-    made.map(|made| made.into_iter().map(|s| (s.name, s.value)).collect())
 }
 
 /// Records whose label is 1 with the chance that the coefficients say, given to `peers`.
@@ -97,17 +83,17 @@ fn logistic_regressions_equal_plaintext() {
         let rows = records(n, 60 * n, &[-1.0, 0.04, -0.02], &[100, 60], seed);
         let world =
             world(n, 3, rows.clone(), &[("max_records", "150"), ("names", "age,dose,ill"), ("maxima", "100,60")]);
-        let found = result(&world).expect("a result");
+        let found = statistics(&world);
         check(&found, &rows, &["intercept", "age", "dose"]);
         assert_eq!(found.len(), 6);
     }
     // Seven columns, and one.
     let rows = records(3, 400, &[0.3, 0.1, -0.1, 0.2, 0.05, -0.2, 0.0, 0.02], &[10, 10, 8, 20, 5, 9, 100], 4);
     let wide = world(3, 8, rows.clone(), &[("max_records", "200"), ("maxima", "10,10,8,20,5,9,100")]);
-    check(&result(&wide).expect("a result"), &rows, &["intercept", "x1", "x2", "x3", "x4", "x5", "x6", "x7"]);
+    check(&statistics(&wide), &rows, &["intercept", "x1", "x2", "x3", "x4", "x5", "x6", "x7"]);
     let rows = records(3, 100, &[-0.5, 1.2], &[1], 5);
     let narrow = world(3, 2, rows.clone(), &[("maxima", "1")]);
-    check(&result(&narrow).expect("a result"), &rows, &["intercept", "x1"]);
+    check(&statistics(&narrow), &rows, &["intercept", "x1"]);
 }
 
 #[test]
@@ -115,7 +101,7 @@ fn rule8_regressions_without_an_answer_have_no_result() {
     let parameters = &[("max_records", "60")];
     let result = |columns: usize, record: &dyn Fn(u64) -> Vec<u64>, parameters: &[(&str, &str)]| {
         let rows = (0..3).map(|peer| (0..40).flat_map(|i| record(3 * i + peer)).collect()).collect();
-        result(&world(3, columns, rows, parameters))
+        evaluations::result(&world(3, columns, rows, parameters))
     };
     let noisy = |i: u64| i.wrapping_mul(0x9e37_79b9) >> 7 & 1;
     // The label follows from x.
@@ -129,7 +115,7 @@ fn rule8_regressions_without_an_answer_have_no_result() {
     assert_eq!(result(2, &|i| vec![i % 90, u64::from(i % 90 > 30) & noisy(i)], few), Err(NoResult::NotConverged));
     // Nobody has a record.
     let empty = world(3, 2, vec![Vec::new(); 3], parameters);
-    assert_eq!(self::result(&empty), Err(NoResult::NotConverged));
+    assert_eq!(evaluations::result(&empty), Err(NoResult::NotConverged));
 }
 
 #[test]

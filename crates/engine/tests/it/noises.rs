@@ -7,27 +7,8 @@ use tacit_engine::arithmetic::Arithmetic;
 use tacit_engine::{PlanError, SecurityModel, SessionError, Sharing};
 
 use crate::arithmetic_world::lockstep;
+use crate::evaluations::{result, statistics, world};
 use crate::world::{World, error, outcome};
-
-fn world(n: usize, aggregator: &str, items: usize, parameters: &[(&str, &str)], seed: u64) -> World {
-    let mut world = World::decentralised(n, (n - 1) / 2, items, seed);
-    world.request.aggregator = aggregator.to_owned();
-    world.request.parameters = parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    world
-}
-
-/// What all recipients got, which is the same.
-fn statistics(world: &World) -> Vec<(String, f64)> {
-    let ends = world.run(|_| {});
-    let opened = |member: usize| {
-        let outcome = outcome(&ends[member]).unwrap_or_else(|| panic!("{:?}", error(&ends[member])));
-        outcome.values.clone().expect("a recipient")
-    };
-    let first = opened(0);
-    assert!((1..world.request.members.len()).all(|member| opened(member) == first));
-    let made = world.plan().statistics(&first).expect("statistics").expect("a result");
-    made.into_iter().map(|s| (s.name, s.value)).collect()
-}
 
 /// Pearson's statistic of counts, and how far it is above its mean in standard deviations.
 fn excess(observed: &[usize], chances: &[f64]) -> f64 {
@@ -68,9 +49,9 @@ fn rule9_noise_has_its_distribution() {
         let privacy = world.plan().privacy().expect("noise");
         assert_eq!((privacy.epsilon, privacy.hides_peers), (epsilon.parse().expect("a number"), true));
         assert!(0.0 < privacy.delta && privacy.delta < 2f64.powi(-19));
-        let result = statistics(&world);
+        let found = result(&world).expect("a result");
         let sums = world.sum_of(&world.request.inputs);
-        let noise: Vec<f64> = result.iter().zip(&sums).map(|((_, noisy), sum)| noisy - *sum as f64).collect();
+        let noise: Vec<f64> = found.iter().zip(&sums).map(|(noisy, sum)| noisy.value - *sum as f64).collect();
         assert_eq!(noise.len(), 1500);
         let alpha = f64::exp(-1.0 / scale);
         // The chance of less than -q, between -q and q, ... by quarters of the scale.
@@ -89,12 +70,12 @@ fn rule9_noise_has_its_distribution() {
         }
         assert!(excess(&observed, &chances) < 4.0, "n = {n}: {observed:?}");
         let deviation = (noise.iter().map(|x| x * x).sum::<f64>() / 1500.0).sqrt();
-        let foreseen = result.iter().find(|(name, _)| name == "noise_std_deviation(sum)").expect("told").1;
+        let foreseen = found.iter().find(|s| s.name == "noise_std_deviation(sum)").expect("told").value;
         assert!((deviation / foreseen - 1.0).abs() < 0.15, "{deviation} is not about {foreseen}");
         // Other noise in another attempt.
         let mut again = world.clone().fresh();
         (again.nonce, again.seed) = (1, 10);
-        assert_ne!(statistics(&again)[..1500], result[..1500]);
+        assert_ne!(result(&again).expect("a result")[..1500], found[..1500]);
     }
 }
 
@@ -104,7 +85,7 @@ fn rule9_counts_means_and_histograms_with_noise() {
     let result = |name: &str, parameters: &[(&str, &str)]| -> BTreeMap<String, f64> {
         let mut world = world(3, name, 1, parameters, 4).with_max(200);
         world.inputs = records.iter().cloned().map(Some).collect();
-        statistics(&world).into_iter().collect()
+        statistics(&world)
     };
     // So little noise that some of it would be astonishing: alpha = e^-20.
     let count = result("noisy_count", &[("epsilon", "20"), ("max_records", "200")]);

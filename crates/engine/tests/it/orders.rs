@@ -2,15 +2,14 @@
 
 use proptest::prelude::*;
 use tacit_engine::simulator::SplitMix;
-use tacit_engine::{NoResult, Plan, PlanError, Statistic};
+use tacit_engine::{NoResult, Plan, PlanError};
 
-use crate::world::{World, error, outcome, tap};
+use crate::evaluations::{self, result};
+use crate::world::{World, tap};
 
 /// Everybody gives up to `most` records, computes and receives.
 fn world(n: usize, aggregator: &str, columns: usize, most: u64, parameters: &[(&str, &str)], seed: u64) -> World {
-    let mut world = World::decentralised(n, (n - 1) / 2, columns, seed);
-    world.request.aggregator = aggregator.to_owned();
-    world.request.parameters = parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let mut world = evaluations::world(n, aggregator, columns, parameters, seed);
     world.request.parameters.insert("max_records".to_owned(), most.to_string());
     world
 }
@@ -31,17 +30,6 @@ fn with_records(mut world: World, most: u64, max: u64) -> World {
         *row = (0..numbers).map(number).collect();
     }
     world
-}
-
-fn result(world: &World) -> Result<Vec<Statistic>, NoResult> {
-    let ends = world.run(|_| {});
-    let mut results = world.request.recipients.iter().map(|member| {
-        let outcome = outcome(&ends[*member]).unwrap_or_else(|| panic!("{:?}", error(&ends[*member])));
-        world.plan().statistics(outcome.values.as_ref().expect("a recipient")).expect("a statistic")
-    });
-    let first = results.next().expect("recipients");
-    assert!(results.all(|other| other == first));
-    first
 }
 
 /// The numbers of a column, ascending.

@@ -4,35 +4,17 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tacit_engine::simulator::SplitMix;
-use tacit_engine::{FieldChoice, NoResult, OwnInputError, Plan, PlanError, SessionError, Sharing, Statistic};
+use tacit_engine::{FieldChoice, NoResult, OwnInputError, Plan, PlanError, SessionError, Sharing};
 
+use crate::evaluations::{self, result, statistics};
 use crate::world::{World, error, outcome};
 
 /// A world in which each of three members gives records.
 fn world(aggregator: &str, columns: usize, parameters: &[(&str, &str)], rows: [Vec<u64>; 3]) -> World {
-    let mut world =
-        World::decentralised(3, 1, columns, rows.iter().flatten().fold(77, |seed, v| seed ^ v)).with_max(1000);
-    world.request.aggregator = aggregator.to_owned();
-    world.request.parameters = parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let seed = rows.iter().flatten().fold(77, |seed, v| seed ^ v);
+    let mut world = evaluations::world(3, aggregator, columns, parameters, seed).with_max(1000);
     world.inputs = rows.into_iter().map(Some).collect();
     world
-}
-
-/// What all three recipients make of the opened sums.
-fn result(world: &World) -> Result<Vec<Statistic>, NoResult> {
-    let plan = world.plan();
-    let ends = world.run(|_| {});
-    let mut results = ends.iter().map(|end| {
-        let outcome = outcome(end).unwrap_or_else(|| panic!("{:?}", error(end)));
-        plan.statistics(outcome.values.as_ref().expect("a recipient")).expect("a statistic")
-    });
-    let first = results.next().expect("three members");
-    assert!(results.all(|other| other == first));
-    first
-}
-
-fn statistics(world: &World) -> BTreeMap<String, f64> {
-    result(world).expect("a result").into_iter().map(|s| (s.name, s.value)).collect()
 }
 
 fn close(found: f64, wanted: f64, relative: f64) {
