@@ -144,6 +144,25 @@ impl Scenario {
         }
     }
 
+    /// Waits until so many members of a set, or of the group if it is empty, offer what they measure.
+    pub(crate) async fn until_offered(&self, set: &str, members: usize) -> Result<(), Failure> {
+        let coordinator = client(&self.coordinator)?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let offers = coordinator.offers(self.group).await?;
+            let inside = |labels: &[String]| set.is_empty() || labels.iter().any(|label| label == set);
+            let there = offers.iter().filter(|offer| inside(&offer.labels) && !offer.sources.is_empty()).count();
+            if there >= members {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let why = format!("only {there} of {members} members offer what they measure");
+                return Err(Failure::new(Code::Unreachable, why));
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Hands rows to the party of one organisation.
     pub(crate) async fn push(&self, organisation: usize, rows: Vec<RowBody>) -> Result<(), Failure> {
         let (node, name) = (&self.nodes[organisation], self.organisations[organisation].name);

@@ -96,16 +96,8 @@ impl Stage {
             let values = [("temperature".to_owned(), (room + 20).to_string())].into();
             client(&scenario.nodes[room])?.add_samples(name, vec![SampleBody { at: None, values }]).await?;
         }
+        scenario.until_offered("", names.len()).await?;
         let client = client(&scenario.coordinator)?;
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while client.offers(scenario.group).await?.iter().filter(|offer| !offer.sources.is_empty()).count()
-            < names.len()
-        {
-            if Instant::now() > deadline {
-                return Err(Failure::new(Code::Unreachable, "not all peers are there"));
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
         let at = SystemClock.now().to_date_time()?;
         let identity = Identity::generate("bench", at)?;
         Ok(Self { scenario, client, identity, sum: sum as f64, _folder: folder })

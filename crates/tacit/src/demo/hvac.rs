@@ -6,18 +6,16 @@ mod phones;
 mod rooms;
 
 use std::path::Path;
-use std::time::Duration;
 
 use tacit_model::api::{PeerRole, SharingKind};
 use tacit_model::{Clock, SystemClock, UnixMillis};
-use tokio::time::{Instant, sleep};
 
 use self::asker::Asker;
 use self::rooms::{FLOORS, READINGS, ROOMS, Reading, plain, read, window};
 use super::report::Report;
 use crate::config::{DataFolder, NodeConfig, Role};
 use crate::discovery::DiscoveryConfig;
-use crate::output::{Code, Failure};
+use crate::output::Failure;
 use crate::process::ChildNode;
 use crate::scenario::{Organisation, Scenario, client, ephemeral, fixed};
 
@@ -40,7 +38,7 @@ pub(super) async fn run(folder: &Path, report: &mut Report) -> Result<(), Failur
     for (room, readings) in readings[..LATE.0].iter().enumerate() {
         move_in(&scenario, room, readings, now).await?;
     }
-    offered(&scenario, "rooms", LATE.0).await?;
+    scenario.until_offered("rooms", LATE.0).await?;
     let listed = client(&scenario.coordinator)?.group(scenario.group).await?.members.len();
     let text = "ten rooms found the gateway by its signed announcement; both sides compared fingerprints";
     report.check("found", listed == LATE.0, text);
@@ -58,13 +56,13 @@ pub(super) async fn run(folder: &Path, report: &mut Report) -> Result<(), Failur
         } else if number == LOST.1 + 1 {
             let node = ChildNode::restart(ROOMS[LOST.0], &DataFolder(folder.join(ROOMS[LOST.0]))).await?;
             drop(std::mem::replace(&mut scenario.nodes[LOST.0], node));
-            offered(&scenario, "rooms", LATE.0).await?;
+            scenario.until_offered("rooms", LATE.0).await?;
             word = "room 34 is back";
         } else if number == LATE.1 {
             let begun = found(&scenario.coordinator)?;
             let room = scenario.add(folder, there[LATE.0], begun).await?;
             move_in(&scenario, room, &readings[room], now).await?;
-            offered(&scenario, "rooms", ROOMS.len()).await?;
+            scenario.until_offered("rooms", ROOMS.len()).await?;
             word = "room 36 is new";
         }
         let mut line = format!("  {} {} ", clock(from), clock(to));
@@ -111,23 +109,6 @@ async fn move_in(scenario: &Scenario, room: usize, readings: &[Reading], now: Un
     device.set_labels(ROOMS[room], vec!["rooms".to_owned(), floor.to_owned()]).await?;
     device.add_samples(ROOMS[room], readings.iter().map(|reading| reading.sample(now)).collect()).await?;
     Ok(())
-}
-
-/// Waits until so many members of a set offer what they measure.
-async fn offered(scenario: &Scenario, set: &str, members: usize) -> Result<(), Failure> {
-    let gateway = client(&scenario.coordinator)?;
-    let deadline = Instant::now() + Duration::from_secs(15);
-    loop {
-        let offers = gateway.offers(scenario.group).await?;
-        let there = |labels: &[String], sources: usize| labels.iter().any(|label| label == set) && sources > 0;
-        if offers.iter().filter(|offer| there(&offer.labels, offer.sources.len())).count() == members {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(Failure::new(Code::Unreachable, format!("not all {set} are there")));
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// Hours and minutes, UTC.

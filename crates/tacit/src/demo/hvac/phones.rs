@@ -28,7 +28,7 @@ pub(super) async fn run(folder: &Path, scenario: &mut Scenario, report: &mut Rep
         phone.add_samples(name, vec![sample]).await?;
         seats.push(seat);
     }
-    super::offered(scenario, "phones", PHONES.len()).await?;
+    scenario.until_offered("phones", PHONES.len()).await?;
     let average = PHONES.iter().map(|(_, _, km)| km).sum::<f64>() / PHONES.len() as f64;
     let mut right = true;
     for ((name, _, km), seat) in PHONES.iter().zip(&seats) {
