@@ -153,6 +153,13 @@ pub struct SlotRules {
     pub first_slot: Option<UnixMillis>,
 }
 
+/// A slot fails if an input is missing five minutes after its first; rows are counted.
+impl Default for SlotRules {
+    fn default() -> Self {
+        Self { on_missing_input: OnMissingInput::Fail, deadline_ms: 300_000, slot_ms: 0, first_slot: None }
+    }
+}
+
 impl SlotRules {
     /// When a slot begins, where slots have times.
     pub fn start_of(&self, slot: Slot) -> Option<UnixMillis> {
@@ -240,6 +247,25 @@ pub enum CharterError {
 }
 
 impl Charter {
+    /// A group just made: nobody in it, no owners, threshold 1, no gateway yet. `manager` is a key in base64.
+    pub fn new(group: GroupId, name: &str, manager: String) -> Self {
+        Self {
+            group,
+            name: name.to_owned(),
+            manager,
+            owners: Vec::new(),
+            quorum: 0,
+            gateways: Vec::new(),
+            deputies: Vec::new(),
+            threshold: 1,
+            sharing: Sharing::Shamir,
+            members: Vec::new(),
+            configuration: None,
+            slots: SlotRules::default(),
+            test_mode: false,
+        }
+    }
+
     /// What the owners are called together: a digest over their keys in order, so that the same owners have the
     /// same id however they are listed, and no key can be chosen to fit somebody else's. None without owners.
     ///
@@ -374,10 +400,10 @@ mod tests {
     #[test]
     fn slots_with_times_are_where_their_time_is() {
         let rules = |slot_ms, first_slot: Option<i64>| SlotRules {
-            on_missing_input: OnMissingInput::Fail,
             deadline_ms: 1,
             slot_ms,
             first_slot: first_slot.map(UnixMillis),
+            ..SlotRules::default()
         };
         let timed = rules(300, Some(1000));
         for slot in [0, 1, 7, 1_000_000] {

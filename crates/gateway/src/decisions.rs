@@ -121,7 +121,7 @@ fn flatten(path: String, value: &Value, flat: &mut BTreeMap<String, String>) {
 
 #[cfg(test)]
 mod tests {
-    use tacit_accord::{Member, MemberRole, OnMissingInput, SlotRules};
+    use tacit_accord::{Member, MemberRole};
     use tacit_model::{Fingerprint, GroupId};
 
     use super::*;
@@ -135,21 +135,7 @@ mod tests {
             role: MemberRole::Both,
             endpoint: String::new(),
         };
-        let before = Charter {
-            group: GroupId(1),
-            name: "g".to_owned(),
-            manager: String::new(),
-            owners: Vec::new(),
-            quorum: 0,
-            gateways: Vec::new(),
-            deputies: Vec::new(),
-            threshold: 1,
-            sharing: Default::default(),
-            members: vec![member],
-            configuration: None,
-            slots: SlotRules { on_missing_input: OnMissingInput::Fail, deadline_ms: 1, slot_ms: 0, first_slot: None },
-            test_mode: false,
-        };
+        let before = Charter { members: vec![member], ..Charter::new(GroupId(1), "g", String::new()) };
         assert!(changes(None, &before).contains(&("members".to_owned(), "1".to_owned())));
         assert!(changes(Some(&before), &before).is_empty());
         let mut after = before.clone();

@@ -399,7 +399,7 @@ fn is_contradiction(job: &Job, member: &Fingerprint, fault: &Fault) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tacit_accord::{Member, MemberRole, OnMissingInput, SlotRules};
+    use tacit_accord::{Member, MemberRole};
     use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
 
     use super::*;
@@ -417,22 +417,8 @@ mod tests {
             role: MemberRole::Both,
             endpoint: String::new(),
         };
-        let on_missing_input = OnMissingInput::Fail;
-        let charter = Charter {
-            group: GroupId(1),
-            name: "g".to_owned(),
-            manager: String::new(),
-            owners: Vec::new(),
-            quorum: 0,
-            gateways: Vec::new(),
-            deputies: Vec::new(),
-            threshold: 1,
-            sharing: Default::default(),
-            members: (0..3).map(member).collect(),
-            configuration: None,
-            slots: SlotRules { on_missing_input, deadline_ms: 1, slot_ms: 0, first_slot: None },
-            test_mode: false,
-        };
+        let members = (0..3).map(member).collect();
+        let charter = Charter { members, ..Charter::new(GroupId(1), "g", String::new()) };
         let task = serde_json::json!({
             "purpose": "", "source": "queue", "aggregator": "sum", "items": 1, "max_element": "1", "modulus": null,
             "on_missing_input": "fail",

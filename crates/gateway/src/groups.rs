@@ -1,7 +1,7 @@
 //! Groups: made, configured, looked at, deleted. Every change of what is agreed goes through a
 //! decision.
 
-use tacit_accord::{Charter, Configuration, ConsensusId, OnMissingInput, Sharing, SlotRules};
+use tacit_accord::{Charter, Configuration, ConsensusId, Sharing, SlotRules};
 use tacit_model::GroupId;
 
 use crate::{Gateway, GatewayError, MemberView};
@@ -71,24 +71,14 @@ impl Gateway {
             None => vec![me],
         };
         let charter = |group| Charter {
-            group,
-            name: name.to_owned(),
-            manager: self.inner.manager.public_key().to_base64(),
-            owners: Vec::new(),
-            quorum: 0,
             deputies: gateways.iter().copied().filter(|gateway| *gateway != me).collect(),
             gateways: gateways.clone(),
-            threshold: 1,
-            sharing: Sharing::Shamir,
-            members: Vec::new(),
-            configuration: None,
             slots: SlotRules {
-                on_missing_input: OnMissingInput::Fail,
                 deadline_ms: u32::try_from(self.inner.limits.slot_deadline.as_millis()).unwrap_or(u32::MAX),
-                slot_ms: 0,
-                first_slot: None,
+                ..SlotRules::default()
             },
             test_mode,
+            ..Charter::new(group, name, self.inner.manager.public_key().to_base64())
         };
         charter(GroupId(0)).check()?;
         let row = self.inner.store.create_group(name, TENANT, self.inner.clock.now()).await?;

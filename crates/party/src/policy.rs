@@ -156,7 +156,7 @@ fn computing_operators(charter: &Charter) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use tacit_accord::{Member, MemberRole, SlotRules};
+    use tacit_accord::{Member, MemberRole};
     use tacit_job::{Source, Task};
     use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
 
@@ -175,22 +175,8 @@ mod tests {
             role: if number < 2 { MemberRole::Input } else { MemberRole::Privacy },
             endpoint: String::new(),
         };
-        let on_missing_input = OnMissingInput::Fail;
-        let charter = Charter {
-            group: GroupId(1),
-            name: "g".to_owned(),
-            manager: String::new(),
-            owners: Vec::new(),
-            quorum: 0,
-            gateways: Vec::new(),
-            deputies: Vec::new(),
-            threshold: 1,
-            sharing: Default::default(),
-            members: (0..5).map(member).collect(),
-            configuration: None,
-            slots: SlotRules { on_missing_input, deadline_ms: 1, slot_ms: 0, first_slot: None },
-            test_mode: false,
-        };
+        let members = (0..5).map(member).collect();
+        let charter = Charter { members, ..Charter::new(GroupId(1), "g", String::new()) };
         let task = Task {
             purpose: String::new(),
             source: Source::Queue,
@@ -198,7 +184,7 @@ mod tests {
             items: 1,
             max_element: "1".to_owned(),
             modulus: None,
-            on_missing_input,
+            on_missing_input: OnMissingInput::Fail,
             parameters: Default::default(),
         };
         let job = Job {

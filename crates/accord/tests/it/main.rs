@@ -7,9 +7,7 @@ mod negotiation_property;
 mod receipt;
 
 use proptest::prelude::*;
-use tacit_accord::{
-    Charter, CharterError, Consensus, Member, MemberRole, OnMissingInput, Proposal, Refusal, Sharing, SlotRules, decide,
-};
+use tacit_accord::{Charter, CharterError, Consensus, Member, MemberRole, Proposal, Refusal, decide};
 use tacit_model::{Fingerprint, GroupId, UnixMillis};
 use tacit_pki::Identity;
 use time::OffsetDateTime;
@@ -19,21 +17,8 @@ fn identity(label: &str) -> Identity {
 }
 
 fn charter(manager: &Identity) -> Charter {
-    Charter {
-        group: GroupId(1),
-        name: "SimpleGroup".to_owned(),
-        manager: manager.public_key().to_base64(),
-        owners: Vec::new(),
-        quorum: 0,
-        gateways: vec![Fingerprint([9; 32])],
-        deputies: Vec::new(),
-        threshold: 1,
-        sharing: Sharing::Shamir,
-        members: Vec::new(),
-        configuration: None,
-        slots: SlotRules { on_missing_input: OnMissingInput::Fail, deadline_ms: 1000, slot_ms: 0, first_slot: None },
-        test_mode: false,
-    }
+    let gateways = vec![Fingerprint([9; 32])];
+    Charter { gateways, ..Charter::new(GroupId(1), "SimpleGroup", manager.public_key().to_base64()) }
 }
 
 fn member(number: u8, operator: &str) -> Member {

@@ -1,4 +1,4 @@
-use tacit_accord::{MemberRole, OnMissingInput, SlotRules};
+use tacit_accord::{MemberRole, OnMissingInput};
 use tacit_engine::{LEVEL, aggregate};
 use tacit_model::api::TaskRepeat;
 use tacit_model::{Attempt, SessionId};
@@ -92,22 +92,8 @@ fn charter(members: &[(u8, &str, MemberRole)]) -> Charter {
         role: *role,
         endpoint: String::new(),
     };
-    let on_missing_input = OnMissingInput::Fail;
-    Charter {
-        group: GroupId(1),
-        name: "campus".to_owned(),
-        manager: String::new(),
-        owners: Vec::new(),
-        quorum: 0,
-        gateways: Vec::new(),
-        deputies: Vec::new(),
-        threshold: 1,
-        sharing: Default::default(),
-        members: members.iter().map(member).collect(),
-        configuration: None,
-        slots: SlotRules { on_missing_input, deadline_ms: 1, slot_ms: 0, first_slot: None },
-        test_mode: true,
-    }
+    let members = members.iter().map(member).collect();
+    Charter { members, test_mode: true, ..Charter::new(GroupId(1), "campus", String::new()) }
 }
 
 /// Rules 1 and 8: a gateway cannot take a branch apart, nor let one branch read what the root computes on.

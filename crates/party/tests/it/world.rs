@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tacit_accord::{
-    Charter, Configuration, Consensus, Member, MemberRole, OnMissingInput, Proposal, SlotRules, decide,
-};
+use tacit_accord::{Charter, Configuration, Consensus, Member, MemberRole, Proposal, SlotRules, decide};
 use tacit_audit::{AuditLog, AuditSetup};
 use tacit_job::{Job, Task, ToGateway, ToPeer};
 use tacit_link::{LinkConfig, LinkHub};
@@ -275,15 +273,7 @@ pub(crate) fn job(consensus: &Consensus, session: SessionId, slot: i64) -> Job {
 
 pub(crate) fn charter(manager: &Identity, gateway: &ScriptedGateway, members: Vec<Member>) -> Charter {
     Charter {
-        group: GROUP,
-        name: "SimpleGroup".to_owned(),
-        manager: manager.public_key().to_base64(),
-        owners: Vec::new(),
-        quorum: 0,
         gateways: vec![gateway.identity.fingerprint()],
-        deputies: Vec::new(),
-        threshold: 1,
-        sharing: Default::default(),
         members,
         configuration: Some(Configuration {
             field: "9223372036854775783".to_owned(),
@@ -294,8 +284,8 @@ pub(crate) fn charter(manager: &Identity, gateway: &ScriptedGateway, members: Ve
             result_buffer_size: 1,
             parameters: Default::default(),
         }),
-        slots: SlotRules { on_missing_input: OnMissingInput::Fail, deadline_ms: 10_000, slot_ms: 0, first_slot: None },
-        test_mode: false,
+        slots: SlotRules { deadline_ms: 10_000, ..SlotRules::default() },
+        ..Charter::new(GROUP, "SimpleGroup", manager.public_key().to_base64())
     }
 }
 

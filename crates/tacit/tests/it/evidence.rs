@@ -34,15 +34,7 @@ fn charter(manager: &Identity, peers: &[Identity]) -> Charter {
         endpoint: String::new(),
     };
     Charter {
-        group: GroupId(1),
-        name: "quartet".to_owned(),
-        manager: manager.public_key().to_base64(),
-        owners: Vec::new(),
-        quorum: 0,
         gateways: vec![Fingerprint([9; 32])],
-        deputies: Vec::new(),
-        threshold: 1,
-        sharing: Default::default(),
         members: peers.iter().enumerate().map(member).collect(),
         configuration: Some(Configuration {
             field: "9223372036854775783".to_owned(),
@@ -53,13 +45,8 @@ fn charter(manager: &Identity, peers: &[Identity]) -> Charter {
             result_buffer_size: 1,
             parameters: [("security_model".to_owned(), "guaranteed".to_owned())].into(),
         }),
-        slots: SlotRules {
-            on_missing_input: OnMissingInput::Proceed(2),
-            deadline_ms: 10_000,
-            slot_ms: 0,
-            first_slot: None,
-        },
-        test_mode: false,
+        slots: SlotRules { on_missing_input: OnMissingInput::Proceed(2), ..SlotRules::default() },
+        ..Charter::new(GroupId(1), "quartet", manager.public_key().to_base64())
     }
 }
 
