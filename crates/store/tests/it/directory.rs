@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use tacit_model::{Fingerprint, GroupId};
 use tacit_store::{MemberKeys, NewMember, PeerStatus, PeerType, StoreError, What};
 
-use crate::{Fixture, at, on_both, on_replicas};
+use crate::{Fixture, at, on_all};
 
-on_both!(
+on_all!(
     groups_have_numbers_that_never_come_back,
     names_are_unique_per_tenant,
     a_failed_registration_does_not_burn_the_code,
@@ -19,23 +19,8 @@ on_both!(
     negotiations_take_each_step_once,
     tokens_and_settings,
     leases_fence,
-    the_receiver_keeps_each_batch_once,
-    zero_bytes_are_refused_alike,
-);
-
-on_replicas!(
-    groups_have_numbers_that_never_come_back,
-    names_are_unique_per_tenant,
-    a_failed_registration_does_not_burn_the_code,
-    a_code_is_consumed_once_by_fifty_at_once,
-    the_test_code_may_be_open_several_times,
-    new_keys_are_unverified,
-    consensus_is_swapped_by_one_of_many,
-    deleting_a_group_takes_members_and_codes,
-    negotiations_take_each_step_once,
-    tokens_and_settings,
-    leases_fence,
-    the_receiver_keeps_each_batch_once,
+    the_receiver_keeps_each_batch_once;
+    alone: zero_bytes_are_refused_alike
 );
 
 pub(crate) fn peer(name: &str) -> NewMember {

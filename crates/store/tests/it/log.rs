@@ -3,10 +3,9 @@
 use sqlx::{Connection, Executor};
 use tacit_store::{LogBatch, LogHead, LogNode, NewEntry, OldEntry, Store, What};
 
-use crate::{Fixture, at, on_both, on_replicas};
+use crate::{Fixture, at, on_all};
 
-on_both!(the_log_never_forks, batches_are_whole, the_log_cannot_be_rewritten, the_chain_before_it_stays);
-on_replicas!(the_log_never_forks, batches_are_whole);
+on_all!(the_log_never_forks, batches_are_whole; alone: the_log_cannot_be_rewritten, the_chain_before_it_stays);
 
 fn entry(number: u8) -> NewEntry {
     NewEntry { kind: "kind".to_owned(), body: vec![number], leaf: [number; 32], at: at(i64::from(number)) }

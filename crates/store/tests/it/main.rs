@@ -57,9 +57,11 @@ impl Fixture {
         Self { store, address, second: None, replicas: Vec::new(), _keep: keep }
     }
 
-    /// All replicas hold the same rows.
-    pub(crate) async fn same_everywhere(&self) {
-        replica::same_everywhere(&self.replicas).await;
+    /// All replicas, if there are any, hold the same rows.
+    async fn same_everywhere(&self) {
+        if !self.replicas.is_empty() {
+            replica::same_everywhere(&self.replicas).await;
+        }
     }
 
     pub(crate) async fn postgres() -> Self {
@@ -82,25 +84,9 @@ pub(crate) fn set(run: RunId, slot: Slot, attempt: Attempt, set_digest: [u8; 32]
 
 /// Makes one test per database out of each `async fn name(fixture: &Fixture)`.
 macro_rules! on_both {
-    ($($(#[$attribute:meta])* $name:ident),* $(,)?) => {
-        mod sqlite {
-            $(
-                $(#[$attribute])*
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    super::$name(&$crate::Fixture::sqlite().await).await;
-                }
-            )*
-        }
-        mod postgres {
-            $(
-                $(#[$attribute])*
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    super::$name(&$crate::Fixture::postgres().await).await;
-                }
-            )*
-        }
+    ($($name:ident),* $(,)?) => {
+        $crate::tests_on!(sqlite, sqlite: $($name),*);
+        $crate::tests_on!(postgres, postgres: $($name),*);
     };
 }
 pub(crate) use on_both;
@@ -108,11 +94,27 @@ pub(crate) use on_both;
 /// The same on three replicas, which must hold the same rows afterwards.
 macro_rules! on_replicas {
     ($($name:ident),* $(,)?) => {
-        mod w1_replicas {
+        $crate::tests_on!(w1_replicas, replicas: $($name),*);
+    };
+}
+pub(crate) use on_replicas;
+
+/// The same on the databases and on three replicas; after `alone` those about rows that replicas do not share.
+macro_rules! on_all {
+    ($($name:ident),*; alone: $($alone:ident),* $(,)?) => {
+        $crate::on_both!($($name,)* $($alone),*);
+        $crate::on_replicas!($($name),*);
+    };
+}
+pub(crate) use on_all;
+
+macro_rules! tests_on {
+    ($module:ident, $fixture:ident: $($name:ident),*) => {
+        mod $module {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    let fixture = $crate::Fixture::replicas().await;
+                    let fixture = $crate::Fixture::$fixture().await;
                     super::$name(&fixture).await;
                     fixture.same_everywhere().await;
                 }
@@ -120,4 +122,4 @@ macro_rules! on_replicas {
         }
     };
 }
-pub(crate) use on_replicas;
+pub(crate) use tests_on;

@@ -4,7 +4,7 @@ use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
 use tacit_store::{OwedRow, ReceiptRow, SlotOutcome, SlotState, StoreError, What};
 
 use crate::queue::result;
-use crate::{Fixture, at, on_both, on_replicas};
+use crate::{Fixture, at, on_all};
 
 const RUN: RunId = RunId(1);
 
@@ -78,5 +78,4 @@ async fn receipts_are_found_by_their_moment(f: &Fixture) {
     assert_eq!(s.receipts_since("", GroupId(2), at(0), 9).await.unwrap(), []);
 }
 
-on_both!(a_debt_is_made_with_its_result_and_ends_with_its_receipt, receipts_are_found_by_their_moment);
-on_replicas!(receipts_are_found_by_their_moment);
+on_all!(receipts_are_found_by_their_moment; alone: a_debt_is_made_with_its_result_and_ends_with_its_receipt);

@@ -3,16 +3,12 @@
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 use tacit_store::{PartyRow, PeerType, RunState, SessionClaim, SlotBinding, SlotOutcome, SlotState, StoreError, What};
 
-use crate::{Fixture, at, on_both, on_replicas};
+use crate::{Fixture, at, on_all};
 
-on_both!(
-    runs_are_counted_per_group,
-    attempts_never_repeat,
-    an_outcome_is_final,
-    parties_and_their_consensus,
-    sessions_and_revocations,
+on_all!(
+    runs_are_counted_per_group, attempts_never_repeat, an_outcome_is_final;
+    alone: parties_and_their_consensus, sessions_and_revocations
 );
-on_replicas!(runs_are_counted_per_group, attempts_never_repeat, an_outcome_is_final);
 
 async fn runs_are_counted_per_group(f: &Fixture) {
     let a = f.store.create_group("a", "t", at(0)).await.unwrap().gid;
