@@ -66,14 +66,15 @@ const PLACES: Parameter = Parameter {
 
 /// What holds for everything that is computed on shares.
 macro_rules! leaks {
-    ($opened:literal) => {
+    ($($opened:literal),+) => {
         concat!(
-            $opened,
+            $($opened,)+
             " Nothing else is opened, to recipients neither. Any t+1 compute peers together can read every input; t learn \
              nothing. With two contributors each learns about the other's input what the result and its own tell."
         )
     };
 }
+pub(super) use leaks;
 
 /// An entry to be completed.
 pub(super) const fn entry(name: &'static str, summary: &'static str, function: Function) -> Aggregator {

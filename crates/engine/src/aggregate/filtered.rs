@@ -1,6 +1,6 @@
 //! The registry's entries of set operations on Bloom filters.
 
-use super::evaluated::{COUNTS, MIN_PEERS, MIN_WEIGHT, OF, entry};
+use super::evaluated::{COUNTS, MIN_PEERS, MIN_WEIGHT, OF, entry, leaks};
 use super::{
     ALL_MODELS, Aggregator, Filtered, Function, MAX_RECORDS, Parameter, Presence, Shape, VERIFIED, filter, records,
 };
@@ -25,13 +25,12 @@ const MAX_WEIGHT: Parameter = Parameter {
 };
 
 /// What holds for all filters that are opened.
-macro_rules! leaks {
+macro_rules! filter_leaks {
     ($opened:literal) => {
-        concat!(
+        leaks!(
             $opened,
             " Whoever gets the filter can try any key, and learns more than the stated rate allows only about keys that share \
-             bits. Nothing else is opened, to recipients neither. Any t+1 compute peers together can read every input; t learn \
-             nothing. With two contributors each learns about the other's input what the result and its own tell."
+             bits."
         )
     };
 }
@@ -53,11 +52,11 @@ const fn on_filters(name: &'static str, summary: &'static str, filtered: Filtere
 /// All of them.
 pub(super) const FILTERED: [Aggregator; 5] = [
     Aggregator {
-        leakage: leaks!("Opened: the filter of the keys that somebody has; not who, nor how many."),
+        leakage: filter_leaks!("Opened: the filter of the keys that somebody has; not who, nor how many."),
         ..on_filters("filter_union", "a Bloom filter of the keys that somebody has", Filtered::Set(Presence::Union))
     },
     Aggregator {
-        leakage: leaks!(
+        leakage: filter_leaks!(
             "Opened: which bits all contributors' filters have; of the others not who has them, nor how many."
         ),
         ..on_filters(
@@ -68,7 +67,7 @@ pub(super) const FILTERED: [Aggregator; 5] = [
     },
     Aggregator {
         parameters: &[POSITIONS, HASHES, KEYS, MAX_RECORDS, MIN_PEERS, COUNTS],
-        leakage: leaks!(
+        leakage: filter_leaks!(
             "Opened: which bits at least min_peers' filters have (with counts: how many have them); of the others nothing."
         ),
         ..on_filters(
@@ -79,9 +78,9 @@ pub(super) const FILTERED: [Aggregator; 5] = [
     },
     Aggregator {
         parameters: &[POSITIONS, HASHES, MAX_RECORDS, OF],
-        leakage: "Opened: one number, how many bits are set in the filter of the union or of the intersection; not which. Nothing \
-                  else is opened, to recipients neither. Any t+1 compute peers together can read every input; t learn \
-                  nothing. With two contributors each learns about the other's input what the result and its own tell.",
+        leakage: leaks!(
+            "Opened: one number, how many bits are set in the filter of the union or of the intersection; not which."
+        ),
         ..on_filters(
             "filter_cardinality",
             "about how many keys somebody has, or everybody has",
@@ -91,7 +90,7 @@ pub(super) const FILTERED: [Aggregator; 5] = [
     Aggregator {
         models: VERIFIED,
         parameters: &[POSITIONS, HASHES, KEYS, MAX_RECORDS, MIN_PEERS, MIN_WEIGHT, MAX_WEIGHT],
-        leakage: leaks!(
+        leakage: filter_leaks!(
             "Opened: of each bit that at least min_peers' filters have with at least min_weight together, how many do and the sum of \
              their weights. Of others nothing."
         ),
