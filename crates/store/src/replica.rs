@@ -290,24 +290,16 @@ impl ReplicaRows {
 
     /// Removes the entries from this index on: they were never agreed on.
     pub async fn truncate(&self, from: u64) -> Result<(), StoreError> {
-        self.conns
-            .lock()
-            .await
-            .log
-            .execute("DELETE FROM replica_log WHERE idx >= $1", args![number(from)])
-            .await
-            .map(drop)
+        self.remove("DELETE FROM replica_log WHERE idx >= $1", from).await
     }
 
     /// Removes the entries up to this index.
     pub async fn purge(&self, to: u64) -> Result<(), StoreError> {
-        self.conns
-            .lock()
-            .await
-            .log
-            .execute("DELETE FROM replica_log WHERE idx <= $1", args![number(to)])
-            .await
-            .map(drop)
+        self.remove("DELETE FROM replica_log WHERE idx <= $1", to).await
+    }
+
+    async fn remove(&self, sql: &'static str, index: u64) -> Result<(), StoreError> {
+        self.conns.lock().await.log.execute(sql, args![number(index)]).await.map(drop)
     }
 
     /// Makes agreed changes, each with its index, and keeps `marks` (name, value) with them: all of it or nothing.
