@@ -40,9 +40,10 @@ pub(super) struct Claim {
     /// That the session id is used, and to which charter the slot is bound. `None`
     /// of a client's task at a party that computes: nothing is opened before its own freeze, and all is noted with it.
     pub(super) now: Option<JoinHandle<Result<(), StoreError>>>,
-    /// What is noted right before shares leave, by who does not freeze or by whose freeze nothing waits.
+    /// The windows and the budget spent, noted right before shares leave: empty unless the result can be opened without
+    /// a freeze of this party, since it only gives, or the model is `guaranteed`.
     pub(super) before: Given,
-    /// What is noted with the freeze.
+    /// The same, noted with the freeze by all others.
     pub(super) with_freeze: Given,
 }
 
