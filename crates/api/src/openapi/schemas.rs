@@ -27,18 +27,23 @@ pub(super) fn all() -> Value {
 
 type Add<'a> = &'a mut dyn FnMut(&str, Value);
 
-fn object(fields: &[(&str, Value)], optional: &[&str]) -> Value {
-    let properties: Map<String, Value> =
-        fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
-    let required: Vec<&str> = fields.iter().map(|(name, _)| *name).filter(|name| !optional.contains(name)).collect();
+fn object(required: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {
+    let fields = required.iter().chain(optional);
+    let properties: Map<String, Value> = fields.map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    let required: Vec<&str> = required.iter().map(|(name, _)| *name).collect();
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
 /// The body of a request: nothing but these fields.
-fn request(fields: &[(&str, Value)], optional: &[&str]) -> Value {
-    let mut schema = object(fields, optional);
+fn request(required: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {
+    let mut schema = object(required, optional);
     schema["additionalProperties"] = json!(false);
     schema
+}
+
+/// The body that lists all of something.
+fn list_body(field: &str, item: &str) -> Value {
+    object(&[(field, list(is(item)))], &[])
 }
 
 fn is(name: &str) -> Value {
@@ -61,12 +66,21 @@ fn text_or_null() -> Value {
     json!({ "type": ["string", "null"] })
 }
 
+/// Texts by names.
+fn text_map() -> Value {
+    json!({ "type": "object", "additionalProperties": text() })
+}
+
 fn whole() -> Value {
     json!({ "type": "integer" })
 }
 
 fn whole_or_null() -> Value {
     json!({ "type": ["integer", "null"] })
+}
+
+fn number() -> Value {
+    json!({ "type": "number" })
 }
 
 fn truth() -> Value {
@@ -90,7 +104,7 @@ fn basics(add: Add<'_>) {
         }),
     );
     add("Fingerprint", json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }));
-    add("AnnouncementBody", json!({ "type": "object", "additionalProperties": text() }));
+    add("AnnouncementBody", text_map());
     add("PairingState", one_of(&["waiting", "registered", "rejected", "revoked"]));
     add("Role", one_of(&["viewer", "operator", "owner"]));
     add("PeerRole", one_of(&["input", "privacy", "both", "recipient"]));

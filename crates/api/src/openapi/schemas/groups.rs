@@ -1,11 +1,11 @@
 //! Schemas: groups, their members, configuration and consensus, registration.
 
-use serde_json::json;
-
-use super::{Add, is, list, moment, object, one_of, or_null, request, text, text_or_null, truth, whole};
+use super::{
+    Add, is, list, list_body, moment, object, one_of, or_null, request, text, text_map, text_or_null, truth, whole,
+};
 
 pub(super) fn groups(add: Add<'_>) {
-    add("NewGroup", request(&[("name", text()), ("sharing", is("SharingKind"))], &["sharing"]));
+    add("NewGroup", request(&[("name", text())], &[("sharing", is("SharingKind"))]));
     add(
         "GroupBody",
         object(
@@ -21,12 +21,11 @@ pub(super) fn groups(add: Add<'_>) {
                 ("configuration", or_null("ConfigurationBody")),
                 ("slots", is("SlotRulesBody")),
                 ("members", list(is("MemberBody"))),
-                ("codes", list(text())),
             ],
-            &["codes"],
+            &[("codes", list(text()))],
         ),
     );
-    add("GroupList", object(&[("groups", list(is("GroupBody")))], &[]));
+    add("GroupList", list_body("groups", "GroupBody"));
     add(
         "ConfigurationBody",
         request(
@@ -36,22 +35,15 @@ pub(super) fn groups(add: Add<'_>) {
                 ("aggregator", text()),
                 ("items", whole()),
                 ("time_slots", whole()),
-                ("result_buffer_size", whole()),
-                ("parameters", json!({ "type": "object", "additionalProperties": text() })),
             ],
-            &["result_buffer_size", "parameters"],
+            &[("result_buffer_size", whole()), ("parameters", text_map())],
         ),
     );
     add(
         "SlotRulesBody",
         request(
-            &[
-                ("on_missing_input", is("OnMissing")),
-                ("deadline_ms", whole()),
-                ("slot_ms", whole()),
-                ("first_slot", moment()),
-            ],
-            &["slot_ms", "first_slot"],
+            &[("on_missing_input", is("OnMissing")), ("deadline_ms", whole())],
+            &[("slot_ms", whole()), ("first_slot", moment())],
         ),
     );
     add(
@@ -67,28 +59,22 @@ pub(super) fn groups(add: Add<'_>) {
                 ("label_key", text_or_null()),
                 ("fingerprint", or_null("Fingerprint")),
                 ("status", is("Standing")),
-                ("comparison_code", text_or_null()),
                 ("verified", truth()),
                 ("pairing", is("PairingState")),
                 ("connected", truth()),
             ],
-            &["comparison_code"],
+            &[("comparison_code", text_or_null())],
         ),
     );
-    add("MemberList", object(&[("members", list(is("MemberBody")))], &[]));
-    add("VerifyBody", request(&[("verified", truth()), ("fingerprint", or_null("Fingerprint"))], &["fingerprint"]));
+    add("MemberList", list_body("members", "MemberBody"));
+    add("VerifyBody", request(&[("verified", truth())], &[("fingerprint", or_null("Fingerprint"))]));
     add("ComparedMember", request(&[("name", text()), ("fingerprint", is("Fingerprint"))], &[]));
     add("VerifyManyBody", request(&[("members", list(is("ComparedMember")))], &[]));
     add(
         "PairingBody",
         request(
-            &[
-                ("decision", one_of(&["approve", "reject", "revoke"])),
-                ("fingerprint", or_null("Fingerprint")),
-                ("comparison_code", text_or_null()),
-                ("reason", text()),
-            ],
-            &["fingerprint", "comparison_code", "reason"],
+            &[("decision", one_of(&["approve", "reject", "revoke"]))],
+            &[("fingerprint", or_null("Fingerprint")), ("comparison_code", text_or_null()), ("reason", text())],
         ),
     );
     add("CodeBody", object(&[("gid", whole()), ("code", text())], &[]));
@@ -96,6 +82,7 @@ pub(super) fn groups(add: Add<'_>) {
     add(
         "RegisterBody",
         request(
+            &[],
             &[
                 ("fingerprint", or_null("Fingerprint")),
                 ("endpoint", text()),
@@ -105,7 +92,6 @@ pub(super) fn groups(add: Add<'_>) {
                 ("proof", text_or_null()),
                 ("gateway", or_null("Fingerprint")),
             ],
-            &["fingerprint", "endpoint", "operator", "public_key", "label_key", "proof", "gateway"],
         ),
     );
     add(
@@ -118,9 +104,8 @@ pub(super) fn groups(add: Add<'_>) {
                 ("peerType", whole()),
                 ("publicKey", text_or_null()),
                 ("url", text()),
-                ("gateway", is("GatewayPin")),
             ],
-            &["gateway"],
+            &[("gateway", is("GatewayPin"))],
         ),
     );
     add(

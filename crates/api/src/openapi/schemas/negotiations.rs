@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{Add, is, list, object, one_of, or_null, request, text, text_or_null, truth, whole, whole_or_null};
+use super::{
+    Add, is, list, list_body, object, one_of, or_null, request, text, text_or_null, truth, whole, whole_or_null,
+};
 
 pub(super) fn negotiations(add: Add<'_>) {
     add(
@@ -12,13 +14,11 @@ pub(super) fn negotiations(add: Add<'_>) {
                 ("opener", text()),
                 ("gateway", is("Fingerprint")),
                 ("title", text()),
-                ("group", whole_or_null()),
                 ("expires", whole()),
-                ("invited", list(text())),
                 ("nonce", text()),
                 ("signature", text()),
             ],
-            &["group", "invited"],
+            &[("group", whole_or_null()), ("invited", list(text()))],
         ),
     );
     add(
@@ -28,13 +28,9 @@ pub(super) fn negotiations(add: Add<'_>) {
                 ("signer", text()),
                 ("turn", whole()),
                 ("act", one_of(&["contribute", "withdraw", "invite_key", "invite_secret", "cancel"])),
-                ("text", text()),
-                ("invitation", text()),
-                ("key", text()),
-                ("decision", text()),
                 ("signature", text()),
             ],
-            &["text", "invitation", "key", "decision"],
+            &[("text", text()), ("invitation", text()), ("key", text()), ("decision", text())],
         ),
     );
     add(
@@ -79,8 +75,8 @@ pub(super) fn negotiations(add: Add<'_>) {
             &[],
         ),
     );
-    add("ContributionList", object(&[("contributions", list(is("ContributionBody")))], &[]));
-    add("NegotiationList", object(&[("negotiations", list(is("NegotiationBody")))], &[]));
+    add("ContributionList", list_body("contributions", "ContributionBody"));
+    add("NegotiationList", list_body("negotiations", "NegotiationBody"));
     add("HistoryRequest", request(&[("signer", text()), ("at", whole()), ("signature", text())], &[]));
     add("ManagerAccept", request(&[("contribution", whole())], &[]));
     add(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Add, is, list, moment, object, request, text, text_or_null, whole};
+use super::{Add, is, list, list_body, moment, object, request, text, text_or_null, whole, whole_or_null};
 
 pub(super) fn node(add: Add<'_>) {
     add(
@@ -21,7 +21,7 @@ pub(super) fn node(add: Add<'_>) {
         ),
     );
     add("LogLine", object(&[("seq", whole()), ("body", text()), ("hash", text())], &[]));
-    add("LogPage", object(&[("entries", list(is("LogLine"))), ("next", json!({ "type": ["integer", "null"] }))], &[]));
+    add("LogPage", object(&[("entries", list(is("LogLine"))), ("next", whole_or_null())], &[]));
     add("LogHead", object(&[("checkpoint", text()), ("size", whole()), ("root", text()), ("key", text())], &[]));
     add("LogProof", object(&[("size", whole()), ("proof", list(text()))], &[]));
     add("SettleBody", object(&[("accept", text()), ("reason", text())], &[]));
@@ -30,7 +30,7 @@ pub(super) fn node(add: Add<'_>) {
         "ReceiptLine",
         object(&[("session", text()), ("group", whole()), ("run", whole()), ("slot", whole()), ("at", moment())], &[]),
     );
-    add("ReceiptList", object(&[("receipts", list(is("ReceiptLine")))], &[]));
+    add("ReceiptList", list_body("receipts", "ReceiptLine"));
     add("ReceiptBody", object(&[("receipt", text()), ("contribution", text_or_null())], &[]));
     add(
         "EvidenceLine",
@@ -46,9 +46,9 @@ pub(super) fn node(add: Add<'_>) {
             &[],
         ),
     );
-    add("EvidenceList", object(&[("evidence", list(is("EvidenceLine")))], &[]));
+    add("EvidenceList", list_body("evidence", "EvidenceLine"));
     add("EvidenceBody", object(&[("evidence", text())], &[]));
-    add("NewToken", request(&[("role", is("Role")), ("label", text()), ("tasks", is("TaskScope"))], &["tasks"]));
+    add("NewToken", request(&[("role", is("Role")), ("label", text())], &[("tasks", is("TaskScope"))]));
     add("IssuedToken", object(&[("id", text()), ("role", is("Role")), ("token", text())], &[]));
     add(
         "TokenBody",
@@ -63,8 +63,8 @@ pub(super) fn node(add: Add<'_>) {
             &[],
         ),
     );
-    add("TokenList", object(&[("tokens", list(is("TokenBody")))], &[]));
-    add("ReceivedBody", object(&[("data", list(text())), ("peerName", text_or_null())], &["peerName"]));
+    add("TokenList", list_body("tokens", "TokenBody"));
+    add("ReceivedBody", object(&[("data", list(text()))], &[("peerName", text_or_null())]));
     add("ReceivedRow", object(&[("id", whole()), ("from", text()), ("when", moment()), ("data", text())], &[]));
-    add("ReceivedList", object(&[("rows", list(is("ReceivedRow")))], &[]));
+    add("ReceivedList", list_body("rows", "ReceivedRow"));
 }

@@ -1,25 +1,21 @@
 //! Schemas: joining, rows, results and the roster as one peer sees them.
 
-use serde_json::json;
-
-use super::{Add, is, list, moment, object, or_null, request, text, text_or_null, truth, whole};
+use super::{
+    Add, is, list, list_body, moment, number, object, or_null, request, text, text_or_null, truth, whole, whole_or_null,
+};
 
 pub(super) fn peers(add: Add<'_>) {
     add(
         "JoinBody",
         request(
+            &[("name", text()), ("role", is("PeerRole")), ("gateway_url", text()), ("registration_code", text())],
             &[
-                ("name", text()),
-                ("role", is("PeerRole")),
-                ("gateway_url", text()),
                 ("gateway_fingerprint", or_null("Fingerprint")),
-                ("registration_code", text()),
                 ("operator", text_or_null()),
                 ("final_results_url", text_or_null()),
                 ("label_key", text_or_null()),
                 ("key", or_null("Fingerprint")),
             ],
-            &["gateway_fingerprint", "operator", "final_results_url", "label_key", "key"],
         ),
     );
     add(
@@ -28,7 +24,7 @@ pub(super) fn peers(add: Add<'_>) {
             &[
                 ("name", text()),
                 ("role", is("PeerRole")),
-                ("gid", json!({ "type": ["integer", "null"] })),
+                ("gid", whole_or_null()),
                 ("fingerprint", or_null("Fingerprint")),
                 ("gateway_url", text()),
                 ("gateway_fingerprint", or_null("Fingerprint")),
@@ -39,17 +35,17 @@ pub(super) fn peers(add: Add<'_>) {
                 ("pairing", is("PairingState")),
                 ("status", is("Standing")),
                 ("connected", truth()),
-                ("run", json!({ "type": ["integer", "null"] })),
+                ("run", whole_or_null()),
                 ("queued", whole()),
                 ("last_error", text_or_null()),
             ],
             &[],
         ),
     );
-    add("PeerList", object(&[("peers", list(is("PeerBody")))], &[]));
+    add("PeerList", list_body("peers", "PeerBody"));
     add("RowsBody", request(&[("rows", list(is("RowBody")))], &[]));
-    add("RowBody", request(&[("slot_start", moment()), ("values", list(is("Decimal")))], &["slot_start"]));
-    add("RowsReceipt", object(&[("accepted", whole()), ("next_slot", json!({ "type": ["integer", "null"] }))], &[]));
+    add("RowBody", request(&[("values", list(is("Decimal")))], &[("slot_start", moment())]));
+    add("RowsReceipt", object(&[("accepted", whole()), ("next_slot", whole_or_null())], &[]));
     add(
         "ResultBody",
         object(
@@ -57,23 +53,21 @@ pub(super) fn peers(add: Add<'_>) {
                 ("run", whole()),
                 ("slot", whole()),
                 ("values", list(is("Decimal"))),
-                ("statistics", list(is("StatisticBody"))),
-                ("no_result", text()),
                 ("contributors", whole()),
                 ("at", moment()),
             ],
-            &["statistics", "no_result"],
+            &[("statistics", list(is("StatisticBody"))), ("no_result", text())],
         ),
     );
-    add("StatisticBody", object(&[("name", text()), ("value", json!({ "type": "number" }))], &[]));
-    add("ResultList", object(&[("results", list(is("ResultBody")))], &[]));
+    add("StatisticBody", object(&[("name", text()), ("value", number())], &[]));
+    add("ResultList", list_body("results", "ResultBody"));
     add(
         "RosterBody",
         object(
             &[
                 ("consensus", text_or_null()),
                 ("document", text_or_null()),
-                ("threshold", json!({ "type": ["integer", "null"] })),
+                ("threshold", whole_or_null()),
                 ("members", list(is("RosterMember"))),
                 ("last_job", text_or_null()),
             ],

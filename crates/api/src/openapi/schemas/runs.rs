@@ -1,13 +1,11 @@
 //! Schemas: runs and their slots.
 
-use serde_json::json;
-
-use super::{Add, is, list, object, one_of, text, whole};
+use super::{Add, list_body, object, one_of, text, whole, whole_or_null};
 
 pub(super) fn runs(add: Add<'_>) {
     add("StartedBody", object(&[("started", whole())], &[]));
     add("RunBody", object(&[("run", whole()), ("state", text()), ("reason", text()), ("next_slot", whole())], &[]));
-    add("RunList", object(&[("runs", list(is("RunBody")))], &[]));
+    add("RunList", list_body("runs", "RunBody"));
     add(
         "SlotBody",
         object(
@@ -16,10 +14,10 @@ pub(super) fn runs(add: Add<'_>) {
                 ("attempt", whole()),
                 ("state", one_of(&["open", "done", "failed"])),
                 ("detail", text()),
-                ("contributors", json!({ "type": ["integer", "null"] })),
+                ("contributors", whole_or_null()),
             ],
             &[],
         ),
     );
-    add("SlotList", object(&[("slots", list(is("SlotBody")))], &[]));
+    add("SlotList", list_body("slots", "SlotBody"));
 }

@@ -1,25 +1,22 @@
 //! Schemas: tasks, series, offers, the directory, policies and approvals.
 
-use serde_json::json;
-
-use super::{Add, is, list, moment, object, one_of, or_null, request, text, text_or_null, truth, whole};
+use super::{
+    Add, is, list, list_body, moment, number, object, one_of, or_null, request, text, text_map, text_or_null, truth,
+    whole,
+};
 
 pub(super) fn tasks(add: Add<'_>) {
     let texts = || list(text());
-    let map = || json!({ "type": "object", "additionalProperties": text() });
     add(
         "TaskRequest",
         request(
+            &[("group", whole()), ("purpose", text()), ("sources", texts()), ("aggregator", text())],
             &[
-                ("group", whole()),
                 ("set", text()),
-                ("purpose", text()),
-                ("sources", texts()),
                 ("filter", texts()),
                 ("preselector", text()),
                 ("align_s", whole()),
-                ("aggregator", text()),
-                ("parameters", map()),
+                ("parameters", text_map()),
                 ("decimals", whole()),
                 ("least", text()),
                 ("most", text()),
@@ -35,40 +32,13 @@ pub(super) fn tasks(add: Add<'_>) {
                 ("nonce", text()),
                 ("repeat", or_null("TaskRepeat")),
             ],
-            &[
-                "set",
-                "filter",
-                "preselector",
-                "align_s",
-                "parameters",
-                "decimals",
-                "least",
-                "most",
-                "model",
-                "recipients",
-                "result_key",
-                "tell_gateway",
-                "min_participants",
-                "branches",
-                "parent",
-                "approval_s",
-                "issued",
-                "nonce",
-                "repeat",
-            ],
         ),
     );
     add(
         "ParentTask",
         request(
-            &[
-                ("task", is("TaskRequest")),
-                ("client", or_null("TaskSignature")),
-                ("ticket", is("TaskSignature")),
-                ("charter", text()),
-                ("window", whole()),
-            ],
-            &["client"],
+            &[("task", is("TaskRequest")), ("ticket", is("TaskSignature")), ("charter", text()), ("window", whole())],
+            &[("client", or_null("TaskSignature"))],
         ),
     );
     add("TaskRepeat", request(&[("every_s", whole()), ("times", whole())], &[]));
@@ -76,13 +46,8 @@ pub(super) fn tasks(add: Add<'_>) {
     add(
         "NewTask",
         request(
-            &[
-                ("task", is("TaskRequest")),
-                ("signature", or_null("TaskSignature")),
-                ("notify", text_or_null()),
-                ("wait", truth()),
-            ],
-            &["signature", "notify", "wait"],
+            &[("task", is("TaskRequest"))],
+            &[("signature", or_null("TaskSignature")), ("notify", text_or_null()), ("wait", truth())],
         ),
     );
     add(
@@ -108,12 +73,9 @@ pub(super) fn tasks(add: Add<'_>) {
                 ("detail", text()),
                 ("contributors", whole()),
                 ("agreement", text()),
-                ("result", is("TaskResult")),
-                ("sealed", texts()),
-                ("timing", is("TaskTiming")),
                 ("at", moment()),
             ],
-            &["result", "sealed", "timing"],
+            &[("result", is("TaskResult")), ("sealed", texts()), ("timing", is("TaskTiming"))],
         ),
     );
     add("TaskTiming", object(&[("prepare_us", whole()), ("link_us", whole()), ("session_us", whole())], &[]));
@@ -125,23 +87,19 @@ pub(super) fn tasks(add: Add<'_>) {
                 ("id", text()),
                 ("window", whole()),
                 ("statistics", list(is("StatisticBody"))),
-                ("no_result", text()),
                 ("values", list(is("Decimal"))),
                 ("contributors", whole()),
             ],
-            &["no_result"],
+            &[("no_result", text())],
         ),
     );
-    add("TaskList", object(&[("tasks", list(is("TaskBody")))], &[]));
+    add("TaskList", list_body("tasks", "TaskBody"));
     add(
         "TaskScope",
-        request(
-            &[("groups", list(whole())), ("sets", texts()), ("purposes", texts()), ("aggregators", texts())],
-            &["groups", "sets", "purposes", "aggregators"],
-        ),
+        request(&[], &[("groups", list(whole())), ("sets", texts()), ("purposes", texts()), ("aggregators", texts())]),
     );
     add("SamplesBody", request(&[("samples", list(is("SampleBody")))], &[]));
-    add("SampleBody", request(&[("at", moment()), ("values", map())], &["at"]));
+    add("SampleBody", request(&[("values", text_map())], &[("at", moment())]));
     add("SamplesReceipt", object(&[("accepted", whole())], &[]));
     add("OfferBody", object(&[("labels", texts()), ("sources", texts())], &[]));
     add("LabelsBody", request(&[("labels", texts())], &[]));
@@ -158,21 +116,17 @@ pub(super) fn tasks(add: Add<'_>) {
                 ("role", is("PeerRole")),
                 ("operator", text()),
                 ("available", truth()),
-                ("since", moment()),
                 ("endpoint", text()),
                 ("labels", texts()),
                 ("sources", texts()),
                 ("services", texts()),
                 ("sessions", whole()),
             ],
-            &["since"],
+            &[("since", moment())],
         ),
     );
-    add("DirectoryList", object(&[("members", list(is("DirectoryEntry")))], &[]));
-    add(
-        "PolicyBody",
-        object(&[("own", truth()), ("policy", is("PeerPolicy")), ("spent", list(is("SpentBody")))], &["spent"]),
-    );
+    add("DirectoryList", list_body("members", "DirectoryEntry"));
+    add("PolicyBody", object(&[("own", truth()), ("policy", is("PeerPolicy"))], &[("spent", list(is("SpentBody")))]));
     add("SpentBody", object(&[("source", text()), ("epsilon", text()), ("delta", text()), ("results", whole())], &[]));
     let rules = [
         ("min_computing", whole()),
@@ -193,14 +147,13 @@ pub(super) fn tasks(add: Add<'_>) {
         ("disjoint_windows", truth()),
         ("manual_approval", truth()),
         ("parents", list(is("Fingerprint"))),
-        ("branch", list(text())),
+        ("branch", texts()),
         ("epsilon_budgets", texts()),
         ("delta_budgets", texts()),
         ("max_samples", whole()),
         ("keep_samples_hours", whole()),
     ];
-    let optional: Vec<&str> = rules.iter().map(|(name, _)| *name).collect();
-    add("PeerPolicy", request(&rules, &optional));
+    add("PeerPolicy", request(&[], &rules));
     add(
         "ApprovalBody",
         object(
@@ -208,37 +161,30 @@ pub(super) fn tasks(add: Add<'_>) {
                 ("task", text()),
                 ("state", one_of(&["waiting", "approved", "refused"])),
                 ("request", is("TaskRequest")),
-                ("client", is("Fingerprint")),
                 ("asked", moment()),
-                ("decided", moment()),
             ],
-            &["client", "decided"],
+            &[("client", is("Fingerprint")), ("decided", moment())],
         ),
     );
-    add("ApprovalList", object(&[("approvals", list(is("ApprovalBody")))], &[]));
+    add("ApprovalList", list_body("approvals", "ApprovalBody"));
     add("ApprovalDecision", request(&[("approved", truth())], &[]));
     add(
         "CompareRequest",
         request(
+            &[("source", text()), ("purpose", text())],
             &[
-                ("source", text()),
                 ("set", text()),
-                ("purpose", text()),
                 ("preselector", text()),
                 ("decimals", whole()),
                 ("least", text()),
                 ("most", text()),
                 ("min_participants", whole()),
             ],
-            &["set", "preselector", "decimals", "least", "most", "min_participants"],
         ),
     );
     add(
         "CompareBody",
-        object(
-            &[("task", text()), ("average", json!({ "type": "number" })), ("own", text()), ("contributors", whole())],
-            &["own"],
-        ),
+        object(&[("task", text()), ("average", number()), ("contributors", whole())], &[("own", text())]),
     );
-    add("OfferList", object(&[("offers", list(is("MemberOfferBody")))], &[]));
+    add("OfferList", list_body("offers", "MemberOfferBody"));
 }
