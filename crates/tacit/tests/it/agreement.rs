@@ -42,10 +42,12 @@ impl Ended {
 
 impl Court {
     pub(crate) fn new() -> Self {
-        Self {
-            gateway: Node::with("gateway", &["--tls", "--roles", "manager"]),
-            keys: TempDir::new().expect("a folder"),
-        }
+        Self::over(Node::with("gateway", &["--tls", "--roles", "manager"]))
+    }
+
+    /// With this gateway, which serves https.
+    pub(crate) fn over(gateway: Node) -> Self {
+        Self { gateway, keys: TempDir::new().expect("a folder") }
     }
 
     /// Made by the first who needs a key, for its owner only.
@@ -54,9 +56,7 @@ impl Court {
     }
 
     pub(crate) fn pin(&self) -> String {
-        let text = std::fs::read_to_string(self.gateway.data().join("run").join("addr.json")).expect("an address");
-        let address: Value = serde_json::from_str(&text).expect("JSON");
-        address["fingerprint"].as_str().expect("a fingerprint").to_owned()
+        self.gateway.fingerprint()
     }
 
     /// Runs `tacit` against the gateway; with the owner's token only for `admin`.

@@ -1,7 +1,6 @@
 //! A running group whose owners change it: at the next slot, and provably.
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::agreement::Court;
 use crate::harness::Node;
@@ -37,7 +36,7 @@ fn r15_r17_r18_owners_change_a_running_group_at_the_next_slot() {
     }
     group.verify_all();
     manager.configure(group.gid, &Config::of(1, -1));
-    let court = Court { gateway: node, keys: TempDir::new().expect("a folder") };
+    let court = Court::over(node);
     let (alice, bob) = (court.key("alice"), court.key("bob"));
     let owners = ["--invite-key", &alice, "--invite-key", &bob, "--add-owner", &alice, "--add-owner", &bob];
     let new = court.negotiate("admin", &[&["new", "--group", "1"], &owners[..]].concat()).json();

@@ -1,33 +1,48 @@
-//! The audit log of a real node: exported, verified offline, tampered with, killed and restored.
+//! The audit log of a real node: exported over https, verified offline, tampered with, killed and restored.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::agreement::Court;
 use crate::harness::{Node, run};
 use crate::p2ds::{Config, Group, PRIVACY};
 use crate::sink::Sink;
 use crate::wait::until;
 
-fn audit(args: &[&str]) -> (Option<i32>, Value, String) {
+/// How `tacit audit` ended, and what it said in JSON.
+struct Audited {
+    code: Option<i32>,
+    value: Value,
+    error: String,
+}
+
+/// Without the gateway: of files, or of the log of another node on this machine.
+fn audit(args: &[&str]) -> Audited {
     let output = run(&[&["audit"], args, &["--json"]].concat());
     let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-    (output.status.code(), value, String::from_utf8_lossy(&output.stderr).into_owned())
+    Audited { code: output.status.code(), value, error: String::from_utf8_lossy(&output.stderr).into_owned() }
 }
 
-#[track_caller]
-fn held(args: &[&str]) -> Value {
-    let (code, value, error) = audit(args);
-    assert_eq!((code, &value["ok"]), (Some(0), &json!(true)), "{args:?}: {error}");
-    value
+/// From another process, over https: the gateway is known by its address, its certificate and a token.
+fn audit_at(court: &Court, args: &[&str]) -> Audited {
+    let ended = court.tacit("admin", &[&["audit"], args].concat());
+    Audited { code: ended.code, value: serde_json::from_str(&ended.out).unwrap_or(Value::Null), error: ended.err }
 }
 
-#[track_caller]
-fn refused(args: &[&str]) -> Value {
-    let (code, value, error) = audit(args);
-    assert_eq!((code, &value["ok"]), (Some(3), &json!(false)), "{args:?}: {error}");
-    assert!(error.contains("the log does not hold"), "{error}");
-    value
+impl Audited {
+    #[track_caller]
+    fn held(self) -> Value {
+        assert_eq!((self.code, &self.value["ok"]), (Some(0), &json!(true)), "{}", self.error);
+        self.value
+    }
+
+    #[track_caller]
+    fn refused(self) -> Value {
+        assert_eq!((self.code, &self.value["ok"]), (Some(3), &json!(false)), "{}", self.error);
+        assert!(self.error.contains("the log does not hold"), "{}", self.error);
+        self.value
+    }
 }
 
 fn text(path: &Path) -> &str {
@@ -47,31 +62,44 @@ fn work(node: &Node, group: i64) {
     }
 }
 
+/// Two owners take over a group and change it: each decision is another process's, with a key of its own.
+fn owned(court: &Court) -> String {
+    let (alice, bob) = (court.key("alice"), court.key("bob"));
+    let owners = ["--invite-key", &alice, "--invite-key", &bob, "--add-owner", &alice, "--add-owner", &bob];
+    let new = court.negotiate("admin", &[&["new", "--group", "1"], &owners[..]].concat()).json();
+    let id = new["negotiation"].as_str().expect("an id").to_owned();
+    for who in ["alice", "bob"] {
+        court.negotiate(who, &["accept", &id]).json();
+    }
+    let state = court.negotiate("admin", &["accept", &id, "--as-manager"]).json();
+    state["decided"].as_str().expect("a consensus").to_owned()
+}
+
 #[test]
 fn r12_an_export_is_verified_offline_and_every_change_of_it_refused() {
-    let mut node = Node::start();
-    work(&node, 1);
-    let data = node.data();
-    let file = data.join("log.jsonl");
-    let (data, path) = (text(&data), text(&file));
+    let mut court = Court::new();
+    work(&court.gateway, 1);
+    let consensus = owned(&court);
+    let file = court.keys.path().join("log.jsonl");
+    let path = text(&file);
 
-    let checked = held(&["check", "--data", data]);
-    let exported = held(&["export", "--data", data, "--out", path]);
+    let checked = audit_at(&court, &["check"]).held();
+    let exported = audit_at(&court, &["export", "--out", path]).held();
     assert_eq!(checked["root"], exported["root"]);
-    assert_eq!(exported["groups"][0]["decisions"], 2, "{exported}");
     let fingerprint = exported["node"].as_str().expect("a fingerprint").to_owned();
     let key = exported["key"].as_str().expect("a key").to_owned();
-    let consensus = node.api("GET", "/groups/1", None).ok().json()["consensus"].clone();
-    assert_eq!(exported["groups"][0]["consensus"], consensus, "the id is recomputed from the file");
+    assert_eq!(fingerprint, court.pin());
 
-    // Offline: the node is gone.
-    node.stop();
+    // Offline: the node is gone. Each consensus id is recomputed from the file, the owners' signatures among them.
+    court.gateway.stop();
     for args in [&["verify", path][..], &["verify", path, "--key", &fingerprint], &["verify", path, "--key", &key]] {
-        let verified = held(args);
+        let verified = audit(args).held();
         assert_eq!(verified["root"], exported["root"]);
         assert_eq!(verified["pinned"], json!(args.len() > 2));
+        let group = &verified["groups"][0];
+        assert_eq!((&group["decisions"], &group["consensus"]), (&json!(3), &json!(consensus)), "{verified}");
     }
-    refused(&["verify", path, "--key", &"0".repeat(64)]);
+    audit(&["verify", path, "--key", &"0".repeat(64)]).refused();
 
     // R11: edited, deleted, swapped, added, cut off. The entry is named.
     let whole = std::fs::read_to_string(&file).expect("a file");
@@ -79,7 +107,7 @@ fn r12_an_export_is_verified_offline_and_every_change_of_it_refused() {
     let forged = file.with_file_name("forged.jsonl");
     let try_with = |lines: &[&str]| {
         std::fs::write(&forged, lines.concat()).expect("written");
-        refused(&["verify", text(&forged)])["entry"].clone()
+        audit(&["verify", text(&forged)]).refused()["entry"].clone()
     };
     let edited = lines[4].replacen("\"at\":1", "\"at\":2", 1);
     assert_eq!(try_with(&[&lines[..4], &[edited.as_str()], &lines[5..]].concat()), 3);
@@ -88,55 +116,56 @@ fn r12_an_export_is_verified_offline_and_every_change_of_it_refused() {
     assert_eq!(try_with(&[&lines[..4], &lines[3..]].concat()), 3);
     assert_eq!(try_with(&lines[..lines.len() - 1]), json!(lines.len() - 2));
     assert_eq!(try_with(&[&lines[..], &lines[2..3]].concat()), json!(lines.len() - 1));
-    assert_eq!(audit(&["verify", "/nonexistent"]).0, Some(2));
+    assert_eq!(audit(&["verify", "/nonexistent"]).code, Some(2));
 }
 
 /// R14: killed, restarted, restored from a copy. Whoever saw a later head notices the restored one.
 #[test]
 fn r14_the_log_survives_kills_and_a_witness_sees_a_rollback() {
-    let mut node = Node::start();
-    let data = node.data();
-    let data = text(&data).to_owned();
-    let state = node.data().join("seen.json");
+    let mut court = Court::new();
+    let state = court.keys.path().join("seen.json");
     let state = text(&state);
-    work(&node, 1);
-    held(&["witness", "--data", &data, "--state", state]);
-    node.kill();
-    let copy = std::fs::read(node.data().join("tacit.db")).expect("the database");
-    let wal = std::fs::read(node.data().join("tacit.db-wal")).ok();
-    node.restart();
-    let before = held(&["witness", "--data", &data, "--state", state]);
+    let data = court.gateway.data();
+    work(&court.gateway, 1);
+    let owned = owned(&court);
+    audit_at(&court, &["witness", "--state", state]).held();
+    court.gateway.kill();
+    let copy = std::fs::read(data.join("tacit.db")).expect("the database");
+    let wal = std::fs::read(data.join("tacit.db-wal")).ok();
+    court.gateway.restart();
+    let before = audit_at(&court, &["witness", "--state", state]).held();
     assert!(before["entries"].as_u64() > before["before"].as_u64(), "each start is an entry: {before}");
     for round in 2..5 {
-        work(&node, round);
-        node.kill();
-        node.restart();
-        let checked = held(&["check", "--data", &data]);
+        work(&court.gateway, round);
+        court.gateway.kill();
+        court.gateway.restart();
+        let checked = audit_at(&court, &["check"]).held();
         assert_eq!(checked["kinds"]["software"], round + 1);
         assert_eq!(checked["groups"].as_array().map(Vec::len), usize::try_from(round).ok());
-        held(&["witness", "--data", &data, "--state", state]);
+        assert_eq!(checked["groups"][0]["consensus"], json!(owned));
+        audit_at(&court, &["witness", "--state", state]).held();
     }
-    node.stop();
+    court.gateway.stop();
     for file in ["tacit.db", "tacit.db-wal", "tacit.db-shm"] {
-        let _not_there = std::fs::remove_file(node.data().join(file));
+        let _not_there = std::fs::remove_file(data.join(file));
     }
-    std::fs::write(node.data().join("tacit.db"), copy).expect("restored");
+    std::fs::write(data.join("tacit.db"), copy).expect("restored");
     if let Some(wal) = wal {
-        std::fs::write(node.data().join("tacit.db-wal"), wal).expect("restored");
+        std::fs::write(data.join("tacit.db-wal"), wal).expect("restored");
     }
-    node.restart();
-    held(&["check", "--data", &data]);
-    let (code, _, error) = audit(&["witness", "--data", &data, "--state", state]);
-    assert_eq!(code, Some(3), "{error}");
-    assert!(error.contains("rolled back"), "{error}");
-    assert!(node.data().join("seen.disputed").is_file());
+    court.gateway.restart();
+    audit_at(&court, &["check"]).held();
+    let told = audit_at(&court, &["witness", "--state", state]);
+    assert_eq!(told.code, Some(3), "{}", told.error);
+    assert!(told.error.contains("rolled back"), "{}", told.error);
+    assert!(court.keys.path().join("seen.disputed").is_file());
 
     // The restore was an honest one: from the head that was shown then the log is witnessed again.
     let settle = |accept: &str| {
         run(&["audit", "settle", "--state", state, "--accept", accept, "--reason", "restored", "--json"])
     };
     assert_eq!(settle("nonsense").status.code(), Some(3));
-    let kept = std::fs::read(node.data().join("seen.disputed")).expect("the evidence");
+    let kept = std::fs::read(court.keys.path().join("seen.disputed")).expect("the evidence");
     let kept: Value = serde_json::from_slice(&kept).expect("JSON");
     let root = kept["shown"].as_str().and_then(|note| note.lines().nth(2)).expect("a root");
     let said = settle(root);
@@ -144,8 +173,8 @@ fn r14_the_log_survives_kills_and_a_witness_sees_a_rollback() {
     let told: Value = serde_json::from_slice(&said.stdout).expect("JSON");
     let evidence = std::fs::read_to_string(told["evidence"].as_str().expect("a file")).expect("the evidence");
     assert!(evidence.contains("\"settled\": \"restored\""), "{evidence}");
-    work(&node, 2);
-    held(&["witness", "--data", &data, "--state", state]);
+    work(&court.gateway, 2);
+    audit_at(&court, &["witness", "--state", state]).held();
     assert_eq!(settle(root).status.code(), Some(2), "there is nothing to settle any more");
 }
 
@@ -168,52 +197,51 @@ fn witnessed(gateway: &Node, node: &Node, peer: &str) -> String {
 /// R11, A17's last consensus, DESIGN's witnesses: a gateway that shows two members two logs is caught, with evidence.
 #[test]
 fn r11_members_that_were_shown_different_logs_hold_the_evidence() {
-    let mut gateway = Node::with("gateway", &["--test-mode", "--roles", "manager"]);
-    let mut a = Node::with("a", &["--test-mode", "--roles", "peer"]);
-    let mut b = Node::with("b", &["--test-mode", "--roles", "peer"]);
+    let mut court = Court::over(Node::with("gateway", &["--tls", "--test-mode", "--roles", "manager"]));
+    let mut a = Node::with("a", &["--tls", "--test-mode", "--roles", "peer"]);
+    let mut b = Node::with("b", &["--tls", "--test-mode", "--roles", "peer"]);
     let sink = Sink::open();
-    let mut group = Group::found(&gateway.manager(), "g");
+    let mut group = Group::found(&court.gateway.manager(), "g");
     group.join(&a.peers(), "a", PRIVACY, &sink.url("a"));
     group.join(&b.peers(), "b", PRIVACY, &sink.url("b"));
     group.verify_all();
     let (name_a, name_b) = (group.full("a"), group.full("b"));
-    witnessed(&gateway, &a, &name_a);
-    witnessed(&gateway, &b, &name_b);
+    witnessed(&court.gateway, &a, &name_a);
+    witnessed(&court.gateway, &b, &name_b);
     // Both cosignatures are in an export, and hold.
-    let data = gateway.data();
-    let file = data.join("log.jsonl");
+    let data = court.gateway.data();
+    let file = court.keys.path().join("log.jsonl");
     until("two cosignatures", || {
-        let exported = held(&["export", "--data", text(&data), "--out", text(&file)]);
+        let exported = audit_at(&court, &["export", "--out", text(&file)]).held();
         match exported["witnesses"].as_array().map(Vec::len) {
             Some(2) => Ok(()),
             _ => Err(exported["witnesses"].to_string()),
         }
     });
-    assert_eq!(held(&["verify", text(&file)])["witnesses"].as_array().map(Vec::len), Some(2));
+    assert_eq!(audit(&["verify", text(&file)]).held()["witnesses"].as_array().map(Vec::len), Some(2));
 
     b.stop();
-    gateway.stop();
+    court.gateway.stop();
     let before = std::fs::read(data.join("tacit.db")).expect("the database");
-    gateway.restart();
-    work(&gateway, 2);
-    let left = witnessed(&gateway, &a, &name_a);
+    court.gateway.restart();
+    work(&court.gateway, 2);
+    let left = witnessed(&court.gateway, &a, &name_a);
     a.stop();
-    gateway.stop();
+    court.gateway.stop();
     std::fs::write(data.join("tacit.db"), before).expect("the database");
-    gateway.restart();
-    work(&gateway, 2);
-    work(&gateway, 3);
+    court.gateway.restart();
+    work(&court.gateway, 2);
+    work(&court.gateway, 3);
     b.restart();
-    witnessed(&gateway, &b, &name_b);
+    witnessed(&court.gateway, &b, &name_b);
 
     // One member hands its head to the other, who asks the gateway for a proof that there cannot be.
     let note = a.data().join("left.note");
     std::fs::write(&note, left).expect("a note");
     let state = a.data().join("seen.json");
-    let args = ["witness", "--data", text(&data), "--state", text(&state), "--against", text(&note)];
-    let (code, _, error) = audit(&args);
-    assert_eq!(code, Some(3), "{error}");
-    assert!(error.contains("does not contain"), "{error}");
+    let told = audit_at(&court, &["witness", "--state", text(&state), "--against", text(&note)]);
+    assert_eq!(told.code, Some(3), "{}", told.error);
+    assert!(told.error.contains("does not contain"), "{}", told.error);
     assert!(a.data().join("seen.disputed").is_file());
 
     // And the member that comes back notices by itself.
@@ -224,7 +252,7 @@ fn r11_members_that_were_shown_different_logs_hold_the_evidence() {
     });
     let told = run(&["peer", "witness", &name_a, "--data", text(&a.data())]);
     assert_eq!(told.status.code(), Some(3));
-    let own = held(&["check", "--data", text(&a.data())]);
+    let own = audit(&["check", "--data", text(&a.data())]).held();
     assert_eq!(own["kinds"]["witness"], 1, "{own}");
 
     // It was an honest restore. The operators say so, of the very head that they looked at, and the log keeps it.
@@ -243,14 +271,14 @@ fn r11_members_that_were_shown_different_logs_hold_the_evidence() {
     let said = settle(&root, "gateway restored from the backup of last night");
     assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
     assert_ne!(settle(&root, "again").status.code(), Some(0), "there is nothing to settle any more");
-    work(&gateway, 4);
-    witnessed(&gateway, &a, &name_a);
+    work(&court.gateway, 4);
+    witnessed(&court.gateway, &a, &name_a);
     assert_eq!(seen(&a, &name_a)["disputed"], Value::Null);
     let shown = run(&["audit", "show", "--data", text(&a.data())]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     let entry = shown.lines().find(|line| line.contains("\"settled\"")).expect("an entry");
     assert!(entry.contains("backup of last night") && entry.contains(&root), "{entry}");
-    held(&["check", "--data", text(&a.data())]);
+    audit(&["check", "--data", text(&a.data())]).held();
 }
 
 /// The root in a note.
@@ -261,42 +289,46 @@ fn left_root(note: &Path) -> String {
 
 /// Every result has a receipt that a stranger verifies; contributors, and nobody else, prove that their data counted.
 #[test]
-fn a_result_has_a_receipt_that_strangers_verify() {
-    let (node, sink) = (Node::start(), Sink::open());
-    let group = Group::usual(&node.manager(), &node.peers(), "g", &|peer| sink.url(peer), &Config::of(2, 2));
+fn r10_a_result_has_a_receipt_that_strangers_verify_and_the_log_tells_it_all() {
+    let court = Court::over(Node::with("gateway", &["--tls", "--test-mode", "--roles", "manager"]));
+    let (peers, sink) = (Node::with("peers", &["--tls", "--test-mode", "--roles", "peer"]), Sink::open());
+    let (manager, service) = (court.gateway.manager(), peers.peers());
+    let group = Group::usual(&manager, &service, "g", &|peer| sink.url(peer), &Config::of(2, 2));
     group.start();
     for slot in [1, 2] {
         group.give("a", &["1;3"]);
         group.give("b", &["2;5"]);
         assert_eq!(sink.wait_rows("a", slot).len(), slot);
     }
-    let data = node.data();
-    let receipts = |holder: &[&str]| -> Vec<Value> {
-        let output = run(&[&["receipt", "list", "--json", "--data", text(&data)], holder].concat());
+    let data = peers.data();
+    let receipts = |holder: &str| -> Vec<Value> {
+        let output = run(&["receipt", "list", "--json", "--data", text(&data), "--peer", holder]);
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     };
+    let issued = || court.tacit("admin", &["receipt", "list"]).json().as_array().cloned().unwrap_or_default();
     let (a, x) = (group.full("a"), group.full("x"));
     until("the receipts", || {
-        let all = [receipts(&[]), receipts(&["--peer", &a]), receipts(&["--peer", &x])];
+        let all = [issued(), receipts(&a), receipts(&x)];
         if all.iter().all(|list| list.len() == 2) { Ok(()) } else { Err(format!("{all:?}")) }
     });
-    let session = receipts(&[])[0]["session"].as_str().expect("a session").to_owned();
-    let (file, mine) = (data.join("receipt.json"), data.join("mine.json"));
+    let session = issued()[0]["session"].as_str().expect("a session").to_owned();
+    let folder = court.keys.path();
+    let (file, mine) = (folder.join("receipt.json"), folder.join("mine.json"));
     let (file, mine) = (text(&file), text(&mine));
     let show =
         run(&["receipt", "show", &session, "--data", text(&data), "--peer", &a, "--out", file, "--contribution", mine]);
     assert_eq!(show.status.code(), Some(0), "{show:?}");
     // The gateway holds the same one, and a peer that gave nothing has nothing to prove.
-    let theirs = run(&["receipt", "show", &session, "--data", text(&data)]);
+    let theirs = court.tacit("admin", &["receipt", "show", &session]);
     let document = std::fs::read(file).expect("a receipt");
-    assert_eq!(theirs.stdout, document);
+    assert_eq!(theirs.out.as_bytes(), document);
     let none = run(&["receipt", "show", &session, "--data", text(&data), "--peer", &x, "--contribution", mine]);
     assert_eq!(none.status.code(), Some(3));
 
-    let key = node.api("GET", "/node", None).ok().json()["fingerprint"].as_str().expect("a fingerprint").to_owned();
-    let charter = run(&["group", "consensus", &group.gid.to_string(), "--data", text(&data), "--json"]);
-    let agreed = data.join("charter.json");
-    std::fs::write(&agreed, &charter.stdout).expect("a charter");
+    let key = court.pin();
+    let charter = court.tacit("admin", &["group", "consensus", &group.gid.to_string()]);
+    let agreed = folder.join("charter.json");
+    std::fs::write(&agreed, &charter.out).expect("a charter");
     let verify = |more: &[&str]| run(&[&["receipt", "verify", file, "--json"], more].concat());
     let whole = verify(&["--key", &key, "--contribution", mine, "--consensus", text(&agreed)]);
     assert_eq!(whole.status.code(), Some(0), "{whole:?}");
@@ -310,7 +342,7 @@ fn a_result_has_a_receipt_that_strangers_verify() {
     // DESIGN rule 10: nobody who gave data but did not compute is named, and no sum or row is told.
     let plain = String::from_utf8(document.clone()).expect("text");
     for giver in ["a", "b"] {
-        let member = node.api("GET", &format!("/members/{}", group.full(giver)), None).ok().json();
+        let member = court.gateway.api("GET", &format!("/members/{}", group.full(giver)), None).ok().json();
         let fingerprint = member["fingerprint"].as_str().expect("a fingerprint");
         assert!(!plain.contains(fingerprint), "{giver} is named");
     }
@@ -340,9 +372,23 @@ fn a_result_has_a_receipt_that_strangers_verify() {
     assert_eq!(verify(&["--contribution", mine]).status.code(), Some(3));
     assert_eq!(stranger(&["--contribution", mine]).status.code(), Some(3));
 
-    // R10: sessions, receipts, keys that signed, parameters, decisions, calls and the version are in the log.
-    let log = held(&["check", "--data", text(&data)]);
-    for kind in ["session", "receipt", "key_use", "parameter", "consensus", "action", "software"] {
-        assert!(log["kinds"][kind].as_u64() > Some(0), "{kind}: {log}");
+    // R10: sessions, receipts, keys that signed, parameters, decisions, calls and the version are in the logs, each with
+    // time and signer: the gateway's is exported over https and verified as a file, the peers' own is their node's.
+    let log = folder.join("log.jsonl");
+    audit_at(&court, &["export", "--out", text(&log)]).held();
+    let gateway = audit(&["verify", text(&log), "--key", &key]).held();
+    let own = audit(&["check", "--data", text(&data)]).held();
+    for (log, kinds) in [
+        (&gateway, &["session", "receipt", "parameter", "consensus", "action", "software"][..]),
+        (&own, &["key_use", "parameter", "action", "software"]),
+    ] {
+        for kind in kinds {
+            assert!(log["kinds"][kind].as_u64() > Some(0), "{kind}: {log}");
+        }
     }
+    // The set of inputs is there by its digest: the statement is, which names it, and a stranger finds it again.
+    let logged = std::fs::read_to_string(&log).expect("a log");
+    let receipt: Value = serde_json::from_slice(&std::fs::read(file).expect("a receipt")).expect("JSON");
+    let facts = receipt["log"]["entry"]["facts"].to_string();
+    assert!(receipt["statement"]["frozen"].is_string() && logged.contains(&facts), "{facts}");
 }

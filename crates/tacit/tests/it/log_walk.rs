@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tacit_model::{Clock, SystemClock};
-use tempfile::TempDir;
 
 use crate::agreement::{Court, text};
 use crate::harness::{Node, files_below, run};
@@ -64,7 +63,7 @@ fn r13_rule10_every_use_of_a_key_and_no_secret_is_in_the_logs() {
     secrets.extend(group.seats.values().map(|seat| seat.code.clone()));
 
     // Owners by invitation, one of them with a one-time secret; parameters negotiated while the group runs.
-    let court = Court { gateway, keys: TempDir::new().expect("a folder") };
+    let court = Court::over(gateway);
     let new = court.negotiate("admin", &["new", "--group", "1", "--invitations", "2", "--title", "owners"]).json();
     let id = text(&new, "negotiation").to_owned();
     for (at, who) in ["alice", "bob"].into_iter().enumerate() {
