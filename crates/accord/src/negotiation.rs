@@ -46,7 +46,7 @@ pub use duties::{Duty, duties};
 pub use explain::{ImportError, explain, export, import};
 pub use form::{Form, JsonForm, Reading};
 pub use invitation::{Invitation, NegotiationId, secret_hash};
-pub use request::{OpeningRequest, history_holds, sign_history};
+pub use request::{OpeningRequest, history_holds, history_message, sign_history};
 pub use state::{
     Authority, Contribution, Event, MAX_TEXT, MAX_TURNS, Negotiation, NegotiationError, Opening, State, Status, Step,
 };

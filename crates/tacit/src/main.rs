@@ -11,6 +11,7 @@ mod edge;
 mod negotiating;
 mod node;
 mod output;
+mod own_log;
 mod p2ds;
 mod process;
 mod pulling;

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tacit_accord::negotiation::{
     Act, Agreement, Invitation, NegotiationId, OpeningRequest, Part, Resource, Wording, charter_of, charter_part,
-    charter_text, secret_hash, sign_act, sign_decision, sign_history,
+    charter_text, history_message, secret_hash, sign_act, sign_decision, sign_history,
 };
 use tacit_accord::{Charter, Consensus, ConsensusId, Member, MemberRole, verify_chain};
 use tacit_client::Client;
@@ -20,15 +20,17 @@ use tacit_pki::{Identity, PublicKey, keyfile, random};
 
 use crate::command::group::usual;
 use crate::output::{Code, Failure};
+use crate::own_log::OwnLog;
 
-/// Somebody at a gateway who has a key.
+/// Somebody at a gateway who has a key. What it signs is in the log beside the key before anybody sees it.
 pub(crate) struct Seat {
     pub(crate) client: Client,
     pub(crate) identity: Identity,
+    log: OwnLog,
 }
 
 /// The key of this name. One that is not there yet is made and kept if somebody is to sign with it.
-pub(crate) fn own_key(dir: &Path, name: &str, signs: bool) -> Result<Identity, Failure> {
+fn own_key(dir: &Path, name: &str, signs: bool) -> Result<Identity, Failure> {
     let now = SystemClock.now().to_date_time()?;
     if !signs && !keyfile::private_path(dir, name).exists() {
         return Identity::generate(name, now).map_err(|e| refused(e.to_string()));
@@ -75,6 +77,16 @@ impl core::fmt::Display for InvitationText {
 }
 
 impl Seat {
+    /// With the key of this name in this folder, which is made if it is to sign and there is none.
+    pub(crate) fn new(client: Client, dir: &Path, name: &str, signs: bool) -> Result<Self, Failure> {
+        Ok(Self { client, identity: own_key(dir, name, signs)?, log: OwnLog::beside(dir, name) })
+    }
+
+    /// Logs what the key is about to sign.
+    fn signs(&self, what: &str, on: &str, message: &str) -> Result<(), Failure> {
+        self.log.record(&self.identity, what, on, message)
+    }
+
     /// This seat's key in text.
     pub(crate) fn key(&self) -> String {
         self.identity.public_key().to_base64()
@@ -94,6 +106,7 @@ impl Seat {
         let nonce = URL_SAFE_NO_PAD.encode(nonce);
         let request =
             OpeningRequest { gateway, title: title.to_owned(), group: group.map(|g| g.0), expires, invited, nonce };
+        self.signs("negotiation-open", &request.title, &request.message()?)?;
         let signature = request.sign(&self.identity)?;
         let body = OpenNegotiation {
             opener: self.key(),
@@ -112,6 +125,7 @@ impl Seat {
     pub(crate) async fn act(&self, now: &NegotiationBody, act: Act) -> Result<NegotiationBody, Failure> {
         let id: NegotiationId = now.id.parse()?;
         let turn = now.turns.get(&self.key()).copied().unwrap_or(0) + 1;
+        self.signs("negotiation", &now.id, &act.message(&id, turn)?)?;
         let signed = sign_act(&self.identity, &id, turn, act)?;
         let mut body =
             NegotiationAct { signer: signed.signer, turn, signature: signed.signature, ..Default::default() };
@@ -148,6 +162,7 @@ impl Seat {
         if wording.accept {
             for part in wording.parts.iter().filter(|part| part.resource == Resource::Charter) {
                 let id = charter_text(part).map_err(|e| refused(e.to_string()))?.id()?;
+                self.signs("charter", &part.id, &id.to_string())?;
                 decision = Some(sign_decision(&self.identity, &id));
             }
         }
@@ -167,7 +182,9 @@ impl Seat {
     /// Everything that was put forward, superseded texts too.
     pub(crate) async fn history(&self, id: &str) -> Result<Vec<ContributionBody>, Failure> {
         let at = SystemClock.now();
-        let signature = sign_history(&self.identity, &id.parse()?, at)?;
+        let negotiation: NegotiationId = id.parse()?;
+        self.signs("negotiation-history", id, &history_message(&negotiation, at)?)?;
+        let signature = sign_history(&self.identity, &negotiation, at)?;
         let request = HistoryRequest { signer: self.key(), at, signature };
         Ok(self.client.negotiation_history(id, &request).await?)
     }

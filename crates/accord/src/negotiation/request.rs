@@ -44,22 +44,24 @@ impl OpeningRequest {
         self.invited.iter().cloned().map(Invitation::Key).collect()
     }
 
-    fn message(&self) -> Result<String, CanonicalError> {
+    /// What is signed.
+    pub fn message(&self) -> Result<String, CanonicalError> {
         canonical(&json!({ "about": { "act": "open", "request": self } }))
     }
 }
 
 /// The signature by which a member asks for the whole history, base64. Good for some minutes around `at`.
 pub fn sign_history(member: &Identity, negotiation: &NegotiationId, at: UnixMillis) -> Result<String, CanonicalError> {
-    Ok(STANDARD.encode(sign_detached(member, Context::Negotiation, history(negotiation, at)?.as_bytes())))
+    Ok(STANDARD.encode(sign_detached(member, Context::Negotiation, history_message(negotiation, at)?.as_bytes())))
 }
 
 /// Whether a request for the history is that of `member`.
 pub fn history_holds(member: &str, negotiation: &NegotiationId, at: UnixMillis, signature: &str) -> bool {
-    history(negotiation, at).is_ok_and(|message| signed(member, message.as_bytes(), signature))
+    history_message(negotiation, at).is_ok_and(|message| signed(member, message.as_bytes(), signature))
 }
 
-fn history(negotiation: &NegotiationId, at: UnixMillis) -> Result<String, CanonicalError> {
+/// What is signed by whoever wishes to read the whole history.
+pub fn history_message(negotiation: &NegotiationId, at: UnixMillis) -> Result<String, CanonicalError> {
     canonical(&json!({ "negotiation": negotiation, "about": { "act": "history", "at": at } }))
 }
 

@@ -13,7 +13,7 @@ use tacit_model::{GroupId, RunId};
 
 use super::print;
 use crate::connection::Connection;
-use crate::negotiating::{Seat, own_key};
+use crate::negotiating::Seat;
 use crate::output::Failure;
 use crate::wizard;
 
@@ -176,7 +176,7 @@ impl Create {
             deadline: self.deadline,
             invitations: self.invitations,
         };
-        let seat = Seat { client, identity: own_key(&self.keys, &self.owner, true)? };
+        let seat = Seat::new(client, &self.keys, &self.owner, true)?;
         let memory = wizard::Wizard::open(wizard::create::memory(self.memory), ask)?;
         wizard::create::run(memory, seat, given).await
     }

@@ -11,7 +11,7 @@ use tacit_model::api::{JoinBody, PeerRole};
 use super::print;
 use crate::config::DataFolder;
 use crate::connection::Connection;
-use crate::negotiating::{InvitationText, Seat, own_key};
+use crate::negotiating::{InvitationText, Seat};
 use crate::output::Failure;
 use crate::wizard;
 
@@ -219,7 +219,7 @@ impl Join {
             Some(gateway) => Client::new(gateway.trim_end_matches('/'), None, self.gateway_fingerprint)?,
             None => self.connection.client()?,
         };
-        let seat = Seat { client, identity: own_key(&self.keys, &self.owner, true)? };
+        let seat = Seat::new(client, &self.keys, &self.owner, true)?;
         wizard::own::run(wizard::Wizard::open(self.memory, ask)?, seat, invitation, &self.accept).await
     }
 }

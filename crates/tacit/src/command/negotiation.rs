@@ -13,7 +13,7 @@ use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
 use super::print;
 use crate::connection::Connection;
 use crate::negotiating::{
-    InvitationText, Seat, agreement_of, candidate, charter_wording, checked_registry, own_key, refused, short_key,
+    InvitationText, Seat, agreement_of, candidate, charter_wording, checked_registry, refused, short_key,
     statement, text_of, with_charter, with_terms,
 };
 use crate::output::Failure;
@@ -33,7 +33,7 @@ use crate::output::Failure;
 pub(crate) struct Negotiation {
     #[command(subcommand)]
     action: Action,
-    /// The folder of your own key; the key is made when it is first needed.
+    /// The folder of your own key; the key is made when it is first needed. NAME.log.jsonl beside it has all it signed.
     #[arg(long, value_name = "DIR", env = "TACIT_OWNER_KEYS", default_value = "keys", global = true)]
     keys: PathBuf,
     /// The name of your own key in that folder.
@@ -279,7 +279,7 @@ impl Negotiation {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let (json, pin) = (self.json, self.connection.pin());
         let seat =
-            Seat { client: self.connection.client()?, identity: own_key(&self.keys, &self.name, self.action.signs())? };
+            Seat::new(self.connection.client()?, &self.keys, &self.name, self.action.signs())?;
         match self.action {
             Action::Key => print(json, &json!({"key": seat.key(), "fingerprint": seat.identity.fingerprint()}), |_| {
                 format!("key          {}\nfingerprint  {}", seat.key(), seat.identity.fingerprint())
