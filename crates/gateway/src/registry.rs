@@ -14,6 +14,10 @@ pub struct RegistryView {
     pub manager_key: String,
     /// The last consensus.
     pub consensus: String,
+    /// The keys that own the group.
+    pub owners: Vec<String>,
+    /// What they are called together; none without owners.
+    pub joint_id: Option<Fingerprint>,
     /// The parties that it admitted.
     pub parties: Vec<Registered>,
     /// Who registered and is not admitted yet.
@@ -74,6 +78,8 @@ impl Gateway {
             gateway: self.inner.identity.fingerprint(),
             manager_key: current.charter().manager.clone(),
             consensus: current.id().to_string(),
+            owners: current.charter().owners.clone(),
+            joint_id: current.charter().joint_id(),
             parties,
             candidates,
             documents,

@@ -340,6 +340,10 @@ pub(crate) fn checked_registry(
     if last.id().to_string() != served.consensus || last.charter().group != served.gid {
         return Err(refused("the registry names another consensus than its documents end with"));
     }
+    let charter = last.charter();
+    if served.owners != charter.owners || served.joint_id != charter.joint_id() {
+        return Err(refused("the registry names other owners than its signed documents: it was tampered with"));
+    }
     let proven = tacit_accord::registry(&chain);
     let same = proven.len() == served.parties.len()
         && proven.iter().zip(&served.parties).all(|(p, s)| {
@@ -355,6 +359,11 @@ pub(crate) fn checked_registry(
         return Err(refused("the registry lists other parties than its signed documents: it was tampered with"));
     }
     Ok(chain)
+}
+
+/// Where whoever knows this negotiation reads the group's registry: its owners, their joint id, its parties.
+pub(crate) fn registry_url(client: &Client, negotiation: &str) -> String {
+    format!("{}/api/v1/negotiations/{negotiation}/registry", client.base_url().trim_end_matches('/'))
 }
 
 /// A candidate of the registry as a member of a charter.

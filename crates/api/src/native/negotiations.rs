@@ -217,6 +217,8 @@ fn registry_body(gid: GroupId, view: RegistryView) -> RegistryBody {
         gateway: view.gateway,
         manager_key: view.manager_key,
         consensus: view.consensus,
+        owners: view.owners,
+        joint_id: view.joint_id,
         parties: parties.collect(),
         candidates: candidates.collect(),
         documents: view.documents,

@@ -274,6 +274,8 @@ fn schemas_and_types_agree() {
         gateway: fingerprint,
         manager_key: text(),
         consensus: text(),
+        owners: vec![],
+        joint_id: None,
         parties: vec![party.clone()],
         candidates: vec![candidate.clone()],
         documents: vec![],

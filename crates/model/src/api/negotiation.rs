@@ -164,6 +164,10 @@ pub struct RegistryBody {
     pub manager_key: String,
     /// The last consensus.
     pub consensus: String,
+    /// The keys that own the group.
+    pub owners: Vec<String>,
+    /// What the owners are called together: the joint peer. None without owners.
+    pub joint_id: Option<Fingerprint>,
     /// The parties that it admitted.
     pub parties: Vec<RegistryEntry>,
     /// Who registered and is not admitted yet.

@@ -10,7 +10,7 @@ use tacit_model::{Clock, GroupId, SystemClock};
 use tokio::time::sleep;
 
 use super::{Question, Wizard, say, tell};
-use crate::negotiating::{Seat, agreement_of, charter_wording, checked_registry, refused, with_charter};
+use crate::negotiating::{Seat, agreement_of, charter_wording, checked_registry, refused, registry_url, with_charter};
 use crate::output::Failure;
 
 /// Pause between two looks at a negotiation.
@@ -89,11 +89,12 @@ pub(crate) async fn run(mut wizard: Wizard, seat: Seat, given: Given) -> Result<
     let done = take_over(&seat, now, invited).await?;
     let owners = owners_of(&done)?;
     say(&format!("Consensus reached: {}", done.decided.as_deref().unwrap_or_default()))?;
-    let url = format!("{}/api/v1/groups/{group}", seat.client.base_url().trim_end_matches('/'));
+    let url = registry_url(&seat.client, &done.id);
     say(&format!("Created group {group} of {} owners, joint id {}\n{url}", owners.0.len(), owners.1))?;
     tell(
-        &json!({"gid": group, "name": name, "consensus": done.decided, "owners": owners.0, "joint_id": owners.1})
-            .to_string(),
+        &json!({"gid": group, "name": name, "consensus": done.decided, "owners": owners.0, "joint_id": owners.1,
+            "registry": url})
+        .to_string(),
     )?;
     wizard.finish()
 }

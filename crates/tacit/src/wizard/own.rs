@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::create::{finished, owners_of};
 use super::review::{own_defaults, review};
 use super::{Wizard, say, tell};
-use crate::negotiating::{InvitationText, Seat, refused, short_key, text_of};
+use crate::negotiating::{InvitationText, Seat, refused, registry_url, short_key, text_of};
 use crate::output::Failure;
 
 /// Pause between two looks at a negotiation.
@@ -73,8 +73,11 @@ pub(crate) async fn run(
         return Err(refused("the others agreed on a charter that does not name you"));
     }
     say(&format!("Consensus reached: {}", done.decided.as_deref().unwrap_or_default()))?;
-    say(&format!("You are one of {} owners, joint id {joint}", owners.len()))?;
-    tell(&json!({"gid": done.group, "consensus": done.decided, "owners": owners, "joint_id": joint}).to_string())?;
+    let url = registry_url(&seat.client, &done.id);
+    say(&format!("You are one of {} owners, joint id {joint}\n{url}", owners.len()))?;
+    let told =
+        json!({"gid": done.group, "consensus": done.decided, "owners": owners, "joint_id": joint, "registry": url});
+    tell(&told.to_string())?;
     wizard.finish()
 }
 

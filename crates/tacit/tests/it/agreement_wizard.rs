@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::agreement::Court;
+use crate::agreement::{Court, text};
 use crate::harness::{Node, tacit};
 use crate::wait::until;
 
@@ -154,11 +154,20 @@ fn s02_s03_s04_s06_s08_two_owners_found_a_group_with_enter() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("equals your default: agreed"), "{said}");
     let [founded, joined] = [founded, joined].map(|text| serde_json::from_str::<Value>(&text).expect("JSON"));
-    for same in ["consensus", "joint_id", "owners", "gid"] {
+    for same in ["consensus", "joint_id", "owners", "gid", "registry"] {
         assert_eq!(founded[same], joined[same], "{same} is the same on both sides");
     }
     assert_eq!(founded["owners"].as_array().map(Vec::len), Some(2));
-    // The group's address leads to it, and an administrator alone changes it no more.
+    // S08: the address that both were told leads to the joint peer, and whoever knows it needs no token.
+    let url = text(&joined, "registry");
+    assert!(said.contains(url), "{said}");
+    let path = url.split_once("/api/v1").expect("an address of the gateway").1;
+    let (status, registry) = pair.court.raw("GET", path, None);
+    assert_eq!((status.as_str(), &registry["joint_id"]), ("200", &founded["joint_id"]), "{registry}");
+    assert_eq!((&registry["consensus"], &registry["owners"]), (&founded["consensus"], &founded["owners"]));
+    let id = path.split('/').nth(2).expect("a negotiation");
+    pair.court.negotiate("eve", &["registry", id, "--last", text(&founded, "consensus")]).json();
+    // An administrator alone changes the group no more.
     let group = pair.court.tacit("admin", &["group", "show", &founded["gid"].to_string()]).json();
     assert_eq!((&group["consensus"], &group["owners"]), (&founded["consensus"], &founded["owners"]));
     pair.court.tacit("admin", &["group", "slot-rules", "1", "--on-missing-input", "wait"]).refused(3, "has 2 owners");

@@ -87,6 +87,8 @@ pub(super) fn negotiations(add: Add<'_>) {
                 ("gateway", is("Fingerprint")),
                 ("manager_key", text()),
                 ("consensus", text()),
+                ("owners", list(text())),
+                ("joint_id", or_null("Fingerprint")),
                 ("parties", list(is("RegistryEntry"))),
                 ("candidates", list(is("CandidateBody"))),
                 ("documents", list(text())),
