@@ -3,13 +3,15 @@
 //! The gateway keeps the events and checks them; it signs nothing for anybody. Where a group has no owners its
 //! manager decides, whose key lives here: [`Gateway::accept_as_manager`] is that key's own signature.
 
+use std::collections::BTreeSet;
+
 use tacit_accord::log::Kind;
 use tacit_accord::negotiation::{
     Act, Agreement, Authority, Contribution, Event, JsonForm, Negotiation, NegotiationId, Opening, OpeningRequest,
     Resource, SignedAct, Wording, charter_text, history_holds, sign_act, sign_decision,
 };
 use tacit_accord::{Consensus, Proposal, decide};
-use tacit_model::{GroupId, UnixMillis};
+use tacit_model::{Fingerprint, GroupId, UnixMillis};
 use tacit_pki::{PublicKey, random};
 use tacit_store::{NegotiationRow, StoreError, What};
 use tracing::warn;
@@ -248,12 +250,34 @@ impl Gateway {
                 )));
             }
             let proposed = charter_text(part).map_err(|e| GatewayError::Invalid(e.to_string()))?.charter;
-            if proposed.manager != current.charter().manager || proposed.gateways != current.charter().gateways {
-                return Err(GatewayError::Invalid("manager and gateways of a group stay what they are".to_owned()));
+            if proposed.manager != current.charter().manager {
+                return Err(GatewayError::Invalid("the manager of a group stays who it is".to_owned()));
+            }
+            if proposed.gateways != current.charter().gateways {
+                self.check_gateways(&proposed.gateways)?;
             }
             if let Some(configuration) = &proposed.configuration {
                 tacit_job::check_configuration(configuration).map_err(|e| GatewayError::Invalid(e.to_string()))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Members obey the gateways of their charter and no others, so each of them must hold the group's rows.
+    fn check_gateways(&self, named: &[Fingerprint]) -> Result<(), GatewayError> {
+        let own = self.inner.identity.fingerprint();
+        let holds_rows = |gateway: &Fingerprint| match &self.inner.lead {
+            Some(lead) => lead.gateways.iter().any(|at| at.fingerprint == *gateway),
+            None => *gateway == own,
+        };
+        if let Some(stranger) = named.iter().find(|gateway| !holds_rows(gateway)) {
+            return Err(GatewayError::Invalid(format!(
+                "gateway {stranger} does not hold this group's rows: a charter names gateways of one [replication] list \
+                 (docs/failover.md)"
+            )));
+        }
+        if named.iter().collect::<BTreeSet<_>>().len() != named.len() {
+            return Err(GatewayError::Invalid("a gateway is named twice".to_owned()));
         }
         Ok(())
     }
