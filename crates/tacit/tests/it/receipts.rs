@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::json;
 use tacit_accord::log::Hash;
 use tacit_accord::receipt::{Contribution, Receipt, contribution_leaf};
 use tacit_engine::commitment;
 
-use crate::harness::Node;
+use crate::agreement::Court;
+use crate::harness::{Node, run};
 use crate::http::escaped;
-use crate::p2ds::{Config, Group};
+use crate::p2ds::{Config, Group, INPUT, PRIVACY};
 use crate::sink::Sink;
 use crate::wait::{let_pass, until};
 
@@ -38,7 +40,7 @@ fn kept(node: &Node, peer: &str, session: &str) -> (Receipt, Option<Contribution
 /// The gateway is killed around the end of every slot, and in the end both nodes at once, as soon as there is a result.
 #[test]
 fn every_result_has_its_receipt_however_often_its_gateway_is_killed() {
-    let mut gateway = Node::with("gateway", &["--test-mode", "--roles", "manager"]);
+    let mut gateway = Node::with("gateway", &["--tls", "--test-mode", "--roles", "manager"]);
     let mut peers = Node::with("peers", &["--test-mode", "--roles", "peer"]);
     let sink = Sink::open();
     let config = Config::of(1, -1);
@@ -88,16 +90,16 @@ fn every_result_has_its_receipt_however_often_its_gateway_is_killed() {
 /// A receipt that is issued while its holder is away comes when it is back.
 #[test]
 fn a_member_that_was_away_gets_its_receipts_when_it_is_back() {
-    let gateway = Node::with("gateway", &["--test-mode", "--roles", "manager"]);
+    let gateway = Node::with("gateway", &["--tls", "--test-mode", "--roles", "manager"]);
     let mut first = Node::with("first", &["--test-mode", "--roles", "peer"]);
     let second = Node::with("second", &["--test-mode", "--roles", "peer"]);
     let sink = Sink::open();
     let mut group = Group::found(&gateway.manager(), "g");
-    group.join(&first.peers(), "z", crate::p2ds::PRIVACY, "");
-    for (peer, kind) in [("a", crate::p2ds::INPUT), ("x", crate::p2ds::PRIVACY), ("y", crate::p2ds::PRIVACY)] {
+    group.join(&first.peers(), "z", PRIVACY, "");
+    for (peer, kind) in [("a", INPUT), ("x", PRIVACY), ("y", PRIVACY)] {
         group.join(&second.peers(), peer, kind, &sink.url(peer));
     }
-    group.join(&second.peers(), "b", crate::p2ds::INPUT, &sink.url("b"));
+    group.join(&second.peers(), "b", INPUT, &sink.url("b"));
     group.verify_all();
     group.manager.configure(group.gid, &Config::of(1, -1));
     group.start();
@@ -161,5 +163,66 @@ fn rule10_nobody_finds_an_input_by_trying_all_against_its_receipt() {
     for salt in rows.windows(32).chain(wal.windows(32)).filter(|bytes| bytes[..8] != [0; 8]) {
         let salt: &[u8; 32] = salt.try_into().expect("32 bytes");
         assert_ne!(commitment(&binding, &a_is, salt, &[613]), mine.0, "the salt was kept");
+    }
+}
+
+/// "Did my data count?": who was in hears so with a proof, who came too late hears why, and nobody else hears it.
+#[test]
+fn rule10_why_data_did_not_count_is_told_to_its_owner_alone() {
+    let court = Court::over(Node::with("gateway", &["--tls", "--test-mode", "--roles", "manager"]));
+    let near = Node::with("near", &["--test-mode", "--roles", "peer"]);
+    let far = Node::with("far", &["--test-mode", "--roles", "peer"]);
+    let sink = Sink::open();
+    let mut group = Group::found(&court.gateway.manager(), "g").with_exact_names();
+    for (peer, kind) in [("a", INPUT), ("b", INPUT), ("x", PRIVACY), ("y", PRIVACY), ("z", PRIVACY)] {
+        group.join(&near.peers(), peer, kind, &sink.url(peer));
+    }
+    group.join(&far.peers(), "c", INPUT, &sink.url("c"));
+    group.verify_all();
+    group.manager.configure(group.gid, &Config::of(1, -1));
+    let rules = json!({ "on_missing_input": { "proceed": 2 }, "deadline_ms": 1000, "slot_ms": 0 });
+    court.gateway.api("PUT", "/groups/1/slot-rules", Some(&rules)).ok();
+    group.start();
+    group.give("a", &["1"]);
+    group.give("b", &["2"]);
+    assert_eq!(sink.wait_rows("a", 1), ["3"], "the third was not waited for");
+    let session =
+        until("the receipt of the third", || sessions(&far, Some("c")).pop_first().ok_or_else(|| "none".to_owned()));
+    until("those of the others", || match sessions(&near, Some("a")).len() + sessions(&near, Some("x")).len() {
+        2 => Ok(()),
+        count => Err(count.to_string()),
+    });
+    // The third: not counted, and why, as its own node tells it.
+    let (receipt, own) = kept(&far, "c", &session);
+    let own = own.expect("an answer");
+    assert_eq!((&own.counted, receipt.statement.contributors.count), (&None, 2));
+    let why = own.reason.clone().expect("a reason");
+    assert_eq!(why, "there was no row for this slot before it closed");
+    assert_eq!(receipt.check_contribution(&own).expect_err("it did not count").why, why);
+    let data = far.data();
+    let mine = court.keys.path().join("mine.json");
+    let mine = mine.to_str().expect("a path");
+    let show = ["receipt", "show", &session, "--peer", "c", "--contribution", mine, "--data"];
+    assert_eq!(run(&[&show[..], &[data.to_str().expect("a path")]].concat()).status.code(), Some(0));
+    assert!(std::fs::read_to_string(mine).expect("an answer").contains(&why));
+    // Nobody else: not who counted, not who computed, not the gateway's operator, not whoever reads receipt or logs.
+    let (receipt, own) = kept(&near, "a", &session);
+    let own = own.expect("it counted");
+    receipt.check_contribution(&own).expect("and this proves it");
+    assert_eq!((own.reason, kept(&near, "x", &session).1), (None, None));
+    let asked = court.gateway.api("GET", "/members/c", None).ok().json();
+    let third = asked["fingerprint"].as_str().expect("a fingerprint").to_owned();
+    let issued = court.gateway.api("GET", &format!("/receipts/{session}"), None).ok().body;
+    assert!(issued.contains(&session) && !issued.contains(&third) && !issued.contains(&why), "{issued}");
+    assert_eq!(near.api("GET", &format!("/peers/c/receipts/{session}"), None).status, 404);
+    let mut told = vec![issued];
+    for peer in ["a", "b", "x", "y", "z"] {
+        told.push(near.api("GET", &format!("/peers/{peer}/receipts/{session}"), None).ok().body);
+    }
+    for node in [&court.gateway, &near] {
+        told.push(node.api("GET", "/log?max=1000", None).ok().body);
+    }
+    for text in &told {
+        assert!(!text.contains("no row for this slot"), "{text}");
     }
 }
