@@ -325,8 +325,10 @@ impl Receipt {
             Ok(receipt) => receipt,
             Err(error) => return fault("document", format!("it has not the form of a receipt: {error}")),
         };
-        if receipt.to_document().ok().as_deref() != Some(text) {
-            return fault("document", "it is not in canonical form (RFC 8785)");
+        let canonical = receipt.to_document().unwrap_or_default();
+        if canonical != text {
+            let same = canonical.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
+            return fault("document", format!("it is not in canonical form (RFC 8785) from byte {} on", same + 1));
         }
         receipt.statement.check()?;
         let Ok(text) = receipt.statement.text() else { return fault("statement", "it has no canonical form") };

@@ -125,20 +125,26 @@ fn r12_an_export_verifies_with_the_public_key_alone() {
 #[test]
 fn r11_no_byte_can_be_changed() {
     let (_, lines) = small();
-    let file = joined(lines);
-    let mut line_of = Vec::with_capacity(file.len());
-    for (number, line) in lines.iter().enumerate() {
-        line_of.extend(std::iter::repeat_n(number as u64 + 1, line.len()));
-    }
+    let (file, line_of) = (joined(lines), line_of(lines));
     for at in 0..file.len() {
         for bit in 0..8 {
             let mut file = file.clone();
             file[at] ^= 1 << bit;
             let broken = verify(&file).expect_err("changed");
             assert_eq!(broken.line, line_of[at], "byte {at}, bit {bit}: {broken}");
-            assert_eq!(broken.entry, line_of[at].checked_sub(2).filter(|entry| *entry > 0), "{broken}");
+            assert_eq!(broken.entry, entry_in(line_of[at]), "{broken}");
         }
     }
+}
+
+/// The line of each byte.
+fn line_of(lines: &[String]) -> Vec<u64> {
+    (1..).zip(lines).flat_map(|(number, line)| std::iter::repeat_n(number, line.len())).collect()
+}
+
+/// The entry that stands, or would stand, in a line of the small log.
+fn entry_in(line: u64) -> Option<u64> {
+    line.checked_sub(2).filter(|entry| *entry > 0)
 }
 
 /// R11: the line of a witness, too. It stands between the head and the entries.
@@ -175,19 +181,27 @@ fn r11_no_byte_of_a_cosignature_can_be_changed() {
     assert_eq!(verify(&joined(&late)).expect_err("late").line, 5);
 }
 
-/// R11: bytes deleted, doubled, cut off.
+/// R11: bytes cut off, deleted, doubled, swapped with their neighbours. The place named is the line in which that
+/// happened; of a line's end that was doubled it is the empty line after it.
 #[test]
-fn r11_no_byte_can_be_deleted_or_inserted() {
+fn r11_no_byte_can_be_deleted_inserted_or_swapped() {
     let (_, lines) = small();
-    let file = joined(lines);
+    let (file, line_of) = (joined(lines), line_of(lines));
+    let named = |changed: &[u8], line: u64, what: &str| {
+        assert_ne!(changed, file, "{what}");
+        let broken = verify(changed).expect_err(what);
+        assert_eq!((broken.line, broken.entry), (line, entry_in(line)), "{what}: {broken}");
+    };
     for at in 0..file.len() {
-        verify(&file[..at]).expect_err("cut off");
-        let less = [&file[..at], &file[at + 1..]].concat();
-        let more = [&file[..=at], &file[at..]].concat();
-        for changed in [less, more] {
-            // A doubled letter is the same file as its neighbour doubled; none is the file itself.
-            assert_ne!(changed, file);
-            verify(&changed).expect_err("deleted or inserted");
+        let line = line_of[at];
+        named(&file[..at], line, &format!("cut off before byte {at}"));
+        named(&[&file[..at], &file[at + 1..]].concat(), line, &format!("byte {at} deleted"));
+        let after = line + u64::from(file[at] == b'\n');
+        named(&[&file[..=at], &file[at..]].concat(), after, &format!("byte {at} doubled"));
+        if file.get(at + 1).is_some_and(|next| *next != file[at]) {
+            let mut swapped = file.clone();
+            swapped.swap(at, at + 1);
+            named(&swapped, line, &format!("bytes {at} and {} swapped", at + 1));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Decisions: what becomes a consensus and what never does. The log is in files of its own.
 
+mod canonical;
 mod log;
 mod log_export;
 mod negotiation;

@@ -6,7 +6,7 @@ use serde_json::json;
 use tacit_accord::negotiation::{
     Act, Authority, Event, Form as _, Invitation, JsonForm, Negotiation, NegotiationError, NegotiationId, Opening,
     Part, Resource, SignedAct, State, Status, Wording, charter_of, charter_part, charter_terms, charter_text,
-    differences, explain, export, import, secret_hash, sign_act,
+    differences, explain, export, import, secret_hash, sign_act, sign_decision,
 };
 use tacit_accord::{Configuration, OnMissingInput, Proposal, Refusal, decide};
 use tacit_model::UnixMillis;
@@ -347,4 +347,51 @@ fn a12_the_joint_id_follows_from_the_owners_keys_and_each_is_proven() {
     let one = first(&manager);
     let proposal = Proposal::new(Some(&one), charter, UnixMillis(1)).expect("a text").sign(&manager).sign(&alice);
     assert_eq!(decide(Some(&one), proposal), Err(Refusal::UnsignedOwner(1)));
+}
+
+/// A charter and a statement in one text: agreed on as a whole, each parameter under the number of its part.
+#[test]
+fn a15_a_text_of_two_parts_is_agreed_on_as_one() {
+    let (manager, alice) = (identity("manager"), identity("alice"));
+    let one = first(&manager);
+    let owned = tacit_accord::Charter { owners: vec![key(&alice)], ..one.charter().clone() };
+    let charter = charter_part(Some(&one), &owned, UnixMillis(1)).expect("a part");
+    let id = charter_text(&charter).expect("a text").id().expect("an id");
+    let statement = wording(true, 5).parts.remove(0);
+    let two =
+        |parts: &[&Part]| Wording { parts: parts.iter().map(|part| (*part).clone()).collect(), ..wording(true, 1) };
+    let text = two(&[&charter, &statement]);
+    let names: Vec<String> = text.parameters().into_keys().collect();
+    assert!(names.contains(&"1/threshold".to_owned()) && names.contains(&"2/deadline".to_owned()), "{names:?}");
+    let exported = export(&text).expect("a text");
+    assert_eq!(import(&exported).as_ref(), Ok(&text), "{exported}");
+    for said in ["Part 1: the charter of group 1", "Part 2: a statement on s", "deadline = 5"] {
+        assert!(exported.contains(said), "{said}: {exported}");
+    }
+
+    let accept = |who: &Identity, text: &Wording| Act::Contribute {
+        text: text.to_text().expect("a text"),
+        invitation: None,
+        decision: Some(sign_decision(who, &id)),
+    };
+    let mut table = Table::new(opening(&manager, &[&manager], 0, vec![Invitation::Key(key(&alice))]));
+    assert_eq!(table.act(&manager, accept(&manager, &text)), Ok(()));
+    // The same charter with another statement, without it, or with the parts the other way round is another text.
+    let other = Part { terms: BTreeMap::from([("deadline".to_owned(), json!(6))]), ..statement.clone() };
+    for differing in [two(&[&charter, &other]), two(&[&charter]), two(&[&statement, &charter])] {
+        assert_eq!(table.act(&alice, accept(&alice, &differing)), Ok(()));
+        assert_eq!(table.now.status(LATER), Status::Open);
+    }
+    assert_eq!(table.act(&alice, accept(&alice, &text)), Ok(()));
+    let agreement = table.now.agreement().expect("a consensus");
+    assert_eq!((agreement.decided(), agreement.verify().map(|w| w.parts.len())), (Some(id), Ok(2)));
+    // One part of it is not what was signed.
+    let mut shorter = agreement.clone();
+    shorter.text = two(&[&charter]).to_text().expect("a text");
+    assert!(shorter.verify().is_err());
+    // None, two charters, or too many parts are no text.
+    for none in [two(&[]), two(&[&charter, &charter]), two(&[&statement; 65])] {
+        assert!(Wording::read(&none.to_text().expect("a text")).is_err());
+    }
+    assert!(Wording::read(&two(&[&statement; 64]).to_text().expect("a text")).is_ok());
 }

@@ -94,25 +94,25 @@ fn receipts_hold_as_a_whole() {
     let starts = ["\"log\":", "\"checkpoint\":", "\"entry\":", "\"signatures\":[", "\"statement\":{\"agreement\""];
     let starts = starts.map(|start| document.find(start).expect("a member"));
     assert!(starts.is_sorted(), "{starts:?}");
+    let named = |place: usize| -> &[&str] {
+        match starts.iter().rposition(|start| *start <= place) {
+            // A key or a signature of the log, or what stands around it.
+            Some(0..=2) => &["document", "log", "checkpoint"],
+            Some(3) => &["document", "signatures"],
+            Some(4) => &["document", "statement", "signatures"],
+            _ => &["document"],
+        }
+    };
     for place in 0..bytes.len() {
-        let section = starts.iter().rposition(|start| *start <= place);
         for flip in [1, 2, 0x20] {
             let mut edited = bytes.to_vec();
             edited[place] ^= flip;
             let Ok(edited) = String::from_utf8(edited) else { continue };
             let fault = Receipt::verify(&edited).expect_err("changed");
-            let named: &[&str] = match section {
-                // A key or a signature of the log, or what stands around it.
-                Some(1) => &["document", "checkpoint", "log"],
-                Some(0 | 2) => &["document", "log", "checkpoint"],
-                Some(3) => &["document", "signatures"],
-                Some(4) => &["document", "statement", "signatures"],
-                _ => &["document"],
-            };
-            assert!(named.contains(&fault.place), "byte {place} ^ {flip}, {section:?}: {fault}");
+            assert!(named(place).contains(&fault.place), "byte {place} ^ {flip}: {fault}");
         }
     }
-    // Every byte deleted, doubled; every neighbour swapped.
+    // Every byte deleted, doubled; every neighbour swapped. A form that broke is named by the byte at which it did.
     for place in 0..bytes.len() {
         let less = [&bytes[..place], &bytes[place + 1..]].concat();
         let more = [&bytes[..=place], &bytes[place..]].concat();
@@ -120,7 +120,11 @@ fn receipts_hold_as_a_whole() {
         swapped.swap(place, (place + 1) % bytes.len());
         for edited in [less, more, swapped].into_iter().filter(|edited| edited != bytes) {
             let Ok(edited) = String::from_utf8(edited) else { continue };
-            Receipt::verify(&edited).expect_err("deleted, doubled or swapped");
+            let fault = Receipt::verify(&edited).expect_err("deleted, doubled or swapped");
+            let next = named((place + 1) % bytes.len());
+            assert!(named(place).contains(&fault.place) || next.contains(&fault.place), "byte {place}: {fault}");
+            let says_where = ["column ", "byte "].iter().any(|word| fault.why.contains(word));
+            assert!(fault.place != "document" || says_where, "byte {place}: {fault}");
         }
     }
     // A digit of the statement that leaves the form whole: the statement is named; a signature's, its signer.
