@@ -210,20 +210,25 @@ pub(crate) fn charter_wording(
     })
 }
 
-/// A first text about anything else.
-pub(crate) fn statement(negotiation: &str, title: &str, terms: BTreeMap<String, Value>) -> Result<Wording, Failure> {
+/// A part of a text that changes nothing by itself, without parameters yet.
+pub(crate) fn statement_part(title: &str) -> Part {
+    Part {
+        resource: Resource::Statement,
+        id: title.to_owned(),
+        on_last_consensus: None,
+        sequence: None,
+        proposed_at: SystemClock.now().0,
+        terms: BTreeMap::new(),
+        duties: Vec::new(),
+    }
+}
+
+/// A first text about anything else than a group.
+pub(crate) fn statement(negotiation: &str, title: &str) -> Result<Wording, Failure> {
     Ok(Wording {
         negotiation: negotiation.parse()?,
         accept: false,
-        parts: vec![Part {
-            resource: Resource::Statement,
-            id: title.to_owned(),
-            on_last_consensus: None,
-            sequence: None,
-            proposed_at: SystemClock.now().0,
-            terms,
-            duties: Vec::new(),
-        }],
+        parts: vec![statement_part(title)],
         signers: Default::default(),
         accepted: Default::default(),
         rejected: Default::default(),

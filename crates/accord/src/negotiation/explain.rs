@@ -26,6 +26,10 @@ pub fn explain(wording: &Wording) -> String {
     let mut text = String::new();
     let verb = if wording.accept { "Agreement" } else { "Proposal" };
     let _ = writeln!(text, "{verb} in negotiation {}", wording.negotiation);
+    if !wording.signers.is_empty() {
+        let keys = wording.signers.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "To be signed by exactly these keys: {keys}");
+    }
     for (at, part) in wording.parts.iter().enumerate() {
         let what = match part.resource {
             Resource::Charter => "the charter of group",

@@ -1,6 +1,5 @@
 //! `tacit negotiation`: agree on a charter, or on anything else, by signatures.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -13,8 +12,8 @@ use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
 use super::print;
 use crate::connection::Connection;
 use crate::negotiating::{
-    InvitationText, Seat, agreement_of, candidate, charter_wording, checked_registry, refused, short_key,
-    statement, text_of, with_charter, with_terms,
+    InvitationText, Seat, agreement_of, candidate, charter_wording, checked_registry, refused, short_key, statement,
+    statement_part, text_of, with_charter, with_terms,
 };
 use crate::output::Failure;
 
@@ -219,6 +218,12 @@ struct Changes {
     /// Somebody is a member no more.
     #[arg(long = "remove-member", value_name = "NAME")]
     remove_member: Vec<String>,
+    /// Add a part of its own to the text, a statement with this title; `--set 2/NAME=VALUE` fills the second part.
+    #[arg(long = "add-part", value_name = "TITLE")]
+    add_part: Vec<String>,
+    /// Exactly these keys, each given so, are to sign the text; nobody else can then, and none of them may be missing.
+    #[arg(long = "signer", value_name = "KEY")]
+    signers: Vec<String>,
 }
 
 impl Changes {
@@ -251,6 +256,11 @@ impl Changes {
         } else {
             wording
         };
+        let mut wording = wording;
+        wording.parts.extend(self.add_part.iter().map(|title| statement_part(title)));
+        if !self.signers.is_empty() {
+            wording.signers = self.signers.iter().cloned().collect();
+        }
         if self.set.is_empty() { Ok(wording) } else { with_terms(wording, &self.set) }
     }
 
@@ -278,8 +288,7 @@ impl Changes {
 impl Negotiation {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let (json, pin) = (self.json, self.connection.pin());
-        let seat =
-            Seat::new(self.connection.client()?, &self.keys, &self.name, self.action.signs())?;
+        let seat = Seat::new(self.connection.client()?, &self.keys, &self.name, self.action.signs())?;
         match self.action {
             Action::Key => print(json, &json!({"key": seat.key(), "fingerprint": seat.identity.fingerprint()}), |_| {
                 format!("key          {}\nfingerprint  {}", seat.key(), seat.identity.fingerprint())
@@ -393,6 +402,9 @@ impl Negotiation {
                 checked_registry(&served, manager_key.as_deref(), last)?;
                 print(json, &served, |served| {
                     let mut text = format!("group {} by consensus {}: verified\n", served.gid, served.consensus);
+                    if let Some(joint) = served.joint_id {
+                        text.push_str(&format!("  owned by {} keys, joint id {joint}\n", served.owners.len()));
+                    }
                     for p in &served.parties {
                         text.push_str(&format!(
                             "  {:<16} layer {} {:<9} {} admitted by {}\n",
@@ -430,7 +442,7 @@ impl New {
                 let current = chain.last().ok_or_else(|| refused("the group has no consensus"))?;
                 charter_wording(&now.id, current, |_| Ok(()))?
             }
-            None => statement(&now.id, &self.title, BTreeMap::new())?,
+            None => statement(&now.id, &self.title)?,
         };
         let text = self.changes.apply(seat, text).await?;
         // Secrets first: while nobody else is invited, a text of one's own could be the whole consensus.

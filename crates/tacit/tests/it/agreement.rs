@@ -87,6 +87,22 @@ impl Court {
         self.negotiate(who, &["key"]).json()["key"].as_str().expect("a key").to_owned()
     }
 
+    /// Alice and bob become the owners of group 1, with these changes of its charter; the negotiation, and the
+    /// consensus that is in force then.
+    #[track_caller]
+    pub(crate) fn owned(&self, changes: &[&str]) -> (String, String) {
+        let (alice, bob) = (self.key("alice"), self.key("bob"));
+        let owners = ["--invite-key", &alice, "--invite-key", &bob, "--add-owner", &alice, "--add-owner", &bob];
+        let new = self.negotiate("admin", &[&["new", "--group", "1"], &owners[..], changes].concat()).json();
+        let id = text(&new, "negotiation").to_owned();
+        for who in ["alice", "bob"] {
+            self.negotiate(who, &["accept", &id]).json();
+        }
+        let state = self.negotiate("admin", &["accept", &id, "--as-manager"]).json();
+        assert_eq!(text(&state, "outcome"), "in force");
+        (id, text(&state, "decided").to_owned())
+    }
+
     /// A raw request over https: the status and the answer.
     #[track_caller]
     pub(crate) fn raw(&self, method: &str, path: &str, body: Option<&Value>) -> (String, Value) {
@@ -213,7 +229,7 @@ fn a04_a06_a08_a23_only_what_a_key_signed_for_this_moment_counts() {
 }
 
 #[test]
-fn r04_r08_s05_owners_take_over_and_the_admin_alone_changes_nothing() {
+fn r04_r08_r16_s05_owners_take_over_and_the_admin_alone_changes_nothing() {
     let mut court = Court::new();
     court.tacit("admin", &["group", "create", "isps"]).json();
     let before = court.tacit("admin", &["group", "slot-rules", "1", "--on-missing-input", "wait"]).json();

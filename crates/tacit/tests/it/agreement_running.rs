@@ -37,16 +37,7 @@ fn r15_r17_r18_owners_change_a_running_group_at_the_next_slot() {
     group.verify_all();
     manager.configure(group.gid, &Config::of(1, -1));
     let court = Court::over(node);
-    let (alice, bob) = (court.key("alice"), court.key("bob"));
-    let owners = ["--invite-key", &alice, "--invite-key", &bob, "--add-owner", &alice, "--add-owner", &bob];
-    let new = court.negotiate("admin", &[&["new", "--group", "1"], &owners[..]].concat()).json();
-    let id = text(&new, "negotiation").to_owned();
-    for who in ["alice", "bob"] {
-        court.negotiate(who, &["accept", &id]).json();
-    }
-    let state = court.negotiate("admin", &["accept", &id, "--as-manager"]).json();
-    assert_eq!(text(&state, "outcome"), "in force");
-    let first = text(&state, "decided").to_owned();
+    let (id, first) = court.owned(&[]);
 
     group.start();
     group.give("a", &["1"]);

@@ -62,24 +62,11 @@ fn work(node: &Node, group: i64) {
     }
 }
 
-/// Two owners take over a group and change it: each decision is another process's, with a key of its own.
-fn owned(court: &Court) -> String {
-    let (alice, bob) = (court.key("alice"), court.key("bob"));
-    let owners = ["--invite-key", &alice, "--invite-key", &bob, "--add-owner", &alice, "--add-owner", &bob];
-    let new = court.negotiate("admin", &[&["new", "--group", "1"], &owners[..]].concat()).json();
-    let id = new["negotiation"].as_str().expect("an id").to_owned();
-    for who in ["alice", "bob"] {
-        court.negotiate(who, &["accept", &id]).json();
-    }
-    let state = court.negotiate("admin", &["accept", &id, "--as-manager"]).json();
-    state["decided"].as_str().expect("a consensus").to_owned()
-}
-
 #[test]
 fn r12_an_export_is_verified_offline_and_every_change_of_it_refused() {
     let mut court = Court::new();
     work(&court.gateway, 1);
-    let consensus = owned(&court);
+    let (_, consensus) = court.owned(&[]);
     let file = court.keys.path().join("log.jsonl");
     let path = text(&file);
 
@@ -127,7 +114,7 @@ fn r14_the_log_survives_kills_and_a_witness_sees_a_rollback() {
     let state = text(&state);
     let data = court.gateway.data();
     work(&court.gateway, 1);
-    let owned = owned(&court);
+    let (_, owned) = court.owned(&[]);
     audit_at(&court, &["witness", "--state", state]).held();
     court.gateway.kill();
     let copy = std::fs::read(data.join("tacit.db")).expect("the database");

@@ -6,6 +6,7 @@ mod administration;
 mod agreement;
 mod agreement_registry;
 mod agreement_running;
+mod agreement_signing;
 mod agreement_wizard;
 mod arrows;
 mod audit;
