@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Verifies a receipt as docs/receipt-spec.md describes it, with Python's standard library alone.
 
-    verify_receipt.py RECEIPT [--key FINGERPRINT] [--contribution FILE]
+    verify_receipt.py RECEIPT [--key FINGERPRINT] [--contribution FILE] [--consensus FILE]
 
 Exit code 0: everything holds. 3: something does not, and what. 2: wrong usage. Written from the specification, as a
 second opinion on the program's own verifier; it shares no code with it.
 """
+import argparse
 import base64
 import hashlib
 import json
+import pathlib
 import sys
 
 
@@ -20,9 +22,7 @@ def need(condition, why):
     if not condition:
         raise Broken(why)
 
-
-# ---- Ed25519 (RFC 8032, section 5.1.7) ------------------------------------------------------------------------------
-
+# ---- Ed25519 (RFC 8032, section 5.1.7)
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
@@ -55,11 +55,9 @@ def point(encoded):
     need(y < P, "a point is not canonical")
     square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
     x = pow(square, (P + 3) // 8, P)
-    if (x * x - square) % P:
-        x = x * ROOT % P
+    x = x if (x * x - square) % P == 0 else x * ROOT % P
     need((x * x - square) % P == 0 and not (x == 0 and sign), "a point is not on the curve")
-    if x & 1 != sign:
-        x = P - x
+    x = x if x & 1 == sign else P - x
     return (x, y, 1, x * y % P)
 
 
@@ -68,27 +66,20 @@ BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 
 def signed(key, message, signature):
     """Whether the 32-byte key signed the message."""
-    if len(signature) != 64:
-        return False
     s = int.from_bytes(signature[32:], "little")
-    if s >= L:
+    if len(signature) != 64 or s >= L:
         return False
     challenge = hashlib.sha512(signature[:32] + key + message).digest()
     left = times(s, BASE)
     right = add(point(signature[:32]), times(int.from_bytes(challenge, "little") % L, point(key)))
     return (left[0] * right[2] - right[0] * left[2]) % P == 0 and (left[1] * right[2] - right[1] * left[2]) % P == 0
 
-
-# ---- texts ----------------------------------------------------------------------------------------------------------
-
+# ---- texts
 SPKI = bytes.fromhex("302a300506032b6570032100")
 
 
 def unbase64(text):
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise Broken("not base64") from error
+    raw = base64.b64decode(text, validate=True)
     need(base64.b64encode(raw).decode() == text, "not canonical base64")
     return raw
 
@@ -100,23 +91,19 @@ def key_of(text):
     return hashlib.sha256(spki).hexdigest(), spki[12:]
 
 
+def has_one_form(value):
+    if isinstance(value, dict):
+        return all(name.isascii() and has_one_form(part) for name, part in value.items())
+    if isinstance(value, list):
+        return all(map(has_one_form, value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 2**53
+    return value is None or isinstance(value, (str, bool))
+
+
 def canonical(value):
     """RFC 8785 for what receipts hold: ASCII names, texts, integers below 2^53, no fractions."""
-
-    def check(value):
-        if isinstance(value, dict):
-            need(all(name.isascii() for name in value), "a name is not ASCII")
-            for part in value.values():
-                check(part)
-        elif isinstance(value, list):
-            for part in value:
-                check(part)
-        elif isinstance(value, int) and not isinstance(value, bool):
-            need(abs(value) < 2**53, "a number is too large")
-        else:
-            need(value is None or isinstance(value, (str, bool)), "a number is no integer")
-
-    check(value)
+    need(has_one_form(value), "a name is not ASCII, or a number is no integer below 2^53")
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -129,41 +116,28 @@ def fields(value, names, where):
 
 
 def hexadecimal(text, where):
-    good = isinstance(text, str) and len(text) == 64 and set(text) <= set("0123456789abcdef")
-    need(good, f"{where} is not 64 hexadecimal digits")
+    need(isinstance(text, str) and len(text) == 64 and set(text) <= set("0123456789abcdef"), f"{where} is no digest")
     return bytes.fromhex(text)
 
-
-# ---- Merkle trees (RFC 9162, section 2.1.3.2) --------------------------------------------------------------------------
-
-
-def leaf_hash(data):
-    return hashlib.sha256(b"\0" + data).digest()
-
-
-def node_hash(left, right):
-    return hashlib.sha256(b"\1" + left + right).digest()
-
-
-def included(leaf, index, size, proof, root):
+# ---- Merkle trees (RFC 9162, section 2.1.3.2)
+def included(data, index, size, proof, root):
+    """Whether the proof leads from the leaf over the data, at this index among so many, to the root."""
     if not 0 <= index < size:
         return False
-    at, last, value = index, size - 1, leaf
+    at, last, value = index, size - 1, hashlib.sha256(b"\0" + data).digest()
     for sibling in proof:
         if last == 0:
             return False
         if at & 1 or at == last:
-            value = node_hash(sibling, value)
+            value = hashlib.sha256(b"\1" + sibling + value).digest()
             while not at & 1 and at:
                 at, last = at >> 1, last >> 1
         else:
-            value = node_hash(value, sibling)
+            value = hashlib.sha256(b"\1" + value + sibling).digest()
         at, last = at >> 1, last >> 1
     return last == 0 and value == root
 
-
-# ---- the receipt ----------------------------------------------------------------------------------------------------
-
+# ---- the receipt
 STATEMENT = """agreement attempt binding budget compute consensus contributors format frozen group guards model plan
     recipients run session slot task threshold""".split()
 
@@ -171,10 +145,8 @@ STATEMENT = """agreement attempt binding budget compute consensus contributors f
 def check_statement(statement):
     fields(statement, STATEMENT, "statement")
     need(statement["format"] == "tacit-receipt/1", "statement: another format")
-    for name in ("plan", "frozen", "binding", "consensus"):
-        hexadecimal(statement[name], f"statement: {name}")
-    if statement["agreement"] is not None:
-        hexadecimal(statement["agreement"], "statement: agreement")
+    for name in ("plan", "frozen", "binding", "consensus", "agreement"):
+        need(name == "agreement" and statement[name] is None or hexadecimal(statement[name], "statement"), name)
     fields(statement["contributors"], ["count", "root"], "statement: contributors")
     hexadecimal(statement["contributors"]["root"], "statement: root")
     need(statement["contributors"]["count"] > 0, "statement: nobody contributed")
@@ -201,7 +173,6 @@ def read_checkpoint(note, fingerprint, key):
     name = f"tacit/{fingerprint}"
     text, mark, lines = note.rpartition("\n\n")
     need(mark and lines.endswith("\n"), "checkpoint: not a signed note")
-    text += "\n"
     label = hashlib.sha256(name.encode() + b"\n\x01" + key).digest()[:4]
     good = 0
     for line in lines[:-1].split("\n"):
@@ -209,7 +180,7 @@ def read_checkpoint(note, fingerprint, key):
         need(dash == "\u2014" and data, "checkpoint: a signature line is malformed")
         raw = unbase64(data)
         if who == name and raw[:4] == label:
-            need(signed(key, text.encode(), raw[4:]), "checkpoint: its signature does not verify")
+            need(signed(key, (text + "\n").encode(), raw[4:]), "checkpoint: its signature does not verify")
             good += 1
     need(good == 1, "checkpoint: not signed once by the node")
     origin, size, root = text.split("\n")[:3]
@@ -236,8 +207,8 @@ def check_log(statement, signatures, log):
     need(statement["agreement"] in (None, agreement), "log: another result")
     size, root = read_checkpoint(log["checkpoint"], fingerprint, key)
     proof = [hexadecimal(text, "log: proof") for text in log["proof"]]
-    leaf = leaf_hash(canonical(entry).encode())
-    need(included(leaf, log["number"] - 1, size, proof, root), "log: the entry is not under the checkpoint")
+    data = canonical(entry).encode()
+    need(included(data, log["number"] - 1, size, proof, root), "log: the entry is not under the checkpoint")
     return fingerprint
 
 
@@ -246,15 +217,50 @@ def check_contribution(statement, own):
     need(own["session"] == statement["session"], "contribution: of another session")
     need(own["counted"] is not None, f"contribution: not counted: {own['reason']}")
     fields(own["counted"], ["commitment", "index", "proof"], "contribution")
-    data = hexadecimal(own["party"], "contribution: party")
+    data = b"tacit/v1/contribution\0" + hexadecimal(own["party"], "contribution: party")
     data += hexadecimal(own["counted"]["commitment"], "contribution: commitment")
     proof = [hexadecimal(text, "contribution: proof") for text in own["counted"]["proof"]]
     count, root = statement["contributors"]["count"], bytes.fromhex(statement["contributors"]["root"])
-    leaf = leaf_hash(b"tacit/v1/contribution\0" + data)
-    need(included(leaf, own["counted"]["index"], count, proof, root), "contribution: not under the root")
+    need(included(data, own["counted"]["index"], count, proof, root), "contribution: not under the root")
 
 
-def verify(raw, pin=None, contribution=None):
+def check_consensus(statement, documents):
+    """Follows the group's signed documents up to the one of the receipt: its members computed, at its threshold."""
+    documents = json.loads(documents) if documents.startswith("[") else documents.splitlines()
+    authority, last, number = None, None, 0
+    for document in map(json.loads, filter(None, documents)):
+        fields(document, ["signatures", "text"], "consensus")
+        text = json.loads(document["text"])
+        need(canonical(text) == document["text"], "consensus: not in canonical form")
+        fields(text, ["charter", "decided_at", "previous", "sequence"], "consensus")
+        charter, own = text["charter"], digest("consensus", document["text"])
+        follows = text["previous"] == last and text["sequence"] == number + 1
+        need(follows and charter["group"] == statement["group"], "consensus: it does not follow the one before")
+        signers = {}
+        for line in document["signatures"]:
+            fields(line, ["key", "signature"], "consensus")
+            signers[line["key"]], key = key_of(line["key"])
+            message = b"tacit/v1/charter\0" + bytes.fromhex(own)
+            need(signed(key, message, unbase64(line["signature"])), "consensus: a signature does not verify")
+        need(authority or charter["manager"] in signers, "consensus: the manager did not sign the first one")
+        authority = authority or charter
+        deciders, quorum = set(authority["owners"]), authority["quorum"] or len(authority["owners"])
+        if not deciders:
+            deputies = {key for key, fingerprint in signers.items() if fingerprint in authority.get("deputies", [])}
+            deciders, quorum = {authority["manager"]} | deputies, 1
+        need(len(deciders & set(signers)) >= quorum, "consensus: too few of those who decide signed")
+        need(set(charter["owners"]) <= deciders | set(signers), "consensus: a new owner did not sign")
+        authority, last, number = charter, own, text["sequence"]
+        if own == statement["consensus"]:
+            break
+    else:
+        raise Broken(f"consensus: {statement['consensus']} is not in this file")
+    computing = {member["fingerprint"] for member in charter["members"] if member["role"] in ("privacy", "both")}
+    need(statement["threshold"] == charter["threshold"], "consensus: the charter has another threshold")
+    need(set(statement["compute"]) <= computing, "consensus: somebody computed who does not in this charter")
+
+
+def verify(raw, pin=None, contribution=None, consensus=None):
     text = raw.decode("utf-8").removesuffix("\n")
     receipt = json.loads(text)
     need(canonical(receipt) == text, "document: not in canonical form")
@@ -264,35 +270,25 @@ def verify(raw, pin=None, contribution=None):
     check_signatures(statement, signatures)
     gateway = check_log(statement, signatures, receipt["log"])
     need(pin in (None, gateway), f"log: of {gateway}")
+    if consensus is not None:
+        check_consensus(statement, consensus.decode("utf-8"))
     if contribution is not None:
         check_contribution(statement, json.loads(contribution))
     return statement, gateway
 
 
 def main(arguments):
-    options = {"--key": None, "--contribution": None}
-    files = []
-    while arguments:
-        first = arguments.pop(0)
-        if first in options and arguments:
-            options[first] = arguments.pop(0)
-        else:
-            files.append(first)
-    if len(files) != 1:
-        print(__doc__, file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(usage=__doc__)
+    for name in ("receipt", "--key", "--contribution", "--consensus"):
+        parser.add_argument(name)
+    given = parser.parse_args(arguments)
+    paths = (given.receipt, given.contribution, given.consensus)
     try:
-        with open(files[0], "rb") as file:
-            raw = file.read()
-        own = None
-        if options["--contribution"]:
-            with open(options["--contribution"], encoding="utf-8") as file:
-                own = file.read()
+        receipt, own, agreed = (path and pathlib.Path(path).read_bytes() for path in paths)
+        statement, gateway = verify(receipt, given.key, own, agreed)
     except OSError as error:
         print(error, file=sys.stderr)
         return 2
-    try:
-        statement, gateway = verify(raw, options["--key"], own)
     except (Broken, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         print(f"the receipt does not hold: {error}", file=sys.stderr)
         return 3

@@ -268,6 +268,12 @@ fn r11_members_that_were_shown_different_logs_hold_the_evidence() {
     audit(&["check", "--data", text(&a.data())]).held();
 }
 
+/// The first signature under a charter's document.
+fn signature_in(document: &str) -> String {
+    let document: Value = serde_json::from_str(document).expect("JSON");
+    document["signatures"][0]["signature"].as_str().expect("a signature").to_owned()
+}
+
 /// The root in a note.
 fn left_root(note: &Path) -> String {
     let note = std::fs::read_to_string(note).expect("a note");
@@ -340,8 +346,28 @@ fn r10_a_result_has_a_receipt_that_strangers_verify_and_the_log_tells_it_all() {
         let output = std::process::Command::new("python3").args([script, file]).args(more).output();
         output.expect("python3 runs")
     };
-    let said = stranger(&["--key", &key, "--contribution", mine]);
+    let said = stranger(&["--key", &key, "--contribution", mine, "--consensus", text(&agreed)]);
     assert_eq!(said.status.code(), Some(0), "{said:?}");
+    // The same documents one to a line; then one of them left out, changed, or under a signature of another one.
+    let documents: Vec<String> = serde_json::from_str(&charter.out).expect("documents");
+    let other = folder.join("other.json");
+    let under = |documents: &[String]| {
+        std::fs::write(&other, documents.join("\n")).expect("written");
+        let both = [verify(&["--consensus", text(&other)]), stranger(&["--consensus", text(&other)])];
+        both.map(|said| said.status.code())
+    };
+    assert_eq!(under(&documents), [Some(0); 2]);
+    let last = documents.len() - 1;
+    let mut swapped = documents.clone();
+    swapped[last] = swapped[last].replacen(&signature_in(&documents[last]), &signature_in(&documents[0]), 1);
+    let mut changed = documents.clone();
+    changed[last] = changed[last].replacen("threshold\\\":1", "threshold\\\":2", 1);
+    for forged in
+        [&documents[1..], &documents[..last], &[&documents[..1], &documents[last..]].concat(), &swapped, &changed]
+    {
+        assert_ne!(forged, documents);
+        assert_eq!(under(forged), [Some(3); 2], "{forged:?}");
+    }
     let own = std::fs::read_to_string(mine).expect("a proof");
     for (from, to) in [
         ("\"count\":2", "\"count\":3"),
