@@ -1,4 +1,4 @@
-//! docs/checks.md names tests that are there, for every check that it must have.
+//! docs/checks.md names tests that are there, and that carry its id, for every check that it must have.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,6 +9,36 @@ use crate::harness::files_below;
 const CHECKS: [u32; 31] =
     [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 24, 25, 26, 27, 28, 29, 30, 31, 32];
 const RULES: [u32; 11] = [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12];
+/// The checks of agreement and of orchestration, letter by letter: first and last number, and those that have no
+/// test yet.
+const LETTERS: [(char, u32, u32, &[u32]); 5] =
+    [('R', 1, 18, &[]), ('A', 1, 13, &[]), ('S', 1, 8, &[]), ('F', 1, 24, &[10]), ('W', 1, 5, &[])];
+/// Further ones, on their own.
+const ALONE: [(char, u32); 3] = [('R', 22), ('A', 23), ('S', 12)];
+
+/// The checks that the first cell of a row names: `A01 to A03, A05`.
+fn checks_of(cell: &str) -> Vec<(char, u32)> {
+    let one = |text: &str| -> Option<(char, u32)> {
+        let mut rest = text.trim().chars();
+        Some((rest.next()?, rest.as_str().parse().ok()?))
+    };
+    let mut found = Vec::new();
+    for item in cell.split(',') {
+        match item.split_once(" to ").map(|(first, last)| (one(first), one(last))) {
+            Some((Some((letter, first)), Some((_, last)))) => found.extend((first..=last).map(|n| (letter, n))),
+            _ => found.extend(one(item)),
+        }
+    }
+    found
+}
+
+/// Whether a test carries a check in its name: `r04_r16_a_charter_...` carries R4 and R16.
+fn carries(test: &str, (letter, number): (char, u32)) -> bool {
+    test.split('_').any(|word| {
+        let digits = word.strip_prefix(letter.to_ascii_lowercase()).unwrap_or_default();
+        digits.parse() == Ok(number)
+    })
+}
 
 /// The names of all tests in the sources: functions below `#[test]`, `#[tokio::test]` or in `proptest!`.
 fn tests(root: &Path) -> BTreeSet<String> {
@@ -60,5 +90,19 @@ fn every_check_has_its_tests() {
         assert!(missing.is_empty(), "{id}: no test is called {missing:?}");
         let own = |name: &String| name.starts_with(&prefix) || name.starts_with(&padded);
         assert!(named.iter().any(own), "{id} has no test of its own");
+    }
+    // Rows of letters: every check has a row, and in it a test that carries its id.
+    let rows: Vec<_> = page
+        .lines()
+        .filter_map(|line| Some((checks_of(line.strip_prefix("| ")?.split(" |").next()?), line)))
+        .map(|(checks, line)| (checks, line.split('`').skip(1).step_by(2).collect::<Vec<_>>()))
+        .collect();
+    let ranges = LETTERS.iter().flat_map(|(letter, first, last, without)| {
+        (*first..=*last).filter(move |number| !without.contains(number)).map(move |number| (*letter, number))
+    });
+    for check in ranges.chain(ALONE) {
+        let proven =
+            rows.iter().any(|(checks, named)| checks.contains(&check) && named.iter().any(|test| carries(test, check)));
+        assert!(proven, "{}{} has no row with a test that carries it", check.0, check.1);
     }
 }
