@@ -271,7 +271,8 @@ fn tap<F: Field>(
 }
 
 /// A king tells one peer another number than the rest, or a dealer deals it a share that does not fit, with more peers
-/// than 2t+1: found before the next product, so that nothing is computed from it.
+/// than 2t+1: found before the next product, so that nothing is computed from it. Products of fewer than seven go over no
+/// kings: there the dealers are tried, and kings in arithmetic/multiply/king.rs.
 #[test]
 fn rule6_kings_and_dealers_that_equivocate_are_found_layer_by_layer() {
     for (group, length) in [((4, 1), 9), ((6, 2), 9), ((7, 2), 9), ((7, 2), 20_000), ((9, 3), 20_000)] {

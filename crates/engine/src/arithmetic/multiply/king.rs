@@ -125,3 +125,113 @@ impl<F: Field> Arithmetic<'_, F> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use tacit_algebra::F61;
+    use tacit_model::Fingerprint;
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::arithmetic::{Setup, Shared};
+    use crate::{Ended, Mailbox, Simulator};
+
+    /// The first byte of messages (the table is in arithmetic/wire.rs).
+    const TO_KING: u8 = 4;
+    const FROM_KING: u8 = 5;
+    const OPEN: u8 = 6;
+    const LENGTH: usize = 40;
+
+    type Opened = Result<Vec<F61>, ArithmeticError>;
+
+    fn setup(mailbox: &Mailbox, me: usize, n: usize, t: usize) -> Setup<'_, F61> {
+        let secret = |a: usize, b: usize| Zeroizing::new([(16 * a.min(b) + a.max(b)) as u8; 32]);
+        Setup {
+            mailbox,
+            me,
+            threshold: t,
+            members: (0..n).collect(),
+            fingerprints: (0..n).map(|i| Fingerprint([i as u8; 32])).collect(),
+            points: (1..=n as u64).map(F61::from_u64).collect(),
+            binding: [7; 32],
+            pair_secrets: (0..n).map(|other| secret(me, other)).collect(),
+            local_seed: secret(me, me),
+        }
+    }
+
+    /// The product over kings, however short and however few they are, and its check where n > 2t+1.
+    async fn by_kings(context: &mut Arithmetic<'_, F61>, a: &[F61], b: &[F61]) -> Result<Shared<F61>, ArithmeticError> {
+        let mut out = Shared::zeros(a.len());
+        let operation = context.begin()?;
+        let multiply = |range: Range<usize>, _: &[F61], tile: &mut [F61]| {
+            F61::mul_slice(tile, &a[range.clone()], &b[range]);
+        };
+        let result = context.over_kings(operation, multiply, out.shares_mut()).await;
+        context.end(result)?;
+        context.check_degree(&[out.expose_shares()]).await?;
+        context.note(a, b, 1, out.expose_shares()).await?;
+        Ok(out)
+    }
+
+    /// 3 * 5 * 5, many times. Also counts what honest party 2 sends to kings, and to an opening of the result.
+    fn two_layers(n: usize, t: usize, change: bool) -> (Vec<Ended<Opened>>, usize, usize) {
+        let mut simulator: Simulator<'_, Opened> = Simulator::new(n, 3);
+        for me in 0..n {
+            let mailbox = simulator.mailbox(me);
+            simulator.spawn(me, async move {
+                let mut context = Arithmetic::verified(setup(&mailbox, me, n, t))?;
+                let own = if me == 1 { [[3; LENGTH], [5; LENGTH]].concat() } else { Vec::new() };
+                let own: Vec<F61> = own.into_iter().map(F61::from_u64).collect();
+                let mut lengths = vec![0; n];
+                lengths[1] = 2 * LENGTH;
+                let shared = context.input_all(&lengths, &own).await?.swap_remove(1);
+                let (a, b) = shared.expose_shares().split_at(LENGTH);
+                let first = by_kings(&mut context, a, b).await?;
+                let second = by_kings(&mut context, first.expose_shares(), b).await?;
+                context.open(&second).await
+            });
+        }
+        let mut first = change;
+        simulator.rewrite(0, move |_, mut message| {
+            if message[0] == FROM_KING && std::mem::take(&mut first) {
+                message[5] ^= 1;
+            }
+            Some(message)
+        });
+        let counts = Rc::new((Cell::new(0), Cell::new(0)));
+        let counter = Rc::clone(&counts);
+        simulator.rewrite(2, move |_, message| {
+            counter.0.set(counter.0.get() + usize::from(message[0] == TO_KING));
+            counter.1.set(counter.1.get() + usize::from(message[0] == OPEN && message.len() >= 8 * LENGTH / n));
+            Some(message)
+        });
+        (simulator.run(), counts.0.get(), counts.1.get())
+    }
+
+    /// Groups of four and six, whose products [`reduce`](Arithmetic::reduce) sends over no kings today: a king that tells one
+    /// peer another number than the rest is found all the same, before anything is multiplied with it.
+    #[test]
+    fn rule6_kings_of_few_that_equivocate_are_found_before_the_next_layer() {
+        for (n, t) in [(4, 1), (6, 2), (6, 1), (7, 2)] {
+            let (ends, both, opened) = two_layers(n, t, false);
+            assert!(both > 0 && opened > 0, "{n} {t}");
+            for end in ends {
+                assert_eq!(end, Ended::Finished(Ok(vec![F61::from_u64(75); LENGTH])), "{n} {t}");
+            }
+            let (ends, first, opened) = two_layers(n, t, true);
+            for end in &ends[1..] {
+                // Whoever waits for one that stopped loses it.
+                let stopped = |error: &ArithmeticError| {
+                    matches!(error, ArithmeticError::Unverified | ArithmeticError::Lost { .. })
+                };
+                assert!(matches!(end, Ended::Finished(Err(error)) if stopped(error)), "{n} {t}: {end:?}");
+            }
+            assert!(ends[1..].contains(&Ended::Finished(Err(ArithmeticError::Unverified))), "{n} {t}");
+            assert!(first < both, "{n} {t}: nothing is multiplied after a layer that does not fit");
+            assert_eq!(opened, 0, "{n} {t}");
+        }
+    }
+}
