@@ -1,12 +1,19 @@
 //! Proof that a compute peer sent a wrong share of a result, for anybody who can check signatures.
 //!
-//! In the model `guaranteed` every compute peer signs what it says its share of the result is, chunk by chunk. Every honest share is right by construction, so that signed shares convict:
-//! **2t+1 of them lie on one polynomial of degree t, and another one does not**.
+//! In the model `guaranteed` every compute peer signs what it says its share of the result is, chunk by chunk, together
+//! with the frozen set, whose digest covers everything that shares follow from: the input set, the masked inputs, the
+//! keys. The shares of honest peers that sign the same digest are right by construction, so that signed shares convict:
+//! **2t+1 of them lie on one polynomial of degree t, and another one under the same digest does not**.
 //!
-//! Nobody is framed as long as at most t compute peers are corrupted, whoever puts the evidence together: a
-//! polynomial other than the result's meets it in at most t points, and so carries at most t honest and t corrupted
-//! shares; an honest peer signs one share per session, set and chunk. Silence leaves no signature, and is no evidence; who
-//! lies and does not sign is named by decoding alone.
+//! Nobody is framed as long as at most t compute peers are corrupted, whoever puts the evidence together and however late
+//! messages were: a polynomial other than the result's meets it in at most t points, and so carries at most t honest and t
+//! corrupted shares; an honest peer signs one digest per session, and one share per chunk. An honest peer that agreed on
+//! something else than the others, because messages were late, signs nothing of the result; what it would sign is under another
+//! digest, and no evidence.
+//!
+//! There is evidence for shares of the result alone. A wrong share of it without its signature counts as silence, and
+//! names nobody. Wrong answers before the freeze and wrong shares of products are not signed: decoding names their
+//! senders to the compute peers that got them, and convicts them before nobody else.
 //!
 //! Evidence shows 2t+2 shares, and so the chunk of the result that they are of: give it to nobody who may not know that.
 

@@ -26,6 +26,11 @@ pub enum ArithmeticError {
     #[error("compute peer {member} was lost; try again without it")]
     Lost { member: usize },
 
+    /// The others' shares fit each other and this party's own one does not fit them: it computed from other things than
+    /// they did, because messages were late.
+    #[error("this node's own share does not fit those of the others")]
+    Outvoted,
+
     // ---- a peer ------------------------------------------------------------------------------
     /// A member sent what no honest member sends.
     #[error("member {member} sent a malformed or unexpected message")]

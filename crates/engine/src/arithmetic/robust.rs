@@ -47,9 +47,11 @@ pub(crate) struct Robust<F: Field> {
 }
 
 impl<F: Field> Robust<F> {
-    /// `streams` are known to all honest members of their sets alike; multiplications take phases from `phase` on.
-    pub(crate) fn new(streams: Vec<(F, Keystream)>, faulty: usize, phase: u32) -> Self {
-        Self { streams, faulty, out: Vec::new(), wrong: Vec::new(), phase }
+    /// `streams` are known alike to all honest members of their sets that are listened to; multiplications take phases from
+    /// `phase` on.
+    pub(crate) fn new(streams: Vec<(F, Keystream)>, faulty: usize, listened: &[bool], phase: u32) -> Self {
+        let out = (0..listened.len()).filter(|position| !listened[*position]).collect();
+        Self { streams, faulty, out, wrong: Vec::new(), phase }
     }
 
     /// Takes the next masks' shares of degree t off `narrow` and adds those of degree 2t to `wide`.
@@ -166,6 +168,9 @@ impl<F: Field> Arithmetic<'_, F> {
         let columns = columns.into_iter().map(|(_, column)| column).collect();
         let mut random = |bytes: &mut [u8]| self.local.fill(bytes);
         let wrong = recombiner.open(columns, &mut random, &mut opened).map_err(no_vector)?;
+        if wrong.contains(&self.me) {
+            return Err(ArithmeticError::Outvoted);
+        }
         robust.out.extend(&wrong);
         robust.wrong.extend(wrong);
         Ok(opened)

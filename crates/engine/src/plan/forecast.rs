@@ -181,9 +181,10 @@ impl Guaranteed {
             faulty,
             // Keys, agreement, dropped, masked, agreement, coin, answers, freeze, opening.
             rounds: 2 * (faulty + 1) + 6,
-            input_bytes: n as u64 * (dealt + 32 + 1 + 32 * held as u64),
-            // Each chunk of the result is signed.
-            compute_bytes: others * (n * texts) as u64
+            // A commitment and a hash of the keys in front of what is dealt.
+            input_bytes: n as u64 * (dealt + 64 + 1 + 32 * held as u64),
+            // What was agreed goes with the coin; each chunk of the result is signed.
+            compute_bytes: others * ((n * texts) as u64 + 32)
                 + (opened + 65 * plan.opened_elements().div_ceil(CHUNK) as u64) * plan.recipients().len() as u64,
         }
     }

@@ -21,8 +21,11 @@ pub enum SessionError {
     #[error("the cryptographic library failed")]
     Crypto,
 
-    /// The others did not hear this compute peer in time and go on without it (model `guaranteed`).
-    #[error("this node was too slow for the others, who go on without it; check its network and clock")]
+    /// Messages to or from this compute peer were late, so that it agreed with the others on different things; they go on
+    /// without it (model `guaranteed`). It has signed nothing of the result, and nobody names it.
+    #[error(
+        "this node and the others did not hear the same messages in time, and go on without each other; check its network and clock"
+    )]
     TooSlow,
 
     // ---- losses: nobody cheated --------------------------------------------------------------

@@ -118,6 +118,7 @@ impl From<ArithmeticError> for SessionError {
             ArithmeticError::Malformed { member } => malformed(member),
             ArithmeticError::WrongShares { .. } => Self::DisagreeingShares,
             ArithmeticError::Unverified => Self::WrongComputation,
+            ArithmeticError::Outvoted => Self::TooSlow,
             ArithmeticError::Crypto => Self::Crypto,
             ArithmeticError::WrongCall { what } => Self::WrongCall { what },
             // No function inverts what it has not masked or checked.

@@ -19,7 +19,7 @@ use super::input::Shared;
 use super::message::{self, View, malformed};
 use super::{Fault, FaultKind, Misbehaviour, Party, SessionError, verify};
 use crate::environment::{Environment, FreezeRecord};
-use crate::plan::{OnMissing, Plan};
+use crate::plan::{OnMissing, Plan, SecurityModel};
 use crate::transcript::Transcript;
 
 /// The right to open one sum: all compute peers signed its input set. Only [`freeze`] makes it, from the
@@ -38,6 +38,8 @@ pub(super) struct Frozen {
     /// Contributors and their commitments, in the order of the plan's inputs.
     pub(super) view: View,
     pub(super) digest: [u8; 32],
+    /// Model `guaranteed`: the hash of everything that shares follow from besides the set; signed with it.
+    pub(super) agreed: Option<[u8; 32]>,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -67,7 +69,7 @@ impl<F: Field> OpeningAuthorised<F> {
 
     /// What a recipient that does not compute gets in front of its shares.
     pub(super) fn header(&self) -> Vec<u8> {
-        let mut header = Vec::with_capacity(header_length(self.frozen.view.len()));
+        let mut header = self.frozen.agreed.map(Vec::from).unwrap_or_default();
         message::put_view(&self.frozen.view, &mut header);
         header.extend_from_slice(&self.signature);
         header
@@ -86,25 +88,27 @@ pub(super) async fn freeze<F: Field, E: Environment>(
         let views = exchange_views(party, shared.view()).await?;
         agreed_set(party.plan, &views)?
     };
-    let digest = freeze_digest(party.plan, &party.binding, &view);
+    let digest = freeze_digest(party.plan, &party.binding, &view, None);
     let (share, each) = shared.into_inputs_of(&view)?;
     party.environment.freeze(record(party.plan, digest, &view)).await?;
     let signature = party.environment.sign_freeze(&digest);
     exchange_signatures(party, &digest, &signature).await?;
-    Ok(OpeningAuthorised { share, each, frozen: Frozen { view, digest, faults }, signature })
+    Ok(OpeningAuthorised { share, each, frozen: Frozen { view, digest, agreed: None, faults }, signature })
 }
 
 /// Makes a set durable and signs it that all honest compute peers came to by themselves; n-t signatures (of the charter's n) are enough.
-/// Any two sets with so many would share an honest signer.
+/// Any two sets with so many would share an honest signer. `agreed` is signed, too: so that no share of a signer can be
+/// measured by those of others that followed from something else.
 pub(super) async fn freeze_with<F: Field, E: Environment>(
     party: &mut Party<'_, E>,
     share: Zeroizing<Vec<F>>,
     each: Vec<Zeroizing<Vec<F>>>,
     view: View,
+    agreed: [u8; 32],
     faults: Vec<Fault>,
     faulty: usize,
 ) -> Result<OpeningAuthorised<F>, SessionError> {
-    let digest = freeze_digest(party.plan, &party.binding, &view);
+    let digest = freeze_digest(party.plan, &party.binding, &view, Some(&agreed));
     party.environment.freeze(record(party.plan, digest, &view)).await?;
     let signature = party.environment.sign_freeze(&digest);
     let others = party.other_compute_peers();
@@ -121,7 +125,7 @@ pub(super) async fn freeze_with<F: Field, E: Environment>(
     if found < needed {
         return Err(SessionError::NotEnoughShares { found, needed });
     }
-    Ok(OpeningAuthorised { share, each, frozen: Frozen { view, digest, faults }, signature })
+    Ok(OpeningAuthorised { share, each, frozen: Frozen { view, digest, agreed: Some(agreed), faults }, signature })
 }
 
 /// Checks the header that a compute peer sent to a recipient which does not compute.
@@ -130,20 +134,27 @@ pub(super) fn read_header<E: Environment>(
     member: usize,
     header: &[u8],
 ) -> Result<Frozen, SessionError> {
-    let (view, signature) = header.split_at_checked(header.len().saturating_sub(64)).ok_or(malformed(member))?;
+    let view_length = message::view_length(party.plan.inputs().len());
+    let (agreed, header) = match party.plan.model() {
+        SecurityModel::Guaranteed => header.split_first_chunk().map(|(agreed, rest)| (Some(*agreed), rest)),
+        _ => Some((None, header)),
+    }
+    .ok_or(malformed(member))?;
+    let (view, signature) = header.split_at_checked(view_length).ok_or(malformed(member))?;
     let view = message::read_view(view, party.plan.inputs().len()).map_err(|_| malformed(member))?;
     enough(party.plan, &view, &[]).map_err(|_| malformed(member))?;
     let signature: &[u8; 64] = signature.try_into().map_err(|_| malformed(member))?;
-    let digest = freeze_digest(party.plan, &party.binding, &view);
+    let digest = freeze_digest(party.plan, &party.binding, &view, agreed.as_ref());
     if !party.environment.verify_freeze(member, &digest, signature) {
         return Err(SessionError::PeerMisbehaved { member, what: Misbehaviour::BadSignature });
     }
-    Ok(Frozen { view, digest, faults: Vec::new() })
+    Ok(Frozen { view, digest, agreed, faults: Vec::new() })
 }
 
 /// Bytes of [`OpeningAuthorised::header`].
-pub(super) const fn header_length(inputs: usize) -> usize {
-    message::view_length(inputs) + 64
+pub(super) fn header_length(plan: &Plan) -> usize {
+    let agreed = if plan.model() == SecurityModel::Guaranteed { 32 } else { 0 };
+    agreed + message::view_length(plan.inputs().len()) + 64
 }
 
 async fn exchange_views<E: Environment>(party: &Party<'_, E>, own: View) -> Result<Vec<View>, SessionError> {
@@ -222,12 +233,15 @@ fn enough(plan: &Plan, set: &View, conflicting: &[usize]) -> Result<(), SessionE
     }
 }
 
-fn freeze_digest(plan: &Plan, binding: &[u8; 32], view: &View) -> [u8; 32] {
+fn freeze_digest(plan: &Plan, binding: &[u8; 32], view: &View, agreed: Option<&[u8; 32]>) -> [u8; 32] {
     let mut transcript = Transcript::new("tacit/freeze/v1");
     transcript.bytes(binding).number(u64::from(plan.attempt().0));
     transcript.number(view.iter().flatten().count() as u64);
     for (fingerprint, commitment) in contributors(plan, view) {
         transcript.bytes(&fingerprint.0).bytes(&commitment);
+    }
+    if let Some(agreed) = agreed {
+        transcript.bytes(agreed);
     }
     transcript.finish()
 }

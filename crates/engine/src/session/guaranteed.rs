@@ -17,9 +17,11 @@
 //! # Why it holds
 //!
 //! A compute peer's share of r is computed from keys (pseudorandom secret sharing: Cramer, Damgård, Ishai 2005), and d is
-//! public among compute peers and agreed. So **every honest share of every accepted input is right by
-//! construction**, whatever the dealer does, and at most t shares of anything that is opened later are wrong or missing:
-//! n >= 3t+1 shares of degree t decode to one result, and a share that decoding finds wrong is its sender's fault.
+//! public among compute peers and agreed. So **the shares of all honest peers that agreed on the same keys and the same d are
+//! right by construction**, whatever the dealer does. One hash says what was agreed ([`agreed`]): it goes with the coin, and
+//! whoever says another one is not listened to any more; n-t have to say the same, and n-t have to sign it with the
+//! frozen set. So at most t shares of anything that is opened are wrong or missing: n >= 3t+1 shares of
+//! degree t decode to one result, and a share that decoding finds wrong is its sender's fault.
 //!
 //! The set of all honest compute peers is one of the sets; nobody in it reports another key of an honest dealer. So
 //! an honest dealer's r keeps at least one stream that no t compute peers know, and d tells nothing. A dealer refuses
@@ -35,8 +37,15 @@
 //! A synchronous network: what an honest peer sends arrives before the receiver gives it up. Each step is a phase of the
 //! [`Mailbox`](crate::Mailbox), and drivers give each phase more time than the one before it, so that a peer that
 //! waits for a silent one is not given up itself. Who is silent, or away when the session begins, counts towards t. If more than t are silent or wrong
-//! together (an honest peer that is too slow beside t cheaters), there is no result; there is never a wrong one, and
-//! nobody honest is named: decoding accepts at most t wrong and missing shares together.
+//! together (an honest peer that is too slow beside t cheaters), there is no result.
+//!
+//! **That the result is right and nobody honest is named leans on t alone**, not on the network. If a message between honest
+//! peers is late, they may agree on different things (Dolev and Strong's rounds are synchronous), and the shares of the
+//! one do not fit those of the others. But they say so, and each is a silent one to the other: who is not one of n-t that
+//! say the same stops ([`SessionError::TooSlow`]) and signs nothing more; n-t are the same for everybody, because any two such
+//! sets share an honest peer. Decoding accepts at most t wrong and missing shares together, all from peers that
+//! agreed on the same, at least t+1 of which are honest and right. A dealer says under which keys its d is: who keeps other
+//! ones does not take it, and so nobody honest is found out of range either. What is late costs the result, at worst.
 //!
 //! **Privacy leans on synchrony, too**: if an honest dealer's key does not reach an honest compute peer in time, that
 //! peer says so, its sets are dropped, and t cheaters may know all streams that are left of that dealer. Where that
@@ -54,8 +63,8 @@ use zeroize::Zeroizing;
 use super::freeze::OpeningAuthorised;
 use super::message::{self, View};
 use super::range::{Layout, Query};
-use super::{CHUNK, Fault, FaultKind, InputVector, Party, Receipt, SessionError, WINDOW, chunk_range};
-use super::{evaluation, freeze, input, verify};
+use super::{CHUNK, Fault, FaultKind, InputVector, Party, Receipt, SessionError, chunk_range};
+use super::{evaluation, freeze, verify};
 use crate::arithmetic::Robust;
 use crate::environment::Environment;
 use crate::evaluate::Evaluation;
@@ -63,10 +72,12 @@ use crate::plan::Sharing;
 use crate::sharing::Recombiner;
 use crate::transcript::Transcript;
 use agree::Agreement;
-use keys::{Family, Holder};
+use keys::{Family, Holder, Kept};
+use masked::{Accepted, Masked, accept, exchange_masked, forward, mask, send_masked};
 
 mod agree;
 mod keys;
+mod masked;
 mod opening;
 
 pub(super) use opening::open;
@@ -143,26 +154,6 @@ fn tolerance<E>(party: &Party<'_, E>) -> Result<(Tolerance, Phases), SessionErro
     }
 }
 
-/// A masked vector, as it arrived.
-struct Masked<F> {
-    commitment: [u8; 32],
-    elements: Vec<F>,
-}
-
-impl<F: Field> Masked<F> {
-    fn digest(&self, binding: &[u8; 32], dealer: usize) -> [u8; 32] {
-        let mut transcript = Transcript::new("tacit/masked/v1");
-        transcript.bytes(binding).number(dealer as u64).bytes(&self.commitment).number(self.elements.len() as u64);
-        let mut bytes = Vec::with_capacity(512 * F::BYTES);
-        for elements in self.elements.chunks(512) {
-            bytes.clear();
-            F::encode_slice(elements, &mut bytes);
-            transcript.raw(&bytes);
-        }
-        transcript.finish()
-    }
-}
-
 /// From the own input to the right to open the sum of all that are in range.
 pub(super) async fn share_and_freeze<F: Field, E: Environment>(
     party: &mut Party<'_, E>,
@@ -194,25 +185,25 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
     let holder = Holder::collect(party, t, position, &dealers, family.as_ref()).await;
     let mut agreement = Agreement { faulty, position, binding: party.binding };
     let reports = agreement.reach(party, 1, Phases::FIRST_REPORT, holder.report(&party.binding)).await;
-    if reports[position].is_none() {
-        return Err(SessionError::TooSlow);
-    }
-    let dropped = holder.dropped(&reports);
-    tell_dropped(party, &dealers, &dropped);
+    let kept = holder.kept(&reports, &party.binding);
+    tell_dropped(party, &dealers, &kept);
 
     let (own, receipt) = match (input, family.as_ref(), dealers.binary_search(&party.me)) {
         (Some(input), Some(family), Ok(index)) => {
-            let (masked, receipt) = mask(party, &layout, family, &dropped[index], input)?;
+            let (masked, receipt) = mask(party, &layout, family, &kept[index].dropped, input)?;
             (Some(masked), Some(receipt))
         }
         _ => (None, None),
     };
     party.mailbox.enter_phase(phases.masked());
-    let deals = |dealer: &usize| {
-        let family = dealers.binary_search(dealer).ok();
-        family.is_some_and(|family| !dropped[family].iter().all(|dropped| *dropped))
-    };
-    let mut arrived = exchange_masked(party, &layout, own, deals).await;
+    let kept_of = |dealer: &usize| dealers.binary_search(dealer).ok().map(|family| &kept[family]);
+    let keys: Vec<Option<[u8; 32]>> = party
+        .plan
+        .inputs()
+        .iter()
+        .map(|dealer| kept_of(dealer).filter(|kept| !kept.nothing()).map(|kept| kept.digest))
+        .collect();
+    let mut arrived = exchange_masked(party, &layout, own, &keys).await;
     let digests: Vec<Option<[u8; 32]>> = party
         .plan
         .inputs()
@@ -223,19 +214,17 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
     let mut report = Vec::new();
     message::put_view(&digests, &mut report);
     let reports = agreement.reach(party, 2, phases.second_report(), report).await;
-    if reports[position].is_none() {
-        return Err(SessionError::TooSlow);
-    }
     let accepted = accept(party, &reports, faulty);
+    let agreed = agreed(&party.binding, &kept, &accepted);
     party.mailbox.enter_phase(phases.forward());
-    forward(party, &accepted, &digests, &mut arrived, &layout, faulty).await;
+    forward(party, &accepted, &keys, &digests, &mut arrived, &layout, faulty).await;
 
-    let challenge = toss(party, points, &holder, &dropped, &dealers, tolerance, &phases).await?;
+    let (challenge, alike) = toss(party, points, &holder, &kept, &agreed, &dealers, tolerance, &phases).await?;
     let query = Query::new(&layout, &challenge)?;
     party.mailbox.enter_phase(phases.answers());
     let share_of = |slot: usize, out: &mut [F]| -> Result<(), SessionError> {
         let family = dealers.binary_search(&party.plan.inputs()[slot]).unwrap_or_default();
-        holder.share(points, family, &dropped[family], "input", &party.binding, out)?;
+        holder.share(points, family, &kept[family].dropped, "input", &party.binding, out)?;
         if let Some(masked) = &arrived[slot] {
             F::add_assign_slice(out, &masked.elements);
         }
@@ -248,17 +237,17 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
     }
     let own_answers = answer(party, &query, &layout, &candidates, share_of)?;
     let Judged { view, faults, sum, each } =
-        judge(party, points, &query, &layout, &candidates, own_answers, &arrived, tolerance).await?;
+        judge(party, points, &query, &layout, &candidates, own_answers, &arrived, &alike, tolerance).await?;
     verify::enough(party, &view, &faults)?;
     party.mailbox.enter_phase(phases.freeze());
-    let mut authorised = freeze::freeze_with(party, sum, each, view, faults, faulty).await?;
+    let mut authorised = freeze::freeze_with(party, sum, each, view, agreed, faults, faulty).await?;
     if party.plan.evaluation().is_some() {
         let mut streams = Vec::new();
         for member in party.plan.compute() {
             let family = dealers.binary_search(member).unwrap_or_default();
-            streams.extend(holder.streams(points, family, &dropped[family], "product", &party.binding)?);
+            streams.extend(holder.streams(points, family, &kept[family].dropped, "product", &party.binding)?);
         }
-        let robust = Robust::new(streams, faulty, phases.products());
+        let robust = Robust::new(streams, faulty, &alike, phases.products());
         authorised = evaluation::evaluate_robustly(party, points, authorised, robust).await?;
     }
     Ok((Some(authorised), receipt))
@@ -273,17 +262,17 @@ fn dealers<E>(party: &Party<'_, E>) -> Vec<usize> {
 }
 
 /// Tells input peers which of their sets are dropped.
-fn tell_dropped<E: Environment>(party: &Party<'_, E>, dealers: &[usize], dropped: &[Vec<bool>]) {
-    for (dealer, dropped) in dealers.iter().zip(dropped) {
+fn tell_dropped<E: Environment>(party: &Party<'_, E>, dealers: &[usize], kept: &[Kept]) {
+    for (dealer, kept) in dealers.iter().zip(kept) {
         // Who dealt nothing waits for nothing.
-        if party.compute_position(*dealer).is_none() && !dropped.iter().all(|dropped| *dropped) {
-            let bitmap: Vec<u8> = dropped.iter().map(|dropped| u8::from(*dropped)).collect();
+        if party.compute_position(*dealer).is_none() && !kept.nothing() {
+            let bitmap: Vec<u8> = kept.dropped.iter().map(|dropped| u8::from(*dropped)).collect();
             party.mailbox.send(*dealer, message::plain(message::DROPPED, &[&bitmap]));
         }
     }
 }
 
-/// What t+1 compute peers say alike, at least one of whom is honest.
+/// What most compute peers say alike, t+1 or more, at least one of whom is honest.
 async fn dropped_as_told<E: Environment>(
     party: &Party<'_, E>,
     family: &Family,
@@ -299,156 +288,28 @@ async fn dropped_as_told<E: Environment>(
             *votes.entry(bitmap.to_vec()).or_default() += 1;
         }
     }
-    let told = votes.into_iter().find(|(_, votes)| *votes > t);
+    let told = votes.into_iter().filter(|(_, votes)| *votes > t).max_by_key(|(_, votes)| *votes);
     let (bitmap, _) = told.ok_or(SessionError::NotEnoughShares { found: 0, needed: t + 1 })?;
     Ok(bitmap.into_iter().map(|dropped| dropped == 1).collect())
 }
 
-/// The own vector under the streams of all sets that are left.
-fn mask<F: Field, E: Environment>(
-    party: &mut Party<'_, E>,
-    layout: &Layout<F>,
-    family: &Family,
-    dropped: &[bool],
-    input: InputVector,
-) -> Result<(Masked<F>, Receipt), SessionError> {
-    let (receipt, dealt) = input::encode(party, layout, &input)?;
-    let mut elements = dealt.to_vec();
-    family.subtract(dropped, "input", &party.binding, &party.plan.members()[party.me], &mut elements)?;
-    Ok((Masked { commitment: receipt.commitment, elements }, receipt))
-}
-
-/// One chunk of a masked vector to all other compute peers.
-fn send_chunk<F: Field, E: Environment>(party: &Party<'_, E>, masked: &Masked<F>, chunk: usize) {
-    let header: &[u8] = if chunk == 0 { &masked.commitment } else { &[] };
-    let part = &masked.elements[chunk_range(chunk, masked.elements.len())];
-    let message = message::elements(message::MASKED, chunk, header, part);
-    party.mailbox.send_all(party.other_compute_peers(), &message);
-}
-
-async fn send_masked<F: Field, E: Environment>(party: &Party<'_, E>, masked: &Masked<F>) {
-    for chunk in 0..masked.elements.len().div_ceil(CHUNK) {
-        send_chunk(party, masked, chunk);
-        party.mailbox.drained().await;
+/// Everything that the share of an honest compute peer follows from: which keys are used and which inputs are in.
+///
+/// **Whoever comes to the same hash has right shares**: it holds those keys (its own report is among those that it
+/// compared) and those masked vectors. On a synchronous network all honest peers do. Where a message among honest
+/// peers was late they may not, and then each takes the other for a silent one, so that nobody can tell a share that
+/// follows from something else from a wrong one.
+fn agreed(binding: &[u8; 32], kept: &[Kept], accepted: &[Option<Accepted>]) -> [u8; 32] {
+    let mut transcript = Transcript::new("tacit/agreed/v1");
+    transcript.bytes(binding).number(kept.len() as u64);
+    for kept in kept {
+        transcript.bytes(&kept.digest);
     }
-}
-
-/// Sends the own masked vector and reads all others'. What does not come, or cannot be read, is not there.
-async fn exchange_masked<F: Field, E: Environment>(
-    party: &Party<'_, E>,
-    layout: &Layout<F>,
-    own: Option<Masked<F>>,
-    deals: impl Fn(&usize) -> bool,
-) -> Vec<Option<Masked<F>>> {
-    let length = layout.length();
-    let inputs = party.plan.inputs();
-    let empty = || Masked { commitment: [0; 32], elements: vec![F::ZERO; length] };
-    // Who dealt no keys is not waited for.
-    let mut arrived: Vec<Option<Masked<F>>> = inputs.iter().map(|dealer| deals(dealer).then(empty)).collect();
-    let chunks = length.div_ceil(CHUNK);
-    for step in 0..chunks + WINDOW {
-        if step < chunks {
-            match &own {
-                Some(own) => send_chunk(party, own, step),
-                None if step == 0 && inputs.contains(&party.me) => {
-                    party.mailbox.send_all(party.other_compute_peers(), &[message::ABSENT]);
-                }
-                None => {}
-            }
-            party.mailbox.drained().await;
-        }
-        let Some(chunk) = step.checked_sub(WINDOW) else { continue };
-        for (dealer, place) in inputs.iter().zip(&mut arrived) {
-            let Some(masked) = place.as_mut().filter(|_| *dealer != party.me) else { continue };
-            let message = party.mailbox.recv(*dealer).await;
-            let read = message.ok().and_then(|message| read_chunk(&message, message::MASKED, chunk, masked));
-            if read.is_none() {
-                *place = None;
-            }
-        }
+    transcript.number(accepted.len() as u64);
+    for accepted in accepted {
+        transcript.bytes(accepted.as_ref().map_or(&[], |accepted| accepted.digest.as_slice()));
     }
-    if let Ok(slot) = inputs.binary_search(&party.me) {
-        arrived[slot] = own;
-    }
-    arrived
-}
-
-fn read_chunk<F: Field>(message: &Bytes, tag: u8, chunk: usize, masked: &mut Masked<F>) -> Option<()> {
-    let range = chunk_range(chunk, masked.elements.len());
-    let header = if chunk == 0 { 32 } else { 0 };
-    let header = message::read_elements(message, tag, chunk, header, &mut masked.elements[range]).ok()?;
-    if let Ok(commitment) = header.try_into() {
-        masked.commitment = commitment;
-    }
-    Some(())
-}
-
-/// An input that n-t compute peers report alike: its digest, and each compute peer's place towards it.
-struct Accepted {
-    digest: [u8; 32],
-    /// Who has it.
-    holders: Vec<usize>,
-    /// Who is there and has it not.
-    lacking: Vec<usize>,
-}
-
-fn accept<E>(party: &Party<'_, E>, reports: &[Option<Bytes>], faulty: usize) -> Vec<Option<Accepted>> {
-    let inputs = party.plan.inputs().len();
-    let views: Vec<Option<View>> =
-        reports.iter().map(|report| message::read_view(report.as_ref()?, inputs).ok()).collect();
-    let of_slot = |slot: usize| {
-        let entry = |position: &usize| views[*position].as_ref().and_then(|view| view[slot]);
-        let alike = |digest: [u8; 32]| (0..views.len()).filter(move |p| entry(p) == Some(digest));
-        let mut digests = (0..views.len()).filter_map(|p| entry(&p));
-        let digest = digests.find(|digest| alike(*digest).count() >= views.len() - faulty)?;
-        let lacking = (0..views.len()).filter(|p| views[*p].is_some() && entry(p) != Some(digest)).collect();
-        Some(Accepted { digest, holders: alike(digest).collect(), lacking })
-    };
-    (0..inputs).map(of_slot).collect()
-}
-
-/// Gives accepted inputs to those who lack them; the first t+1 holders do, one of whom is honest.
-async fn forward<F: Field, E: Environment>(
-    party: &Party<'_, E>,
-    accepted: &[Option<Accepted>],
-    own: &[Option<[u8; 32]>],
-    arrived: &mut [Option<Masked<F>>],
-    layout: &Layout<F>,
-    faulty: usize,
-) {
-    let compute = party.plan.compute();
-    let Some(me) = party.position else { return };
-    for (slot, accepted) in accepted.iter().enumerate() {
-        let Some(accepted) = accepted else { continue };
-        let givers: Vec<usize> = accepted.holders.iter().copied().take(faulty + 1).collect();
-        if let (true, Some(masked)) = (givers.contains(&me), &arrived[slot]) {
-            for chunk in 0..masked.elements.len().div_ceil(CHUNK) {
-                let header: &[u8] = if chunk == 0 { &masked.commitment } else { &[] };
-                let part = &masked.elements[chunk_range(chunk, masked.elements.len())];
-                let message = message::elements(message::MASKED, chunk, header, part);
-                party.mailbox.send_all(accepted.lacking.iter().map(|position| compute[*position]), &message);
-            }
-        }
-        if own[slot] == Some(accepted.digest) {
-            continue;
-        }
-        arrived[slot] = None;
-        if !accepted.lacking.contains(&me) {
-            continue;
-        }
-        for giver in givers {
-            let mut masked = Masked { commitment: [0; 32], elements: vec![F::ZERO; layout.length()] };
-            let mut whole = Some(());
-            for chunk in 0..layout.length().div_ceil(CHUNK) {
-                let message = party.mailbox.recv(compute[giver]).await.ok();
-                whole = message.and_then(|m| read_chunk(&m, message::MASKED, chunk, &mut masked)).and(whole);
-            }
-            let right = masked.digest(&party.binding, party.plan.inputs()[slot]) == accepted.digest;
-            if whole.is_some() && right {
-                arrived[slot] = Some(masked);
-            }
-        }
-    }
+    transcript.finish()
 }
 
 /// Elements of the coin: 128 random bits and more.
@@ -456,33 +317,54 @@ fn coin_elements<F: Field>() -> usize {
     128usize.div_ceil(F::BITS as usize - 1)
 }
 
-/// Opens a random number that all compute peers dealt together.
+/// Opens a random number that all compute peers dealt together. Also says who [agreed](agreed()) on the same things:
+/// from now on, all others are not listened to. Without n-t such peers this one stops before it signs anything.
+#[allow(clippy::too_many_arguments)] // one step of one protocol
 async fn toss<F: Field, E: Environment>(
     party: &mut Party<'_, E>,
     points: &[F],
     holder: &Holder,
-    dropped: &[Vec<bool>],
+    kept: &[Kept],
+    agreed: &[u8; 32],
     dealers: &[usize],
     tolerance: Tolerance,
     phases: &Phases,
-) -> Result<[u8; 32], SessionError> {
+) -> Result<([u8; 32], Vec<bool>), SessionError> {
     let mut own = vec![F::ZERO; coin_elements::<F>()];
     let mut part = own.clone();
     for member in party.plan.compute() {
         let family = dealers.binary_search(member).unwrap_or_default();
-        holder.share(points, family, &dropped[family], "coin", &party.binding, &mut part)?;
+        holder.share(points, family, &kept[family].dropped, "coin", &party.binding, &mut part)?;
         F::add_assign_slice(&mut own, &part);
     }
     party.mailbox.enter_phase(phases.coin());
-    let columns = exchange(party, message::COIN, std::slice::from_ref(&own)).await;
+    party.mailbox.send_all(party.other_compute_peers(), &message::elements(message::COIN, 0, agreed, &own));
+    let mut columns: Vec<Option<Vec<F>>> = Vec::with_capacity(points.len());
+    let mut differ = false;
+    for member in party.plan.compute() {
+        if *member == party.me {
+            columns.push(Some(own.clone()));
+            continue;
+        }
+        let mut column = vec![F::ZERO; own.len()];
+        let message = party.mailbox.recv(*member).await.ok();
+        let read =
+            |message: &Bytes| Some(message::read_elements(message, message::COIN, 0, 32, &mut column).ok()? == agreed);
+        let same = message.as_ref().and_then(read);
+        differ |= same == Some(false);
+        columns.push((same == Some(true)).then_some(column));
+    }
+    let alike: Vec<bool> = columns.iter().map(Option::is_some).collect();
+    if differ && alike.iter().filter(|alike| **alike).count() < points.len() - tolerance.faulty {
+        return Err(SessionError::TooSlow);
+    }
     let mut coin = vec![F::ZERO; own.len()];
-    let column = |column: Vec<Vec<F>>| column.into_iter().next().unwrap_or_default();
-    robust_open(party, points, tolerance, columns.into_iter().map(|c| c.map(column)).collect(), &mut coin)?;
+    robust_open(party, points, tolerance, columns, &mut coin)?;
     let mut bytes = Vec::new();
     F::encode_slice(&coin, &mut bytes);
     let mut transcript = Transcript::new("tacit/challenge/v1");
     transcript.bytes(&party.binding).bytes(&bytes);
-    Ok(transcript.finish())
+    Ok((transcript.finish(), alike))
 }
 
 /// Vectors of all compute peers, the own ones included; `None` for who is silent or sends what cannot be read.
@@ -516,7 +398,8 @@ async fn exchange<F: Field, E: Environment>(party: &Party<'_, E>, tag: u8, own: 
     all
 }
 
-/// The vector that all but t of the columns stand for, and whose columns are wrong.
+/// The vector that all but t of the columns stand for, and whose columns are wrong. Whoever finds that its own one is
+/// among them goes no further.
 fn robust_open<F: Field, E: Environment>(
     party: &mut Party<'_, E>,
     points: &[F],
@@ -529,7 +412,11 @@ fn robust_open<F: Field, E: Environment>(
         recombiner.without(position)?;
     }
     let shares = columns.into_iter().flatten().collect();
-    Ok(recombiner.open(shares, &mut |bytes| party.environment.random(bytes), out)?)
+    let wrong = recombiner.open(shares, &mut |bytes| party.environment.random(bytes), out)?;
+    match party.position {
+        Some(position) if wrong.contains(&position) => Err(SessionError::TooSlow),
+        _ => Ok(wrong),
+    }
 }
 
 /// The own share of the answers and of the numbers, of each candidate.
@@ -575,12 +462,14 @@ async fn judge<F: Field, E: Environment>(
     candidates: &[usize],
     own: Vec<(Vec<F>, Zeroizing<Vec<F>>)>,
     arrived: &[Option<Masked<F>>],
+    alike: &[bool],
     tolerance: Tolerance,
 ) -> Result<Judged<F>, SessionError> {
     let wants_each = party.plan.evaluation().is_some_and(Evaluation::each);
     let mut each = Vec::new();
     let (answers, shares): (Vec<Vec<F>>, Vec<Zeroizing<Vec<F>>>) = own.into_iter().unzip();
     let mut columns = exchange(party, message::ANSWERS, &answers).await;
+    columns.iter_mut().zip(alike).filter(|(_, alike)| !**alike).for_each(|(column, _)| *column = None);
     let mut view: View = vec![None; arrived.len()];
     let mut sum = Zeroizing::new(vec![F::ZERO; party.length()]);
     let (mut wrong, mut faults) = (Vec::new(), Vec::new());

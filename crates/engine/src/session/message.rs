@@ -7,10 +7,10 @@
 //! | shares | input peer -> compute peer | chunk number, elements |
 //! | view | compute peers, all to all | per input peer 0, or 1 and its commitment |
 //! | freeze | compute peers, all to all | digest, signature |
-//! | result | compute peer -> recipient | chunk number, for chunk 0 to a pure recipient the frozen set and a signature, elements |
+//! | result | compute peer -> recipient | chunk number, for chunk 0 to a pure recipient the frozen set (model `guaranteed`: and what was agreed) and a signature, elements |
 //! | signed | compute peer -> recipient | model `guaranteed`: the signature over the chunk before it |
-//! | hold, coin, answers | compute peers, all to all | the proof that inputs are in range, before the freeze |
-//! | keys, dropped, masked, agree | input and compute peers | the input of the model `guaranteed` |
+//! | hold, coin, answers | compute peers, all to all | the proof that inputs are in range, before the freeze; coin in the model `guaranteed`: also the hash of what was agreed |
+//! | keys, dropped, masked, agree | input and compute peers | the input of the model `guaranteed`; masked: chunk number, for chunk 0 a commitment and the hash of the keys, elements |
 //! | hidden, slice, opened, nonce, check, final | compute peers, all to all | the opening by slices |
 //!
 //! Whoever reads knows which message comes next from whom; every other is a misbehaviour.

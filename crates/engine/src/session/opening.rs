@@ -147,7 +147,7 @@ impl<F: Field> Collector<F> {
         length: usize,
     ) -> Result<Vec<F>, SessionError> {
         let header_length = match (chunk, party.position) {
-            (0, None) => freeze::header_length(party.plan.inputs().len()),
+            (0, None) => freeze::header_length(party.plan),
             _ => 0,
         };
         let mut share = vec![F::ZERO; length];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tacit_engine::evidence::{Evidence, NotProven, statement};
-use tacit_engine::{Environment, SecurityModel, SimulatedEnvironment};
+use tacit_engine::{Environment, Outcome, SecurityModel, SimulatedEnvironment};
 use tacit_model::Fingerprint;
 use tacit_model::codec::{Decode, Encode};
 
@@ -15,29 +15,35 @@ fn world(n: usize, t: usize) -> World {
     World::delegated(3, n, t, 2, 6).with_max(9).proven(SecurityModel::Guaranteed).proceed(2)
 }
 
-/// Changes its share of the result and signs that, as it could.
-fn lie(simulator: &mut Sim<'_>, world: &World, honest: &Ends, liar: usize) {
-    let outcome = outcome(&honest[liar]).expect("an honest run").clone();
+/// A compute peer that changes its share of the result (of two sums) and signs that, as it could. What it signs is
+/// bound to follows from how it ends when it does not.
+pub(crate) fn signed_lie(world: &World, outcome: &Outcome, liar: usize) -> impl FnMut(usize, &mut Vec<u8>) + use<> {
     let (plan, mut environment) = (world.plan().digest(), SimulatedEnvironment::new(world.seed, liar));
+    let (binding, frozen) = (outcome.binding, outcome.frozen);
     let mut said: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
-    simulator.rewrite(liar, move |to, mut message| {
-        match message[0] {
-            RESULT => {
-                let (length, elements) = (message.len(), 8 * 7);
-                message[length - elements] ^= 1;
-                said.insert(to, message[length - elements..].to_vec());
-            }
-            SIGNED => {
-                let digest = statement(&plan, &outcome.binding, &outcome.frozen, 0, &said[&to]);
-                message[1..].copy_from_slice(&environment.sign_message(&digest));
-            }
-            _ => {}
+    move |to, message| match message[0] {
+        RESULT => {
+            let (length, elements) = (message.len(), 8 * 7);
+            message[length - elements] ^= 1;
+            said.insert(to, message[length - elements..].to_vec());
         }
+        SIGNED => {
+            let digest = statement(&plan, &binding, &frozen, 0, &said[&to]);
+            message[1..].copy_from_slice(&environment.sign_message(&digest));
+        }
+        _ => {}
+    }
+}
+
+fn lie(simulator: &mut Sim<'_>, world: &World, honest: &Ends, liar: usize) {
+    let mut lie = signed_lie(world, outcome(&honest[liar]).expect("an honest run"), liar);
+    simulator.rewrite(liar, move |to, mut message| {
+        lie(to, &mut message);
         Some(message)
     });
 }
 
-fn verify(world: &World) -> impl Fn(&Fingerprint, &[u8; 32], &[u8; 64]) -> bool {
+pub(crate) fn verify(world: &World) -> impl Fn(&Fingerprint, &[u8; 32], &[u8; 64]) -> bool {
     let (seed, members) = (world.seed, world.request.members.clone());
     move |member, digest, signature| {
         let member = members.iter().position(|m| m == member).expect("a member");
@@ -56,6 +62,8 @@ fn evidence_of(world: &World, liars: &[usize]) -> Vec<Vec<Evidence>> {
         .map(|member| {
             let outcome = outcome(&ends[*member]).expect("the result comes");
             assert_eq!(outcome.values, right);
+            let named: Vec<usize> = outcome.faults.iter().map(|fault| fault.member).collect();
+            assert_eq!(named, liars, "whoever is named for its share of the result is convicted, too");
             outcome.evidence.clone()
         })
         .collect()

@@ -22,6 +22,7 @@ mod forecasts;
 mod freeze;
 mod guaranteed;
 mod guaranteed_functions;
+mod guaranteed_late;
 mod logistic;
 mod losses;
 mod malformed;

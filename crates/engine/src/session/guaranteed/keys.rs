@@ -17,6 +17,32 @@ type Key = Zeroizing<[u8; 32]>;
 /// Of each dealer, the hashes of a peer's keys, if it has any.
 type Report = Vec<Option<Vec<[u8; 32]>>>;
 
+/// What is left of a dealer's sets after the reports.
+pub(super) struct Kept {
+    /// Which sets are not used.
+    pub(super) dropped: Vec<bool>,
+    /// Hash of which sets are used and of each one's key: who comes to the same one holds, of each of its sets that
+    /// is used, the same key.
+    pub(super) digest: [u8; 32],
+}
+
+impl Kept {
+    /// `hashes` are those of the keys of the sets that are used.
+    fn new(hashes: &[Option<[u8; 32]>], binding: &[u8; 32], dealer: &Fingerprint) -> Self {
+        let mut transcript = Transcript::new("tacit/kept-keys/v1");
+        transcript.bytes(binding).bytes(&dealer.0).number(hashes.len() as u64);
+        for hash in hashes {
+            transcript.bytes(hash.as_ref().map_or(&[], |hash| hash.as_slice()));
+        }
+        Self { dropped: hashes.iter().map(Option::is_none).collect(), digest: transcript.finish() }
+    }
+
+    /// Whether no set is left, so that nothing could hide the dealer's vector.
+    pub(super) fn nothing(&self) -> bool {
+        self.dropped.iter().all(|dropped| *dropped)
+    }
+}
+
 /// What a dealer gave: a key for each set of n-t compute peers.
 pub(super) struct Family {
     keys: Vec<Key>,
@@ -49,6 +75,13 @@ impl Family {
     /// How many sets there are.
     pub(super) fn sets(&self) -> usize {
         self.keys.len()
+    }
+
+    /// What is left if these sets are dropped, as the dealer knows it.
+    pub(super) fn kept(&self, dropped: &[bool], binding: &[u8; 32], dealer: &Fingerprint) -> Kept {
+        let hash = |(key, dropped): (&Key, &bool)| (!dropped).then(|| key_hash(key, binding, dealer));
+        let hashes: Vec<_> = self.keys.iter().zip(dropped).map(hash).collect();
+        Kept::new(&hashes, binding, dealer)
     }
 
     /// Takes the streams of all sets that are left off a vector. Refuses if none is left: the vector would be bare.
@@ -107,23 +140,22 @@ impl Holder {
         Self { position, sets, mine, dealers, keys }
     }
 
-    /// What this peer says of its keys: hashes. A key has 256 random bits, so that its hash tells nothing.
+    /// What this peer says of its keys: hashes.
     pub(super) fn report(&self, binding: &[u8; 32]) -> Vec<u8> {
         let mut out = Vec::new();
         for (dealer, keys) in self.dealers.iter().zip(&self.keys) {
             out.push(u8::from(keys.is_some()));
             for key in keys.iter().flatten() {
-                let mut transcript = Transcript::new("tacit/key-report/v1");
-                transcript.bytes(binding).bytes(&dealer.0).bytes(&**key);
-                out.extend_from_slice(&transcript.finish());
+                out.extend_from_slice(&key_hash(key, binding, dealer));
             }
         }
         out
     }
 
-    /// For each dealer, which sets are not alike at all members that say something. Silence drops nothing: who is
-    /// silent takes no further part, and a slow peer must not cost a dealer the stream that hides its input.
-    pub(super) fn dropped(&self, reports: &[Option<Bytes>]) -> Vec<Vec<bool>> {
+    /// What is left of each dealer's sets: dropped is what is not alike at all members that say something. Silence drops
+    /// nothing: who is silent takes no further part, and a slow peer must not cost a dealer the stream that hides its
+    /// input. What this peer says itself is among the reports, so that it holds the keys that it keeps.
+    pub(super) fn kept(&self, reports: &[Option<Bytes>], binding: &[u8; 32]) -> Vec<Kept> {
         let read: Vec<Option<Report>> = reports
             .iter()
             .map(|report| read_report(report.as_ref()?, self.dealers.len(), self.mine.len()).ok())
@@ -135,9 +167,13 @@ impl Holder {
                 read[position].as_ref().and_then(|report| report[dealer].as_ref()).map(|hashes| hashes[place])
             });
             let first = hashes.next().flatten();
-            first.is_none() || hashes.any(|hash| hash != first)
+            first.filter(|_| hashes.all(|hash| hash == first))
         };
-        (0..self.dealers.len()).map(|dealer| (0..self.sets.len()).map(|set| of_set(dealer, set)).collect()).collect()
+        let of_dealer = |(dealer, fingerprint): (usize, &Fingerprint)| {
+            let hashes: Vec<_> = (0..self.sets.len()).map(|set| of_set(dealer, set)).collect();
+            Kept::new(&hashes, binding, fingerprint)
+        };
+        self.dealers.iter().enumerate().map(of_dealer).collect()
     }
 
     /// This peer's streams of a dealer's sets that are left, each with what a share of one of its set is here.
@@ -176,6 +212,13 @@ impl Holder {
         }
         Ok(())
     }
+}
+
+/// What is said of a key. It has 256 random bits, so that its hash tells nothing.
+fn key_hash(key: &Key, binding: &[u8; 32], dealer: &Fingerprint) -> [u8; 32] {
+    let mut transcript = Transcript::new("tacit/key-report/v1");
+    transcript.bytes(binding).bytes(&dealer.0).bytes(&**key);
+    transcript.finish()
 }
 
 /// The stream of one key for one vector of one session.

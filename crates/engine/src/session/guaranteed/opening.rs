@@ -1,7 +1,7 @@
 //! The opening of the model `guaranteed`: every recipient decodes, whatever t compute peers send or do not send.
 //!
-//! Each chunk of a share comes with its sender's signature; whoever is named for a
-//! wrong share that it signed can be convicted before anybody: [`evidence`](crate::evidence).
+//! Each chunk of a share comes with its sender's signature, and what is wrong and not signed is silence: so whoever is named
+//! for its share of the result signed it, and can be convicted before anybody: [`evidence`](crate::evidence).
 
 use std::collections::BTreeMap;
 
@@ -71,10 +71,16 @@ pub(in crate::session) async fn open<F: Field, E: Environment>(
     let shares = columns.iter().map(|column| column.as_ref().map(|heard| heard.share.clone())).collect();
     let mut elements = vec![F::ZERO; length];
     let wrong = robust_open(party, points, tolerance, shares, &mut elements)?;
-    let evidence =
-        wrong.iter().filter_map(|liar| convict(party, tolerance.t, &frozen, &columns, &wrong, *liar)).collect();
-    let liar = |position: usize| Fault { member: party.plan.compute()[position], kind: FaultKind::WrongShare };
-    let faults = wrong.into_iter().map(liar).collect();
+    let signed = |position: &usize| is_signed(party, *position, &frozen, &columns);
+    let (liars, unsigned): (Vec<usize>, Vec<usize>) = wrong.into_iter().partition(signed);
+    let right: Vec<usize> = match liars.is_empty() {
+        true => Vec::new(),
+        false => (0..columns.len()).filter(|p| !liars.contains(p) && !unsigned.contains(p)).filter(signed).collect(),
+    };
+    let right = &right[..right.len().min(2 * tolerance.t + 1)];
+    let evidence = liars.iter().filter_map(|liar| convict(party, &frozen, &columns, right, *liar)).collect();
+    let fault = |position: usize| Fault { member: party.plan.compute()[position], kind: FaultKind::WrongShare };
+    let faults = liars.into_iter().map(fault).collect();
     Ok(Opened { elements: Some(elements), frozen: Some(frozen), faults, evidence })
 }
 
@@ -89,7 +95,14 @@ fn bytes_of<F: Field>(part: &[F]) -> Vec<u8> {
     bytes
 }
 
-fn is_signed<F: Field, E: Environment>(party: &Party<'_, E>, member: usize, frozen: &Frozen, heard: &Heard<F>) -> bool {
+/// Whether every chunk of what was heard from this position is signed.
+fn is_signed<F: Field, E: Environment>(
+    party: &Party<'_, E>,
+    position: usize,
+    frozen: &Frozen,
+    columns: &[Option<Heard<F>>],
+) -> bool {
+    let (Some(heard), member) = (&columns[position], party.plan.compute()[position]) else { return false };
     let chunks = heard.share.len().div_ceil(CHUNK);
     let signed = |(chunk, signature): (usize, &[u8; 64])| {
         let part = &heard.share[chunk_range(chunk, heard.share.len())];
@@ -100,24 +113,15 @@ fn is_signed<F: Field, E: Environment>(party: &Party<'_, E>, member: usize, froz
     heard.signatures.len() == chunks && heard.signatures.iter().enumerate().all(signed)
 }
 
-/// Evidence of the first chunk in which the liar's share does not fit those of 2t+1 others, if they are signed.
+/// Evidence of the first chunk in which the liar's share does not fit the right ones. All of them are signed.
 fn convict<F: Field, E: Environment>(
     party: &Party<'_, E>,
-    t: usize,
     frozen: &Frozen,
     columns: &[Option<Heard<F>>],
-    wrong: &[usize],
+    right: &[usize],
     liar: usize,
 ) -> Option<Evidence> {
-    let signed = |position: &usize| {
-        let member = party.plan.compute()[*position];
-        columns[*position].as_ref().is_some_and(|heard| is_signed(party, member, frozen, heard))
-    };
-    if !signed(&liar) {
-        return None;
-    }
-    let right = (0..columns.len()).filter(|position| !wrong.contains(position)).filter(signed);
-    let mut places: Vec<usize> = right.take(2 * t + 1).chain([liar]).collect();
+    let mut places: Vec<usize> = right.iter().copied().chain([liar]).collect();
     places.sort_unstable();
     let shares_of = |chunk: usize| {
         let share = |position: &usize| {
@@ -155,7 +159,7 @@ async fn receive<F: Field, E: Environment>(
     for chunk in 0..chunks {
         let message = party.mailbox.recv(member).await.ok()?;
         let header_length = match chunk {
-            0 if outside => freeze::header_length(party.plan.inputs().len()),
+            0 if outside => freeze::header_length(party.plan),
             _ => 0,
         };
         let part = &mut heard.share[chunk_range(chunk, length)];
@@ -168,7 +172,7 @@ async fn receive<F: Field, E: Environment>(
             Err(_) => whole = false,
         }
         let message = party.mailbox.recv(member).await.ok()?;
-        // A share is heard without its signature, too, but convicts nobody then.
+        // Signatures are looked at where shares do not fit.
         if let Ok(Ok(signature)) = message::content(&message, message::SIGNED).map(<[u8; 64]>::try_from) {
             heard.signatures.push(signature);
         }
