@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tacit_accord::{Charter, Consensus};
+use tacit_accord::Consensus;
 use tacit_job::{Decline, Fault, Job, Report, ToPeer, Told};
 use tacit_model::api::TaskTiming;
 use tacit_model::{Fingerprint, GroupId, SessionId};
@@ -16,6 +16,10 @@ use tracing::{Instrument, info_span};
 
 use crate::directory::{Happening, Reports};
 use crate::{Gateway, GatewayError};
+
+mod words;
+
+use words::{Accused, Names, explain, words};
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -165,19 +169,6 @@ fn digest_text(digest: &[u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The members' names for texts to the operator.
-struct Names<'a>(&'a Charter);
-
-impl Names<'_> {
-    fn of(&self, member: &Fingerprint) -> String {
-        self.0.member(member).map_or_else(|| member.short(), |m| m.name.clone())
-    }
-
-    fn all<'f>(&self, members: impl IntoIterator<Item = &'f Fingerprint>) -> String {
-        members.into_iter().map(|m| self.of(m)).collect::<Vec<_>>().join(", ")
-    }
-}
-
 /// All nonces in the order of the members, or what follows from the first thing that stands against it.
 fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<String>, Outcome> {
     let mut nonces = Vec::with_capacity(prepared.len());
@@ -276,11 +267,12 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
     let mut remarks = Vec::new();
     let mut told = Vec::new();
     let mut faults = Vec::new();
+    let mut accused = Accused::default();
     let mut frozen = false;
     let mut lost = Vec::new();
     for (member, report) in done {
         match report {
-            Some(Report::Done { agreement, contributors: count, faults: wrong, told: result, .. }) => {
+            Some(Report::Done { agreement, contributors: count, faults: wrong, left_out, told: result, .. }) => {
                 frozen = true;
                 if let (true, Some(agreement)) = (job.recipients.contains(member), agreement) {
                     agreements.entry(agreement).or_default().push(*member);
@@ -288,7 +280,11 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
                     contributors = *count;
                 }
                 if !wrong.is_empty() {
-                    remarks.push(format!("wrong shares of {} were corrected", names.all(wrong)));
+                    let what = format!("shares that {} sent did not fit and were corrected", names.all(wrong));
+                    accused.note(*member, what);
+                }
+                for fault in left_out.iter().filter(|fault| fault.leaves_out()) {
+                    accused.note(*member, format!("{}, which is left out", words(fault, names)));
                 }
             }
             Some(Report::Failed { fault, frozen: bound }) => {
@@ -310,6 +306,7 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             Outcome::Failed { why: format!("{}; {} holds a result", doubts.join("; "), names.all(holding)) }
         }
         [(agreement, _)] => {
+            remarks.extend(accused.texts(job, names));
             let missing: Vec<_> =
                 job.recipients.iter().filter(|r| !matches!(done.get(r), Some(Some(Report::Done { .. })))).collect();
             if !missing.is_empty() {
@@ -330,11 +327,14 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             let odd = odd.iter().flat_map(|(_, members)| members);
             Outcome::Failed { why: format!("the results disagree: {} differs from the others", names.all(odd)) }
         }
-        [] if frozen => Outcome::Failed { why: explain(&faults, &lost, names) },
+        [] if frozen => Outcome::Failed { why: explain(&faults, &lost, job, names) },
         [] => {
-            let why = explain(&faults, &lost, names);
+            let why = explain(&faults, &lost, job, names);
             let ends_it = |(member, fault): &(Fingerprint, &Fault)| match fault {
                 Fault::Range | Fault::MissingInput { .. } => true,
+                // Another attempt would be over the same inputs, and leaving out whoever reports it would leave the
+                // field to the one at fault.
+                Fault::OutOfBounds { .. } | Fault::Disputed { .. } | Fault::Equivocated => true,
                 // Without its input there is no other attempt at the standing task.
                 Fault::Own => job.ask().is_none() && job.inputs.contains(member),
                 _ => false,
@@ -355,51 +355,19 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
     }
 }
 
-/// The most telling fault, in words. Names members, never data.
-fn explain(faults: &[(Fingerprint, &Fault)], lost: &[Fingerprint], names: &Names<'_>) -> String {
-    let weight = |fault: &Fault| match fault {
-        Fault::Own => 0,
-        Fault::Range => 1,
-        Fault::Misbehaved { .. } => 2,
-        Fault::MissingInput { .. } => 3,
-        Fault::Shares => 4,
-        Fault::FewShares => 5,
-        Fault::Lost { .. } => 6,
-        _ => 7,
-    };
-    let Some((member, fault)) = faults.iter().min_by_key(|(_, fault)| weight(fault)) else {
-        return format!("{} did not report in time", names.all(lost));
-    };
-    let who = names.of(member);
-    match fault {
-        Fault::Misbehaved { .. } => format!("{who} says that {}", words(fault, names)),
-        Fault::Own => format!("{who} had a reason of its own; its owner sees it"),
-        _ => words(fault, names),
-    }
-}
-
-/// What a fault means, whoever reports it.
-fn words(fault: &Fault, names: &Names<'_>) -> String {
-    match fault {
-        Fault::Range => "the result is not below the declared field".to_owned(),
-        Fault::Misbehaved { member } => format!("{} broke the protocol", names.of(member)),
-        Fault::MissingInput { members } => format!("{} gave no input", names.all(members)),
-        Fault::Shares => "the shares of the opening disagree".to_owned(),
-        Fault::FewShares => "too few shares arrived for the opening".to_owned(),
-        Fault::Lost { members } => format!("{} was lost", names.all(members)),
-        Fault::Order => "a step was out of order".to_owned(),
-        _ => "the session ran out of time".to_owned(),
-    }
-}
-
 /// Whether a recipient saw something that contradicts the result of others. A loss does not.
 fn is_contradiction(job: &Job, member: &Fingerprint, fault: &Fault) -> bool {
-    job.recipients.contains(member) && matches!(fault, Fault::Shares | Fault::Misbehaved { .. } | Fault::Range)
+    let contradicts = match fault {
+        Fault::Shares | Fault::Misbehaved { .. } | Fault::Range => true,
+        Fault::OutOfBounds { .. } | Fault::Disputed { .. } | Fault::Equivocated => true,
+        _ => false,
+    };
+    contradicts && job.recipients.contains(member)
 }
 
 #[cfg(test)]
 mod tests {
-    use tacit_accord::{Member, MemberRole};
+    use tacit_accord::{Charter, Member, MemberRole};
     use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
 
     use super::*;
@@ -448,6 +416,7 @@ mod tests {
                 agreement: Some("a".to_owned()),
                 contributors: 3,
                 faults: Vec::new(),
+                left_out: Vec::new(),
                 told: None,
                 session: None,
             })
@@ -491,6 +460,7 @@ mod tests {
                 agreement: Some("a".to_owned()),
                 contributors: 2,
                 faults: Vec::new(),
+                left_out: Vec::new(),
                 told,
                 session: None,
             })
@@ -511,6 +481,7 @@ mod tests {
                 agreement: Some("b".to_owned()),
                 contributors: 2,
                 faults: Vec::new(),
+                left_out: Vec::new(),
                 told: None,
                 session: None,
             }),
@@ -520,9 +491,86 @@ mod tests {
         }
     }
 
+    /// Reports of the three members, of a task that leaves nobody out.
+    fn three(reports: [Report; 3]) -> Outcome {
+        let (charter, job) = scene();
+        let reported = (0..3).map(who).zip(reports.map(Some)).collect();
+        judge(&reported, &job, &Names(&charter))
+    }
+
+    #[test]
+    fn p19_who_finds_a_cheater_is_neither_blamed_nor_left_out() {
+        let failed = |fault: &Fault| Report::Failed { fault: fault.clone(), frozen: false };
+        let beyond = Fault::OutOfBounds { members: vec![who(2)] };
+        let disputed = Fault::Disputed { members: vec![who(2)] };
+        let fits = "what the compute peers hold of m2 does not fit together, by its fault or by that of one of them";
+        let other = "some compute peer told the others different things; which one is not known";
+        // (what two members report, what the third does, what the slot says)
+        let cases = [
+            (&beyond, failed(&Fault::Own), "numbers of m2 are out of bounds"),
+            (&disputed, failed(&disputed), fits),
+            (&Fault::Equivocated, failed(&Fault::Ended), other),
+            (&Fault::Equivocated, failed(&Fault::Lost { members: vec![who(0)] }), other),
+        ];
+        for (found, third, says) in cases {
+            match three([failed(found), failed(found), third]) {
+                Outcome::Failed { why } => assert_eq!(why, says),
+                repaired => panic!("{found:?}: {repaired:?}"),
+            }
+        }
+        // t members that say it may lie.
+        let lie = Fault::OutOfBounds { members: vec![who(1)] };
+        match three([failed(&lie), failed(&Fault::FewShares), failed(&Fault::FewShares)]) {
+            Outcome::Failed { why } => assert_eq!(why, "m0 says that numbers of m1 are out of bounds"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn p19_each_kind_of_fault_has_words_that_are_true() {
+        let done = |faults: &[u8], left_out: &[Fault]| Report::Done {
+            agreement: Some("a".to_owned()),
+            contributors: 2,
+            faults: faults.iter().copied().map(who).collect(),
+            left_out: left_out.to_vec(),
+            told: None,
+            session: None,
+        };
+        let remarks = |reports| match three(reports) {
+            Outcome::Done(agreed) => agreed.remarks,
+            other => panic!("{other:?}"),
+        };
+        let beyond = [Fault::OutOfBounds { members: vec![who(2)] }];
+        let disputed = [Fault::Disputed { members: vec![who(2)] }];
+        let nothing = || done(&[], &[]);
+        assert_eq!(
+            remarks([done(&[], &beyond), done(&[], &beyond), nothing()]),
+            ["numbers of m2 are out of bounds, which is left out"]
+        );
+        let [said] = &remarks([done(&[], &disputed), done(&[], &disputed), nothing()])[..] else { panic!() };
+        assert!(said.contains("by its fault or by that of one of them") && !said.contains("wrong"), "{said}");
+        assert_eq!(
+            remarks([done(&[2], &[]), done(&[2], &[]), nothing()]),
+            ["shares that m2 sent did not fit and were corrected"]
+        );
+        // One of three may lie, and is quoted; what is no reason to leave somebody out says nothing.
+        assert_eq!(
+            remarks([done(&[1], &beyond), done(&[], &[Fault::Own]), nothing()]),
+            [
+                "m0 says that numbers of m2 are out of bounds, which is left out",
+                "m0 says that shares that m1 sent did not fit and were corrected"
+            ]
+        );
+    }
+
     #[test]
     fn rule8_a_contradicted_result_fails_the_slot() {
-        for fault in [Fault::Shares, Fault::Misbehaved { member: who(0) }, Fault::Range] {
+        let cheated = [
+            Fault::OutOfBounds { members: vec![who(0)] },
+            Fault::Disputed { members: vec![who(0)] },
+            Fault::Equivocated,
+        ];
+        for fault in [Fault::Shares, Fault::Misbehaved { member: who(0) }, Fault::Range].into_iter().chain(cheated) {
             match judged(failed(fault.clone()), |_| {}) {
                 Outcome::Failed { why } => assert!(why.contains("m2 reports") && why.contains("m0, m1 holds"), "{why}"),
                 other => panic!("{fault:?}: {other:?}"),

@@ -278,8 +278,11 @@ pub enum Report {
         agreement: Option<String>,
         /// How many contributed.
         contributors: u32,
-        /// Members whose opening shares were wrong and were corrected.
+        /// Members that sent shares of the result which did not fit and were corrected.
         faults: Vec<Fingerprint>,
+        /// Input peers that are not in the result although they dealt: [`Fault::OutOfBounds`] and [`Fault::Disputed`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<Fault>,
         /// The result itself, as far as a client's task says that it is told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         told: Option<Told>,
@@ -358,6 +361,20 @@ pub enum Fault {
         /// The member.
         member: Fingerprint,
     },
+    /// The compute peers found, under sharing, that numbers of these input peers are not in `[0, maxElement]`.
+    OutOfBounds {
+        /// The members.
+        members: Vec<Fingerprint>,
+    },
+    /// What the compute peers hold of these input peers does not fit together: an input peer told them different
+    /// things, or one of them lies. Accuses nobody.
+    Disputed {
+        /// The input peers.
+        members: Vec<Fingerprint>,
+    },
+    /// Some compute peer told the others different things; which one cannot be told, and whoever reports it is not
+    /// at fault.
+    Equivocated,
     /// The shares that arrived disagree: somebody's was wrong.
     Shares,
     /// Too few shares arrived.
@@ -371,6 +388,13 @@ pub enum Fault {
     /// A reason of this peer itself, such as a full disk or an own row that breaks the agreed bound. Which
     /// one is for its owner only.
     Own,
+}
+
+impl Fault {
+    /// Whether it is a reason to leave an input peer out of a result.
+    pub fn leaves_out(&self) -> bool {
+        matches!(self, Self::OutOfBounds { .. } | Self::Disputed { .. })
+    }
 }
 
 /// What a peer's operator wants of the gateway.

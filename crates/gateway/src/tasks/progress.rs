@@ -11,7 +11,7 @@ use tacit_model::{Attempt, Slot};
 use tacit_store::TaskRow;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::PATIENCE;
 use super::branches::remark;
@@ -108,6 +108,10 @@ impl Gateway {
             let matched = job.insert(matched);
             match outcome {
                 Outcome::Done(agreed) => {
+                    if !agreed.remarks.is_empty() {
+                        let remarks = agreed.remarks.join("; ");
+                        warn!(task = %ask.id(), window = %window, remarks, "a result, but not all is well");
+                    }
                     let asked = asked.into_iter().collect();
                     let debt = Debt::of(asked, &consensus, matched, &agreed, self.inner.clock.now());
                     let remark = remark(ask, matched, consensus.charter());

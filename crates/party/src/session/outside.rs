@@ -314,6 +314,7 @@ fn outcome(stage: &Stage<'_>, values: Vec<u128>, frozen: [u8; 32]) -> Result<Lea
         values: Some(items.to_vec()),
         contributors: u32::try_from(members).unwrap_or(u32::MAX),
         faults: Vec::new(),
+        left_out: Vec::new(),
     })
 }
 

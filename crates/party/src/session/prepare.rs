@@ -276,7 +276,7 @@ async fn again(party: &Inner, job: &Job, plan: &Plan) -> Option<Box<Report>> {
     let told = told::tell(job, &party.me, plan, &sums, made.as_ref(), result.contributors);
     let agreement = Some(hex::encode(result.agreement));
     let (contributors, session) = (result.contributors, Some(result.session));
-    Some(Box::new(Report::Done { agreement, contributors, faults: Vec::new(), told, session }))
+    Some(Box::new(Report::Done { agreement, contributors, faults: Vec::new(), left_out: Vec::new(), told, session }))
 }
 
 /// The row of a slot that is still open here; an ended or frozen slot is never tried again.

@@ -1,9 +1,10 @@
 //! Phase 3: the engine over the links, then what becomes of the slot.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacit_engine::{FreezeRefused, Level, Mailbox, Outcome, Plan, SessionError};
+use tacit_engine::{FaultKind, FreezeRefused, Level, Mailbox, Outcome, Plan, SessionError};
 use tacit_job::{Fault, Job, Report};
 use tacit_link::SessionPort;
 use tacit_model::{Fingerprint, RunId, Slot};
@@ -141,17 +142,33 @@ pub(super) struct Learned {
     pub(super) agreement: [u8; 32],
     /// How many contributed.
     pub(super) contributors: u32,
-    /// Members whose shares did not fit.
+    /// Members whose shares of the result did not fit.
     pub(super) faults: Vec<Fingerprint>,
+    /// Input peers that are not in it, and why.
+    pub(super) left_out: Vec<Fault>,
 }
 
 impl Learned {
     fn of(outcome: Outcome, plan: &Plan) -> Self {
-        let faults = outcome.faults.iter().filter_map(|fault| plan.members().get(fault.member)).copied().collect();
+        let of = |kinds: &[FaultKind]| -> Vec<Fingerprint> {
+            let fitting = outcome.faults.iter().filter(|fault| kinds.contains(&fault.kind));
+            let members: BTreeSet<usize> = fitting.map(|fault| fault.member).collect();
+            members.into_iter().filter_map(|member| plan.members().get(member)).copied().collect()
+        };
+        let beyond = of(&[FaultKind::OutOfBounds]);
+        let disputed = of(&[FaultKind::Contradiction, FaultKind::ConflictingCommitments]);
+        let mut left_out = Vec::new();
+        if !beyond.is_empty() {
+            left_out.push(Fault::OutOfBounds { members: beyond });
+        }
+        if !disputed.is_empty() {
+            left_out.push(Fault::Disputed { members: disputed });
+        }
+        let faults = of(&[FaultKind::WrongShare]);
         // Over branches, those who dealt were not those who gave data.
         let contributors = outcome.counted.unwrap_or(outcome.contributors.len() as u64);
         let contributors = u32::try_from(contributors).unwrap_or(u32::MAX);
-        Self { values: outcome.values, agreement: outcome.agreement, contributors, faults }
+        Self { values: outcome.values, agreement: outcome.agreement, contributors, faults, left_out }
     }
 }
 
@@ -166,7 +183,7 @@ async fn settle(
     owed: Option<OwedRow>,
 ) -> Result<Report, StoreError> {
     let (run, slot) = (job.run, job.slot);
-    let Learned { contributors, faults, .. } = outcome;
+    let Learned { contributors, faults, left_out, .. } = outcome;
     let result = |values_json, agreement| ResultRow {
         slot,
         session: job.session,
@@ -213,7 +230,7 @@ async fn settle(
             None
         }
     };
-    Ok(Report::Done { agreement, contributors, faults, told, session: None })
+    Ok(Report::Done { agreement, contributors, faults, left_out, told, session: None })
 }
 
 /// Input of slots that are over goes, also where this party did not learn how they ended. The gateway
@@ -303,9 +320,14 @@ fn fault_of(error: &SessionError, plan: &Plan) -> Fault {
         SessionError::MissingInput { members } => Fault::MissingInput { members: names(members) },
         SessionError::TooFewContributors { missing, .. } => Fault::MissingInput { members: names(missing) },
         SessionError::NotEnoughShares { .. } => Fault::FewShares,
-        SessionError::DisagreeingShares | SessionError::WrongComputation | SessionError::Equivocation { .. } => {
-            Fault::Shares
+        SessionError::OutOfBounds { members } => Fault::OutOfBounds { members: names(members) },
+        SessionError::Contradiction { members } | SessionError::Equivocation { members } => {
+            Fault::Disputed { members: names(members) }
         }
+        // The member that the engine names may be as honest as this one.
+        SessionError::DifferentViews { .. } | SessionError::DifferentSets { .. } => Fault::Equivocated,
+        SessionError::DisagreeingShares | SessionError::WrongComputation => Fault::Shares,
+        SessionError::TooSlow => Fault::Ended,
         SessionError::OutOfRange { .. } | SessionError::AboveModulus { .. } => Fault::Range,
         SessionError::PeerMisbehaved { member, .. } => match plan.members().get(*member) {
             Some(member) => Fault::Misbehaved { member: *member },
@@ -320,8 +342,13 @@ fn explain(error: &SessionError, plan: &Plan, consensus: &tacit_accord::Consensu
     let numbers = match error {
         SessionError::LostBeforeFreeze { member }
         | SessionError::LostDuringEvaluation { member }
+        | SessionError::DifferentViews { member }
+        | SessionError::DifferentSets { member }
         | SessionError::PeerMisbehaved { member, .. } => vec![*member],
-        SessionError::MissingInput { members } | SessionError::Equivocation { members } => members.clone(),
+        SessionError::MissingInput { members }
+        | SessionError::OutOfBounds { members }
+        | SessionError::Contradiction { members }
+        | SessionError::Equivocation { members } => members.clone(),
         SessionError::TooFewContributors { missing, .. } => missing.clone(),
         _ => Vec::new(),
     };

@@ -1,9 +1,11 @@
 //! A party with real links on loopback, a real store, and a gateway that is played by the test.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod cheaters;
 mod evidence;
 mod failover;
 mod gateway;
+mod liar;
 mod outbox;
 mod phases;
 mod receiver;

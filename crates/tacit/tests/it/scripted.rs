@@ -177,7 +177,14 @@ fn done(agreement: &str, value: f64) -> Report {
         contributors: 4,
     };
     let told = Some(Told::Open(Box::new(result)));
-    Report::Done { agreement: Some(agreement.repeat(32)), contributors: 4, faults: Vec::new(), told, session: None }
+    Report::Done {
+        agreement: Some(agreement.repeat(32)),
+        contributors: 4,
+        faults: Vec::new(),
+        left_out: Vec::new(),
+        told,
+        session: None,
+    }
 }
 
 /// One member reports another result than the rest: the client gets an error and no number, and the operator's
@@ -204,6 +211,39 @@ async fn f21_a_result_that_differs_is_an_error_and_its_member_is_named() {
     assert!(NAMES.iter().all(|name| !body.to_string().contains(name)), "the client hears no names: {body}");
     let log = scene.gateway.log();
     assert!(log.contains("the results disagree: cyril differs"), "{log}");
+}
+
+/// Two members found that the fourth's numbers are out of bounds: the client has its result, and the operator's log
+/// names who cheated. What a single member says, who may lie, is quoted as its word.
+#[tokio::test]
+async fn p19_the_operator_reads_who_was_left_out_of_a_result_and_who_says_so() {
+    let mut scene = Scene::found().await;
+    let id = scene.hand_in();
+    let mut session = SessionId([0; 16]);
+    for member in &mut scene.members {
+        session = member.prepared().await.session;
+    }
+    for member in &mut scene.members {
+        member.linked(session, Report::Linked).await;
+    }
+    let who: Vec<_> = scene.members.iter().map(|member| member.me).collect();
+    for (number, member) in scene.members.iter_mut().enumerate() {
+        let mut report = done("aa", 20.0);
+        let Report::Done { left_out, .. } = &mut report else { unreachable!() };
+        match number {
+            0 | 1 => left_out.push(Fault::OutOfBounds { members: vec![who[3]] }),
+            3 => left_out.push(Fault::OutOfBounds { members: vec![who[2]] }),
+            _ => {}
+        }
+        member.session(session, report).await;
+    }
+    let body = scene.ended(&id).await;
+    assert_eq!(body["state"], "done", "{body}");
+    assert!(NAMES.iter().all(|name| !body.to_string().contains(name)), "the client hears no names: {body}");
+    let log = scene.gateway.log();
+    let says = "dorothy says that numbers of cyril are out of bounds, which is left out; \
+                numbers of dorothy are out of bounds, which is left out";
+    assert!(log.contains(says), "{log}");
 }
 
 /// A member withdraws when links are made: it is left out, the others are prepared anew and finish. Whoever

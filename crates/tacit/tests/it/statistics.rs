@@ -242,7 +242,7 @@ fn statistics_over_three_processes() {
 
 /// The models that check what members do, chosen in the group's configuration.
 #[test]
-fn p19_security_models_over_three_processes() {
+fn rule5_security_models_over_three_processes() {
     let trio = Trio::found();
     let malicious = ["--parameter", "security_model=malicious"];
     let sum = [&["--aggregator", "sum", "--items", "3", "--max-element", "1000"], &malicious[..]].concat();
