@@ -158,8 +158,7 @@ pub(crate) static COMMON: [Parameter; 2] = [
     Parameter {
         name: "bounds",
         meaning: "proven: the compute peers check, under sharing, that no number is out of bounds; declared: honest input \
-              peers see to it (semi-honest only); proven unless set, but for vectors of more than a million bits or so \
-              in semi-honest",
+              peers see to it (semi-honest only); proven unless set",
         accepts: |text| matches!(text, "proven" | "declared"),
     },
     Parameter {

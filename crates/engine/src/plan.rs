@@ -36,10 +36,8 @@ pub const MAX_COMPUTE: usize = 64;
 /// Vectors longer than this are opened by slices if the recipients are the compute peers.
 pub(crate) const SLICED_ABOVE: usize = 16 * 1024;
 
-/// The most elements that one input peer deals where bounds are proven, and that are proven unless the task says
-/// otherwise.
+/// The most elements that one input peer deals where bounds are proven. Longer vectors have to say `bounds=declared`.
 pub const MAX_PROVEN: usize = 1 << 24;
-const PROVEN_BY_DEFAULT: usize = 1 << 20;
 /// From so many numbers times bits on, errors of proofs in 2^61-1 could add up to more than 2^-40.
 const PROVEN_IN_F61: usize = 1 << 20;
 
@@ -564,8 +562,8 @@ fn check_length(items: usize) -> Result<(), PlanError> {
     if items > MAX_ITEMS { Err(PlanError::TooManyItems { items, limit: MAX_ITEMS }) } else { Ok(()) }
 }
 
-/// Elements that an input peer deals for its items where bounds are proven. They are in every model but
-/// `semi-honest`, and there unless the task says otherwise or vectors are long. `noisy` has to have them.
+/// Elements that an input peer deals for its items where bounds are proven. They are unless a `semi-honest` task says
+/// otherwise: a vector that is too long is refused, never left unproven without a word. `noisy` has to have them.
 fn choose_bounds(
     request: &PlanRequest,
     encoding: &Encoding,
@@ -582,7 +580,6 @@ fn choose_bounds(
         },
         (Some(_), SecurityModel::SemiHonest) => false,
         (Some(_), model) => return Err(PlanError::BoundsMustBeProven { model }),
-        (None, SecurityModel::SemiHonest) => elements <= PROVEN_BY_DEFAULT,
         (None, _) => true,
     };
     let (limit, answers) = match request.model {

@@ -202,6 +202,28 @@ fn rule5_refuses_models_and_aggregators_by_name() {
     assert_eq!(refusal(parameter), PlanError::BadParameter { name: "sum", parameter: "k".to_owned() });
 }
 
+/// Whatever its length, a vector's bounds are proven unless the task says that they are not; then the plan says so, too.
+#[test]
+fn rule7_bounds_are_never_left_to_inputs_without_a_word() {
+    let of = |items: usize, bounds: Option<&str>| {
+        let mut request = request();
+        request.items = items;
+        request.parameters = bounds.map(|text| ("bounds".to_owned(), text.to_owned())).into_iter().collect();
+        Plan::build(request)
+    };
+    // 22 elements per number up to 1000.
+    for items in [1, 50_000, MAX_PROVEN / 22] {
+        assert!(of(items, None).expect("plan").bounds_proven(), "{items}");
+    }
+    let long = MAX_PROVEN / 22 + 1;
+    let refused = of(long, None).expect_err("too long");
+    assert!(matches!(refused, PlanError::ProofTooLong { limit: MAX_PROVEN, .. }), "{refused}");
+    assert!(refused.to_string().contains("set bounds=declared"), "{refused}");
+    let declared = of(long, Some("declared")).expect("plan");
+    assert!(!declared.bounds_proven());
+    assert!(declared.forecast().notes.iter().any(|note| note.contains("bounds is left to the input peers")));
+}
+
 #[test]
 fn rule5_refuses_additive_sharing_after_a_loss() {
     let lost = |r: &mut PlanRequest| {

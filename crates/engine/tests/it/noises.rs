@@ -128,7 +128,7 @@ fn rule9_noise_is_refused_where_it_would_not_protect() {
         w.request.max_element = 1;
     });
     assert!(matches!(coins, PlanError::TooManyCoins { .. }), "{coins}");
-    // Long vectors would have declared bounds by default: with noise they are proven.
+    // Long vectors, too, are proven.
     let mut world = world(5, "noisy_sum", 30_000, &[("epsilon", "1")], 1);
     world.request.max_element = 100_000;
     assert!(world.plan().bounds_proven());
