@@ -20,6 +20,11 @@ pub(super) const COUNTS: Parameter = Parameter {
     meaning: "yes: the result says of each such item how many have it; no unless set",
     accepts: |text| matches!(text, "yes" | "no"),
 };
+pub(super) const LEARN: Parameter = Parameter {
+    name: "learn",
+    meaning: "events: only which they are; counts: also how many have each; weights: that and the sum of their weights; weights unless set",
+    accepts: |text| matches!(text, "events" | "counts" | "weights"),
+};
 pub(super) const OF: Parameter = Parameter {
     name: "of",
     meaning: "union or intersection; union unless set",
@@ -180,11 +185,12 @@ pub(super) const EVALUATED: [Aggregator; 16] = [
         )
     },
     Aggregator {
-        parameters: &[MIN_PEERS, MIN_WEIGHT, NAMES],
+        parameters: &[MIN_PEERS, MIN_WEIGHT, LEARN, NAMES],
         models: VERIFIED,
         output: Shape::Statistics,
         leakage: leaks!(
-            "Opened: of each event that at least min_peers report with at least min_weight, how many do and the sum of their weights. Of others not even \
+            "Opened: of each event that at least min_peers report with at least min_weight, how many do and the sum of their weights (with learn=events neither, \
+             with learn=counts not the weights). Of others not even \
              whether somebody reports them."
         ),
         ..entry(

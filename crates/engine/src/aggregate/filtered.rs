@@ -1,6 +1,6 @@
 //! The registry's entries of set operations on Bloom filters.
 
-use super::evaluated::{COUNTS, MIN_PEERS, MIN_WEIGHT, OF, entry, leaks};
+use super::evaluated::{COUNTS, LEARN, MIN_PEERS, MIN_WEIGHT, OF, entry, leaks};
 use super::{
     ALL_MODELS, Aggregator, Filtered, Function, MAX_RECORDS, Parameter, Presence, Shape, VERIFIED, filter, records,
 };
@@ -89,10 +89,10 @@ pub(super) const FILTERED: [Aggregator; 5] = [
     },
     Aggregator {
         models: VERIFIED,
-        parameters: &[POSITIONS, HASHES, KEYS, MAX_RECORDS, MIN_PEERS, MIN_WEIGHT, MAX_WEIGHT],
+        parameters: &[POSITIONS, HASHES, KEYS, MAX_RECORDS, MIN_PEERS, MIN_WEIGHT, MAX_WEIGHT, LEARN],
         leakage: filter_leaks!(
             "Opened: of each bit that at least min_peers' filters have with at least min_weight together, how many do and the sum of \
-             their weights. Of others nothing."
+             their weights (with learn=events neither, with learn=counts not the weights). Of others nothing."
         ),
         ..on_filters(
             "filter_weighted_intersection",

@@ -24,6 +24,18 @@ pub(crate) struct Correlation {
     /// Compared with if above 1, the least that a reported event weighs.
     min_weight: u64,
     inputs: usize,
+    learn: Learn,
+}
+
+/// What is opened of an event that enough report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Learn {
+    /// That they do.
+    Events,
+    /// How many do.
+    Counts,
+    /// That, and the sum of their weights.
+    Weights,
 }
 
 impl Correlation {
@@ -49,6 +61,11 @@ impl Correlation {
             min_peers: settings.min_peers()?,
             min_weight: min_weight?,
             inputs: settings.inputs(),
+            learn: match settings.text("learn") {
+                Some("events") => Learn::Events,
+                Some("counts") => Learn::Counts,
+                _ => Learn::Weights,
+            },
         };
         if this.compares() {
             settings.check_comparisons()?;
@@ -71,16 +88,23 @@ impl Correlation {
 
 impl Evaluate for Correlation {
     fn outputs(&self) -> usize {
-        2 * self.events
+        match self.learn {
+            Learn::Events | Learn::Counts => self.events,
+            Learn::Weights => 2 * self.events,
+        }
     }
 
     fn largest(&self, output: usize, contributors: usize) -> Option<u128> {
         let contributors = contributors as u128;
-        if output < self.events { Some(contributors) } else { contributors.checked_mul(self.max_element) }
+        match self.learn {
+            Learn::Events => Some(1),
+            Learn::Counts | Learn::Weights if output < self.events => Some(contributors),
+            Learn::Counts | Learn::Weights => contributors.checked_mul(self.max_element),
+        }
     }
 
     fn largest_inside(&self, contributors: usize) -> Option<u128> {
-        let largest = self.largest(self.events, contributors)?;
+        let largest = self.max_element.checked_mul(contributors as u128)?;
         if self.compares() { Some(largest.max(room(self.bits())?)) } else { Some(largest.max(contributors as u128)) }
     }
 
@@ -90,7 +114,9 @@ impl Evaluate for Correlation {
             cost.multiply(self.events);
         }
         at_least_cost(self.events, contributors, cost);
-        cost.multiply(2 * self.events);
+        if self.learn != Learn::Events {
+            cost.multiply(self.outputs());
+        }
     }
 
     async fn evaluate<F: Field>(
@@ -107,10 +133,25 @@ impl Evaluate for Correlation {
             let heavy = Shared::constant(&vec![F::ONE; light.len()]).sub(&light);
             arithmetic.multiply_assign(&mut enough, &heavy).await?;
         }
-        arithmetic.multiply(&inputs.sum, &Shared::concat(&[&enough, &enough])).await
+        match self.learn {
+            Learn::Events => Ok(enough),
+            Learn::Counts => arithmetic.multiply(&counts, &enough).await,
+            Learn::Weights => arithmetic.multiply(&inputs.sum, &Shared::concat(&[&enough, &enough])).await,
+        }
     }
 
     fn decode(&self, opened: &[u128]) -> Option<Result<Vec<Statistic>, NoResult>> {
+        if self.learn == Learn::Events {
+            let seen = self.names.iter().zip(opened).filter(|(_, bit)| **bit > 0);
+            return Some(Ok(seen.map(|(name, _)| Statistic::new(format!("event({name})"), 1.0)).collect()));
+        }
+        if self.learn == Learn::Counts {
+            if opened.iter().any(|peers| *peers > 0 && *peers < self.min_peers as u128) {
+                return Some(Err(NoResult::Impossible));
+            }
+            let seen = self.names.iter().zip(opened).filter(|(_, peers)| **peers > 0);
+            return Some(Ok(seen.map(|(name, n)| Statistic::new(format!("peers({name})"), *n as f64)).collect()));
+        }
         let (peers, weights) = opened.split_at(self.events);
         let mut statistics = Vec::new();
         for ((name, peers), weight) in self.names.iter().zip(peers).zip(weights) {

@@ -125,6 +125,23 @@ proptest! {
         }
         prop_assert_eq!(statistics(&world), expected);
     }
+
+    /// SEPIA's learnWeights and learnCount set to no: what is not asked for is not opened.
+    #[test]
+    fn p31_event_correlation_opens_no_more_than_is_asked_for(n in parties(), items in 1usize..12, least in 1usize..8, seed: u64) {
+        let least = least.min(n);
+        for learn in ["events", "counts"] {
+            let parameters = [("min_peers", &*least.to_string()), ("learn", learn)];
+            let world = world(n, "event_correlation", items, &parameters, seed).with_max(4);
+            let found = counts(&world).into_iter().map(|count| if count >= least { count as u128 } else { 0 });
+            let expected: Vec<u128> = found.map(|n| if learn == "events" { n.min(1) } else { n }).collect();
+            let name = if learn == "events" { "event" } else { "peers" };
+            let named = expected.iter().enumerate().filter(|(_, n)| **n > 0);
+            let named: BTreeMap<_, _> = named.map(|(item, n)| (format!("{name}({})", item + 1), *n as f64)).collect();
+            prop_assert_eq!(statistics(&world), named);
+            prop_assert_eq!(opened(&world), expected);
+        }
+    }
 }
 
 #[test]
@@ -255,6 +272,8 @@ fn forecasts_are_what_is_sent() {
             ("entropy", &[("q", "5")]),
             ("set_union", &[]),
             ("event_correlation", &[("min_peers", "2")]),
+            ("event_correlation", &[("min_peers", "2"), ("learn", "counts")]),
+            ("event_correlation", &[("min_peers", "2"), ("learn", "events")]),
         ] {
             let world = world(n, name, 600, parameters, 2).with_max(9);
             let forecast = world.plan().forecast();

@@ -102,7 +102,14 @@ proptest! {
                 (peers[bit], weights[bit]) = (0, 0);
             }
         }
-        prop_assert_eq!(opened(&world), [peers, weights].concat());
+        prop_assert_eq!(opened(&world), [&peers[..], &weights].concat());
+        let learning = |learn: &str| {
+            let mut world = world.clone().fresh();
+            world.request.parameters.insert("learn".to_owned(), learn.to_owned());
+            opened(&world)
+        };
+        prop_assert_eq!(learning("events"), peers.iter().map(|n| u128::from(*n > 0)).collect::<Vec<_>>());
+        prop_assert_eq!(learning("counts"), peers);
     }
 }
 
