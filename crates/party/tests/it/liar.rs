@@ -45,8 +45,11 @@ impl Lied {
         self.port.send(self.seats.port_of(to).unwrap(), message).unwrap();
     }
 
+    /// The others hear of an end that is none of a session that is done.
     pub(crate) fn finish(self) {
-        self.port.finish();
+        if self.outcome.is_ok() {
+            self.port.finish();
+        }
     }
 }
 
