@@ -20,14 +20,40 @@ fn additive_10000_runs() {
     let largest = ((1u64 << 61) - 2) / 3;
     for seed in 0..10_000 {
         // Shares are uniform, so partial sums of shares cross the modulus in almost every run.
-        let mut world = hospital(seed, if seed % 2 == 0 { largest } else { 200 }, 3);
-        match seed % 10 {
+        let max = match seed % 20 {
+            // Sums beyond 2^61-1 and 2^64.
+            2 | 3 => u64::MAX,
+            even if even % 2 == 0 => largest,
+            _ => 200,
+        };
+        let mut world = hospital(seed, max, 3);
+        match seed % 20 {
             0 => world.inputs[..3].fill(Some(vec![0; 3])),
-            1 => world.inputs[..3].fill(Some(vec![world.request.max_element; 3])),
+            1 | 2 => world.inputs[..3].fill(Some(vec![world.request.max_element; 3])),
             _ => {}
         }
         world.run_and_check();
     }
+}
+
+/// A sum that crosses the modulus of the configuration is an error, and never a small number.
+#[test]
+fn additive_sums_across_a_declared_modulus_are_errors() {
+    let (mut right, mut refused) = (0, 0);
+    for seed in 0..1000 {
+        let mut world = hospital(seed, 600, 1);
+        world.request.modulus = Some(1013);
+        let sum = world.sum_of(&[0, 1, 2])[0];
+        if sum < 1013 {
+            world.run_and_check();
+            right += 1;
+        } else {
+            let ends = world.run(|_| {});
+            assert_eq!(error(&ends[3]), Some(&SessionError::AboveModulus { item: 0 }), "{sum}");
+            refused += 1;
+        }
+    }
+    assert!(right > 100 && refused > 100, "{right} right, {refused} refused");
 }
 
 #[test]
