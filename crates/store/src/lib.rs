@@ -18,6 +18,7 @@
 //! in `Debug`; deleted input is overwritten in the database file (`secure_delete`), on PostgreSQL by the next vacuum.
 
 mod approvals;
+mod backup;
 mod db;
 mod error;
 mod evidence;
@@ -49,6 +50,7 @@ mod witness;
 mod writer;
 
 pub use approvals::ApprovalRow;
+pub use backup::backup;
 pub use error::{StoreError, What};
 pub use evidence::EvidenceRow;
 pub use foreign::{ForeignError, ForeignRow, read_foreign};

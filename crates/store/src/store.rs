@@ -99,7 +99,7 @@ impl Store {
     }
 }
 
-fn sqlite_path(address: &str) -> Result<PathBuf, StoreError> {
+pub(crate) fn sqlite_path(address: &str) -> Result<PathBuf, StoreError> {
     let path = match address.strip_prefix("sqlite:") {
         Some(rest) => rest.strip_prefix("//").unwrap_or(rest),
         None => address,
@@ -122,7 +122,7 @@ pub(crate) async fn open_writer(address: &str) -> Result<Conn, StoreError> {
     Ok(writer)
 }
 
-fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -162,7 +162,7 @@ async fn open_sqlite(path: PathBuf, replicator: Option<Arc<dyn Replicator>>) -> 
 }
 
 /// The file holds inputs and registration codes: nobody else may read it. SQLite gives its log the same mode.
-fn create_private(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn create_private(path: &Path) -> Result<(), StoreError> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]

@@ -37,6 +37,7 @@ enum Command {
     Token(command::token::Token),
     Key(command::key::Key),
     P2ds(crate::p2ds::P2ds),
+    Backup(command::backup::Backup),
     Bench(crate::bench::Bench),
 }
 
@@ -81,6 +82,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             Command::Token(token) => token.run().await,
             Command::Key(key) => key.run(),
             Command::P2ds(p2ds) => p2ds.run().await,
+            Command::Backup(backup) => backup.run().await,
             Command::Bench(bench) => bench.run().await,
         }
     })

@@ -1,5 +1,6 @@
 //! Commands that talk to a node.
 
+pub(crate) mod backup;
 pub(crate) mod group;
 pub(crate) mod init;
 pub(crate) mod join;

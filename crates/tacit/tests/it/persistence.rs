@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::harness::{Node, files_below};
-use crate::http::get;
+use crate::harness::{Node, files_below, run, tacit};
+use crate::http::{Request, get};
 use crate::p2ds::{Config, Group, STARTED, STOPPED};
 use crate::sink::Sink;
 use crate::wait::until;
@@ -172,4 +172,58 @@ fn p27_two_nodes_never_share_a_folder() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("another"), "{output:?}");
     assert!(node.is_healthy());
+}
+
+/// The copy of a running node starts with its results, and without the row that waits.
+#[test]
+fn a_backup_holds_results_and_keys_and_no_input() {
+    const WAITING: u64 = 0x0123_4567_89ab;
+    let (node, sink) = (Node::start(), Sink::open());
+    let config = Config { max: 1 << 50, field: (1 << 61) - 1, ..Config::of(2, -1) };
+    let group = Group::usual(&node.manager(), &node.peers(), "g", &|peer| sink.url(peer), &config);
+    group.start();
+    group.give("a", &["1;3", &format!("{WAITING};4")]);
+    group.give("b", &["2;5"]);
+    assert_eq!(sink.wait_rows("b", 1), ["3;8"]);
+    let holds = |folder: &std::path::Path, needle: &[u8]| {
+        let bytes: Vec<Vec<u8>> = files_below(folder).iter().map(|f| std::fs::read(f).expect("a file")).collect();
+        bytes.iter().any(|bytes| bytes.windows(needle.len()).any(|window| window == needle))
+    };
+    assert!(holds(&node.data(), &WAITING.to_le_bytes()), "the row waits somewhere else");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let to = folder.path().join("copy");
+    let (data, to_text) = (node.data(), to.to_str().expect("a path").to_owned());
+    let arguments = ["backup", "--data", data.to_str().expect("a path"), "--to", &to_text];
+    let made = run(&arguments);
+    assert!(made.status.success(), "{made:?}");
+    assert!(!holds(&to, &WAITING.to_le_bytes()));
+    assert!(!files_below(&data).iter().any(|file| file.ends_with("tacit.backup")));
+    for file in files_below(&to) {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).expect("a file").permissions());
+        let public = file.extension().is_some_and(|e| e == "crt");
+        assert!(public || mode & 0o077 == 0, "{}: {mode:o}", file.display());
+    }
+    // A second one does not write over the first.
+    assert_eq!(run(&arguments).status.code(), Some(2));
+
+    drop(node);
+    let mut restored = tacit()
+        .args(["p2ds", "--listen", "127.0.0.1:0", "--data", &to_text, "--test-mode", "--admin-key", "k"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("tacit starts");
+    let address = until("the copy to start", || {
+        std::fs::read_to_string(to.join("run").join("addr.json")).map_err(|e| e.to_string())
+    });
+    let address: Value = serde_json::from_str(&address).expect("JSON");
+    let url = format!("{}/api/v1/peers/{}/results", address["url"].as_str().expect("an address"), group.full("b"));
+    let token = std::fs::read_to_string(to.join("keys").join("owner.token")).expect("a token");
+    let results = until("the copy to answer", || {
+        let asked = Request::new("GET", &url).header("authorization", format!("Bearer {}", token.trim())).send();
+        asked.map_err(|e| e.to_string())
+    });
+    restored.kill().expect("killed");
+    restored.wait().expect("ended");
+    assert!(results.body.contains("\"3\"") && results.body.contains("\"8\""), "{results:?}");
 }
