@@ -74,6 +74,18 @@ pub fn create(dir: &Path, name: &str, identity: &Identity) -> Result<(), PkiErro
     Ok(())
 }
 
+/// Where somebody else's public key of this name is kept.
+pub fn public_path(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.pub"))
+}
+
+/// Keeps somebody else's public key, 0444; one that is there already is not replaced.
+pub fn keep_public(dir: &Path, name: &str, key: &str) -> Result<(), PkiError> {
+    check_name(name)?;
+    publish(dir, &public_path(dir, name), PUBLIC_MODE, format!("{key}\n").as_bytes())?;
+    Ok(())
+}
+
 /// Loads an identity; both files must be there and belong together.
 pub fn load(dir: &Path, name: &str) -> Result<Identity, PkiError> {
     check_name(name)?;

@@ -1,12 +1,13 @@
 //! `tacit join`: become a member of a group: register, pair, compare. Or one of its owners.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 use tacit_client::Client;
 use tacit_model::Fingerprint;
 use tacit_model::api::{JoinBody, PeerRole};
+use tacit_pki::p2ds_key::LegacyKey;
 
 use super::print;
 use crate::config::DataFolder;
@@ -50,6 +51,10 @@ pub(crate) struct Join {
     /// into the folder of the node, so --data names that.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// A public key of the P2DS system (base64 of its SubjectPublicKeyInfo, usually sect409k1), shown to the others as a
+    /// label. Nothing is signed or encrypted with it.
+    #[arg(long, value_name = "FILE")]
+    label_key: Option<PathBuf>,
     /// Ask, also where no terminal is.
     #[arg(long, conflicts_with = "yes")]
     ask: bool,
@@ -113,6 +118,16 @@ impl RoleArg {
     }
 }
 
+/// A P2DS public key, told before it is sent: the label that its owner recognises.
+fn read_label(file: &Path) -> Result<String, Failure> {
+    let text =
+        std::fs::read_to_string(file).map_err(|e| Failure::usage(format!("--label-key {}: {e}", file.display())))?;
+    let key =
+        LegacyKey::from_base64(&text).map_err(|e| Failure::usage(format!("--label-key {}: {e}", file.display())))?;
+    eprintln!("label: a key on {} with the fingerprint {}", key.curve().name(), key.fingerprint());
+    Ok(key.to_base64())
+}
+
 impl Join {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         if self.code_or_url.contains('|') {
@@ -158,7 +173,7 @@ impl Join {
             registration_code: code,
             operator: self.operator,
             final_results_url: self.results,
-            label_key: None,
+            label_key: self.label_key.as_deref().map(read_label).transpose()?,
             key,
         };
         let peer = self.connection.client()?.join(&body).await?;

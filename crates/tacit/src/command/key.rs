@@ -125,15 +125,17 @@ impl Key {
                     ));
                 }
                 std::fs::create_dir_all(&dir)?;
-                let kept = dir.join(format!("{name}.pub"));
+                let kept = keyfile::public_path(&dir, &name);
                 let known = std::fs::read_to_string(&kept).ok();
-                if known.is_some_and(|known| known.trim() != key) {
+                if known.as_ref().is_some_and(|known| known.trim() != key) {
                     return Err(Failure::new(
                         Code::Refused,
                         format!("{} holds another key; remove it first", kept.display()),
                     ));
                 }
-                std::fs::write(&kept, format!("{key}\n"))?;
+                if known.is_none() {
+                    keyfile::keep_public(&dir, &name, &key).map_err(refused)?;
+                }
                 print(self.json, &json!({"name": name, "key": key, "fingerprint": fingerprint, "file": kept}), |_| {
                     format!("{name}'s key is kept in {}\n{key}", kept.display())
                 })
