@@ -19,6 +19,22 @@ pub(crate) enum Code {
     Unreachable = 4,
 }
 
+/// How this program is called in a command that somebody shall type: `tacit` if a shell finds it under that name,
+/// otherwise where it is.
+pub(crate) fn program() -> String {
+    let Ok(own) = std::env::current_exe() else { return "tacit".to_owned() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let first = std::env::split_paths(&path).map(|folder| folder.join("tacit")).find(|file| file.is_file());
+    if first.and_then(|file| file.canonicalize().ok()) == own.canonicalize().ok() {
+        return "tacit".to_owned();
+    }
+    let here = std::env::current_dir().ok();
+    let below = here.as_deref().and_then(|here| own.strip_prefix(here).ok()).unwrap_or(&own).display().to_string();
+    // Without a slash the shell would look for it elsewhere; with a space it would be two words.
+    let below = if below.contains('/') { below } else { format!("./{below}") };
+    if below.contains(' ') { format!("'{below}'") } else { below }
+}
+
 /// A command that did not do what was asked.
 #[derive(Debug)]
 pub(crate) struct Failure {

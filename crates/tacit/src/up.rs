@@ -7,7 +7,7 @@ use clap::Args;
 use tacit_model::api::{ConfigurationBody, PeerRole, SharingKind};
 
 use crate::config::{DataFolder, NodeConfig, Role};
-use crate::output::Failure;
+use crate::output::{Failure, program};
 use crate::process::ChildNode;
 use crate::scenario::{Organisation, Scenario, client, fixed};
 
@@ -41,9 +41,10 @@ impl Up {
         println!("  status page and API   {url}");
         println!("  data                  {}", self.data.display());
         println!("\nTry next, in another terminal:");
-        println!("  for o in alpha beta gamma; do tacit peer rows $o '5;7' --data {}/$o; done", self.data.display());
-        println!("  tacit peer results alpha --data {}/alpha", self.data.display());
-        println!("  tacit group show 1 --data {}/coordinator", self.data.display());
+        let (tacit, data) = (program(), self.data.display());
+        println!("  for o in alpha beta gamma; do {tacit} peer rows $o '5;7' --data {data}/$o; done");
+        println!("  {tacit} peer results alpha --data {data}/alpha");
+        println!("  {tacit} group show 1 --data {data}/coordinator");
         println!("\nStop with Ctrl-C; the next `tacit up` goes on where this one ended.");
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {

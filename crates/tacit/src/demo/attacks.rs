@@ -8,7 +8,7 @@ use tacit_model::api::{ConfigurationBody, Decimal, PeerRole, RowBody, SharingKin
 use super::chart::{bars, table};
 use super::report::Report;
 use crate::config::{NodeConfig, Role};
-use crate::output::Failure;
+use crate::output::{Failure, program};
 use crate::scenario::{Organisation, Scenario, ephemeral};
 
 /// Counts of one organisation: where each slot begins, and how many attacks it saw.
@@ -107,7 +107,12 @@ pub(super) async fn run(folder: &Path, input: Option<&Path>, report: &mut Report
         None => "The input is real: see crates/tacit/data/attacks/ORIGIN.md",
     };
     report.say(&format!("\nDone in {:.1} s. {origin}", report.elapsed_ms() as f64 / 1000.0));
-    report.say("What next:\n  tacit demo attacks --input DIR   the same with your own CSV files (slot_start,count), one per organisation\n  tacit up                         the same three organisations, staying up\n  docs/threat-model.md             what is promised, and what is not");
+    let tacit = program();
+    report.say(&format!(
+        "What next:\n  {tacit} demo attacks --input DIR\n      the same with your own CSV files (slot_start,count), one \
+         per organisation\n  {tacit} up\n      the same three organisations, staying up\n  docs/threat-model.md\n      \
+         what is promised, and what is not"
+    ));
     Ok(())
 }
 

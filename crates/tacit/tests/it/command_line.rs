@@ -154,10 +154,89 @@ fn an_interrupted_demo_leaves_nothing_behind() {
 /// What a newcomer runs first. Each compares what came out with the open data, and says so by its exit code.
 #[test]
 fn the_demos_are_right() {
-    for (demo, options, checks) in [("attacks", &[][..], 3), ("hospital", &["--rounds", "10"], 3), ("hvac", &[], 5)] {
+    for (demo, options, checks) in [("attacks", &[][..], 3), ("hospital", &["--rounds", "100"], 3), ("hvac", &[], 5)] {
         let output = tacit().args(["demo", demo, "--json"]).args(options).output().expect("tacit runs");
         let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
         assert!(output.status.success() && told["ok"] == true, "{demo}: {told}");
         assert_eq!(told["checks"].as_array().map(Vec::len), Some(checks), "{told}");
+    }
+}
+
+/// The sums are computed here again, from the files.
+#[test]
+fn the_attacks_demo_adds_up_the_files_it_is_given() {
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join("attacks");
+    let shipped = ["a", "b", "c"].map(|domain| {
+        let file = shipped.join(format!("domain-{domain}.csv"));
+        std::fs::read_to_string(&file).expect("a file of the demo")
+    });
+    let counts = |text: &str| -> Vec<u64> {
+        let count = |line: &str| line.rsplit_once(',').and_then(|(_, count)| count.parse().ok());
+        text.lines().skip(1).map(|line| count(line).expect("a count")).collect()
+    };
+    let sums = |texts: &[String; 3]| -> Vec<u64> {
+        let domains = texts.each_ref().map(|text| counts(text));
+        (0..domains[0].len()).map(|slot| domains.iter().map(|counts| counts[slot]).sum()).collect()
+    };
+    let told = |options: &[&str]| -> Vec<u64> {
+        let output = tacit().args(["demo", "attacks", "--json"]).args(options).output().expect("tacit runs");
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
+        assert!(output.status.success() && told["ok"] == true, "{told}");
+        let sums = told["results"]["sums"].as_array().expect("a list");
+        sums.iter().map(|sum| sum.as_u64().expect("a number")).collect()
+    };
+    let wanted = sums(&shipped);
+    assert_eq!(wanted.len(), 288);
+    assert_eq!(told(&[]), wanted);
+
+    let own = [7_u64, 100, 5].map(|step| {
+        let rows = (0..12).map(|slot| format!("2026-01-05T10:{:02}:00Z,{}\n", slot * 5, slot * step * step));
+        format!("slot_start,count\n{}", rows.collect::<String>())
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in ["one", "two", "three"].into_iter().zip(&own) {
+        std::fs::write(folder.path().join(format!("{name}.csv")), text).expect("written");
+    }
+    assert_eq!(told(&["--input", folder.path().to_str().expect("a path")]), sums(&own));
+}
+
+/// Three organisations that stay up, used by the commands that are printed, ended by Ctrl-C, and up again.
+#[test]
+fn up_prints_commands_that_work_as_they_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for start in 1..=2 {
+        let mut up = tacit()
+            .current_dir(folder.path())
+            .args(["up", "--http", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("tacit starts");
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(up.stdout.take().expect("an output")));
+        let mut said = Vec::new();
+        while !said.last().is_some_and(|line: &String| line.starts_with("Stop with")) {
+            said.push(lines.next().unwrap_or_else(|| panic!("it ended: {said:?}")).expect("text"));
+        }
+        let next: Vec<&String> = said
+            .iter()
+            .skip_while(|line| !line.starts_with("Try next"))
+            .filter(|line| line.starts_with("  "))
+            .collect();
+        assert_eq!(next.len(), 3, "{said:?}");
+        let typed = |line: &str| {
+            let output =
+                Command::new("bash").args(["-c", line]).current_dir(folder.path()).output().expect("bash runs");
+            assert!(output.status.success(), "{line}: {output:?}");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        typed(next[0]);
+        until("the sums", || {
+            let shown = typed(next[1]);
+            let rows = shown.lines().filter(|line| line.contains("15") && line.contains("21")).count();
+            if rows == start { Ok(()) } else { Err(shown) }
+        });
+        assert!(typed(next[2]).contains("alpha"));
+        let told = Command::new("kill").args(["-INT", &up.id().to_string()]).status().expect("kill runs");
+        assert!(told.success());
+        assert_eq!(up.wait().expect("it ends").code(), Some(0));
     }
 }
