@@ -32,6 +32,10 @@ pub(crate) struct NodeConfig {
     pub(crate) advertise: String,
     /// Where others find HTTP; made from the listening address if empty.
     pub(crate) url: String,
+    /// Certificates that this node's peers believe over https, by fingerprint, beside those that an authority of the
+    /// system issued: of gateways that they join, of receivers of their results.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) trusted: Vec<Fingerprint>,
     /// `sqlite:tacit.db` in the data folder, or `postgres://...`.
     pub(crate) store: String,
     /// Offer the P2DS paths.
@@ -173,6 +177,7 @@ impl Default for NodeConfig {
             link: SocketAddr::from(([127, 0, 0, 1], 7401)),
             advertise: String::new(),
             url: String::new(),
+            trusted: Vec::new(),
             store: "sqlite:tacit.db".to_owned(),
             p2ds: P2dsConfig::default(),
             limits: Limits::default(),

@@ -94,7 +94,12 @@ impl Node {
                     log: log.clone(),
                     clock: clock.clone(),
                     policy: config.policy(),
-                    http: HttpRules { allow_plain_http: config.allow_plain_http, ..HttpRules::default() },
+                    http: HttpRules {
+                        // A peer may join the gateway of its own node.
+                        pinned: [&config.trusted[..], &[identity.fingerprint()]].concat(),
+                        allow_plain_http: config.allow_plain_http,
+                        ..HttpRules::default()
+                    },
                     limits: PartyLimits::default(),
                     endpoint,
                     provider: config.provider.clone().map(|p| Provider { name: p.name, socket: p.socket }),

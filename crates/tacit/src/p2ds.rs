@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tacit_model::Fingerprint;
 
 use crate::config::{DataFolder, NodeConfig, P2dsConfig, Role};
 use crate::output::Failure;
@@ -15,7 +16,8 @@ const DEFAULT_ADMIN_KEY: &str = "default-admin-key";
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     tacit p2ds --listen 127.0.0.1:12001 --test-mode --admin-key default-admin-key\n  \
-    tacit p2ds --listen 127.0.0.1:12002 --data ./peer --roles peer --admin-key \"$KEY\"")]
+    tacit p2ds --listen 127.0.0.1:12002 --data ./peer --roles peer --admin-key \"$KEY\"\n  \
+    tacit p2ds --tls --roles peer --trust \"$MANAGER\" --trust \"$RECEIVER\" --admin-key \"$KEY\"")]
 pub(crate) struct P2ds {
     /// Where the services listen (http).
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:12001")]
@@ -41,6 +43,10 @@ pub(crate) struct P2ds {
     /// Serve https with this node's certificate.
     #[arg(long)]
     tls: bool,
+    /// Believe this certificate over https, beside those that an authority of the system issued: of another node's
+    /// manager or receiver, as its operator reads it out. May be given several times.
+    #[arg(long = "trust", value_name = "FINGERPRINT")]
+    trusted: Vec<Fingerprint>,
     /// Allow plain http on other addresses than loopback, for instance behind a reverse proxy.
     #[arg(long)]
     allow_plain_http: bool,
@@ -84,6 +90,7 @@ impl P2ds {
             http: self.listen,
             tls: self.tls,
             allow_plain_http: self.allow_plain_http,
+            trusted: self.trusted,
             link: self.link.unwrap_or(self.listen),
             advertise: self.advertise,
             store: self.store,

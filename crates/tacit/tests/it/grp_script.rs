@@ -1,10 +1,12 @@
 //! The manual's call sequence, with curl, unchanged.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::harness::{Node, Port, tacit};
 use crate::http::{Request, get};
 use crate::p2ds::{Config, Manager, Receiver, STARTED, STOPPED};
+use crate::transport::curl;
 use crate::wait::until;
 
 /// What the scripts know.
@@ -14,11 +16,20 @@ const PEERS: [&str; 5] = ["peerhans", "hanspeer", "ppeer1", "ppeer2", "ppeer3"];
 /// Runs a script of the fixtures; every call in it must be answered by 200.
 #[track_caller]
 fn run_script(name: &str, services: Option<[&str; 3]>, calls: usize) {
+    run_script_at(name, services, None, calls);
+}
+
+/// The same with a folder of curl's own settings.
+#[track_caller]
+fn run_script_at(name: &str, services: Option<[&str; 3]>, settings: Option<&Path>, calls: usize) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures/p2ds");
     let mut script = Command::new("bash");
     script.arg(format!("{folder}/{name}")).stdin(Stdio::null());
     if let Some([manager, peer, receiver]) = services {
         script.env("M", manager).env("P", peer).env("R", receiver);
+    }
+    if let Some(folder) = settings {
+        script.env("CURL_HOME", folder);
     }
     let output = script.output().expect("bash runs");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -87,6 +98,31 @@ fn p1_three_services_apart() {
     let services = Some([m.as_str(), p.as_str(), r.as_str()]);
     run_script("grp.sh", services, 26);
     check_results(&manager.manager(), &p, &receiver.receiver(), services);
+}
+
+/// The same with https everywhere: the services believe each other's certificates by their fingerprints only.
+#[test]
+fn p26_three_services_over_https() {
+    let key = ["--test-mode", "--tls", "--admin-key", DEFAULT_KEY];
+    let manager = Node::with("manager", &[&key[..], &["--roles", "manager"]].concat());
+    let receiver = Node::with("receiver", &[&key[..], &["--roles", "receiver"]].concat());
+    let trusted = [manager.fingerprint(), receiver.fingerprint()];
+    let trust = ["--roles", "peer", "--trust", &trusted[0], "--trust", &trusted[1]];
+    let peer = Node::with("peer", &[&key[..], &trust].concat());
+    let (m, p, r) = (manager.url(), peer.url(), receiver.url());
+    assert!([&m, &p, &r].into_iter().all(|url| url.starts_with("https://")));
+
+    // The script's curl knows no fingerprints.
+    let home = tempfile::tempdir().expect("a folder");
+    std::fs::write(home.path().join(".curlrc"), "insecure\n").expect("written");
+    run_script_at("grp.sh", Some([&m, &p, &r]), Some(home.path()), 26);
+    let page = format!("{r}/p2ds-receiver/receiver/show");
+    until("the receiver to show both results of both peers", || {
+        let (code, status, page) = curl(&["-k", &page]);
+        assert_eq!((code, status.as_str()), (Some(0), "200"), "{page}");
+        let shown = ["3;8", "7;9"].map(|row| page.matches(row).count());
+        if shown == [2, 2] { Ok(()) } else { Err(page) }
+    });
 }
 
 /// The issue's own words: `tacit p2ds --listen 127.0.0.1:12001 --test-mode --admin-key default-admin-key`.
