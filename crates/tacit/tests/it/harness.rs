@@ -292,8 +292,12 @@ impl Node {
     #[track_caller]
     pub(crate) fn state(&self) -> String {
         let mut state = String::new();
-        for path in ["/groups", "/peers", "/receiver/results", "/tokens"] {
-            let reply = self.api("GET", path, None);
+        let peers = self.api("GET", "/peers", None).ok().json();
+        let names = peers["peers"].as_array().expect("a list").iter().filter_map(|peer| peer["name"].as_str());
+        let policies = names.map(|name| format!("/peers/{name}/policy"));
+        let all = ["/groups", "/negotiations?group=1", "/tasks", "/peers", "/receiver/results", "/tokens"];
+        for path in all.map(str::to_owned).into_iter().chain(policies) {
+            let reply = self.api("GET", &path, None);
             state.push_str(&format!("{path} {}\n{}\n", reply.status, reply.body));
         }
         // Each start of the program is an entry.

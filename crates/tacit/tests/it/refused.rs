@@ -74,6 +74,15 @@ impl Site {
     }
 }
 
+/// A path with a value for each of its parts in braces.
+fn filled<'a>(path: &str, value: impl Fn(&str) -> &'a str) -> String {
+    let part = |part: &str| match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+        Some(name) => value(name).to_owned(),
+        None => part.to_owned(),
+    };
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
 /// A refusal in a word of the P2DS manual.
 #[track_caller]
 fn in_a_word(what: &str, reply: &Reply) {
@@ -278,8 +287,9 @@ fn refused_calls_change_nothing_on_the_native_api() {
     assert!(operations.len() > 30, "{operations:?}");
 
     for (method, path, reads, open) in &operations {
-        let filled = path.replace("{gid}", "1").replace("{run}", "1").replace("{name}", &site.group.full("a"));
-        let url = format!("{base}{}", filled.replace("{code}", &site.code).replace("{id}", "x"));
+        let known = [("gid", "1"), ("run", "1"), ("name", &site.group.full("a")), ("code", &site.code)];
+        let known = |part: &str| known.iter().find(|(name, _)| *name == part).map_or("x", |(_, value)| *value);
+        let url = format!("{base}{}", filled(path, known));
         // Strangers.
         if !open {
             for header in ["", "Bearer", "Bearer x", "Basic eDp4", "bearer tacit_0000"] {
@@ -318,10 +328,7 @@ fn refused_calls_change_nothing_on_the_native_api() {
         // Paths that name nothing.
         if path.contains('{') {
             for nothing in NOTHING {
-                let mut url = format!("{base}{path}");
-                for part in ["{gid}", "{run}", "{name}", "{code}", "{id}"] {
-                    url = url.replace(part, nothing);
-                }
+                let url = format!("{base}{}", filled(path, |_| nothing));
                 let reply = as_owner(&url, "application/json", b"{}");
                 as_a_problem(&format!("{method} {url}"), &reply);
             }
