@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tacit_engine::{Environment, FreezeRecord, FreezeRefused};
-use tacit_model::{Clock, Fingerprint, RunId};
+use tacit_model::{Clock, Fingerprint, RunId, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
 use tacit_store::{AskedRow, FreezeOutcome, NewFreeze, SpendRow, Store, StoreError, What};
@@ -39,6 +39,8 @@ pub struct PartyEnvironment {
     pub charter: [u8; 32],
     /// The input peers of the job, see `name_members`.
     pub inputs: [u8; 32],
+    /// The moment that a client's task is for.
+    pub moment: Option<UnixMillis>,
     /// What goes in and is noted with the freeze.
     pub given: Given,
     /// The group above, if this is a branch's part.
@@ -96,6 +98,7 @@ impl Environment for PartyEnvironment {
             set_digest: record.digest,
             charter: self.charter,
             inputs: self.inputs,
+            moment: self.moment,
             taken,
             disjoint: self.disjoint,
             spent,

@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 11, both: include_str!("../migrations/0011_replica.sql"), sqlite: "", postgres: "" },
     Migration { version: 12, both: include_str!("../migrations/0012_evidence.sql"), sqlite: "", postgres: "" },
     Migration { version: 13, both: include_str!("../migrations/0013_spent.sql"), sqlite: "", postgres: "" },
+    Migration { version: 14, both: include_str!("../migrations/0014_forgotten.sql"), sqlite: "", postgres: "" },
 ];
 
 /// Brings the schema to the newest version, all of it or nothing. On PostgreSQL the caller commits.

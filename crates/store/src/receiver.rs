@@ -59,15 +59,4 @@ impl Store {
         let sql = "SELECT * FROM received ORDER BY id LIMIT $1 OFFSET $2";
         self.reader().await?.all(sql, args![limit, offset]).await
     }
-
-    /// Forgets rows and keys that came before a time; how many rows.
-    pub async fn purge_received(&self, before: UnixMillis) -> Result<u64, StoreError> {
-        self.run_tx("purge_received", before, |db, before| {
-            Box::pin(async move {
-                db.execute("DELETE FROM received_keys WHERE at < $1", args![before]).await?;
-                db.execute("DELETE FROM received WHERE at < $1", args![before]).await
-            })
-        })
-        .await
-    }
 }

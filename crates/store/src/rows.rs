@@ -225,12 +225,15 @@ impl Store {
         .await
     }
 
-    /// The runs of a party whose rows are not closed: to be looked at after a restart.
+    /// The runs of a party whose rows are not closed: to be looked at after a restart. Those of tasks have no queue.
     pub async fn unclosed_runs(&self, party: &str) -> Result<Vec<RunId>, StoreError> {
         let runs: Vec<Scalar<RunId>> = self
             .reader()
             .await?
-            .all("SELECT run AS v FROM party_runs WHERE party = $1 AND closed IS NULL ORDER BY run", args![party])
+            .all(
+                "SELECT run AS v FROM party_runs WHERE party = $1 AND run >= 0 AND closed IS NULL ORDER BY run",
+                args![party],
+            )
             .await?;
         Ok(runs.into_iter().map(|Scalar(run)| run).collect())
     }

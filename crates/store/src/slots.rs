@@ -33,6 +33,9 @@ pub struct NewFreeze {
     pub charter: [u8; 32],
     /// Names the input peers of the job, as [`Store::bind_inputs`] does.
     pub inputs: [u8; 32],
+    /// The moment of a client's task that it is for: nothing is frozen for what may have been
+    /// [forgotten](Store::is_forgotten).
+    pub moment: Option<UnixMillis>,
     /// What of the own series goes into the set, with those whose data is in.
     pub taken: Vec<AskedRow>,
     /// Whether that must not overlap what went into computations with other members.
@@ -71,26 +74,12 @@ pub struct ResultRow {
 }
 from_row!(ResultRow { slot, session, values_json, contributors, agreement, at });
 
-/// What a purge removed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Purged {
-    /// Markers of input rows.
-    pub rows: u64,
-    /// Freezes.
-    pub freezes: u64,
-    /// Results.
-    pub results: u64,
-    /// Delivered results of the outbox.
-    pub delivered: u64,
-    /// Session ids.
-    pub sessions: u64,
-}
-
 impl Store {
     /// Durably fixes the one set that may be opened for a slot, before the first opening share leaves, and with it what
     /// of the own series goes into that set: all or nothing.
     ///
-    /// `Conflict(Frozen)` if another set or attempt is frozen, `Conflict(SlotUsed)` if the slot has ended,
+    /// `Conflict(Frozen)` if another set or attempt is frozen, `Conflict(SlotUsed)` if the slot has ended, or
+    /// may have and was forgotten,
     /// `Conflict(SlotBound)` if shares were given in it under another charter or with other input peers,
     /// `Conflict(RunEnded)` if the rows of the run are closed, `Conflict(Overlap)` if samples of those windows went
     /// into another computation with other members and must not, `Conflict(Budget)` if a series would cost more than it
@@ -115,13 +104,21 @@ impl Store {
         .await
     }
 
-    /// Whether nothing is known of a slot: no row, no session that gave shares, no freeze. One look instead of three.
-    pub async fn is_untouched(&self, party: &str, run: RunId, slot: Slot) -> Result<bool, StoreError> {
+    /// Whether nothing is known of a task's slot, which is for `moment`: no row, no session that gave shares, no freeze;
+    /// and nothing was [forgotten](Store::is_forgotten). One look instead of four.
+    pub async fn is_untouched(
+        &self,
+        party: &str,
+        run: RunId,
+        slot: Slot,
+        moment: UnixMillis,
+    ) -> Result<bool, StoreError> {
         let sql = "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM freezes WHERE party = $1 AND run = $2 AND slot = $3)
                        OR EXISTS (SELECT 1 FROM input_rows WHERE party = $1 AND run = $2 AND slot = $3)
                        OR EXISTS (SELECT 1 FROM sessions WHERE party = $1 AND run = $2 AND slot = $3)
+                       OR EXISTS (SELECT 1 FROM forgotten WHERE upto >= $4)
                    THEN 0 ELSE 1 END AS BIGINT) AS v";
-        let Scalar(untouched): Scalar<i64> = self.reader().await?.one(sql, args![party, run, slot]).await?;
+        let Scalar(untouched): Scalar<i64> = self.reader().await?.one(sql, args![party, run, slot, moment]).await?;
         Ok(untouched == 1)
     }
 
@@ -280,62 +277,6 @@ impl Store {
         Ok(runs.into_iter().map(|Scalar(run)| run).collect())
     }
 
-    /// Removes what belongs to runs closed before `before`: markers, freezes, results, delivered posts; and session
-    /// ids taken before then, except those of open runs; and what parties kept for receipts that never came, or as
-    /// evidence. What is not delivered stays, and so do the numbers of used slots.
-    pub async fn purge(&self, before: UnixMillis) -> Result<Purged, StoreError> {
-        self.run_tx("purge", before, |db, before| {
-            Box::pin(async move {
-                let rows = db
-                    .execute(
-                        "DELETE FROM input_rows WHERE EXISTS (SELECT 1 FROM party_runs q
-                         WHERE q.party = input_rows.party AND q.run = input_rows.run AND q.closed < $1)",
-                        args![before],
-                    )
-                    .await?;
-                let freezes = db
-                    .execute(
-                        "DELETE FROM freezes WHERE EXISTS (SELECT 1 FROM party_runs q
-                         WHERE q.party = freezes.party AND q.run = freezes.run AND q.closed < $1)",
-                        args![before],
-                    )
-                    .await?;
-                let results = db
-                    .execute(
-                        "DELETE FROM results WHERE EXISTS (SELECT 1 FROM party_runs q
-                         WHERE q.party = results.party AND q.run = results.run AND q.closed < $1)",
-                        args![before],
-                    )
-                    .await?;
-                let delivered = db
-                    .execute(
-                        "DELETE FROM outbox WHERE EXISTS (SELECT 1 FROM outbox_batches b
-                         WHERE b.batch_key = outbox.batch_key AND b.delivered < $1)",
-                        args![before],
-                    )
-                    .await?;
-                let sessions = db
-                    .execute(
-                        "DELETE FROM sessions WHERE at < $1 AND NOT EXISTS (SELECT 1 FROM party_runs q
-                         WHERE q.party = sessions.party AND q.run = sessions.run
-                             AND (q.closed IS NULL OR q.closed >= $1))",
-                        args![before],
-                    )
-                    .await?;
-                db.execute("DELETE FROM receipts_owed WHERE holder <> '' AND at < $1", args![before]).await?;
-                // It shows a part of a result.
-                db.execute(
-                    "DELETE FROM evidence WHERE EXISTS (SELECT 1 FROM party_runs q
-                     WHERE q.party = evidence.party AND q.run = evidence.run AND q.closed < $1)",
-                    args![before],
-                )
-                .await?;
-                Ok(Purged { rows, freezes, results, delivered, sessions })
-            })
-        })
-        .await
-    }
-
     /// How many slots of a run ended in each way: done, failed, unused.
     pub async fn slot_counts(&self, party: &str, run: RunId) -> Result<(u64, u64, u64), StoreError> {
         let mut db = self.reader().await?;
@@ -351,7 +292,7 @@ impl Store {
 
 /// The freeze itself: one writing statement, that does nothing if it is refused.
 async fn fix_set(db: &mut Conn, party: &str, new: &NewFreeze, now: UnixMillis) -> Result<FreezeOutcome, StoreError> {
-    let NewFreeze { run, slot, attempt, set_digest, charter, inputs, .. } = new;
+    let NewFreeze { run, slot, attempt, set_digest, charter, inputs, moment, .. } = new;
     let fresh = db
         .execute(
             "INSERT INTO freezes (party, run, slot, attempt, set_digest, at)
@@ -360,8 +301,9 @@ async fn fix_set(db: &mut Conn, party: &str, new: &NewFreeze, now: UnixMillis) -
              AND NOT EXISTS (SELECT 1 FROM party_runs WHERE party = $1 AND run = $2 AND closed IS NOT NULL)
              AND NOT EXISTS (SELECT 1 FROM sessions
                  WHERE party = $1 AND run = $2 AND slot = $3 AND (charter <> $7 OR inputs <> $8))
+             AND NOT EXISTS (SELECT 1 FROM forgotten WHERE upto >= $9)
              ON CONFLICT (party, run, slot) DO NOTHING",
-            args![party, run, slot, attempt, set_digest, now, charter, inputs],
+            args![party, run, slot, attempt, set_digest, now, charter, inputs, moment],
         )
         .await?;
     if fresh > 0 {
@@ -376,7 +318,13 @@ async fn fix_set(db: &mut Conn, party: &str, new: &NewFreeze, now: UnixMillis) -
                 let sql = "SELECT count(*) AS v FROM sessions
                            WHERE party = $1 AND run = $2 AND slot = $3 AND (charter <> $4 OR inputs <> $5)";
                 let Scalar(others): Scalar<u64> = db.one(sql, args![party, run, slot, charter, inputs]).await?;
-                Err(if others > 0 { What::SlotBound.into() } else { What::RunEnded.into() })
+                let sql = "SELECT count(*) AS v FROM forgotten WHERE upto >= $1";
+                let Scalar(gone): Scalar<u64> = db.one(sql, args![moment]).await?;
+                Err(match (others, gone) {
+                    (1.., _) => What::SlotBound.into(),
+                    (0, 1..) => What::SlotUsed.into(),
+                    (0, 0) => What::RunEnded.into(),
+                })
             }
         },
     }

@@ -162,7 +162,7 @@ pub(crate) struct Limits {
     pub(crate) idle_link: u64,
     /// Seconds from the first row of a slot to its close, for new groups.
     pub(crate) slot_deadline: u64,
-    /// Days for which what belongs to ended runs is kept, results too; 0 keeps it.
+    /// Days for which what belongs to ended runs and tasks is kept, results too; 0 keeps it for ever.
     pub(crate) retention_days: u32,
 }
 
@@ -194,7 +194,14 @@ impl Default for NodeConfig {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 8 << 20, queued_rows: 100_000, sessions: 8, idle_link: 60, slot_deadline: 300, retention_days: 0 }
+        Self {
+            body: 8 << 20,
+            queued_rows: 100_000,
+            sessions: 8,
+            idle_link: 60,
+            slot_deadline: 300,
+            retention_days: 365,
+        }
     }
 }
 

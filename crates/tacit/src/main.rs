@@ -16,6 +16,7 @@ mod p2ds;
 mod process;
 mod pulling;
 mod replicated;
+mod retention;
 mod scenario;
 mod serve;
 mod token;

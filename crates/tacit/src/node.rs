@@ -21,6 +21,7 @@ use crate::config::{DataFolder, NodeConfig, Role};
 use crate::discovery::Announcer;
 use crate::output::{Code, Failure};
 use crate::process::Address;
+use crate::retention::Keeps;
 
 /// A node that is up.
 pub(crate) struct Node {
@@ -114,9 +115,7 @@ impl Node {
         if let Some(parties) = &parties {
             crate::pulling::start(&config, parties, &clock, &stop);
         }
-        if config.limits.retention_days > 0 {
-            tokio::spawn(retain(store.clone(), clock.clone(), config.limits.retention_days, stop.clone()));
-        }
+        crate::retention::start(&config.limits, Keeps::All, &store, &clock, &stop);
         let announcer = gateway.is_some().then(|| {
             Arc::new(Announcer {
                 identity: Arc::clone(&identity),
@@ -228,23 +227,6 @@ pub(crate) fn runner_limits(config: &NodeConfig) -> RunnerLimits {
     RunnerLimits { slot_deadline: Duration::from_secs(config.limits.slot_deadline), ..RunnerLimits::default() }
 }
 
-/// Deletes what belongs to runs that ended so many days ago, now and once a day.
-async fn retain(store: Store, clock: Arc<dyn Clock>, days: u32, stop: CancellationToken) {
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    let mut daily = tokio::time::interval(DAY);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = daily.tick() => {}
-        }
-        let kept = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX).saturating_mul(days.into());
-        match store.purge(clock.now().plus(-kept)).await {
-            Ok(purged) => tracing::info!(?purged, "what is older than the retention was deleted"),
-            Err(error) => tracing::warn!(%error, "what is older than the retention could not be deleted"),
-        }
-    }
-}
-
 /// Plain http stays on this machine, unless the operator says otherwise. Asked before anything is written.
 pub(crate) fn check_http(config: &NodeConfig) -> Result<(), Failure> {
     if config.tls || config.allow_plain_http || config.http.ip().is_loopback() {
@@ -287,44 +269,4 @@ pub(crate) fn in_use(address: SocketAddr, error: &str) -> Failure {
 /// What the certificate of a node is called in texts to people.
 pub(crate) fn fingerprint_text(fingerprint: &Fingerprint) -> String {
     format!("{fingerprint} ({})", fingerprint.short())
-}
-
-#[cfg(test)]
-mod tests {
-    use tacit_model::{ManualClock, RunId, SessionId, Slot, UnixMillis};
-    use tacit_store::{NewRow, Redacted, ResultRow};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn rule12_retention_deletes_old_results_at_start() {
-        const DAY: i64 = 24 * 60 * 60 * 1000;
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&folder.path().join("tacit.db").display().to_string()).await.expect("a store");
-        for (run, closed) in [(RunId(1), 1), (RunId(2), 9)] {
-            let row = NewRow { slot_start: None, data: Redacted(vec![1]) };
-            store.append_rows("p", run, &[row], 10, UnixMillis(0)).await.expect("queued");
-            let result = ResultRow {
-                slot: Slot(0),
-                session: SessionId([1; 16]),
-                values_json: "[3]".to_owned(),
-                contributors: 2,
-                agreement: Vec::new(),
-                at: UnixMillis(0),
-            };
-            store.commit_result("p", run, Slot(0), result, false).await.expect("kept");
-            store.close_run_rows("p", run, UnixMillis(closed * DAY)).await.expect("closed");
-        }
-        let stop = CancellationToken::new();
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(UnixMillis(10 * DAY)));
-        let task = tokio::spawn(retain(store.clone(), clock, 7, stop.clone()));
-        let gone = async {
-            while store.result_runs("p").await.expect("runs") != [RunId(2)] {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), gone).await.expect("the old run is deleted, the new one kept");
-        stop.cancel();
-        task.await.expect("it ends");
-    }
 }

@@ -31,6 +31,7 @@ use crate::discovery::Announcer;
 use crate::node::{announce, check_http, fingerprint_text, in_use, key_fault, lock, runner_limits, until_told};
 use crate::output::Failure;
 use crate::process::Address;
+use crate::retention::Keeps;
 
 /// After a lead that could not be taken up it is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -306,6 +307,7 @@ impl Work {
                 return Err(error);
             }
         };
+        crate::retention::start(&self.config.limits, Keeps::Gateway, &self.store, &self.clock, &stop);
         self.standby.lead(tacit_api::router(edge));
         Ok(Leading { gateway, log, stop })
     }

@@ -10,7 +10,8 @@ use crate::output::Failure;
 
 /// Run a node.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  tacit init --data ./node && tacit serve --config ./node/node.toml")]
+#[command(after_help = "Example:\n  tacit init --data ./node && tacit serve --config ./node/node.toml\n\n\
+    What belongs to ended runs and tasks, results too, is deleted after [limits] retention_days (365; 0 keeps it).")]
 pub(crate) struct Serve {
     /// The node's configuration; its folder is the data folder.
     #[arg(long, value_name = "FILE", env = "TACIT_CONFIG")]

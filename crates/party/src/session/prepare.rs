@@ -164,10 +164,15 @@ async fn prepare_task(
     let asked = Asked { ask, terms: &terms, client, at, now };
     policy.judge_task(&asked, job, consensus.charter()).map_err(refused)?;
     let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
-    if !party.store.is_untouched(&party.name, job.run, job.slot).await.map_err(failed)?
-        && let Err(declined) = slot_state(party, job, consensus.charter()).await
-    {
-        return Err(Declined { done: again(party, job, plan).await, ..declined });
+    if !party.store.is_untouched(&party.name, job.run, job.slot, at).await.map_err(failed)? {
+        if let Err(declined) = slot_state(party, job, consensus.charter()).await {
+            return Err(Declined { done: again(party, job, plan).await, ..declined });
+        }
+        if party.store.is_forgotten(at).await.map_err(failed)? {
+            let why =
+                "what this peer knew of tasks of that time was deleted (retention_days), so it takes part in none";
+            return Err(Declined::new(Decline::Frozen { done: None, session: None }, why));
+        }
     }
     if !gives {
         return Ok((None, Given::default()));

@@ -51,6 +51,7 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
     }
 
     let mailbox = Mailbox::new(plan.members().len());
+    let moment = job.ask().and_then(|ask| ask.terms().ok()?.moment(job.slot));
     let mut environment = PartyEnvironment {
         identity: Arc::clone(&party.identity),
         secrets: secrets(&plan, &port, &seats),
@@ -61,6 +62,7 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
         run: job.run,
         charter: job.charter.0,
         inputs: name_members(&job.inputs),
+        moment,
         given: with_freeze,
         above: above(&job),
         disjoint: party.policy().disjoint_windows,

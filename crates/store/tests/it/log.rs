@@ -125,6 +125,7 @@ async fn the_chain_before_it_stays(f: &Fixture) {
         "replica_state",
         "evidence",
         "spent",
+        "forgotten",
     ];
     for table in made.iter().chain(&later) {
         run(f, &format!("DROP TABLE {table}")).await.unwrap();

@@ -12,6 +12,7 @@ mod opening;
 mod outbox;
 mod postgres;
 mod property;
+mod purge;
 mod queue;
 mod receipts;
 mod replica;
@@ -79,7 +80,18 @@ pub(crate) fn at(millis: i64) -> UnixMillis {
 /// A set to be frozen, of no client's task.
 pub(crate) fn set(run: RunId, slot: Slot, attempt: Attempt, set_digest: [u8; 32]) -> NewFreeze {
     let (charter, inputs) = ([1; 32], [1; 32]);
-    NewFreeze { run, slot, attempt, set_digest, charter, inputs, taken: Vec::new(), disjoint: false, spent: Vec::new() }
+    NewFreeze {
+        run,
+        slot,
+        attempt,
+        set_digest,
+        charter,
+        inputs,
+        moment: None,
+        taken: Vec::new(),
+        disjoint: false,
+        spent: Vec::new(),
+    }
 }
 
 /// Makes one test per database out of each `async fn name(fixture: &Fixture)`.

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::{Connection, Row};
 use tacit_model::Slot;
-use tacit_store::{Change, NewRow, NotAgreed, Redacted, ReplicaRows, Replicator, Store, StoreError, TaskRow, What};
+use tacit_store::{Change, NewRow, NotAgreed, Redacted, ReplicaRows, Replicator, Store, StoreError, What};
 use tokio::sync::Mutex;
 
 use crate::receipts::{owed, receipt};
+use crate::tasks::of_task;
 use crate::{Fixture, at, on_replicas};
 
 /// Tables of a node alone.
@@ -108,24 +109,9 @@ on_replicas!(
     two_that_think_to_lead_do_not_mix
 );
 
-fn task(id: &str) -> TaskRow {
-    TaskRow {
-        id: id.to_owned(),
-        gid: tacit_model::GroupId(1),
-        client: "c".to_owned(),
-        idempotency: Some(id.to_owned()),
-        ask_json: "{}".to_owned(),
-        state: "open".to_owned(),
-        detail: String::new(),
-        next_window: Slot(0),
-        created: at(0),
-        updated: at(0),
-    }
-}
-
 async fn tasks_are_kept_on_all(f: &Fixture) {
-    f.store.add_task(task("a")).await.unwrap();
-    assert!(f.store.add_task(task("a")).await.is_err_and(|error| error.is_refusal()));
+    f.store.add_task(of_task("a")).await.unwrap();
+    assert!(f.store.add_task(of_task("a")).await.is_err_and(|error| error.is_refusal()));
     f.store.end_window("a", Slot(0), "{}".to_owned(), "done", "", None, at(1)).await.unwrap();
     assert_eq!(f.store.task("a").await.unwrap().unwrap().state, "done");
 }
@@ -134,7 +120,7 @@ async fn tasks_are_kept_on_all(f: &Fixture) {
 async fn debts_and_notices_are_kept_on_all(f: &Fixture) {
     let (s, second) = (&f.store, f.second.as_ref().unwrap());
     s.add_notice("a", "https://hooks.example/", at(0)).await.unwrap();
-    s.add_task(task("a")).await.unwrap();
+    s.add_task(of_task("a")).await.unwrap();
     s.owe("", owed(1, 0)).await.unwrap();
     s.owe("", owed(2, 0)).await.unwrap();
     s.put_receipt("", receipt(1, 1)).await.unwrap();

@@ -1,7 +1,9 @@
 //! Peer: what goes into clients' tasks, and when that is durable.
 
 use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
-use tacit_store::{AskedRow, FreezeOutcome, NewFreeze, ReceiptRow, ResultRow, SessionClaim, SpendRow, Store, What};
+use tacit_store::{
+    AskedRow, FreezeOutcome, NewFreeze, ReceiptRow, ResultRow, SessionClaim, SpendRow, Store, TaskRow, What,
+};
 
 use crate::{Fixture, at, on_both, set};
 
@@ -14,7 +16,7 @@ on_both! {
 }
 
 /// A window of a task, with these members.
-fn taken(run: i64, from: i64, to: i64, members: u8) -> AskedRow {
+pub(crate) fn taken(run: i64, from: i64, to: i64, members: u8) -> AskedRow {
     AskedRow {
         run: RunId(run),
         task: format!("task {run}"),
@@ -25,6 +27,22 @@ fn taken(run: i64, from: i64, to: i64, members: u8) -> AskedRow {
         to_ms: at(to),
         members: [members; 32],
         at: at(0),
+    }
+}
+
+/// A task that is open.
+pub(crate) fn of_task(id: &str) -> TaskRow {
+    TaskRow {
+        id: id.to_owned(),
+        gid: GroupId(1),
+        client: "c".to_owned(),
+        idempotency: Some(id.to_owned()),
+        ask_json: "{}".to_owned(),
+        state: "open".to_owned(),
+        detail: String::new(),
+        next_window: Slot(0),
+        created: at(0),
+        updated: at(0),
     }
 }
 
@@ -51,7 +69,7 @@ async fn rule3_what_goes_in_is_noted_with_the_freeze_or_not_at_all(f: &Fixture) 
     // What was refused left nothing.
     assert_eq!(store.frozen("p", RunId(-3), Slot(0)).await.unwrap(), None);
     assert_eq!(store.asked_since("p", at(0)).await.unwrap(), 2);
-    assert!(store.is_untouched("p", RunId(-3), Slot(0)).await.unwrap());
+    assert!(store.is_untouched("p", RunId(-3), Slot(0), at(0)).await.unwrap());
     // A slot that is frozen with another set notes nothing of a second one.
     let again = NewFreeze { set_digest: [5; 32], ..frozen(taken(-1, 500, 600, 9)) };
     assert_eq!(store.freeze("p", again, at(4)).await, Err(What::Frozen.into()));
@@ -66,10 +84,10 @@ async fn rule3_one_slot_is_not_both_frozen_and_given_to_others(f: &Fixture) {
     let store = &f.store;
     let claim =
         |session, slot| SessionClaim { session: SessionId([session; 16]), run: RunId(1), slot, charter: [1; 32] };
-    assert!(store.is_untouched("p", RunId(1), Slot(0)).await.unwrap());
+    assert!(store.is_untouched("p", RunId(1), Slot(0), at(0)).await.unwrap());
     // Shares were given to the computing members of another attempt, with other input peers.
     store.claim_session("p", claim(1, Slot(0)), at(0)).await.unwrap();
-    assert!(!store.is_untouched("p", RunId(1), Slot(0)).await.unwrap());
+    assert!(!store.is_untouched("p", RunId(1), Slot(0), at(0)).await.unwrap());
     store.bind_inputs("p", claim(1, Slot(0)), [9; 32]).await.unwrap();
     let own = set(RunId(1), Slot(0), Attempt(1), [4; 32]);
     assert_eq!(store.freeze("p", own.clone(), at(1)).await, Err(What::SlotBound.into()));
@@ -173,7 +191,7 @@ async fn rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays(f: &Fixt
     assert_eq!(spent().await, Some((60, 3, 1)));
     // Too much: neither frozen nor charged. What fits exactly is taken.
     assert_eq!(store.freeze("p", charged(cost(-2, 41)), at(3)).await, Err(What::Budget.into()));
-    assert!(store.is_untouched("p", RunId(-2), Slot(0)).await.unwrap());
+    assert!(store.is_untouched("p", RunId(-2), Slot(0), at(0)).await.unwrap());
     assert_eq!(store.freeze("p", charged(cost(-2, 40)), at(3)).await, Ok(FreezeOutcome::Fresh));
     let small = SpendRow { most_epsilon: i64::MAX, ..cost(-3, 1) };
     assert_eq!(store.note_asked("p", Vec::new(), vec![small.clone()], false).await, Ok(()));

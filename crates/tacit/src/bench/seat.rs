@@ -136,6 +136,7 @@ impl Seat {
             run: RUN,
             charter: [0; 32],
             inputs: [0; 32],
+            moment: None,
             given: Given::default(),
             above: None,
             disjoint: false,
