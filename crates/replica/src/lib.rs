@@ -17,8 +17,10 @@
 //! nothing is written twice or over something unseen, since a change names the one before it.
 //!
 //! **Does not** survive the loss of more than half of the nodes, nor a replica that lies: each of them may act for all
-//! (they are one operator's or trust each other). It keeps the whole log: there are no snapshots, and a node that was
-//! away takes what it missed, entry by entry. Nodes are not added or removed while it runs.
+//! (they are one operator's or trust each other). Nodes are not added or removed while it runs.
+//!
+//! **The log** does not grow for ever: what is applied is in the rows, which are on the disk before entries go. A node
+//! that was away takes what it missed, entry by entry, or else all rows at once ([`LogKeeping`]).
 //!
 //! **Costs.** One write is one message to each other node and back, two syncs on the leading node and one on a
 //! majority. Without replicas nothing of this runs.
@@ -31,9 +33,10 @@ mod log;
 mod machine;
 mod memory;
 mod net;
+mod receive;
 mod replica;
 mod serve;
 mod types;
 
 pub use lead::Duty;
-pub use replica::{Replica, ReplicaError, ReplicaNode, ReplicaSetup};
+pub use replica::{LogKeeping, Replica, ReplicaError, ReplicaNode, ReplicaSetup};

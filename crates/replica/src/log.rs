@@ -71,7 +71,8 @@ impl RaftLogStorage<Types> for Log {
         let purged: Option<LogIndex> = self.read(PURGED).await?;
         let last = self.rows.last().await.map_err(reading)?;
         let last = last.map(|(_, body)| serde_json::from_str::<Entry>(&body)).transpose().map_err(reading)?;
-        Ok(LogState { last_purged_log_id: purged, last_log_id: last.map(|entry| entry.log_id).or(purged) })
+        // After a crash entries may be left that count as removed.
+        Ok(LogState { last_purged_log_id: purged, last_log_id: last.map(|entry| entry.log_id).max(purged) })
     }
 
     async fn get_log_reader(&mut self) -> Self {

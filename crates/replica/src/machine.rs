@@ -1,6 +1,5 @@
 //! What agreed entries do: they change the node's rows.
 
-use std::io::Cursor;
 use std::sync::Arc;
 
 use openraft::storage::{RaftStateMachine, Snapshot};
@@ -11,10 +10,12 @@ use openraft::{
 use serde::{Deserialize, Serialize};
 use tacit_store::{Change, ReplicaRows};
 
-use crate::types::{Entry, LogIndex, StorageError, Types};
+use crate::types::{Content, Entry, LogIndex, StorageError, Types};
 
 /// How far the rows follow the log, kept in one transaction with them.
 const MARK: &str = "applied";
+/// How far they are on the disk for certain, so that the log is not needed up to there.
+const SETTLED: &str = "settled";
 
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Mark {
@@ -22,19 +23,38 @@ struct Mark {
     members: StoredMembership<u64, EmptyNode>,
 }
 
+impl Mark {
+    fn read(text: Option<&str>) -> Result<Self, AnyError> {
+        let read = text.map(serde_json::from_str).transpose().map_err(|e| AnyError::new(&e))?;
+        Ok(read.unwrap_or_default())
+    }
+
+    fn text(&self) -> Result<String, AnyError> {
+        serde_json::to_string(self).map_err(|e| AnyError::new(&e))
+    }
+
+    fn meta(self) -> SnapshotMeta<u64, EmptyNode> {
+        let snapshot_id = self.applied.map(|applied| applied.to_string()).unwrap_or_default();
+        SnapshotMeta { last_log_id: self.applied, last_membership: self.members, snapshot_id }
+    }
+}
+
 /// The rows of one node, as Raft sees them.
 #[derive(Clone)]
 pub(crate) struct Machine {
     rows: Arc<ReplicaRows>,
     mark: Mark,
+    /// How far the log was not needed when this node was started, until Raft has asked.
+    settled: Option<Mark>,
 }
 
 impl Machine {
     pub(crate) async fn open(rows: Arc<ReplicaRows>) -> Result<Self, StorageError> {
         let failed = |error: AnyError| StorageError::from(StorageIOError::read_state_machine(error));
-        let text = rows.state(MARK).await.map_err(|e| failed(AnyError::new(&e)))?;
-        let mark = text.map(|text| serde_json::from_str(&text)).transpose().map_err(|e| failed(AnyError::new(&e)))?;
-        Ok(Self { rows, mark: mark.unwrap_or_default() })
+        let mark = rows.state(MARK).await.map_err(|e| failed(AnyError::new(&e)))?;
+        let settled = rows.state(SETTLED).await.map_err(|e| failed(AnyError::new(&e)))?;
+        let [mark, settled] = [mark, settled].map(|text| Mark::read(text.as_deref()));
+        Ok(Self { rows, mark: mark.map_err(failed)?, settled: Some(settled.map_err(failed)?) })
     }
 }
 
@@ -70,7 +90,7 @@ impl RaftStateMachine<Types> for Machine {
         }
         // A replica that cannot do what the others did must not go on: Raft stops here.
         let failed = |error: AnyError| StorageError::from(StorageIOError::write_state_machine(error));
-        let text = serde_json::to_string(&mark).map_err(|e| failed(AnyError::new(&e)))?;
+        let text = mark.text().map_err(failed)?;
         let made = self.rows.apply(&changes, &[(MARK, text)]).await.map_err(|e| failed(AnyError::new(&e)))?;
         self.mark = mark;
         Ok(places.into_iter().map(|place| place.is_none_or(|place| made[place])).collect())
@@ -80,31 +100,49 @@ impl RaftStateMachine<Types> for Machine {
         self.clone()
     }
 
-    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
-        Err(no_snapshots())
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Content>, StorageError> {
+        // Pieces are taken by `receive`.
+        Ok(Box::new(Content::Kept))
     }
 
     async fn install_snapshot(
         &mut self,
-        _meta: &SnapshotMeta<u64, EmptyNode>,
-        _snapshot: Box<Cursor<Vec<u8>>>,
+        meta: &SnapshotMeta<u64, EmptyNode>,
+        snapshot: Box<Content>,
     ) -> Result<(), StorageError> {
-        Err(no_snapshots())
+        let failed =
+            |error: AnyError| StorageError::from(StorageIOError::write_snapshot(Some(meta.signature()), error));
+        let Content::Staged { rows, changed } = *snapshot else {
+            return Err(failed(AnyError::error("a snapshot without rows")));
+        };
+        let mark = Mark { applied: meta.last_log_id, members: meta.last_membership.clone() };
+        let text = mark.text().map_err(failed)?;
+        let marks = [(MARK, text.clone()), (SETTLED, text)];
+        self.rows.install(&rows, changed, &marks).await.map_err(|e| failed(AnyError::new(&e)))?;
+        self.mark = mark;
+        Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
-        // The log is kept whole.
-        Ok(None)
+        // The first time Raft is about to start and asks what it may forget of the log. Later it wants to send.
+        if let Some(settled) = self.settled.take() {
+            let meta = settled.meta();
+            return Ok(meta.last_log_id.is_some().then(|| Snapshot { meta, snapshot: Box::new(Content::Kept) }));
+        }
+        let failed = |error: AnyError| StorageError::from(StorageIOError::read_snapshot(None, error));
+        let picture = self.rows.picture(MARK).await.map_err(|e| failed(AnyError::new(&e)))?;
+        let meta = Mark::read(picture.mark()).map_err(failed)?.meta();
+        Ok(meta.last_log_id.is_some().then(|| Snapshot { meta, snapshot: Box::new(Content::Here(Box::new(picture))) }))
     }
 }
 
 impl RaftSnapshotBuilder<Types> for Machine {
+    /// Makes certain that the rows are on the disk; then the log that led there may go.
     async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
-        Err(no_snapshots())
+        let failed = |error: AnyError| StorageError::from(StorageIOError::write_snapshot(None, error));
+        let text = self.mark.text().map_err(failed)?;
+        // It is synced, and with it whatever was written to the same file before.
+        self.rows.set_state(SETTLED, &text).await.map_err(|e| failed(AnyError::new(&e)))?;
+        Ok(Snapshot { meta: self.mark.clone().meta(), snapshot: Box::new(Content::Kept) })
     }
-}
-
-/// Never asked for: the policy is never to make one, and no part of the log is ever removed.
-fn no_snapshots() -> StorageError {
-    StorageIOError::read_snapshot(None, AnyError::error("the log is kept whole: there are no snapshots")).into()
 }

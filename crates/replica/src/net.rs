@@ -1,27 +1,34 @@
 //! The way to the other replicas: one link for each that Raft talks to, dialled when it is needed.
 
+use core::future::Future;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::EmptyNode;
-use openraft::error::{InstallSnapshotError, NetworkError, PayloadTooLarge, RPCError, RaftError, Unreachable};
-use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
-use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
-    VoteResponse,
+use openraft::error::{
+    Fatal, NetworkError, PayloadTooLarge, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
 };
+use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
+use openraft::{AnyError, EmptyNode, OptionalSend, Snapshot, SnapshotMeta, StorageIOError};
 use serde::{Deserialize, Serialize};
 use tacit_link::{ControlLink, Host, LinkError};
+use tacit_store::Picture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::election::Ear;
+use crate::receive::{Piece, PieceOf, Taken};
 use crate::replica::ReplicaNode;
-use crate::types::{LogIndex, Types};
+use crate::types::{Content, LogIndex, Promise, StorageError, Types};
 
 /// One round of dialling; Raft tries again.
 const DIAL: Duration = Duration::from_millis(300);
+/// One piece of a snapshot, and its answer.
+const PIECE: Duration = Duration::from_secs(30);
+/// Putting a snapshot in place.
+const INSTALL: Duration = Duration::from_secs(600);
 
 /// From one replica to another.
 #[derive(Serialize, Deserialize)]
@@ -39,6 +46,7 @@ pub(crate) struct Ask {
 pub(crate) enum What {
     Append(AppendEntriesRequest<Types>),
     Vote(VoteRequest<u64>),
+    Snapshot(Box<Piece>),
 }
 
 /// And back.
@@ -53,6 +61,7 @@ pub(crate) struct Answer {
 pub(crate) enum Answered {
     Append(AppendEntriesResponse<u64>),
     Vote(VoteResponse<u64>),
+    Snapshot(Taken),
     /// It cannot, for now or for good; it says why in its own log.
     Failed,
 }
@@ -162,6 +171,41 @@ fn failed(error: LinkError) -> Failed {
     }
 }
 
+type Unsent = StreamingError<Types, Fatal<u64>>;
+
+impl Way {
+    /// Sends all rows, a piece at a time, and waits until they are in place.
+    async fn send_rows(
+        &mut self,
+        vote: Promise,
+        meta: SnapshotMeta<u64, EmptyNode>,
+        mut picture: Box<Picture>,
+    ) -> Result<SnapshotResponse<u64>, Unsent> {
+        let changed = picture.changed();
+        let (mut number, mut rows) = (0, 0);
+        loop {
+            let part = picture.next().await.map_err(|error| {
+                let error = StorageIOError::read_snapshot(Some(meta.signature()), AnyError::new(&error));
+                StorageError::from(error)
+            })?;
+            rows += part.as_ref().map_or(0, tacit_store::SnapshotPart::rows);
+            let last = part.is_none();
+            let what = part.map_or(PieceOf::End(rows), PieceOf::Rows);
+            let piece = Box::new(Piece { vote, meta: meta.clone(), changed, number, what });
+            let asked = self.line.ask(&self.host, self.node.as_ref(), None, What::Snapshot(piece));
+            let asked = tokio::time::timeout(if last { INSTALL } else { PIECE }, asked).await;
+            match asked.map_err(|late| NetworkError::new(&late))?.map_err(|error| Unreachable::new(&error))? {
+                (Answered::Snapshot(Taken { vote: later, .. }), _) if later > vote => {
+                    return Ok(SnapshotResponse::new(later));
+                }
+                (Answered::Snapshot(Taken { vote, taken: true }), _) if last => return Ok(SnapshotResponse::new(vote)),
+                (Answered::Snapshot(Taken { taken: true, .. }), _) => number += 1,
+                _ => return Err(Unreachable::new(&std::io::Error::other("it refused the snapshot")).into()),
+            }
+        }
+    }
+}
+
 /// It said that it cannot.
 fn unable() -> Failed {
     Unreachable::new(&std::io::Error::other("it could not answer")).into()
@@ -187,14 +231,21 @@ impl RaftNetwork<Types> for Way {
         }
     }
 
-    async fn install_snapshot(
+    async fn full_snapshot(
         &mut self,
-        _rpc: InstallSnapshotRequest<Types>,
+        vote: Promise,
+        snapshot: Snapshot<Types>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
-    ) -> Result<InstallSnapshotResponse<u64>, RPCError<u64, EmptyNode, RaftError<u64, InstallSnapshotError>>> {
-        // Never asked for: see `machine`.
-        let error = std::io::Error::other("there are no snapshots");
-        Err(Unreachable::new(&error).into())
+    ) -> Result<SnapshotResponse<u64>, Unsent> {
+        let Content::Here(picture) = *snapshot.snapshot else {
+            return Err(Unreachable::new(&std::io::Error::other("there are no rows to send")).into());
+        };
+        let cancel = pin!(cancel);
+        tokio::select! {
+            closed = cancel => Err(closed.into()),
+            sent = self.send_rows(vote, snapshot.meta, picture) => sent,
+        }
     }
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, _option: RPCOption) -> Result<VoteResponse<u64>, Failed> {

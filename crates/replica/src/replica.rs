@@ -22,6 +22,7 @@ use crate::log::Log;
 use crate::machine::Machine;
 use crate::memory::Memory;
 use crate::net::Ways;
+use crate::receive::Receiver;
 use crate::serve::{self, Voice};
 use crate::types::{Raft, number_of};
 
@@ -56,6 +57,23 @@ pub struct ReplicaSetup {
     pub nodes: Vec<ReplicaNode>,
     /// The node's rows.
     pub rows: ReplicaRows,
+    /// How much of the log stays.
+    pub keeping: LogKeeping,
+}
+
+/// How much of the log of agreed changes stays: the rows are there, and so is whoever missed little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogKeeping {
+    /// Looked at whenever there are so many new entries.
+    pub every: u64,
+    /// So many entries stay. A node that misses more is sent all rows.
+    pub entries: u64,
+}
+
+impl Default for LogKeeping {
+    fn default() -> Self {
+        Self { every: 1000, entries: 5000 }
+    }
 }
 
 /// Why there is no replication.
@@ -101,7 +119,7 @@ impl Replica {
     ///
     /// The first time all nodes of the list make the group together; a majority of them must be up.
     pub async fn open(setup: ReplicaSetup) -> Result<Self, ReplicaError> {
-        let ReplicaSetup { host, nodes, rows } = setup;
+        let ReplicaSetup { host, nodes, rows, keeping } = setup;
         let me = number_of(&host.fingerprint());
         let nodes = numbered(nodes)?;
         if !nodes.contains_key(&me) {
@@ -115,19 +133,20 @@ impl Replica {
             election_timeout_min: VOTE_MS,
             election_timeout_max: VOTERS_LEASE_MS,
             max_payload_entries: PAYLOAD,
-            snapshot_policy: SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: u64::MAX,
-            // A node that lags takes the entries, however many: there are no snapshots.
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(keeping.every.max(1)),
+            max_in_snapshot_log_to_keep: keeping.entries,
+            // A node that lags takes the entries as long as they are there.
             replication_lag_threshold: u64::MAX,
             ..Config::default()
         };
         let config = Arc::new(config.validate().map_err(start)?);
+        rows.unstage().map_err(start)?;
         let rows = Arc::new(rows);
         let memory = Arc::new(Memory::open(Arc::clone(&rows)).await?);
         let machine = Machine::open(Arc::clone(&rows)).await.map_err(start)?;
         let ear = Ear::new(Instant::now());
         let ways = Ways::new(host.clone(), &nodes, ear.clone());
-        let raft = Raft::new(me, config, ways, Log::new(rows), machine).await.map_err(start)?;
+        let raft = Raft::new(me, config, ways, Log::new(Arc::clone(&rows)), machine).await.map_err(start)?;
         let members: BTreeSet<u64> = nodes.keys().copied().collect();
         match raft.initialize(members.clone()).await {
             Ok(()) => {}
@@ -140,11 +159,12 @@ impl Replica {
             }
             Err(error) => return Err(start(error)),
         }
+        let receiver = Arc::new(Receiver::new(rows, members.clone()));
         let (told, duty) = watch::channel(Duty::Following(None));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(serve::serve(
             host,
-            Voice { raft: raft.clone(), ear: ear.clone(), memory },
+            Voice { raft: raft.clone(), ear: ear.clone(), memory, receiver },
             tasks.clone(),
             stop.clone(),
         ));

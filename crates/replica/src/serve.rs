@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use openraft::error::RaftError;
 use openraft::raft::AppendEntriesResponse;
 use tacit_link::{ControlLink, Host};
 use tokio::time::Instant;
@@ -12,7 +13,8 @@ use tracing::{debug, error, warn};
 use crate::election::Ear;
 use crate::memory::Memory;
 use crate::net::{Answer, Answered, Ask, What};
-use crate::types::Raft;
+use crate::receive::Receiver;
+use crate::types::{Raft, number_of};
 
 /// What answers: this node's Raft, and who notes what the others say.
 #[derive(Clone)]
@@ -20,6 +22,7 @@ pub(crate) struct Voice {
     pub(crate) raft: Raft,
     pub(crate) ear: Ear,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) receiver: Arc<Receiver>,
 }
 
 /// Takes the links of other replicas until told to stop. Who may come is the gate's matter.
@@ -36,7 +39,7 @@ pub(crate) async fn serve(host: Host, voice: Voice, tasks: TaskTracker, stop: Ca
     }
 }
 
-async fn answer(mut link: ControlLink, Voice { raft, ear, memory }: Voice, stop: CancellationToken) {
+async fn answer(mut link: ControlLink, Voice { raft, ear, memory, receiver }: Voice, stop: CancellationToken) {
     loop {
         let asked = tokio::select! {
             () = stop.cancelled() => return,
@@ -51,7 +54,7 @@ async fn answer(mut link: ControlLink, Voice { raft, ear, memory }: Voice, stop:
         };
         let stands = match &what {
             What::Vote(rpc) => rpc.last_log_id,
-            What::Append(_) => None,
+            What::Append(_) | What::Snapshot(_) => None,
         };
         if let What::Append(rpc) = &what
             && memory.lacks(&rpc.vote, acknowledged)
@@ -68,6 +71,10 @@ async fn answer(mut link: ControlLink, Voice { raft, ear, memory }: Voice, stop:
             What::Vote(_) if ear.is_new(Instant::now()) => Ok(Answered::Failed),
             What::Append(rpc) => raft.append_entries(rpc).await.map(Answered::Append),
             What::Vote(rpc) => raft.vote(rpc).await.map(Answered::Vote),
+            What::Snapshot(piece) => {
+                let taken = receiver.take(&raft, number_of(&link.peer()), *piece).await;
+                taken.map(Answered::Snapshot).map_err(RaftError::Fatal)
+            }
         };
         match &what {
             Ok(Answered::Append(answer)) if !matches!(answer, AppendEntriesResponse::HigherVote(_)) => {

@@ -1,10 +1,8 @@
 //! What Raft is told about: nodes, changes, and what becomes of them.
 
-use std::io::Cursor;
-
 use openraft::{LogId, Vote};
 use tacit_model::Fingerprint;
-use tacit_store::Change;
+use tacit_store::{Change, Picture, Staged};
 
 openraft::declare_raft_types!(
     /// The types of this replication: a change goes in, whether it was made comes out.
@@ -14,9 +12,19 @@ openraft::declare_raft_types!(
         NodeId = u64,
         Node = openraft::EmptyNode,
         Entry = openraft::Entry<Types>,
-        SnapshotData = Cursor<Vec<u8>>,
+        SnapshotData = Content,
         AsyncRuntime = openraft::TokioRuntime,
 );
+
+/// What a snapshot is on this node. It is made only for a node that needs it: the rows are kept, whatever goes of the log.
+pub(crate) enum Content {
+    /// Nothing: it only says up to where the log is not needed any more.
+    Kept,
+    /// The rows of now, to be sent.
+    Here(Box<Picture>),
+    /// The rows of another node, to be installed, with the index of the last change in them.
+    Staged { rows: Staged, changed: u64 },
+}
 
 pub(crate) type Raft = openraft::Raft<Types>;
 pub(crate) type Entry = openraft::Entry<Types>;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tacit_link::{Gate, LinkConfig, LinkError, LinkHub, Protocol, Refusal};
 use tacit_model::{Fingerprint, UnixMillis};
 use tacit_pki::Identity;
-use tacit_replica::{Duty, Replica, ReplicaError, ReplicaNode, ReplicaSetup};
-use tacit_store::{ReplicaRows, Store, StoreError};
+use tacit_replica::{Duty, LogKeeping, Replica, ReplicaError, ReplicaNode, ReplicaSetup};
+use tacit_store::{ReplicaRows, SnapshotPart, Store, StoreError};
 use time::OffsetDateTime;
 
 /// Far more than an election takes, also on a busy machine.
@@ -40,10 +40,15 @@ struct Up {
 struct Cluster {
     nodes: Vec<Node>,
     list: Vec<ReplicaNode>,
+    keeping: LogKeeping,
 }
 
 impl Cluster {
     async fn start(count: usize) -> Self {
+        Self::start_keeping(count, LogKeeping::default()).await
+    }
+
+    async fn start_keeping(count: usize, keeping: LogKeeping) -> Self {
         let mut nodes = Vec::new();
         let mut list = Vec::new();
         for number in 0..count {
@@ -53,7 +58,7 @@ impl Cluster {
             list.push(ReplicaNode { fingerprint: identity.fingerprint(), addresses: vec![port.to_string()] });
             nodes.push(Node { identity: Arc::new(identity), folder: tempfile::tempdir().unwrap(), up: None });
         }
-        let mut cluster = Self { nodes, list };
+        let mut cluster = Self { nodes, list, keeping };
         for number in 0..count {
             cluster.up(number).await;
         }
@@ -72,7 +77,8 @@ impl Cluster {
         let others = self.list.iter().map(|node| node.fingerprint).filter(|node| *node != me).collect();
         let host = hub.host(Arc::clone(&node.identity), Arc::new(Others(others))).unwrap();
         let rows = ReplicaRows::open(&self.database(number)).await.unwrap();
-        let replica = Replica::open(ReplicaSetup { host, nodes: self.list.clone(), rows }).await.unwrap();
+        let setup = ReplicaSetup { host, nodes: self.list.clone(), rows, keeping: self.keeping };
+        let replica = Replica::open(setup).await.unwrap();
         let store = Store::open_replicated(&self.database(number), Arc::new(replica.clone())).await.unwrap();
         self.nodes[number].up = Some(Up { hub, replica, store });
     }
@@ -104,6 +110,36 @@ impl Cluster {
             }
         };
         tokio::time::timeout(PATIENCE, look).await.expect("somebody leads")
+    }
+
+    /// The indices of the log that a node has on its disk.
+    async fn log(&self, number: usize) -> Vec<u64> {
+        let rows = ReplicaRows::open(&self.database(number)).await.unwrap();
+        rows.entries(0, u64::MAX >> 1).await.unwrap().into_iter().map(|(index, _)| index).collect()
+    }
+
+    /// All rows of a node.
+    async fn rows(&self, number: usize) -> Vec<SnapshotPart> {
+        let mut picture = ReplicaRows::open(&self.database(number)).await.unwrap().picture("applied").await.unwrap();
+        let mut parts = Vec::new();
+        while let Some(part) = picture.next().await.unwrap() {
+            parts.push(part);
+        }
+        parts
+    }
+
+    /// Waits until all nodes that are up hold the same rows.
+    async fn until_same(&self) {
+        let look = async {
+            loop {
+                let first = self.rows(0).await;
+                if !first.is_empty() && self.rows(1).await == first && self.rows(2).await == first {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("all hold the same rows");
     }
 
     /// Waits until a node holds this setting.
@@ -177,7 +213,7 @@ async fn w1_lists_that_cannot_be_are_refused() {
         let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
         let host = hub.host(Arc::clone(&node.identity), Arc::new(Others(BTreeSet::new()))).unwrap();
         let rows = ReplicaRows::open(&folder.path().join("tacit.db").display().to_string()).await.unwrap();
-        Replica::open(ReplicaSetup { host, nodes, rows }).await.map(drop)
+        Replica::open(ReplicaSetup { host, nodes, rows, keeping: LogKeeping::default() }).await.map(drop)
     };
     let fresh = tempfile::tempdir().unwrap();
     for list in [&cluster.list[..2], &cluster.list[1..], &[&cluster.list[..], &cluster.list[..1]].concat()] {
@@ -214,7 +250,8 @@ async fn w1_an_older_copy_of_a_folder_takes_part_no_more() {
     let rows = ReplicaRows::open(&cluster.database(back)).await.unwrap();
     let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
     let host = hub.host(Arc::clone(&cluster.nodes[back].identity), Arc::new(Others(BTreeSet::new()))).unwrap();
-    let again = Replica::open(ReplicaSetup { host, nodes: cluster.list.clone(), rows }).await.map(drop);
+    let setup = ReplicaSetup { host, nodes: cluster.list.clone(), rows, keeping: cluster.keeping };
+    let again = Replica::open(setup).await.map(drop);
     assert!(matches!(again, Err(ReplicaError::Forgotten)), "{again:?}");
     // The others go on without it.
     let (leader, _) = cluster.leader().await;
@@ -241,6 +278,121 @@ async fn w1_strangers_and_oversized_changes_get_nowhere() {
     let large = "x".repeat(512 << 10);
     store.set_setting("a", &large, AT).await.unwrap();
     cluster.until_setting((first + 1) % 3, "a", &large).await;
+}
+
+/// The log stays short, and who was away for longer than it reaches is sent the rows.
+#[tokio::test]
+async fn w1_who_was_away_for_long_is_sent_all_rows() {
+    let mut cluster = Cluster::start_keeping(3, LogKeeping { every: 10, entries: 5 }).await;
+    let (first, _) = cluster.leader().await;
+    let away = (first + 1) % 3;
+    let write = async |cluster: &Cluster, from: usize, to: usize| {
+        let (leader, _) = cluster.leader().await;
+        for number in from..to {
+            // Some entries are long: not all rows are one message.
+            let value = format!("{number}").repeat(1 + number % 7 * 5_000);
+            cluster.node(leader).store.set_setting(&format!("s{}", number % 40), &value, AT).await.unwrap();
+        }
+        cluster.node(leader).store.set_setting("last", &to.to_string(), AT).await.unwrap();
+    };
+    write(&cluster, 0, 5).await;
+    cluster.until_setting(away, "last", "5").await;
+    cluster.down(away).await;
+    let before = cluster.log(away).await;
+    write(&cluster, 5, 80).await;
+    let kept = cluster.log(first).await;
+    // What stays, what comes until it is looked at again, and what is on its way then.
+    assert!(kept.len() <= 5 + 10 + 10, "{kept:?}");
+    assert!(kept.first() > before.last().map(|last| last + 1).as_ref(), "{kept:?} {before:?}");
+    cluster.up(away).await;
+    cluster.until_setting(away, "last", "80").await;
+    cluster.until_same().await;
+    // It goes on as before: with entries, after a restart, and in the lead.
+    write(&cluster, 80, 90).await;
+    cluster.until_setting(away, "last", "90").await;
+    cluster.down(away).await;
+    cluster.up(away).await;
+    write(&cluster, 90, 120).await;
+    cluster.until_same().await;
+    assert!(cluster.log(away).await.len() <= 5 + 10 + 10);
+    cluster.down(first).await;
+    write(&cluster, 120, 125).await;
+    cluster.up(first).await;
+    cluster.until_same().await;
+}
+
+/// Only who leads may send rows, in order, and all of them. Nothing else is touched, and nobody stops.
+#[tokio::test]
+async fn w1_snapshots_that_cannot_be_are_refused() {
+    let mut cluster = Cluster::start(3).await;
+    let (first, epoch) = cluster.leader().await;
+    cluster.node(first).store.set_setting("a", "1", AT).await.unwrap();
+    cluster.until_same().await;
+    let (victim, evil) = ((first + 1) % 3, (first + 2) % 3);
+    cluster.down(evil).await;
+    let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
+    let all = cluster.list.iter().map(|node| node.fingerprint).collect();
+    let host = hub.host(Arc::clone(&cluster.nodes[evil].identity), Arc::new(Others(all))).unwrap();
+    let number_of = |node: usize| u64::from_be_bytes(cluster.list[node].fingerprint.0[..8].try_into().unwrap());
+    let voters: BTreeSet<u64> = (0..3).map(number_of).collect();
+    let piece = |leader: usize, term: u64, voters: &BTreeSet<u64>, number: u64, what: serde_json::Value| {
+        serde_json::json!({"number": 1, "what": {"snapshot": {
+            "vote": {"leader_id": {"term": term, "voted_for": number_of(leader)}, "committed": true},
+            "meta": {
+                "last_log_id": {"leader_id": term, "index": 9999},
+                "last_membership": {"log_id": null, "membership": {"configs": [voters], "nodes":
+                    voters.iter().map(|node| (node.to_string(), serde_json::json!({}))).collect::<serde_json::Map<_, _>>()}},
+                "snapshot_id": "x",
+            },
+            "changed": 9999, "number": number, "what": what,
+        }}})
+    };
+    let rows = |table: &str, columns: &[&str], row: serde_json::Value| serde_json::json!({"rows": {"table": table, "columns": columns, "rows": [row]}});
+    let setting = ["name", "value", "updated"];
+    let good = rows("settings", &setting, serde_json::json!([{"t": "a"}, {"t": "evil"}, {"i": 1}]));
+    let (later, others) = (epoch + 5, BTreeSet::from([1, 2, 3]));
+    let end = serde_json::json!({"end": 1});
+    let bad = [
+        ("not its own lead", piece(first, epoch, &voters, 0, good.clone())),
+        ("an earlier term", piece(evil, epoch - 1, &voters, 0, good.clone())),
+        ("other gateways", piece(evil, later, &others, 0, good.clone())),
+        ("not the first", piece(evil, later, &voters, 1, good.clone())),
+        ("rows are missing", piece(evil, later, &voters, 0, end)),
+        (
+            "no table of a gateway",
+            piece(evil, later, &voters, 0, rows("input_rows", &["party"], serde_json::json!([{"t": "a"}]))),
+        ),
+        (
+            "another schema",
+            piece(evil, later, &voters, 0, rows("settings", &["name"], serde_json::json!([{"t": "a"}]))),
+        ),
+        ("a short row", piece(evil, later, &voters, 0, rows("settings", &setting, serde_json::json!([{"t": "a"}])))),
+    ];
+    let link = async || {
+        let node = &cluster.list[victim];
+        host.dial_replica(node.fingerprint, &node.addresses, PATIENCE).await.unwrap()
+    };
+    let mut to = link().await;
+    for (why, piece) in bad {
+        to.send(&piece).unwrap();
+        let answer: serde_json::Value = to.recv().await.unwrap();
+        assert_eq!(answer["what"]["snapshot"]["taken"], false, "{why}: {answer}");
+    }
+    // One that begins well and is garbled then ends the link, and what was begun is given up.
+    to.send(&piece(evil, later, &voters, 0, good.clone())).unwrap();
+    let answer: serde_json::Value = to.recv().await.unwrap();
+    assert_eq!(answer["what"]["snapshot"]["taken"], true, "{answer}");
+    to.send(&serde_json::json!({"number": 2, "what": {"snapshot": {"vote": "garbled"}}})).unwrap();
+    assert!(to.recv::<serde_json::Value>().await.is_err());
+    drop(to);
+    let mut to = link().await;
+    let twice = good["rows"]["rows"][0].clone();
+    to.send(&piece(evil, later, &voters, 1, rows("settings", &setting, twice))).unwrap();
+    let answer: serde_json::Value = to.recv().await.unwrap();
+    assert_eq!(answer["what"]["snapshot"]["taken"], false, "the same row twice: {answer}");
+    assert_eq!(cluster.node(victim).store.setting("a").await.unwrap().as_deref(), Some("1"));
+    cluster.node(first).store.set_setting("a", "2", AT).await.unwrap();
+    cluster.until_setting(victim, "a", "2").await;
 }
 
 /// Rows that were written without replicas would be missing on the others.

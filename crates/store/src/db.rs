@@ -138,6 +138,14 @@ impl Conn {
         Ok(())
     }
 
+    /// Closes a connection of its own; others go back to their pool when they are dropped.
+    pub(crate) async fn close(self) -> Result<(), StoreError> {
+        if let Self::SqliteWriter(conn) | Self::SqliteRecorder(conn, _) = self {
+            sqlx::Connection::close(conn).await?;
+        }
+        Ok(())
+    }
+
     /// The next number of a named counter, from 1; no number is given twice.
     pub(crate) async fn next_number(&mut self, name: &'static str) -> Result<i64, StoreError> {
         let Scalar(number) = self
@@ -160,6 +168,25 @@ pub(crate) enum Row {
 impl Row {
     pub(crate) fn get<T: FromColumn>(&self, column: &'static str) -> Result<T, StoreError> {
         T::from_column(self, column)
+    }
+
+    /// What a column of SQLite holds in this row, whatever its type: `NULL`, `INTEGER`, `TEXT`, `BLOB` or `REAL`.
+    pub(crate) fn kind(&self, column: usize) -> Result<String, StoreError> {
+        let Self::Sqlite(row) = self else { return Err(StoreError::corrupt("not a row of SQLite")) };
+        let value = row.try_get_raw(column)?;
+        if sqlx::ValueRef::is_null(&value) {
+            return Ok("NULL".to_owned());
+        }
+        Ok(sqlx::TypeInfo::name(&*sqlx::ValueRef::type_info(&value)).to_owned())
+    }
+
+    /// The value of a column of SQLite by its place.
+    pub(crate) fn at<'r, T>(&'r self, column: usize) -> Result<T, StoreError>
+    where
+        T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
+    {
+        let Self::Sqlite(row) = self else { return Err(StoreError::corrupt("not a row of SQLite")) };
+        Ok(row.try_get(column)?)
     }
 }
 

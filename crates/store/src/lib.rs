@@ -67,7 +67,9 @@ pub use purge::{Purged, PurgedGateway};
 pub use receipts::{OwedRow, ReceiptRow};
 pub use receiver::ReceivedRow;
 pub use redacted::Redacted;
-pub use replica::{Change, NotAgreed, ReplicaRows, Replicator, Statement};
+pub use replica::{
+    Change, NotAgreed, Picture, REPLICATED, ReplicaRows, Replicator, SnapshotPart, Staged, Staging, Statement,
+};
 pub use rows::{InputRow, InputState, NewRow};
 pub use runs::{RunRow, RunState, SlotOutcome, SlotState};
 pub use series::{AskedRow, Sample, SampleRow};

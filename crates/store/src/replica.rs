@@ -12,6 +12,8 @@
 //! what peers hold never travels. A change from another node may insert, update and delete rows of those tables and
 //! do nothing else.
 
+mod snapshot;
+
 use core::future::Future;
 use core::pin::Pin;
 
@@ -22,8 +24,10 @@ use crate::db::{Conn, Scalar, Value, args, from_row};
 use crate::store::open_writer;
 use crate::{StoreError, What};
 
+pub use snapshot::{Picture, SnapshotPart, Staged, Staging};
+
 /// The tables of a gateway, which all its replicas hold.
-pub(crate) const REPLICATED: [&str; 23] = [
+pub const REPLICATED: [&str; 23] = [
     "counters",
     "groups",
     "consensus",
@@ -137,15 +141,20 @@ impl Statement {
     }
 
     async fn run(&self, db: &mut Conn) -> Result<(), StoreError> {
-        let blobs = self.args.iter().map(|cell| match cell {
-            Cell::Blob(Some(text)) => unhex(text).map(Some),
-            _ => Ok(None),
-        });
-        let blobs = blobs.collect::<Result<Vec<_>, _>>()?;
-        let values: Vec<Value<'_>> = self.args.iter().zip(&blobs).map(|(cell, blob)| value_of(cell, blob)).collect();
         // The text was checked: one statement on a table of this list.
-        db.execute(sqlx::AssertSqlSafe(self.sql.clone()), &values).await.map(drop)
+        run_with(db, self.sql.clone(), &self.args).await
     }
+}
+
+/// Runs a statement whose text is known to be safe.
+async fn run_with(db: &mut Conn, sql: String, cells: &[Cell]) -> Result<(), StoreError> {
+    let blobs = cells.iter().map(|cell| match cell {
+        Cell::Blob(Some(text)) => unhex(text).map(Some),
+        _ => Ok(None),
+    });
+    let blobs = blobs.collect::<Result<Vec<_>, _>>()?;
+    let values: Vec<Value<'_>> = cells.iter().zip(&blobs).map(|(cell, blob)| value_of(cell, blob)).collect();
+    db.execute(sqlx::AssertSqlSafe(sql), &values).await.map(drop)
 }
 
 fn value_of<'a>(cell: &'a Cell, blob: &'a Option<Vec<u8>>) -> Value<'a> {
@@ -218,6 +227,7 @@ from_row!(LogLine { idx, body });
 ///
 /// Each call is durable when it returns, but for [`apply`](Self::apply). On SQLite only.
 pub struct ReplicaRows {
+    address: String,
     conns: Mutex<Conns>,
 }
 
@@ -245,7 +255,7 @@ impl ReplicaRows {
         }
         let mut tables = open_writer(address).await?;
         tables.execute("PRAGMA synchronous = NORMAL", &[]).await?;
-        Ok(Self { conns: Mutex::new(Conns { log: conn, tables }) })
+        Ok(Self { address: address.to_owned(), conns: Mutex::new(Conns { log: conn, tables }) })
     }
 
     /// A value that the replication keeps.
@@ -290,16 +300,18 @@ impl ReplicaRows {
 
     /// Removes the entries from this index on: they were never agreed on.
     pub async fn truncate(&self, from: u64) -> Result<(), StoreError> {
-        self.remove("DELETE FROM replica_log WHERE idx >= $1", from).await
+        let sql = "DELETE FROM replica_log WHERE idx >= $1";
+        self.conns.lock().await.log.execute(sql, args![number(from)]).await.map(drop)
     }
 
-    /// Removes the entries up to this index.
+    /// Removes the entries up to this index, some at a time, so that nobody waits long.
     pub async fn purge(&self, to: u64) -> Result<(), StoreError> {
-        self.remove("DELETE FROM replica_log WHERE idx <= $1", to).await
-    }
-
-    async fn remove(&self, sql: &'static str, index: u64) -> Result<(), StoreError> {
-        self.conns.lock().await.log.execute(sql, args![number(index)]).await.map(drop)
+        const PIECE: u64 = 200;
+        let sql =
+            "DELETE FROM replica_log WHERE idx IN (SELECT idx FROM replica_log WHERE idx <= $1 ORDER BY idx LIMIT $2)";
+        let (to, piece) = (number(to), number(PIECE));
+        while self.conns.lock().await.log.execute(sql, args![to, piece]).await? == PIECE {}
+        Ok(())
     }
 
     /// Makes agreed changes, each with its index, and keeps `marks` (name, value) with them: all of it or nothing.

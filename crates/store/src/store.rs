@@ -122,6 +122,12 @@ pub(crate) async fn open_writer(address: &str) -> Result<Conn, StoreError> {
     Ok(writer)
 }
 
+/// A reading connection of its own.
+pub(crate) async fn open_reader(address: &str) -> Result<Conn, StoreError> {
+    let options = sqlite_options(&sqlite_path(address)?).read_only(true);
+    Ok(Conn::SqliteWriter(SqliteConnection::connect_with(&options).await?))
+}
+
 pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)

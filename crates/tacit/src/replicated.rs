@@ -21,7 +21,7 @@ use tacit_job::GatewayAt;
 use tacit_link::{Gate, Host, LinkConfig, LinkHub, Protocol};
 use tacit_model::{Clock, Fingerprint, SystemClock};
 use tacit_pki::{Identity, keyfile};
-use tacit_replica::{Duty, Replica, ReplicaNode, ReplicaSetup};
+use tacit_replica::{Duty, LogKeeping, Replica, ReplicaNode, ReplicaSetup};
 use tacit_store::{ReplicaRows, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -147,7 +147,13 @@ impl Node {
         let rows = ReplicaRows::open(&url).await?;
         let nodes = config.replication.nodes.iter();
         let nodes = nodes.map(|node| ReplicaNode { fingerprint: node.fingerprint, addresses: vec![node.link.clone()] });
-        let replica = Replica::open(ReplicaSetup { host: host.clone(), nodes: nodes.collect(), rows }).await?;
+        let replica = Replica::open(ReplicaSetup {
+            host: host.clone(),
+            nodes: nodes.collect(),
+            rows,
+            keeping: LogKeeping::default(),
+        })
+        .await?;
         let store = Store::open_replicated(&url, Arc::new(replica.clone())).await?;
 
         let stop = CancellationToken::new();

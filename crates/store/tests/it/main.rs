@@ -17,6 +17,7 @@ mod queue;
 mod receipts;
 mod replica;
 mod runs;
+mod snapshot;
 mod tasks;
 
 use tacit_model::{Attempt, RunId, Slot, UnixMillis};

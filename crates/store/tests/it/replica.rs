@@ -72,7 +72,7 @@ pub(crate) async fn trio(folder: &std::path::Path) -> Replicated {
 }
 
 /// All rows of all tables, but for those of the replication itself.
-async fn dump(address: &str) -> String {
+pub(crate) async fn dump(address: &str) -> String {
     let path = address.strip_prefix("sqlite:").unwrap();
     let mut conn = sqlx::SqliteConnection::connect(path).await.unwrap();
     let tables = sqlx::query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name");
