@@ -96,6 +96,8 @@ class Provider:
             session = self.sessions.get(name)
         if session is None:
             return self.result(self.pb.DENIED, "Session ID not allowed")
+        if request.WhichOneof("payload") == "debug":
+            return self.result(self.pb.SUCCESS, "pong", result=self.pb.SMCResult(res=request.debug.ping + 1))
         steps = {"prepare": ("init", self.prepare), "link": ("prepared", self.link), "session": ("linked", self.compute)}
         expected, step = steps.get(request.WhichOneof("payload"), (None, None))
         if step is None:

@@ -439,7 +439,10 @@ fn of_tasks(operations: Operations) -> Operations {
                 "Sends messages to all connected members, and times the answers",
             )
             .role(Operator)
-            .query(&[("messages", "How many, one after the other, up to 1000")])
+            .query(&[
+                ("messages", "How many, one after the other, up to 1000"),
+                ("providers", "true: the members' SMC providers answer, in one session of each"),
+            ])
             .answer("PingBody"),
             tasks::ping,
         )

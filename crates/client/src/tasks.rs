@@ -45,10 +45,10 @@ impl Client {
         Ok(self.call::<DirectoryList>(self.get(&["groups", &group.to_string(), "directory"])).await?.members)
     }
 
-    /// Messages to all connected members and back, one after the other.
-    pub async fn ping(&self, group: GroupId, messages: u32) -> Result<PingBody, ClientError> {
+    /// Messages to all connected members and back, one after the other; with `providers` to their SMC providers.
+    pub async fn ping(&self, group: GroupId, messages: u32, providers: bool) -> Result<PingBody, ClientError> {
         let request = self.post(&["groups", &group.to_string(), "ping"]);
-        self.call(request.query(&[("messages", messages.to_string())])).await
+        self.call(request.query(&[("messages", messages.to_string()), ("providers", providers.to_string())])).await
     }
 
     /// Adds samples to a peer's series, all or none.

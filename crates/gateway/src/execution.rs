@@ -111,18 +111,27 @@ impl Gateway {
     }
 
     /// Sends so many messages to all connected members of a group, each when all have answered the one
-    /// before; how many members answered all, and how long it took.
-    pub async fn ping_group(&self, group: GroupId, messages: u32) -> Result<(usize, Duration), GatewayError> {
+    /// before; how many members answered all, and how long it took. `through_providers`: members let their
+    /// SMC providers answer, in one session of each; who has none, or lets nobody ping it, does not count.
+    pub async fn ping_group(
+        &self,
+        group: GroupId,
+        messages: u32,
+        through_providers: bool,
+    ) -> Result<(usize, Duration), GatewayError> {
         self.current(group).await?;
         let members: Vec<Fingerprint> = self.inner.directory.of_group(group).into_iter().map(|(m, _)| m).collect();
         let session = crate::runs::new_session()?;
         let mut reports = self.inner.directory.watch(session, members.clone());
         let mut answered = members.len();
         let started = Instant::now();
-        for _ in 0..messages {
-            let reported =
-                self.phase(&members, &ToPeer::Ping { session }, &mut reports, self.inner.limits.prepare).await;
-            answered = answered.min(reported.values().filter(|report| report.is_some()).count());
+        for number in 1..=messages {
+            let message = match through_providers {
+                true => ToPeer::PingProvider { session, number, more: number < messages },
+                false => ToPeer::Ping { session },
+            };
+            let reported = self.phase(&members, &message, &mut reports, self.inner.limits.prepare).await;
+            answered = answered.min(reported.values().filter(|report| matches!(report, Some(Report::Pong))).count());
         }
         Ok((answered, started.elapsed()))
     }

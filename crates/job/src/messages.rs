@@ -76,6 +76,15 @@ pub enum ToPeer {
         /// Chosen by the gateway; the answer carries it.
         session: SessionId,
     },
+    /// Take a session of your SMC provider, give it this message, and answer with [`Report::Pong`] when it answered.
+    PingProvider {
+        /// Chosen by the gateway; the answer carries it. The provider's session lasts over all messages of it.
+        session: SessionId,
+        /// What the provider is told.
+        number: u32,
+        /// Whether another one follows. If not, the provider's session ends before the answer.
+        more: bool,
+    },
     /// Give this session up.
     Abort {
         /// The session.

@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use crate::PartyError;
 use crate::outbox::backoff;
 use crate::party::Inner;
+use crate::provider::pings::{self, Ping};
 use crate::{receipts, session, witness};
 
 /// A link that lived so long was a good one: the next is dialled soon.
@@ -373,6 +374,7 @@ async fn handle(party: &Arc<Inner>, message: ToPeer) {
         ToPeer::Ping { session } => {
             party.line.send(&ToGateway::Report { session, report: Report::Pong });
         }
+        ToPeer::PingProvider { session, number, more } => pings::on_ping(party, session, Ping { number, more }),
         ToPeer::Abort { session } => session::on_abort(party, session),
         ToPeer::Charter { documents } => party.take_charter(&documents).await,
         ToPeer::Receipt { session, receipt, own } => receipts::on_receipt(party, session, receipt, own),

@@ -59,7 +59,7 @@ pub use http::{HttpError, HttpPoster, HttpRules};
 pub use parties::{Endpoint, Parties, PartiesSetup, key_name};
 pub use party::{Approval, Comparison, Offer, Party, PartyLimits, PartySetup, PartyState, PartyStatus, Trouble};
 pub use policy::{Policy, PolicyRefusal, TaskRefusal};
-pub use provider::Provider;
+pub use provider::{EchoProvider, Provider};
 pub use registration::{JoinRequest, Joined, register};
 pub use results::SlotResult;
 pub use session::branch::Siblings;

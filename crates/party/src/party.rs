@@ -30,6 +30,7 @@ use crate::http::HttpPoster;
 use crate::parties::Endpoint;
 use crate::policy::{Governing, Policy};
 use crate::provider::Provider;
+use crate::provider::pings::Pings;
 use crate::receipts::Expected;
 use crate::results::SlotResult;
 use crate::roster::{Roster, RosterGate};
@@ -132,7 +133,8 @@ pub(crate) struct Inner {
     pub(crate) limits: PartyLimits,
     pub(crate) finder: Option<Arc<Finder>>,
     pub(crate) endpoint: Endpoint,
-    provider: Option<Provider>,
+    pub(crate) provider: Option<Provider>,
+    pub(crate) pings: Pings,
     pub(crate) standing: StandingCell,
     pub(crate) roster: Roster,
     pub(crate) sessions: Sessions,
@@ -372,6 +374,7 @@ impl Inner {
             finder,
             endpoint,
             provider,
+            pings: Pings::default(),
             standing: StandingCell::new(store.clone(), name.clone(), standing),
             roster,
             sessions: Sessions::default(),

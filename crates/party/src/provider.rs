@@ -7,6 +7,9 @@
 //!             over the session's TLS links
 //! ```
 //!
+//! Beside computing there is the ping ([`pings`]): Init, NextCmd: Debug, TearDown. [`EchoProvider`] answers pings and
+//! nothing else, for benches and tests.
+//!
 //! Whether a group computes with a provider, and with which, is in its charter (`--parameter provider=NAME`); each
 //! member's node knows a provider of that name (`[provider]` in node.toml). The socket is opened for each session,
 //! so a provider can be started, stopped and exchanged while the peer runs.
@@ -15,6 +18,8 @@
 //! signed the frozen set. What the provider does with its input is not Tacit's to promise: its security model is
 //! its own, and Tacit offers it as semi-honest.
 
+mod echo;
+pub(crate) mod pings;
 mod wire;
 
 use std::path::PathBuf;
@@ -28,8 +33,9 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic_prost::ProstCodec;
 
+pub use echo::EchoProvider;
 pub(crate) use tacit_job::StatusClass;
-use wire::{CmdResult, Empty, FilterArgs, SessionCtx, SmcCmd};
+use wire::{CmdResult, DebugPhase, Empty, FilterArgs, SessionCtx, SmcCmd};
 pub(crate) use wire::{Participant, Payload, PreparePhase, SmcTask};
 
 /// Longest answer of a provider, and longest command.
@@ -42,6 +48,8 @@ pub struct Provider {
     pub name: String,
     /// The Unix socket it listens on.
     pub socket: PathBuf,
+    /// Whether pings of the gateway's operator go on to it.
+    pub pings: bool,
 }
 
 /// What went wrong with a provider.
@@ -149,6 +157,17 @@ impl ProviderSession {
         let result = reply.result.ok_or(ProviderError::Result("there is none"))?;
         let values = result.values.iter().map(|value| value.parse());
         values.collect::<Result<_, _>>().map_err(|_| ProviderError::Result("a value is no whole number"))
+    }
+
+    /// A message and back; nothing is computed. `more` says whether another one follows.
+    pub(crate) async fn ping(&mut self, number: i32, more: bool) -> Result<(), ProviderError> {
+        let reply = self.next("Debug", 0, Payload::Debug(DebugPhase { ping: number, more_phases: more })).await?;
+        let answer = reply.result.map(|result| result.res);
+        // Whole numbers of 32 bits are exact in a double.
+        match answer == Some(f64::from(number) + 1.0) {
+            true => Ok(()),
+            false => Err(ProviderError::Result("a ping is answered with the number after its own")),
+        }
     }
 
     /// Ends it, whatever became of it.

@@ -14,6 +14,7 @@
 //! To add a bench: one entry in [`cases`], one variant of `Work` and the protocol behind it.
 
 mod cases;
+mod echo;
 mod messages;
 mod meter;
 mod multiply;
@@ -21,6 +22,7 @@ mod orchestra;
 mod orchestration;
 mod order;
 mod peers;
+mod progress;
 mod report;
 mod scale;
 mod seat;
@@ -48,6 +50,9 @@ use spread::Form;
     tacit bench statistics --parties 3          statistics over records, each a whole session\n  \
     tacit bench mul --json                      one JSON object per line\n  \
     tacit bench orchestration --parties 11      a client's request to eleven peers, by phase\n  \
+    tacit bench orchestration --csv > table.csv the thesis' whole table: 1,000 requests of each kind to 3, 5, 7, 9\n  \
+    \x20                                           and 11 peers, minutes on a quiet machine; cold links 20 times\n  \
+    \x20                                           (--cold-runs 1000: all day)\n  \
     tacit bench scale --parties 1000 --size 200 a thousand peers, tasks over 200 of them\n\n\
     Exit code 1 if any result was wrong. What is in the time: docs/benchmarks.md.")]
 pub(crate) struct Bench {
@@ -78,7 +83,11 @@ pub(crate) struct Bench {
     /// scale: how many members compute; those of --parties only give, and --size of them are asked at a time.
     #[arg(long, value_name = "N", default_value_t = 5)]
     committee: usize,
-    /// orchestration: print CSV.
+    /// The socket of a provider that this process serves.
+    #[arg(long, hide = true, value_name = "PATH")]
+    socket: Option<std::path::PathBuf>,
+    /// orchestration: print CSV: min, max, mean, standard deviation, quartiles, 90 %, runs; existing (the thesis'
+    /// median), aim.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
     /// Print one JSON object per line.
@@ -102,6 +111,9 @@ enum Name {
     Orchestration,
     /// Very many peers at one gateway: tasks at a steady rate, and memory.
     Scale,
+    /// A provider of orchestration: its own children are called so.
+    #[value(hide = true)]
+    Echo,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -130,6 +142,10 @@ impl Bench {
         match self.name {
             Name::Orchestration => return self.orchestration().await,
             Name::Scale => return self.scale().await,
+            Name::Echo => {
+                let socket = self.socket.as_deref().ok_or_else(|| Failure::usage("echo needs a --socket"))?;
+                return echo::serve(socket).await;
+            }
             _ => {}
         }
         let cases = self.cases()?;
@@ -197,7 +213,7 @@ impl Bench {
             Name::Sort => cases::SORT,
             Name::Statistics => cases::STATISTICS,
             // Have cases of their own.
-            Name::Orchestration | Name::Scale => &[],
+            Name::Orchestration | Name::Scale | Name::Echo => &[],
         };
         let mut all = Vec::new();
         for figure in figures {

@@ -78,8 +78,11 @@ pub(crate) struct WebhooksConfig {
 pub(crate) struct ProviderConfig {
     /// Its name, as groups call it: `tacit group configure ... --parameter provider=NAME`.
     pub(crate) name: String,
-    /// The Unix socket it listens on.
+    /// The Unix socket it listens on; a relative path begins in the data folder.
     pub(crate) socket: PathBuf,
+    /// Whether the gateway's operator may ping it.
+    #[serde(default)]
+    pub(crate) pings: bool,
 }
 
 /// Which gateways hold the same rows.

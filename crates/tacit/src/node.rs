@@ -103,7 +103,11 @@ impl Node {
                     },
                     limits: PartyLimits::default(),
                     endpoint,
-                    provider: config.provider.clone().map(|p| Provider { name: p.name, socket: p.socket }),
+                    provider: config.provider.clone().map(|p| Provider {
+                        name: p.name,
+                        socket: data.0.join(p.socket),
+                        pings: p.pings,
+                    }),
                     finder: Some(Arc::new(crate::discovery::finder(&config, mdns.clone())?)),
                 })
                 .await?,

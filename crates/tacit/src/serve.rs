@@ -54,7 +54,8 @@ pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Fail
     Ok(())
 }
 
-fn end_with_parent() -> Result<(), Failure> {
+/// Ends this process when the one that started it ends.
+pub(crate) fn end_with_parent() -> Result<(), Failure> {
     let parent = nix::unistd::getppid();
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
     // The parent may have ended before the line above took effect.

@@ -62,6 +62,15 @@ impl core::fmt::Debug for PreparePhase {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Empty {}
 
+/// A message that is only answered.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct DebugPhase {
+    #[prost(int32, tag = "1")]
+    pub(crate) ping: i32,
+    #[prost(bool, tag = "3")]
+    pub(crate) more_phases: bool,
+}
+
 /// A command of a session.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct SmcCmd {
@@ -69,7 +78,7 @@ pub(crate) struct SmcCmd {
     pub(crate) session_id: String,
     #[prost(int32, tag = "2")]
     pub(crate) state: i32,
-    #[prost(oneof = "Payload", tags = "3, 4, 6")]
+    #[prost(oneof = "Payload", tags = "3, 4, 6, 9")]
     pub(crate) payload: Option<Payload>,
     #[prost(int32, tag = "5")]
     pub(crate) smc_peer_id: i32,
@@ -84,13 +93,15 @@ pub(crate) enum Payload {
     Session(Empty),
     #[prost(message, tag = "6")]
     Link(Empty),
+    #[prost(message, tag = "9")]
+    Debug(DebugPhase),
 }
 
 impl Payload {
-    /// The number of the phase.
+    /// The number of the phase. A ping has none of its own.
     pub(crate) fn phase(&self) -> i32 {
         match self {
-            Self::Prepare(_) => 0,
+            Self::Prepare(_) | Self::Debug(_) => 0,
             Self::Link(_) => 1,
             Self::Session(_) => 2,
         }
@@ -138,8 +149,11 @@ mod tests {
             SmcCmd { session_id: "s".to_owned(), state: 0, payload: Some(Payload::Prepare(prepare)), smc_peer_id: 2 };
         let expected = [&[0x0a, 1, b's'][..], &[0x1a, 9, 0x80, 1, 1, 0x8a, 1, 3, 3, 0xac, 2], &[0x28, 2]].concat();
         assert_eq!(command.encode_to_vec(), expected);
+        assert!(!format!("{command:?}").contains("300"), "inputs are not shown");
+        let ping = Payload::Debug(DebugPhase { ping: 7, more_phases: true });
+        let command = SmcCmd { session_id: "s".to_owned(), state: ping.phase(), payload: Some(ping), smc_peer_id: 0 };
+        assert_eq!(command.encode_to_vec(), [&[0x0a, 1, b's'][..], &[0x4a, 4, 0x08, 7, 0x18, 1]].concat());
         let answer = CmdResult::decode(&[0x08, 65, 0x12, 2, b'n', b'o'][..]).expect("a result");
         assert_eq!((answer.status, answer.msg.as_str()), (65, "no"));
-        assert!(!format!("{command:?}").contains("300"), "inputs are not shown");
     }
 }

@@ -3,11 +3,13 @@
 //! ```text
 //!  client ── HTTP ── gateway ── control links ──┬── peer   one process each, as `tacit serve` runs them:
 //!  (this process)                               ├── peer   policy, store, signatures, log and all
-//!                                               └── peer
+//!                                               └── peer ── Unix socket ── SMC provider   a process beside each peer
 //! ```
 //!
-//! T_flex: a message from the gateway to every peer and back. Prepare, Link and Session as the gateway sees
-//! them. T_total: this process's call until the sealed result is opened and compared with the plain one.
+//! T_flex: a message from the gateway to every peer and back, once or ten times in a row. T_flexcon (T_flex,fresCon in
+//! the thesis): each peer opens a session of its SMC provider and lets it answer; the time begins before Init and ends
+//! after TearDown. The thesis has ten messages only. Prepare, Link and Session as the gateway sees them. T_total: this
+//! process's call until the sealed result is opened and compared with the plain one.
 
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use tacit_pki::result_key::ResultKey;
 use tacit_pki::{Identity, random};
 use tokio::time::{Instant, sleep};
 
+use super::echo::{self, Providers};
+use super::progress::Progress;
 use super::spread::{Cell, Spread};
 use crate::command::task::answer;
 use crate::config::{Limits, NodeConfig, Role};
@@ -39,11 +43,18 @@ pub(super) async fn measure(peers: usize, requests: usize, cold: Option<usize>) 
         .ok_or_else(|| Failure::usage(format!("--parties {peers}: orchestration is measured with 3 to 11 peers")))?;
     let mut cells = Vec::new();
     let stage = Stage::open(names, 3600).await?;
-    stage.requests(WARM_UP).await?;
+    stage.requests("warming up", WARM_UP).await?;
     let mut add = |what: &'static str, values: Vec<f64>| cells.push(Cell::new(what, peers, Spread::of(values)));
-    add("T_flex_1", stage.pings(1, requests).await?);
-    add("T_flex_10", stage.pings(10, requests).await?);
-    let warm = stage.requests(requests).await?;
+    add("T_flex_1", stage.pings("T_flex_1", Pings { messages: 1, providers: false }, requests).await?);
+    add("T_flex_10", stage.pings("T_flex_10", Pings { messages: 10, providers: false }, requests).await?);
+    // There while they are measured: sockets are opened for each session.
+    let providers = Providers::start(names.iter().map(|name| stage.folder.path().join(name))).await?;
+    let through = |messages| Pings { messages, providers: true };
+    stage.pings("warming up", through(1), WARM_UP).await?;
+    add("T_flexcon_1", stage.pings("T_flexcon_1", through(1), requests).await?);
+    add("T_flexcon_10", stage.pings("T_flexcon_10", through(10), requests).await?);
+    providers.stop().await?;
+    let warm = stage.requests("tasks, links warm", requests).await?;
     stage.close().await?;
     let of = |warm: &[Sample], phase: fn(&TaskTiming) -> u64| -> Vec<f64> {
         warm.iter().map(|sample| phase(&sample.timing) as f64 / 1000.0).collect()
@@ -55,16 +66,29 @@ pub(super) async fn measure(peers: usize, requests: usize, cold: Option<usize>) 
     // Links close after a second without a session; a request that finds none makes all of them anew.
     let stage = Stage::open(names, 1).await?;
     let mut all = Vec::new();
-    for _ in 0..cold.unwrap_or(COLD.min(requests)) {
+    let cold = cold.unwrap_or(COLD.min(requests));
+    let mut progress = stage.progress("tasks, links cold", cold);
+    for _ in 0..cold {
         sleep(Duration::from_millis(2300)).await;
-        all.extend(stage.requests(1).await?);
+        all.push(stage.request().await?);
+        progress.step();
     }
+    drop(progress);
     stage.close().await?;
     if !all.is_empty() {
         add("link_cold", of(&all, |t| t.link_us));
         add("T_total_cold", all.iter().map(|sample| sample.total_ms).collect());
     }
     Ok(cells)
+}
+
+/// Messages from the gateway to all peers.
+#[derive(Clone, Copy)]
+struct Pings {
+    /// One after the other.
+    messages: u32,
+    /// Whether they go on to the peers' SMC providers.
+    providers: bool,
 }
 
 struct Sample {
@@ -78,7 +102,8 @@ struct Stage {
     client: Client,
     identity: Identity,
     sum: f64,
-    _folder: tempfile::TempDir,
+    /// Removed at the end.
+    folder: tempfile::TempDir,
 }
 
 impl Stage {
@@ -87,7 +112,9 @@ impl Stage {
         let rooms: Vec<Organisation> = names.iter().map(|name| Organisation { name, role: PeerRole::Both }).collect();
         let gateway = NodeConfig { name: "gateway".to_owned(), roles: vec![Role::Gateway], ..ephemeral() };
         let limits = Limits { idle_link, ..Limits::default() };
-        let device = |_: &ChildNode| Ok(NodeConfig { limits: limits.clone(), ..ephemeral() });
+        let device = |_: &ChildNode| {
+            Ok(NodeConfig { limits: limits.clone(), provider: Some(echo::configured()), ..ephemeral() })
+        };
         let scenario = Scenario::start(folder.path(), "bench", SharingKind::Shamir, &rooms, gateway, device).await?;
         scenario.form().await?;
         let mut sum = 0;
@@ -100,16 +127,22 @@ impl Stage {
         let client = client(&scenario.coordinator)?;
         let at = SystemClock.now().to_date_time()?;
         let identity = Identity::generate("bench", at)?;
-        Ok(Self { scenario, client, identity, sum: sum as f64, _folder: folder })
+        Ok(Self { scenario, client, identity, sum: sum as f64, folder })
     }
 
     /// Sequential requests; every result is checked.
-    async fn requests(&self, count: usize) -> Result<Vec<Sample>, Failure> {
+    async fn requests(&self, what: &str, count: usize) -> Result<Vec<Sample>, Failure> {
         let mut samples = Vec::with_capacity(count);
+        let mut progress = self.progress(what, count);
         for _ in 0..count {
             samples.push(self.request().await?);
+            progress.step();
         }
         Ok(samples)
+    }
+
+    fn progress(&self, what: &str, count: usize) -> Progress {
+        Progress::begin(format!("orchestration, {} peers, {what}", self.scenario.nodes.len()), count)
     }
 
     async fn request(&self) -> Result<Sample, Failure> {
@@ -136,15 +169,18 @@ impl Stage {
         }
     }
 
-    /// Messages to all peers and back: so many one after the other, in milliseconds.
-    async fn pings(&self, messages: u32, times: usize) -> Result<Vec<f64>, Failure> {
+    /// Messages to all peers and back, in milliseconds.
+    async fn pings(&self, what: &str, pings: Pings, times: usize) -> Result<Vec<f64>, Failure> {
         let mut values = Vec::with_capacity(times);
+        let mut progress = self.progress(what, times);
         for _ in 0..times {
-            let ping = self.client.ping(self.scenario.group, messages).await?;
+            let ping = self.client.ping(self.scenario.group, pings.messages, pings.providers).await?;
             if ping.members != self.scenario.nodes.len() {
-                return Err(Failure::new(Code::Unreachable, "a peer did not answer"));
+                let whom = if pings.providers { "a peer or its SMC provider" } else { "a peer" };
+                return Err(Failure::new(Code::Unreachable, format!("{whom} did not answer")));
             }
             values.push(ping.elapsed_us as f64 / 1000.0);
+            progress.step();
         }
         Ok(values)
     }

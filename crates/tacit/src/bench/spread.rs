@@ -69,9 +69,10 @@ pub(super) struct Cell {
 }
 
 /// FlexSMC, Smarzly 2017, tables A.1, A.2, 6.1 and 6.2: medians in ms for 3, 5, 7, 9 and 11 peers.
-const EXISTING: [(&str, [f64; 5]); 7] = [
+const EXISTING: [(&str, [f64; 5]); 8] = [
     ("T_flex_1", [0.698, 0.723, 0.822, 1.323, 1.414]),
     ("T_flex_10", [4.324, 4.326, 4.728, 4.882, 5.388]),
+    ("T_flexcon_10", [7.112, 7.336, 8.185, 8.921, 9.162]),
     ("prepare", [1.422, 1.497, 1.520, 1.562, 1.611]),
     ("link_cold", [1001.3, 1001.4, 1001.7, 1001.9, 1002.1]),
     ("session", [3.027, 3.973, 5.364, 6.974, 8.396]),
@@ -108,9 +109,11 @@ impl Cell {
             Form::Json => serde_json::to_string(self)?,
             Form::Csv => {
                 if first {
-                    crate::output::line("what,parties,min,max,mean,std,p25,median,p75,p90,runs")?;
+                    crate::output::line("what,parties,min,max,mean,std,p25,median,p75,p90,runs,existing,aim")?;
                 }
-                format!("{what},{parties},{min},{max},{mean},{std},{p25},{median},{p75},{p90},{runs}")
+                let [existing, aim] =
+                    [self.existing, self.aim].map(|value| value.map_or_else(String::new, |value| value.to_string()));
+                format!("{what},{parties},{min},{max},{mean},{std},{p25},{median},{p75},{p90},{runs},{existing},{aim}")
             }
             Form::Table => {
                 if first {

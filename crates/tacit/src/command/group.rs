@@ -56,6 +56,17 @@ enum Action {
         /// The group's number.
         group: i64,
     },
+    /// Messages to all connected members and back, one after the other, and how long that took.
+    Ping {
+        /// The group's number.
+        group: i64,
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        messages: u32,
+        /// Let the members' SMC providers answer, as far as their owners allow it (`pings` under [provider]).
+        #[arg(long)]
+        providers: bool,
+    },
     /// Draw a one-time registration code.
     Invite {
         /// The group's number.
@@ -279,6 +290,16 @@ impl Group {
             Action::Directory { group } => print(json, &client.directory(GroupId(group)).await?, |members| {
                 members.iter().map(listed).collect::<Vec<_>>().join("\n")
             }),
+            Action::Ping { group, messages, providers } => {
+                print(json, &client.ping(GroupId(group), messages, providers).await?, |ping| {
+                    let whose = if providers { "members' providers" } else { "members" };
+                    let took = ping.elapsed_us as f64 / 1000.0;
+                    format!(
+                        "{} {whose} answered {} of {messages} messages in {took:.3} ms",
+                        ping.members, ping.messages
+                    )
+                })
+            }
             Action::Slots { group, run } => {
                 let runs = client.runs(GroupId(group)).await?;
                 let run = match run.map(RunId).or_else(|| runs.first().map(|r| r.run)) {

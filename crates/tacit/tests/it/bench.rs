@@ -78,3 +78,45 @@ fn bench_refuses_what_it_cannot_measure() {
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{words:?}: {output:?}");
     }
 }
+
+/// Each figure of the thesis for three peers, counted and not timed; through the provider with its processes beside.
+#[test]
+fn f24_orchestration_measures_every_figure_of_the_thesis() {
+    let whats = [
+        "T_flex_1",
+        "T_flex_10",
+        "T_flexcon_1",
+        "T_flexcon_10",
+        "prepare",
+        "link_warm",
+        "session",
+        "T_total",
+        "link_cold",
+        "T_total_cold",
+    ];
+    let output = run(&["bench", "orchestration", "--parties", "3", "--runs", "3", "--cold-runs", "1", "--csv"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let mut csv = csv::Reader::from_reader(&*output.stdout);
+    let head = csv.headers().expect("a head").clone();
+    let names =
+        ["what", "parties", "min", "max", "mean", "std", "p25", "median", "p75", "p90", "runs", "existing", "aim"];
+    assert_eq!(head.iter().collect::<Vec<_>>(), names);
+    let rows: Vec<csv::StringRecord> = csv.records().map(|row| row.expect("a row")).collect();
+    assert_eq!(rows.iter().map(|row| &row[0]).collect::<Vec<_>>(), whats);
+    for row in &rows {
+        let number = |name: &str| {
+            let column = names.iter().position(|other| *other == name).expect("a column");
+            row[column].parse::<f64>().unwrap_or_else(|_| panic!("{name} in {row:?}"))
+        };
+        assert_eq!(number("parties"), 3.0);
+        assert_eq!(number("runs"), if row[0].ends_with("_cold") { 1.0 } else { 3.0 }, "{row:?}");
+        let order = ["min", "p25", "median", "p75", "p90", "max"].map(number);
+        assert!(order.is_sorted() && order[5] > 0.0 && number("std") >= 0.0, "{row:?}");
+        assert!((order[0]..=order[5]).contains(&number("mean")), "{row:?}");
+    }
+    let existing = |what: &str| rows.iter().find(|row| &row[0] == what).map(|row| row[11].to_owned());
+    assert_eq!(existing("T_flexcon_10").as_deref(), Some("7.112"));
+    assert_eq!(existing("T_flexcon_1").as_deref(), Some(""), "the thesis leaves it out");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("orchestration, 3 peers, T_flexcon_10: 0 of 3"), "{told}");
+}

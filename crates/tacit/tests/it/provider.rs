@@ -103,13 +103,20 @@ fn f15_a_sum_through_an_smc_provider_that_is_swapped_in() {
         "name = \"gw\"\nroles = [\"gateway\"]\nhttp = \"[::]:{HTTP}\"\ntls = true\nlink = \"[::]:{LINK}\"\n\
          [discovery]\nmdns = false\n"
     ));
-    let rooms = lab.rooms(&manager, 3, |room| {
-        format!("[provider]\nname = \"mpyc\"\nsocket = \"{}\"\n", room.data().join("smc.sock").display())
+    let ask = std::cell::Cell::new(false);
+    let rooms = lab.rooms(&manager, 3, |_| {
+        // All but the first owner allow pings; a relative path begins in the data folder.
+        let pings = if ask.replace(true) { "pings = true\n" } else { "" };
+        format!("[provider]\nname = \"mpyc\"\nsocket = \"smc.sock\"\n{pings}")
     });
+    let pinged = |args: &[&str]| manager.told(&[&["group", "ping", "1", "--messages", "3"], args].concat());
+    assert_eq!((&pinged(&[])["members"], &pinged(&["--providers"])["members"]), (&3.into(), &0.into()));
     let done = compute(&manager, &rooms, ["1;3", "2;5", "4;0"], &[]);
     assert_eq!((&done["state"], &done["contributors"]), (&"done".into(), &3.into()), "{done}");
 
     let mut providers: Vec<Provider> = rooms.iter().map(|room| Provider::start(room, &python)).collect();
+    let through = pinged(&["--providers"]);
+    assert_eq!((&through["members"], &through["messages"]), (&2.into(), &3.into()), "{through}");
     let done = compute(&manager, &rooms, ["10;300", "20;0", "30;500"], &["--parameter", "provider=mpyc"]);
     let logs: Vec<String> = rooms
         .iter()
@@ -124,6 +131,7 @@ fn f15_a_sum_through_an_smc_provider_that_is_swapped_in() {
     }
 
     drop(providers.pop());
+    assert_eq!(pinged(&["--providers"])["members"], 1);
     let failed = compute(&manager, &rooms, ["1;1", "1;1", "1;1"], &["--parameter", "provider=mpyc"]);
     assert_eq!(failed["state"], "failed", "{failed}");
     let trouble = rooms[2].told(&["peer", "list"])[0]["last_error"].to_string();
