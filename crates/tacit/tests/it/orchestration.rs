@@ -1,5 +1,7 @@
 //! What FlexSMC promises of tasks: who sees what, who takes part, how an answer comes.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tacit_model::{Clock, SystemClock};
 
@@ -134,7 +136,8 @@ fn f07_an_unapproved_peer_gets_no_task() {
     assert!(scene.rooms[3].last_job().is_some_and(|job| job.contains("HVAC")));
 }
 
-/// Blocking, later, and as events: the same answer. Several tasks run beside each other at the same peers.
+/// Blocking, later, and as events: the same answer. Several tasks run beside each other at the same peers,
+/// each in a session of its own.
 #[test]
 fn f16_f18_answers_come_at_once_or_later_and_tasks_run_beside_each_other() {
     let scene = Rooms::found(3);
@@ -157,6 +160,19 @@ fn f16_f18_answers_come_at_once_or_later_and_tasks_run_beside_each_other() {
     for answer in &answers {
         assert_eq!(visible(&blocking), visible(answer));
     }
+    // Unique sessions: the gateway's log, which follows the answers, names each.
+    let sessions = until("all sessions in the log", || {
+        let log = scene.gateway.api("GET", "/log?max=1000", None).ok().json();
+        let entries = log["entries"].as_array().expect("entries").iter();
+        let bodies = entries.filter_map(|entry| serde_json::from_str::<Value>(entry["body"].as_str()?).ok());
+        let sessions: Vec<String> = bodies
+            .filter(|body| body["kind"] == "session")
+            .filter_map(|body| Some(body["facts"]["session"].as_str()?.to_owned()))
+            .collect();
+        if sessions.len() >= 8 { Ok(sessions) } else { Err(format!("{sessions:?}")) }
+    });
+    let different: BTreeSet<&String> = sessions.iter().collect();
+    assert_eq!(different.len(), sessions.len(), "{sessions:?}");
 }
 
 /// Nothing is computed for whoever may not ask, or asks for another time; and what FlexSMC's debug options did
