@@ -293,6 +293,9 @@ def main(arguments):
         print(f"the receipt does not hold: {error}", file=sys.stderr)
         return 3
     print(f"holds: {statement['contributors']['count']} contributions, session {statement['session']}, log of {gateway}")
+    parameters = statement["task"].get("parameters") if isinstance(statement["task"], dict) else None
+    if isinstance(parameters, dict) and isinstance(parameters.get("provider"), str):
+        print(f"computed by the SMC provider {parameters['provider']}: that it kept to model and threshold nobody signed")
     return 0
 
 

@@ -211,6 +211,12 @@ impl Statement {
         ReceiptSignature { key: peer.public_key().to_base64(), signature: STANDARD.encode(signature) }
     }
 
+    /// The SMC provider that computed in place of the built-in engine. Then `model` and `threshold` are what it was
+    /// asked for, and whether it kept to them the signatures do not say.
+    pub fn provider(&self) -> Option<&str> {
+        self.task.get("parameters")?.get("provider")?.as_str()
+    }
+
     /// How many compute peers must have signed: one more than may be corrupted.
     pub fn quorum(&self) -> usize {
         usize::try_from(self.threshold).unwrap_or(usize::MAX).saturating_add(1)

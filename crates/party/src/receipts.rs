@@ -81,6 +81,18 @@ impl Left {
         }
     }
 
+    /// The same after a session that members' SMC providers computed; `hashes` are frozen set, binding, agreement.
+    pub(crate) fn by_provider(
+        job: Job,
+        plan: Plan,
+        (frozen, binding, agreement): ([u8; 32], [u8; 32], [u8; 32]),
+        contributions: Vec<(Fingerprint, [u8; 32])>,
+        me: &Fingerprint,
+    ) -> Self {
+        let commitment = contributions.iter().find(|(party, _)| party == me).map(|(_, commitment)| *commitment);
+        Self { job, plan, frozen, binding, agreement: Some(agreement), commitment, contributions, kept: None }
+    }
+
     /// As it is kept with the result.
     pub(crate) fn owed(&mut self, party: &Inner) -> OwedRow {
         let mine = self.mine(party);

@@ -73,7 +73,17 @@ pub(super) fn suits(plan: &Plan) -> Result<(), &'static str> {
     }
 }
 
-/// Runs the session. Whether a set was bound is in `environment`.
+/// What a session with a provider came to.
+pub(super) struct Done {
+    /// For the slot.
+    pub(super) learned: Learned,
+    /// For the receipt: the digest of the set that all members signed before their providers heard of it,
+    pub(super) frozen: [u8; 32],
+    /// and of the plan and all members' nonces.
+    pub(super) binding: [u8; 32],
+}
+
+/// Runs the session. Whether a set was bound, and who is in it, is in `environment`.
 pub(super) async fn run(
     party: &Arc<Inner>,
     stage: &Stage<'_>,
@@ -81,7 +91,7 @@ pub(super) async fn run(
     environment: &mut PartyEnvironment,
     input: Zeroizing<Vec<u64>>,
     abort: &CancellationToken,
-) -> Result<Learned, Ended> {
+) -> Result<Done, Ended> {
     let limit = super::running::deadline(party.limits.session, stage.plan);
     let work = async {
         let mut vector = Zeroizing::new(Vec::with_capacity(input.len() + SALTS));
@@ -92,7 +102,8 @@ pub(super) async fn run(
             vector.push(u64::from_le_bytes(bytes) & SALT_MASK);
         }
         let (frozen, early) = freeze(party, stage, port, environment, &vector).await?;
-        compute(stage, port, &vector, frozen, early).await
+        let learned = compute(stage, port, &vector, frozen, early).await?;
+        Ok(Done { learned, frozen, binding: binding(stage) })
     };
     tokio::select! {
         () = abort.cancelled() => Err(Ended::new(Fault::Ended, "the session was given up")),
@@ -203,6 +214,13 @@ fn commitment(salt: &[u8; 32], vector: &[u64]) -> [u8; 32] {
         text.extend_from_slice(&value.to_le_bytes());
     }
     digest("provider-commitment", &text)
+}
+
+fn binding(stage: &Stage<'_>) -> [u8; 32] {
+    let mut text = Vec::new();
+    put_bytes(&mut text, &stage.plan.digest().0);
+    stage.nonces.iter().for_each(|nonce| text.extend_from_slice(nonce));
+    digest("provider-binding", &text)
 }
 
 fn set_digest(stage: &Stage<'_>, commitments: &[[u8; 32]]) -> [u8; 32] {

@@ -75,13 +75,12 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
         let done = outside::run(party, &stage, &mut port, &mut environment, input, abort).await;
         let bound = environment.bound;
         return match done {
-            Ok(outcome) => {
+            Ok(outside::Done { learned, frozen, binding }) => {
                 port.finish();
-                // A provider leaves nothing that a receipt could prove.
-                match settle(party, &job, &plan, me, outcome, None).await {
-                    Ok(report) => (report, None),
-                    Err(error) => end(Fault::Own, bound, error.to_string()),
-                }
+                let agreement = learned.agreement;
+                let left =
+                    Left::by_provider(job, plan, (frozen, binding, agreement), environment.contributions, &party.me);
+                finish(party, left, me, learned, bound, &end).await
             }
             Err(ended) => {
                 if bound {
@@ -127,9 +126,21 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
         }
     };
     evidence::keep(party, &consensus, &job, &environment.keys, &outcome.evidence).await;
-    let mut left = Left::of(job, plan, &outcome, environment.contributions);
-    let owed = if left.job.ask().is_none() { Some(left.owed(party)) } else { None };
+    let left = Left::of(job, plan, &outcome, environment.contributions);
     let learned = Learned::of(outcome, &left.plan);
+    finish(party, left, me, learned, bound, &end).await
+}
+
+/// Settles the slot, together with what is owed to its receipt.
+async fn finish(
+    party: &Arc<Inner>,
+    mut left: Left,
+    me: usize,
+    learned: Learned,
+    bound: bool,
+    end: &impl Fn(Fault, bool, String) -> (Report, Option<Left>),
+) -> (Report, Option<Left>) {
+    let owed = if left.job.ask().is_none() { Some(left.owed(party)) } else { None };
     match settle(party, &left.job, &left.plan, me, learned, owed).await {
         Ok(report) => (report, Some(left)),
         Err(error) => end(Fault::Own, bound, error.to_string()),

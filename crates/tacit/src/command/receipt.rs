@@ -143,7 +143,8 @@ fn verify(
     let value = json!({
         "ok": true, "gateway": receipt.gateway().to_string(), "pinned": key.is_some(),
         "consensus_checked": consensus.is_some(), "contribution_checked": contribution.is_some(),
-        "signers": signers, "quorum": statement.quorum(), "entry": receipt.log.number, "statement": statement,
+        "signers": signers, "quorum": statement.quorum(), "entry": receipt.log.number, "provider": statement.provider(),
+        "statement": statement,
     });
     print(json, &value, |_| {
         let task = |name: &str| statement.task.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
@@ -166,6 +167,12 @@ fn verify(
             receipt.gateway(),
             receipt.log.entry.at,
         );
+        if let Some(provider) = statement.provider() {
+            text.push_str(&format!(
+                "\ncomputed by the SMC provider {provider} beside each member, not by Tacit's engine: model and threshold \
+                 are what it was asked for; that it kept to them nobody signed"
+            ));
+        }
         if key.is_none() {
             text.push_str("\ncompare the log's fingerprint with the one you have, or give it with --key");
         }

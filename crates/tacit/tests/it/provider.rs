@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::harness::run;
 use crate::lab::{HTTP, LINK, Lab, Machine};
 use crate::wait::within;
 
@@ -92,6 +93,37 @@ fn results(room: &Machine) -> Vec<String> {
     results.as_array().expect("a list").iter().map(values).collect()
 }
 
+/// The newest receipt is that of the provider's session, the other that of the engine's; both hold, to both verifiers.
+fn receipts_say_who_computed(manager: &Machine, room: &Machine) {
+    let name = room.told(&["peer", "list"])[0]["name"].as_str().expect("a name").to_owned();
+    let receipts = within(PATIENCE, "both receipts", || {
+        let list = room.told(&["receipt", "list", "--peer", &name]);
+        if list.as_array().map(Vec::len) == Some(2) { Ok(list) } else { Err(list.to_string()) }
+    });
+    assert_eq!(manager.told(&["receipt", "list"]).as_array().map(Vec::len), Some(2));
+    let [file, mine] = ["receipt.json", "mine.json"].map(|name| room.data().join(name));
+    let [file, mine] = [&file, &mine].map(|path| path.to_str().expect("a text"));
+    for (receipt, provider) in [(&receipts[0], Value::from("mpyc")), (&receipts[1], Value::Null)] {
+        let session = receipt["session"].as_str().expect("a session");
+        let shown = room.run(&["receipt", "show", session, "--peer", &name, "--out", file, "--contribution", mine]);
+        assert!(shown.status.success(), "{shown:?}");
+        let told = room.told(&["receipt", "verify", file, "--contribution", mine]);
+        assert_eq!((&told["ok"], &told["provider"]), (&true.into(), &provider), "{told}");
+        assert_eq!(told["statement"]["contributors"]["count"], 3, "{told}");
+        assert!(told["signers"].as_array().is_some_and(|signers| signers.len() >= 2), "{told}");
+        assert!(told["statement"]["agreement"].is_string(), "{told}");
+
+        let own = run(&["receipt", "verify", file]);
+        let script = repository().join("scripts/verify_receipt.py");
+        let other = Command::new("python3").arg(script).args([file, "--contribution", mine]).output();
+        for said in [own, other.expect("python3 runs")] {
+            assert!(said.status.success(), "{said:?}");
+            let plainly = String::from_utf8_lossy(&said.stdout).contains("computed by the SMC provider mpyc");
+            assert_eq!(plainly, !provider.is_null(), "{said:?}");
+        }
+    }
+}
+
 /// The same peers, never restarted, compute with the engine, then with MPyC, and not at all when a provider is
 /// missing: never a plain sum.
 #[test]
@@ -129,6 +161,8 @@ fn f15_a_sum_through_an_smc_provider_that_is_swapped_in() {
         assert_eq!(results, ["60;800", "7;8"]);
         assert!(log.contains("session done"), "the provider did not compute: {log}");
     }
+
+    receipts_say_who_computed(&manager, &rooms[0]);
 
     drop(providers.pop());
     assert_eq!(pinged(&["--providers"])["members"], 1);
