@@ -366,11 +366,15 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
 
 /// Whether a recipient saw something that contradicts the result of others. A loss does not.
 fn is_contradiction(job: &Job, member: &Fingerprint, fault: &Fault) -> bool {
-    let contradicts = match fault {
-        Fault::Shares | Fault::Misbehaved { .. } | Fault::Range => true,
-        Fault::OutOfBounds { .. } | Fault::Disputed { .. } | Fault::Equivocated => true,
-        _ => false,
-    };
+    let contradicts = matches!(
+        fault,
+        Fault::Shares
+            | Fault::Misbehaved { .. }
+            | Fault::Range
+            | Fault::OutOfBounds { .. }
+            | Fault::Disputed { .. }
+            | Fault::Equivocated
+    );
     contradicts && job.recipients.contains(member)
 }
 

@@ -263,7 +263,7 @@ pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String
                 Err(failed) => {
                     party.sessions.end(session);
                     party.trouble(failed.detail);
-                    failed.report
+                    *failed.report
                 }
             };
             report(&party, session, told);

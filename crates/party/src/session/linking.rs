@@ -29,7 +29,7 @@ pub(super) struct Linked {
 
 /// No links; the detail is for the owner.
 pub(super) struct Unlinked {
-    pub(super) report: Report,
+    pub(super) report: Box<Report>,
     pub(super) detail: String,
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn link(
         }
     }
     Err(Unlinked {
-        report: Report::Unlinked { missing },
+        report: Box::new(Report::Unlinked { missing }),
         detail: format!("slot {}: no link with {}", job.slot.counted(), reasons.join(", ")),
     })
 }
@@ -129,7 +129,7 @@ fn check_nonces(plan: &Plan, me: usize, own: &[u8; 32], nonces: &[String]) -> Re
 }
 
 fn given_up(detail: String) -> Unlinked {
-    Unlinked { report: Report::Failed { fault: Fault::Ended, frozen: false }, detail }
+    Unlinked { report: Box::new(Report::Failed { fault: Fault::Ended, frozen: false }), detail }
 }
 
 fn name_of(consensus: &Consensus, member: &Fingerprint) -> String {
