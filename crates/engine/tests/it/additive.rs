@@ -80,10 +80,8 @@ fn additive_sharing_opens_nothing_after_a_loss() {
 fn patients_send_no_share_at_all() {
     // With n-1 seeded shares there is nothing left to send but commitments.
     let world = hospital(1, 200, 2);
-    let mut wire = None;
-    let ends = world.run(|simulator| wire = Some(crate::world::tap(simulator, 4)));
+    let (ends, wire) = world.tapped();
     assert!(outcome(&ends[3]).is_some());
-    let wire = wire.expect("tapped");
     assert_eq!(crate::world::count(&wire, crate::world::SHARES, |_| true), 0);
     assert_eq!(crate::world::count(&wire, COMMITMENT, |_| true), 6);
     assert_eq!(crate::world::count(&wire, RESULT, |_| true), 3);

@@ -9,6 +9,7 @@ use tacit_engine::Simulator;
 use tacit_engine::arithmetic::{Arithmetic, Shared};
 
 use crate::arithmetic_world::{most, setup};
+use crate::uniform::chi_squared;
 
 const BUCKETS: usize = 64;
 const LENGTH: usize = 40_000;
@@ -42,11 +43,7 @@ fn chi_square(n: usize, number: u64, seed: u64) -> (f64, f64) {
     }
     simulator.run();
     let counts = counts.borrow();
-    let chi = |counts: &[u64; BUCKETS]| {
-        let expected = counts.iter().sum::<u64>() as f64 / BUCKETS as f64;
-        counts.iter().map(|c| (*c as f64 - expected).powi(2) / expected).sum::<f64>()
-    };
-    (chi(&counts[0]), chi(&counts[1]))
+    (chi_squared(&counts[0]), chi_squared(&counts[1]))
 }
 
 /// The same of everything that the parties send in a program, but for keys and coins.
@@ -82,11 +79,7 @@ fn chi_square_of(n: usize, seed: u64, verified: bool, program: impl AsyncFn(&mut
     }
     simulator.run();
     let counts = counts.borrow();
-    let chi = |counts: &[u64; BUCKETS]| {
-        let expected = counts.iter().sum::<u64>() as f64 / BUCKETS as f64;
-        counts.iter().map(|c| (*c as f64 - expected).powi(2) / expected).sum::<f64>()
-    };
-    (chi(&counts[0]), chi(&counts[1]))
+    (chi_squared(&counts[0]), chi_squared(&counts[1]))
 }
 
 #[test]

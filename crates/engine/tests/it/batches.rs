@@ -2,7 +2,7 @@
 
 use tacit_model::Slot;
 
-use crate::world::{World, outcome, tap};
+use crate::world::{World, outcome};
 
 /// A thousand numbers, one, ten, a hundred and all of them at a time: the same sums, and the larger the batch the
 /// fewer messages.
@@ -20,9 +20,8 @@ fn f22_batches_of_a_thousand_items_are_the_same_sums_with_fewer_messages() {
             part.request.slot = Slot(i64::try_from(start).expect("a small number"));
             let cut = |input: &Option<Vec<u64>>| input.as_ref().map(|all| all[start..start + batch].to_vec());
             part.inputs = whole.inputs.iter().map(cut).collect();
-            let mut wire = None;
-            let ends = part.run(|simulator| wire = Some(tap(simulator, 3)));
-            messages += wire.expect("tapped").borrow().len();
+            let (ends, wire) = part.tapped();
+            messages += wire.len();
             let first = outcome(&ends[0]).expect("a result");
             assert!(ends.iter().all(|end| outcome(end).is_some_and(|other| other.values == first.values)));
             sums.extend(first.values.clone().expect("a recipient"));

@@ -235,10 +235,7 @@ fn a_loss_during_the_evaluation_ends_the_session() {
 fn rule3_the_evaluation_comes_after_the_freeze() {
     let mut world = World::delegated(4, 5, 2, 3, 9).with_max(50);
     world.request.aggregator = "product".to_owned();
-    let mut wire = None;
-    world.run(|simulator| wire = Some(crate::world::tap(simulator, 9)));
-    let wire = wire.expect("tapped");
-    let wire = wire.borrow();
+    let (_, wire) = world.tapped();
     for from in 0..5 {
         let sent: Vec<(u8, usize)> = wire.iter().filter(|(f, ..)| *f == from).map(|(_, to, m)| (m[0], *to)).collect();
         let first_freeze = sent.iter().position(|(tag, _)| *tag == crate::world::FREEZE).expect("a signature");
@@ -276,12 +273,8 @@ fn forecasts_are_what_is_sent() {
             ("event_correlation", &[("min_peers", "2"), ("learn", "events")]),
         ] {
             let world = world(n, name, 600, parameters, 2).with_max(9);
-            let forecast = world.plan().forecast();
-            let mut wire = None;
-            world.run(|simulator| wire = Some(crate::world::tap(simulator, n)));
-            let sent: usize = wire.expect("tapped").borrow().iter().map(|(_, _, message)| message.len()).sum();
-            let (found, foreseen) = (sent as u64 / n as u64, forecast.input_bytes + forecast.compute_bytes);
-            let off = found.abs_diff(foreseen) as f64 / foreseen as f64;
+            let (found, foreseen) = world.sent_and_foreseen();
+            let off = (found - foreseen).abs() / foreseen;
             assert!(off < 0.05, "{name}, n = {n}: {found} bytes sent, {foreseen} foreseen");
         }
     }

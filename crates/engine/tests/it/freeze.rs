@@ -2,31 +2,24 @@
 
 use tacit_engine::{FreezeRefused, Misbehaviour, SessionError};
 
-use crate::world::{FREEZE, RESULT, VIEW, World, count, error, outcome, tap};
+use crate::world::{FREEZE, RESULT, VIEW, World, count, error, outcome};
 
 #[test]
 fn rule3_nothing_opened_without_all_freeze_signatures() {
     let world = World::decentralised(5, 2, 3, 1);
     // Member 4's signature reaches nobody, or all but member 0, or is wrong.
     for case in 0..3 {
-        let mut wire = None;
-        let ends = world.clone().fresh().run(|simulator| {
-            wire = Some(tap(simulator, 5));
-            let log = wire.clone().expect("tapped");
-            simulator.rewrite(4, move |to, mut message| {
-                if message[0] == FREEZE {
-                    match case {
-                        0 => return None,
-                        1 if to == 0 => return None,
-                        2 if to == 0 => message[40] ^= 1,
-                        _ => {}
-                    }
+        let (ends, wire) = world.clone().fresh().altered(move |from, to, mut message| {
+            if (from, message[0]) == (4, FREEZE) {
+                match case {
+                    0 => return None,
+                    1 if to == 0 => return None,
+                    2 if to == 0 => message[40] ^= 1,
+                    _ => {}
                 }
-                log.borrow_mut().push((4, to, message.clone()));
-                Some(message)
-            });
+            }
+            Some(message)
         });
-        let wire = wire.expect("tapped");
         let without: Vec<usize> = if case == 0 { vec![0, 1, 2, 3] } else { vec![0] };
         for member in without {
             assert_eq!(count(&wire, RESULT, |from| from == member), 0, "case {case}");
@@ -51,19 +44,12 @@ fn rule3_nothing_opened_without_all_freeze_signatures() {
 fn rule3_no_second_opening_with_another_set() {
     // Compute peer 2 tells peer 0 that it holds everything and the others that it misses one input.
     let world = World::delegated(4, 3, 1, 3, 5).proceed(2);
-    let mut wire = None;
-    let ends = world.run(|simulator| {
-        wire = Some(tap(simulator, 7));
-        let log = wire.clone().expect("tapped");
-        simulator.rewrite(2, move |to, mut message| {
-            if message[0] == VIEW && to == 1 {
-                message[1..34].fill(0);
-            }
-            log.borrow_mut().push((2, to, message.clone()));
-            Some(message)
-        });
+    let (ends, wire) = world.altered(|from, to, mut message| {
+        if (from, to, message[0]) == (2, 1, VIEW) {
+            message[1..34].fill(0);
+        }
+        Some(message)
     });
-    let wire = wire.expect("tapped");
     assert_eq!(count(&wire, RESULT, |_| true), 0, "two sets were signed, so none is opened");
     assert_ne!(world.journals[0].records()[0].digest, world.journals[1].records()[0].digest);
     assert!(ends.iter().take(2).all(|end| matches!(
@@ -89,12 +75,10 @@ fn rule3_frozen_slot_refuses_other_set() {
     for change in changes {
         let mut again = world.clone();
         change(&mut again);
-        let mut wire = None;
-        let ends = again.run(|simulator| wire = Some(tap(simulator, 3)));
+        let (ends, wire) = again.tapped();
         for end in &ends {
             assert_eq!(error(end), Some(&SessionError::Freeze(FreezeRefused::AlreadyFrozen)));
         }
-        let wire = wire.expect("tapped");
         assert_eq!(count(&wire, FREEZE, |_| true) + count(&wire, RESULT, |_| true), 0);
     }
     let mut next = world.clone();
@@ -111,9 +95,7 @@ fn rule3_the_set_is_durable_before_anything_leaves() {
     other.nonce = 9;
     other.journals[2] = world.journals[2].clone();
     other.run_and_check();
-    let mut wire = None;
-    let ends = world.run(|simulator| wire = Some(tap(simulator, 4)));
-    let wire = wire.expect("tapped");
+    let (ends, wire) = world.tapped();
     assert_eq!(error(&ends[2]), Some(&SessionError::Freeze(FreezeRefused::AlreadyFrozen)));
     assert_eq!(count(&wire, FREEZE, |from| from == 2), 0);
     assert_eq!(count(&wire, RESULT, |_| true), 0);

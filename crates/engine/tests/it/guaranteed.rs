@@ -1,12 +1,11 @@
 //! The model `guaranteed`: the sum comes whatever t of n >= 3t+1 compute peers and any input peers do.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use tacit_algebra::{F61, Field};
 use tacit_engine::{Ended, Fault, FaultKind, OnMissing, Plan, PlanError, SecurityModel, SessionError, Sharing};
 
-use crate::world::{AGREE, ANSWERS, COIN, Ends, FREEZE, KEYS, MASKED, RESULT, Sim, World, error, outcome};
+use crate::world::{
+    AGREE, ANSWERS, COIN, Ends, FREEZE, KEYS, MASKED, RESULT, Sim, World, change_one, error, kinds, outcome,
+};
 
 const SIZES: [(usize, usize); 5] = [(4, 1), (5, 1), (7, 2), (8, 2), (10, 3)];
 
@@ -89,22 +88,11 @@ fn rule5_guaranteed_with_peers_that_are_away() {
 fn rule5_guaranteed_no_single_change_stops_the_result_or_frames_anybody() {
     let world = guaranteed(World::decentralised(4, 1, 1, 3).with_max(5));
     let honest_sum: u128 = (1..4).filter_map(|m| world.inputs[m].as_ref()).map(|v| u128::from(v[0])).sum();
-    let sent = Rc::new(Cell::new(0));
-    let counter = sent.clone();
-    world.clone().fresh().run(|simulator| {
-        simulator.rewrite(0, move |_, message| {
-            counter.set(counter.get() + 1);
-            Some(message)
-        });
-    });
-    for target in 0..sent.get() {
+    let sent = kinds(&world.clone().fresh().tapped().1, 0);
+    for target in 0..sent.len() {
         for change in 0..4 {
-            let at = Rc::new(Cell::new(0));
             let ends = world.clone().fresh().run(|simulator| {
-                simulator.rewrite(0, move |_, mut message| {
-                    if at.replace(at.get() + 1) != target {
-                        return Some(message);
-                    }
+                change_one(simulator, 0, target, move |mut message| {
                     let length = message.len();
                     match change {
                         0 => return None,

@@ -1,11 +1,9 @@
 //! Products in the model `guaranteed`, n >= 4t+1: they come, they are right, and who sent wrong shares is named.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use tacit_engine::{Ended, FaultKind, Plan, PlanError, SecurityModel, SessionError};
 
-use crate::world::{Ends, FREEZE, RESULT, World, error, outcome, tap};
+use crate::uniform::chi_squared;
+use crate::world::{Ends, FREEZE, RESULT, World, change_one, error, kinds, outcome};
 
 /// Masked products (the table is in arithmetic/wire.rs).
 const PRODUCT: u8 = 11;
@@ -154,26 +152,14 @@ fn rule5_guaranteed_products_with_peers_that_are_away() {
 #[test]
 fn rule5_guaranteed_no_single_change_stops_a_product_or_frames_anybody() {
     let world = guaranteed(World::decentralised(5, 1, 1, 3), PRODUCTS);
-    let sent = Rc::new(Cell::new((0, 0)));
-    let counter = Rc::clone(&sent);
-    world.clone().fresh().run(|simulator| {
-        simulator.rewrite(0, move |_, message| {
-            let (all, frozen) = counter.get();
-            counter.set((all + 1, if message[0] == FREEZE { all } else { frozen }));
-            Some(message)
-        });
-    });
-    let (all, frozen) = sent.get();
-    assert!(frozen + 4 < all);
-    for target in frozen..all {
+    let sent = kinds(&world.clone().fresh().tapped().1, 0);
+    let frozen = sent.iter().rposition(|kind| *kind == FREEZE).expect("a signature");
+    assert!(frozen + 4 < sent.len());
+    for target in frozen..sent.len() {
         for change in 0..4 {
-            let at = Cell::new(0);
             let world = world.clone().fresh();
             let ends = world.run(|simulator| {
-                simulator.rewrite(0, move |_, mut message| {
-                    if at.replace(at.get() + 1) != target {
-                        return Some(message);
-                    }
+                change_one(simulator, 0, target, move |mut message| {
                     let length = message.len();
                     match change {
                         0 => return None,
@@ -229,19 +215,14 @@ fn masked_products_are_uniform() {
     for value in [0, 1] {
         let mut world = guaranteed(World::delegated(2, 5, 1, 4000, 3), PRODUCTS);
         world.inputs.iter_mut().flatten().for_each(|row| row.fill(value));
-        let mut wire = None;
-        world.run(|simulator| wire = Some(tap(simulator, 5)));
-        let mut counts = [0u32; BUCKETS];
-        let wire = wire.expect("tapped");
-        let of_one = wire.borrow();
-        let shares = of_one.iter().filter(|(from, to, message)| (*from, *to, message[0]) == (2, 0, PRODUCT));
+        let (_, wire) = world.tapped();
+        let mut counts = [0; BUCKETS];
+        let shares = wire.iter().filter(|(from, to, message)| (*from, *to, message[0]) == (2, 0, PRODUCT));
         for element in shares.flat_map(|(_, _, message)| message[5..].as_chunks::<8>().0) {
             counts[usize::from(element[0] & 15)] += 1;
         }
-        let total: u32 = counts.iter().sum();
-        assert_eq!(total, 4000);
-        let expected = f64::from(total) / BUCKETS as f64;
-        let chi: f64 = counts.iter().map(|c| (f64::from(*c) - expected).powi(2) / expected).sum();
+        assert_eq!(counts.iter().sum::<u64>(), 4000);
+        let chi = chi_squared(&counts);
         // 15 degrees of freedom: above 50 once in 90,000.
         assert!(chi < 50.0, "{value}: {chi}");
     }

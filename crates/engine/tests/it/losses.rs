@@ -40,13 +40,10 @@ fn p33_engine_crash_during_the_opening_of_a_function_m5_t2() {
             world.request.aggregator = aggregator.to_owned();
             world
         };
-        let mut wire = None;
-        let whole = world().run(|simulator| wire = Some(crate::world::tap(simulator, 5)));
+        let (whole, wire) = world().tapped();
         let expected = outcome(&whole[5]).and_then(|outcome| outcome.values.clone()).expect("a result");
-        let wire = wire.expect("tapped");
         // How many messages each sends before those of the result, to three recipients.
         let before = |peer: usize| {
-            let wire = wire.borrow();
             let sent = wire.iter().filter(|(from, ..)| *from == peer);
             sent.take_while(|(_, _, message)| message[0] != crate::world::RESULT || message.len() < 100).count() as u64
         };

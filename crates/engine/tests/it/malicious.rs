@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use tacit_engine::{Ended, FaultKind, Plan, PlanError, SecurityModel, SessionError, Sharing};
 
-use crate::world::{ANSWERS, COIN, Ends, HOLD, RESULT, SHARES, World, error, outcome};
+use crate::world::{ANSWERS, COIN, Ends, HOLD, RESULT, SHARES, World, change_one, error, kinds, outcome};
 
 fn malicious(world: World) -> World {
     world.proven(SecurityModel::Malicious)
@@ -34,23 +34,11 @@ fn rule5_no_single_change_makes_a_wrong_result_or_frames_anybody() {
     for (n, t) in [(3, 1), (4, 1), (5, 2)] {
         let world = malicious(World::decentralised(n, t, 1, 3).with_max(5));
         let honest_sum: u128 = (1..n).filter_map(|m| world.inputs[m].as_ref()).map(|v| u128::from(v[0])).sum();
-        let sent = Rc::new(Cell::new(0));
-        let counter = sent.clone();
-        world.clone().fresh().run(|simulator| {
-            simulator.rewrite(0, move |_, message| {
-                counter.set(counter.get() + 1);
-                Some(message)
-            });
-        });
-        for target in 0..sent.get() {
+        let sent = kinds(&world.clone().fresh().tapped().1, 0);
+        for target in 0..sent.len() {
             for change in 0..6 {
-                let at = Rc::new(Cell::new(0));
                 let ends = world.clone().fresh().run(|simulator| {
-                    simulator.rewrite(0, move |_, mut message| {
-                        let now = at.replace(at.get() + 1);
-                        if now != target {
-                            return Some(message);
-                        }
+                    change_one(simulator, 0, target, move |mut message| {
                         let length = message.len();
                         match change {
                             0 => return None,

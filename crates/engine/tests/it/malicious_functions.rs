@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tacit_engine::{Plan, PlanError, SecurityModel, SessionError};
 
-use crate::world::{Ends, FREEZE, RESULT, World, error, outcome};
+use crate::world::{Ends, FREEZE, RESULT, World, change_one, error, kinds, outcome};
 
 /// Everybody gives, computes and receives.
 fn world(n: usize, t: usize, (aggregator, parameters): Function, items: usize, seed: u64) -> World {
@@ -67,26 +67,14 @@ fn rule5_no_single_change_makes_a_wrong_function() {
     for (n, t) in [(3, 1), (4, 1)] {
         let world = malicious(&world(n, t, ("product", &[]), 1, 3));
         let expected: u128 = world.inputs.iter().flatten().map(|row| u128::from(row[0])).product();
-        let (sent, frozen) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-        let (counter, freeze) = (Rc::clone(&sent), Rc::clone(&frozen));
-        let ends = world.clone().fresh().run(|simulator| {
-            simulator.rewrite(0, move |_, message| {
-                if message[0] == FREEZE {
-                    freeze.set(counter.get());
-                }
-                counter.set(counter.get() + 1);
-                Some(message)
-            });
-        });
+        let (ends, wire) = world.clone().fresh().tapped();
         assert_eq!(values(&ends), [expected]);
-        for target in frozen.get() + 1..sent.get() {
+        let sent = kinds(&wire, 0);
+        let frozen = sent.iter().rposition(|kind| *kind == FREEZE).expect("a signature");
+        for target in frozen + 1..sent.len() {
             for change in 0..4 {
-                let at = Cell::new(0);
                 let ends = world.clone().fresh().run(|simulator| {
-                    simulator.rewrite(0, move |_, mut message| {
-                        if at.replace(at.get() + 1) != target {
-                            return Some(message);
-                        }
+                    change_one(simulator, 0, target, move |mut message| {
                         let length = message.len();
                         match change {
                             0 => return None,
@@ -162,12 +150,8 @@ fn forecasts_of_malicious_functions_are_what_is_sent() {
     for (n, t) in [(3, 1), (4, 1), (5, 2), (7, 3), (8, 3)] {
         for (function, items) in [(FUNCTIONS[0], 3000), (FUNCTIONS[1], 3000), (FUNCTIONS[8], 40), (FUNCTIONS[10], 20)] {
             let world = malicious(&world(n, t, function, items, 2));
-            let forecast = world.plan().forecast();
-            let mut wire = None;
-            world.run(|simulator| wire = Some(crate::world::tap(simulator, n)));
-            let sent: usize = wire.expect("tapped").borrow().iter().map(|(_, _, message)| message.len()).sum();
-            let (found, foreseen) = (sent as u64 / n as u64, forecast.input_bytes + forecast.compute_bytes);
-            let off = found.abs_diff(foreseen) as f64 / foreseen as f64;
+            let (found, foreseen) = world.sent_and_foreseen();
+            let off = (found - foreseen).abs() / foreseen;
             assert!(off < 0.05, "{function:?}, n = {n}: {found} bytes sent, {foreseen} foreseen");
         }
     }

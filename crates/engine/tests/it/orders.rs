@@ -5,7 +5,7 @@ use tacit_engine::simulator::SplitMix;
 use tacit_engine::{NoResult, Plan, PlanError};
 
 use crate::evaluations::{self, result};
-use crate::world::{World, tap};
+use crate::world::World;
 
 /// Everybody gives up to `most` records, computes and receives.
 fn world(n: usize, aggregator: &str, columns: usize, most: u64, parameters: &[(&str, &str)], seed: u64) -> World {
@@ -163,11 +163,7 @@ fn what_cannot_be_ordered_is_refused() {
 fn forecasts_of_comparisons() {
     for (n, name) in [3, 4, 5, 7, 11].into_iter().flat_map(|n| ["max", "median"].map(|name| (n, name))) {
         let world = with_records(world(n, name, 40, 2, &[], 2), 2, 60_000);
-        let forecast = world.plan().forecast();
-        let mut wire = None;
-        world.run(|simulator| wire = Some(tap(simulator, n)));
-        let sent: usize = wire.expect("tapped").borrow().iter().map(|(_, _, message)| message.len()).sum();
-        let (found, foreseen) = (sent as f64 / n as f64, (forecast.input_bytes + forecast.compute_bytes) as f64);
+        let (found, foreseen) = world.sent_and_foreseen();
         assert!((0.8..1.4).contains(&(foreseen / found)), "{name}, n = {n}: {found} bytes sent, {foreseen} foreseen");
     }
 }

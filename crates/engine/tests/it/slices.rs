@@ -2,7 +2,7 @@
 
 use tacit_engine::{Ended, Fault, FaultKind, SessionError};
 
-use crate::world::{CHECK, OPENED, RESULT, World, count, error, outcome, tap};
+use crate::world::{CHECK, OPENED, RESULT, World, count, error, kinds, outcome};
 
 #[test]
 fn long_vectors_open_by_slices() {
@@ -10,9 +10,7 @@ fn long_vectors_open_by_slices() {
         let world = World::decentralised(n, t, items, n as u64);
         world.run_and_check();
         let world = world.fresh();
-        let mut wire = None;
-        world.run(|simulator| wire = Some(tap(simulator, n)));
-        let wire = wire.expect("tapped");
+        let (_, wire) = world.tapped();
         assert!(count(&wire, OPENED, |_| true) > 0);
         assert_eq!(count(&wire, RESULT, |_| true), 0, "whole shares stay at home");
     }
@@ -23,10 +21,7 @@ fn long_vectors_open_by_slices() {
 fn losses_while_slices_are_opened() {
     // Everything that member 4 sends from its signature on.
     let world = World::decentralised(5, 2, 17_000, 6);
-    let mut wire = None;
-    world.run(|simulator| wire = Some(tap(simulator, 5)));
-    let wire = wire.expect("tapped");
-    let mine: Vec<u8> = wire.borrow().iter().filter(|(from, _, _)| *from == 4).map(|(_, _, m)| m[0]).collect();
+    let mine = kinds(&world.tapped().1, 4);
     let frozen = mine.iter().rposition(|tag| *tag == crate::world::FREEZE).expect("signed") + 1;
     for messages in frozen..=mine.len() {
         let mut world = world.clone().fresh();

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tacit_engine::{OwnInputError, SessionError, commitment};
 
-use crate::world::{COMMITMENT, RESULT, SHARES, World, count, error, outcome, tap};
+use crate::world::{COMMITMENT, RESULT, SHARES, World, count, error, outcome};
 
 #[test]
 fn sum_for_all_n_and_t() {
@@ -61,11 +61,10 @@ fn p19_an_honest_peer_refuses_to_send_what_breaks_the_bound() {
     ] {
         let mut world = World::decentralised(3, 1, 2, 4);
         world.inputs[1] = Some(input);
-        let mut wire = None;
-        let ends = world.run(|simulator| wire = Some(tap(simulator, 3)));
+        let (ends, wire) = world.tapped();
         assert_eq!(error(&ends[1]), Some(&SessionError::OwnInput(refusal)));
         assert_eq!(error(&ends[0]), Some(&SessionError::LostBeforeFreeze { member: 1 }));
-        assert_eq!(count(&wire.expect("tapped"), COMMITMENT, |from| from == 1), 0);
+        assert_eq!(count(&wire, COMMITMENT, |from| from == 1), 0);
     }
     let mut world = World::delegated(2, 3, 1, 2, 4);
     world.inputs[0] = Some(vec![1, 1]);
@@ -78,11 +77,9 @@ fn rule11_only_recipients_learn() {
     let mut world = World::delegated(4, 5, 2, 6, 9);
     world.request.recipients = vec![2, 6];
     world.run_and_check();
-    let mut wire = None;
-    world.run(|simulator| wire = Some(tap(simulator, 9)));
-    let wire = wire.expect("tapped");
+    let (_, wire) = world.tapped();
     assert_eq!(count(&wire, RESULT, |_| true), 9, "each compute peer to each recipient but itself");
-    assert!(wire.borrow().iter().all(|(_, to, m)| m[0] != RESULT || [2, 6].contains(to)));
+    assert!(wire.iter().all(|(_, to, m)| m[0] != RESULT || [2, 6].contains(to)));
     // Somebody who is nothing in this plan learns nothing at all.
     world.request.inputs = vec![5, 6, 7];
     world.draw_inputs();
@@ -140,11 +137,9 @@ fn rule10_a_commitment_is_not_brute_forced() {
 fn rule4_each_attempt_draws_new_polynomials() {
     // Same inputs, same link secrets, same generator state: a node restored from a snapshot.
     let shares = |world: &World| {
-        let mut wire = None;
-        world.run(|simulator| wire = Some(tap(simulator, 5)));
-        let wire = wire.expect("tapped");
+        let (_, wire) = world.tapped();
         let mut shares: Vec<Vec<u8>> =
-            wire.borrow().iter().filter(|(_, _, m)| m[0] == SHARES).map(|(_, _, m)| m[5..21].to_vec()).collect();
+            wire.iter().filter(|(_, _, m)| m[0] == SHARES).map(|(_, _, m)| m[5..21].to_vec()).collect();
         shares.sort_unstable();
         shares
     };

@@ -9,25 +9,25 @@ const BINS: usize = 64;
 /// Chi squared with 63 degrees of freedom is above this once in ten million draws.
 const LIMIT: f64 = 140.0;
 
-/// How far from evenly the values fall into bins.
-fn chi_squared(bins: impl Iterator<Item = usize>) -> f64 {
-    let mut counts = [0.0; BINS];
-    let mut total = 0.0;
-    for bin in bins {
-        counts[bin] += 1.0;
-        total += 1.0;
-    }
-    let expected = total / BINS as f64;
-    assert!(expected > 50.0, "{total} values are too few");
-    counts.iter().map(|count| (count - expected) * (count - expected) / expected).sum()
+/// How far from evenly values fell into bins, of which there are so many in each.
+pub(crate) fn chi_squared(counts: &[u64]) -> f64 {
+    let expected = counts.iter().sum::<u64>() as f64 / counts.len() as f64;
+    counts.iter().map(|count| (*count as f64 - expected).powi(2) / expected).sum()
+}
+
+fn unevenness_of(bins: impl Iterator<Item = usize>) -> f64 {
+    let mut counts = [0; BINS];
+    bins.for_each(|bin| counts[bin] += 1);
+    assert!(counts.iter().sum::<u64>() > 50 * BINS as u64, "too few values");
+    chi_squared(&counts)
 }
 
 /// The largest statistic over several ways to sort numbers below 2^61 into bins.
 fn unevenness(values: &[u64]) -> f64 {
-    let high = chi_squared(values.iter().map(|v| (v >> 55) as usize));
-    let low = chi_squared(values.iter().map(|v| (v % 64) as usize));
-    let middle = chi_squared(values.iter().map(|v| (v >> 30) as usize % BINS));
-    let steps = chi_squared(values.windows(2).map(|pair| (pair[1].wrapping_sub(pair[0]) >> 20) as usize % BINS));
+    let high = unevenness_of(values.iter().map(|v| (v >> 55) as usize));
+    let low = unevenness_of(values.iter().map(|v| (v % 64) as usize));
+    let middle = unevenness_of(values.iter().map(|v| (v >> 30) as usize % BINS));
+    let steps = unevenness_of(values.windows(2).map(|pair| (pair[1].wrapping_sub(pair[0]) >> 20) as usize % BINS));
     high.max(low).max(middle).max(steps)
 }
 

@@ -9,6 +9,7 @@ use tacit_engine::arithmetic::{Arithmetic, ArithmeticError, Shared};
 use tacit_engine::{Ended, Mailbox, Simulator};
 
 use crate::arithmetic_world::{numbers, setup};
+use crate::uniform::chi_squared;
 
 /// The first byte of messages (the table is in arithmetic/wire.rs).
 pub(crate) const INPUT: u8 = 1;
@@ -523,7 +524,7 @@ fn what_verification_opens_is_uniform() {
     const BUCKETS: usize = 16;
     for group in [(3, 1), (5, 2)] {
         for value in [0, 1] {
-            let mut counts = [[0u32; BUCKETS]; 3];
+            let mut counts = [[0; BUCKETS]; 3];
             for seed in 0..1600 {
                 let last = Rc::new(RefCell::new(Vec::new()));
                 let kept = Rc::clone(&last);
@@ -551,8 +552,7 @@ fn what_verification_opens_is_uniform() {
                 }
             }
             for counts in counts {
-                let expected = 1600.0 / BUCKETS as f64;
-                let chi: f64 = counts.iter().map(|c| (f64::from(*c) - expected).powi(2) / expected).sum();
+                let chi = chi_squared(&counts);
                 // 15 degrees of freedom: above 50 once in 90,000.
                 assert!(chi < 50.0, "{group:?} {value}: {chi}");
             }

@@ -185,6 +185,34 @@ impl World {
         })
     }
 
+    /// Everybody honest; and everything that was sent.
+    pub(crate) fn tapped(&self) -> (Ends, Wire) {
+        self.altered(|_, _, message| Some(message))
+    }
+
+    /// The same, where every message is what `alter` makes of it: (from, to, message).
+    pub(crate) fn altered(&self, alter: impl Fn(usize, usize, Vec<u8>) -> Option<Vec<u8>> + 'static) -> (Ends, Wire) {
+        let (wire, alter) = (Rc::new(RefCell::new(Wire::new())), Rc::new(alter));
+        let ends = self.run(|simulator| {
+            for from in 0..self.request.members.len() {
+                let (wire, alter) = (Rc::clone(&wire), Rc::clone(&alter));
+                simulator.rewrite(from, move |to, message| {
+                    let message = alter(from, to, message)?;
+                    wire.borrow_mut().push((from, to, message.clone()));
+                    Some(message)
+                });
+            }
+        });
+        (ends, wire.take())
+    }
+
+    /// The bytes that a member sends, on average, and those that the planner foresees.
+    pub(crate) fn sent_and_foreseen(&self) -> (f64, f64) {
+        let forecast = self.plan().forecast();
+        let sent: usize = self.tapped().1.iter().map(|(_, _, message)| message.len()).sum();
+        (sent as f64 / self.request.members.len() as f64, (forecast.input_bytes + forecast.compute_bytes) as f64)
+    }
+
     fn run_and_look<T>(&self, change: impl FnOnce(&mut Sim<'_>), look: impl FnOnce(&Sim<'_>, Ends) -> T) -> T {
         let plan = self.plan();
         let nonces = self.nonces();
@@ -244,22 +272,30 @@ pub(crate) fn outcome(end: &Ended<Result<Outcome, SessionError>>) -> Option<&Out
 }
 
 /// Everything that was sent: (from, to, message).
-pub(crate) type Wire = Rc<RefCell<Vec<(usize, usize, Vec<u8>)>>>;
+pub(crate) type Wire = Vec<(usize, usize, Vec<u8>)>;
 
-/// Lets all members' messages through and remembers them.
-pub(crate) fn tap(simulator: &mut Sim<'_>, members: usize) -> Wire {
-    let wire = Wire::default();
-    for from in 0..members {
-        let wire = wire.clone();
-        simulator.rewrite(from, move |to, message| {
-            wire.borrow_mut().push((from, to, message.clone()));
-            Some(message)
-        });
-    }
-    wire
+/// The kinds of messages that a member sent, in order.
+pub(crate) fn kinds(wire: &Wire, from: usize) -> Vec<u8> {
+    wire.iter().filter(|(sender, _, _)| *sender == from).map(|(_, _, message)| message[0]).collect()
 }
 
 /// How many messages of a kind went from (any of) these members.
 pub(crate) fn count(wire: &Wire, tag: u8, from: impl Fn(usize) -> bool) -> usize {
-    wire.borrow().iter().filter(|(sender, _, message)| from(*sender) && message[0] == tag).count()
+    wire.iter().filter(|(sender, _, message)| from(*sender) && message[0] == tag).count()
+}
+
+/// Of a member's messages, the one of this number, counted from 0, is what `change` makes of it.
+pub(crate) fn change_one(
+    simulator: &mut Sim<'_>,
+    member: usize,
+    number: usize,
+    change: impl Fn(Vec<u8>) -> Option<Vec<u8>> + 'static,
+) {
+    let mut numbers = 0..;
+    simulator.rewrite(
+        member,
+        move |_, message| {
+            if numbers.next() == Some(number) { change(message) } else { Some(message) }
+        },
+    );
 }
