@@ -118,7 +118,6 @@ fn act_of(world: &World, who: usize, what: usize, accept: bool, invited: bool) -
 /// What must hold for whatever the negotiation ended in.
 fn is_proper(world: &World, agreement: &Agreement, heard: &[SignedAct]) -> Result<(), TestCaseError> {
     let wording = agreement.verify().map_err(|e| TestCaseError::fail(e.to_string()))?;
-    let key = |i: usize| world.people[i].public_key().to_base64();
     let owners: BTreeSet<String> = (0..OWNERS).map(key).collect();
     let signed: BTreeSet<String> = agreement.signings.keys().cloned().collect();
     prop_assert!(owners.intersection(&signed).count() >= 2, "two owners of three");
@@ -138,6 +137,22 @@ fn is_proper(world: &World, agreement: &Agreement, heard: &[SignedAct]) -> Resul
     Ok(())
 }
 
+fn key(person: usize) -> String {
+    world().people[person].public_key().to_base64()
+}
+
+fn opening(invitations: Vec<Invitation>) -> Opening {
+    Opening {
+        id: ID,
+        opener: key(0),
+        title: "t".to_owned(),
+        at: UnixMillis(0),
+        expires: UnixMillis(EXPIRES),
+        authority: Authority { deciders: (0..OWNERS).map(key).collect(), quorum: 2 },
+        invitations,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
@@ -146,16 +161,7 @@ proptest! {
     #[test]
     fn no_history_makes_two_consensus_or_one_without_signatures(happenings in prop::collection::vec(happening(), 1..40)) {
         let world = world();
-        let key = |i: usize| world.people[i].public_key().to_base64();
-        let opening = Opening {
-            id: ID,
-            opener: key(0),
-            title: "t".to_owned(),
-            at: UnixMillis(0),
-            expires: UnixMillis(EXPIRES),
-            authority: Authority { deciders: (0..OWNERS).map(key).collect(), quorum: 2 },
-            invitations: vec![Invitation::Secret(secret_hash(&ID, SECRET)), Invitation::Key(key(4))],
-        };
+        let opening = opening(vec![Invitation::Secret(secret_hash(&ID, SECRET)), Invitation::Key(key(4))]);
         let mut stored: Vec<Event> = Vec::new();
         let mut heard: Vec<SignedAct> = Vec::new();
         let mut live = Negotiation::open(opening.clone()).expect("it opens");
@@ -229,16 +235,7 @@ proptest! {
 #[test]
 fn the_shortest_way_to_a_consensus() {
     let world = world();
-    let key = |i: usize| world.people[i].public_key().to_base64();
-    let opening = Opening {
-        id: ID,
-        opener: key(0),
-        title: "t".to_owned(),
-        at: UnixMillis(0),
-        expires: UnixMillis(EXPIRES),
-        authority: Authority { deciders: (0..OWNERS).map(key).collect(), quorum: 2 },
-        invitations: vec![Invitation::Secret(secret_hash(&ID, SECRET))],
-    };
+    let opening = opening(vec![Invitation::Secret(secret_hash(&ID, SECRET))]);
     let mut negotiation = Negotiation::open(opening).expect("it opens");
     for (who, invited) in [(0, false), (1, false), (3, true)] {
         assert!(negotiation.agreement().is_none());
