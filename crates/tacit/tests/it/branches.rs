@@ -108,8 +108,7 @@ impl Campus {
     /// Waits until so many members are connected at the root and give shares, and so many in each branch have a series.
     fn until_there(&self, above: usize) {
         let offers = |node: &Node, gid: i64, fits: &dyn Fn(&Value) -> bool| {
-            let offers = node.api("GET", &format!("/groups/{gid}/offers"), None).ok().json();
-            offers["offers"].as_array().expect("a list").iter().filter(|offer| fits(offer)).count()
+            node.offers(gid).as_array().expect("a list").iter().filter(|offer| fits(offer)).count()
         };
         until("all offers", || {
             let at_root = offers(&self.root, self.gid, &|offer| offer["labels"] == json!(["branch"]));

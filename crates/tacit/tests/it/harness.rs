@@ -287,6 +287,12 @@ impl Node {
         }
     }
 
+    /// What the members of a group offer to tasks.
+    #[track_caller]
+    pub(crate) fn offers(&self, gid: i64) -> Value {
+        self.api("GET", &format!("/groups/{gid}/offers"), None).ok().json()["offers"].take()
+    }
+
     /// Everything that the node tells its owner about groups and peers, for a comparison before and
     /// after. What changes by itself is left out.
     #[track_caller]

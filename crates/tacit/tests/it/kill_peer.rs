@@ -12,7 +12,7 @@ use tacit_model::{Clock, SystemClock};
 use crate::harness::Node;
 use crate::http::Request;
 use crate::kill_nine::{Random, setting};
-use crate::wait::{let_pass, until};
+use crate::wait::{let_pass, until, until_offers};
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 /// No task may take longer, whoever dies: it has its answer, good or bad.
@@ -65,11 +65,7 @@ impl Field {
         assert_eq!(verified["members"].as_array().map(Vec::len), Some(5), "{verified}");
         let field = Self { gateway, peers, gid };
         field.measure();
-        until("all peers to offer", || {
-            let offers = field.gateway.api("GET", &format!("/groups/{gid}/offers"), None).ok().json();
-            let found = offers["offers"].as_array().into_iter().flatten().filter(|o| o["sources"] != json!([])).count();
-            if found == NAMES.len() { Ok(()) } else { Err(offers.to_string()) }
-        });
+        until_offers(NAMES.len(), || field.gateway.offers(gid), |offer| offer["sources"] != json!([]));
         field
     }
 

@@ -61,6 +61,16 @@ impl Lab {
         machine
     }
 
+    /// The machine 10.77.0.1 with a gateway that is not looked for.
+    pub(crate) fn gateway(&self) -> Machine {
+        let mut machine = self.machine(&["10.77.0.1/24"]);
+        machine.serve(&format!(
+            "name = \"gw\"\nroles = [\"gateway\"]\nhttp = \"[::]:{HTTP}\"\ntls = true\nlink = \"[::]:{LINK}\"\n\
+             [discovery]\nmdns = false\n"
+        ));
+        machine
+    }
+
     /// Any program that runs where all machines are connected.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::run;
-use crate::lab::{HTTP, LINK, Lab, Machine};
+use crate::lab::{Lab, Machine};
 use crate::wait::within;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -130,11 +130,7 @@ fn receipts_say_who_computed(manager: &Machine, room: &Machine) {
 fn f15_a_sum_through_an_smc_provider_that_is_swapped_in() {
     let python = python();
     let lab = Lab::new();
-    let mut manager = lab.machine(&["10.77.0.1/24"]);
-    manager.serve(&format!(
-        "name = \"gw\"\nroles = [\"gateway\"]\nhttp = \"[::]:{HTTP}\"\ntls = true\nlink = \"[::]:{LINK}\"\n\
-         [discovery]\nmdns = false\n"
-    ));
+    let manager = lab.gateway();
     let ask = std::cell::Cell::new(false);
     let rooms = lab.rooms(&manager, 3, |_| {
         // All but the first owner allow pings; a relative path begins in the data folder.

@@ -5,8 +5,8 @@ use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
-use crate::lab::{HTTP, LINK, Lab, Machine};
-use crate::wait::until;
+use crate::lab::{Lab, Machine};
+use crate::wait::{until, until_offers};
 
 /// Writes all frames that pass between the machines into a file.
 const SNIFFER: &str = "import socket, sys\n\
@@ -55,11 +55,7 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
 #[test]
 fn f06_f11_f14_w5_listeners_see_nothing_and_idle_peers_have_no_connections() {
     let lab = Lab::new();
-    let mut manager = lab.machine(&["10.77.0.1/24"]);
-    manager.serve(&format!(
-        "name = \"gw\"\nroles = [\"gateway\"]\nhttp = \"[::]:{HTTP}\"\ntls = true\nlink = \"[::]:{LINK}\"\n\
-         [discovery]\nmdns = false\n"
-    ));
+    let manager = lab.gateway();
     let file = manager.data().join("frames");
     let sniffer = Sniffer::start(&lab, &file);
     let rooms = lab.rooms(&manager, 3, |_| "[limits]\nidle_link = 5\n".to_owned());
@@ -70,12 +66,8 @@ fn f06_f11_f14_w5_listeners_see_nothing_and_idle_peers_have_no_connections() {
         room.told(&["peer", "measure", &name, &format!("temperature={temperature}")]);
         room.told(&["peer", "labels", &name, "offices-with-a-label"]);
     }
-    until("all offers", || {
-        let offers = manager.told(&["task", "offers", "--group", "1"]);
-        let whole = |o: &&Value| o["sources"] != serde_json::json!([]) && o["labels"] != serde_json::json!([]);
-        let found = offers.as_array().expect("a list").iter().filter(whole).count();
-        if found == 3 { Ok(()) } else { Err(offers.to_string()) }
-    });
+    let whole = |o: &Value| o["sources"] != serde_json::json!([]) && o["labels"] != serde_json::json!([]);
+    until_offers(3, || manager.told(&["task", "offers", "--group", "1"]), whole);
     assert!(rooms.iter().all(|room| sessions(room).is_empty()), "{:?}", sessions(&rooms[0]));
 
     let question = [

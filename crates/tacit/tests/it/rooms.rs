@@ -5,7 +5,7 @@ use tacit_model::{Clock, SystemClock};
 
 use crate::harness::Node;
 use crate::http::{Reply, Request};
-use crate::wait::until;
+use crate::wait::{until, until_offers};
 
 /// The scene: a group whose members give, compute and receive.
 pub(crate) struct Rooms {
@@ -64,12 +64,8 @@ impl Rooms {
             room.measure(source, ago_ms, value);
         }
         let rooms = self.rooms.len().min(values.len());
-        until("all offers", || {
-            let offers = self.gateway.api("GET", &format!("/groups/{}/offers", self.gid), None).ok().json();
-            let has = |o: &&Value| o["sources"].as_array().is_some_and(|s| s.iter().any(|s| s == source));
-            let found = offers["offers"].as_array().expect("a list").iter().filter(has).count();
-            if found >= rooms { Ok(()) } else { Err(offers.to_string()) }
-        });
+        let has = |o: &Value| o["sources"].as_array().is_some_and(|s| s.iter().any(|s| s == source));
+        until_offers(rooms, || self.gateway.offers(self.gid), has);
     }
 
     /// A question about the temperature now; the gateway hears the answer.

@@ -132,9 +132,8 @@ impl Scene {
         }
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let offers = gateway.api("GET", &format!("/groups/{gid}/offers"), None).ok().json();
-            let list = offers["offers"].as_array().expect("a list");
-            if list.iter().filter(|o| o["sources"] != json!([])).count() == NAMES.len() {
+            let offers = gateway.offers(gid);
+            if offers.as_array().expect("a list").iter().filter(|o| o["sources"] != json!([])).count() == NAMES.len() {
                 break;
             }
             assert!(tokio::time::Instant::now() < deadline, "{offers}");

@@ -8,8 +8,8 @@ use std::process::Command;
 use serde_json::Value;
 use tacit_model::{Clock, SystemClock};
 
-use crate::lab::{HTTP, LINK, Lab, Machine};
-use crate::wait::until;
+use crate::lab::{Lab, Machine};
+use crate::wait::{until, until_offers};
 
 fn ago(ms: i64) -> i64 {
     SystemClock.now().plus(-ms).0
@@ -70,22 +70,14 @@ fn mean(manager: &Machine, preselector: &str) -> f64 {
 #[test]
 fn f15_series_come_from_files_commands_and_databases() {
     let lab = Lab::new();
-    let mut manager = lab.machine(&["10.77.0.1/24"]);
-    manager.serve(&format!(
-        "name = \"gw\"\nroles = [\"gateway\"]\nhttp = \"[::]:{HTTP}\"\ntls = true\nlink = \"[::]:{LINK}\"\n\
-         [discovery]\nmdns = false\n"
-    ));
+    let manager = lab.gateway();
     let number = Cell::new(0);
     let rooms = lab.rooms(&manager, 3, |room| {
         number.set(number.get() + 1);
         source(number.get(), room)
     });
-    until("all series", || {
-        let offers = manager.told(&["task", "offers", "--group", "1"]);
-        let has = |o: &&Value| o["sources"] == serde_json::json!(["temperature"]);
-        let found = offers.as_array().expect("a list").iter().filter(has).count();
-        if found == 3 { Ok(()) } else { Err(offers.to_string()) }
-    });
+    let has = |o: &Value| o["sources"] == serde_json::json!(["temperature"]);
+    until_offers(3, || manager.told(&["task", "offers", "--group", "1"]), has);
     assert!((mean(&manager, "last_1h") - 22.0).abs() < 1e-9);
 
     let mut file = OpenOptions::new().append(true).open(rooms[0].data().join("room.csv")).expect("the file");

@@ -5,7 +5,7 @@ use tacit_model::{Clock, SystemClock, UnixMillis};
 
 use crate::harness::run;
 use crate::rooms::Rooms;
-use crate::wait::until;
+use crate::wait::until_offers;
 
 const MINUTE: i64 = 60_000;
 
@@ -48,12 +48,8 @@ fn f15_several_sources_make_records_of_the_same_minute() {
         let body = json!({ "samples": samples });
         room.node.api("POST", &format!("/peers/{}/samples", room.name), Some(&body)).ok();
     }
-    until("all offers", || {
-        let offers = scene.gateway.api("GET", &format!("/groups/{}/offers", scene.gid), None).ok().json();
-        let both = |o: &&Value| o["sources"].as_array().is_some_and(|s| s.len() == 2);
-        let found = offers["offers"].as_array().expect("a list").iter().filter(both).count();
-        if found == 4 { Ok(()) } else { Err(offers.to_string()) }
-    });
+    let both = |o: &Value| o["sources"].as_array().is_some_and(|s| s.len() == 2);
+    until_offers(4, || scene.gateway.offers(scene.gid), both);
     let window = |from: i64, to: i64| {
         let at = |minute| start.plus(minute * MINUTE).to_rfc3339();
         format!("{}/{}", at(from), at(to))

@@ -5,7 +5,7 @@ use tacit_model::{Clock, SystemClock, UnixMillis};
 
 use crate::harness::{Node, run};
 use crate::http::{Reply, Request};
-use crate::wait::until;
+use crate::wait::{until, until_offers};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -61,12 +61,8 @@ impl Building {
     }
 
     fn until_offered(&self, peers: usize) {
-        until("all offers", || {
-            let offers = self.nodes[0].api("GET", &format!("/groups/{}/offers", self.gid), None).ok().json();
-            let whole = |o: &&Value| o["labels"].as_array().is_some_and(|l| l.len() == 2) && o["sources"] != json!([]);
-            let found = offers["offers"].as_array().expect("a list").iter().filter(whole).count();
-            if found == peers { Ok(()) } else { Err(offers.to_string()) }
-        });
+        let whole = |o: &Value| o["labels"].as_array().is_some_and(|l| l.len() == 2) && o["sources"] != json!([]);
+        until_offers(peers, || self.nodes[0].offers(self.gid), whole);
     }
 
     fn question(&self, aggregator: &str, more: Value) -> Value {
@@ -230,8 +226,8 @@ fn f12_rule3_who_is_there_takes_part_in_disjoint_windows() {
     assert_eq!(all["windows"][0]["contributors"], 4, "{all}");
     building.nodes[3].kill();
     until("d to be away", || {
-        let offers = building.nodes[0].api("GET", &format!("/groups/{}/offers", building.gid), None).ok().json();
-        if offers["offers"].as_array().is_some_and(|o| o.len() == 3) { Ok(()) } else { Err(offers.to_string()) }
+        let offers = building.nodes[0].offers(building.gid);
+        if offers.as_array().is_some_and(|o| o.len() == 3) { Ok(()) } else { Err(offers.to_string()) }
     });
     // The difference of the two means would be d's value.
     let same = building.ask(&building.question("mean", json!({})));

@@ -3,6 +3,8 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 /// Nothing that the tests wait for may take longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 const POLL: Duration = Duration::from_millis(20);
@@ -26,6 +28,16 @@ pub(crate) fn within<T>(patience: Duration, what: &str, mut probe: impl FnMut() 
             Err(_) => sleep(POLL),
         }
     }
+}
+
+/// Waits until so many of the offers that a gateway lists fit.
+#[track_caller]
+pub(crate) fn until_offers(count: usize, list: impl Fn() -> Value, fits: impl Fn(&Value) -> bool) {
+    until("all offers", || {
+        let offers = list();
+        let found = offers.as_array().expect("a list").iter().filter(|offer| fits(offer)).count();
+        if found >= count { Ok(()) } else { Err(offers.to_string()) }
+    });
 }
 
 /// Lets time pass on purpose: the test is about what happens when somebody takes their time.
