@@ -1,55 +1,17 @@
-use core::fmt;
-use core::str::FromStr;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use tacit_model::{ParseIdError, UnixMillis};
+use tacit_model::UnixMillis;
 use tacit_pki::PublicKey;
 use tacit_pki::envelope::{Context, verify_detached};
 
 use crate::{Charter, canonical, digest};
 
 /// Names a consensus: SHA-256 of its canonical text.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConsensusId(pub [u8; 32]);
 
-impl fmt::Display for ConsensusId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for ConsensusId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ConsensusId({})", hex::encode(&self.0[..6]))
-    }
-}
-
-impl FromStr for ConsensusId {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| ParseIdError { what: "consensus id", digits: 64 })?;
-        Ok(Self(bytes))
-    }
-}
-
-impl TryFrom<String> for ConsensusId {
-    type Error = ParseIdError;
-
-    fn try_from(text: String) -> Result<Self, ParseIdError> {
-        text.parse()
-    }
-}
-
-impl From<ConsensusId> for String {
-    fn from(id: ConsensusId) -> Self {
-        id.to_string()
-    }
-}
+tacit_model::hexadecimal_id!(ConsensusId: 32, "consensus id");
 
 /// What is signed: a charter and its place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

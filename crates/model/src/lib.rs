@@ -9,7 +9,9 @@ pub mod codec;
 mod fingerprint;
 mod ids;
 pub mod problem;
+mod text_form;
 
 pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
-pub use fingerprint::{Fingerprint, ParseIdError};
+pub use fingerprint::Fingerprint;
 pub use ids::{Attempt, GroupId, RunId, SessionId, Slot};
+pub use text_form::ParseIdError;

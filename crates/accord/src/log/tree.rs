@@ -1,10 +1,6 @@
 //! The Merkle tree of RFC 9162, section 2.1.1, growing at its right edge.
 
-use core::fmt;
-use core::str::FromStr;
-
 use aws_lc_rs::digest::{Context, SHA256};
-use tacit_model::ParseIdError;
 
 /// Every so many levels the hashes of complete subtrees are kept, so that a proof over any number of entries
 /// reads a few hundred hashes: those of single entries, of 2^8, of 2^16, and so on.
@@ -103,24 +99,4 @@ pub(super) fn join(subtrees: impl DoubleEndedIterator<Item = Hash>) -> Option<Ha
     subtrees.rev().reduce(|right, left| node_hash(&left, &right))
 }
 
-impl fmt::Display for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hash({})", hex::encode(&self.0[..6]))
-    }
-}
-
-impl FromStr for Hash {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| ParseIdError { what: "hash", digits: 64 })?;
-        Ok(Self(bytes))
-    }
-}
+tacit_model::hexadecimal_id!(Hash: 32, "hash");

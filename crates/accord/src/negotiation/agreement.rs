@@ -1,9 +1,7 @@
-use core::fmt;
-use core::str::FromStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tacit_model::{ParseIdError, UnixMillis};
+use tacit_model::UnixMillis;
 
 use super::{Act, Form, JsonForm, NegotiationId, SignedAct, Wording};
 use crate::{CanonicalError, ConsensusId, canonical, digest};
@@ -39,45 +37,10 @@ pub struct Signing {
 }
 
 /// Names an agreement: SHA-256 of its canonical JSON.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AgreementId(pub [u8; 32]);
 
-impl fmt::Display for AgreementId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for AgreementId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AgreementId({})", hex::encode(&self.0[..6]))
-    }
-}
-
-impl FromStr for AgreementId {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| ParseIdError { what: "consensus id", digits: 64 })?;
-        Ok(Self(bytes))
-    }
-}
-
-impl TryFrom<String> for AgreementId {
-    type Error = ParseIdError;
-
-    fn try_from(text: String) -> Result<Self, ParseIdError> {
-        text.parse()
-    }
-}
-
-impl From<AgreementId> for String {
-    fn from(id: AgreementId) -> Self {
-        id.to_string()
-    }
-}
+tacit_model::hexadecimal_id!(AgreementId: 32, "consensus id");
 
 /// Why an agreement does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

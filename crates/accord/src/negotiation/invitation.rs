@@ -10,8 +10,7 @@ use crate::digest;
 
 /// Names a negotiation: 32 random bytes, in text 43 characters of unpadded URL-safe base64. Nobody guesses
 /// one, so knowing it is the permission to read.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NegotiationId(pub [u8; 32]);
 
 impl fmt::Display for NegotiationId {
@@ -40,19 +39,7 @@ impl FromStr for NegotiationId {
     }
 }
 
-impl TryFrom<String> for NegotiationId {
-    type Error = ParseIdError;
-
-    fn try_from(text: String) -> Result<Self, ParseIdError> {
-        text.parse()
-    }
-}
-
-impl From<NegotiationId> for String {
-    fn from(id: NegotiationId) -> Self {
-        id.to_string()
-    }
-}
+tacit_model::text_in_json!(NegotiationId);
 
 /// Who may take part besides those who decide anyway.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
