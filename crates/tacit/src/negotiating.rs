@@ -250,13 +250,9 @@ pub(crate) fn with_terms(mut wording: Wording, values: &[(String, Value)]) -> Re
     for part in wording.parts.iter_mut().filter(|part| part.resource == Resource::Charter) {
         complete_configuration(&mut part.terms);
         let charter = charter_of(&part.terms).map_err(|e| Failure::usage(e.to_string()))?;
-        part.terms = tacit_accord::negotiation::charter_terms(&charter)?;
-        part.duties = tacit_accord::negotiation::duties(&charter);
+        put_charter(part, &charter)?;
     }
-    wording.accept = false;
-    wording.accepted.clear();
-    wording.rejected.clear();
-    Ok(wording)
+    Ok(unanswered(wording))
 }
 
 /// Whoever sets one parameter of a configuration that is not there yet means the usual ones beside it. Large
@@ -295,12 +291,22 @@ pub(crate) fn with_charter(
     let mut charter = charter_of(&part.terms).map_err(|e| Failure::usage(e.to_string()))?;
     change(&mut charter)?;
     charter.check().map_err(|e| Failure::usage(e.to_string()))?;
-    part.terms = tacit_accord::negotiation::charter_terms(&charter)?;
-    part.duties = tacit_accord::negotiation::duties(&charter);
+    put_charter(part, &charter)?;
+    Ok(unanswered(wording))
+}
+
+fn put_charter(part: &mut Part, charter: &Charter) -> Result<(), Failure> {
+    part.terms = tacit_accord::negotiation::charter_terms(charter)?;
+    part.duties = tacit_accord::negotiation::duties(charter);
+    Ok(())
+}
+
+/// A text that was changed is a new proposal.
+fn unanswered(mut wording: Wording) -> Wording {
     wording.accept = false;
     wording.accepted.clear();
     wording.rejected.clear();
-    Ok(wording)
+    wording
 }
 
 /// The text of a contribution, read and checked: the one of this number, or the newest.
