@@ -59,14 +59,13 @@ fn a_wrong_slice_is_noticed_and_opened_again() {
 fn wrong_shares_in_slices_are_corrected_and_named() {
     const SLICE: u8 = 7;
     let world = World::decentralised(4, 1, 17_000, 8);
-    let ends = world.run(|simulator| {
-        simulator.rewrite(0, move |_, mut message| {
-            if message[0] == SLICE || message[0] == RESULT {
-                message[5] ^= 1;
-            }
-            Some(message)
-        });
-    });
+    let wrong = |from, _, mut message: Vec<u8>| {
+        if from == 0 && [SLICE, RESULT].contains(&message[0]) {
+            message[5] ^= 1;
+        }
+        Some(message)
+    };
+    let (ends, _) = world.altered(wrong);
     for end in &ends[1..] {
         let outcome = outcome(end).expect("corrected");
         assert_eq!(outcome.values, Some(world.sum_of(&[0, 1, 2, 3])));
@@ -74,14 +73,7 @@ fn wrong_shares_in_slices_are_corrected_and_named() {
     }
     for (n, t) in [(3, 1), (5, 2)] {
         let world = World::decentralised(n, t, 17_000, 8);
-        let ends = world.run(|simulator| {
-            simulator.rewrite(0, move |_, mut message| {
-                if message[0] == SLICE || message[0] == RESULT {
-                    message[5] ^= 1;
-                }
-                Some(message)
-            });
-        });
+        let (ends, _) = world.altered(wrong);
         for end in &ends[1..] {
             assert_eq!(error(end), Some(&SessionError::DisagreeingShares));
         }
