@@ -151,22 +151,11 @@ pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, proof: &[Hash], root
     if index >= size {
         return Err(ProofError::Outside { asked: index.saturating_add(1), size });
     }
-    let (mut at, mut last, mut hash) = (index, size - 1, *leaf);
-    for sibling in proof {
-        if last == 0 {
-            return Err(ProofError::Mismatch);
-        }
-        if at & 1 == 1 || at == last {
-            hash = node_hash(sibling, &hash);
-            while at & 1 == 0 && at != 0 {
-                (at, last) = (at >> 1, last >> 1);
-            }
-        } else {
-            hash = node_hash(&hash, sibling);
-        }
-        (at, last) = (at >> 1, last >> 1);
-    }
-    if last == 0 && hash == *root { Ok(()) } else { Err(ProofError::Mismatch) }
+    let mut hash = *leaf;
+    let arrived = climb((index, size - 1), proof, |sibling, at_left| {
+        hash = if at_left { node_hash(sibling, &hash) } else { node_hash(&hash, sibling) };
+    });
+    if arrived && hash == *root { Ok(()) } else { Err(ProofError::Mismatch) }
 }
 
 /// Whether the tree of `old` entries is the beginning of the tree of `size` entries: RFC 9162, section 2.1.4.2.
@@ -197,19 +186,29 @@ pub fn verify_consistency(
         Some(split) => split,
     };
     let (mut old_hash, mut hash) = (*first, *first);
-    for sibling in rest {
-        if last == 0 {
-            return Err(ProofError::Mismatch);
-        }
-        if at & 1 == 1 || at == last {
+    let arrived = climb((at, last), rest, |sibling, at_left| {
+        if at_left {
             (old_hash, hash) = (node_hash(sibling, &old_hash), node_hash(sibling, &hash));
-            while at & 1 == 0 && at != 0 {
-                (at, last) = (at >> 1, last >> 1);
-            }
         } else {
             hash = node_hash(&hash, sibling);
         }
+    });
+    holds(arrived && old_hash == *old_root && hash == *root)
+}
+
+/// The way up that both kinds of proof take, from a node to the root: `step` is told each sibling, and whether it
+/// stands at the left. False if there are too few siblings or too many.
+fn climb((mut at, mut last): (u64, u64), siblings: &[Hash], mut step: impl FnMut(&Hash, bool)) -> bool {
+    for sibling in siblings {
+        if last == 0 {
+            return false;
+        }
+        let at_left = at & 1 == 1 || at == last;
+        step(sibling, at_left);
+        while at_left && at & 1 == 0 && at != 0 {
+            (at, last) = (at >> 1, last >> 1);
+        }
         (at, last) = (at >> 1, last >> 1);
     }
-    holds(last == 0 && old_hash == *old_root && hash == *root)
+    last == 0
 }
