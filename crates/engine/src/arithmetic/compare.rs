@@ -91,8 +91,7 @@ impl<F: Field> Arithmetic<'_, F> {
         let mut out = Shared::zeros(0);
         // A piece has so many bits.
         let piece = (self.lanes_of(bits).await? / width.max(1)).max(64);
-        for start in (0..x.len()).step_by(piece) {
-            let x = x.slice(start..(start + piece).min(x.len()));
+        for x in x.pieces(piece) {
             let planes = self.bits_of(&x, bits).await?;
             let by_plane = self.lift(&planes, x.len()).await?;
             let shares = by_plane.expose_shares();
@@ -218,8 +217,7 @@ impl<F: Field> Arithmetic<'_, F> {
         self.ready_for_bits().await?;
         let lanes = self.lanes();
         let mut out = Vec::with_capacity(x.len());
-        for start in (0..x.len()).step_by(lanes) {
-            let piece = x.slice(start..(start + lanes).min(x.len()));
+        for piece in x.pieces(lanes) {
             let bit = match wanted {
                 Wanted::Negative { bits } => self.negative(piece, bits).await?,
                 Wanted::Lowest { bits } => self.lowest(&piece, bits).await?,

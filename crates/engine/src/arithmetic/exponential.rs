@@ -60,8 +60,8 @@ impl<F: Field> Arithmetic<'_, F> {
     pub async fn fixed_exp(&mut self, x: &Shared<F>, fraction: u32) -> Result<Shared<F>, ArithmeticError> {
         check_fraction::<F>(fraction)?;
         let mut out = Vec::with_capacity(x.len());
-        for start in (0..x.len()).step_by(AT_ONCE) {
-            let power = self.exponential(&x.slice(start..(start + AT_ONCE).min(x.len())), fraction).await?;
+        for x in x.pieces(AT_ONCE) {
+            let power = self.exponential(&x, fraction).await?;
             let power = self.truncate(&power, POINT - fraction, POINT + 1).await?;
             out.extend_from_slice(power.expose_shares());
         }
@@ -77,8 +77,7 @@ impl<F: Field> Arithmetic<'_, F> {
     ) -> Result<Shared<F>, ArithmeticError> {
         check_fraction::<F>(fraction)?;
         let mut out = Vec::with_capacity(x.len());
-        for start in (0..x.len()).step_by(AT_ONCE) {
-            let x = x.slice(start..(start + AT_ONCE).min(x.len()));
+        for x in x.pieces(AT_ONCE) {
             out.extend_from_slice(self.logistic(&x, fraction, bits).await?.expose_shares());
         }
         Ok(Shared::from_shares(out))
@@ -91,8 +90,7 @@ impl<F: Field> Arithmetic<'_, F> {
             return Err(ArithmeticError::WrongCall { what: "logarithms are of numbers of up to 36 bits" });
         }
         let mut out = Vec::with_capacity(x.len());
-        for start in (0..x.len()).step_by(AT_ONCE) {
-            let x = x.slice(start..(start + AT_ONCE).min(x.len()));
+        for x in x.pieces(AT_ONCE) {
             let length = x.len();
             let Normal { mantissa, highest, .. } = self.normal(&x, bits).await?;
             // s = 4 m - 3 for m = mantissa / 2^bits in [1/2, 1).

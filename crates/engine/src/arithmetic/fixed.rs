@@ -49,8 +49,7 @@ impl<F: Field> Arithmetic<'_, F> {
         }
         self.ready_for_bits().await?;
         let mut out = Vec::with_capacity(x.len());
-        for start in (0..x.len()).step_by(AT_ONCE) {
-            let piece = x.slice(start..(start + AT_ONCE).min(x.len()));
+        for piece in x.pieces(AT_ONCE) {
             out.extend_from_slice(self.truncate_some(piece, shift, bits).await?.expose_shares());
         }
         Ok(Shared::from_shares(out))
@@ -80,9 +79,7 @@ impl<F: Field> Arithmetic<'_, F> {
         }
         self.check_fixed(fraction, bits)?;
         let mut out = Vec::with_capacity(a.len());
-        for start in (0..a.len()).step_by(AT_ONCE) {
-            let range = start..(start + AT_ONCE).min(a.len());
-            let (a, b) = (a.slice(range.clone()), b.slice(range));
+        for (a, b) in a.pieces(AT_ONCE).zip(b.pieces(AT_ONCE)) {
             let Normal { factor, mantissa, .. } = self.normal(&b, bits).await?;
             let inverse = self.reciprocal(&mantissa, bits).await?;
             // a/b = (a factor)/(b factor); as many bits of the first as the product has room for.
@@ -99,8 +96,7 @@ impl<F: Field> Arithmetic<'_, F> {
     pub async fn fixed_sqrt(&mut self, x: &Shared<F>, fraction: u32, bits: u32) -> Result<Shared<F>, ArithmeticError> {
         self.check_fixed(fraction, bits)?;
         let mut out = Vec::with_capacity(x.len());
-        for start in (0..x.len()).step_by(AT_ONCE) {
-            let x = x.slice(start..(start + AT_ONCE).min(x.len()));
+        for x in x.pieces(AT_ONCE) {
             let length = x.len();
             let Normal { mantissa, highest, .. } = self.normal(&x, bits).await?;
             let inverse = self.inverse_root(&mantissa, bits).await?;

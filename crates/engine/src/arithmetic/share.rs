@@ -78,6 +78,11 @@ impl<F: Field> Shared<F> {
         Self(self.0[range].to_vec())
     }
 
+    /// All elements in pieces of `length`, of which the last may be shorter.
+    pub(crate) fn pieces(&self, length: usize) -> impl Iterator<Item = Self> {
+        self.0.chunks(length).map(|piece| Self(piece.to_vec()))
+    }
+
     /// These elements and then those of `others`.
     pub fn concat(parts: &[&Self]) -> Self {
         let mut all = Vec::with_capacity(parts.iter().map(|p| p.len()).sum());

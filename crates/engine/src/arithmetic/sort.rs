@@ -122,13 +122,12 @@ impl<F: Field> Arithmetic<'_, F> {
         let all = words(lanes).next_multiple_of(2);
         let mut out = Planes::zeros(self.components(), width, all);
         let lanes = self.lanes();
-        for start in (0..x.len()).step_by(lanes) {
-            let piece = x.slice(start..(start + lanes).min(x.len()));
+        for (number, piece) in x.pieces(lanes).enumerate() {
             let planes = self.bits_of(&piece, bits).await?;
             for component in 0..planes.components() {
                 for plane in 0..width {
                     let from = planes.plane(component, plane);
-                    out.plane_mut(component, plane)[start / 64..][..from.len()].copy_from_slice(from);
+                    out.plane_mut(component, plane)[number * lanes / 64..][..from.len()].copy_from_slice(from);
                 }
             }
         }
