@@ -1,5 +1,4 @@
 use core::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -224,27 +223,14 @@ fn checked(url: &str) -> Result<Url, ClientError> {
     match parsed.scheme() {
         _ if host.is_empty() => Err(ClientError::Url(url.to_owned())),
         "https" => Ok(parsed),
-        "http" if is_loopback(host) => Ok(parsed),
+        "http" if https::is_this_machine(host) => Ok(parsed),
         "http" => Err(ClientError::PlainHttp(url.to_owned())),
         _ => Err(ClientError::Url(url.to_owned())),
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// The innermost cause, without the address: it may hold a registration code.
 fn reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "timed out".to_owned();
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
+    if error.is_timeout() { "timed out".to_owned() } else { https::innermost(error) }
 }
 
 #[cfg(test)]

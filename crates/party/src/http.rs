@@ -1,7 +1,6 @@
 //! The HTTP client of a peer: registers at a gateway, posts results.
 
 use core::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName};
@@ -103,7 +102,7 @@ impl HttpPoster {
         match parsed.scheme() {
             _ if host.is_empty() => Err(HttpError::Url(url.to_owned())),
             "https" => Ok(parsed),
-            "http" if self.allow_plain_http || is_loopback(host) => Ok(parsed),
+            "http" if self.allow_plain_http || https::is_this_machine(host) => Ok(parsed),
             "http" => Err(HttpError::PlainHttp(url.to_owned())),
             _ => Err(HttpError::Url(url.to_owned())),
         }
@@ -159,18 +158,8 @@ impl fmt::Debug for HttpPoster {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// The innermost cause without the address, whose query may hold a registration code.
 fn reason(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    if error.is_timeout() { "timed out".to_owned() } else { cause.to_string() }
+    if error.is_timeout() { "timed out".to_owned() } else { https::innermost(error) }
 }
 
 #[cfg(test)]

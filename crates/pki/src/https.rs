@@ -1,5 +1,6 @@
 //! Whom to believe over https: the system's authorities, or a certificate that is pinned.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -53,6 +54,21 @@ pub fn is_untrusted(error: &(dyn core::error::Error + 'static)) -> bool {
         };
     }
     false
+}
+
+/// The innermost cause of a failure: without the address that was asked, which may hold a registration code.
+pub fn innermost(error: &(dyn core::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// Whether a host of a URL is this machine: nothing is said in plain http to any other.
+pub fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// The system's authorities, or a pinned key.
