@@ -9,6 +9,7 @@ use std::rc::Rc;
 use tacit_algebra::poly::lagrange_at;
 use tacit_algebra::{F61, Field};
 use tacit_engine::SessionError;
+use tacit_engine::simulator::SplitMix;
 
 use crate::evidence::{signed_lie, verify};
 use crate::guaranteed::guaranteed;
@@ -291,4 +292,81 @@ fn rule5_a_late_word_and_shares_that_fit_the_victims_make_no_wrong_result() {
         let (ends, _) = attack(Some(Rc::new(wire)));
         nobody_is_framed(&world, &ends, &cheaters, &format!("n={n} t={t} kind {kind}"));
     }
+}
+
+/// Cheaters that say to each peer that they agreed on what that peer did.
+#[test]
+fn rule5_cheaters_that_agree_with_everybody_frame_nobody() {
+    // The tag and the number of the chunk, then the hash of what was agreed.
+    const AGREED: Range<usize> = 5..37;
+    for (world, n, t) in worlds() {
+        let members = world.request.members.len();
+        let cheaters: Vec<usize> = (n - t..n).collect();
+        let attack = |said: Rc<BTreeMap<usize, Vec<u8>>>| {
+            let (chain, late) = (through_the_chain(n - t..n, 0), Rc::new(Cell::new(false)));
+            let wire = Rc::new(RefCell::new(BTreeMap::new()));
+            let tapped = Rc::clone(&wire);
+            let ends = world.clone().fresh().run(|simulator| {
+                rewrite_all(simulator, members, move |from, to, number, mut message| {
+                    claims_another_key(2, n - t, from, to, &mut message);
+                    chain(from, to, number, &mut message);
+                    let since = || message[0] == AGREE && number == t;
+                    let late = is_late(from, to, &late, since);
+                    if message[0] == COIN {
+                        tapped.borrow_mut().insert(from, message[AGREED].to_vec());
+                        if let Some(said) = said.get(&to).filter(|_| (n - t..n).contains(&from)) {
+                            message[AGREED].copy_from_slice(said);
+                        }
+                    }
+                    (!late).then_some(message)
+                });
+            });
+            (ends, wire.take())
+        };
+        let (_, said) = attack(Rc::default());
+        assert_ne!(said[&VICTIM], said[&LATE], "n={n}: a late word makes a difference");
+        let (ends, _) = attack(Rc::new(said));
+        let (_, stopped) = nobody_is_framed(&world, &ends, &cheaters, &format!("n={n} t={t}"));
+        assert!(stopped > 0, "n={n}: t cheaters are not enough company for the victim");
+    }
+}
+
+/// Any messages between honest peers are late, each pair from a step of its own on, and cheaters lie in any steps.
+#[test]
+fn rule5_whatever_is_late_beside_t_cheaters_frames_nobody() {
+    let mut results = 0;
+    for (world, n, t) in worlds().filter(|(_, n, _)| *n <= 7) {
+        let members = world.request.members.len();
+        let cheaters: Vec<usize> = (n - t..n).collect();
+        for seed in 0..40 {
+            let mut random = SplitMix::new(seed);
+            let most = 8 + 4 * t as u64;
+            // From which message on, for each pair; mostly never.
+            let cut: Vec<Vec<u64>> = (0..members)
+                .map(|_| {
+                    (0..members).map(|_| if random.below(4) == 0 { random.below(most) } else { u64::MAX }).collect()
+                })
+                .collect();
+            let lies = [0, ANSWERS, COIN, PRODUCT, RESULT][random.below(5) as usize];
+            let (dealer, stage) = (random.below(members as u64 - t as u64) as usize, random.below(2) as usize);
+            let dealer = if dealer < n - t { dealer } else { dealer + t };
+            let chain = through_the_chain(n - t..n, stage);
+            let sent = Rc::new(RefCell::new(vec![vec![0; members]; members]));
+            let ends = world.clone().fresh().run(|simulator| {
+                rewrite_all(simulator, members, move |from, to, number, mut message| {
+                    claims_another_key(dealer, n - t, from, to, &mut message);
+                    chain(from, to, number, &mut message);
+                    if (n - t..n).contains(&from) && message[0] == lies {
+                        let at = message.len() - 8;
+                        message[at] ^= 1;
+                    }
+                    let sent = &mut sent.borrow_mut()[from][to];
+                    *sent += 1;
+                    (*sent <= cut[from][to]).then_some(message)
+                });
+            });
+            results += nobody_is_framed(&world, &ends, &cheaters, &format!("n={n} t={t} seed {seed}")).0;
+        }
+    }
+    assert!(results > 0, "something comes sometimes");
 }
