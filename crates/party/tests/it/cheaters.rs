@@ -12,9 +12,10 @@ use tacit_model::Fingerprint;
 use crate::liar::Liar;
 use crate::world::{RUN, World};
 
-/// Messages of the engine by their first byte: a commitment, and shares.
+/// Messages of the engine by their first byte: a commitment, shares, and what a compute peer holds.
 const COMMITMENT: u8 = 1;
 const SHARES: u8 = 3;
+const HOLD: u8 = 13;
 /// The charter's threshold.
 const T: usize = 1;
 
@@ -121,4 +122,16 @@ async fn p19_a_cheating_input_peer_is_named_and_the_others_are_unharmed() {
             world.close().await;
         }
     }
+}
+
+#[tokio::test]
+async fn rule5_a_compute_peer_that_equivocates_has_no_honest_peer_blamed() {
+    let liar = Liar::start(MemberRole::Privacy).await;
+    let (mut world, job) = world(&liar, OnMissingInput::Proceed(2)).await;
+    let plan = plan_of(&world.consensus, &job).unwrap();
+    let cheat = two_faced(&plan, plan.index_of(&liar.fingerprint()).unwrap(), HOLD);
+    let reports = liar.run(&mut world, &job, None, cheat, |_, lied| lied.finish()).await;
+    found_by_compute_peers(&job, &reports, &Fault::Equivocated);
+    assert!(world.peers[0].party().results(RUN).await.unwrap().is_empty());
+    world.close().await;
 }
