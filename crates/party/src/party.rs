@@ -445,12 +445,16 @@ impl Inner {
 
     /// Charter documents of the gateway.
     pub(crate) async fn take_charter(&self, documents: &[String]) {
-        let before = self.roster.id();
+        let (before, gateways) = (self.roster.id(), self.gateways());
         if let Err(error) = self.roster.accept(documents).await {
             self.trouble(error.to_string());
         }
         if let Some(known) = self.roster.id() {
             if before != Some(known) {
+                let now = self.gateways();
+                if let Err(error) = self.standing.change(|standing| standing.left(&gateways, &now)).await {
+                    self.trouble(format!("the gateways before could not be kept: {error}"));
+                }
                 self.host.recheck_all();
                 self.outbox.notify_one();
             }

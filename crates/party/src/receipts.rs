@@ -210,7 +210,9 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
         },
     };
     let (receipt, text) = Receipt::verify_with_text(&document).map_err(|fault| fault.to_string())?;
-    if !party.gateways().contains(&receipt.gateway()) || receipt.statement.session != session {
+    let is_known = party.roster.id() == Some(receipt.statement.consensus);
+    let ours = party.standing.get().may_have_logged(&receipt.gateway(), &party.gateways(), is_known);
+    if !ours || receipt.statement.session != session {
         return Err("it is one of another gateway or session".to_owned());
     }
     if receipt.statement.group != party.group {

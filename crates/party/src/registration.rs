@@ -204,6 +204,7 @@ fn row(
         epoch: 0,
         among: Vec::new(),
         gateways: Vec::new(),
+        former: Vec::new(),
     };
     Ok(PartyRow {
         name: request.name,

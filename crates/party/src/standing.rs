@@ -53,6 +53,9 @@ pub(crate) struct Standing {
     /// Where the gateways were when one of them last said so.
     #[serde(default)]
     pub(crate) gateways: Vec<GatewayAt>,
+    /// Gateways that a charter named and a later one does not: what they logged before stays proven.
+    #[serde(default)]
+    pub(crate) former: Vec<Fingerprint>,
 }
 
 fn yes() -> bool {
@@ -71,6 +74,23 @@ impl Standing {
     /// The largest epoch that was said among these gateways.
     pub(crate) fn epoch_among(&self, gateways: &[Fingerprint]) -> u64 {
         if self.among == gateways { self.epoch } else { 0 }
+    }
+
+    /// The charter named these gateways and names those now; `false` if none is gone that is not remembered.
+    pub(crate) fn left(&mut self, before: &[Fingerprint], now: &[Fingerprint]) -> bool {
+        let known = self.former.len();
+        for gone in before.iter().filter(|gateway| !now.contains(gateway)) {
+            if !self.former.contains(gone) {
+                self.former.push(*gone);
+            }
+        }
+        self.former.len() != known
+    }
+
+    /// Whether a receipt may be in this gateway's log: in that of one which the charter names now, or, where it is of
+    /// another consensus than the known one, of one that was named before.
+    pub(crate) fn may_have_logged(&self, gateway: &Fingerprint, now: &[Fingerprint], is_known: bool) -> bool {
+        now.contains(gateway) || (!is_known && self.former.contains(gateway))
     }
 
     pub(crate) fn from_text(text: &str) -> Result<Self, PartyError> {
@@ -118,5 +138,25 @@ impl StandingCell {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Standing> {
         self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r15_what_a_former_gateway_logged_stays_proven() {
+        let [one, two, three] = [1, 2, 3].map(|byte| Fingerprint([byte; 32]));
+        // As it was written before there were any.
+        let mut standing =
+            Standing::from_text("{\"manager_key\":\"\",\"endpoints\":[],\"role\":\"both\"}").expect("a text");
+        assert!(!standing.left(&[one], &[one, two]), "nobody is gone");
+        assert!(standing.left(&[one, two], &[two]) && !standing.left(&[one, two], &[two]));
+        let standing = Standing::from_text(&standing.to_text().expect("a text")).expect("it is kept");
+        assert!(standing.may_have_logged(&two, &[two], true));
+        assert!(standing.may_have_logged(&one, &[two], false), "under the charter that named it");
+        assert!(!standing.may_have_logged(&one, &[two], true), "not under the one that does not");
+        assert!(!standing.may_have_logged(&three, &[two], false));
     }
 }
