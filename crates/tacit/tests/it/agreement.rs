@@ -82,6 +82,14 @@ impl Court {
         self.tacit(who, &[&["negotiation"], args].concat())
     }
 
+    /// What `tacit negotiation` tells people, somebody without a key of their own.
+    pub(crate) fn shown(&self, args: &[&str]) -> String {
+        let mut command = tacit();
+        command.arg("negotiation").args(args).args(["--node", &self.gateway.url(), "--pin", &self.pin()]);
+        let output = command.arg("--keys").arg(self.key_folder()).output().expect("tacit runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     #[track_caller]
     pub(crate) fn key(&self, who: &str) -> String {
         self.negotiate(who, &["key"]).json()["key"].as_str().expect("a key").to_owned()
@@ -245,13 +253,7 @@ fn r04_r08_r16_s05_owners_take_over_and_the_admin_alone_changes_nothing() {
     court.negotiate("eve", &["join", &invitation(0)]).refused(3, "used already");
     // Bob wants one parameter otherwise; the others stand as they were.
     court.negotiate("bob", &["join", &invitation(1), "--set", "slots/deadline_ms=4000"]).json();
-    let people = tacit()
-        .args(["negotiation", "show", &id, "--node", &court.gateway.url(), "--pin", &court.pin()])
-        .arg("--keys")
-        .arg(court.key_folder())
-        .output()
-        .expect("tacit runs");
-    let people = String::from_utf8_lossy(&people.stdout).into_owned();
+    let people = court.shown(&["show", &id]);
     assert!(people.contains("open: 1/slots/deadline_ms") && !people.contains("open: 1/threshold"), "{people}");
     // The administrator agrees, and makes the two owners.
     let (alice, bob) = (court.key("alice"), court.key("bob"));

@@ -1,13 +1,11 @@
 //! Who signs a text, what it then says, and what each signer keeps of it: processes of their own, over HTTPS.
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 use tacit_accord::negotiation::{Act, Wording, sign_act};
 use tacit_pki::keyfile;
 
 use crate::agreement::{Court, text};
-use crate::harness::{Node, run, tacit};
+use crate::harness::{Node, run};
 
 /// A negotiation of the administrator about nothing in particular, to which these keys are invited.
 fn statement(court: &Court, invited: &[&String]) -> String {
@@ -180,18 +178,7 @@ fn a15_a_text_of_two_parts_is_agreed_on_over_https() {
     let id = text(&new, "negotiation").to_owned();
     // Bob counter-proposes one parameter of the second part; the others stay agreed.
     court.negotiate("bob", &["contribute", &id, "--set", "2/notice_days=60"]).json();
-    let people = |args: &[&str]| {
-        let output = tacit()
-            .args([&["negotiation"], args].concat())
-            .args(["--node", &court.gateway.url(), "--pin", &pin])
-            .arg("--keys")
-            .arg(court.keys.path().join("keys"))
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("tacit runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    let shown = people(&["show", &id]);
+    let shown = court.shown(&["show", &id]);
     assert!(shown.contains("open: 2/notice_days") && !shown.contains("open: 1/"), "{shown}");
     let before = in_force(&court);
     court.negotiate("bob", &["accept", &id, "--contribution", "1"]).json();
@@ -206,7 +193,7 @@ fn a15_a_text_of_two_parts_is_agreed_on_over_https() {
     let agreed = agreement.verify().expect("it holds");
     assert_eq!((agreed.parts.len(), &agreed.parts[1].id), (2, &"terms of use".to_owned()));
     assert_eq!(agreed.parts[1].terms["notice_days"], json!(30));
-    let explained = people(&["explain", &id]);
+    let explained = court.shown(&["explain", &id]);
     for said in ["Part 1: the charter of group 1", "Part 2: a statement on terms of use", "notice_days = 30"] {
         assert!(explained.contains(said), "{said}: {explained}");
     }
