@@ -74,7 +74,6 @@ def signed(key, message, signature):
     right = add(point(signature[:32]), times(int.from_bytes(challenge, "little") % L, point(key)))
     return (left[0] * right[2] - right[0] * left[2]) % P == 0 and (left[1] * right[2] - right[1] * left[2]) % P == 0
 
-# ---- texts
 SPKI = bytes.fromhex("302a300506032b6570032100")
 
 
@@ -119,9 +118,8 @@ def hexadecimal(text, where):
     need(isinstance(text, str) and len(text) == 64 and set(text) <= set("0123456789abcdef"), f"{where} is no digest")
     return bytes.fromhex(text)
 
-# ---- Merkle trees (RFC 9162, section 2.1.3.2)
 def included(data, index, size, proof, root):
-    """Whether the proof leads from the leaf over the data, at this index among so many, to the root."""
+    """RFC 9162, section 2.1.3.2: whether the proof leads from the leaf over the data, at this index among so many, to the root."""
     if not 0 <= index < size:
         return False
     at, last, value = index, size - 1, hashlib.sha256(b"\0" + data).digest()
@@ -137,7 +135,6 @@ def included(data, index, size, proof, root):
         at, last = at >> 1, last >> 1
     return last == 0 and value == root
 
-# ---- the receipt
 STATEMENT = """agreement attempt binding budget compute consensus contributors format frozen group guards model plan
     recipients run session slot task threshold""".split()
 
