@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tacit_accord::Consensus;
 use tacit_engine::{Environment, FreezeRecord, FreezeRefused};
 use tacit_model::{Clock, Fingerprint, RunId, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
 use tacit_store::{AskedRow, FreezeOutcome, NewFreeze, SpendRow, Store, StoreError, What};
 use zeroize::Zeroizing;
+
+use crate::policy::Policy;
 
 /// What of the own series goes into a session, and what the result costs them.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +19,14 @@ pub struct Given {
     pub taken: Vec<AskedRow>,
     /// Where the result has noise.
     pub spent: Vec<SpendRow>,
+}
+
+/// By what a frozen set is judged: the policy that this party was willing by, and the charter with everybody's operators.
+pub struct Judges {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// The charter of the job.
+    pub consensus: Arc<Consensus>,
 }
 
 /// The party around one session.
@@ -47,6 +58,10 @@ pub struct PartyEnvironment {
     pub above: Option<String>,
     /// Whether that must not overlap what went into results of others.
     pub disjoint: bool,
+    /// Judges who gave data to a client's task; `None` where the job itself names them, as in a standing task.
+    pub judges: Option<Judges>,
+    /// Why a set was declined, for the owner.
+    pub declined: Option<String>,
     /// Whether a set was, or may have been, bound.
     pub bound: bool,
     /// Contributors of the frozen set and their commitments, ascending, where this party computes.
@@ -82,6 +97,12 @@ impl Environment for PartyEnvironment {
     }
 
     async fn freeze(&mut self, record: FreezeRecord) -> Result<(), FreezeRefused> {
+        if let Some(Judges { policy, consensus }) = &self.judges
+            && let Err(refusal) = policy.judge_company(&record.contributors, consensus.charter())
+        {
+            self.declined = Some(refusal.to_string());
+            return Err(FreezeRefused::Declined);
+        }
         // From here on a failure may have left a durable record behind.
         self.bound = true;
         let slot = record.slot;

@@ -52,7 +52,7 @@ mod standing;
 mod witness;
 
 pub use drive::{GivenUp, Seats, drive};
-pub use environment::{Given, PartyEnvironment};
+pub use environment::{Given, Judges, PartyEnvironment};
 pub use error::PartyError;
 pub use finder::{Finder, FinderSetup};
 pub use http::{HttpError, HttpPoster, HttpRules};

@@ -1,8 +1,9 @@
 //! The part of a policy that is about clients' tasks.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use tacit_accord::Charter;
+use tacit_accord::{Charter, OnMissingInput};
+use tacit_engine::SecurityModel;
 use tacit_job::{Ask, Job, Terms, Window};
 use tacit_model::{Fingerprint, UnixMillis};
 use tacit_store::{AskedRow, StoreError};
@@ -113,6 +114,8 @@ pub enum TaskRefusal {
 pub(crate) struct Asked<'a> {
     pub(crate) ask: &'a Ask,
     pub(crate) terms: &'a Terms,
+    /// This peer.
+    pub(crate) me: Fingerprint,
     /// Who signed it.
     pub(crate) client: Option<Fingerprint>,
     /// The moment it is for.
@@ -157,12 +160,28 @@ impl Policy {
         if found < self.min_participants {
             return Err(TaskRefusal::FewParticipants { found, wanted: self.min_participants });
         }
-        let operators: BTreeSet<&str> =
-            job.inputs.iter().filter_map(|m| charter.member(m)).map(|m| m.operator.as_str()).collect();
-        if !charter.test_mode && operators.len() < self.min_operators {
-            return Err(TaskRefusal::FewOperators { found: operators.len(), wanted: self.min_operators });
+        let found = match freezes(&asked.me, job) {
+            // Who is lost on the way is known at the freeze, see `judge_company`.
+            true => by_operator(&job.inputs, charter).len(),
+            false => fewest_operators(&asked.me, job, charter),
+        };
+        self.enough_operators(found, charter)
+    }
+
+    /// Whether those whose data is about to be bound are enough: losses may have made them fewer than the job named.
+    pub(crate) fn judge_company(&self, contributors: &[Fingerprint], charter: &Charter) -> Result<(), TaskRefusal> {
+        let found = contributors.len();
+        if found < self.min_participants {
+            return Err(TaskRefusal::FewParticipants { found, wanted: self.min_participants });
         }
-        Ok(())
+        self.enough_operators(by_operator(contributors, charter).len(), charter)
+    }
+
+    fn enough_operators(&self, found: usize, charter: &Charter) -> Result<(), TaskRefusal> {
+        match charter.test_mode || found >= self.min_operators {
+            true => Ok(()),
+            false => Err(TaskRefusal::FewOperators { found, wanted: self.min_operators }),
+        }
     }
 
     /// Whether the budget of queries allows one more, and whether the window is disjoint from those that
@@ -192,4 +211,41 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// Whether nothing of a job can be opened before this peer has agreed to the very set. In `guaranteed` the others
+/// can do without it.
+pub(crate) fn freezes(me: &Fingerprint, job: &Job) -> bool {
+    job.compute.contains(me) && SecurityModel::named(job.task.model()) != Some(SecurityModel::Guaranteed)
+}
+
+/// How many of these members each operator has.
+fn by_operator<'a>(members: &[Fingerprint], charter: &'a Charter) -> BTreeMap<&'a str, usize> {
+    let mut counts = BTreeMap::new();
+    for member in members.iter().filter_map(|member| charter.member(member)) {
+        *counts.entry(member.operator.as_str()).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// How many operators are left at least, whoever of the others is lost: the smallest set that the task goes on with,
+/// filled from this peer's own operator first, then from the largest of the others.
+fn fewest_operators(me: &Fingerprint, job: &Job, charter: &Charter) -> usize {
+    let mut left = match job.task.on_missing_input {
+        OnMissingInput::Proceed(min) => job.inputs.len().min(usize::try_from(min).unwrap_or(usize::MAX)),
+        OnMissingInput::Wait | OnMissingInput::Fail => job.inputs.len(),
+    };
+    let mine = charter.member(me).filter(|_| job.inputs.contains(me)).map(|me| me.operator.as_str());
+    let mut sizes: Vec<(bool, usize)> =
+        by_operator(&job.inputs, charter).into_iter().map(|(name, size)| (Some(name) == mine, size)).collect();
+    sizes.sort_unstable_by_key(|size| core::cmp::Reverse(*size));
+    let mut operators = 0;
+    for (_, size) in sizes {
+        if left == 0 {
+            break;
+        }
+        left = left.saturating_sub(size);
+        operators += 1;
+    }
+    operators
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::prepare::{Claim, Prepared};
 use crate::drive::Seats;
 use crate::party::Inner;
+use crate::policy::Policy;
 
 /// A prepared session with a link to everybody this party exchanges messages with.
 pub(super) struct Linked {
@@ -25,6 +26,8 @@ pub(super) struct Linked {
     pub(super) port: SessionPort,
     pub(super) seats: Seats,
     pub(super) claim: Claim,
+    /// What this party was willing by.
+    pub(super) policy: Arc<Policy>,
 }
 
 /// No links; the detail is for the owner.
@@ -39,7 +42,7 @@ pub(super) async fn link(
     nonces: &[String],
     endpoints: &[String],
 ) -> Result<Linked, Unlinked> {
-    let Prepared { job, consensus, plan, me, nonce, input, claim, policy: _ } = prepared;
+    let Prepared { job, consensus, plan, me, nonce, input, claim, policy } = prepared;
     let nonces = check_nonces(&plan, me, &nonce, nonces)?;
     let peers = counterparts(&plan, me);
     let mut waiting = JoinSet::new();
@@ -61,7 +64,7 @@ pub(super) async fn link(
         match party.host.open_session(job.session, peers.clone()) {
             Ok(port) => {
                 let seats = Seats::new(&plan, me, &peers);
-                return Ok(Linked { job, consensus, plan, me, nonces, input, port, seats, claim });
+                return Ok(Linked { job, consensus, plan, me, nonces, input, port, seats, claim, policy });
             }
             Err(LinkError::NotLinked(peer)) => {
                 missing.push(peer);

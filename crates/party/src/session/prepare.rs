@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tacit_accord::{Charter, Consensus, OnMissingInput};
-use tacit_engine::{InputVector, Level, Plan, SecurityModel};
+use tacit_engine::{InputVector, Level, Plan};
 use tacit_job::{Ask, Decline, Job, JobError, Report, plan_of};
 use tacit_model::{Fingerprint, UnixMillis};
 use tacit_pki::random;
@@ -15,7 +15,7 @@ use super::running::above;
 use super::{branch, outside, told};
 use crate::environment::{Given, name_company, name_members};
 use crate::party::Inner;
-use crate::policy::{Asked, Policy, QUEUE, TaskRefusal};
+use crate::policy::{Asked, Policy, QUEUE, TaskRefusal, freezes};
 use crate::results::Stored;
 use crate::source::Row;
 use crate::source::series::{self, NothingToGive};
@@ -136,8 +136,7 @@ fn ready(
 ) -> Result<Prepared, Declined> {
     let mut nonce = [0; 32];
     random::fill(&mut nonce).map_err(|error| Declined::new(Decline::Busy, error.to_string()))?;
-    // In `guaranteed` a result may come without this party's signature.
-    let freezes = plan.compute().contains(&me) && plan.model() != SecurityModel::Guaranteed;
+    let freezes = freezes(&party.me, &job);
     let (before, with_freeze) = if freezes { (Given::default(), given) } else { (given, Given::default()) };
     let now = if freezes && job.ask().is_some() { None } else { Some(claim(party, &job)) };
     let claim = Claim { now, before, with_freeze };
@@ -161,7 +160,7 @@ async fn prepare_task(
     let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
     let now = party.clock.now();
     let refused = |refusal: TaskRefusal| Declined::new(Decline::Policy, refusal.to_string());
-    let asked = Asked { ask, terms: &terms, client, at, now };
+    let asked = Asked { ask, terms: &terms, me: party.me, client, at, now };
     policy.judge_task(&asked, job, consensus.charter()).map_err(refused)?;
     let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
     if !party.store.is_untouched(&party.name, job.run, job.slot, at).await.map_err(failed)? {
@@ -267,7 +266,7 @@ pub(super) fn still_willing(party: &Inner, prepared: &Prepared) -> Result<(), De
     let client = branch::client_of(party, &policy, ask)?;
     let terms = ask.terms().map_err(unfit)?;
     let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
-    let asked = Asked { ask, terms: &terms, client, at, now: party.clock.now() };
+    let asked = Asked { ask, terms: &terms, me: party.me, client, at, now: party.clock.now() };
     let judged = policy.judge_task(&asked, job, charter);
     judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))
 }

@@ -18,7 +18,7 @@ use super::outside;
 use super::prepare::{Claim, note_and_bind};
 use super::told;
 use crate::drive::{GivenUp, Seats, drive};
-use crate::environment::{PartyEnvironment, name_members};
+use crate::environment::{Judges, PartyEnvironment, name_members};
 use crate::evidence;
 use crate::party::Inner;
 use crate::receipts::Left;
@@ -26,7 +26,7 @@ use crate::results::Stored;
 
 /// The report, and what the receipt of a session needs that is done.
 pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &CancellationToken) -> (Report, Option<Left>) {
-    let Linked { job, consensus, plan, me, nonces, input, mut port, seats, claim } = linked;
+    let Linked { job, consensus, plan, me, nonces, input, mut port, seats, claim, policy } = linked;
     let (slot, run) = (job.slot.counted(), job.run);
     let end = |fault, frozen, why: String| {
         party.trouble(format!("slot {slot} of run {run}: {why}"));
@@ -66,6 +66,8 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
         given: with_freeze,
         above: above(&job),
         disjoint: party.policy().disjoint_windows,
+        judges: job.ask().is_some().then(|| Judges { policy, consensus: Arc::clone(&consensus) }),
+        declined: None,
         bound: false,
         contributions: Vec::new(),
     };
@@ -108,7 +110,7 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
             let refused = matches!(error, SessionError::Freeze(why) if why != FreezeRefused::Declined);
             let (fault, frozen) = (fault_of(&error, &plan), bound || refused);
             let spent = frozen || matches!(error, SessionError::OwnInput(_));
-            let why = explain(&error, &plan, &consensus);
+            let why = environment.declined.take().unwrap_or_else(|| explain(&error, &plan, &consensus));
             if spent {
                 fail_slot(party, job.run, job.slot, &why).await;
             }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacit_accord::{Member, MemberRole};
+use tacit_accord::{Charter, Member, MemberRole};
 use tacit_job::{Ask, Decline, Fault, Job, Report, ToPeer, Told, plan_of};
 use tacit_link::{LinkConfig, LinkHub};
-use tacit_model::api::{TaskRequest, TaskResult};
+use tacit_model::api::{PeerPolicy, TaskRequest, TaskResult};
 use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock};
-use tacit_party::PartyLimits;
 use tacit_party::source::SampleText;
+use tacit_party::{PartyLimits, Policy};
 use tacit_pki::result_key::ResultKey;
 
 use crate::gateway::Open;
@@ -23,15 +23,25 @@ async fn room() -> World {
 
 /// The same, with so much time for a session.
 async fn room_for(session: Duration) -> World {
+    room_with(session, |_| {}, |_| {}).await
+}
+
+/// The same, with policies and a charter of the test's choice.
+async fn room_with(
+    session: Duration,
+    change_peers: impl FnOnce(&mut [Peer]),
+    change: impl FnOnce(&mut Charter),
+) -> World {
     let world = World::with(
         |peers| {
             *peers = ["a", "b", "c", "d"].map(|name| Peer::new(name, MemberRole::Both)).into();
             peers.push(Peer::new("e", MemberRole::Input));
-            for peer in peers {
+            for peer in &mut *peers {
                 peer.limits = PartyLimits { link: Duration::from_secs(1), session, ..peer.limits };
             }
+            change_peers(peers);
         },
-        |_| {},
+        change,
     )
     .await;
     measure(&world, 60_000).await;
@@ -109,6 +119,27 @@ fn is_done(report: &Report) -> bool {
     matches!(report, Report::Done { .. })
 }
 
+/// An attempt that e, who only gives, is lost from after the links were made and before it gave anything; what the
+/// others report.
+async fn run_and_lose_e(world: &mut World, attempt: &Job) -> BTreeMap<Fingerprint, Report> {
+    let members = attempt.members();
+    let ready = world.gateway.prepare(&members, &world.consensus, attempt).await;
+    let link = world.gateway.link_message(&world.consensus, attempt, &ready);
+    let linked = world.gateway.phase(&members, attempt.session, &link).await;
+    assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+    let lost = world.peers[4].fingerprint();
+    world.peers[4].close().await;
+    let others: Vec<Fingerprint> = members.into_iter().filter(|member| *member != lost).collect();
+    world.gateway.phase(&others, attempt.session, &ToPeer::Session { session: attempt.session }).await
+}
+
+async fn return_of_e(world: &mut World) -> Fingerprint {
+    let lost = world.peers[4].fingerprint();
+    world.peers[4].open().await;
+    world.gateway.hello(&lost).await;
+    lost
+}
+
 #[tokio::test]
 async fn rule3_second_opening_without_the_victim_is_refused() {
     let mut world = room().await;
@@ -159,22 +190,12 @@ async fn rule3_who_was_lost_before_the_freeze_is_no_company() {
     let mut world = room().await;
     let first = ask(&world, 1);
     let attempt = job(&world, &first, 1);
-    let members = attempt.members();
-    let ready = world.gateway.prepare(&members, &world.consensus, &attempt).await;
-    let link = world.gateway.link_message(&world.consensus, &attempt, &ready);
-    let linked = world.gateway.phase(&members, attempt.session, &link).await;
-    assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
-    // e dies before it gave anything.
-    let lost = world.peers[4].fingerprint();
-    world.peers[4].close().await;
-    let others: Vec<Fingerprint> = members.iter().copied().filter(|member| *member != lost).collect();
-    let done = world.gateway.phase(&others, attempt.session, &ToPeer::Session { session: attempt.session }).await;
+    let done = run_and_lose_e(&mut world, &attempt).await;
     assert!(done.values().all(is_done), "{done:?}");
     assert_eq!(learned(&world, &first).await.unwrap().1, 4);
 
     // The difference of a sum with e and this one would be e's value, although both jobs name it.
-    world.peers[4].open().await;
-    world.gateway.hello(&lost).await;
+    let lost = return_of_e(&mut world).await;
     let second = ask(&world, 2);
     let whole = job(&world, &second, 2);
     for peer in 0..4 {
@@ -200,17 +221,64 @@ async fn rule3_a_loss_on_the_way_does_not_make_a_second_set() {
 
     let second = ask(&world, 2);
     let attempt = job(&world, &second, 2);
-    let members = attempt.members();
-    let ready = world.gateway.prepare(&members, &world.consensus, &attempt).await;
-    let link = world.gateway.link_message(&world.consensus, &attempt, &ready);
-    world.gateway.phase(&members, attempt.session, &link).await;
-    let lost = world.peers[4].fingerprint();
-    world.peers[4].close().await;
-    let others: Vec<Fingerprint> = members.iter().copied().filter(|member| *member != lost).collect();
-    let done = world.gateway.phase(&others, attempt.session, &ToPeer::Session { session: attempt.session }).await;
+    let done = run_and_lose_e(&mut world, &attempt).await;
     assert!(done.values().all(|report| matches!(report, Report::Failed { frozen: false, .. })), "{done:?}");
     assert_eq!(learned(&world, &second).await, None);
     assert!(trouble(&world, 0).await.contains("exactly those contributors"));
+    world.close().await;
+}
+
+/// Operators are counted in the set that is bound, not in the one that the job names: of five operators four are left
+/// when e is lost, and nobody opens that.
+#[tokio::test]
+async fn f05_a_loss_leaves_no_fewer_operators_than_the_policy_wants() {
+    let wary = |min_operators| PeerPolicy { min_operators, ..PeerPolicy::default() };
+    let mut world = room_with(
+        PartyLimits::default().session,
+        |peers| peers[..4].iter_mut().for_each(|peer| peer.policy = Policy::from(wary(5))),
+        |_| {},
+    )
+    .await;
+    let first = ask(&world, 1);
+    let attempt = job(&world, &first, 1);
+    let done = run_and_lose_e(&mut world, &attempt).await;
+    let declined_the_set = |report: &Report| *report == Report::Failed { fault: Fault::Own, frozen: false };
+    assert!(done.values().all(declined_the_set), "{done:?}");
+    assert_eq!(learned(&world, &first).await, None);
+    for peer in 0..4 {
+        let why = trouble(&world, peer).await;
+        assert!(why.contains("4 operators would give data, this peer's policy wants at least 5"), "{why}");
+    }
+    // Nothing of it was bound.
+    return_of_e(&mut world).await;
+    let second = ask(&world, 2);
+    let whole = job(&world, &second, 2);
+    assert!(world.gateway.run(&world.consensus, &whole).await.values().all(is_done));
+    assert_eq!(learned(&world, &second).await.unwrap().1, 5);
+
+    // Who only gives signs no set: it looks at the worst one that the task would go on with, which is one with d, of the
+    // same operator now.
+    let e = world.peers[4].fingerprint();
+    let mut charter = world.consensus.charter().clone();
+    let operator_of_d = charter.member(&world.peers[3].fingerprint()).unwrap().operator.clone();
+    charter.members.iter_mut().filter(|m| m.fingerprint == e).for_each(|m| m.operator.clone_from(&operator_of_d));
+    world.consensus = sign_next(&world.consensus, charter, &world.manager);
+    world.gateway.charter(&e, &world.consensus).await;
+    world.peers[4].party().set_policy(Some(wary(3))).await.unwrap();
+    let mut number = 3;
+    for (least, willing) in [(3, false), (4, true), (5, true)] {
+        let request = TaskRequest { min_participants: least, ..request(&world, number, "last_1h") };
+        let ask = Ask::admit(request, None, &world.gateway.identity).unwrap();
+        let job = job(&world, &ask, number);
+        number += 1;
+        match prepared(&mut world, 4, &job).await {
+            Report::Prepared { .. } if willing => {}
+            Report::Declined { why: Decline::Policy } if !willing => {
+                assert!(trouble(&world, 4).await.contains("2 operators would give data"));
+            }
+            other => panic!("{least}: {other:?}"),
+        }
+    }
     world.close().await;
 }
 

@@ -140,6 +140,8 @@ impl Seat {
             given: Given::default(),
             above: None,
             disjoint: false,
+            judges: None,
+            declined: None,
             bound: false,
             contributions: Vec::new(),
         };
