@@ -332,9 +332,14 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
                 timing: TaskTiming::default(),
             })
         }
-        [_, odd @ ..] => {
-            let odd = odd.iter().flat_map(|(_, members)| members);
-            Outcome::Failed { why: format!("the results disagree: {} differs from the others", names.all(odd)) }
+        [(_, most), odd @ ..] => {
+            let odd: Vec<_> = odd.iter().flat_map(|(_, members)| members).collect();
+            // Without a majority somebody is wrong, and nobody knows who: an honest member must not be named alone.
+            let why = match most.len() > odd.len() {
+                true => format!("{} differs from the others", names.all(odd)),
+                false => format!("{} hold different ones", names.all(most.iter().chain(odd))),
+            };
+            Outcome::Failed { why: format!("the results disagree: {why}") }
         }
         [] if frozen => Outcome::Failed { why: explain(&faults, &lost, job, names) },
         [] => {
@@ -574,6 +579,40 @@ mod tests {
                 "m0 says that shares that m1 sent did not fit and were corrected"
             ]
         );
+    }
+
+    /// Which of two results has the larger hash says nothing about who is right.
+    #[test]
+    fn f21_nobody_is_named_alone_without_a_majority() {
+        let (charter, mut job) = scene();
+        job.recipients.push(who(3));
+        let told = |agreements: &[&str]| {
+            let done = |agreement: &&str| {
+                let agreement = Some((*agreement).to_owned());
+                Some(Report::Done {
+                    agreement,
+                    contributors: 3,
+                    faults: Vec::new(),
+                    left_out: Vec::new(),
+                    told: None,
+                    session: None,
+                })
+            };
+            let reported: Reported = (0..).map(who).zip(agreements.iter().map(done)).collect();
+            match judge(&reported, &job, &Names(&charter)) {
+                Outcome::Failed { why } => why,
+                other => panic!("{other:?}"),
+            }
+        };
+        let odd = |name: &str| format!("the results disagree: {name} differs from the others");
+        assert_eq!(told(&["a", "a", "b"]), odd("m2"));
+        assert_eq!(told(&["b", "a", "b"]), odd("m1"));
+        assert_eq!(told(&["a", "b"]), "the results disagree: m0, m1 hold different ones");
+        assert_eq!(told(&["b", "c", "a"]), "the results disagree: m2, m0, m1 hold different ones");
+        let stranger = who(3).short();
+        let tie = |names: &str| format!("the results disagree: {names} hold different ones");
+        assert_eq!(told(&["a", "b", "a", "b"]), tie(&format!("m0, m2, m1, {stranger}")));
+        assert_eq!(told(&["a", "b", "a", "c"]), tie(&format!("m0, m2, m1, {stranger}")));
     }
 
     #[test]
