@@ -67,11 +67,13 @@ pub struct Job {
     pub recipients: Vec<Fingerprint>,
 }
 
-/// The setting by which a charter says with which SMC provider is computed, instead of the built-in engine.
+/// The setting by which a charter says with which SMC provider is computed, instead of the built-in engine. A client's
+/// task may ask for that one.
 pub(crate) const PROVIDER: &str = "provider";
 
 impl Task {
-    /// The SMC provider that the group computes with; the built-in engine if none.
+    /// The SMC provider that is computed with; the built-in engine if none. `plan_of` refuses one that the charter does
+    /// not name.
     pub fn provider(&self) -> Option<&String> {
         self.parameters.get(PROVIDER)
     }

@@ -66,6 +66,12 @@ pub enum JobError {
     /// SMC providers add up and no more.
     #[error("with an SMC provider only sums are computed; leave out the parameter provider or choose sum")]
     Provider,
+    /// A client's task asks for another program than the group agreed to compute with.
+    #[error(
+        "the charter does not name the SMC provider {0:?}: leave out the parameter provider, or have the group \
+         configured with it"
+    )]
+    ProviderNotAgreed(String),
     /// The planner refuses it.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -93,6 +99,7 @@ pub fn plan_of(consensus: &Consensus, job: &Job) -> Result<Plan, JobError> {
             if ask.request.group != charter.group || ask.terms()?.moment(job.slot).is_none() {
                 return Err(JobError::Task);
             }
+            check_provider(charter, &job.task)?;
             if ask.level() == Level::Root {
                 check_whole(charter, job, ask)?;
             }
@@ -114,6 +121,16 @@ fn check_inputs(charter: &Charter, job: &Job) -> Result<(), JobError> {
         OnMissingInput::Fail | OnMissingInput::Wait if missing => {
             Err(JobError::Inputs { found: job.inputs.len(), wanted: charter.inputs().count() })
         }
+        _ => Ok(()),
+    }
+}
+
+/// Which program gets the inputs is for the members to agree on, not for a client: a task may ask for the provider that
+/// the charter names, and for no other.
+fn check_provider(charter: &Charter, task: &Task) -> Result<(), JobError> {
+    let agreed = charter.configuration.as_ref().and_then(|c| c.parameters.get(PROVIDER));
+    match task.provider() {
+        Some(asked) if agreed != Some(asked) => Err(JobError::ProviderNotAgreed(asked.clone())),
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tacit_accord::{Charter, Member, MemberRole};
-use tacit_job::{Ask, Decline, Fault, Job, Report, ToPeer, Told, plan_of};
+use tacit_job::{Ask, Decline, Fault, Job, JobError, Report, ToPeer, Told, plan_of};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::api::{PeerPolicy, TaskRequest, TaskResult};
 use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock};
@@ -14,7 +14,7 @@ use tacit_party::{PartyLimits, Policy};
 use tacit_pki::result_key::ResultKey;
 
 use crate::gateway::Open;
-use crate::world::{GROUP, Peer, World, identity, sign_first};
+use crate::world::{GROUP, Peer, World, identity, sign_first, sign_next};
 
 /// Four peers that give and compute, and one that only gives; each has measured once.
 async fn room() -> World {
@@ -422,6 +422,32 @@ async fn f04_tampered_tasks_are_refused() {
     let mut renamed = job(&world, &honest, 12);
     renamed.run = tacit_model::RunId(-5);
     assert_eq!(declined(&mut world, 0, &renamed).await, Decline::Plan);
+    world.close().await;
+}
+
+/// Which program gets the inputs is for the charter to say, not for a client or a gateway.
+#[tokio::test]
+async fn f15_a_task_for_a_provider_that_the_charter_does_not_name_is_refused() {
+    let mut world = room().await;
+    let mut request = request(&world, 1, "last_1h");
+    request.parameters.insert("provider".to_owned(), "mpyc".to_owned());
+    let ask = Ask::admit(request, None, &world.gateway.identity).unwrap();
+    let asked = job(&world, &ask, 1);
+    for peer in 0..5 {
+        assert_eq!(declined(&mut world, peer, &asked).await, Decline::Plan);
+        let why = trouble(&world, peer).await;
+        assert!(why.contains("the charter does not name the SMC provider \"mpyc\""), "{why}");
+    }
+    // Under a charter that names it, it is a plan; with another one it is none.
+    let mut charter = world.consensus.charter().clone();
+    charter.configuration.as_mut().unwrap().parameters.insert("provider".to_owned(), "mpyc".to_owned());
+    world.consensus = sign_next(&world.consensus, charter, &world.manager);
+    assert!(plan_of(&world.consensus, &job(&world, &ask, 2)).is_ok());
+    let mut other = ask.request.clone();
+    other.parameters.insert("provider".to_owned(), "other".to_owned());
+    let other = Ask::admit(other, None, &world.gateway.identity).unwrap();
+    let refused = plan_of(&world.consensus, &job(&world, &other, 3));
+    assert_eq!(refused.unwrap_err(), JobError::ProviderNotAgreed("other".to_owned()));
     world.close().await;
 }
 
