@@ -1,9 +1,11 @@
 //! The automaton of a session, and several of them.
 
+use std::collections::HashSet;
+
 use serde_json::json;
-use tacit_job::{Ask, AskError, Decline, Fault, Report, ToPeer, sign_request};
+use tacit_job::{Ask, AskError, Decline, Fault, Job, Report, ToPeer, sign_request};
 use tacit_model::api::{TaskRepeat, TaskRequest};
-use tacit_model::{Fingerprint, SessionId};
+use tacit_model::{Attempt, Fingerprint, SessionId};
 
 use crate::world::{RUN, World, identity};
 
@@ -53,6 +55,53 @@ async fn f17_only_prepare_link_session_in_this_order() {
     assert_ne!(agreements[0], agreements[1]);
     let results = world.peers[0].party().results(RUN).await.unwrap();
     assert_eq!(results.iter().map(|r| r.text()).collect::<Vec<_>>(), ["3;8", "7;9"]);
+    world.close().await;
+}
+
+/// The thesis lets Prepare follow on Prepare, and on Link, within a session. Here a session id is used once (rule 4): within
+/// one, the second Prepare is refused and the first one stands; what a repair prepares anew is a session of its own.
+#[tokio::test]
+async fn f17_prepare_after_prepare_or_link_is_a_session_of_its_own() {
+    let mut world = World::small().await;
+    world.peers[0].rows(&["1;3"]).await;
+    world.peers[1].rows(&["2;5"]).await;
+    let mut attempt = |number| Job { attempt: Attempt(number), ..world.job(0) };
+    let attempts = [attempt(0), attempt(1), attempt(2)];
+    let members = attempts[0].members();
+    let mut nonces = HashSet::new();
+    let mut ready = Vec::new();
+    for job in &attempts {
+        let prepared = world.gateway.prepare(&members, &world.consensus, job).await;
+        for report in prepared.values() {
+            match report {
+                Report::Prepared { nonce } => assert!(nonces.insert(nonce.clone()), "a nonce of before"),
+                other => panic!("{other:?}"),
+            }
+        }
+        let again = world.gateway.prepare(&members, &world.consensus, job).await;
+        assert!(again.values().all(|r| *r == Report::Declined { why: Decline::Busy }), "{again:?}");
+        if ready.is_empty() {
+            // What is prepared next follows on Link.
+            let link = world.gateway.link_message(&world.consensus, job, &prepared);
+            let linked = world.gateway.phase(&members, job.session, &link).await;
+            assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+            let again = world.gateway.prepare(&members, &world.consensus, job).await;
+            assert!(again.values().all(|r| *r == Report::Declined { why: Decline::Busy }), "{again:?}");
+        }
+        ready.push(prepared);
+    }
+    let [_, given_up, last] = &attempts;
+    let link = world.gateway.link_message(&world.consensus, last, &ready[2]);
+    world.gateway.phase(&members, last.session, &link).await;
+    let done = world.gateway.phase(&members, last.session, &ToPeer::Session { session: last.session }).await;
+    assert!(done.values().all(|report| matches!(report, Report::Done { .. })), "{done:?}");
+    // The one in between was never linked.
+    let peer = world.peers[0].fingerprint();
+    world.gateway.send(&peer, &ToPeer::Session { session: given_up.session });
+    let aborted = Report::Failed { fault: Fault::Order, frozen: false };
+    assert_eq!(world.gateway.report(&peer, given_up.session).await, aborted);
+    let results = world.peers[0].party().results(RUN).await.unwrap();
+    assert_eq!(results.iter().map(|r| r.text()).collect::<Vec<_>>(), ["3;8"]);
     world.close().await;
 }
 
