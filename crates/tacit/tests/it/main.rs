@@ -35,6 +35,7 @@ mod orchestration;
 mod p2ds;
 mod pairing;
 mod persistence;
+mod policies;
 mod provider;
 mod quiet;
 mod receipts;
