@@ -1,12 +1,14 @@
 //! Pairing: registered with a code, compared by people, approved or refused, and remembered.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Node, run};
 use crate::http::Reply;
 use crate::p2ds::{Config, INPUT, PRIVACY, STARTED};
 use crate::sink::Sink;
-use crate::wait::until;
+use crate::wait::{until, within};
 
 #[track_caller]
 fn pair(manager: &Node, name: &str, decision: Value) -> Reply {
@@ -122,6 +124,29 @@ fn f07_pairing_is_compared_approved_and_survives_restarts() {
     assert_eq!(own_state(&peer, "room1"), "revoked");
 }
 
+/// Established connections between two processes, as addresses of the first one's end and of the other's.
+fn connections(one: &Node, other: &Node) -> Vec<(String, String)> {
+    let of = |node: &Node| {
+        let process = format!("/proc/{}", node.pid());
+        let files = std::fs::read_dir(format!("{process}/fd")).expect("open files").flatten();
+        let sockets: Vec<String> = files
+            .filter_map(|file| std::fs::read_link(file.path()).ok()?.into_os_string().into_string().ok())
+            .collect();
+        let table = std::fs::read_to_string(format!("{process}/net/tcp")).expect("a table of connections");
+        let mut ends = Vec::new();
+        for row in table.lines().skip(1) {
+            let row: Vec<&str> = row.split_whitespace().collect();
+            // State 1 is an established connection.
+            if row[3] == "01" && sockets.contains(&format!("socket:[{}]", row[9])) {
+                ends.push((row[1].to_owned(), row[2].to_owned()));
+            }
+        }
+        ends
+    };
+    let theirs = of(other);
+    of(one).into_iter().filter(|(here, there)| theirs.contains(&(there.clone(), here.clone()))).collect()
+}
+
 /// The peer that is revoked has a warm link to another one and to the gateway. Both end; the rest go on.
 #[test]
 fn f07_revocation_acts_at_once_on_live_links() {
@@ -140,12 +165,20 @@ fn f07_revocation_acts_at_once_on_live_links() {
         group.give(peer, &[row]);
     }
     assert_eq!(sink.wait_rows("a", 1), ["3;8"]);
+    assert!(!connections(&services[0], &services[1]).is_empty(), "they computed together");
 
     let name = group.full("w");
     let revoked = pair(&manager, &name, json!({ "decision": "revoke", "reason": "stolen" })).ok().json();
     // At once: the answer itself says that the link is gone.
     assert_eq!((&revoked["pairing"], &revoked["connected"]), (&json!("revoked"), &json!(false)), "{revoked}");
     wait_own_state(&services[1], &name, "revoked");
+    // Long before it would have been idle for so long that it closes.
+    within(Duration::from_secs(20), "the link between the peers to end", || {
+        match connections(&services[0], &services[1]) {
+            none if none.is_empty() => Ok(()),
+            left => Err(format!("{left:?}")),
+        }
+    });
     let roster = services[0].api("GET", &format!("/peers/{}/roster", group.full("x")), None).ok().json();
     let names: Vec<&str> =
         roster["members"].as_array().expect("a list").iter().filter_map(|m| m["name"].as_str()).collect();
