@@ -50,9 +50,9 @@ use spread::Form;
     tacit bench statistics --parties 3          statistics over records, each a whole session\n  \
     tacit bench mul --json                      one JSON object per line\n  \
     tacit bench orchestration --parties 11      a client's request to eleven peers, by phase\n  \
-    tacit bench orchestration --csv > table.csv the thesis' whole table: 1,000 requests of each kind to 3, 5, 7, 9\n  \
-    \x20                                           and 11 peers, minutes on a quiet machine; cold links 20 times\n  \
-    \x20                                           (--cold-runs 1000: all day)\n  \
+    tacit bench orchestration --csv > table.csv the thesis' whole table, for 3, 5, 7, 9 and 11 peers:\n  \
+    \x20                                           1,000 requests of each kind, 20 with cold links\n  \
+    \x20                                           (--cold-runs 1000 takes hours)\n  \
     tacit bench scale --parties 1000 --size 200 a thousand peers, tasks over 200 of them\n\n\
     Exit code 1 if any result was wrong. What is in the time: docs/benchmarks.md.")]
 pub(crate) struct Bench {

@@ -67,13 +67,14 @@ pub(super) async fn measure(peers: usize, requests: usize, cold: Option<usize>) 
     let stage = Stage::open(names, 1).await?;
     let mut all = Vec::new();
     let cold = cold.unwrap_or(COLD.min(requests));
-    let mut progress = stage.progress("tasks, links cold", cold);
-    for _ in 0..cold {
-        sleep(Duration::from_millis(2300)).await;
-        all.push(stage.request().await?);
-        progress.step();
+    if cold > 0 {
+        let mut progress = stage.progress("tasks, links cold", cold);
+        for _ in 0..cold {
+            sleep(Duration::from_millis(2300)).await;
+            all.push(stage.request().await?);
+            progress.step();
+        }
     }
-    drop(progress);
     stage.close().await?;
     if !all.is_empty() {
         add("link_cold", of(&all, |t| t.link_us));
