@@ -41,14 +41,16 @@ pub(crate) struct Pings {
 
 impl Pings {
     /// Hands a message to its session. Whoever answers it, if that is a new one.
-    fn hand(&self, session: SessionId, ping: Ping) -> Result<Option<mpsc::Receiver<Ping>>, Report> {
+    fn hand(&self, session: SessionId, ping: Ping) -> Result<Option<mpsc::Receiver<Ping>>, Box<Report>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         match &*open {
             Some((of, sender)) if !sender.is_closed() => match sender.try_send(ping) {
                 Ok(()) if *of == session => return Ok(None),
                 // It came before the one before was answered.
-                Err(_) if *of == session => return Err(Report::Failed { fault: Fault::Order, frozen: false }),
-                _ => return Err(Report::Declined { why: Decline::Busy }),
+                Err(_) if *of == session => {
+                    return Err(Box::new(Report::Failed { fault: Fault::Order, frozen: false }));
+                }
+                _ => return Err(Box::new(Report::Declined { why: Decline::Busy })),
             },
             _ => {}
         }
@@ -70,7 +72,7 @@ pub(crate) fn on_ping(party: &Arc<Inner>, session: SessionId, ping: Ping) {
             let party = Arc::clone(party);
             party.tasks.clone().spawn(async move { answer(&party, &provider, session, pings).await });
         }
-        Err(refused) => report(party, session, refused),
+        Err(refused) => report(party, session, *refused),
     }
 }
 
