@@ -43,16 +43,15 @@ impl Pings {
     /// Hands a message to its session. Whoever answers it, if that is a new one.
     fn hand(&self, session: SessionId, ping: Ping) -> Result<Option<mpsc::Receiver<Ping>>, Box<Report>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*open {
-            Some((of, sender)) if !sender.is_closed() => match sender.try_send(ping) {
-                Ok(()) if *of == session => return Ok(None),
+        if let Some((of, sender)) = open.as_ref().filter(|(_, sender)| !sender.is_closed()) {
+            if *of != session {
+                return Err(Box::new(Report::Declined { why: Decline::Busy }));
+            }
+            return match sender.try_send(ping) {
+                Ok(()) => Ok(None),
                 // It came before the one before was answered.
-                Err(_) if *of == session => {
-                    return Err(Box::new(Report::Failed { fault: Fault::Order, frozen: false }));
-                }
-                _ => return Err(Box::new(Report::Declined { why: Decline::Busy })),
-            },
-            _ => {}
+                Err(_) => Err(Box::new(Report::Failed { fault: Fault::Order, frozen: false })),
+            };
         }
         let (sender, pings) = mpsc::channel(1);
         let _room = sender.try_send(ping);
@@ -122,4 +121,27 @@ async fn ask(
 
 fn report(party: &Inner, session: SessionId, report: Report) {
     party.line.send(&ToGateway::Report { session, report });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One session at a time, one message at a time; whoever comes in between changes nothing.
+    #[test]
+    fn f24_pings_of_one_session_at_a_time() {
+        let pings = Pings::default();
+        let (one, other) = (SessionId([1; 16]), SessionId([2; 16]));
+        let ping = |number| Ping { number, more: true };
+        let mut first = pings.hand(one, ping(1)).expect("handed").expect("a new session");
+        assert_eq!(first.try_recv().map(|ping| ping.number), Ok(1));
+        let refused = pings.hand(other, ping(7)).expect_err("a session is open");
+        assert_eq!(*refused, Report::Declined { why: Decline::Busy });
+        assert!(first.try_recv().is_err(), "the other session's message is not this one's");
+        assert!(pings.hand(one, ping(2)).expect("handed").is_none());
+        let early = pings.hand(one, ping(3)).expect_err("the one before waits");
+        assert_eq!(*early, Report::Failed { fault: Fault::Order, frozen: false });
+        drop(first);
+        assert!(pings.hand(other, ping(1)).expect("handed").is_some());
+    }
 }
