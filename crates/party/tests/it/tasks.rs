@@ -265,12 +265,10 @@ async fn f05_a_loss_leaves_no_fewer_operators_than_the_policy_wants() {
     world.consensus = sign_next(&world.consensus, charter, &world.manager);
     world.gateway.charter(&e, &world.consensus).await;
     world.peers[4].party().set_policy(Some(wary(3))).await.unwrap();
-    let mut number = 3;
-    for (least, willing) in [(3, false), (4, true), (5, true)] {
+    for (number, least, willing) in [(3, 3, false), (4, 4, true), (5, 5, true)] {
         let request = TaskRequest { min_participants: least, ..request(&world, number, "last_1h") };
         let ask = Ask::admit(request, None, &world.gateway.identity).unwrap();
         let job = job(&world, &ask, number);
-        number += 1;
         match prepared(&mut world, 4, &job).await {
             Report::Prepared { .. } if willing => {}
             Report::Declined { why: Decline::Policy } if !willing => {

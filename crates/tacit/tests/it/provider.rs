@@ -1,10 +1,10 @@
 //! Another program in place of the engine: MPyC among the peers, over proto/smc.proto.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::run;
 use crate::lab::{Lab, Machine};
@@ -124,6 +124,28 @@ fn receipts_say_who_computed(manager: &Machine, room: &Machine) {
     }
 }
 
+/// Asks for a sum of what each room measures now through a provider; how the command ended.
+fn ask_for_sum(manager: &Machine, rooms: &[Machine], values: [u32; 3], provider: &str) -> Output {
+    for (number, (room, value)) in (1..).zip(rooms.iter().zip(values)) {
+        room.told(&["peer", "measure", &format!("room{number}"), &format!("heat={value}")]);
+    }
+    within(PATIENCE, "all offers", || {
+        let offers = manager.told(&["task", "offers", "--group", "1"]);
+        let of_heat = offers.as_array().expect("a list").iter().filter(|o| o["sources"] == json!(["heat"])).count();
+        if of_heat == 3 { Ok(()) } else { Err(offers.to_string()) }
+    });
+    let typed = "task run --group 1 --source heat --preselector now --aggregator sum --purpose heating --most 1000";
+    let typed: Vec<&str> = typed.split(' ').chain(["--parameter", provider]).collect();
+    manager.run(&typed)
+}
+
+#[track_caller]
+fn is_refused(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("the charter does not name the SMC provider"), "{said}");
+}
+
 /// The same peers, never restarted, compute with the engine, then with MPyC, and not at all when a provider is
 /// missing: never a plain sum.
 #[test]
@@ -141,6 +163,9 @@ fn f15_a_sum_through_an_smc_provider_that_is_swapped_in() {
     assert_eq!((&pinged(&[])["members"], &pinged(&["--providers"])["members"]), (&3.into(), &0.into()));
     let done = compute(&manager, &rooms, ["1;3", "2;5", "4;0"], &[]);
     assert_eq!((&done["state"], &done["contributors"]), (&"done".into(), &3.into()), "{done}");
+
+    // Which program gets the inputs is the group's to agree on.
+    is_refused(&ask_for_sum(&manager, &rooms, [1, 2, 3], "provider=mpyc"));
 
     let mut providers: Vec<Provider> = rooms.iter().map(|room| Provider::start(room, &python)).collect();
     let through = pinged(&["--providers"]);
@@ -160,11 +185,23 @@ fn f15_a_sum_through_an_smc_provider_that_is_swapped_in() {
 
     receipts_say_who_computed(&manager, &rooms[0]);
 
+    // Now it has agreed on this one, and on no other.
+    is_refused(&ask_for_sum(&manager, &rooms, [1, 2, 3], "provider=other"));
+    let asked = ask_for_sum(&manager, &rooms, [400, 30, 7], "provider=mpyc");
+    assert!(asked.status.success(), "{asked:?}");
+    let told: Value = serde_json::from_slice(&asked.stdout).expect("JSON");
+    let sum = &told["results"][0];
+    assert_eq!((&sum["contributors"], &sum["statistics"][0]["value"]), (&json!(3), &json!(437.0)), "{told}");
+    for room in &rooms {
+        let log = std::fs::read_to_string(room.data().join("provider.log")).unwrap_or_default();
+        assert_eq!(log.matches("session done").count(), 2, "the engine computed: {log}");
+    }
+
     drop(providers.pop());
     assert_eq!(pinged(&["--providers"])["members"], 1);
     let failed = compute(&manager, &rooms, ["1;1", "1;1", "1;1"], &["--parameter", "provider=mpyc"]);
     assert_eq!(failed["state"], "failed", "{failed}");
     let trouble = rooms[2].told(&["peer", "list"])[0]["last_error"].to_string();
     assert!(trouble.contains("SMC provider mpyc does not answer"), "{trouble}");
-    assert!(rooms.iter().all(|room| results(room).len() == 2), "nobody has a third result");
+    assert!(rooms.iter().all(|room| results(room).len() == 3), "nobody has a fourth result");
 }
