@@ -119,7 +119,7 @@ impl Node {
         if let Some(parties) = &parties {
             crate::pulling::start(&config, parties, &clock, &stop);
         }
-        crate::retention::start(&config.limits, Keeps::All, &store, &clock, &stop);
+        crate::retention::start(&config.limits, Keeps::All, Duration::ZERO, &store, &clock, &stop);
         let announcer = gateway.is_some().then(|| {
             Arc::new(Announcer {
                 identity: Arc::clone(&identity),

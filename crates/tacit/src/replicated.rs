@@ -33,6 +33,8 @@ use crate::output::Failure;
 use crate::process::Address;
 use crate::retention::Keeps;
 
+/// Whoever has taken up the lead has better to do than to clean up: questions wait.
+const CLEAN_AFTER: Duration = Duration::from_secs(60);
 /// After a lead that could not be taken up it is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -313,7 +315,7 @@ impl Work {
                 return Err(error);
             }
         };
-        crate::retention::start(&self.config.limits, Keeps::Gateway, &self.store, &self.clock, &stop);
+        crate::retention::start(&self.config.limits, Keeps::Gateway, CLEAN_AFTER, &self.store, &self.clock, &stop);
         self.standby.lead(tacit_api::router(edge));
         Ok(Leading { gateway, log, stop })
     }

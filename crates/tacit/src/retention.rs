@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tacit_model::{Clock, UnixMillis};
 use tacit_store::{Store, StoreError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
@@ -20,15 +21,22 @@ pub(crate) enum Keeps {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Cleans up now and once a day, until told to stop; never if everything is to be kept.
-pub(crate) fn start(limits: &Limits, keeps: Keeps, store: &Store, clock: &Arc<dyn Clock>, stop: &CancellationToken) {
+/// Cleans up after this time and then once a day, until told to stop; never if everything is to be kept.
+pub(crate) fn start(
+    limits: &Limits,
+    keeps: Keeps,
+    after: Duration,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    stop: &CancellationToken,
+) {
     if limits.retention_days == 0 {
         return;
     }
     let kept = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX).saturating_mul(limits.retention_days.into());
     let (store, clock) = (store.clone(), Arc::clone(clock));
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
-        let mut daily = tokio::time::interval(DAY);
+        let mut daily = tokio::time::interval_at(Instant::now() + after, DAY);
         loop {
             daily.tick().await;
             match clean(&store, keeps, clock.now().plus(-kept)).await {
@@ -63,7 +71,8 @@ mod tests {
     fn begin(keeps: Keeps, store: &Store) -> CancellationToken {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(UnixMillis(10 * DAY_MS)));
         let stop = CancellationToken::new();
-        start(&Limits { retention_days: 7, ..Limits::default() }, keeps, store, &clock, &stop);
+        let limits = Limits { retention_days: 7, ..Limits::default() };
+        start(&limits, keeps, Duration::ZERO, store, &clock, &stop);
         stop
     }
 
