@@ -91,8 +91,10 @@ impl Gateway {
                     }
                 }
             }
-            if let Some(number) = number {
-                gateway.inner.directory.leave(member, number, gateway.inner.clock.now());
+            if let Some(number) = number
+                && gateway.inner.directory.leave(member, number, gateway.inner.clock.now())
+            {
+                gateway.inner.seats.left(member);
             }
         });
     }
@@ -156,6 +158,7 @@ impl Gateway {
                         present.offer = offer;
                     }
                 });
+                self.inner.seats.offered(member, sessions);
                 Ok(())
             }
             ToGateway::Report { session, report } => {

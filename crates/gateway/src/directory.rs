@@ -44,8 +44,8 @@ pub(crate) struct Offer {
     pub(crate) sources: BTreeSet<String>,
     /// Aggregators that it takes part in; all if empty.
     pub(crate) services: BTreeSet<String>,
-    /// Sessions at once.
-    pub(crate) sessions: u32,
+    /// Sessions at once, if it says so.
+    pub(crate) sessions: Option<u32>,
 }
 
 #[derive(Default)]
@@ -92,10 +92,11 @@ impl Directory {
         link
     }
 
-    /// A control link is gone.
-    pub(crate) fn leave(&self, member: Fingerprint, link: u64, now: UnixMillis) {
+    /// A control link is gone; whether the member is, too, and not there over a newer one.
+    pub(crate) fn leave(&self, member: Fingerprint, link: u64, now: UnixMillis) -> bool {
         let mut state = self.lock();
-        if state.present.get(&member).is_some_and(|present| present.link == link) {
+        let away = state.present.get(&member).is_some_and(|present| present.link == link);
+        if away {
             state.present.remove(&member);
             state.left.insert(member, now);
             for watch in state.sessions.values().filter(|watch| watch.members.contains(&member)) {
@@ -104,6 +105,7 @@ impl Directory {
         }
         drop(state);
         self.changed.notify_waiters();
+        away
     }
 
     /// Changes what is known of a connected member.

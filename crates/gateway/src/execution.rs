@@ -30,6 +30,8 @@ pub(crate) enum Outcome {
     Repair { without: Vec<Fingerprint>, why: String },
     /// These members wait for their owners; without the others another attempt may follow.
     Waiting { owners: Vec<Fingerprint>, without: Vec<Fingerprint>, why: String },
+    /// These members compute as much as they can. Nothing was frozen, and they may be asked again.
+    Busy { why: String },
     /// The slot is over without a result.
     Failed { why: String },
 }
@@ -186,7 +188,7 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
     let mut frozen = Vec::new();
     let mut refused = Vec::new();
     let (mut contributors, mut told) = (u32::try_from(job.inputs.len()).unwrap_or(u32::MAX), Vec::new());
-    let mut waiting = Vec::new();
+    let (mut waiting, mut busy) = (Vec::new(), Vec::new());
     for (member, report) in prepared {
         match report {
             // Of a client's task: the result of before, and what is told of it.
@@ -211,6 +213,7 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
             Some(Report::Declined { why: Decline::Policy | Decline::Plan | Decline::Roster | Decline::Waiting }) => {
                 refused.push(*member);
             }
+            Some(Report::Declined { why: Decline::Busy }) => busy.push(*member),
             _ => without.push(*member),
         }
     }
@@ -247,6 +250,9 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
     if !without.is_empty() {
         let why = format!("{} did not get ready", names.all(&without));
         return Err(Outcome::Repair { without, why });
+    }
+    if !busy.is_empty() {
+        return Err(Outcome::Busy { why: format!("{} is busy with other sessions", names.all(&busy)) });
     }
     Ok(nonces)
 }

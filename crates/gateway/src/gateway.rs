@@ -16,6 +16,7 @@ use crate::GatewayError;
 use crate::directory::Directory;
 use crate::receipts::Gathering;
 use crate::runs::Runs;
+use crate::seats::Seats;
 use crate::tasks::{Notifier, Tasks};
 use crate::witness::Witnesses;
 
@@ -65,6 +66,8 @@ pub struct RunnerLimits {
     pub session: Duration,
     /// How long a missing computing member is waited for before a slot goes on without it.
     pub grace: Duration,
+    /// How long a computation waits until none of its members is busy with as many others as it computes at once.
+    pub seats: Duration,
     /// Attempts at one slot.
     pub attempts: u32,
     /// How long a slot of a new group stays open after its first row; its charter says so then.
@@ -78,6 +81,8 @@ impl Default for RunnerLimits {
             link: Duration::from_secs(10),
             session: Duration::from_secs(60),
             grace: Duration::from_secs(2),
+            // Peers take part in a client's task up to five minutes after its moment.
+            seats: Duration::from_secs(120),
             attempts: 4,
             // The time-out of the old system (SEPIA: mpc.inputtimeout).
             slot_deadline: Duration::from_secs(300),
@@ -103,6 +108,7 @@ pub(crate) struct Inner {
     pub(crate) limits: RunnerLimits,
     pub(crate) lead: Option<Lead>,
     pub(crate) directory: Directory,
+    pub(crate) seats: Seats,
     pub(crate) witnesses: Witnesses,
     pub(crate) gathering: Gathering,
     pub(crate) runs: Runs,
@@ -133,6 +139,7 @@ impl Gateway {
             limits: setup.limits,
             lead: setup.lead,
             directory: Directory::default(),
+            seats: Seats::default(),
             witnesses: Witnesses::default(),
             gathering: Gathering::default(),
             runs: Runs::default(),

@@ -27,6 +27,7 @@ mod pairing;
 mod receipts;
 mod registry;
 mod runs;
+mod seats;
 mod tasks;
 mod witness;
 

@@ -30,7 +30,7 @@ pub struct Listed {
     pub sources: BTreeSet<String>,
     /// Services: aggregators that it takes part in; all if empty.
     pub services: BTreeSet<String>,
-    /// Resources: how many sessions it computes at once.
+    /// Resources: how many sessions it computes at once; 0 if it is away, or does not say.
     pub sessions: u32,
 }
 
@@ -55,7 +55,7 @@ impl Gateway {
                 labels: offer.labels.clone(),
                 sources: offer.sources.clone(),
                 services: offer.services.clone(),
-                sessions: offer.sessions,
+                sessions: offer.sessions.unwrap_or_default(),
             }
         };
         Ok(consensus.charter().members.iter().map(listed).collect())

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use crate::execution::{Agreed, Outcome};
 use crate::receipts::Debt;
+use crate::seats::{Pause, Seated};
 use crate::{Gateway, GatewayError};
 
 /// A run as its operator sees it.
@@ -312,7 +313,11 @@ impl Gateway {
         let mut last = String::new();
         // Peers gave shares under it, perhaps; a set opened under another one would tell the difference.
         let mut begun: Option<ConsensusId> = None;
-        for _ in 0..self.inner.limits.attempts {
+        let mut place = self.inner.seats.line_up();
+        let mut seated_until = None;
+        let mut busy_for = Pause::default();
+        let mut tried = 0;
+        while tried < self.inner.limits.attempts {
             let ready = match self.gather(group, run, slot, &without, begun, absent).await? {
                 Ok(ready) => ready,
                 Err(why) => {
@@ -321,6 +326,24 @@ impl Gateway {
                     return Ok(Err(why));
                 }
             };
+            let until = *seated_until.get_or_insert_with(|| Instant::now() + self.inner.limits.seats);
+            let members = ready.job.members();
+            if !place.holds(&members) {
+                match place.wait(&members, until).await {
+                    Seated::AtOnce => {}
+                    Seated::Later if self.still_fits(&ready, run).await? => {}
+                    Seated::Later => {
+                        // Nobody waits for these seats while this slot waits for its members.
+                        place.give_back();
+                        continue;
+                    }
+                    Seated::Never => {
+                        let why = "members were busy with other computations for too long".to_owned();
+                        self.fail_slot(group, run, slot, &why).await?;
+                        return Ok(Err(why));
+                    }
+                }
+            }
             begun = Some(ready.consensus.id());
             let mut job = ready.job;
             let now = self.inner.clock.now();
@@ -337,19 +360,38 @@ impl Gateway {
                     self.issue_receipt(&ready.consensus, debt, parts);
                     return Ok(Ok(()));
                 }
+                Outcome::Busy { why } if Instant::now() < until => {
+                    info!(group = %group, slot = %slot, why, "asking again");
+                    place.give_back();
+                    busy_for.pass().await;
+                    continue;
+                }
                 Outcome::Repair { without: lost, why } => {
                     info!(group = %group, slot = %slot, why, "repairing before the freeze");
                     without.extend(lost.into_iter().filter(|m| !job.inputs.contains(m)));
                     last = why;
                 }
-                Outcome::Failed { why } | Outcome::Waiting { why, .. } => {
+                Outcome::Failed { why } | Outcome::Busy { why } | Outcome::Waiting { why, .. } => {
                     self.record(&job, SlotState::Failed, &why, None).await?;
                     return Ok(Err(why));
                 }
             }
+            // The others may have these seats while a slot waits for members that were lost.
+            place.give_back();
+            tried += 1;
         }
         self.fail_slot(group, run, slot, &last).await?;
         Ok(Err(last))
+    }
+
+    /// Whether a job can be tried as it was made: under the same charter, and nobody of it is away.
+    async fn still_fits(&self, ready: &Ready, run: RunId) -> Result<bool, GatewayError> {
+        let there = |member: &Fingerprint| {
+            let present = self.inner.directory.present(member);
+            present.is_some_and(|present| present.run == Some(run)) || !ready.waited_for(member)
+        };
+        let same = self.current(ready.job.group).await?.id() == ready.consensus.id();
+        Ok(same && ready.job.members().iter().all(there))
     }
 
     /// Waits until a slot can be computed, or until its charter says that it cannot.
@@ -517,6 +559,13 @@ type Absent = BTreeMap<Fingerprint, Instant>;
 struct Ready {
     consensus: Arc<Consensus>,
     job: Job,
+}
+
+impl Ready {
+    /// Who only receives is not waited for.
+    fn waited_for(&self, member: &Fingerprint) -> bool {
+        self.job.inputs.contains(member) || self.job.compute.contains(member)
+    }
 }
 
 fn charter_compute(charter: &Charter) -> Vec<Fingerprint> {

@@ -311,5 +311,7 @@ fn invalid(error: AskError) -> GatewayError {
     }
 }
 
+/// How long a part of a branch waits for members that are busy; the group above waits for it.
+const PART_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a computation waits for members that come back.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -244,9 +244,9 @@ pub enum ToGateway {
         /// Services: aggregators that it takes part in; all if empty.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         services: BTreeSet<String>,
-        /// Resources: how many sessions it computes at once.
-        #[serde(default)]
-        sessions: u32,
+        /// Resources: how many sessions it computes at once, if it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sessions: Option<u32>,
     },
     /// Something the peer's operator wants of the gateway.
     Request {

@@ -79,9 +79,10 @@ impl Gateway {
         let consensus = self.current(ask.request.group).await?;
         let charter = consensus.charter();
         let directory = &self.inner.directory;
-        // Whoever does not offer the aggregator is not asked, whatever its part would be.
+        // Whoever does not offer the aggregator, or computes nothing at all, is not asked, whatever its part would be.
         let serves = |services: &BTreeSet<String>| services.is_empty() || services.contains(&ask.request.aggregator);
-        let connected = |m: &Fingerprint| directory.present(m).filter(|p| serves(&p.offer.services));
+        let connected =
+            |m: &Fingerprint| directory.present(m).filter(|p| serves(&p.offer.services) && p.offer.sessions != Some(0));
         let present = |m: &Fingerprint| connected(m).filter(|_| !without.contains(m));
         // A branch's part takes all its compute peers, also one that has no records of its own.
         let computes = |m: &Fingerprint| match ask.level() {

@@ -1,22 +1,26 @@
 //! A task from its first computation to its last.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tacit_accord::Consensus;
+use tacit_engine::Level;
 use tacit_job::{Ask, Job, Told};
 use tacit_model::api::{TaskBody, TaskWindow};
 use tacit_model::{Attempt, Slot};
 use tacit_store::TaskRow;
+use tokio::sync::futures::Notified;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::PATIENCE;
 use super::branches::remark;
+use super::{PART_PATIENCE, PATIENCE};
 use crate::execution::{Agreed, Outcome};
 use crate::receipts::{Debt, Parts};
+use crate::seats::{Pause, Place, Seated};
 use crate::{Gateway, GatewayError};
 
 /// What a client hears of a computation that was given up.
@@ -24,6 +28,9 @@ const NO_RESULT: &str = "the computation was given up and cannot be repeated; as
 
 /// Between two looks at whether owners have decided.
 const RING: Duration = Duration::from_millis(200);
+
+/// What a client hears if members were busy all the time.
+const BUSY: &str = "members were busy with other computations until this one's time was over; ask again later";
 
 /// How one computation ended.
 struct Ended {
@@ -78,7 +85,7 @@ impl Gateway {
     async fn task_window(&self, ask: &Ask, window: Slot) -> Result<Ended, GatewayError> {
         let terms = ask.terms().map_err(|e| GatewayError::Bug(e.to_string()))?;
         let task = ask.task().map_err(|e| GatewayError::Bug(e.to_string()))?;
-        let patience = Instant::now() + PATIENCE;
+        let mut patience = Instant::now() + PATIENCE;
         let owners_until = Instant::now() + Duration::from_secs(ask.request.approval_s.into());
         let mut without = BTreeSet::new();
         // Of a large group a task asks a few.
@@ -86,22 +93,39 @@ impl Gateway {
         let mut last = String::new();
         let mut job = None;
         let mut attempt = 0;
+        let seats = match ask.level() {
+            Level::Branch => self.inner.limits.seats.min(PART_PATIENCE),
+            Level::Flat | Level::Root => self.inner.limits.seats,
+        };
+        let mut seated_until = Instant::now() + seats;
+        let mut place = self.inner.seats.line_up();
+        let mut busy_for = Pause::default();
         while attempt < self.inner.limits.attempts {
             let changed = self.inner.directory.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let (consensus, matched) = match self
-                .match_task(ask, &terms, &task, window, Attempt(attempt), &without)
-                .await?
-            {
-                Ok(matched) => matched,
-                // Somebody may be about to come back.
-                Err(_) if without.is_empty() && tokio::time::timeout_at(patience, changed).await.is_ok() => continue,
-                Err(why) => {
-                    let why = if last.is_empty() { why } else { format!("{last}; {why}") };
-                    return Ok(Ended::without_result(job, why));
+            let (consensus, matched) =
+                match self.match_task(ask, &terms, &task, window, Attempt(attempt), &without).await? {
+                    Ok(matched) => matched,
+                    // Somebody may be about to come back.
+                    Err(_) if without.is_empty() && self.comes_back(&mut place, changed, patience).await => continue,
+                    Err(why) => {
+                        let why = if last.is_empty() { why } else { format!("{last}; {why}") };
+                        return Ok(Ended::without_result(job, why));
+                    }
+                };
+            let members = matched.members();
+            if !place.holds(&members) {
+                match place.wait(&members, seated_until).await {
+                    Seated::AtOnce => {}
+                    // Others may be there now.
+                    Seated::Later => {
+                        patience = Instant::now() + PATIENCE;
+                        continue;
+                    }
+                    Seated::Never => return Ok(Ended::without_result(job, BUSY.to_owned())),
                 }
-            };
+            }
             asked.extend(matched.inputs.iter().copied());
             let parts = self.inner.gathering.open(matched.session, matched.members());
             let outcome = self.execute(&consensus, &matched).await;
@@ -126,14 +150,25 @@ impl Gateway {
                 Outcome::Waiting { owners, without: lost, why } => {
                     without.extend(lost);
                     if Instant::now() < owners_until {
+                        place.give_back();
                         // An owner that decides lets its peer ring; so does whoever comes or goes.
                         let _rung = tokio::time::timeout_at(owners_until, changed).await;
                         tokio::time::sleep(RING).await;
+                        seated_until = Instant::now() + seats;
                         continue;
                     }
                     info!(task = %ask.id(), window = %window, why, "going on without them");
                     without.extend(owners);
                     last = format!("{} members declined or were lost", without.len());
+                }
+                Outcome::Busy { why } => {
+                    info!(task = %ask.id(), window = %window, why, "asking again");
+                    place.give_back();
+                    if Instant::now() >= seated_until {
+                        return Ok(Ended::without_result(job, BUSY.to_owned()));
+                    }
+                    busy_for.pass().await;
+                    continue;
                 }
                 Outcome::Repair { without: lost, why } => {
                     info!(task = %ask.id(), window = %window, why, "repairing before the freeze");
@@ -144,6 +179,12 @@ impl Gateway {
             attempt += 1;
         }
         Ok(Ended::without_result(job, last))
+    }
+
+    /// Whether somebody comes or goes in time; meanwhile others may have the seats.
+    async fn comes_back(&self, place: &mut Place<'_>, changed: Pin<&mut Notified<'_>>, patience: Instant) -> bool {
+        place.give_back();
+        tokio::time::timeout_at(patience, changed).await.is_ok()
     }
 
     /// Makes durable how a computation ended, and tells those who watch.

@@ -108,7 +108,7 @@ impl Inner {
             sources.clear();
         }
         let services = policy.aggregators.iter().cloned().collect();
-        let sessions = u32::try_from(policy.max_sessions).unwrap_or(u32::MAX);
+        let sessions = Some(u32::try_from(policy.max_sessions).unwrap_or(u32::MAX));
         self.line.send(&ToGateway::Offer { group: self.group, labels, sources, services, sessions });
     }
 

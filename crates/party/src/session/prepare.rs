@@ -135,7 +135,7 @@ fn ready(
     given: Given,
 ) -> Result<Prepared, Declined> {
     let mut nonce = [0; 32];
-    random::fill(&mut nonce).map_err(|error| Declined::new(Decline::Busy, error.to_string()))?;
+    random::fill(&mut nonce).map_err(|error| Declined::new(Decline::NoRow, error.to_string()))?;
     let freezes = freezes(&party.me, &job);
     let (before, with_freeze) = if freezes { (Given::default(), given) } else { (given, Given::default()) };
     let now = if freezes && job.ask().is_some() { None } else { Some(claim(party, &job)) };
@@ -162,12 +162,11 @@ async fn prepare_task(
     let refused = |refusal: TaskRefusal| Declined::new(Decline::Policy, refusal.to_string());
     let asked = Asked { ask, terms: &terms, me: party.me, client, at, now };
     policy.judge_task(&asked, job, consensus.charter()).map_err(refused)?;
-    let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
-    if !party.store.is_untouched(&party.name, job.run, job.slot, at).await.map_err(failed)? {
+    if !party.store.is_untouched(&party.name, job.run, job.slot, at).await.map_err(unread)? {
         if let Err(declined) = slot_state(party, job, consensus.charter()).await {
             return Err(Declined { done: again(party, job, plan).await, ..declined });
         }
-        if party.store.is_forgotten(at).await.map_err(failed)? {
+        if party.store.is_forgotten(at).await.map_err(unread)? {
             let why =
                 "what this peer knew of tasks of that time was deleted (retention_days), so it takes part in none";
             return Err(Declined::new(Decline::Frozen { done: None, session: None }, why));
@@ -214,6 +213,12 @@ async fn prepare_task(
     Ok((Some(given), Given { taken, spent }))
 }
 
+/// The database did not answer. Whoever is busy is asked again; a broken one cannot give.
+fn unread(error: StoreError) -> Declined {
+    let why = if error == StoreError::Busy { Decline::Busy } else { Decline::NoRow };
+    Declined::new(why, error.to_string())
+}
+
 /// Who asks. The ticket is of the gateway that took the task; another one may have taken over since.
 pub(super) fn verify(party: &Inner, ask: &Ask) -> Result<Option<Fingerprint>, tacit_job::AskError> {
     let verified = party.gateways().iter().map(|gateway| ask.verify(gateway)).find(Result::is_ok);
@@ -222,9 +227,8 @@ pub(super) fn verify(party: &Inner, ask: &Ask) -> Result<Option<Fingerprint>, ta
 
 /// Whether the owner has approved this task; if nobody has asked them, this does.
 async fn ask_owner(party: &Inner, ask: &Ask, client: Option<Fingerprint>, now: UnixMillis) -> Result<(), Declined> {
-    let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
     let task = ask.id().to_string();
-    let known = party.store.approval(&party.name, &task).await.map_err(failed)?;
+    let known = party.store.approval(&party.name, &task).await.map_err(unread)?;
     let waiting = || {
         let how = format!(
             "task {task} waits for this peer's owner; read it with `tacit policy approvals {name}` and say \
@@ -241,12 +245,12 @@ async fn ask_owner(party: &Inner, ask: &Ask, client: Option<Fingerprint>, now: U
             let row = ApprovalRow {
                 task: task.clone(),
                 state: "waiting".to_owned(),
-                ask_json: serde_json::to_string(ask).map_err(|e| Declined::new(Decline::Busy, e.to_string()))?,
+                ask_json: serde_json::to_string(ask).map_err(|e| Declined::new(Decline::NoRow, e.to_string()))?,
                 client: client.map(|client| client.to_string()),
                 asked: now,
                 decided: None,
             };
-            party.store.ask_owner(&party.name, row).await.map_err(failed)?;
+            party.store.ask_owner(&party.name, row).await.map_err(unread)?;
             Err(waiting())
         }
     }
@@ -286,17 +290,16 @@ async fn again(party: &Inner, job: &Job, plan: &Plan) -> Option<Box<Report>> {
 /// The row of a slot that is still open here; an ended or frozen slot is never tried again.
 async fn slot_state(party: &Inner, job: &Job, charter: &Charter) -> Result<Option<Row>, Declined> {
     let (store, run, slot) = (&party.store, job.run, job.slot);
-    let failed = |error: StoreError| Declined::new(Decline::Busy, error.to_string());
     let name = &party.name;
     let (frozen, row, bound) = tokio::try_join!(
         store.frozen(name, run, slot),
         store.row(name, run, slot),
         store.slot_binding(name, run, slot)
     )
-    .map_err(failed)?;
+    .map_err(unread)?;
     let ended = row.as_ref().is_some_and(|row| row.state != InputState::Pending);
     if frozen.is_some() || ended {
-        let result = store.result(&party.name, run, slot).await.map_err(failed)?;
+        let result = store.result(&party.name, run, slot).await.map_err(unread)?;
         let result = result.filter(|result| !result.values_json.is_empty());
         let session = result.as_ref().map(|result| result.session);
         let done = result.map(|result| hex::encode(result.agreement));

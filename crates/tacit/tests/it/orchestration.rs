@@ -175,6 +175,22 @@ fn f16_f18_answers_come_at_once_or_later_and_tasks_run_beside_each_other() {
     assert_eq!(different.len(), sessions.len(), "{sessions:?}");
 }
 
+/// Far more tasks at once than a peer computes beside each other: who is busy is waited for, and not left out.
+#[test]
+fn f18_thirty_tasks_at_once_have_everybody_in_them() {
+    let scene = Rooms::found(4);
+    scene.measure("temperature", 0, &["20", "21", "22", "23"]);
+    let task = scene.question("mean", json!({}));
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..30).map(|_| scope.spawn(|| scene.ask(&task))).collect();
+        asked.into_iter().map(|answer| answer.join().expect("an answer")).collect()
+    });
+    for answer in &answers {
+        assert_eq!((&answer["state"], &answer["windows"][0]["contributors"]), (&"done".into(), &4.into()), "{answer}");
+        assert!((number(answer, "mean(temperature)") - 21.5).abs() < 1e-9, "{answer}");
+    }
+}
+
 /// Nothing is computed for whoever may not ask, or asks for another time; and what FlexSMC's debug options did
 /// (leave the computation out, choose the number of peers) no task can ask for.
 #[test]

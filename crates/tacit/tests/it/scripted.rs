@@ -77,7 +77,7 @@ impl Member {
         link.send(&hello).expect("sent");
         let sources = ["temperature".to_owned()].into();
         let (labels, services) = Default::default();
-        link.send(&ToGateway::Offer { group, labels, sources, services, sessions: 8 }).expect("sent");
+        link.send(&ToGateway::Offer { group, labels, sources, services, sessions: Some(8) }).expect("sent");
         Self { me, link, _host: host, _hub: hub }
     }
 
