@@ -1,6 +1,7 @@
 mod comparing;
 mod offers;
 mod owner;
+mod retention;
 mod runs;
 mod status;
 
@@ -92,6 +93,8 @@ pub struct PartyLimits {
     pub retry_max: Duration,
     /// The first pause after a receiver refused results.
     pub retry_refused: Duration,
+    /// Between two looks for samples that are older than the policy keeps.
+    pub forget_every: Duration,
 }
 
 impl Default for PartyLimits {
@@ -106,6 +109,7 @@ impl Default for PartyLimits {
             retry_first: Duration::from_millis(200),
             retry_max: Duration::from_secs(30),
             retry_refused: Duration::from_secs(60),
+            forget_every: Duration::from_secs(60),
         }
     }
 }
@@ -161,8 +165,8 @@ pub(crate) struct Inner {
     pub(crate) sources: Mutex<BTreeSet<String>>,
     /// Held while the policy changes.
     pub(crate) deciding: tokio::sync::Mutex<()>,
-    /// When samples were last deleted for their age.
-    forgot: Mutex<Option<UnixMillis>>,
+    /// Held while samples come or go.
+    measuring: tokio::sync::Mutex<()>,
 }
 
 impl Party {
@@ -171,6 +175,7 @@ impl Party {
         let inner = Arc::new(Inner::new(setup).await?);
         inner.siblings.add(&inner);
         inner.tasks.spawn(gateway_link::run(Arc::clone(&inner)));
+        inner.tasks.spawn(retention::run(Arc::clone(&inner)));
         if let Some(url) = inner.final_results_url.clone() {
             inner.tasks.spawn(outbox::run(Arc::clone(&inner), url));
         }
@@ -395,7 +400,7 @@ impl Inner {
             log,
             sources: Mutex::new(sources),
             deciding: tokio::sync::Mutex::new(()),
-            forgot: Mutex::new(None),
+            measuring: tokio::sync::Mutex::new(()),
             name,
             store,
         })

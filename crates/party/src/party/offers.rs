@@ -57,7 +57,7 @@ impl Party {
     }
 
     /// Adds samples to its series, all or none; how many. They are durable when this returns. Samples older
-    /// than the policy keeps them are let go.
+    /// than the policy keeps are not taken, and let go in time.
     pub async fn add_samples(&self, samples: Vec<SampleText>) -> Result<usize, PartyError> {
         let party = &self.inner;
         if samples.len() > MAX_SAMPLES {
@@ -71,6 +71,7 @@ impl Party {
         let since = now.plus(-keeps);
         samples.retain(|(at, _)| *at >= since);
         let sources: BTreeSet<String> = samples.iter().flat_map(|(_, values)| values.keys().cloned()).collect();
+        let _measuring = party.measuring.lock().await;
         party.store.add_samples(&party.name, samples, party.policy().max_samples).await?;
         let known = {
             let mut known = party.sources.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,9 +81,6 @@ impl Party {
         };
         if !known {
             party.tell_offer();
-        }
-        if party.forgets(now) {
-            party.store.forget_samples(&party.name, since).await?;
         }
         Ok(accepted)
     }
@@ -110,15 +108,5 @@ impl Inner {
         let services = policy.aggregators.iter().cloned().collect();
         let sessions = Some(u32::try_from(policy.max_sessions).unwrap_or(u32::MAX));
         self.line.send(&ToGateway::Offer { group: self.group, labels, sources, services, sessions });
-    }
-
-    /// Whether it is time to delete what is too old: once a minute.
-    fn forgets(&self, now: UnixMillis) -> bool {
-        let mut last = self.forgot.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|last| now.since(last) > 60_000);
-        if due {
-            *last = Some(now);
-        }
-        due
     }
 }

@@ -10,6 +10,7 @@ mod outbox;
 mod phases;
 mod receiver;
 mod registration;
+mod retention;
 mod rules;
 mod spies;
 mod sums;
