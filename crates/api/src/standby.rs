@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use tacit_model::Fingerprint;
+use tacit_model::leading;
 use tacit_model::problem::ProblemKind;
 use tower::ServiceExt as _;
 
@@ -16,7 +17,7 @@ use crate::{face_p2ds, guard};
 
 /// The header by which a gateway says that it does not lead: base URL and certificate of the one that does, with a space
 /// between; empty if there is none.
-pub const LEADING_GATEWAY: HeaderName = HeaderName::from_static("tacit-gateway");
+pub const LEADING_GATEWAY: HeaderName = HeaderName::from_static(leading::HEADER);
 
 /// The gateway that leads, for clients.
 #[derive(Clone, Debug, PartialEq, Eq)]

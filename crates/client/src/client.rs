@@ -6,12 +6,12 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use reqwest::{Method, Request, RequestBuilder, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tacit_model::Fingerprint;
 use tacit_model::problem::Problem;
+use tacit_model::{Fingerprint, leading};
 use tacit_pki::https;
 
 use crate::ClientError;
-use crate::elsewhere::{Answer, Elsewhere, FOLLOWS, Leading, Unanswered};
+use crate::elsewhere::{Answer, Elsewhere, Leading, Unanswered};
 
 /// Longer answers are not read.
 const MAX_ANSWER: usize = 256 << 20;
@@ -187,7 +187,8 @@ async fn exchange(http: &reqwest::Client, request: Request) -> Result<Answer, Un
     };
     let mut response = http.execute(request).await.map_err(failed)?;
     let status = response.status().as_u16();
-    let follows = response.headers().get(FOLLOWS).map(|named| Leading::read(named.to_str().unwrap_or_default()));
+    let follows =
+        response.headers().get(leading::HEADER).map(|named| Leading::read(named.to_str().unwrap_or_default()));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len().saturating_add(chunk.len()) > MAX_ANSWER {

@@ -5,13 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::{Method, Request, Url};
-use tacit_model::Fingerprint;
+use tacit_model::{Fingerprint, leading};
 use tokio::time::Instant;
 
 use crate::ClientError;
 
-/// The header of an answer by a gateway that does not lead.
-pub(crate) const FOLLOWS: &str = "tacit-gateway";
 /// So long somebody is looked for who leads: longer than taking the lead over takes.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two rounds.
@@ -38,8 +36,7 @@ pub(crate) struct Leading(pub(crate) Option<(Url, Fingerprint)>);
 impl Leading {
     /// From the header.
     pub(crate) fn read(header: &str) -> Self {
-        let parts = header.split_once(' ');
-        Self(parts.and_then(|(url, pin)| Some((url.parse().ok()?, pin.trim().parse().ok()?))))
+        Self(leading::read(header).and_then(|(url, pin)| Some((url.parse().ok()?, pin))))
     }
 }
 

@@ -8,6 +8,7 @@ mod clock;
 pub mod codec;
 mod fingerprint;
 mod ids;
+pub mod leading;
 pub mod problem;
 mod text_form;
 

@@ -105,6 +105,15 @@ pub enum PartyError {
     /// The gateway knows another member of this name.
     #[error("the gateway has a member of this name, or the registration clashes with another; choose another name")]
     Conflict,
+    /// One of several gateways that does not lead now: it registers nobody.
+    #[error("{}", follows(.leading))]
+    Follows {
+        /// Base URL and certificate of the one that leads, if it knows.
+        leading: Option<(String, Fingerprint)>,
+    },
+    /// The gateway cannot say now.
+    #[error("the gateway is not available now: {0}; try again in a few seconds")]
+    Unavailable(String),
     /// An answer that makes no sense.
     #[error("the gateway's answer is not understood: {0}")]
     Answer(String),
@@ -154,7 +163,17 @@ impl PartyError {
     /// Whether the gateway certainly did not register anybody. Otherwise it may have, and only the answer was lost.
     pub(crate) fn is_final_for_registration(&self) -> bool {
         let sent = !matches!(self, Self::Http(HttpError::Url(_) | HttpError::PlainHttp(_) | HttpError::Untrusted(_)));
-        let lost = matches!(self, Self::Http(_) | Self::Answer(_) | Self::Store(_));
+        let lost = matches!(self, Self::Http(_) | Self::Answer(_) | Self::Unavailable(_) | Self::Store(_));
         !(sent && lost)
+    }
+}
+
+fn follows(leading: &Option<(String, Fingerprint)>) -> String {
+    match leading {
+        Some((url, fingerprint)) => format!(
+            "this gateway follows another one and registers nobody now; the one that leads is at {url}, its certificate is \
+             {fingerprint}: join there"
+        ),
+        None => "this gateway follows, and nobody leads at the moment; try again in a few seconds".to_owned(),
     }
 }

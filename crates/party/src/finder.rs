@@ -7,7 +7,7 @@ use tacit_link::discovery::{Announcement, Found, Mdns, Properties, Wishes, choos
 use tacit_model::Fingerprint;
 use tracing::debug;
 
-use crate::http::{HttpError, HttpPoster, HttpRules};
+use crate::http::{Answer, HttpError, HttpPoster, HttpRules};
 
 /// Where to look, and for what.
 pub struct FinderSetup {
@@ -92,22 +92,30 @@ impl Finder {
         let mut found = Vec::new();
         for address in &self.bootstrap {
             match self.announcement(address).await {
-                Ok(announcement) => found.push(Found::new(announcement, &host_of(address))),
+                Ok((announcement, at)) => found.push(Found::new(announcement, &host_of(&at))),
                 Err(why) => debug!(address, why, "no announcement from this bootstrap address"),
             }
         }
         found
     }
 
-    async fn announcement(&self, address: &str) -> Result<Announcement, String> {
-        let address = format!("{}/api/v1/announcement", address.trim_end_matches('/'));
-        let url = self.http.check(&address).map_err(|e| e.to_string())?;
-        let answer = self.http.get(url).await.map_err(|e| e.to_string())?;
+    /// What this address says, or the gateway that leads by its word; and where that was said.
+    async fn announcement(&self, address: &str) -> Result<(Announcement, String), String> {
+        let (mut answer, mut at) = (self.ask(address).await?, address.to_owned());
+        if let Some(Some((leading, _))) = answer.follows {
+            (answer, at) = (self.ask(&leading).await?, leading);
+        }
         if answer.status != 200 {
             return Err(format!("status {}", answer.status));
         }
         let properties: Properties = serde_json::from_slice(&answer.body).map_err(|e| e.to_string())?;
-        Announcement::read(&properties).map_err(|e| e.to_string())
+        Ok((Announcement::read(&properties).map_err(|e| e.to_string())?, at))
+    }
+
+    async fn ask(&self, address: &str) -> Result<Answer, String> {
+        let address = format!("{}/api/v1/announcement", address.trim_end_matches('/'));
+        let url = self.http.check(&address).map_err(|e| e.to_string())?;
+        self.http.get(url).await.map_err(|e| e.to_string())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 use reqwest::{Client, Url, redirect};
-use tacit_model::Fingerprint;
+use tacit_model::{Fingerprint, leading};
 use tacit_pki::https;
 
 /// Longer answers are not read.
@@ -35,8 +35,13 @@ pub struct HttpPoster {
 /// What came back.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// Whoever answered follows another gateway, and has done nothing; who leads, if it knows.
+    pub(crate) follows: Option<Leading>,
     pub(crate) body: Vec<u8>,
 }
+
+/// Base URL and certificate of the gateway that leads, by the word of one that does not.
+pub(crate) type Leading = Option<(String, Fingerprint)>;
 
 /// Why nothing came back. Never holds what was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -142,6 +147,10 @@ async fn read(request: reqwest::RequestBuilder) -> Result<Answer, HttpError> {
     };
     let mut response = client.execute(request).await.map_err(unreachable)?;
     let status = response.status().as_u16();
+    let follows = response.headers().get(leading::HEADER).map(|named| {
+        let named = leading::read(named.to_str().unwrap_or_default());
+        named.map(|(url, fingerprint)| (url.to_owned(), fingerprint))
+    });
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if body.len() + chunk.len() > MAX_ANSWER {
@@ -149,7 +158,7 @@ async fn read(request: reqwest::RequestBuilder) -> Result<Answer, HttpError> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, follows, body })
 }
 
 impl fmt::Debug for HttpPoster {

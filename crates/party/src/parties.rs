@@ -1,8 +1,9 @@
 mod joining;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tacit_accord::Consensus;
 use tacit_audit::AuditLog;
@@ -16,6 +17,11 @@ use crate::{
     Finder, HttpPoster, HttpRules, JoinRequest, Joined, Party, PartyError, PartyLimits, PartySetup, Policy, Provider,
     Siblings, register,
 };
+
+/// Of several gateways another one leads after so long.
+const TAKE_OVER: Duration = Duration::from_secs(10);
+/// Between two searches for the one that leads.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What all parties of a node share.
 pub struct PartiesSetup {
@@ -208,33 +214,75 @@ impl Parties {
     }
 
     /// Registers at the best gateway that is found and answers; at nobody else than the one that is named, if one is.
+    /// Of several gateways one leads; while another one takes the lead over, they are looked for again.
     async fn register_at_found(&self, identity: &Identity, request: JoinRequest) -> Result<Joined, PartyError> {
+        let until = tokio::time::Instant::now() + TAKE_OVER;
+        loop {
+            let mut nobody_leads = false;
+            let done = self.register_at_any(identity, &request, &mut nobody_leads).await;
+            if done.is_ok() || !nobody_leads || tokio::time::Instant::now() >= until {
+                return done;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// `nobody_leads` if gateways were found that follow, and none that leads.
+    async fn register_at_any(
+        &self,
+        identity: &Identity,
+        request: &JoinRequest,
+        nobody_leads: &mut bool,
+    ) -> Result<Joined, PartyError> {
         let setup = &self.inner.setup;
         let finder = setup.finder.as_ref().filter(|finder| finder.looks()).ok_or(PartyError::NowhereToLook)?;
         let trusted = self.list().iter().map(Party::gateway).collect::<Vec<_>>();
-        let mut found = finder.gateways(trusted.clone()).await;
-        found.retain(|found| request.gateway.is_none_or(|gateway| found.announcement.gateway == gateway));
+        let found = finder.gateways(trusted.clone()).await;
+        let mut places: VecDeque<_> = found.into_iter().map(|found| (found.announcement.gateway, found.web)).collect();
+        places.retain(|(gateway, _)| request.gateway.is_none_or(|named| *gateway == named));
+        let named = request.gateway;
+        let mut asked = BTreeSet::new();
+        let (mut follows, mut leads) = (false, false);
         let mut last = PartyError::NobodyFound;
-        for found in found {
-            let announced = found.announcement.gateway;
+        while let Some((announced, webs)) = places.pop_front() {
             let mut rules = setup.http.clone();
             rules.pinned.push(announced);
             let poster = HttpPoster::new(rules)?;
-            for web in found.web {
+            for web in webs {
+                if !asked.insert((announced, web.clone())) {
+                    continue;
+                }
                 let request = JoinRequest {
                     base_url: format!("{}/api/v1", web.trim_end_matches('/')),
                     gateway: Some(announced),
                     compared: request.gateway.is_some() || trusted.contains(&announced),
                     ..request.clone()
                 };
-                match register(&poster, &setup.store, identity, request).await {
+                let error = match register(&poster, &setup.store, identity, request).await {
                     Ok(joined) => return Ok(joined),
-                    // The code may be of the next gateway.
-                    Err(error @ (PartyError::Http(_) | PartyError::RegistrationCode)) => last = error,
-                    Err(error) => return Err(error),
+                    Err(error) => error,
+                };
+                match &error {
+                    // This one leads; the code is another gateway's.
+                    PartyError::RegistrationCode => leads = true,
+                    // A hint like all that is found: whoever leads has to have this certificate.
+                    PartyError::Follows { leading: Some((web, leading)) } if named.is_none() => {
+                        follows = true;
+                        places.push_front((*leading, vec![web.clone()]));
+                    }
+                    PartyError::Follows { .. } => follows = true,
+                    // The next one may answer.
+                    PartyError::Http(_) | PartyError::Unavailable(_) => {}
+                    _ => return Err(error),
+                }
+                // Where an answer was lost somebody may have taken the code: that is what is said in the end.
+                let says_less = leads && matches!(error, PartyError::Follows { .. });
+                if last.is_final_for_registration() && !says_less {
+                    last = error;
                 }
             }
         }
+        *nobody_leads = follows && !leads;
         Err(last)
     }
 

@@ -95,6 +95,9 @@ pub async fn register(
         "proof": STANDARD.encode(sign_detached(identity, Context::Message, &registration_proof(&request.code, &request.name))),
     });
     let answer = http.post_json(url, &[("accept", "application/json")], body.to_string().into_bytes()).await?;
+    if let Some(leading) = answer.follows.filter(|_| answer.status == 503) {
+        return Err(PartyError::Follows { leading });
+    }
     let reply = read_answer(answer.status, &answer.body)?;
     let joined = check_reply(identity, &request, reply)?;
     store.put_party(row(identity, request, &joined)?).await?;
@@ -151,6 +154,7 @@ fn read_answer(status: u16, body: &[u8]) -> Result<Reply, PartyError> {
         404 if detail.as_ref().is_none_or(|detail| detail.contains("registration code")) => {
             PartyError::RegistrationCode
         }
+        503 => PartyError::Unavailable(detail.unwrap_or_else(|| "status 503".to_owned())),
         500.. => PartyError::Answer(detail.unwrap_or_else(|| format!("status {status} {}", text.trim()))),
         _ => PartyError::Refused(detail.unwrap_or_else(|| format!("status {status} {}", text.trim()))),
     })
@@ -260,6 +264,7 @@ mod tests {
         assert!(matches!(error(409, "{\"detail\":\"a peer of this name exists\"}"), Some(PartyError::Conflict)));
         assert!(matches!(error(200, "hello"), Some(PartyError::Answer(_))));
         assert!(matches!(error(403, "{\"detail\":\"no\"}"), Some(PartyError::Refused(why)) if why == "no"));
+        assert!(matches!(error(503, "ERR_SERVER"), Some(PartyError::Unavailable(_))));
         assert!(matches!(error(500, "ERR_SERVER"), Some(PartyError::Answer(why)) if why == "status 500 ERR_SERVER"));
     }
 
