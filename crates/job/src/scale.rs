@@ -3,7 +3,7 @@
 
 use core::str::FromStr;
 
-use tacit_engine::Statistic;
+use tacit_engine::{Statistic, aggregate};
 
 /// One, in millionths: the resolution in which series are kept.
 pub const MICRO: i64 = 1_000_000;
@@ -75,6 +75,32 @@ impl Scale {
     /// value and at most 6 places.
     pub fn new(least: Micro, most: Micro, decimals: u8) -> Option<Self> {
         (least < most && decimals <= 6).then_some(Self { least, most, decimals })
+    }
+
+    /// For values of which nothing was said: two places and both signs, as far as the aggregator allows.
+    pub fn usual(aggregator: &str) -> Self {
+        let million = Micro(1_000_000 * MICRO);
+        let [least, zero] = [Micro(-million.0), Micro(0)];
+        let wide = Self { least, most: million, decimals: 2 };
+        let positive = Self { least: zero, ..wide };
+        let name = aggregate::find(aggregator).map_or("", |found| found.name);
+        let found = [wide, positive].into_iter().find(|scale| scale.suits(name));
+        found.unwrap_or(Self { decimals: 0, ..positive })
+    }
+
+    /// The least value that enters.
+    pub fn least(self) -> Micro {
+        self.least
+    }
+
+    /// The largest value that enters.
+    pub fn most(self) -> Micro {
+        self.most
+    }
+
+    /// Decimal places that count.
+    pub fn decimals(self) -> u8 {
+        self.decimals
     }
 
     /// What one unit of a scaled number is, in millionths.
@@ -150,6 +176,22 @@ mod tests {
         assert_eq!(micro("0.000001"), Micro(1));
         for wrong in ["", "-", ".5", "1.", "1e3", "+1", "1.0000000", "1000000000000", "NaN", " 1", "--1", "1.-1"] {
             assert!(wrong.parse::<Micro>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_usual_suits_and_is_as_wide_as_may_be() {
+        for (aggregator, usual) in [
+            ("mean", ("-1000000", 2)),
+            ("max", ("-1000000", 2)),
+            ("sum", ("0", 2)),
+            ("histogram", ("0", 0)),
+            ("no such one", ("0", 0)),
+        ] {
+            let scale = Scale::usual(aggregator);
+            assert_eq!((scale.least(), scale.decimals()), (micro(usual.0), usual.1), "{aggregator}");
+            assert_eq!(scale.most(), micro("1000000"));
+            assert!(scale.suits(aggregator), "{aggregator}");
         }
     }
 

@@ -182,6 +182,7 @@ async fn prepare_task(
     if policy.manual_approval {
         ask_owner(party, ask, client, now).await?;
     }
+    let mut left_out = 0;
     let (row_given, window) = match plan.level() {
         // A branch is asked at the end, when nothing else stands against it.
         Level::Root => (None, terms.window(job.slot)),
@@ -189,6 +190,7 @@ async fn prepare_task(
             let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
             let selected = series::select(&party.store, &party.name, ask, &terms, job.slot, plan).await;
             let selected = selected.map_err(nothing)?;
+            left_out = selected.left_out;
             (Some(selected.row), Some(selected.window))
         }
     };
@@ -210,6 +212,12 @@ async fn prepare_task(
         Some(given) => given,
         None => branch::part(party, policy, ask, job).await?,
     };
+    if left_out > 0 {
+        let (task, least, most) = (ask.id(), &ask.request.least, &ask.request.most);
+        party.trouble(format!(
+            "task {task} leaves {left_out} of this peer's records out: its client takes values from {least} to {most}"
+        ));
+    }
     Ok((Some(given), Given { taken, spent }))
 }
 

@@ -71,6 +71,8 @@ pub(crate) struct Selected {
     pub(crate) row: Row,
     /// What part of the series they are from.
     pub(crate) window: Window,
+    /// Records that meet the conditions and are not within the bounds. For the owner only.
+    pub(crate) left_out: usize,
 }
 
 /// Why a peer has nothing to give.
@@ -154,7 +156,9 @@ pub(crate) async fn select(
     if u64::try_from(records.len()).unwrap_or(u64::MAX) > most {
         return Err(NothingToGive::TooMany { found: records.len(), most });
     }
-    let rows: Vec<Vec<u64>> = records.values().filter(|values| meets(values)).filter_map(scaled).collect();
+    let met: Vec<Option<Vec<u64>>> = records.values().filter(|values| meets(values)).map(scaled).collect();
+    let left_out = met.iter().filter(|row| row.is_none()).count();
+    let rows: Vec<Vec<u64>> = met.into_iter().flatten().collect();
     let row = match plan.row_shape() {
         RowShape::Records { .. } => rows.concat(),
         RowShape::Items(items) => {
@@ -166,5 +170,5 @@ pub(crate) async fn select(
         }
     };
     rows.into_iter().for_each(|mut row| zeroize::Zeroize::zeroize(&mut row));
-    Ok(Selected { row: Row::new(row), window })
+    Ok(Selected { row: Row::new(row), window, left_out })
 }

@@ -107,10 +107,10 @@ enum Action {
         #[arg(long, default_value = "now")]
         preselector: String,
         /// Decimal places that count.
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 2)]
         decimals: u8,
         /// The least value that enters.
-        #[arg(long, default_value = "0", allow_hyphen_values = true)]
+        #[arg(long, default_value = "-1000000", allow_hyphen_values = true)]
         least: String,
         /// The largest value that enters.
         #[arg(long, default_value = "1000000", allow_hyphen_values = true)]

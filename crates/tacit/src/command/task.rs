@@ -104,6 +104,7 @@ impl Task {
                     (None, false) => Some(ResultKey::generate()?),
                 };
                 let group = run.question.group(&client).await?;
+                run.question.say_bounds();
                 let given = run.idempotency_key;
                 let (task, signature) = run.question.request(group, key.as_ref(), self.connection.data_folder())?;
                 let wait = !run.no_wait && run.notify.is_none();

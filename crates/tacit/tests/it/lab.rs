@@ -108,6 +108,11 @@ impl Lab {
         rooms
     }
 
+    /// From now on the network carries no multicast to this machine; whoever sends some hears nothing of that.
+    pub(crate) fn drop_multicast(&self, machine: &Machine) {
+        ip(&["-n", &self.name, "link", "set", &machine.port, "type", "bridge_slave", "mcast_flood", "off"]);
+    }
+
     /// Pulls the machine's plug out of the network.
     pub(crate) fn cut(&self, machine: &Machine) {
         ip(&["-n", &self.name, "link", "set", &machine.port, "down"]);

@@ -299,3 +299,50 @@ fn w3_tokens_idempotency_and_repeated_tasks() {
     assert_eq!(building.nodes[0].api("DELETE", &path, None).ok().json()["state"], "cancelled");
     assert_eq!(building.nodes[0].api("GET", &path, None).ok().json()["state"], "cancelled");
 }
+
+/// The line that every introduction shows, word for word: places and signs count, and what does not count is said.
+#[test]
+fn f15_the_plain_command_counts_places_and_signs() {
+    let building = Building::found();
+    for (peer, temperature) in ["21.5", "-3", "0.25", "7"].into_iter().enumerate() {
+        let name = NAMES[peer];
+        building.nodes[peer]
+            .api("PUT", &format!("/peers/{name}/labels"), Some(&json!({ "labels": ["offices", "x"] })))
+            .ok();
+        building.measure(peer, 0, &[("outside", temperature)]);
+    }
+    until("all offers of the outside", || {
+        let offers = building.nodes[0].api("GET", &format!("/groups/{}/offers", building.gid), None).ok().json();
+        let all = offers["offers"].as_array().expect("a list");
+        let outside = |o: &&Value| o["sources"].as_array().is_some_and(|all| all.contains(&json!("outside")));
+        let offices = |o: &&Value| o["labels"].as_array().is_some_and(|all| all.contains(&json!("offices")));
+        let found = all.iter().filter(outside).filter(offices).count();
+        if found == 4 { Ok(()) } else { Err(offers.to_string()) }
+    });
+    let typed = "task run --set offices --source outside --preselector last_1h --aggregator mean --purpose HVAC";
+    let ask = |more: &str| {
+        let typed = format!("{typed} {more} --json");
+        let output = building.command(&typed.split_whitespace().collect::<Vec<_>>());
+        assert!(output.status.success(), "{output:?}");
+        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let statistics = told["results"][0]["statistics"].as_array().unwrap_or_else(|| panic!("{told}")).clone();
+        let mean = statistics.iter().find(|s| s["name"] == "mean(outside)").and_then(|s| s["value"].as_f64());
+        (mean.unwrap_or_else(|| panic!("{told}")), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let trouble = |peer: usize| {
+        let path = format!("/peers/{}", NAMES[peer]);
+        building.nodes[peer].api("GET", &path, None).ok().json()["last_error"].to_string()
+    };
+    let (mean, said) = ask("");
+    near(mean, (21.5 - 3.0 + 0.25 + 7.0) / 4.0);
+    assert!(said.contains("from -1000000 to 1000000") && said.contains("2 decimal places"), "{said}");
+    assert!(!trouble(1).contains("records out"), "{}", trouble(1));
+
+    // Bounds that leave somebody out: its owner hears how much, and not from whom else.
+    let (mean, said) = ask("--least 0 --most 50 --decimals 0");
+    near(mean, (22.0 + 0.0 + 7.0) / 3.0);
+    assert!(!said.contains("note"), "{said}");
+    let heard = trouble(1);
+    assert!(heard.contains("leaves 1 of this peer's records out") && heard.contains("from 0 to 50"), "{heard}");
+    assert!(!trouble(0).contains("records out"), "{}", trouble(0));
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 use tacit_client::Client;
-use tacit_job::sign_request;
+use tacit_job::{Micro, Scale, sign_request};
 use tacit_model::api::{TaskRepeat, TaskRequest, TaskSignature};
 use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
 use tacit_pki::result_key::ResultKey;
@@ -45,15 +45,15 @@ pub(super) struct Question {
     /// A setting of the aggregator, NAME=VALUE; may be given several times.
     #[arg(long = "parameter", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
-    /// Decimal places that count.
-    #[arg(long, default_value_t = 0)]
-    decimals: u8,
-    /// The least value that enters.
-    #[arg(long, default_value = "0", allow_hyphen_values = true)]
-    least: String,
-    /// The largest value that enters.
-    #[arg(long, default_value = "1000000", allow_hyphen_values = true)]
-    most: String,
+    /// Decimal places that count; by default 2, or none where the aggregator takes whole numbers only.
+    #[arg(long)]
+    decimals: Option<u8>,
+    /// The least value that enters; by default -1000000, or 0 where the aggregator takes nothing below.
+    #[arg(long, value_name = "DECIMAL", allow_hyphen_values = true)]
+    least: Option<String>,
+    /// The largest value that enters; by default 1000000.
+    #[arg(long, value_name = "DECIMAL", allow_hyphen_values = true)]
+    most: Option<String>,
     /// What is promised about corrupted peers; see docs/protocols.md for what is offered in which.
     #[arg(long, value_name = "MODEL", default_value = "semi-honest", value_parser = ["semi-honest", "malicious", "guaranteed"])]
     model: String,
@@ -105,6 +105,24 @@ impl Question {
         }
     }
 
+    /// What the bounds will be where they were not given, said on the error output: a value outside does not enter.
+    pub(super) fn say_bounds(&self) {
+        if self.decimals.is_some() && self.least.is_some() && self.most.is_some() {
+            return;
+        }
+        let (least, most, decimals) = self.bounds();
+        eprintln!(
+            "note: values from {least} to {most} enter, rounded to {decimals} decimal places; whose records are left out \
+             hears it. --least, --most and --decimals change this"
+        );
+    }
+
+    fn bounds(&self) -> (String, String, u8) {
+        let usual = Scale::usual(&self.aggregator);
+        let text = |given: &Option<String>, usual: Micro| given.clone().unwrap_or_else(|| usual.to_string());
+        (text(&self.least, usual.least()), text(&self.most, usual.most()), self.decimals.unwrap_or(usual.decimals()))
+    }
+
     /// The request, with the signature of the client key in the data folder if there is one to sign with.
     pub(super) fn request(
         self,
@@ -112,6 +130,7 @@ impl Question {
         key: Option<&ResultKey>,
         data: Option<&Path>,
     ) -> Result<(TaskRequest, Option<TaskSignature>), Failure> {
+        let (least, most, decimals) = self.bounds();
         let mut parameters = BTreeMap::new();
         for setting in &self.parameters {
             let (name, value) =
@@ -129,9 +148,9 @@ impl Question {
             align_s: self.align,
             aggregator: self.aggregator,
             parameters,
-            decimals: self.decimals,
-            least: self.least,
-            most: self.most,
+            decimals,
+            least,
+            most,
             model: self.model,
             recipients: self.recipients,
             result_key: key.map(|key| key.public().to_owned()),
