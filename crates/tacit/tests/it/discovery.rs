@@ -100,6 +100,61 @@ fn w04_a_bootstrap_address_does_without_multicast() {
     wait_connected(&manager, "room1", true);
 }
 
+/// Both sides speak multicast, and the network drops it: nobody is found, and a bootstrap address does without.
+#[test]
+fn w04_multicast_that_the_network_drops_is_done_without() {
+    let lab = Lab::new();
+    let mut manager = lab.machine(&["10.77.0.1/24"]);
+    let mut peer = lab.machine(&["10.77.0.10/24"]);
+    for machine in [&manager, &peer] {
+        lab.drop_multicast(machine);
+    }
+    manager.serve(&gateway("R.08", "", true));
+    let code = code(&manager);
+    peer.serve(&room(""));
+    let lost = peer.run(&["join", &code, "--name", "room1"]);
+    assert_eq!(lost.status.code(), Some(4), "{lost:?}");
+    assert!(String::from_utf8_lossy(&lost.stderr).contains("bootstrap"), "what to do about it is said: {lost:?}");
+    peer.serve(&room(&format!("bootstrap = [\"https://10.77.0.1:{HTTP}\"]")));
+    let joined = peer.told(&["join", &code, "--name", "room1"]);
+    assert_eq!(joined["gateway_fingerprint"], manager.fingerprint().as_str(), "{joined}");
+    wait_connected(&manager, "room1", true);
+}
+
+/// A peer that computes gets another address: the others reach it there in the next computation.
+#[test]
+fn f13_a_computing_peer_is_reached_at_its_new_address() {
+    let lab = Lab::new();
+    let mut manager = lab.machine(&["10.77.0.1/24"]);
+    manager.serve(&gateway("", "", false));
+    let rooms = lab.rooms(&manager, 3, |_| String::new());
+    let measure = || {
+        for (number, room) in rooms.iter().enumerate() {
+            let (name, value) = (format!("room{}", number + 1), format!("temperature={}", 20 + number));
+            room.told(&["peer", "measure", &name, &value]);
+        }
+    };
+    let everybody = || {
+        within(PATIENCE, "everybody to take part", || {
+            measure();
+            let told = crate::series::ask(&manager, "now");
+            if told["results"][0]["contributors"] == 3 { Ok(()) } else { Err(told.to_string()) }
+        });
+    };
+    everybody();
+    // In this order: a second address of the same network would go with the first.
+    rooms[0].ip(&["address", "del", "10.77.0.11/24", "dev", "eth0"]);
+    rooms[0].add_address("10.77.0.21/24");
+    wait_connected(&manager, "room1", false);
+    wait_connected(&manager, "room1", true);
+    let directory = manager.told(&["group", "directory", "1"]);
+    assert!(
+        directory.to_string().contains("10.77.0.21:") && !directory.to_string().contains("10.77.0.11:"),
+        "{directory}"
+    );
+    everybody();
+}
+
 /// The gateway's address changes and later the network is cut: the peer is back each time, unaided, and stays
 /// with the key that it pinned although another gateway is there.
 #[test]

@@ -363,3 +363,48 @@ fn f12_f20_the_directory_says_who_is_there_and_with_what() {
         }
     });
 }
+
+/// A task that is computed every second: one peer is lost in the middle and another one joins. Each computation is right
+/// for those who took part, and the task goes on by itself.
+#[test]
+fn f12_f13_a_repeated_task_goes_on_while_members_leave_and_join() {
+    let mut scene = Rooms::found(4);
+    // A sum says who took part.
+    let measure = |scene: &Rooms, gone: Option<usize>| {
+        for (number, room) in scene.rooms.iter().enumerate().filter(|(number, _)| gone != Some(*number)) {
+            room.measure("temperature", 0, &(1_u32 << number).to_string());
+        }
+    };
+    scene.measure("temperature", 0, &["1", "2", "4", "8"]);
+    let task = scene.question("sum", json!({ "repeat": { "every_s": 1, "times": 100 }, "decimals": 0 }));
+    let id = scene.hand_in(&task)["id"].as_str().expect("an id").to_owned();
+    let path = format!("/tasks/{id}");
+    let until_sum = |scene: &Rooms, gone: Option<usize>, wanted: f64| {
+        until(&format!("a sum of {wanted}"), || {
+            measure(scene, gone);
+            let body = scene.gateway.api("GET", &path, None).ok().json();
+            assert_eq!(body["state"], "open", "{body}");
+            let windows = body["windows"].as_array().expect("windows");
+            let sums = windows.iter().map(|window| window["result"]["statistics"][0]["value"].as_f64());
+            if sums.flatten().any(|sum| sum == wanted) { Ok(()) } else { Err(body.to_string()) }
+        });
+    };
+    until_sum(&scene, None, 15.0);
+    scene.rooms[3].node.kill();
+    until_sum(&scene, Some(3), 7.0);
+    let late = scene.join("late");
+    scene.approve(&late);
+    scene.rooms.push(late);
+    until_sum(&scene, Some(3), 23.0);
+
+    let body = scene.gateway.api("DELETE", &path, None).ok().json();
+    for window in body["windows"].as_array().expect("windows") {
+        match window["result"]["statistics"][0]["value"].as_f64() {
+            Some(sum) => {
+                let took_part = (sum as u64).count_ones();
+                assert!(took_part >= 3 && window["contributors"] == took_part, "{window}");
+            }
+            None => assert!(window["state"] == "failed" && window["detail"] != "", "{window}"),
+        }
+    }
+}

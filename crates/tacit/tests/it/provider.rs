@@ -204,4 +204,10 @@ fn f15_a_sum_through_an_smc_provider_that_is_swapped_in() {
     let trouble = rooms[2].told(&["peer", "list"])[0]["last_error"].to_string();
     assert!(trouble.contains("SMC provider mpyc does not answer"), "{trouble}");
     assert!(rooms.iter().all(|room| results(room).len() == 3), "nobody has a fourth result");
+
+    // It is there again: so is the peer, which was not restarted.
+    providers.push(Provider::start(&rooms[2], &python));
+    let done = compute(&manager, &rooms, ["5;1", "6;1", "7;1"], &["--parameter", "provider=mpyc"]);
+    assert_eq!((&done["state"], &done["contributors"]), (&"done".into(), &3.into()), "{done}");
+    assert!(rooms.iter().all(|room| results(room).contains(&"18;3".to_owned())));
 }

@@ -41,7 +41,8 @@ fn source(number: usize, room: &Machine) -> String {
     format!("[[sources]]\npeer = \"room{number}\"\nevery_s = 1\n{what}\n")
 }
 
-fn mean(manager: &Machine, preselector: &str) -> f64 {
+/// What a command prints that asks for the mean temperature; nothing if it fails.
+pub(crate) fn ask(manager: &Machine, preselector: &str) -> Value {
     let question = [
         "task",
         "run",
@@ -59,7 +60,11 @@ fn mean(manager: &Machine, preselector: &str) -> f64 {
         "100",
         "--tell-gateway",
     ];
-    let told = manager.told(&question);
+    serde_json::from_slice(&manager.run(&question).stdout).unwrap_or_default()
+}
+
+fn mean(manager: &Machine, preselector: &str) -> f64 {
+    let told = ask(manager, preselector);
     let all = told["results"][0]["statistics"].as_array().cloned().unwrap_or_default();
     let found = all.iter().find(|s| s["name"] == "mean(temperature)").and_then(|s| s["value"].as_f64());
     found.unwrap_or_else(|| panic!("{told}"))
