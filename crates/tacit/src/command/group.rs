@@ -63,7 +63,7 @@ enum Action {
         /// How many.
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
         messages: u32,
-        /// Let the members' SMC providers answer, as far as their owners allow it (`pings` under [provider]).
+        /// Let the members' SMC providers answer, as far as their owners allow it (`pings` under `[provider]`).
         #[arg(long)]
         providers: bool,
     },
