@@ -54,7 +54,9 @@ for target in "${targets[@]}"; do
     accord_* | job_* | api_texts) options+=(-dict=fuzz/dict/json.dict) ;;
     api_*) options+=(-dict=fuzz/dict/http.dict) ;;
   esac
-  inputs=("fuzz/corpus/$target" "fuzz/seeds/$target")
+  inputs=("fuzz/corpus/$target")
+  # Not every target has seeds.
+  [ ! -d "fuzz/seeds/$target" ] || inputs+=("fuzz/seeds/$target")
   if ! cargo +nightly fuzz run --sanitizer "$sanitizer" "$target" "${inputs[@]}" -- "${options[@]}" >"$log" 2>&1; then
     failed+=("$target")
     tail -n 40 "$log"
