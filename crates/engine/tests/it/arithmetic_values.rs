@@ -88,29 +88,50 @@ fn all_operations<F: Field>(n: usize, t: usize, length: usize, seed: u64) {
     });
 }
 
-macro_rules! in_field {
-    ($name:ident, $field:ty) => {
-        #[test]
-        fn $name() {
-            for n in PARTIES {
-                all_operations::<$field>(n, most(n), 9, n as u64);
-            }
-            // Fewer cheaters than the most that n allows.
-            all_operations::<$field>(5, 1, 3, 1);
-            all_operations::<$field>(7, 2, 3, 2);
-            all_operations::<$field>(11, 1, 3, 3);
-        }
-    };
+/// Moduli from 9 to 127 bits; those of the work are Mersenne's, the others are not.
+fn in_field<F: Field>() {
+    for n in PARTIES {
+        all_operations::<F>(n, most(n), 9, n as u64);
+    }
+    // Fewer cheaters than the most that n allows.
+    all_operations::<F>(5, 1, 3, 1);
+    all_operations::<F>(7, 2, 3, 2);
+    all_operations::<F>(11, 1, 3, 3);
 }
 
-in_field!(operations_in_f61, F61);
-in_field!(operations_in_f127, F127);
-in_field!(operations_in_257, Fp<257>);
-in_field!(operations_in_65537, Fp<65537>);
-in_field!(operations_in_1401085391, Fp<1401085391>);
+#[test]
+fn p32_operations_in_f61() {
+    in_field::<F61>();
+}
 
 #[test]
-fn long_vectors_stream() {
+fn p32_operations_in_f127() {
+    in_field::<F127>();
+}
+
+#[test]
+fn p32_operations_in_257() {
+    in_field::<Fp<257>>();
+}
+
+#[test]
+fn p32_operations_in_65537() {
+    in_field::<Fp<65537>>();
+}
+
+#[test]
+fn p32_operations_in_1401085391() {
+    in_field::<Fp<1401085391>>();
+}
+
+/// The largest prime below 2^63: as many bits as [`Fp`] holds.
+#[test]
+fn p32_operations_in_2_63_minus_25() {
+    in_field::<Fp<9_223_372_036_854_775_783>>();
+}
+
+#[test]
+fn p32_long_vectors_of_products() {
     // Several chunks and blocks, and a last one that is not full.
     for (n, t) in [(3, 1), (4, 1), (5, 2), (7, 3), (8, 3), (11, 5)] {
         let length = 130_001;
@@ -130,7 +151,7 @@ fn long_vectors_stream() {
 }
 
 #[test]
-fn long_vectors_in_a_small_field() {
+fn p32_long_vectors_in_a_small_field() {
     for (n, t) in [(3, 1), (5, 2), (7, 3), (7, 1)] {
         let length = 40_000;
         let (a, b) = (numbers::<Fp<257>>(length, 5), numbers::<Fp<257>>(length, 6));
@@ -144,7 +165,7 @@ fn long_vectors_in_a_small_field() {
 }
 
 #[test]
-fn inverses_bits_and_zero_tests_of_long_vectors() {
+fn p32_inverses_bits_and_zero_tests_of_long_vectors() {
     for (n, t) in [(3, 1), (5, 2), (7, 3)] {
         let length = 20_000;
         let a: Vec<F61> = (1..=length as u64).map(F61::from_u64).collect();
@@ -174,7 +195,7 @@ fn inverses_bits_and_zero_tests_of_long_vectors() {
 }
 
 #[test]
-fn random_elements_agree_and_differ() {
+fn p32_random_elements_agree_and_differ() {
     for n in PARTIES {
         for length in [1, 5000] {
             let opened = delayed(n, most(n), 14, async |context: &mut Arithmetic<'_, F61>| {
@@ -194,7 +215,7 @@ fn random_elements_agree_and_differ() {
 }
 
 #[test]
-fn every_party_gives_inputs_of_its_own_length() {
+fn p32_inputs_of_every_party_and_length() {
     for n in PARTIES {
         let lengths: Vec<usize> = (0..n).map(|i| if i == 1 { 0 } else { i * 5000 }).collect();
         let opened = delayed(n, most(n), 15, async |context: &mut Arithmetic<'_, F127>| {
@@ -209,7 +230,7 @@ fn every_party_gives_inputs_of_its_own_length() {
 }
 
 #[test]
-fn matrices() {
+fn p32_matrix_products_and_linear_maps() {
     let (rows, inner, columns) = (7, 5, 3);
     let (a, b) = (numbers::<F61>(rows * inner, 1), numbers::<F61>(inner * columns, 2));
     let public = numbers::<F61>(4 * rows * columns, 3);
@@ -232,7 +253,7 @@ fn matrices() {
 }
 
 #[test]
-fn zero_has_no_inverse_and_nothing_else_breaks() {
+fn p32_zero_has_no_inverse_and_nothing_else_breaks() {
     let ended = delayed(3, 1, 17, async |context: &mut Arithmetic<'_, Fp<257>>| {
         let values = [Fp::ONE, Fp::ZERO, Fp::ONE];
         let a = context.input(0, 3, (context.me() == 0).then_some(&values)).await.expect("input");
@@ -247,7 +268,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn random_programs(
+    fn p32_product_trees_and_dot_products(
         seed in any::<u64>(),
         n in 3usize..=9,
         below in 0usize..3,

@@ -77,7 +77,7 @@ fn order<F: Field>(n: usize, t: usize, bits: u32, length: usize, seed: u64) {
 }
 
 #[test]
-fn less_than_for_all_numbers_of_parties() {
+fn p32_less_than_for_all_numbers_of_parties() {
     for n in PARTIES {
         // One word of lanes is full, one is not; more parties cost more time.
         let length = if n > 8 { 30 } else { 130 };
@@ -87,7 +87,7 @@ fn less_than_for_all_numbers_of_parties() {
 }
 
 #[test]
-fn less_than_for_all_widths() {
+fn p32_less_than_for_all_widths() {
     for bits in [1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 58, 59] {
         order::<F61>(3, 1, bits, 70, u64::from(bits));
         order::<F61>(5, 2, bits, 70, u64::from(bits));
@@ -100,7 +100,7 @@ fn less_than_for_all_widths() {
 }
 
 #[test]
-fn less_than_with_fewer_cheaters_than_most() {
+fn p32_less_than_with_fewer_cheaters_than_most() {
     for (n, t) in [(5, 1), (6, 1), (7, 1), (7, 2), (9, 2), (11, 1)] {
         order::<F61>(n, t, 40, 70, n as u64);
         order::<F127>(n, t, 64, 70, n as u64);
@@ -108,7 +108,7 @@ fn less_than_with_fewer_cheaters_than_most() {
 }
 
 #[test]
-fn signs_of_all_numbers_of_the_field() {
+fn p32_signs_of_all_numbers_of_the_field() {
     let half = F61::MODULUS / 2;
     let numbers = [0, 1, 2, half, half + 1, half - 1, half + 2, F61::MODULUS - 1, F61::MODULUS - 2];
     let negative: Vec<u128> = numbers.iter().map(|x| u128::from(*x > half)).collect();
@@ -130,7 +130,7 @@ fn signs_of_all_numbers_of_the_field() {
 }
 
 #[test]
-fn long_vectors_are_compared_in_pieces() {
+fn p32_long_vectors_are_compared_in_pieces() {
     for (n, length) in [(3, 70_001), (5, 40_000)] {
         order::<F61>(n, most(n), 32, length, 5);
     }
@@ -151,7 +151,7 @@ fn bits<F: Field>(n: usize, bits: u32) {
 }
 
 #[test]
-fn bits_of_numbers() {
+fn p32_lowest_bits_and_decompositions() {
     for n in [3, 4, 5, 7, 8] {
         bits::<F61>(n, 16);
         bits::<F61>(n, 33);
@@ -172,7 +172,7 @@ fn bits_of_numbers() {
 }
 
 #[test]
-fn intervals_prefixes_and_choices() {
+fn p32_intervals_prefixes_and_choices() {
     for n in [3, 4, 5, 7] {
         let x = below(20, 60, 1);
         let mut low = below(20, 60, 2);
@@ -220,7 +220,7 @@ fn intervals_prefixes_and_choices() {
 }
 
 #[test]
-fn extremes_of_rows() {
+fn p32_extremes_of_rows_and_their_places() {
     for n in [3, 4, 5, 7] {
         for width in [1, 2, 3, 8, 13] {
             let mut x = below(30, 5 * width, width as u64);
@@ -257,7 +257,7 @@ fn sorted<F: Field>(n: usize, bits: u32, length: usize) {
 }
 
 #[test]
-fn sorting_of_any_length() {
+fn p32_sorting_of_any_length() {
     for length in (0..20).chain([31, 32, 33, 63, 64, 65, 127, 128, 129, 200, 1000]) {
         sorted::<F61>(3, 32, length);
     }
@@ -271,7 +271,7 @@ fn sorting_of_any_length() {
 }
 
 #[test]
-fn rows_are_sorted_each_by_itself() {
+fn p32_rows_are_sorted_each_by_itself() {
     for (n, width, rows) in
         [(3, 1, 5), (3, 2, 3), (3, 5, 40), (3, 32, 3), (3, 33, 4), (3, 100, 3), (4, 7, 9), (5, 64, 2)]
     {
@@ -286,7 +286,7 @@ fn rows_are_sorted_each_by_itself() {
 }
 
 #[test]
-fn what_belongs_to_a_key_goes_with_it() {
+fn p32_what_belongs_to_a_key_goes_with_it() {
     for n in [3, 5] {
         let keys = below(10, 150, 4);
         let payload: Vec<u128> = keys.iter().map(|key| key * key).collect();
@@ -302,7 +302,7 @@ fn what_belongs_to_a_key_goes_with_it() {
 }
 
 #[test]
-fn shuffles_keep_what_is_there_and_move_it() {
+fn p32_shuffles_keep_what_is_there_and_move_it() {
     for n in [3, 5] {
         let numbers: Vec<u128> = (0..300).collect();
         let opened = delayed(n, most(n), 15, async |context: &mut Arithmetic<'_, F61>| {
@@ -356,7 +356,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn random_comparisons(
+    fn p32_random_comparisons(
         seed in any::<u32>(),
         n in 3usize..=7,
         below in 0usize..3,

@@ -44,7 +44,7 @@ fn numbers(bits: u32, length: usize, seed: u64) -> Vec<i128> {
 }
 
 #[test]
-fn truncation_is_one_of_the_integers_around() {
+fn p32_truncation_is_one_of_the_integers_around() {
     for n in PARTIES {
         for (shift, bits) in [(16, 81), (1, 40), (40, 40), (0, 30), (60, 81)] {
             let mut x = numbers(bits, 120, u64::from(shift));
@@ -63,7 +63,7 @@ fn truncation_is_one_of_the_integers_around() {
 }
 
 #[test]
-fn products() {
+fn p32_fixed_products() {
     let fraction = 16;
     for n in PARTIES {
         let mut a = numbers(40, 100, 1);
@@ -81,7 +81,7 @@ fn products() {
 }
 
 #[test]
-fn quotients() {
+fn p32_fixed_quotients() {
     for n in PARTIES {
         for (fraction, bits) in [(16, 32), (16, 38), (8, 20), (20, 26), (0, 30)] {
             let divisors: Vec<i128> = numbers(bits, 100, 3).into_iter().map(|b| b.max(1)).collect();
@@ -105,7 +105,7 @@ fn quotients() {
 }
 
 #[test]
-fn roots() {
+fn p32_fixed_roots() {
     for n in PARTIES {
         for (fraction, bits) in [(16, 32), (16, 38), (8, 20), (20, 26), (0, 30)] {
             let x = numbers(bits, 100, 5);

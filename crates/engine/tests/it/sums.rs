@@ -53,6 +53,38 @@ fn rule8_results_above_the_declared_modulus_are_errors() {
     world.fresh().run_and_check();
 }
 
+/// Through whole sessions: whatever prime is declared, a sum or product below it is exact and another one an error, at the
+/// border as well.
+#[test]
+fn p32_sums_and_products_at_the_border_of_every_declared_modulus() {
+    let primes = [257, 65_537, 1_401_085_391, (1 << 61) - 1, (1 << 63) - 25, u64::MAX - 58];
+    for (n, prime) in [3, 4, 5, 7].into_iter().flat_map(|n| primes.map(|prime| (n, prime))) {
+        // Of each item two peers give something, and the others the neutral number.
+        let check = |aggregator: &str, neutral: u64, first: [u64; 4], last: [u64; 4], expected: Option<[u64; 4]>| {
+            let mut world = World::decentralised(n, (n - 1) / 2, 4, prime).with_max(prime - 1);
+            world.request.aggregator = aggregator.to_owned();
+            world.request.modulus = Some(prime);
+            world.inputs = vec![Some(vec![neutral; 4]); n];
+            (world.inputs[0], world.inputs[n - 1]) = (Some(first.to_vec()), Some(last.to_vec()));
+            for end in world.run(|_| {}) {
+                let values = outcome(&end).map(|outcome| outcome.values.clone().expect("a recipient"));
+                assert_eq!(values, expected.map(|values| values.map(u128::from).to_vec()), "n = {n}, p = {prime}");
+                let above = expected.is_none().then_some(&SessionError::AboveModulus { item: 3 });
+                assert_eq!(error(&end), above, "n = {n}, p = {prime}");
+            }
+        };
+        let half = prime / 2;
+        check("sum", 0, [0, 1, half, prime - 1], [0, 0, half, 0], Some([0, 1, prime - 1, prime - 1]));
+        check("sum", 0, [0, 1, half, prime - 1], [0, 0, half, 1], None);
+        check("sum", 0, [0, 1, half, prime - 1], [0, 0, half, prime - 1], None);
+        // What fits the field of 127 bits if all others give the most.
+        if prime.ilog2() as usize * n < 120 {
+            check("product", 1, [0, 1, half, prime - 1], [9, 1, 2, 1], Some([0, 1, prime - 1, prime - 1]));
+            check("product", 1, [0, 1, half, half + 1], [9, 1, 2, 2], None);
+        }
+    }
+}
+
 #[test]
 fn p19_an_honest_peer_refuses_to_send_what_breaks_the_bound() {
     for (input, refusal) in [
