@@ -4,6 +4,7 @@ mod attacks;
 mod chart;
 mod hospital;
 mod hvac;
+mod live;
 mod report;
 
 use std::path::PathBuf;

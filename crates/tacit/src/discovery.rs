@@ -24,8 +24,11 @@ const LOOK: Duration = Duration::from_secs(2);
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct DiscoveryConfig {
     /// Announce and browse `_tacit._tcp` on the local network. Nothing is sent while links are served on
-    /// loopback only.
+    /// loopback only, unless `loopback` says so.
     pub(crate) mdns: bool,
+    /// Where links are served on loopback only, announce and browse there: for several nodes on one machine that
+    /// find each other, and nobody else.
+    pub(crate) loopback: bool,
     /// Where this node is, from the large to the small with dots between: `R.08.03.123`.
     pub(crate) location: String,
     /// The kinds of data this node gives, or as a gateway is responsible for; all if empty.
@@ -38,16 +41,24 @@ pub(crate) struct DiscoveryConfig {
 
 impl Default for DiscoveryConfig {
     fn default() -> Self {
-        Self { mdns: true, location: String::new(), sources: Vec::new(), bootstrap: Vec::new(), backup: false }
+        Self {
+            mdns: true,
+            loopback: false,
+            location: String::new(),
+            sources: Vec::new(),
+            bootstrap: Vec::new(),
+            backup: false,
+        }
     }
 }
 
 /// Multicast, if this node takes part in it and the machine can.
 pub(crate) fn mdns(config: &NodeConfig) -> Option<Mdns> {
-    if !config.discovery.mdns || config.link.ip().is_loopback() {
+    let alone = config.link.ip().is_loopback();
+    if !config.discovery.mdns || (alone && !config.discovery.loopback) {
         return None;
     }
-    match Mdns::open() {
+    match if alone { Mdns::on_loopback() } else { Mdns::open() } {
         Ok(mdns) => Some(mdns),
         Err(error) => {
             tracing::warn!(%error, "gateways are looked for at bootstrap addresses only");

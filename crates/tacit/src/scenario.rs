@@ -1,17 +1,21 @@
 //! A group of nodes on this machine that goes through the same steps as organisations would: invite,
 //! join, compare fingerprints, verify, configure, start.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tacit_client::Client;
 use tacit_model::api::{
-    ConfigurationBody, JoinBody, PairingBody, PairingDecision, PeerRole, ResultBody, RowBody, RunBody, SharingKind,
+    ConfigurationBody, JoinBody, PairingBody, PairingDecision, PeerBody, PeerRole, ResultBody, RowBody, RunBody,
+    SharingKind,
 };
+use tacit_model::problem::ProblemKind;
 use tacit_model::{Fingerprint, GroupId, RunId};
 use tokio::time::{Instant, sleep};
 
-use crate::config::{NodeConfig, Role};
+use crate::config::{DataFolder, NodeConfig, Role};
 use crate::output::{Code, Failure};
 use crate::process::ChildNode;
 
@@ -46,7 +50,7 @@ impl Scenario {
         let coordinator = ChildNode::start(folder.join("coordinator"), &coordinator).await?;
         let mut others = Vec::with_capacity(organisations.len());
         for o in organisations {
-            let config = NodeConfig { name: o.name.to_owned(), roles: vec![Role::Peer], ..begun(&coordinator)? };
+            let config = peer(o.name, begun(&coordinator)?);
             let folder = folder.join(o.name);
             others.push(async move { ChildNode::start(folder, &config).await });
         }
@@ -61,48 +65,94 @@ impl Scenario {
         let mut compared = Vec::new();
         for (index, organisation) in self.organisations.iter().enumerate() {
             let gateway = format!("{}/api/v1", self.coordinator.address.url);
-            let shown = self.join(index, gateway, Some(self.coordinator.address.fingerprint)).await?;
+            let body = self.joining(index, gateway, Some(self.coordinator.address.fingerprint)).await?;
+            let joined = client(&self.nodes[index])?.join(&body).await?;
+            let shown = self.verify(index, &joined).await?;
             compared.push((organisation.name.to_owned(), shown));
         }
         Ok(compared)
     }
 
-    /// As `form`, for one organisation whose node finds the coordinator by itself. So both sides compare.
-    pub(crate) async fn form_found(&self, index: usize) -> Result<Fingerprint, Failure> {
-        let shown = self.join(index, String::new(), None).await?;
-        let compared = PairingBody {
-            decision: PairingDecision::Approve,
-            fingerprint: Some(self.coordinator.address.fingerprint),
-            comparison_code: None,
-            reason: String::new(),
-        };
-        client(&self.nodes[index])?.pair_gateway(self.organisations[index].name, &compared).await?;
-        Ok(shown)
+    /// As `form`, for organisations whose nodes look for the coordinator by themselves, all at once. So both sides
+    /// compare. Returns those whose search found nobody.
+    pub(crate) async fn form_found(&self, seats: &[usize]) -> Result<Vec<usize>, Failure> {
+        let mut searches = Vec::with_capacity(seats.len());
+        for &seat in seats {
+            let node = client(&self.nodes[seat])?;
+            let body = self.joining(seat, String::new(), None).await?;
+            searches.push(async move {
+                match node.join(&body).await {
+                    Ok(joined) => Ok((seat, Some(joined))),
+                    // Found nobody, or has no way to look.
+                    Err(e) if matches!(e.kind(), Some(ProblemKind::Unavailable | ProblemKind::Invalid)) => {
+                        Ok((seat, None))
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            });
+        }
+        let mut without = Vec::new();
+        for (seat, joined) in join_all(searches).await? {
+            let Some(joined) = joined else {
+                without.push(seat);
+                continue;
+            };
+            self.verify(seat, &joined).await?;
+            let compared = PairingBody {
+                decision: PairingDecision::Approve,
+                fingerprint: Some(self.coordinator.address.fingerprint),
+                comparison_code: None,
+                reason: String::new(),
+            };
+            client(&self.nodes[seat])?.pair_gateway(self.organisations[seat].name, &compared).await?;
+        }
+        Ok(without)
     }
 
-    async fn join(
+    /// What an organisation's node is told to join with.
+    async fn joining(
         &self,
         index: usize,
         gateway_url: String,
         gateway_fingerprint: Option<Fingerprint>,
-    ) -> Result<Fingerprint, Failure> {
-        let (coordinator, organisation) = (client(&self.coordinator)?, &self.organisations[index]);
-        let body = JoinBody {
+    ) -> Result<JoinBody, Failure> {
+        let organisation = &self.organisations[index];
+        Ok(JoinBody {
             name: organisation.name.to_owned(),
             role: organisation.role,
             gateway_url,
             gateway_fingerprint,
-            registration_code: coordinator.invite(self.group).await?,
+            registration_code: client(&self.coordinator)?.invite(self.group).await?,
             operator: Some(organisation.name.to_owned()),
             final_results_url: None,
             label_key: None,
             key: None,
-        };
-        let joined = client(&self.nodes[index])?.join(&body).await?;
+        })
+    }
+
+    /// The coordinator's operator verifies what the organisation's operator reads out.
+    async fn verify(&self, index: usize, joined: &PeerBody) -> Result<Fingerprint, Failure> {
         let shown = joined.fingerprint.ok_or_else(|| Failure::new(Code::Other, "a peer without a certificate"))?;
-        // The coordinator's operator verifies what the organisation's operator reads out.
-        coordinator.verify(organisation.name, shown).await?;
+        client(&self.coordinator)?.verify(self.organisations[index].name, shown).await?;
         Ok(shown)
+    }
+
+    /// Ends a node, if it is not dead already, and starts it again, with another configuration if one is given.
+    pub(crate) async fn restart(
+        &mut self,
+        folder: &Path,
+        index: usize,
+        begun: Option<NodeConfig>,
+    ) -> Result<(), Failure> {
+        let name = self.organisations[index].name;
+        self.nodes.remove(index).stop().await?;
+        let folder = folder.join(name);
+        let node = match begun {
+            Some(begun) => ChildNode::start(folder, &peer(name, begun)).await?,
+            None => ChildNode::restart(name, &DataFolder(folder)).await?,
+        };
+        self.nodes.insert(index, node);
+        Ok(())
     }
 
     /// Starts one more node, which is no member yet.
@@ -112,8 +162,7 @@ impl Scenario {
         organisation: Organisation,
         begun: NodeConfig,
     ) -> Result<usize, Failure> {
-        let config = NodeConfig { name: organisation.name.to_owned(), roles: vec![Role::Peer], ..begun };
-        self.nodes.push(ChildNode::start(folder.join(organisation.name), &config).await?);
+        self.nodes.push(ChildNode::start(folder.join(organisation.name), &peer(organisation.name, begun)).await?);
         self.organisations.push(organisation);
         Ok(self.nodes.len() - 1)
     }
@@ -204,14 +253,37 @@ impl Scenario {
 
 /// A configuration with ports of the system's choice, for children on this machine.
 pub(crate) fn ephemeral() -> NodeConfig {
-    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
     NodeConfig { http: any, link: any, ..NodeConfig::default() }
 }
 
 /// The same with ports that stay the same at the next start: free ones of this moment.
 pub(crate) fn fixed() -> Result<NodeConfig, Failure> {
-    let free = || std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     Ok(NodeConfig { http: free()?, link: free()?, ..NodeConfig::default() })
+}
+
+/// An address that is free, none twice. Below the range from which the system chooses, so that no connection takes it
+/// while its node is down.
+fn free() -> Result<SocketAddr, Failure> {
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 8_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Not where the next process begins.
+    let start = std::process::id().wrapping_mul(61);
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + start.wrapping_add(step) % COUNT;
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port)?));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    Err(Failure::new(Code::Other, "no port from 12000 to 19999 is free on this machine"))
+}
+
+/// An organisation's node.
+fn peer(name: &str, begun: NodeConfig) -> NodeConfig {
+    NodeConfig { name: name.to_owned(), roles: vec![Role::Peer], ..begun }
 }
 
 /// A client with the owner's token of a child node.

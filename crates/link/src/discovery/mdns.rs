@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mdns_sd::{ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
+use mdns_sd::{IfKind, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
 use tacit_model::Fingerprint;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -110,6 +110,15 @@ impl Mdns {
     pub fn open() -> Result<Self, MdnsError> {
         let inner = Inner { daemon: ServiceDaemon::new()?, searching: Mutex::new(()) };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The same for nodes of one machine: nothing leaves it.
+    pub fn on_loopback() -> Result<Self, MdnsError> {
+        let mdns = Self::open()?;
+        // Before anything is sent: the speaker takes its orders one after the other.
+        mdns.inner.daemon.disable_interface(IfKind::All)?;
+        mdns.inner.daemon.enable_interface(IfKind::LoopbackV4)?;
+        Ok(mdns)
     }
 
     /// Announces a gateway until this value and its clones are dropped; again with other properties replaces

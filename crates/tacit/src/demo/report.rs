@@ -30,9 +30,14 @@ impl Report {
         }
     }
 
+    /// Whether somebody looks at a terminal that can draw in place.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.json && std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+
     /// A line that the next one replaces, on a terminal only.
     pub(crate) fn progress(&self, line: &str) {
-        if !self.json && std::io::stdout().is_terminal() {
+        if self.is_watched() {
             let mut out = std::io::stdout();
             let _shown = write!(out, "\r\x1b[K  {line}").and_then(|()| out.flush());
         }
@@ -40,7 +45,7 @@ impl Report {
 
     /// Ends the line of progress.
     pub(crate) fn progress_done(&self) {
-        if !self.json && std::io::stdout().is_terminal() {
+        if self.is_watched() {
             let mut out = std::io::stdout();
             let _shown = write!(out, "\r\x1b[K").and_then(|()| out.flush());
         }

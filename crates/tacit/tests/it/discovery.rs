@@ -121,6 +121,23 @@ fn w04_multicast_that_the_network_drops_is_done_without() {
     wait_connected(&manager, "room1", true);
 }
 
+/// The rooms of the demo find their gateway by multicast on the loopback interface; on a machine where nobody can
+/// take part in that they are told an address, and all else is the same.
+#[test]
+fn w04_the_demo_finds_its_gateway_with_and_without_multicast() {
+    let lab = Lab::new();
+    for (first, found) in [("", (15, 0)), ("echo 0 > /proc/sys/net/ipv4/igmp_max_memberships && ", (0, 15))] {
+        let script = format!("{first}exec \"$0\" demo hvac --json");
+        let machine = lab.machine(&[]);
+        let mut demo = machine.command(std::path::Path::new("sh"));
+        let output = demo.args(["-c", &script]).arg(crate::harness::tacit().get_program()).output().expect("it runs");
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
+        assert!(output.status.success() && told["ok"] == true, "{told}");
+        let by = &told["results"]["found_by"];
+        assert_eq!((&by["multicast"], &by["bootstrap"]), (&found.0.into(), &found.1.into()), "{told}");
+    }
+}
+
 /// A peer that computes gets another address: the others reach it there in the next computation.
 #[test]
 fn f13_a_computing_peer_is_reached_at_its_new_address() {

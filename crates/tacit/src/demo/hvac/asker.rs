@@ -19,6 +19,7 @@ pub(super) struct Asker {
 }
 
 /// What came back, opened here, and whether the gateway held it sealed.
+#[derive(Clone, Copy)]
 pub(super) struct Answer {
     pub(super) mean: f64,
     pub(super) occupied: f64,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tacit_model::api::{CompareRequest, PeerRole, SampleBody};
 
-use super::found;
+use super::arrival::Arrivals;
 use crate::demo::report::Report;
 use crate::output::Failure;
 use crate::scenario::{Organisation, Scenario, client};
@@ -15,18 +15,23 @@ const PHONES: [(&str, &str, f64); 4] =
     [("phone-ada", "6.4", 6.4), ("phone-ben", "2.9", 2.9), ("phone-cem", "11.2", 11.2), ("phone-dot", "4.7", 4.7)];
 const PURPOSE: &str = "fitness";
 
-pub(super) async fn run(folder: &Path, scenario: &mut Scenario, report: &mut Report) -> Result<(), Failure> {
+pub(super) async fn run(
+    folder: &Path,
+    scenario: &mut Scenario,
+    arrivals: &mut Arrivals,
+    report: &mut Report,
+) -> Result<(), Failure> {
     report.say("\nFour phones join, and each asks how far it walked today beside the others (distances are made up)");
     let mut seats = Vec::new();
-    for (name, km, _) in PHONES {
-        let seat =
-            scenario.add(folder, Organisation { name, role: PeerRole::Both }, found(&scenario.coordinator)?).await?;
-        scenario.form_found(seat).await?;
-        let phone = client(&scenario.nodes[seat])?;
+    for (name, _, _) in PHONES {
+        seats.push(scenario.add(folder, Organisation { name, role: PeerRole::Both }, arrivals.device()?).await?);
+    }
+    arrivals.arrive(folder, scenario, &seats).await?;
+    for ((name, km, _), seat) in PHONES.iter().zip(&seats) {
+        let phone = client(&scenario.nodes[*seat])?;
         phone.set_labels(name, vec!["phones".to_owned()]).await?;
-        let sample = SampleBody { at: None, values: [("distance".to_owned(), km.to_owned())].into() };
+        let sample = SampleBody { at: None, values: [("distance".to_owned(), (*km).to_owned())].into() };
         phone.add_samples(name, vec![sample]).await?;
-        seats.push(seat);
     }
     scenario.until_offered("phones", PHONES.len()).await?;
     let average = PHONES.iter().map(|(_, _, km)| km).sum::<f64>() / PHONES.len() as f64;
