@@ -97,6 +97,7 @@ impl From<GatewayError> for ApiError {
             GatewayError::Conflict(why) => Self::new(ProblemKind::Conflict, why),
             GatewayError::Invalid(why) => Self::new(ProblemKind::Invalid, why),
             GatewayError::Refused(why) => Self::new(ProblemKind::Refused, why),
+            GatewayError::TooMany { why, retry_after } => Self::new(ProblemKind::TooMany, why).after(retry_after),
             GatewayError::Unavailable(why) => Self::new(ProblemKind::Unavailable, why),
             GatewayError::Store(error) => error.into(),
             other => Self::internal(&other),

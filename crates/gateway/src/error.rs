@@ -19,6 +19,14 @@ pub enum GatewayError {
     /// The charter or a check says no.
     #[error("{0}")]
     Refused(String),
+    /// As much is under way as may be.
+    #[error("{why}")]
+    TooMany {
+        /// What there is too much of, and what to do.
+        why: String,
+        /// Seconds after which to ask again.
+        retry_after: u64,
+    },
     /// Members are not reachable right now.
     #[error("{0}")]
     Unavailable(String),

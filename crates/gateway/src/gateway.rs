@@ -72,6 +72,10 @@ pub struct RunnerLimits {
     pub attempts: u32,
     /// How long a slot of a new group stays open after its first row; its charter says so then.
     pub slot_deadline: Duration,
+    /// Clients' tasks that may be open at the same time.
+    pub open_tasks: usize,
+    /// The same, of one client.
+    pub client_tasks: usize,
 }
 
 impl Default for RunnerLimits {
@@ -86,6 +90,8 @@ impl Default for RunnerLimits {
             attempts: 4,
             // The time-out of the old system (SEPIA: mpc.inputtimeout).
             slot_deadline: Duration::from_secs(300),
+            open_tasks: 10_000,
+            client_tasks: 1_000,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod branches;
 mod matching;
 mod notices;
+mod places;
 mod progress;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ use crate::{Gateway, GatewayError};
 pub use matching::MemberOffer;
 pub use notices::{Notice, Notifier};
 
+use places::{Place, Places};
+
 /// A task is taken if its client's clock differs by no more than this.
 const SKEW_MS: i64 = 120_000;
 
@@ -34,14 +37,15 @@ const SKEW_MS: i64 = 120_000;
 #[derive(Default)]
 pub(crate) struct Tasks {
     open: Mutex<BTreeMap<String, Open>>,
+    places: Places,
     /// Held while a branch's part is taken: all its compute peers ask for the same one.
     parts: tokio::sync::Mutex<()>,
 }
 
-#[derive(Clone)]
 struct Open {
     stop: CancellationToken,
     body: watch::Receiver<TaskBody>,
+    _place: Place,
 }
 
 /// A task on its way: how it stands, and its end.
@@ -73,7 +77,7 @@ impl Gateway {
     /// key of the same client, is the same task.
     ///
     /// With `wait` the task becomes durable while its first computation begins, otherwise before this
-    /// returns.
+    /// returns. `TooMany` if as many are open as may be, of this client or in all.
     pub async fn submit_task(
         &self,
         new: NewTask,
@@ -107,12 +111,20 @@ impl Gateway {
                 terms.issued
             )));
         }
+        let id = ask.id().to_string();
+        let place = if self.open_tasks().contains_key(&id) {
+            // The same request once more takes no place of its own.
+            None
+        } else {
+            let limits = &self.inner.limits;
+            Some(self.inner.client_tasks.places.take(client, limits.open_tasks, limits.client_tasks)?)
+        };
         self.plan_task(&ask).await?;
         if let Some(url) = &new.notify {
             self.check_notice(url)?;
         }
         let row = TaskRow {
-            id: ask.id().to_string(),
+            id,
             gid: ask.request.group,
             client: client.to_owned(),
             idempotency,
@@ -128,10 +140,10 @@ impl Gateway {
         }
         if new.wait && row.idempotency.is_none() && new.notify.is_none() {
             // Nobody is told of it before its end.
-            return Ok(self.begin_task(row, ask, Vec::new(), true));
+            return Ok(self.begin_task(row, ask, Vec::new(), true, place));
         }
         match self.inner.store.add_task(row.clone()).await {
-            Ok(()) => Ok(self.begin_task(row, ask, Vec::new(), false)),
+            Ok(()) => Ok(self.begin_task(row, ask, Vec::new(), false, place)),
             Err(StoreError::Conflict { what: What::Task }) => {
                 let known = match &row.idempotency {
                     Some(key) => self.inner.store.task_by_key(client, key).await?,
@@ -209,13 +221,20 @@ impl Gateway {
         for row in self.inner.store.open_tasks().await? {
             let ask: Ask = serde_json::from_str(&row.ask_json).map_err(|e| GatewayError::Bug(e.to_string()))?;
             let windows = self.windows(&row.id).await?;
-            self.begin_task(row, ask, windows, false);
+            self.begin_task(row, ask, windows, false, None);
         }
         Ok(())
     }
 
-    /// Works at a task until its end, in a task of its own.
-    fn begin_task(&self, row: TaskRow, ask: Ask, windows: Vec<TaskWindow>, keep: bool) -> TaskWatch {
+    /// Works at a task until its end, in a task of its own. Without a place it takes one beyond all bounds.
+    fn begin_task(
+        &self,
+        row: TaskRow,
+        ask: Ask,
+        windows: Vec<TaskWindow>,
+        keep: bool,
+        place: Option<Place>,
+    ) -> TaskWatch {
         let stop = self.inner.stop.child_token();
         let (sender, receiver) = watch::channel(body_of(&row, &ask.request, windows));
         let id = row.id.clone();
@@ -225,7 +244,8 @@ impl Gateway {
                 // The same request once more, while it is worked at.
                 return TaskWatch { body: known.body.clone() };
             }
-            open.insert(id.clone(), Open { stop: stop.clone(), body: receiver.clone() });
+            let place = place.unwrap_or_else(|| self.inner.client_tasks.places.keep(&row.client));
+            open.insert(id.clone(), Open { stop: stop.clone(), body: receiver.clone(), _place: place });
         }
         let gateway = self.clone();
         self.inner.tasks.spawn(async move {

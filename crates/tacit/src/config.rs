@@ -165,6 +165,10 @@ pub(crate) struct Limits {
     pub(crate) idle_link: u64,
     /// Seconds from the first row of a slot to its close, for new groups.
     pub(crate) slot_deadline: u64,
+    /// Clients' tasks that may be open at a gateway at the same time.
+    pub(crate) open_tasks: usize,
+    /// The same, of one client.
+    pub(crate) client_tasks: usize,
     /// Days for which what belongs to ended runs and tasks is kept, results too; 0 keeps it for ever.
     pub(crate) retention_days: u32,
 }
@@ -203,6 +207,8 @@ impl Default for Limits {
             sessions: 8,
             idle_link: 60,
             slot_deadline: 300,
+            open_tasks: 10_000,
+            client_tasks: 1_000,
             retention_days: 365,
         }
     }

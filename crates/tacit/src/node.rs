@@ -228,7 +228,13 @@ async fn open_gateway(
 
 /// Bounds on what the runner waits for.
 pub(crate) fn runner_limits(config: &NodeConfig) -> RunnerLimits {
-    RunnerLimits { slot_deadline: Duration::from_secs(config.limits.slot_deadline), ..RunnerLimits::default() }
+    let limits = &config.limits;
+    RunnerLimits {
+        slot_deadline: Duration::from_secs(limits.slot_deadline),
+        open_tasks: limits.open_tasks,
+        client_tasks: limits.client_tasks,
+        ..RunnerLimits::default()
+    }
 }
 
 /// Plain http stays on this machine, unless the operator says otherwise. Asked before anything is written.

@@ -104,6 +104,8 @@ pub(crate) struct Node {
     http: Port,
     link: Port,
     scheme: &'static str,
+    /// What its `node.toml` says besides its name and ports, if it is a `tacit serve`.
+    config: Option<String>,
     child: Option<Child>,
 }
 
@@ -115,6 +117,15 @@ impl Node {
 
     /// Some services. The first argument is for messages; the others go to `tacit p2ds`.
     pub(crate) fn with(name: &str, args: &[&str]) -> Self {
+        Self::begin(name, args, None)
+    }
+
+    /// A `tacit serve` whose `node.toml` says this besides its name and ports.
+    pub(crate) fn served(name: &str, config: &str) -> Self {
+        Self::begin(name, &[], Some(config))
+    }
+
+    fn begin(name: &str, args: &[&str], config: Option<&str>) -> Self {
         let mut last = String::new();
         for _ in 0..STARTS {
             let args = args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
@@ -127,6 +138,7 @@ impl Node {
                 http: Port::reserve(),
                 link: Port::reserve(),
                 scheme,
+                config: config.map(str::to_owned),
                 child: None,
             };
             match node.try_start() {
@@ -149,21 +161,8 @@ impl Node {
         let _stale = std::fs::remove_file(&address);
         let mut log = File::options().create(true).append(true).open(self.log_file()).expect("a log file");
         writeln!(log, "---- start").expect("a log line");
-        let mut command = tacit();
-        command
-            .args(["p2ds", "--listen", &format!("127.0.0.1:{}", self.http.number)])
-            .arg("--data")
-            .arg(self.data())
-            .args(self.args.iter().filter(|arg| *arg != ANY_LINK_PORT))
-            .env("TACIT_LOG", "info")
-            .stdout(log.try_clone().expect("the log file"))
-            .stderr(log);
-        if !self.has("--admin-key") {
-            command.args(["--admin-key", KEY]);
-        }
-        if !self.has(ANY_LINK_PORT) {
-            command.args(["--link", &format!("127.0.0.1:{}", self.link.number)]);
-        }
+        let mut command = self.command();
+        command.env("TACIT_LOG", "info").stdout(log.try_clone().expect("the log file")).stderr(log);
         self.child = Some(command.spawn().expect("tacit starts"));
         enum Start {
             Up,
@@ -187,6 +186,29 @@ impl Node {
                 Err(format!("{} ended while starting ({status}):\n{}", self.name, self.log_end()))
             }
         }
+    }
+
+    /// What starts it.
+    fn command(&self) -> Command {
+        let (http, link) = (self.http.number, self.link.number);
+        let mut command = tacit();
+        if let Some(config) = &self.config {
+            let file = self.data().join("node.toml");
+            let ports = format!("http = \"127.0.0.1:{http}\"\nlink = \"127.0.0.1:{link}\"");
+            std::fs::create_dir_all(self.data()).expect("a folder");
+            std::fs::write(&file, format!("name = \"{}\"\n{ports}\n{config}", self.name)).expect("a configuration");
+            command.args(["serve", "--config"]).arg(file);
+            return command;
+        }
+        command.args(["p2ds", "--listen", &format!("127.0.0.1:{http}")]).arg("--data").arg(self.data());
+        command.args(self.args.iter().filter(|arg| *arg != ANY_LINK_PORT));
+        if !self.has("--admin-key") {
+            command.args(["--admin-key", KEY]);
+        }
+        if !self.has(ANY_LINK_PORT) {
+            command.args(["--link", &format!("127.0.0.1:{link}")]);
+        }
+        command
     }
 
     fn has(&self, wanted: &str) -> bool {

@@ -29,7 +29,11 @@ impl Rooms {
 
     /// The same, with flags for the gateway.
     pub(crate) fn found_with(count: usize, flags: &[&str]) -> Self {
-        let gateway = Node::with("gateway", &[&["--roles", "manager"], flags].concat());
+        Self::found_at(Node::with("gateway", &[&["--roles", "manager"], flags].concat()), count)
+    }
+
+    /// The same at a gateway that is there already.
+    pub(crate) fn found_at(gateway: Node, count: usize) -> Self {
         let gid = gateway.api("POST", "/groups", Some(&json!({ "name": "building" }))).json()["gid"].as_i64();
         let mut scene = Self { gateway, rooms: Vec::new(), gid: gid.expect("a number") };
         for number in 0..count {

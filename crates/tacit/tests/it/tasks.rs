@@ -5,6 +5,7 @@ use tacit_model::{Clock, SystemClock, UnixMillis};
 
 use crate::harness::{Node, run};
 use crate::http::{Reply, Request};
+use crate::rooms::Rooms;
 use crate::wait::{until, until_offers};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -240,6 +241,57 @@ fn f12_rule3_who_is_there_takes_part_in_disjoint_windows() {
     let later = building.ask(&building.question("mean", json!({ "preselector": "now" })));
     assert_eq!(later["windows"][0]["contributors"], 3, "{later}");
     near(number(&later, "mean(temperature)"), 20.0);
+}
+
+/// Neither one client nor all of them together can leave so many tasks that the gateway drowns in them.
+#[test]
+fn w3_open_tasks_are_bounded_for_each_client_and_in_all() {
+    let config = "roles = [\"gateway\"]\n[limits]\nopen_tasks = 5\nclient_tasks = 3\n";
+    let mut scene = Rooms::found_at(Node::served("gateway", config), 3);
+    let gid = scene.gid;
+    let token = |label: &str| {
+        let new = json!({ "role": "viewer", "label": label, "tasks": {} });
+        scene.gateway.api("POST", "/tokens", Some(&new)).json()["token"].as_str().expect("a token").to_owned()
+    };
+    let (ada, ben) = (token("ada"), token("ben"));
+    // Open for an hour, whether or not anybody is there to compute it.
+    let asks = |node: &Node, token: &str, key: &str| {
+        let task = json!({
+            "group": gid, "purpose": "HVAC", "sources": ["temperature"], "aggregator": "mean",
+            "repeat": { "every_s": 3600, "times": 2 },
+        });
+        let url = format!("{}/api/v1/tasks", node.url());
+        let request = Request::new("POST", &url).header("authorization", format!("Bearer {token}"));
+        request.header("idempotency-key", key).json(&json!({ "task": task, "wait": false })).answer()
+    };
+    let refused = |reply: Reply, setting: &str| {
+        assert_eq!(reply.status, 429, "{reply:?}");
+        let seconds = reply.header("retry-after").and_then(|seconds| seconds.parse::<u64>().ok());
+        assert!(seconds.is_some_and(|seconds| seconds > 0), "{reply:?}");
+        assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{reply:?}");
+        let problem = reply.json();
+        assert!(problem["detail"].as_str().is_some_and(|d| d.contains(setting) && d.contains("ask")), "{problem}");
+    };
+    let first = asks(&scene.gateway, &ada, "a1").ok().json()["id"].clone();
+    for key in ["a2", "a3"] {
+        asks(&scene.gateway, &ada, key).ok();
+    }
+    refused(asks(&scene.gateway, &ada, "a4"), "client_tasks");
+    // The same once more is no other one.
+    assert_eq!(asks(&scene.gateway, &ada, "a1").ok().json()["id"], first);
+    // Somebody else is not in ada's way, until it is too much in all.
+    for key in ["b1", "b2"] {
+        asks(&scene.gateway, &ben, key).ok();
+    }
+    refused(asks(&scene.gateway, &ben, "b3"), "open_tasks");
+    // Those of before a restart count.
+    scene.gateway.restart();
+    refused(asks(&scene.gateway, &ada, "a4"), "client_tasks");
+    refused(asks(&scene.gateway, &ben, "b3"), "open_tasks");
+    // Where one ends there is room for one.
+    scene.gateway.api("DELETE", &format!("/tasks/{}", first.as_str().expect("an id")), None).ok();
+    asks(&scene.gateway, &ada, "a4").ok();
+    refused(asks(&scene.gateway, &ada, "a5"), "client_tasks");
 }
 
 #[test]

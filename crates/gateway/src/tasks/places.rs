@@ -1,0 +1,99 @@
+//! How many tasks may be open: of each client, and in all. Who asks for more is told to come back.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::GatewayError;
+
+/// Seconds after which somebody who was one too many may ask again.
+const COME_BACK: u64 = 5;
+
+/// The places of open tasks.
+#[derive(Clone, Default)]
+pub(super) struct Places(Arc<Mutex<Taken>>);
+
+#[derive(Default)]
+struct Taken {
+    all: usize,
+    by_client: BTreeMap<String, usize>,
+}
+
+/// The place of one task, free again when this is dropped.
+pub(super) struct Place {
+    places: Places,
+    client: String,
+}
+
+impl Places {
+    /// A place for a task that was taken already, whatever the bounds are.
+    pub(super) fn keep(&self, client: &str) -> Place {
+        let mut taken = self.lock();
+        taken.all += 1;
+        *taken.by_client.entry(client.to_owned()).or_default() += 1;
+        Place { places: self.clone(), client: client.to_owned() }
+    }
+
+    /// A place for one more task, of at most so many in all and of one client.
+    pub(super) fn take(&self, client: &str, most: usize, most_of_client: usize) -> Result<Place, GatewayError> {
+        let too_many = |why| Err(GatewayError::TooMany { why, retry_after: COME_BACK });
+        let (all, own) = {
+            let taken = self.lock();
+            (taken.all, taken.by_client.get(client).copied().unwrap_or(0))
+        };
+        if own >= most_of_client {
+            return too_many(format!(
+                "{own} tasks of this client are open, as many as this gateway takes of one (client_tasks under [limits] \
+                 in its node.toml); wait until one has ended, or cancel one, and ask again"
+            ));
+        }
+        if all >= most {
+            return too_many(format!(
+                "{all} tasks are open, as many as this gateway takes (open_tasks under [limits] in its node.toml); ask \
+                 again when some have ended"
+            ));
+        }
+        Ok(self.keep(client))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.lock();
+        taken.all = taken.all.saturating_sub(1);
+        if let Some(own) = taken.by_client.get_mut(&self.client) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                taken.by_client.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_its_task_is_over() {
+        let places = Places::default();
+        let why = |client| match places.take(client, 3, 2) {
+            Err(GatewayError::TooMany { why, retry_after }) if retry_after > 0 => why,
+            other => panic!("{:?}", other.err()),
+        };
+        let (first, _second) = (places.take("a", 3, 2).unwrap(), places.take("a", 3, 2).unwrap());
+        assert!(why("a").contains("client_tasks"));
+        let _third = places.take("b", 3, 2).unwrap();
+        assert!(why("b").contains("open_tasks"));
+        drop(first);
+        let _fourth = places.take("b", 3, 2).unwrap();
+        assert!(why("c").contains("open_tasks"));
+        // Those of before a restart are kept, and count.
+        let _fifth = places.keep("c");
+        assert_eq!(places.lock().all, 4);
+        assert_eq!(places.lock().by_client.len(), 3);
+    }
+}
