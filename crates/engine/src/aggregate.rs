@@ -8,7 +8,9 @@
 
 use std::fmt::Write;
 
-pub use crate::evaluate::{Filtered, Function, Noisy, Order, PEERS, Presence, Privacy, primitives};
+pub use crate::evaluate::{
+    Filtered, Function, Noisy, Operation, OperationCost, Order, PEERS, Presence, Privacy, Protocol, operations,
+};
 use crate::evaluate::{entropy, logistic, noise, order, top};
 use crate::plan::{LEVEL, SecurityModel};
 

@@ -61,7 +61,10 @@ mod zero;
 pub(crate) use boolean::can_compare;
 pub(crate) use compare::lanes;
 pub use context::{Arithmetic, Setup};
+pub(crate) use equal::MASKED_LENGTH as TESTED_BY_BITS;
 pub use error::ArithmeticError;
+pub(crate) use fixed::{AT_ONCE as DIVIDED_AT_ONCE, steps as newton_steps};
+pub(crate) use inverse::SLICED_LENGTH as PRODUCTS_BY_SLICES;
 pub(crate) use masked::MASKED_AT_ONCE;
 pub(crate) use multiply::{KING_FROM, KING_LENGTH};
 pub(crate) use open::opens_by_slices;
@@ -69,7 +72,7 @@ pub(crate) use products::multiplications_of_power;
 pub(crate) use random::{can_hold_subsets, sets, subset_share_of_one as share_of_one};
 pub(crate) use robust::Robust;
 pub use share::Shared;
-pub(crate) use sort::sorts_on_bits;
+pub(crate) use sort::{COLLISION_BITS as SHUFFLED_BITS, LIFTED as LIFTED_AT_ONCE, sorts_on_bits};
 pub(crate) use verify::{BATCH as VERIFIED_AT_ONCE, parts as parts_to_verify};
 
 /// How many messages a party sends to a peer before it reads the first: enough to keep links busy, few

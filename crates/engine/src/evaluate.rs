@@ -31,10 +31,10 @@ mod primitives;
 mod product;
 pub(crate) mod top;
 
-pub(crate) use cost::Cost;
+pub(crate) use cost::{Cost, round_micros};
 pub use noise::{Noisy, Privacy};
 pub use order::Order;
-pub use primitives::{PEERS, documentation as primitives};
+pub use primitives::{Operation, OperationCost, PEERS, Protocol, operations};
 
 /// What is computed on shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ mod request;
 mod tests;
 
 pub use error::PlanError;
-pub use forecast::{BYTES_PER_MICRO, Forecast, ROUND_MICROS};
+pub use forecast::{BYTES_PER_MICRO, Forecast, PAIR_MICROS, PROVEN_PAIR_MICROS, SESSION_MICROS};
 pub(crate) use level::words;
 pub use level::{LEVEL, Level};
 pub use request::{OnMissing, PlanRequest, SecurityModel, Sharing};

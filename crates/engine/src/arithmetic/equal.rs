@@ -15,7 +15,7 @@ use tacit_algebra::poly::powers;
 use super::{Arithmetic, ArithmeticError, Shared};
 
 /// Longer vectors are tested by Fermat's theorem: more rounds, fewer products.
-const MASKED_LENGTH: usize = 2048;
+pub(crate) const MASKED_LENGTH: usize = 2048;
 
 impl<F: Field> Arithmetic<'_, F> {
     /// 1 where `a[i] = b[i]`, else 0, shared. Costs what [`is_zero`](Self::is_zero) costs.

@@ -22,7 +22,7 @@ use super::split::Shape;
 use super::{Arithmetic, ArithmeticError, Shared};
 
 /// Numbers that are divided at a time.
-pub(super) const AT_ONCE: usize = 1 << 13;
+pub(crate) const AT_ONCE: usize = 1 << 13;
 /// Bits of a number that can be truncated in 2^127-1, for all numbers of parties.
 const TRUNCATED_AT_MOST: u32 = 81;
 /// Bits of numbers that can be divided.
@@ -222,6 +222,6 @@ impl<F: Field> Arithmetic<'_, F> {
 }
 
 /// So many steps make the first error, below 2^-3.5, one below 2^-bits.
-fn steps(bits: u32) -> usize {
+pub(crate) fn steps(bits: u32) -> usize {
     if bits <= 26 { 3 } else { 4 }
 }

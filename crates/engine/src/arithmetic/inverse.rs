@@ -9,7 +9,7 @@ use super::wire::{self, Kind};
 use super::{Arithmetic, ArithmeticError, Shared};
 
 /// Shorter vectors are opened in one round.
-const SLICED_LENGTH: usize = 4096;
+pub(crate) const SLICED_LENGTH: usize = 4096;
 /// A random element is zero so often in a row with probability below 2^-60.
 const TRIES_BITS: u32 = 60;
 

@@ -18,11 +18,11 @@ use super::lanes::{Halves, Rows, shift_down, shift_up};
 use super::{Arithmetic, ArithmeticError, Shared};
 
 /// Numbers that are put together from bits at a time.
-const LIFTED: usize = 1 << 19;
+pub(crate) const LIFTED: usize = 1 << 19;
 /// Bytes of all bits that are sorted at once.
 const PLANES_AT_MOST: usize = 32 << 20;
 /// A shuffle's keys differ but with probability 2^-40.
-const COLLISION_BITS: usize = 40;
+pub(crate) const COLLISION_BITS: usize = 40;
 
 /// Whether so many numbers, in rows of `width`, are sorted on bits: where that fits in memory.
 pub(crate) fn sorts_on_bits(n: usize, t: usize, length: usize, width: usize, bits: u32) -> bool {

@@ -1,11 +1,24 @@
 //! What operations on shares cost, from the tables at the operations themselves.
 
 use crate::arithmetic::{
-    MASKED_AT_ONCE, VERIFIED_AT_ONCE, can_hold_subsets, opens_by_slices, parts_to_verify, sorts_on_bits,
+    PRODUCTS_BY_SLICES, TESTED_BY_BITS, VERIFIED_AT_ONCE, can_hold_subsets, opens_by_slices, parts_to_verify,
 };
-use crate::plan::{FieldChoice, SecurityModel};
+use crate::plan::{BYTES_PER_MICRO, FieldChoice, SecurityModel};
 
-/// Rounds and bytes of operations one after the other.
+mod bits;
+mod fixed;
+
+/// Work on a factor that is verified, for each party: docs/benchmarks.md, products with and without it.
+const NANOS_PER_FACTOR: u64 = 10;
+/// A gate of 64 bits: so long for each pair of components of all parties together (comparisons, n = 3 to 11).
+const PICOS_PER_PAIR: u64 = 700;
+
+/// Microseconds of a round among n parties on two cores: all send to all (docs/benchmarks.md, multiplications in a chain).
+pub(crate) fn round_micros(n: usize) -> u64 {
+    10 + 2 * (n * n) as u64
+}
+
+/// Rounds, bytes and work of operations one after the other.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     n: usize,
@@ -26,6 +39,10 @@ pub(crate) struct Cost {
     keyed: bool,
     /// Whether those of replicated bits are.
     keyed_for_bits: bool,
+    /// What all parties together compute besides.
+    nanos: u64,
+    /// Whether products went over kings.
+    pub(crate) kings: bool,
 }
 
 impl Cost {
@@ -43,6 +60,8 @@ impl Cost {
             committed: false,
             keyed: n == 3,
             keyed_for_bits: n == 3,
+            nanos: 0,
+            kings: false,
         }
     }
 
@@ -55,26 +74,33 @@ impl Cost {
         }
     }
 
+    /// Microseconds from beginning to end, all parties on two cores: rounds, what is sent, and work besides.
+    pub(crate) fn micros(&self) -> u64 {
+        let sent = self.n as u64 * self.bytes / BYTES_PER_MICRO;
+        self.rounds as u64 * round_micros(self.n) + sent + self.nanos / 1000
+    }
+
+    /// Nanoseconds that all parties compute besides what is sent.
+    pub(crate) fn work(&mut self, nanos: u64) {
+        self.nanos = self.nanos.saturating_add(nanos);
+    }
+
     /// One multiplication of vectors of this length.
     pub(super) fn multiply(&mut self, length: usize) {
         if self.robust {
-            return self.open(length as u64);
+            return self.open_at_once(length as u64);
         }
         if self.noted.is_none() {
             return self.reduce(length);
         }
-        let mut left = length;
-        while left > 0 {
-            let piece = left.min(VERIFIED_AT_ONCE);
-            left -= piece;
-            self.reduce(piece);
-            self.check_degree();
-            self.note(piece);
-        }
+        self.dot(length, 1);
     }
 
     /// So many factors more, which are verified as soon as there are enough.
     fn note(&mut self, factors: usize) {
+        if self.noted.is_some() {
+            self.work((factors * self.n) as u64 * NANOS_PER_FACTOR);
+        }
         self.noted = self.noted.map(|noted| noted + factors);
         if self.noted >= Some(VERIFIED_AT_ONCE) {
             self.verify();
@@ -83,11 +109,11 @@ impl Cost {
 
     /// Whether new shares fit.
     fn check_degree(&mut self) {
-        if self.n > 2 * self.t + 1 {
+        if self.noted.is_some() && self.n > 2 * self.t + 1 {
             self.checks += 1;
-            self.random(1);
+            self.random_unchecked(1);
             self.toss();
-            self.open(1);
+            self.open_at_once(1);
         }
     }
 
@@ -96,7 +122,7 @@ impl Cost {
         let Some(mut length) = self.noted.filter(|noted| *noted > 0) else { return };
         self.noted = Some(0);
         self.checks += 1;
-        self.random(2);
+        self.random_unchecked(2);
         self.toss();
         while let Some(parts) = parts_to_verify(length) {
             self.reduce(2 * parts - 2);
@@ -105,7 +131,7 @@ impl Cost {
         }
         self.reduce(2 * length);
         self.toss();
-        self.open(3);
+        self.open_at_once(3);
     }
 
     /// A coin of everybody, with the hash of the next and a digest.
@@ -120,7 +146,12 @@ impl Cost {
     }
 
     /// Shared random elements.
-    fn random(&mut self, length: u64) {
+    pub(super) fn random(&mut self, length: usize) {
+        self.random_unchecked(length as u64);
+        self.check_degree();
+    }
+
+    fn random_unchecked(&mut self, length: u64) {
         let (n, t) = (self.n as u64, self.t as u64);
         match can_hold_subsets(self.n, self.t, length as usize) {
             Some(_) if std::mem::replace(&mut self.keyed, true) => {}
@@ -140,15 +171,7 @@ impl Cost {
         self.bytes += sets * (n - t - 1) * 32 / n;
     }
 
-    /// Of so many bits side by side, what is sent: whole words. Their keys come first.
-    fn lanes(&mut self, length: usize) -> u64 {
-        if !std::mem::replace(&mut self.keyed_for_bits, true) {
-            self.keys((0..self.t).fold(1, |held, i| held * (self.n - 1 - i) / (i + 1)));
-        }
-        length.next_multiple_of(64) as u64
-    }
-
-    fn open(&mut self, length: u64) {
+    fn open_at_once(&mut self, length: u64) {
         self.rounds += 1;
         self.elements(length * (self.n as u64 - 1));
     }
@@ -158,6 +181,7 @@ impl Cost {
         let (n, t) = (self.n as u64, self.t as u64);
         let count = length as u64;
         if self.n >= crate::arithmetic::KING_FROM && length >= crate::arithmetic::KING_LENGTH {
+            self.kings = true;
             self.rounds += 3;
             self.elements(count * (n - 1 - t) / (n - t) + count * (2 * n - 2 - t) / n);
         } else {
@@ -170,202 +194,111 @@ impl Cost {
         self.bytes += elements * self.field.bytes() as u64;
     }
 
-    /// Order of so many pairs of numbers below 2^bits.
-    ///
-    /// The tables of arithmetic/{compare,split,boolean}.rs: split, carry save from t+1 summands to two, a tree of
-    /// carries (just below 3 gates per bit), the way up.
-    pub(super) fn compare(&mut self, length: usize, bits: u32) {
-        if length == 0 {
-            return;
-        }
-        if self.noted.is_some() {
-            let mut left = length;
-            while left > 0 {
-                let piece = left.min(MASKED_AT_ONCE);
-                left -= piece;
-                self.compare_by_masks(piece);
-            }
-            return;
-        }
-        let (n, t, modulus) = (self.n as u64, self.t as u64, self.field.bits());
-        let statistical = bits + 41 + (self.t as u32 + 2).ilog2() + 1 < modulus;
-        let width = u64::from(if statistical { bits } else { modulus });
-        let gates = width * (3 + t - 1);
-        let (numbers, lanes) = (length as u64, self.lanes(length));
-        let bits_sent = lanes * (gates * (n - 1 - t) + (width * (n - 1 - t) + t) / n);
-        self.bytes += bits_sent / 8 + numbers * (self.up() + self.down()) * self.field.bytes() as u64 / n;
-        let rounds = self.split_rounds() + 1 + depth(width as usize) + self.lift_rounds();
-        self.rounds += rounds * length.div_ceil(crate::arithmetic::lanes(self.n, self.t, modulus));
-    }
-
-    /// Elements that all parties send to take a number apart.
-    fn down(&self) -> u64 {
-        let (n, t) = (self.n as u64, self.t as u64);
-        if t == 1 { 1 } else { t * (n - 1 - t) + t }
-    }
-
-    /// Elements that all parties send to lift a bit to the field.
-    fn up(&self) -> u64 {
-        let (n, t) = (self.n as u64, self.t as u64);
-        (n - 1 - t) * if t > 1 { t + 1 } else { 1 } + t * (n - 1 - t) * (2 * t + 1)
-    }
-
-    /// From a number to two summands: masks, and carry save.
-    fn split_rounds(&self) -> usize {
-        let mut summands = self.t + 1;
-        let mut rounds = if self.t == 1 { 2 } else { 3 };
-        while summands > 2 {
-            summands = summands / 3 * 2 + summands % 3;
-            rounds += 1;
-        }
-        rounds
-    }
-
-    fn lift_rounds(&self) -> usize {
-        2 + depth(self.t + 1)
-    }
-
-    /// Rows of numbers below 2^bits in order, if that is done on bits: arithmetic/sort.rs. Says whether it is.
-    pub(super) fn sort_on_bits(&mut self, rows: usize, width: usize, bits: u32) -> bool {
-        let (n, t, modulus) = (self.n as u64, self.t as u64, self.field.bits());
-        if self.noted.is_some() || self.robust || !sorts_on_bits(self.n, self.t, rows * width, width, bits) {
-            return false;
-        }
-        let numbers = if rows == 1 { width } else { rows * width.next_power_of_two() };
-        // Halves are whole words.
-        let lanes = self.lanes((rows * width.next_power_of_two()).next_multiple_of(128));
-        // Apart: a prefix adder.
-        let statistical = bits + 40 + (self.t as u32 + 2).ilog2() + 1 < modulus;
-        let places = u64::from(if statistical { bits } else { modulus });
-        let adder = places + places * depth(places as usize) as u64 + places * (t - 1);
-        let apart = adder * (n - 1 - t) + (places * (n - 1 - t) + t) / n;
-        let pieces = numbers.div_ceil(crate::arithmetic::lanes(self.n, self.t, modulus));
-        self.rounds += pieces * (self.split_rounds() + 1 + depth(places as usize) + usize::from(!statistical));
-        // Each comparator: a carry, and a gate for each bit.
-        let (bits, layers) = (u64::from(bits), depth(width) * (depth(width) + 1) / 2);
-        let network = layers as u64 * (4 * bits - 2) * (n - 1 - t);
-        self.rounds += layers * (2 + depth(bits as usize));
-        self.bytes += (lanes * apart + lanes / 2 * network + lanes * bits * t / n) / 8;
-        // Together: each bit to the field.
-        let lifted = numbers * bits as usize;
-        self.rounds += 2;
-        let dealt = (n - 1 - t) * if t > 1 { t + 1 } else { 1 };
-        self.elements((numbers as u64 * self.down() + lifted as u64 * dealt) / n);
-        let mut factors = self.t + 1;
-        while factors > 1 {
-            self.reduce(factors / 2 * lifted);
-            factors = factors.div_ceil(2);
-        }
-        true
-    }
-
-    /// Numbers over a power of two: arithmetic/fixed.rs.
-    pub(super) fn truncate(&mut self, length: usize) {
-        let (t, others) = (self.t as u64, (self.n - 1 - self.t) as u64);
-        // Masks and what is left of the number, dealt; t shares of it, opened.
-        let dealt = if t > 1 { 2 * t * others } else { 0 } + others;
-        self.elements((length as u64 * (dealt + t)).div_ceil(self.n as u64));
-        self.rounds += if t > 1 { 3 } else { 2 };
-    }
-
-    /// Quotients of numbers below 2^bits, of short vectors.
-    pub(super) fn divide(&mut self, length: usize, bits: u32) {
-        // The highest bit: all bits, and each lifted.
-        self.compare(length, bits);
-        self.elements((length as u64 * u64::from(bits) * self.up()).div_ceil(self.n as u64));
-        self.rounds += 1 + bits.next_power_of_two().ilog2() as usize;
-        // The mantissa, four steps of Newton's iteration, two products.
-        for number in 0..11 {
-            self.multiply(length);
-            if number > 0 {
-                self.truncate(length);
-            }
-        }
-    }
-
-    /// The logistic function: arithmetic/exponential.rs.
-    pub(super) fn logistic(&mut self, length: usize, bits: u32) {
-        self.compare(3 * length, bits + 1);
-        self.multiply(length);
-        // Powers 2, 3 and 4, 5 to 8; the sum.
-        for powers in [1, 2, 4] {
-            self.multiply(powers * length);
-            self.truncate(powers * length);
-        }
-        self.truncate(length);
-        // Six squarings, eight products of Newton's iteration.
-        for _ in 0..14 {
-            self.multiply(length);
-            self.truncate(length);
-        }
-        self.truncate(length);
-        self.multiply(length);
-    }
-
-    /// So many bits that are one with a probability: arithmetic/coins.rs.
-    pub(super) fn coins(&mut self, coins: usize) {
-        let (n, t, numbers, lanes) = (self.n as u64, self.t as u64, coins as u64, self.lanes(coins));
-        // One party opens to another one bit of each coin, t of them.
-        self.bytes += lanes * (184 * (n - 1 - t) * n + t) / (8 * n);
-        self.bytes += numbers * self.up() * self.field.bytes() as u64 / n;
-        let rounds = 7 + self.lift_rounds();
-        self.rounds += rounds * coins.div_ceil(crate::arithmetic::lanes(self.n, self.t, self.field.bits()));
-    }
-
-    /// The table of arithmetic/masked.rs: bits, an opening, a tree, an exclusive or.
-    fn compare_by_masks(&mut self, length: usize) {
-        let width = self.field.bits() as usize;
-        self.random_bits(length * width);
-        self.open_verified(length);
-        let mut places = width;
-        while places > 1 {
-            self.multiply(length * (places / 2 * 2 - 1));
-            places = places.div_ceil(2);
-        }
-        self.multiply(length);
-    }
-
-    /// Random bits that are verified: signs of t+1 dealers, or over roots.
-    fn random_bits(&mut self, length: usize) {
-        let (n, t) = (self.n as u64, self.t as u64);
+    /// Shared random bits: arithmetic/bits.rs.
+    pub(super) fn random_bits(&mut self, length: usize) {
         if self.t >= 2 {
-            self.random(length as u64);
-            self.check_degree();
-            self.multiply(length);
-            self.open_verified(length);
+            self.random(length);
+            self.open_products(length);
         } else {
+            let (n, t) = (self.n as u64, self.t as u64);
             self.rounds += 1;
             self.elements((t + 1) * (n - 1 - t) * length as u64 / n);
             self.check_degree();
-            let mut factors = self.t + 1;
-            while factors > 1 {
-                self.multiply(factors / 2 * length);
-                factors = factors.div_ceil(2);
-            }
+            self.product(length, self.t + 1);
         }
         self.note(length);
     }
 
-    /// Verifies what is noted, then opens to all, in the cheaper way.
-    fn open_verified(&mut self, length: usize) {
+    /// Products that are opened and nothing else: arithmetic/inverse.rs.
+    fn open_products(&mut self, length: usize) {
+        let n = self.n as u64;
+        if self.noted.is_some() {
+            self.multiply(length);
+            self.open(length);
+        } else if length >= PRODUCTS_BY_SLICES {
+            self.rounds += 2;
+            self.elements(2 * (n - 1) * length as u64 / n);
+        } else {
+            self.open_at_once(length as u64);
+        }
+    }
+
+    /// The inverse of each element.
+    pub(super) fn inverse(&mut self, length: usize) {
+        self.random(length);
+        self.open_products(length);
+    }
+
+    /// To all, in the cheaper way, after what is noted was verified.
+    pub(super) fn open(&mut self, length: usize) {
         self.verify();
         if !opens_by_slices(self.n, length) {
-            return self.open(length as u64);
+            return self.open_at_once(length as u64);
         }
         let (n, t) = (self.n as u64, self.t as u64);
         self.rounds += 2;
         self.elements(length as u64 * (t + n - 1) / n);
         self.toss();
-        self.open(n);
+        self.open_at_once(n);
+    }
+
+    /// To one.
+    pub(super) fn open_to_one(&mut self, length: usize) {
+        self.verify();
+        self.rounds += 1;
+        self.elements((length as u64 * (self.n as u64 - 1)).div_ceil(self.n as u64));
+    }
+
+    /// So many numbers of each party.
+    pub(super) fn input(&mut self, length: usize) {
+        self.rounds += 1;
+        self.elements(length as u64 * (self.n - 1 - self.t) as u64);
+        self.check_degree();
+    }
+
+    /// Sums of so many products each.
+    pub(super) fn dot(&mut self, sums: usize, width: usize) {
+        if self.robust || self.noted.is_none() {
+            return self.multiply(sums);
+        }
+        for piece in pieces(sums, (VERIFIED_AT_ONCE / width.max(1)).max(1)) {
+            self.reduce(piece);
+            self.check_degree();
+            self.note(piece * width);
+        }
+    }
+
+    /// The product of each so many factors: a tree.
+    pub(super) fn product(&mut self, rows: usize, mut width: usize) {
+        while width > 1 {
+            self.multiply(width / 2 * rows);
+            width = width.div_ceil(2);
+        }
     }
 
     /// Each element to a public power.
     pub(super) fn power(&mut self, length: usize, exponent: u128) {
         (0..crate::arithmetic::multiplications_of_power(exponent)).for_each(|_| self.multiply(length));
     }
+
+    /// Whether each element is zero: arithmetic/equal.rs.
+    pub(super) fn is_zero(&mut self, length: usize) {
+        let width = self.field.bits();
+        if length >= TESTED_BY_BITS {
+            return self.power(length, (1 << width) - 2);
+        }
+        self.random_bits(length * width as usize);
+        self.open(length);
+        self.product(length, width as usize);
+    }
 }
 
 /// Levels of a tree over so many leaves.
 fn depth(leaves: usize) -> usize {
     leaves.next_power_of_two().ilog2() as usize
+}
+
+/// A vector in pieces of at most so many elements.
+fn pieces(length: usize, at_once: usize) -> impl Iterator<Item = usize> {
+    (0..length).step_by(at_once.max(1)).map(move |from| at_once.min(length - from))
 }

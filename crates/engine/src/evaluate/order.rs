@@ -163,10 +163,10 @@ impl Evaluate for Ordered {
     fn cost(&self, contributors: usize, cost: &mut Cost) {
         let (places, columns, bits) = (contributors * self.most, self.columns(), self.bits());
         match self.order {
-            Order::Min | Order::Max => network::extreme_cost(places, columns, bits, cost),
+            Order::Min | Order::Max => network::extreme_cost(places, columns, bits, 1, cost),
             Order::Range => {
-                network::extreme_cost(places, columns, bits, cost);
-                network::extreme_cost(places, columns, bits, cost);
+                network::extreme_cost(places, columns, bits, 1, cost);
+                network::extreme_cost(places, columns, bits, 1, cost);
             }
             Order::Sort => network::sort_cost(places, columns, bits, cost),
             Order::Median | Order::Quantile => {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{OnMissing, Plan, SecurityModel, Sharing};
+use crate::evaluate::round_micros;
 use crate::session::CHUNK;
 use crate::sharing::corrects;
 
@@ -18,8 +19,15 @@ pub struct Forecast {
     pub compute_bytes: u64,
     /// Of these, the bytes of the evaluation.
     pub evaluation_bytes: u64,
-    /// Microseconds from the first share to the result, roughly: [`ROUND_MICROS`] a round and compute peer,
-    /// [`BYTES_PER_MICRO`] of all that is sent. Without the freeze's disk.
+    /// Of these, the bytes of the opening.
+    pub opening_bytes: u64,
+    /// Of the rounds, those until all inputs are shared and, where that is done, checked.
+    pub input_rounds: usize,
+    /// Of the rounds, those of the opening.
+    pub opening_rounds: usize,
+    /// Microseconds from the first share to the result, all peers on one machine with two cores: a session's own
+    /// ([`SESSION_MICROS`], and for each compute peer and member [`PAIR_MICROS`], or [`PROVEN_PAIR_MICROS`]), the rounds of
+    /// the evaluation, what all send ([`BYTES_PER_MICRO`]), and the evaluation's work on bits and verified products.
     pub micros: u64,
     /// How many compute peers may be lost after the freeze.
     pub losses: usize,
@@ -35,10 +43,14 @@ pub struct Forecast {
     pub notes: Vec<String>,
 }
 
-/// What a round takes for each compute peer: measured on one machine with two cores over TLS (60 µs for n = 3).
-pub const ROUND_MICROS: u64 = 20;
-/// How many bytes such a machine moves and works at in a microsecond, all processes together.
-pub const BYTES_PER_MICRO: u64 = 200;
+/// What a session takes whoever is in it: the freeze's durable write.
+pub const SESSION_MICROS: u64 = 400;
+/// What it takes for each compute peer and member: messages, commitments and signatures, both cores busy with those of all.
+pub const PAIR_MICROS: u64 = 60;
+/// The same where bounds are proven.
+pub const PROVEN_PAIR_MICROS: u64 = 140;
+/// How many bytes such a machine makes, moves and reads in a microsecond, all processes together.
+pub const BYTES_PER_MICRO: u64 = 1000;
 
 impl Forecast {
     pub(super) fn of(plan: &Plan) -> Self {
@@ -74,17 +86,16 @@ impl Forecast {
             false => 0,
         };
         let by_slices = plan.opens_by_slices();
-        let (rounds, opening) = if by_slices {
+        let (opening_rounds, opening_bytes) = if by_slices {
             // Hidden nonces, slices, broadcast, nonces, check, done.
-            (3 + 6, 2 * opened * (n as u64 - 1) / n as u64)
+            (6, 2 * opened * (n as u64 - 1) / n as u64)
         } else {
             // A compute peer that receives does not send to itself; others are told what was frozen.
             let inside = (opened * (inside * (n - 1)) as u64).div_ceil(n as u64);
-            (3 + 1, inside + (opened + view + 64) * outside as u64)
+            (1, inside + (opened + view + 64) * outside as u64)
         };
         let evaluation = plan.forecast_evaluation();
         let (evaluation_rounds, evaluation_bytes) = evaluation.map_or((0, 0), |cost| (cost.rounds, cost.bytes));
-        let rounds = rounds + evaluation_rounds;
         let mut notes = vec![match plan.on_missing() {
             OnMissing::Fail => "a missing input ends the session".to_owned(),
             OnMissing::Proceed { min } => format!("missing inputs are left out as long as {min} contribute"),
@@ -131,20 +142,31 @@ impl Forecast {
             }
             _ => None,
         };
-        let rounds = guaranteed.as_ref().map_or(rounds + proof, |g| g.rounds + evaluation_rounds);
-        let (input_bytes, compute_bytes) = match &guaranteed {
-            Some(guaranteed) => {
-                (guaranteed.input_bytes, guaranteed.compute_bytes + freeze + answers + evaluation_bytes)
-            }
-            None => (explicit * shared + others as u64 * 33, freeze + answers + evaluation_bytes + opening),
+        // Views, then signatures; guaranteed: signatures.
+        let (input_rounds, freeze_rounds, opening_rounds) = match &guaranteed {
+            Some(guaranteed) => (guaranteed.input_rounds, 1, 1),
+            None => (1 + proof, 2, opening_rounds),
         };
-        let all = input_bytes * plan.inputs().len() as u64 + compute_bytes * n as u64;
+        let rounds = input_rounds + freeze_rounds + evaluation_rounds + opening_rounds;
+        let (input_bytes, agreement_bytes, opening_bytes) = match &guaranteed {
+            Some(guaranteed) => (guaranteed.input_bytes, guaranteed.agreement_bytes, guaranteed.opening_bytes),
+            None => (explicit * shared + others as u64 * 33, 0, opening_bytes),
+        };
+        let compute_bytes = agreement_bytes + freeze + answers + evaluation_bytes + opening_bytes;
+        let all = input_bytes * plan.inputs().len() as u64 + (compute_bytes - evaluation_bytes) * n as u64;
+        let pair_micros = if proof == 0 { PAIR_MICROS } else { PROVEN_PAIR_MICROS };
+        let agreement_micros = guaranteed.as_ref().map_or(0, |g| g.input_rounds as u64 * round_micros(n));
+        let session_micros =
+            SESSION_MICROS + (n * plan.members().len()) as u64 * pair_micros + agreement_micros + all / BYTES_PER_MICRO;
         Self {
             rounds,
             input_bytes,
             compute_bytes,
             evaluation_bytes,
-            micros: (rounds * n) as u64 * ROUND_MICROS + all / BYTES_PER_MICRO,
+            opening_bytes,
+            input_rounds,
+            opening_rounds,
+            micros: session_micros.saturating_add(evaluation.map_or(0, |cost| cost.micros())),
             losses: match &guaranteed {
                 Some(guaranteed) => guaranteed.faulty,
                 None if evaluation.is_some() => 0,
@@ -163,9 +185,10 @@ impl Forecast {
 /// The model `guaranteed`, which has steps of its own.
 struct Guaranteed {
     faulty: usize,
-    rounds: usize,
+    input_rounds: usize,
     input_bytes: u64,
-    compute_bytes: u64,
+    agreement_bytes: u64,
+    opening_bytes: u64,
 }
 
 impl Guaranteed {
@@ -179,13 +202,14 @@ impl Guaranteed {
         let others = n as u64 - 1;
         Self {
             faulty,
-            // Keys, agreement, dropped, masked, agreement, coin, answers, freeze, opening.
-            rounds: 2 * (faulty + 1) + 6,
+            // Keys, agreement, masked, agreement, coin, answers.
+            input_rounds: 2 * (faulty + 1) + 4,
             // A commitment and a hash of the keys in front of what is dealt.
             input_bytes: n as u64 * (dealt + 64 + 1 + 32 * held as u64),
             // What was agreed goes with the coin; each chunk of the result is signed.
-            compute_bytes: others * ((n * texts) as u64 + 32)
-                + (opened + 65 * plan.opened_elements().div_ceil(CHUNK) as u64) * plan.recipients().len() as u64,
+            agreement_bytes: others * ((n * texts) as u64 + 32),
+            opening_bytes: (opened + 65 * plan.opened_elements().div_ceil(CHUNK) as u64)
+                * plan.recipients().len() as u64,
         }
     }
 }

@@ -77,10 +77,24 @@ pub(crate) fn lockstep<F: Field, T>(
     seed: u64,
     program: impl AsyncFn(&mut Arithmetic<'_, F>) -> T,
 ) -> (Vec<T>, Cost) {
+    lockstep_of((n, t), seed, false, program)
+}
+
+/// The same, products verified if that is wanted.
+pub(crate) fn lockstep_of<F: Field, T>(
+    (n, t): (usize, usize),
+    seed: u64,
+    verified: bool,
+    program: impl AsyncFn(&mut Arithmetic<'_, F>) -> T,
+) -> (Vec<T>, Cost) {
     let mailboxes: Vec<Mailbox> = (0..n).map(|_| Mailbox::new(n)).collect();
     let party = |me: usize| {
         let (mailbox, program) = (&mailboxes[me], &program);
-        async move { program(&mut Arithmetic::new(setup(mailbox, me, n, t, seed)).expect("setup")).await }
+        async move {
+            let setup = setup(mailbox, me, n, t, seed);
+            let context = if verified { Arithmetic::verified(setup) } else { Arithmetic::new(setup) };
+            program(&mut context.expect("setup")).await
+        }
     };
     let mut futures: Vec<Option<Pin<Box<dyn Future<Output = T> + '_>>>> =
         (0..n).map(|me| Some(Box::pin(party(me)) as Pin<Box<dyn Future<Output = T>>>)).collect();

@@ -14,7 +14,8 @@ fn protocols_are_documented_as_they_are() {
     let kept = std::fs::read_to_string(&path).expect("docs/protocols.md");
     let tables = [
         ("registry", aggregate::documentation()),
-        ("primitives", aggregate::primitives()),
+        ("operations", operations()),
+        ("operation costs", operation_costs()),
         ("costs", costs()),
         ("survives", survives()),
         ("forecast", forecasts()),
@@ -88,10 +89,124 @@ fn costs() -> String {
     table
 }
 
+const MODELS: [SecurityModel; 3] = [SecurityModel::SemiHonest, SecurityModel::Malicious, SecurityModel::Guaranteed];
+
+/// Which protocol each operation is in each model, where it is, and what it tells.
+fn operations() -> String {
+    let mut table = String::from(
+        "| operation | model | protocol | code | what t compute peers learn by it |\n|---|---|---|---|---|\n",
+    );
+    table.push_str(SESSION_PARTS);
+    for operation in aggregate::operations() {
+        for model in MODELS {
+            let Some(protocol) = operation.protocol(model) else { continue };
+            table.push_str(&format!(
+                "| {} | {} | {} | `{}` | {} |\n",
+                operation.name,
+                model.name(),
+                protocol.source,
+                protocol.code,
+                operation.leakage
+            ));
+        }
+        let refused: Vec<&str> =
+            MODELS.iter().filter(|model| operation.protocol(**model).is_none()).map(|model| model.name()).collect();
+        if !refused.is_empty() {
+            table.push_str(&format!("| {} | {} | refused | | |\n", operation.name, refused.join(", ")));
+        }
+    }
+    table
+}
+
+/// What a session does before and after its function.
+const SESSION_PARTS: &str = "\
+| deal an input, bounds declared | semi-honest | Shamir 1979, t shares from seeds (Cramer, Damgård, Ishai 2005) | `session/input.rs` | nothing |
+| deal an input, bounds declared | malicious, guaranteed | refused | | |
+| deal an input, bounds proven | semi-honest | the same, and a fully linear proof (Boneh, Boyle, Corrigan-Gibbs, Gilboa, Ishai 2019) | `session/range.rs` | nothing |
+| deal an input, bounds proven | malicious | the same, its point tossed after all shares are held | `session/verify.rs` | nothing |
+| deal an input, bounds proven | guaranteed | masked by keys of sets (Cramer, Damgård, Ishai 2005), agreed (Dolev, Strong 1983), with the same proof | `session/guaranteed/masked.rs` | nothing |
+| open the result, to all or to some | semi-honest | spare shares compared, from 3t+1 on corrected (Reed, Solomon 1960; Berlekamp, Welch 1986) | `session/opening.rs` | the result, to its recipients |
+| open the result, to all or to some | malicious | the same with 2t+1 shares at least | `session/opening.rs` | the result, to its recipients |
+| open the result, to all or to some | guaranteed | signed shares, decoded (Gao 2003) | `session/guaranteed/opening.rs` | the result, to its recipients |
+";
+
+/// `rounds; elements` of every operation, first of those that sessions begin and end with.
+fn operation_costs() -> String {
+    let mut table = head("| operation | numbers at once | field | model |", 4);
+    for (name, part) in session_parts() {
+        for model in MODELS {
+            let cells: Vec<String> =
+                aggregate::PEERS.map(|n| part(n, model).unwrap_or_else(|| "refused".to_owned())).collect();
+            if cells.iter().any(|cell| cell != "refused") {
+                table.push_str(&format!("| {name} | each | 2^61-1 | {} | {} |\n", model.name(), cells.join(" | ")));
+            }
+        }
+    }
+    for operation in aggregate::operations() {
+        for model in MODELS {
+            if operation.protocol(model).is_none() {
+                continue;
+            }
+            let (name, numbers, field) = (operation.name, operation.numbers, operation.field);
+            table.push_str(&format!("| {name} | {numbers} | {} | {} |", field.name(), model.name()));
+            for n in aggregate::PEERS {
+                let cost = operation.cost(model, n, threshold(n, model, false), numbers);
+                let cell = cost.map_or("refused".to_owned(), |cost| {
+                    let elements = cost.bytes as f64 / field.bytes() as f64 / numbers as f64;
+                    format!("{}; {elements:.2}{}", cost.rounds, if cost.kings { " K" } else { "" })
+                });
+                table.push_str(&format!(" {cell} |"));
+            }
+            table.push('\n');
+        }
+    }
+    table
+}
+
+/// What a session does around its function, from forecasts of sums: what a thousand numbers more cost, divided.
+type Part = fn(usize, SecurityModel) -> Option<String>;
+
+fn session_parts() -> [(&'static str, Part); 4] {
+    fn forecast(n: usize, model: SecurityModel, items: usize, change: fn(&mut World)) -> Option<Forecast> {
+        let mut world = World::decentralised(n, threshold(n, model, true), 1, 1).proven(model);
+        if model == SecurityModel::Guaranteed {
+            world = world.proceed(2);
+        }
+        (world.request.items, world.request.max_element) = (items, (1 << 16) - 1);
+        change(&mut world);
+        Some(tacit_engine::Plan::build(world.request).ok()?.forecast())
+    }
+    fn cell(
+        n: usize,
+        model: SecurityModel,
+        change: fn(&mut World),
+        rounds: fn(&Forecast) -> usize,
+        bytes: fn(&Forecast) -> u64,
+    ) -> Option<String> {
+        let (less, more) = (forecast(n, model, 1000, change)?, forecast(n, model, 2000, change)?);
+        let elements = (bytes(&more) - bytes(&less)) as f64 / 8.0 / 1000.0;
+        Some(format!("{}; {elements:.2}", rounds(&more)))
+    }
+    fn dealt(forecast: &Forecast) -> u64 {
+        forecast.input_bytes + forecast.compute_bytes - forecast.opening_bytes
+    }
+    fn declare(world: &mut World) {
+        _ = world.request.parameters.insert("bounds".to_owned(), "declared".to_owned());
+    }
+    [
+        ("deal an input, bounds declared", |n, model| cell(n, model, declare, |f| f.input_rounds, dealt)),
+        ("deal an input of 16 bits, bounds proven", |n, model| cell(n, model, |_| (), |f| f.input_rounds, dealt)),
+        ("open the result, to all", |n, model| cell(n, model, |_| (), |f| f.opening_rounds, |f| f.opening_bytes)),
+        ("open the result, to one", |n, model| {
+            cell(n, model, |world| world.request.recipients.truncate(1), |f| f.opening_rounds, |f| f.opening_bytes)
+        }),
+    ]
+}
+
 /// What sums and functions on shares survive in each model.
 fn survives() -> String {
     let mut table = head("| model | what |", 2);
-    for model in [SecurityModel::SemiHonest, SecurityModel::Malicious, SecurityModel::Guaranteed] {
+    for model in MODELS {
         for (name, what) in [("sum", "sums and statistics"), ("product", "functions on shares")] {
             let aggregator = aggregate::find(name).expect("registered");
             table.push_str(&format!("| {} | {what} |", model.name()));
@@ -108,6 +223,18 @@ fn survives() -> String {
             }
             table.push('\n');
         }
+        table.push_str(&format!("| {} | wrong products: noticed, corrected |", model.name()));
+        for n in aggregate::PEERS {
+            let t = threshold(n, model, false);
+            let cell = match model {
+                SecurityModel::Guaranteed if n <= 4 * t => "refused: n >= 5".to_owned(),
+                SecurityModel::Guaranteed => format!("{t}, {t}"),
+                SecurityModel::Malicious => format!("{t}, 0"),
+                _ => "0, 0".to_owned(),
+            };
+            table.push_str(&format!(" {cell} |"));
+        }
+        table.push('\n');
     }
     table
 }

@@ -318,8 +318,11 @@ fn secrets(plan: &Plan, port: &SessionPort, seats: &Seats) -> Vec<Zeroizing<[u8;
 pub(super) fn deadline(base: Duration, plan: &Plan) -> Duration {
     let numbers = plan.items().saturating_mul(plan.members().len());
     let sharing = u64::try_from(numbers).unwrap_or(u64::MAX).saturating_mul(5);
-    // A slow network and a busy machine may take twenty times what is foreseen.
-    let micros = sharing.saturating_add(plan.forecast().micros.saturating_mul(20));
+    let forecast = plan.forecast();
+    let from_inputs = forecast.input_bytes.saturating_mul(plan.inputs().len() as u64);
+    let all = from_inputs.saturating_add(forecast.compute_bytes.saturating_mul(plan.compute().len() as u64));
+    // A busy machine may take twenty times what is foreseen, a slow network ten megabytes a second.
+    let micros = sharing.saturating_add(forecast.micros.saturating_mul(20)).saturating_add(all / 10);
     base + Duration::from_micros(micros.min(3_600_000_000))
 }
 

@@ -97,10 +97,11 @@ async fn in_order<F: Field>(
     Ok((a.add(&swap), b.sub(&swap)))
 }
 
-/// What [`Arithmetic::min`] and [`Arithmetic::max`] cost.
-pub(in crate::evaluate) fn extreme_cost(mut width: usize, rows: usize, bits: u32, cost: &mut Cost) {
+/// What [`Arithmetic::min`] and [`Arithmetic::max`] cost; [`Arithmetic::argmin`] chooses two values at a time.
+pub(in crate::evaluate) fn extreme_cost(mut width: usize, rows: usize, bits: u32, values: usize, cost: &mut Cost) {
     while width > 1 {
-        stage_cost(width / 2 * rows, bits, cost);
+        cost.compare(width / 2 * rows, bits);
+        cost.multiply(values * (width / 2) * rows);
         width = width.div_ceil(2);
     }
 }
