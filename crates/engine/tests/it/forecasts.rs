@@ -1,18 +1,31 @@
-//! What the planner says a session will take is what it takes, for every aggregator in every model.
+//! What the planner says a session will take is what it takes, for every aggregator in every model and every number of compute
+//! peers of docs/protocols.md.
 
 use tacit_engine::SecurityModel;
-use tacit_engine::aggregate::Function;
+use tacit_engine::aggregate::{Function, PEERS};
 
 use crate::reference::{offers, task};
 use crate::world::{error, outcome};
 
-/// Runs the reference tasks and compares. Long chains of comparisons only among few.
+/// Logistic regression among eleven takes a quarter of a minute.
+const LOGISTIC_UP_TO: usize = 10;
+
+/// How far bytes may be off, as a part of what is foreseen. Headers of messages are not foreseen.
+fn most_off(model: SecurityModel) -> f64 {
+    match model {
+        // Everybody passes on what everybody says, unless it heard it before.
+        SecurityModel::Guaranteed => 0.2,
+        SecurityModel::SemiHonest | SecurityModel::Malicious => 0.1,
+    }
+}
+
+/// Runs the reference tasks and compares.
 fn forecasts_hold(n: usize, model: SecurityModel) {
     let mut compared = 0;
+    let mut wrong = Vec::new();
     for (aggregator, _) in offers().filter(|(_, offered)| *offered == model) {
-        let many_rounds = matches!(aggregator.function, Function::Order(_) | Function::TopK | Function::Logistic);
         let Ok(world) = task(aggregator, model, n) else { continue };
-        if many_rounds && n > 5 {
+        if aggregator.function == Function::Logistic && n > LOGISTIC_UP_TO {
             continue;
         }
         let forecast = world.plan().forecast();
@@ -20,37 +33,46 @@ fn forecasts_hold(n: usize, model: SecurityModel) {
         for end in &measured.ends {
             assert!(outcome(end).is_some(), "{}: {:?}", aggregator.name, error(end));
         }
-        let what = format!("{} in {} among {n}", aggregator.name, model.name());
-        // Rounds of different parties may overlap, so that a chain of operations takes fewer than they do one by one.
-        let (rounds, foreseen) = (measured.rounds, forecast.rounds);
-        assert!(rounds <= foreseen + 2 && 3 * rounds >= 2 * foreseen, "{what}: {rounds} rounds, {foreseen} foreseen");
+        let (rounds, foreseen_rounds) = (measured.rounds, forecast.rounds);
         let found = measured.bytes as f64 / n as f64;
         let foreseen = (forecast.input_bytes + forecast.compute_bytes) as f64;
         let off = (found - foreseen).abs() / foreseen;
-        eprintln!("{what}: {rounds} of {}, {:.3}", forecast.rounds, found / foreseen);
-        let most = match (aggregator.function, model) {
-            (Function::Logistic, _) => 0.3,
-            // Everybody passes on what everybody says, unless it heard it before.
-            (_, SecurityModel::Guaranteed) => 0.25,
-            _ => 0.15,
+        let what = format!(
+            "{} in {} among {n}: {rounds} rounds of {foreseen_rounds}, {:.3} of the bytes",
+            aggregator.name,
+            model.name(),
+            found / foreseen
+        );
+        eprintln!("{what}");
+        let rounds_hold = match model {
+            // Where products are not verified, parties with nothing to wait for go on.
+            SecurityModel::SemiHonest => rounds <= foreseen_rounds && 5 * rounds >= 4 * foreseen_rounds,
+            _ => rounds == foreseen_rounds,
         };
-        assert!(off < most, "{what}: {found} bytes sent by each, {foreseen} foreseen");
+        if !rounds_hold || off > most_off(model) {
+            wrong.push(what);
+        }
         compared += 1;
     }
-    assert!(compared > 0);
+    assert!(compared > 0 && wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
 fn forecasts_of_all_aggregators() {
-    [3, 4, 5, 7, 10].into_iter().for_each(|n| forecasts_hold(n, SecurityModel::SemiHonest));
+    (3..=8).for_each(|n| forecasts_hold(n, SecurityModel::SemiHonest));
+}
+
+#[test]
+fn forecasts_of_all_aggregators_among_many() {
+    (9..=*PEERS.end()).for_each(|n| forecasts_hold(n, SecurityModel::SemiHonest));
 }
 
 #[test]
 fn forecasts_of_all_aggregators_malicious() {
-    [3, 4, 5, 8].into_iter().for_each(|n| forecasts_hold(n, SecurityModel::Malicious));
+    PEERS.for_each(|n| forecasts_hold(n, SecurityModel::Malicious));
 }
 
 #[test]
 fn forecasts_of_all_aggregators_guaranteed() {
-    [4, 5, 7, 9].into_iter().for_each(|n| forecasts_hold(n, SecurityModel::Guaranteed));
+    PEERS.skip(1).for_each(|n| forecasts_hold(n, SecurityModel::Guaranteed));
 }
