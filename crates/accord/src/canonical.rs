@@ -1,5 +1,6 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
+use serde_json::Value;
 
 /// A value that has no canonical form (a float, or an integer that JSON readers round).
 #[derive(Debug, thiserror::Error)]
@@ -11,9 +12,13 @@ pub struct CanonicalError(String);
 /// Floats and integers of 2^53 and more are refused, because other readers would round them; such
 /// numbers are written as text.
 pub fn canonical<T: Serialize>(value: &T) -> Result<String, CanonicalError> {
-    let value = serde_json::to_value(value).map_err(|e| CanonicalError(e.to_string()))?;
-    only_exact_numbers(&value)?;
-    serde_json_canonicalizer::to_string(&value).map_err(|e| CanonicalError(e.to_string()))
+    let unwritten = |error: serde_json::Error| CanonicalError(error.to_string());
+    let value = serde_json::to_value(value).map_err(unwritten)?;
+    // Names that are sorted already are the only thing that serde_json, without floats, would write otherwise.
+    match only_exact_numbers(&value)? {
+        Names::Sorted => serde_json::to_string(&value).map_err(unwritten),
+        Names::Other => serde_json_canonicalizer::to_string(&value).map_err(unwritten),
+    }
 }
 
 /// SHA-256 over a purpose and some bytes; the purpose keeps digests of different things apart.
@@ -28,16 +33,48 @@ pub fn digest(purpose: &str, bytes: &[u8]) -> [u8; 32] {
     out
 }
 
-fn only_exact_numbers(value: &serde_json::Value) -> Result<(), CanonicalError> {
+/// Whether the members of all objects stand in the order of RFC 8785, section 3.2.3.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// They do: ASCII, in ascending order.
+    Sorted,
+    /// Perhaps not.
+    Other,
+}
+
+fn only_exact_numbers(value: &Value) -> Result<Names, CanonicalError> {
     const LIMIT: u64 = 1 << 53;
+    let mut names = Names::Sorted;
     match value {
-        serde_json::Value::Number(n) => {
+        Value::Number(n) => {
             let exact = n.as_u64().is_some_and(|n| n < LIMIT) || n.as_i64().is_some_and(|n| n.unsigned_abs() < LIMIT);
-            if exact { Ok(()) } else { Err(CanonicalError("a number that is not an exact small integer".to_owned())) }
+            if !exact {
+                return Err(CanonicalError("a number that is not an exact small integer".to_owned()));
+            }
         }
-        serde_json::Value::Array(items) => items.iter().try_for_each(only_exact_numbers),
-        serde_json::Value::Object(fields) => fields.values().try_for_each(only_exact_numbers),
-        _ => Ok(()),
+        Value::Array(items) => {
+            for item in items {
+                names = names.and(only_exact_numbers(item)?);
+            }
+        }
+        Value::Object(fields) => {
+            let mut before: Option<&str> = None;
+            for (name, field) in fields {
+                if !name.is_ascii() || before.is_some_and(|before| before >= name.as_str()) {
+                    names = Names::Other;
+                }
+                before = Some(name);
+                names = names.and(only_exact_numbers(field)?);
+            }
+        }
+        _ => {}
+    }
+    Ok(names)
+}
+
+impl Names {
+    fn and(self, other: Self) -> Self {
+        if self == Self::Sorted { other } else { self }
     }
 }
 
@@ -58,6 +95,17 @@ mod tests {
             "{\"\\r\":\"Carriage Return\",\"1\":\"One\",\"\u{80}\":\"Control\",\"\u{20ac}\":\"Euro Sign\",\
              \"\u{1f600}\":\"Emoji\",\"\u{fb33}\":\"Hebrew\"}"
         );
+    }
+
+    /// The short way writes what the library writes: every character up to U+2100, in names and in texts.
+    #[test]
+    fn rfc_8785_of_sorted_names_is_what_the_library_writes() {
+        for code in (0..0x2100).filter_map(char::from_u32) {
+            let value =
+                json!({"a": {"b": [code.to_string(), -5, true, null], (format!("x{code}")): 0}, "B": "z", "": {}});
+            let written = serde_json_canonicalizer::to_string(&value).expect("JSON");
+            assert_eq!(canonical(&value).expect("canonical"), written, "{code:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tacit_model::problem::ProblemKind;
+use tacit_pki::https::is_this_machine;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use tracing::{Instrument as _, error};
@@ -108,7 +109,7 @@ async fn host(State(app): State<App>, request: Request, next: Next) -> Response 
 fn is_ours(named: &str, public_url: &str) -> bool {
     let public = public_url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
     let host = host_of(named);
-    is_loopback(host) || public.is_some_and(|public| host_of(&public).eq_ignore_ascii_case(host))
+    is_this_machine(host) || public.is_some_and(|public| host_of(&public).eq_ignore_ascii_case(host))
 }
 
 /// The name without port and brackets.
@@ -117,10 +118,6 @@ pub(crate) fn host_of(authority: &str) -> &str {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
     }
-}
-
-pub(crate) fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 const HEADERS: [(HeaderName, HeaderValue); 6] = [

@@ -39,4 +39,4 @@ pub use edge::{Announce, Edge, EdgeOptions, NodeInfo, router};
 pub use metrics::{Metrics, MetricsTaken};
 pub use openapi::openapi_document;
 pub use serve::{ServeError, ServeOptions, serve, tls_config};
-pub use standby::{LEADING_GATEWAY, LeadingGateway, Standby};
+pub use standby::{LeadingGateway, Standby};

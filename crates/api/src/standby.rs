@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use tacit_model::Fingerprint;
@@ -14,10 +14,6 @@ use tower::ServiceExt as _;
 
 use crate::problem::ApiError;
 use crate::{face_p2ds, guard};
-
-/// The header by which a gateway says that it does not lead: base URL and certificate of the one that does, with a space
-/// between; empty if there is none.
-pub const LEADING_GATEWAY: HeaderName = HeaderName::from_static(leading::HEADER);
 
 /// The gateway that leads, for clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +75,7 @@ async fn answer(State(standby): State<Standby>, request: Request) -> Response {
     }
 }
 
-async fn following(request: Request, leading: Option<LeadingGateway>) -> Response {
+async fn following(request: Request, leader: Option<LeadingGateway>) -> Response {
     let path = request.uri().path();
     if path == "/healthz" {
         return "ok\n".into_response();
@@ -87,15 +83,15 @@ async fn following(request: Request, leading: Option<LeadingGateway>) -> Respons
     let mut response = if face_p2ds::is_below(path) {
         (StatusCode::SERVICE_UNAVAILABLE, "ERR_SERVER").into_response()
     } else {
-        let detail = match &leading {
-            Some(leading) => format!("another gateway leads, at {}: ask there", leading.url),
+        let detail = match &leader {
+            Some(leader) => format!("another gateway leads, at {}: ask there", leader.url),
             None => "no gateway leads right now: ask again, or ask another one".to_owned(),
         };
         ApiError::new(ProblemKind::Unavailable, detail).after(1).into_response()
     };
-    let leading = leading.map(|leading| format!("{} {}", leading.url, leading.fingerprint));
-    let leading = leading.and_then(|leading| HeaderValue::from_str(&leading).ok());
-    response.headers_mut().insert(LEADING_GATEWAY, leading.unwrap_or(HeaderValue::from_static("")));
+    let named = leader.map(|leader| leading::text(&leader.url, &leader.fingerprint));
+    let named = named.and_then(|named| HeaderValue::from_str(&named).ok());
+    response.headers_mut().insert(leading::HEADER, named.unwrap_or(HeaderValue::from_static("")));
     response
 }
 
@@ -111,7 +107,7 @@ mod tests {
         let request = Request::builder().uri(path).body(Body::empty()).expect("a request");
         let response = standby.router().oneshot(request).await.expect("an answer");
         let status = response.status().as_u16();
-        let leading = response.headers().get(LEADING_GATEWAY).cloned();
+        let leading = response.headers().get(leading::HEADER).cloned();
         let body = to_bytes(response.into_body(), 1 << 16).await.expect("a body");
         (status, leading.unwrap_or(HeaderValue::from_static("")), body.to_vec())
     }

@@ -91,7 +91,8 @@ async fn overview(
     // Behind a proxy everybody seems to be local.
     let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
     let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let local = local && !proxied && named.is_some_and(|host| crate::guard::is_loopback(crate::guard::host_of(host)));
+    let local =
+        local && !proxied && named.is_some_and(|host| tacit_pki::https::is_this_machine(crate::guard::host_of(host)));
     let mut out = node(&app);
     if local || app.edge.options.open_status {
         out += &details(&app).await?;

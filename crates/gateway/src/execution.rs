@@ -354,7 +354,7 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
                 Fault::Range | Fault::MissingInput { .. } => true,
                 // Another attempt would be over the same inputs, and leaving out whoever reports it would leave the
                 // field to the one at fault.
-                Fault::OutOfBounds { .. } | Fault::Disputed { .. } | Fault::Equivocated => true,
+                fault if fault.is_cheating() => true,
                 // Without its input there is no other attempt at the standing task.
                 Fault::Own => job.ask().is_none() && job.inputs.contains(member),
                 _ => false,
@@ -377,15 +377,7 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
 
 /// Whether a recipient saw something that contradicts the result of others. A loss does not.
 fn is_contradiction(job: &Job, member: &Fingerprint, fault: &Fault) -> bool {
-    let contradicts = matches!(
-        fault,
-        Fault::Shares
-            | Fault::Misbehaved { .. }
-            | Fault::Range
-            | Fault::OutOfBounds { .. }
-            | Fault::Disputed { .. }
-            | Fault::Equivocated
-    );
+    let contradicts = fault.is_cheating() || matches!(fault, Fault::Shares | Fault::Misbehaved { .. } | Fault::Range);
     contradicts && job.recipients.contains(member)
 }
 

@@ -317,9 +317,7 @@ fn complete(mut request: TaskRequest, signed: bool, now: UnixMillis) -> Result<T
         if signed {
             return Err(missing("nonce"));
         }
-        let mut nonce = [0; 16];
-        random::fill(&mut nonce).map_err(|e| GatewayError::Bug(e.to_string()))?;
-        request.nonce = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
+        request.nonce = random::nonce().map_err(|e| GatewayError::Bug(e.to_string()))?;
     }
     Ok(request)
 }

@@ -404,6 +404,11 @@ impl Fault {
     pub fn leaves_out(&self) -> bool {
         matches!(self, Self::OutOfBounds { .. } | Self::Disputed { .. })
     }
+
+    /// Whether somebody cheated, and neither another attempt nor leaving out whoever reports it would mend that.
+    pub fn is_cheating(&self) -> bool {
+        self.leaves_out() || matches!(self, Self::Equivocated)
+    }
 }
 
 /// What a peer's operator wants of the gateway.

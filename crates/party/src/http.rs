@@ -147,7 +147,7 @@ async fn read(request: reqwest::RequestBuilder) -> Result<Answer, HttpError> {
     };
     let mut response = client.execute(request).await.map_err(unreachable)?;
     let status = response.status().as_u16();
-    let follows = response.headers().get(leading::HEADER).map(|named| {
+    let follows = response.headers().get(leading::HEADER).filter(|_| status == 503).map(|named| {
         let named = leading::read(named.to_str().unwrap_or_default());
         named.map(|(url, fingerprint)| (url.to_owned(), fingerprint))
     });

@@ -106,9 +106,8 @@ async fn fill(party: &Inner, run: RunId, size: usize, all: bool) -> Result<(), P
     let pending = party.store.outbox_pending(&party.name, run).await?;
     for chunk in pending.chunks(size).filter(|chunk| all || chunk.len() == size) {
         let slots: Vec<Slot> = chunk.iter().map(|row| row.slot).collect();
-        let mut key = [0; 16];
-        random::fill(&mut key)?;
-        party.store.outbox_assign_batch(&party.name, run, &slots, &hex::encode(key), party.clock.now()).await?;
+        let key = random::nonce()?;
+        party.store.outbox_assign_batch(&party.name, run, &slots, &key, party.clock.now()).await?;
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ use crate::{
 
 /// Of several gateways another one leads after so long.
 const TAKE_OVER: Duration = Duration::from_secs(10);
+/// So many addresses are asked in one look before no more hints are followed: somebody may go on naming new ones.
+const MOST_ASKED: usize = 32;
 /// Between two searches for the one that leads.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -266,7 +268,9 @@ impl Parties {
                     // This one leads; the code is another gateway's.
                     PartyError::RegistrationCode => leads = true,
                     // A hint like all that is found: whoever leads has to have this certificate.
-                    PartyError::Follows { leading: Some((web, leading)) } if named.is_none() => {
+                    PartyError::Follows { leading: Some((web, leading)) }
+                        if named.is_none() && asked.len() < MOST_ASKED =>
+                    {
                         follows = true;
                         places.push_front((*leading, vec![web.clone()]));
                     }

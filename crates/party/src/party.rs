@@ -165,8 +165,8 @@ pub(crate) struct Inner {
     pub(crate) sources: Mutex<BTreeSet<String>>,
     /// Held while the policy changes.
     pub(crate) deciding: tokio::sync::Mutex<()>,
-    /// Held while samples come or go.
-    measuring: tokio::sync::Mutex<()>,
+    /// Shared while samples come, held alone while old ones go.
+    measuring: tokio::sync::RwLock<()>,
 }
 
 impl Party {
@@ -400,7 +400,7 @@ impl Inner {
             log,
             sources: Mutex::new(sources),
             deciding: tokio::sync::Mutex::new(()),
-            measuring: tokio::sync::Mutex::new(()),
+            measuring: tokio::sync::RwLock::new(()),
             name,
             store,
         })

@@ -113,12 +113,9 @@ impl Policy {
         if found < self.min_computing {
             return Err(PolicyRefusal::FewComputing { found, wanted: self.min_computing });
         }
+        let found = fewest_inputs(job);
         // So many may be lost before the freeze without ending the session.
-        let spare = match job.task.on_missing_input {
-            OnMissingInput::Proceed(min) => job.inputs.len().saturating_sub(usize::try_from(min).unwrap_or(usize::MAX)),
-            OnMissingInput::Wait | OnMissingInput::Fail => 0,
-        };
-        let found = job.inputs.len() - spare;
+        let spare = job.inputs.len() - found;
         if found < self.min_inputs {
             return Err(PolicyRefusal::FewInputs { found, wanted: self.min_inputs });
         }
@@ -143,6 +140,14 @@ impl Policy {
             return Err(PolicyRefusal::FewVerifiedInputs { found, wanted: self.min_inputs });
         }
         Ok(())
+    }
+}
+
+/// With how few of the input peers that it names the session of a job still goes on.
+fn fewest_inputs(job: &Job) -> usize {
+    match job.task.on_missing_input {
+        OnMissingInput::Proceed(min) => job.inputs.len().min(usize::try_from(min).unwrap_or(usize::MAX)),
+        OnMissingInput::Wait | OnMissingInput::Fail => job.inputs.len(),
     }
 }
 

@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
+use tacit_pki::https::innermost;
 use tokio::net::UnixStream;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -111,15 +112,11 @@ impl Provider {
         Ok(Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE))
     }
 
-    fn absent(&self, error: &dyn std::error::Error) -> ProviderError {
-        let mut cause = error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
+    fn absent(&self, error: &(dyn std::error::Error + 'static)) -> ProviderError {
         ProviderError::Absent {
             name: self.name.clone(),
             socket: self.socket.display().to_string(),
-            why: cause.to_string(),
+            why: innermost(error),
         }
     }
 }

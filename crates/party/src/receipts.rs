@@ -211,7 +211,8 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
     };
     let (receipt, text) = Receipt::verify_with_text(&document).map_err(|fault| fault.to_string())?;
     let is_known = party.roster.id() == Some(receipt.statement.consensus);
-    let ours = party.standing.get().may_have_logged(&receipt.gateway(), &party.gateways(), is_known);
+    let (logged_by, gateways) = (receipt.gateway(), party.gateways());
+    let ours = party.standing.look(|standing| standing.may_have_logged(&logged_by, &gateways, is_known));
     if !ours || receipt.statement.session != session {
         return Err("it is one of another gateway or session".to_owned());
     }

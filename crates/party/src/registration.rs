@@ -95,7 +95,7 @@ pub async fn register(
         "proof": STANDARD.encode(sign_detached(identity, Context::Message, &registration_proof(&request.code, &request.name))),
     });
     let answer = http.post_json(url, &[("accept", "application/json")], body.to_string().into_bytes()).await?;
-    if let Some(leading) = answer.follows.filter(|_| answer.status == 503) {
+    if let Some(leading) = answer.follows {
         return Err(PartyError::Follows { leading });
     }
     let reply = read_answer(answer.status, &answer.body)?;

@@ -116,12 +116,17 @@ impl StandingCell {
         self.lock().clone()
     }
 
+    /// What somebody wants to know of it, without a copy of the rest.
+    pub(crate) fn look<T>(&self, question: impl FnOnce(&Standing) -> T) -> T {
+        question(&self.lock())
+    }
+
     pub(crate) fn run(&self) -> Option<RunId> {
-        self.lock().run
+        self.look(|standing| standing.run)
     }
 
     pub(crate) fn epoch_among(&self, gateways: &[Fingerprint]) -> u64 {
-        self.lock().epoch_among(gateways)
+        self.look(|standing| standing.epoch_among(gateways))
     }
 
     /// Changes it; `false` if the change says that there is nothing to change.

@@ -5,10 +5,14 @@ use std::path::Path;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use crate::StoreError;
-use crate::store::{create_private, sqlite_options, sqlite_path};
+use crate::store::{create_private, remove_database, sqlite_options, sqlite_path};
 
 /// What goes into computations: rows that wait, and samples of series. The rest of a slot's row says that it is over.
-const FORGET: [&str; 2] = ["DELETE FROM input_rows WHERE data IS NOT NULL", "DELETE FROM series"];
+const FORGET: [&str; 3] = [
+    "DELETE FROM input_rows WHERE data IS NOT NULL",
+    "UPDATE party_runs SET pending = 0 WHERE pending <> 0",
+    "DELETE FROM series",
+];
 
 /// Copies a SQLite database, also of a running node, into a file that is not there yet, for the owner's eyes only.
 ///
@@ -24,10 +28,7 @@ pub async fn backup(address: &str, to: &Path) -> Result<(), StoreError> {
     }
     std::fs::metadata(&from).map_err(|e| failed(&from, &e))?;
     let between = from.with_extension("backup");
-    let removed = |path: &Path| match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(path, &error)),
-        _ => Ok(()),
-    };
+    let removed = |path: &Path| remove_database(path).map_err(|error| failed(path, &error));
     // Of a backup that was interrupted.
     removed(&between)?;
     let made = async {
@@ -46,11 +47,19 @@ pub async fn backup(address: &str, to: &Path) -> Result<(), StoreError> {
 async fn copy(from: &Path, to: &Path, first: &[&'static str]) -> Result<(), StoreError> {
     create_private(to)?;
     let mut conn: SqliteConnection = sqlite_options(from).connect().await?;
-    for statement in first {
-        sqlx::query(*statement).execute(&mut conn).await?;
-    }
-    sqlx::query("VACUUM INTO $1").bind(to.display().to_string()).execute(&mut conn).await?;
-    conn.close().await?;
+    let copied = copy_by(&mut conn, to, first).await;
+    // Also after a failure: whoever holds it open keeps files beside it.
+    let closed = conn.close().await;
+    copied?;
+    closed?;
     let synced = std::fs::File::open(to).and_then(|file| file.sync_all());
     synced.map_err(|e| StoreError::Unavailable { reason: format!("{}: {e}", to.display()) })
+}
+
+async fn copy_by(conn: &mut SqliteConnection, to: &Path, first: &[&'static str]) -> Result<(), StoreError> {
+    for statement in first {
+        sqlx::query(*statement).execute(&mut *conn).await?;
+    }
+    sqlx::query("VACUUM INTO $1").bind(to.display().to_string()).execute(conn).await?;
+    Ok(())
 }

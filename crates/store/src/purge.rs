@@ -81,7 +81,7 @@ const ASKED: &str =
     "DELETE FROM asked WHERE (party, run, slot, source) IN (SELECT party, run, slot, source FROM asked o
      WHERE o.at < $1 AND NOT EXISTS (SELECT 1 FROM series s
          WHERE s.party = o.party AND s.source = o.source AND s.at < o.to_ms) LIMIT $2)";
-const OTHERS: [&str; 5] = [
+static OTHERS: [&str; 5] = [
     EVIDENCE,
     "DELETE FROM outbox_batches WHERE batch_key IN (SELECT batch_key FROM outbox_batches b
          WHERE b.delivered < $1 AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.batch_key = b.batch_key) LIMIT $2)",
@@ -107,7 +107,7 @@ const TASKS: &str = concat!("DELETE FROM tasks WHERE id IN ", old_tasks!());
 const SLOTS: &str = "DELETE FROM slots WHERE (gid, run, slot) IN (SELECT s.gid, s.run, s.slot
      FROM slots s JOIN runs r ON r.gid = s.gid AND r.run = s.run JOIN groups g ON g.gid = r.gid
      WHERE r.ended < $1 AND r.run < g.last_run ORDER BY s.gid, s.run, s.slot LIMIT $2)";
-const OLD_RUNS: [&str; 3] = [
+static OLD_RUNS: [&str; 3] = [
     "DELETE FROM runs WHERE (gid, run) IN (SELECT r.gid, r.run FROM runs r JOIN groups g ON g.gid = r.gid
          WHERE r.ended < $1 AND r.run < g.last_run AND NOT EXISTS (SELECT 1 FROM slots s
              WHERE s.gid = r.gid AND s.run = r.run) ORDER BY r.gid, r.run LIMIT $2)",
@@ -131,15 +131,15 @@ impl Store {
     pub async fn purge(&self, before: UnixMillis) -> Result<Purged, StoreError> {
         self.forget_up_to(before.plus(AHEAD_MS)).await?;
         let purged = Purged {
-            rows: self.in_pieces(ROWS, before, PIECE).await?,
-            freezes: self.in_pieces(FREEZES, before, PIECE).await?,
-            results: self.in_pieces(RESULTS, before, PIECE).await?,
-            delivered: self.in_pieces(DELIVERED, before, PIECE).await?,
-            sessions: self.in_pieces(SESSIONS, before, PIECE).await?,
-            asked: self.in_pieces(ASKED, before, PIECE).await?,
+            rows: self.in_pieces(&[ROWS], before, PIECE).await?,
+            freezes: self.in_pieces(&[FREEZES], before, PIECE).await?,
+            results: self.in_pieces(&[RESULTS], before, PIECE).await?,
+            delivered: self.in_pieces(&[DELIVERED], before, PIECE).await?,
+            sessions: self.in_pieces(&[SESSIONS], before, PIECE).await?,
+            asked: self.in_pieces(&[ASKED], before, PIECE).await?,
         };
-        for sql in OTHERS {
-            self.in_pieces(sql, before, PIECE).await?;
+        for sql in &OTHERS {
+            self.in_pieces(std::slice::from_ref(sql), before, PIECE).await?;
         }
         Ok(purged)
     }
@@ -150,25 +150,10 @@ impl Store {
     ///
     /// Works on replicas, too.
     pub async fn purge_gateway(&self, before: UnixMillis) -> Result<PurgedGateway, StoreError> {
-        let mut tasks = 0;
-        loop {
-            let gone = self
-                .run_tx("purge_tasks", before, |db, before| {
-                    Box::pin(async move {
-                        db.execute(TASK_WINDOWS, args![before, GATEWAY_PIECE]).await?;
-                        db.execute(NOTICES, args![before, GATEWAY_PIECE]).await?;
-                        db.execute(TASKS, args![before, GATEWAY_PIECE]).await
-                    })
-                })
-                .await?;
-            tasks += gone;
-            if gone < GATEWAY_PIECE.unsigned_abs() {
-                break;
-            }
-        }
-        let slots = self.in_pieces(SLOTS, before, GATEWAY_PIECE).await?;
-        for sql in OLD_RUNS {
-            self.in_pieces(sql, before, GATEWAY_PIECE).await?;
+        let tasks = self.in_pieces(&[TASK_WINDOWS, NOTICES, TASKS], before, GATEWAY_PIECE).await?;
+        let slots = self.in_pieces(&[SLOTS], before, GATEWAY_PIECE).await?;
+        for sql in &OLD_RUNS {
+            self.in_pieces(std::slice::from_ref(sql), before, GATEWAY_PIECE).await?;
         }
         Ok(PurgedGateway { tasks, slots, received: self.purge_received(before).await? })
     }
@@ -176,8 +161,8 @@ impl Store {
     /// Forgets rows and keys that a receiver was posted before a time; how many rows.
     pub async fn purge_received(&self, before: UnixMillis) -> Result<u64, StoreError> {
         // A key that is gone lets its rows in again: it goes after them.
-        let rows = self.in_pieces(RECEIVED, before, GATEWAY_PIECE).await?;
-        self.in_pieces(RECEIVED_KEYS, before, GATEWAY_PIECE).await?;
+        let rows = self.in_pieces(&[RECEIVED], before, GATEWAY_PIECE).await?;
+        self.in_pieces(&[RECEIVED_KEYS], before, GATEWAY_PIECE).await?;
         Ok(rows)
     }
 
@@ -204,13 +189,25 @@ impl Store {
         .await
     }
 
-    /// Runs a deletion of rows older than `$1`, at most `$2` at once, until there are none; how many.
-    async fn in_pieces(&self, sql: &'static str, before: UnixMillis, piece: i64) -> Result<u64, StoreError> {
+    /// Runs deletions of rows older than `$1`, each at most `$2` at once and all in one transaction, until the last of
+    /// them finds none; how many that one deleted.
+    async fn in_pieces(
+        &self,
+        deletions: &'static [&'static str],
+        before: UnixMillis,
+        piece: i64,
+    ) -> Result<u64, StoreError> {
         let mut all = 0;
         loop {
             let gone = self
-                .run_tx("purge", (sql, before, piece), |db, (sql, before, piece)| {
-                    Box::pin(async move { db.execute(*sql, args![before, piece]).await })
+                .run_tx("purge", (deletions, before, piece), |db, (deletions, before, piece)| {
+                    Box::pin(async move {
+                        let mut gone = 0;
+                        for sql in *deletions {
+                            gone = db.execute(*sql, args![before, piece]).await?;
+                        }
+                        Ok(gone)
+                    })
                 })
                 .await?;
             all += gone;

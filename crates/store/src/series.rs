@@ -90,11 +90,17 @@ impl Store {
         Ok(found.into_iter().map(|Scalar(source)| source).collect())
     }
 
-    /// Deletes samples from before a moment; how many.
-    pub async fn forget_samples(&self, party: &str, before: UnixMillis) -> Result<u64, StoreError> {
-        self.run_tx("forget_samples", (party.to_owned(), before), |db, (party, before)| {
+    /// Deletes samples of these series from before a moment; how many. Each is a range of the key, so what stays is not
+    /// looked at.
+    pub async fn forget_samples(&self, party: &str, sources: &[String], before: UnixMillis) -> Result<u64, StoreError> {
+        self.run_tx("forget_samples", (party.to_owned(), sources.to_owned(), before), |db, (party, sources, before)| {
             Box::pin(async move {
-                db.execute("DELETE FROM series WHERE party = $1 AND at < $2", args![party, before]).await
+                let sql = "DELETE FROM series WHERE party = $1 AND source = $2 AND at < $3";
+                let mut gone = 0;
+                for source in sources {
+                    gone += db.execute(sql, args![party, source, before]).await?;
+                }
+                Ok(gone)
             })
         })
         .await

@@ -179,6 +179,19 @@ pub(crate) fn create_private(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// A SQLite database and the files that it keeps beside it, as far as they are there.
+pub(crate) fn remove_database(path: &Path) -> std::io::Result<()> {
+    for more in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(more);
+        match std::fs::remove_file(name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 async fn open_postgres(address: &str) -> Result<Db, StoreError> {
     let options = PgConnectOptions::from_str(address)
         // The error may quote the address, and that may hold a password.

@@ -40,7 +40,7 @@ pub struct Signing {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AgreementId(pub [u8; 32]);
 
-tacit_model::hexadecimal_id!(AgreementId: 32, "consensus id");
+tacit_model::hexadecimal_id!(AgreementId: 32, "agreement id");
 
 /// Why an agreement does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

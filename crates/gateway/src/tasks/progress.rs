@@ -108,7 +108,7 @@ impl Gateway {
                 match self.match_task(ask, &terms, &task, window, Attempt(attempt), &without).await? {
                     Ok(matched) => matched,
                     // Somebody may be about to come back.
-                    Err(_) if without.is_empty() && self.comes_back(&mut place, changed, patience).await => continue,
+                    Err(_) if without.is_empty() && comes_back(&mut place, changed, patience).await => continue,
                     Err(why) => {
                         let why = if last.is_empty() { why } else { format!("{last}; {why}") };
                         return Ok(Ended::without_result(job, why));
@@ -127,7 +127,7 @@ impl Gateway {
                 }
             }
             asked.extend(matched.inputs.iter().copied());
-            let parts = self.inner.gathering.open(matched.session, matched.members());
+            let parts = self.inner.gathering.open(matched.session, members);
             let outcome = self.execute(&consensus, &matched).await;
             let matched = job.insert(matched);
             match outcome {
@@ -179,12 +179,6 @@ impl Gateway {
             attempt += 1;
         }
         Ok(Ended::without_result(job, last))
-    }
-
-    /// Whether somebody comes or goes in time; meanwhile others may have the seats.
-    async fn comes_back(&self, place: &mut Place<'_>, changed: Pin<&mut Notified<'_>>, patience: Instant) -> bool {
-        place.give_back();
-        tokio::time::timeout_at(patience, changed).await.is_ok()
     }
 
     /// Makes durable how a computation ended, and tells those who watch.
@@ -249,6 +243,12 @@ impl Gateway {
             None => Ok(()),
         }
     }
+}
+
+/// Whether somebody comes or goes in time; meanwhile others may have the seats.
+async fn comes_back(place: &mut Place<'_>, changed: Pin<&mut Notified<'_>>, patience: Instant) -> bool {
+    place.give_back();
+    tokio::time::timeout_at(patience, changed).await.is_ok()
 }
 
 fn row_is_single(body: &watch::Sender<TaskBody>) -> bool {

@@ -71,7 +71,7 @@ impl Party {
         let since = now.plus(-keeps);
         samples.retain(|(at, _)| *at >= since);
         let sources: BTreeSet<String> = samples.iter().flat_map(|(_, values)| values.keys().cloned()).collect();
-        let _measuring = party.measuring.lock().await;
+        let _measuring = party.measuring.read().await;
         party.store.add_samples(&party.name, samples, party.policy().max_samples).await?;
         let known = {
             let mut known = party.sources.lock().unwrap_or_else(PoisonError::into_inner);

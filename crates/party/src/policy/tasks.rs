@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use tacit_accord::{Charter, OnMissingInput};
+use tacit_accord::Charter;
 use tacit_engine::SecurityModel;
 use tacit_job::{Ask, Job, Terms, Window};
 use tacit_model::{Fingerprint, UnixMillis};
 use tacit_store::{AskedRow, StoreError};
 
-use super::Policy;
+use super::{Policy, fewest_inputs};
 use crate::party::Inner;
 
 /// A task is taken up to so long after the moment it is for.
@@ -231,10 +231,7 @@ fn by_operator<'a>(members: &[Fingerprint], charter: &'a Charter) -> BTreeMap<&'
 /// How many operators are left at least, whoever of the others is lost: the smallest set that the task goes on with,
 /// filled from this peer's own operator first, then from the largest of the others.
 fn fewest_operators(me: &Fingerprint, job: &Job, charter: &Charter) -> usize {
-    let mut left = match job.task.on_missing_input {
-        OnMissingInput::Proceed(min) => job.inputs.len().min(usize::try_from(min).unwrap_or(usize::MAX)),
-        OnMissingInput::Wait | OnMissingInput::Fail => job.inputs.len(),
-    };
+    let mut left = fewest_inputs(job);
     let mine = charter.member(me).filter(|_| job.inputs.contains(me)).map(|me| me.operator.as_str());
     let mut sizes: Vec<(bool, usize)> =
         by_operator(&job.inputs, charter).into_iter().map(|(name, size)| (Some(name) == mine, size)).collect();

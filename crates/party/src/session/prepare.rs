@@ -84,7 +84,7 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
     let judged = policy.judge(&party.me, &job, consensus.charter());
     judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
 
-    if !party.standing.get().gateway_compared {
+    if !party.standing.look(|standing| standing.gateway_compared) {
         let detail = "this gateway was found on the network and nobody has compared its certificate; \
                       read the code to its operator, then: tacit pair approve NAME --gateway --code CODE";
         return Err(Declined::new(Decline::Policy, detail));

@@ -8,14 +8,14 @@
 //! Memory holds a part at a time. What arrives goes into a database of its own with the same schema, so that whatever
 //! does not fit there is refused before the node's own rows are touched.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, REPLICATED, ReplicaRows, changed, commit, hex, roll_back, run_with, set_state, state};
 use crate::StoreError;
 use crate::db::{Conn, FromRow, Row, Scalar, args, from_row};
-use crate::store::{open_reader, open_writer, sqlite_path};
+use crate::store::{open_reader, open_writer, remove_database, sqlite_path};
 
 /// A part is sent when it is so long, counted as text.
 const PART: usize = 256 << 10;
@@ -192,16 +192,7 @@ pub struct Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        remove(&self.path);
-    }
-}
-
-/// A database with what SQLite puts beside it. What is not there need not be removed.
-fn remove(path: &Path) {
-    for more in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(more);
-        let _gone = std::fs::remove_file(name);
+        let _gone = remove_database(&self.path);
     }
 }
 
@@ -223,7 +214,7 @@ impl ReplicaRows {
 
     /// Removes what was staged and neither installed nor dropped: before a crash.
     pub fn unstage(&self) -> Result<(), StoreError> {
-        remove(&self.incoming()?);
+        let _gone = remove_database(&self.incoming()?);
         Ok(())
     }
 
@@ -236,7 +227,7 @@ impl ReplicaRows {
     /// A place for the rows of another node. There is one: what was begun before and not installed is gone.
     pub async fn stage(&self) -> Result<Staging, StoreError> {
         let path = self.incoming()?;
-        remove(&path);
+        let _gone = remove_database(&path);
         let mut conn = open_writer(&format!("sqlite:{}", path.display())).await?;
         // It is made anew after a crash.
         conn.execute("PRAGMA synchronous = OFF", &[]).await?;

@@ -54,14 +54,15 @@ async fn rule3_a_forgotten_task_is_not_opened_again(f: &Fixture) {
 /// After a change of members the next window is disjoint, however long ago the last one was.
 async fn what_was_given_is_known_as_long_as_there_are_samples(f: &Fixture) {
     let s = &f.store;
+    let temperature = ["temperature".to_owned()];
     let sample = |moment| (at(moment), [("temperature".to_owned(), tacit_store::Redacted(1))].into());
     s.add_samples("p", vec![sample(10), sample(90), sample(150)], 9).await.unwrap();
     s.note_asked("p", vec![taken(-1, 0, 100, 7)], Vec::new(), true).await.unwrap();
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 0);
     assert!(s.asked_with_others("p", &taken(-2, 50, 200, 8)).await.unwrap());
-    s.forget_samples("p", at(50)).await.unwrap();
+    s.forget_samples("p", &temperature, at(50)).await.unwrap();
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 0, "a sample of the window is left");
-    s.forget_samples("p", at(100)).await.unwrap();
+    s.forget_samples("p", &temperature, at(100)).await.unwrap();
     assert_eq!(s.purge(at(0)).await.unwrap().asked, 0, "not old enough");
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 1);
 }

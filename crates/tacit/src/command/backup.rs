@@ -1,7 +1,7 @@
 //! `tacit backup`: a copy of a node's folder without inputs.
 
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -36,9 +36,17 @@ impl Backup {
             .map_err(|e| Failure::usage(format!("{} is no node's folder: {e}", from.0.display())))?;
         if !config.store.starts_with("sqlite:") {
             return Err(Failure::usage(
-                "this node keeps its rows in PostgreSQL; a copy without inputs: pg_dump --exclude-table-data=series \
-                 --exclude-table-data=input_rows, and node.toml and keys/ beside it",
+                "this node keeps its rows in PostgreSQL: docs/operate.md, \"Backup\", says how to copy them without inputs",
             ));
+        }
+        // The copy is started with the same node.toml.
+        let database = Path::new(config.store.trim_start_matches("sqlite:"));
+        if !database.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(Failure::usage(format!(
+                "`store` in node.toml names {}, outside of the node's folder: a copy of the folder would use the same file; \
+                 name one inside, move the database there, and start the node again first",
+                database.display()
+            )));
         }
         if let Some(above) = to.0.parent() {
             std::fs::create_dir_all(above)?;
@@ -53,9 +61,11 @@ impl Backup {
             let file = file?;
             copy(&file.path(), &to.keys().join(file.file_name()))?;
         }
-        let database = config.store_url(&from.0);
-        let name = Path::new(database.trim_start_matches("sqlite:")).file_name().unwrap_or_default();
-        tacit_store::backup(&database, &to.0.join(name)).await?;
+        let copied = to.0.join(database);
+        if let Some(above) = copied.parent() {
+            std::fs::DirBuilder::new().mode(0o700).recursive(true).create(above)?;
+        }
+        tacit_store::backup(&config.store_url(&from.0), &copied).await?;
         print(self.json, &json!({ "to": to.0 }), |_| {
             format!("{} holds the configuration, the keys and the database, without inputs", to.0.display())
         })
