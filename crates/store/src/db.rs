@@ -6,16 +6,19 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Postgres, Row as _, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
 
+use crate::in_place::{InPlace, Reader};
 use crate::replica::Statement;
 use crate::{Redacted, StoreError, What};
 
 /// A connection that can run statements.
 pub(crate) enum Conn {
-    /// The one writer of a SQLite file; the writer task opens and commits its transactions.
+    /// A connection of its own to a SQLite file, with a thread of its own.
     SqliteWriter(SqliteConnection),
-    /// The same where other nodes make the same changes: what work writes is recorded, and not committed here.
+    /// The one writer where other nodes make the same changes: what work writes is recorded, and not committed here.
     SqliteRecorder(SqliteConnection, Vec<Statement>),
-    SqliteReader(PoolConnection<Sqlite>),
+    /// The one writer of a SQLite file that has no replicas, on the writer's own thread.
+    SqliteInPlace(InPlace),
+    SqliteReader(Reader),
     PostgresTx(Transaction<'static, Postgres>),
     PostgresReader(PoolConnection<Postgres>),
 }
@@ -49,11 +52,20 @@ macro_rules! bind {
     }};
 }
 
-/// Runs `$call` on a query bound to `$args`, on whichever database `$conn` is.
+/// Runs `$call` on a query bound to `$args`, on whichever database `$conn` is; `$in_place` where it is one that runs
+/// statements at once.
 macro_rules! on_either {
-    ($conn:expr, $sql:expr, $args:expr, $call:ident, |$out:ident| $lite:expr, $postgres:expr) => {{
+    ($conn:expr, $sql:expr, $args:expr, $call:ident, |$out:ident| $lite:expr, $postgres:expr, |$here:ident, $text:ident| $in_place:expr) => {{
         let sql = $sql.into_sql_str();
         match $conn {
+            Conn::SqliteInPlace($here) => {
+                let $text = sql.as_str();
+                $in_place
+            }
+            Conn::SqliteReader(reader) => {
+                let ($here, $text) = (reader.conn()?, sql.as_str());
+                $in_place
+            }
             Conn::SqliteWriter(conn) => {
                 let $out = bind!(sql, $args).$call(&mut *conn).await?;
                 $lite
@@ -64,10 +76,6 @@ macro_rules! on_either {
                 if Statement::writes(text.as_str()) {
                     written.push(Statement::record(text.as_str(), $args));
                 }
-                $lite
-            }
-            Conn::SqliteReader(conn) => {
-                let $out = bind!(sql, $args).$call(&mut **conn).await?;
                 $lite
             }
             Conn::PostgresTx(conn) => {
@@ -85,7 +93,10 @@ macro_rules! on_either {
 impl Conn {
     /// Runs a statement; how many rows it touched.
     pub(crate) async fn execute(&mut self, sql: impl SqlSafeStr, args: &[Value<'_>]) -> Result<u64, StoreError> {
-        Ok(on_either!(self, sql, args, execute, |done| done.rows_affected(), done.rows_affected()))
+        Ok(on_either!(self, sql, args, execute, |done| done.rows_affected(), done.rows_affected(), |here, text| here
+            .execute(
+            text, args
+        )?))
     }
 
     /// All rows of a query.
@@ -100,7 +111,15 @@ impl Conn {
             args,
             fetch_all,
             |rows| rows.into_iter().map(|row| T::from_row(&Row::Sqlite(row))).collect(),
-            rows.into_iter().map(|row| T::from_row(&Row::Postgres(row))).collect()
+            rows.into_iter().map(|row| T::from_row(&Row::Postgres(row))).collect(),
+            |here, text| {
+                let mut rows = Vec::new();
+                here.query(text, args, |row| {
+                    rows.push(T::from_row(&Row::InPlace(row))?);
+                    Ok(true)
+                })?;
+                Ok(rows)
+            }
         )
     }
 
@@ -116,7 +135,15 @@ impl Conn {
             args,
             fetch_optional,
             |row| row.map(|row| T::from_row(&Row::Sqlite(row))).transpose(),
-            row.map(|row| T::from_row(&Row::Postgres(row))).transpose()
+            row.map(|row| T::from_row(&Row::Postgres(row))).transpose(),
+            |here, text| {
+                let mut first = None;
+                here.query(text, args, |row| {
+                    first = Some(T::from_row(&Row::InPlace(row))?);
+                    Ok(false)
+                })?;
+                Ok(first)
+            }
         )
     }
 
@@ -131,7 +158,8 @@ impl Conn {
             Self::SqliteWriter(conn) => sqlx::raw_sql(sql).execute(&mut *conn).await.map(drop)?,
             // Scripts are for migrations, which run before anything is recorded.
             Self::SqliteRecorder(..) => return Err(StoreError::corrupt("a script in a recorded transaction")),
-            Self::SqliteReader(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)?,
+            Self::SqliteInPlace(conn) => conn.script(sql)?,
+            Self::SqliteReader(reader) => reader.conn()?.script(sql)?,
             Self::PostgresTx(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)?,
             Self::PostgresReader(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)?,
         }
@@ -160,12 +188,13 @@ impl Conn {
 }
 
 /// A row of either database.
-pub(crate) enum Row {
+pub(crate) enum Row<'a> {
+    InPlace(&'a rusqlite::Row<'a>),
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
 
-impl Row {
+impl Row<'_> {
     pub(crate) fn get<T: FromColumn>(&self, column: &'static str) -> Result<T, StoreError> {
         T::from_column(self, column)
     }
@@ -192,14 +221,14 @@ impl Row {
 
 /// A struct read from the columns named like its fields.
 pub(crate) trait FromRow: Sized + Send {
-    fn from_row(row: &Row) -> Result<Self, StoreError>;
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError>;
 }
 
 /// Implements [`FromRow`] by the names of the fields.
 macro_rules! from_row {
     ($name:ident { $($field:ident),* $(,)? }) => {
         impl $crate::db::FromRow for $name {
-            fn from_row(row: &$crate::db::Row) -> Result<Self, $crate::StoreError> {
+            fn from_row(row: &$crate::db::Row<'_>) -> Result<Self, $crate::StoreError> {
                 Ok(Self { $($field: row.get(stringify!($field))?),* })
             }
         }
@@ -211,7 +240,7 @@ pub(crate) use from_row;
 pub(crate) struct Scalar<T>(pub(crate) T);
 
 impl<T: FromColumn + Send> FromRow for Scalar<T> {
-    fn from_row(row: &Row) -> Result<Self, StoreError> {
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         row.get("v").map(Self)
     }
 }
@@ -224,14 +253,15 @@ pub(crate) trait ToValue {
 
 /// A type that can be read from a column.
 pub(crate) trait FromColumn: Sized {
-    fn from_column(row: &Row, column: &'static str) -> Result<Self, StoreError>;
+    fn from_column(row: &Row<'_>, column: &'static str) -> Result<Self, StoreError>;
 }
 
 macro_rules! base {
     ($type:ty) => {
         impl FromColumn for Option<$type> {
-            fn from_column(row: &Row, column: &'static str) -> Result<Self, StoreError> {
+            fn from_column(row: &Row<'_>, column: &'static str) -> Result<Self, StoreError> {
                 Ok(match row {
+                    Row::InPlace(row) => row.get(column)?,
                     Row::Sqlite(row) => row.try_get(column)?,
                     Row::Postgres(row) => row.try_get(column)?,
                 })
@@ -239,7 +269,7 @@ macro_rules! base {
         }
 
         impl FromColumn for $type {
-            fn from_column(row: &Row, column: &'static str) -> Result<Self, StoreError> {
+            fn from_column(row: &Row<'_>, column: &'static str) -> Result<Self, StoreError> {
                 Option::from_column(row, column)?
                     .ok_or_else(|| StoreError::corrupt(format!("column {column} is empty")))
             }
@@ -315,7 +345,7 @@ impl<T: ToValue> ToValue for Redacted<T> {
 }
 
 impl<T: FromColumn> FromColumn for Redacted<T> {
-    fn from_column(row: &Row, column: &'static str) -> Result<Self, StoreError> {
+    fn from_column(row: &Row<'_>, column: &'static str) -> Result<Self, StoreError> {
         T::from_column(row, column).map(Self)
     }
 }
@@ -339,7 +369,7 @@ pub(crate) use kept_as_number;
 macro_rules! read_through {
     ($type:ty, $base:ty, |$from:ident| $value:expr) => {
         impl $crate::db::FromColumn for Option<$type> {
-            fn from_column(row: &$crate::db::Row, column: &'static str) -> Result<Self, $crate::StoreError> {
+            fn from_column(row: &$crate::db::Row<'_>, column: &'static str) -> Result<Self, $crate::StoreError> {
                 let read: Option<$base> = row.get(column)?;
                 let Some($from) = read else { return Ok(None) };
                 let value: Option<$type> = $value;
@@ -351,7 +381,7 @@ macro_rules! read_through {
         }
 
         impl $crate::db::FromColumn for $type {
-            fn from_column(row: &$crate::db::Row, column: &'static str) -> Result<Self, $crate::StoreError> {
+            fn from_column(row: &$crate::db::Row<'_>, column: &'static str) -> Result<Self, $crate::StoreError> {
                 Option::<$type>::from_column(row, column)?
                     .ok_or_else(|| $crate::StoreError::corrupt(format!("column {column} is empty")))
             }

@@ -213,6 +213,36 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+/// The same, of a database that runs statements in place.
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error {
+            rusqlite::Error::SqliteFailure(failure, message) => {
+                let message = message.unwrap_or_else(|| failure.to_string());
+                match failure.extended_code {
+                    // SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE
+                    1555 | 2067 => What::Duplicate.into(),
+                    code => from_sqlite(i64::from(code), message.lines().next().unwrap_or_default().to_owned()),
+                }
+            }
+            rusqlite::Error::InvalidColumnType(_, name, _) => {
+                Self::corrupt(format!("column {name:?} holds a wrong type"))
+            }
+            other => Self::Statement { reason: other.to_string() },
+        }
+    }
+}
+
+/// The low byte is the primary result code: https://sqlite.org/rescode.html
+fn from_sqlite(code: i64, reason: String) -> StoreError {
+    match code & 0xff {
+        5 | 6 => StoreError::Busy,
+        3 | 8 | 10 | 13 | 14 | 23 => StoreError::Unavailable { reason },
+        11 | 26 => StoreError::Corrupt { reason },
+        _ => StoreError::Statement { reason },
+    }
+}
+
 fn from_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
     let reason = error.message().lines().next().unwrap_or_default().to_owned();
     let code = error.code().unwrap_or_default();
@@ -222,13 +252,7 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
     if let Ok(code) = code.parse::<i64>()
         && error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some()
     {
-        // The low byte is the primary result code: https://sqlite.org/rescode.html
-        return match code & 0xff {
-            5 | 6 => StoreError::Busy,
-            3 | 8 | 10 | 13 | 14 | 23 => StoreError::Unavailable { reason },
-            11 | 26 => StoreError::Corrupt { reason },
-            _ => StoreError::Statement { reason },
-        };
+        return from_sqlite(code, reason);
     }
     match &*code {
         // Serialisation failure, deadlock, lock not available.

@@ -24,6 +24,7 @@ mod error;
 mod evidence;
 mod foreign;
 mod groups;
+mod in_place;
 mod leases;
 mod log;
 mod members;

@@ -68,8 +68,8 @@ async fn upgrade(conn: &mut Conn) -> Result<(), StoreError> {
     for migration in MIGRATIONS.iter().filter(|m| !applied.contains(&m.version)) {
         conn.script(migration.both).await?;
         conn.script(match conn {
-            Conn::SqliteWriter(_) | Conn::SqliteRecorder(..) | Conn::SqliteReader(_) => migration.sqlite,
             Conn::PostgresTx(_) | Conn::PostgresReader(_) => migration.postgres,
+            _ => migration.sqlite,
         })
         .await?;
         conn.execute("INSERT INTO schema_version (version) VALUES ($1)", args![migration.version]).await?;

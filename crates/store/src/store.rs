@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, SqliteConnection};
 use tokio::sync::RwLock;
 
 use crate::db::Conn;
+use crate::in_place::{InPlace, Readers};
 use crate::replica::{Replicator, is_replica};
 use crate::writer::Writer;
 use crate::{StoreError, What, migrate};
@@ -24,7 +25,7 @@ pub struct Store {
 pub(crate) enum Db {
     Sqlite {
         writer: Writer,
-        readers: SqlitePool,
+        readers: Arc<Readers>,
     },
     /// Work runs concurrently under the shared side of the gate; work that lost a serialisation race is repeated
     /// under its exclusive side, so that it cannot lose again inside this process.
@@ -36,7 +37,7 @@ pub(crate) enum Db {
 
 /// How long SQLite waits for a lock of another process, and anybody for a connection. Said again in
 /// `writer.rs`.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 8;
 
@@ -148,23 +149,17 @@ async fn open_sqlite(path: PathBuf, replicator: Option<Arc<dyn Replicator>>) -> 
     migrate::run(&mut writer).await?;
     let writer = match (writer, replicator) {
         (Conn::SqliteWriter(conn), Some(replicator)) => {
-            Writer::start_replicated(Conn::SqliteRecorder(conn, Vec::new()), replicator)
+            Writer::start_replicated(Conn::SqliteRecorder(conn, Vec::new()), replicator)?
         }
         (mut writer, _) => {
             if is_replica(&mut writer).await? {
                 return Err(What::Replicated.into());
             }
-            Writer::start(writer)
+            writer.close().await?;
+            Writer::start(Conn::SqliteInPlace(InPlace::writer(&path)?))?
         }
     };
-    let readers = SqlitePoolOptions::new()
-        .max_connections(SQLITE_READERS)
-        .acquire_timeout(PATIENCE)
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_lazy_with(options.read_only(true));
-    Ok(Db::Sqlite { writer, readers })
+    Ok(Db::Sqlite { writer, readers: Readers::new(path, SQLITE_READERS) })
 }
 
 /// The file holds inputs and registration codes: nobody else may read it. SQLite gives its log the same mode.

@@ -10,11 +10,11 @@ mod replicated;
 use core::future::Future;
 use core::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
-use sqlx::Connection;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::StoreError;
 use crate::db::{Conn, from_row};
@@ -41,26 +41,33 @@ pub(crate) enum Pace {
 
 pub(crate) struct Writer {
     queue: mpsc::Sender<Order>,
+    places: Arc<Semaphore>,
 }
 
 enum Order {
-    Work(Box<dyn Job>),
+    /// Work, and its place in the queue.
+    Work(Box<dyn Job>, OwnedSemaphorePermit),
     Close(oneshot::Sender<()>),
 }
 
 impl Writer {
-    /// Takes the connection over.
-    pub(crate) fn start(conn: Conn) -> Self {
-        let (queue, orders) = mpsc::channel(QUEUE);
-        tokio::spawn(serve(conn, None, orders));
-        Self { queue }
+    /// Takes the connection over, on a thread of its own.
+    pub(crate) fn start(conn: Conn) -> Result<Self, StoreError> {
+        Self::start_with(conn, None)
     }
 
     /// The same where other nodes make the same changes: `conn` records them.
-    pub(crate) fn start_replicated(conn: Conn, replicator: Arc<dyn Replicator>) -> Self {
-        let (queue, orders) = mpsc::channel(QUEUE);
-        tokio::spawn(serve(conn, Some(replicator), orders));
-        Self { queue }
+    pub(crate) fn start_replicated(conn: Conn, replicator: Arc<dyn Replicator>) -> Result<Self, StoreError> {
+        Self::start_with(conn, Some(replicator))
+    }
+
+    fn start_with(conn: Conn, replicator: Option<Arc<dyn Replicator>>) -> Result<Self, StoreError> {
+        let (queue, orders) = mpsc::channel();
+        let runtime = Handle::current();
+        let thread = std::thread::Builder::new().name("tacit-writer".to_owned());
+        let serve = move || serve(conn, replicator.as_deref(), &orders, &runtime);
+        thread.spawn(serve).map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;
+        Ok(Self { queue, places: Arc::new(Semaphore::new(QUEUE)) })
     }
 
     /// Queues work; the answer comes after its commit, whatever the pace.
@@ -72,39 +79,42 @@ impl Writer {
         let closed = || StoreError::Unavailable { reason: "the store was closed".into() };
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Queued { args, work, pace, outcome: None, reply });
-        self.queue.send(Order::Work(job)).await.map_err(|_| closed())?;
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| closed())?;
+        self.queue.send(Order::Work(job, place)).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
     pub(crate) async fn close(&self) {
         let (reply, answer) = oneshot::channel();
-        if self.queue.send(Order::Close(reply)).await.is_ok() {
+        if self.queue.send(Order::Close(reply)).is_ok() {
             // Fails only if the writer ended meanwhile, which is what was asked for.
             let _ = answer.await;
         }
     }
 }
 
-async fn serve(mut conn: Conn, replicator: Option<Arc<dyn Replicator>>, mut orders: mpsc::Receiver<Order>) {
+/// The writer's thread. What it waits for besides orders (the other nodes' agreement) is on `runtime`.
+fn serve(mut conn: Conn, replicator: Option<&dyn Replicator>, orders: &mpsc::Receiver<Order>, runtime: &Handle) {
     let mut jobs = Vec::new();
     let mut later = Later::default();
     let mut closing = None;
     let mut leftovers = Leftovers { since: Some(Instant::now()) };
-    let replicator = replicator.as_deref();
     while closing.is_none() {
         let heard = match [later.pause(), leftovers.pause()].into_iter().flatten().min() {
-            None => Some(orders.recv().await),
-            Some(pause) => tokio::time::timeout(pause, orders.recv()).await.ok(),
+            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(pause) => orders.recv_timeout(pause),
         };
-        let idle = heard.is_none() && !later.is_due();
+        let idle = matches!(heard, Err(RecvTimeoutError::Timeout)) && !later.is_due();
         let mut next = match heard {
-            Some(None) => break,
-            heard => heard.flatten(),
+            Err(RecvTimeoutError::Disconnected) => break,
+            heard => heard.ok(),
         };
         while let Some(order) = next {
             match order {
-                Order::Work(job) if job.pace() == Pace::Later => later.add(job),
-                Order::Work(job) => jobs.push(job),
+                Order::Work(job, place) => {
+                    drop(place);
+                    if job.pace() == Pace::Later { later.add(job) } else { jobs.push(job) }
+                }
                 Order::Close(reply) => closing = Some(reply),
             }
             next = if jobs.len() < BATCH && closing.is_none() { orders.try_recv().ok() } else { None };
@@ -112,23 +122,22 @@ async fn serve(mut conn: Conn, replicator: Option<Arc<dyn Replicator>>, mut orde
         if jobs.iter().any(|job| job.pace() != Pace::OneWrite) {
             leftovers.since.get_or_insert_with(Instant::now);
         }
-        run_on(&mut conn, replicator, &mut jobs).await;
+        runtime.block_on(run_on(&mut conn, replicator, &mut jobs));
         if later.is_due() {
             leftovers.since.get_or_insert_with(Instant::now);
-            run_on(&mut conn, replicator, &mut later.take()).await;
+            runtime.block_on(run_on(&mut conn, replicator, &mut later.take()));
         }
         if idle || leftovers.pause() == Some(Duration::ZERO) {
-            leftovers.wipe(&mut conn).await;
+            runtime.block_on(leftovers.wipe(&mut conn));
         }
     }
-    run_on(&mut conn, replicator, &mut later.take()).await;
-    orders.close();
-    leftovers.wipe(&mut conn).await;
-    if let Conn::SqliteWriter(conn) | Conn::SqliteRecorder(conn, _) = conn
-        && let Err(error) = conn.close().await
-    {
-        tracing::warn!(%error, "closing the database");
-    }
+    runtime.block_on(async {
+        run_on(&mut conn, replicator, &mut later.take()).await;
+        leftovers.wipe(&mut conn).await;
+        if let Err(error) = conn.close().await {
+            tracing::warn!(%error, "closing the database");
+        }
+    });
     if let Some(reply) = closing {
         // The caller may have stopped waiting.
         let _ = reply.send(());

@@ -122,7 +122,7 @@ struct Numbered {
 }
 
 impl FromRow for Numbered {
-    fn from_row(row: &Row) -> Result<Self, StoreError> {
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         let Row::Sqlite(stored) = row else { return Err(StoreError::corrupt("replicas are on SQLite")) };
         let cell = |column| {
             Ok(match row.kind(column)?.as_str() {

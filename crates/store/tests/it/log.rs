@@ -133,7 +133,9 @@ async fn the_chain_before_it_stays(f: &Fixture) {
     run(f, "ALTER TABLE log_chain RENAME TO log").await.unwrap();
     run(f, "ALTER TABLE members DROP COLUMN refusal").await.unwrap();
     run(f, "DELETE FROM schema_version WHERE version >= 2").await.unwrap();
-    run(f, "INSERT INTO log (seq, kind, body, hash, at) VALUES (1, 'action', 'x', 'y', 0)").await.unwrap();
+    let bytes = if f.address.starts_with("sqlite:") { "X'78', X'79'" } else { "'x', 'y'" };
+    let insert = format!("INSERT INTO log (seq, kind, body, hash, at) VALUES (1, 'action', {bytes}, 0)");
+    run(f, &insert).await.unwrap();
     let store = Store::open(&f.address).await.unwrap();
     assert_eq!(store.log_size().await.unwrap(), 0);
     let old = store.log_before_merkle(1, 9).await.unwrap();
