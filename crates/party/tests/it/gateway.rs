@@ -38,7 +38,12 @@ impl ScriptedGateway {
 
     /// With a clock of its own.
     pub(crate) async fn start_at(identity: Arc<Identity>, clock: Arc<dyn Clock>) -> Self {
-        let mut config = LinkConfig::new("127.0.0.1:0".parse().unwrap());
+        Self::start_on(identity, clock, "127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// At an address of the test's choice.
+    pub(crate) async fn start_on(identity: Arc<Identity>, clock: Arc<dyn Clock>, address: SocketAddr) -> Self {
+        let mut config = LinkConfig::new(address);
         config.clock = clock;
         let hub = LinkHub::bind(config).await.unwrap();
         let host = hub.host(Arc::clone(&identity), Arc::new(Open)).unwrap();

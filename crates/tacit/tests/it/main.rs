@@ -31,6 +31,7 @@ mod licences;
 mod limits;
 mod links;
 mod log_walk;
+mod lying_gateway;
 mod orchestration;
 mod p2ds;
 mod pairing;
@@ -43,6 +44,9 @@ mod refused;
 mod results;
 mod rooms;
 mod scripted;
+#[path = "../../../party/tests/it/gateway.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "the party's tests use all of it, and may unwrap")]
+mod scripted_gateway;
 mod secrecy;
 mod series;
 mod several_sources;
