@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tacit_audit::AuditLog;
 use tacit_gateway::Gateway;
+use tacit_link::Traffic;
 use tacit_model::problem::ProblemKind;
 use tacit_model::{Clock, Fingerprint};
 use tacit_store::Store;
@@ -91,6 +92,8 @@ pub struct EdgeOptions {
     pub request_timeout: Duration,
     /// Where counters are.
     pub metrics: Option<Metrics>,
+    /// Counts what the node sends over its links.
+    pub traffic: Option<Traffic>,
 }
 
 impl EdgeOptions {
@@ -106,6 +109,7 @@ impl EdgeOptions {
             body_limit: 8 << 20,
             request_timeout: Duration::from_secs(60),
             metrics: None,
+            traffic: None,
         }
     }
 }

@@ -37,6 +37,11 @@ fn describe() {
     ::metrics::describe_counter!("http_requests_total", "Requests by method, route and status");
     ::metrics::describe_counter!("tacit_rows_accepted_total", "Input rows taken over HTTP");
     ::metrics::describe_counter!("tacit_results_received_total", "Result rows posted to the receiver");
+    ::metrics::describe_counter!("tacit_link_sent_frames_total", "Frames sent over links, by protocol");
+    ::metrics::describe_counter!(
+        "tacit_link_sent_bytes_total",
+        "Bytes sent over links in frames, before TLS, by protocol"
+    );
     ::metrics::describe_gauge!("tacit_groups", "Groups of this gateway");
     ::metrics::describe_gauge!("tacit_members", "Members of this gateway's groups");
     ::metrics::describe_gauge!("tacit_links", "Members whose control link is open");

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use tacit_gateway::{GroupView, RunView};
+use tacit_link::Protocol;
 use tacit_model::GroupId;
 use tacit_model::api::{PairingState, Role};
 use tacit_model::problem::ProblemKind;
@@ -70,6 +71,14 @@ async fn counters(State(app): State<App>) -> Result<Response, ApiError> {
             ("tacit_runs_open", open),
         ] {
             ::metrics::gauge!(name).set(f64::from(u32::try_from(value).unwrap_or(u32::MAX)));
+        }
+    }
+    if let Some(traffic) = &app.edge.options.traffic {
+        for (word, protocol) in [("control", Protocol::Control), ("mpc", Protocol::Mpc), ("replica", Protocol::Replica)]
+        {
+            let sent = traffic.sent(protocol);
+            ::metrics::counter!("tacit_link_sent_frames_total", "protocol" => word).absolute(sent.frames);
+            ::metrics::counter!("tacit_link_sent_bytes_total", "protocol" => word).absolute(sent.bytes);
         }
     }
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"))];

@@ -105,11 +105,20 @@ impl Client {
         self.request(Method::DELETE, path)
     }
 
+    /// A request outside `/api/v1`.
+    pub(crate) fn get_plain(&self, path: &str) -> RequestBuilder {
+        self.request_at(Method::GET, &[path])
+    }
+
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        self.request_at(method, &[&["api", "v1"], path].concat())
+    }
+
+    fn request_at(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let mut url = self.base.clone();
         // Names are encoded part by part: one with a slash or a colon stays one part.
         if let Ok(mut parts) = url.path_segments_mut() {
-            parts.pop_if_empty().extend(["api", "v1"]).extend(path);
+            parts.pop_if_empty().extend(path);
         }
         let request = self.http.request(method, url).header(ACCEPT, "application/json");
         match &self.token {
@@ -131,6 +140,12 @@ impl Client {
         body: &B,
     ) -> Result<T, ClientError> {
         self.call(request.json(body)).await
+    }
+
+    /// Sends a request that is answered by text.
+    pub(crate) async fn text(&self, request: RequestBuilder) -> Result<String, ClientError> {
+        let (status, body) = self.send(request).await?;
+        String::from_utf8(body).map_err(|_| ClientError::Answer(status))
     }
 
     /// Sends a request that is answered by nothing.

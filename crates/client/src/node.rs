@@ -97,4 +97,9 @@ impl Client {
     pub async fn revoke_token(&self, id: &str) -> Result<(), ClientError> {
         self.order(self.delete(&["tokens", id])).await
     }
+
+    /// The node's counters, in the text form of Prometheus.
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        self.text(self.get_plain("metrics")).await
+    }
 }

@@ -124,12 +124,12 @@ pub(crate) enum Sink {
 pub(crate) async fn serve(host: Arc<HostInner>, conn: Arc<Conn>, sink: Sink, limit: usize) {
     debug!(peer = %conn.peer, protocol = ?conn.protocol, "link up");
     let writer = tokio::spawn({
-        let conn = Arc::clone(&conn);
+        let (conn, traffic) = (Arc::clone(&conn), host.hub.traffic.clone());
         async move {
             let result = tokio::select! {
                 biased;
                 () = conn.abort.cancelled() => Ok(()),
-                result = conn.outbox.write_to(&conn.stream) => result,
+                result = conn.outbox.write_to(&conn.stream, |sent| traffic.count(conn.protocol, sent)) => result,
             };
             if let Err(error) = result {
                 conn.close(CloseReason::Network(error.kind()));

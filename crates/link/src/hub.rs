@@ -26,6 +26,7 @@ use crate::mesh::Mesh;
 use crate::parking::ParkingLimits;
 use crate::session::SessionLimits;
 use crate::stream::lock;
+use crate::traffic::Traffic;
 use crate::{handshake, janitor, tls};
 
 /// How long [`LinkHub::shutdown`] waits for last frames to leave.
@@ -88,6 +89,7 @@ impl LinkHub {
         let inner = Arc::new(HubInner {
             pending: Semaphore::new(config.max_pending_handshakes),
             config,
+            traffic: Traffic::default(),
             address,
             provider,
             certificates,
@@ -108,6 +110,11 @@ impl LinkHub {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.inner.address
+    }
+
+    /// Counts what this node sends over its links.
+    pub fn traffic(&self) -> Traffic {
+        self.inner.traffic.clone()
     }
 
     /// Adds a party of this node.
@@ -179,6 +186,7 @@ impl Drop for LinkHub {
 
 pub(crate) struct HubInner {
     pub(crate) config: LinkConfig,
+    pub(crate) traffic: Traffic,
     address: SocketAddr,
     provider: Arc<CryptoProvider>,
     certificates: Arc<tls::Certificates>,

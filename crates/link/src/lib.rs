@@ -46,6 +46,7 @@ mod parking;
 mod session;
 mod stream;
 mod tls;
+mod traffic;
 
 pub use config::LinkConfig;
 pub use control::{ControlLink, ControlSender, Encoded, MAX_CONTROL_MESSAGE, MAX_REPLICA_MESSAGE};
@@ -55,3 +56,4 @@ pub use hello::{Hello, VersionRange};
 pub use hub::{Gate, Host, LinkHub, LinkStatus, Protocol};
 pub use mesh::How;
 pub use session::{PortEvent, SessionPort, SessionStats};
+pub use traffic::{Sent, Traffic};

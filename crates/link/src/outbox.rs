@@ -11,6 +11,7 @@ use tacit_model::SessionId;
 
 use crate::frame::{DATA_OVERHEAD, Frame, HEAD, Kind, data_head, head};
 use crate::stream::{SharedStream, lock, write_all};
+use crate::traffic::Sent;
 
 /// One write gathers about so much.
 const GATHER: usize = 256 << 10;
@@ -128,13 +129,16 @@ impl Outbox {
         }
     }
 
-    /// Writes until the queue is closed and empty, then ends the stream.
-    pub(crate) async fn write_to(&self, stream: &SharedStream) -> io::Result<()> {
+    /// Writes until the queue is closed and empty, then ends the stream. What was written is told.
+    pub(crate) async fn write_to(&self, stream: &SharedStream, sent: impl Fn(Sent)) -> io::Result<()> {
         let mut batch = VecDeque::new();
         let mut copied = Vec::new();
         while std::future::poll_fn(|cx| self.poll_batch(cx, &mut batch)).await {
             while !batch.is_empty() {
+                let before = batch.len();
                 let bytes = write_some(stream, &mut batch, &mut copied).await?;
+                let frames = before - batch.len();
+                sent(Sent { frames: frames as u64, bytes: bytes as u64 });
                 self.written(bytes);
             }
             std::future::poll_fn(|cx| stream.poll_flush(cx)).await?;

@@ -29,6 +29,7 @@ mod seat;
 mod spread;
 mod statistics;
 mod sum;
+mod traffic;
 mod work;
 pub(crate) mod worker;
 
@@ -77,6 +78,9 @@ pub(crate) struct Bench {
     /// scale: for how long.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
     minutes: u32,
+    /// scale: so many tasks, however long they take.
+    #[arg(long, value_name = "N", conflicts_with = "minutes")]
+    tasks: Option<u32>,
     /// scale: tasks in a minute.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=6000))]
     per_minute: u32,
@@ -190,8 +194,8 @@ impl Bench {
         if self.parties.len() > 1 || self.size.len() > 1 || asked < 2 || asked > devices {
             return Err(Failure::usage("scale takes one number of --parties, and a --size of at most so many"));
         }
-        let lasts = std::time::Duration::from_secs(u64::from(self.minutes) * 60);
-        let scene = scale::Scene { devices, asked, committee: self.committee, per_minute: self.per_minute, lasts };
+        let tasks = self.tasks.unwrap_or(self.minutes * self.per_minute);
+        let scene = scale::Scene { devices, asked, committee: self.committee, per_minute: self.per_minute, tasks };
         scale::measure(scene).await
     }
 

@@ -132,7 +132,7 @@ impl Node {
         if let (Some(announcer), Some(mdns)) = (&announcer, mdns) {
             tokio::spawn(Arc::clone(announcer).keep(mdns, stop.clone()));
         }
-        let edge = crate::edge::edge(
+        let mut edge = crate::edge::edge(
             &config,
             &address,
             &gateway,
@@ -143,6 +143,7 @@ impl Node {
             announcer,
             Metrics::install()?,
         )?;
+        edge.options.traffic = Some(hub.traffic());
         let tls = config.tls.then(|| tacit_api::tls_config(&identity)).transpose()?;
         let options = ServeOptions { plain_http_anywhere: config.allow_plain_http, ..ServeOptions::default() };
         let stopping = stop.clone();

@@ -78,6 +78,7 @@ struct Work {
     replica: Replica,
     standby: Standby,
     metrics: Metrics,
+    traffic: tacit_link::Traffic,
     http: SocketAddr,
     links: SocketAddr,
 }
@@ -185,6 +186,7 @@ impl Node {
             replica,
             standby,
             metrics,
+            traffic: hub.traffic(),
             http: http_addr,
             links,
         });
@@ -308,7 +310,7 @@ impl Work {
             Some(announcer),
             self.metrics.clone(),
         );
-        let edge = match edge {
+        let mut edge = match edge {
             Ok(edge) => edge,
             Err(error) => {
                 gateway.shutdown().await;
@@ -316,6 +318,7 @@ impl Work {
             }
         };
         crate::retention::start(&self.config.limits, Keeps::Gateway, CLEAN_AFTER, &self.store, &self.clock, &stop);
+        edge.options.traffic = Some(self.traffic.clone());
         self.standby.lead(tacit_api::router(edge));
         Ok(Leading { gateway, log, stop })
     }

@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep};
 use super::echo::{self, Providers};
 use super::progress::Progress;
 use super::spread::{Cell, Spread};
+use super::traffic::Mark;
 use crate::command::task::answer;
 use crate::config::{Limits, NodeConfig, Role};
 use crate::output::{Code, Failure};
@@ -44,7 +45,9 @@ pub(super) async fn measure(peers: usize, requests: usize, cold: Option<usize>) 
     let mut cells = Vec::new();
     let stage = Stage::open(names, 3600).await?;
     stage.requests("warming up", WARM_UP).await?;
-    let mut add = |what: &'static str, values: Vec<f64>| cells.push(Cell::new(what, peers, Spread::of(values)));
+    let mut add = |what: &'static str, (values, sent): (Vec<f64>, u64)| {
+        cells.push(Cell::new(what, peers, Spread::of(values), sent));
+    };
     add("T_flex_1", stage.pings("T_flex_1", Pings { messages: 1, providers: false }, requests).await?);
     add("T_flex_10", stage.pings("T_flex_10", Pings { messages: 10, providers: false }, requests).await?);
     // There while they are measured: sockets are opened for each session.
@@ -54,19 +57,22 @@ pub(super) async fn measure(peers: usize, requests: usize, cold: Option<usize>) 
     add("T_flexcon_1", stage.pings("T_flexcon_1", through(1), requests).await?);
     add("T_flexcon_10", stage.pings("T_flexcon_10", through(10), requests).await?);
     providers.stop().await?;
+    let before = stage.mark().await?;
     let warm = stage.requests("tasks, links warm", requests).await?;
+    let sent = stage.mark().await?.most_since(&before, requests);
     stage.close().await?;
-    let of = |warm: &[Sample], phase: fn(&TaskTiming) -> u64| -> Vec<f64> {
-        warm.iter().map(|sample| phase(&sample.timing) as f64 / 1000.0).collect()
+    let of = |warm: &[Sample], sent: u64, phase: fn(&TaskTiming) -> u64| -> (Vec<f64>, u64) {
+        (warm.iter().map(|sample| phase(&sample.timing) as f64 / 1000.0).collect(), sent)
     };
-    add("prepare", of(&warm, |t| t.prepare_us));
-    add("link_warm", of(&warm, |t| t.link_us));
-    add("session", of(&warm, |t| t.session_us));
-    add("T_total", warm.iter().map(|sample| sample.total_ms).collect());
+    add("prepare", of(&warm, sent, |t| t.prepare_us));
+    add("link_warm", of(&warm, sent, |t| t.link_us));
+    add("session", of(&warm, sent, |t| t.session_us));
+    add("T_total", (warm.iter().map(|sample| sample.total_ms).collect(), sent));
     // Links close after a second without a session; a request that finds none makes all of them anew.
     let stage = Stage::open(names, 1).await?;
     let mut all = Vec::new();
     let cold = cold.unwrap_or(COLD.min(requests));
+    let before = stage.mark().await?;
     if cold > 0 {
         let mut progress = stage.progress("tasks, links cold", cold);
         for _ in 0..cold {
@@ -75,10 +81,11 @@ pub(super) async fn measure(peers: usize, requests: usize, cold: Option<usize>) 
             progress.step();
         }
     }
+    let sent = stage.mark().await?.most_since(&before, cold);
     stage.close().await?;
     if !all.is_empty() {
-        add("link_cold", of(&all, |t| t.link_us));
-        add("T_total_cold", all.iter().map(|sample| sample.total_ms).collect());
+        add("link_cold", of(&all, sent, |t| t.link_us));
+        add("T_total_cold", (all.iter().map(|sample| sample.total_ms).collect(), sent));
     }
     Ok(cells)
 }
@@ -170,8 +177,14 @@ impl Stage {
         }
     }
 
-    /// Messages to all peers and back, in milliseconds.
-    async fn pings(&self, what: &str, pings: Pings, times: usize) -> Result<Vec<f64>, Failure> {
+    /// What the peers have sent so far.
+    async fn mark(&self) -> Result<Mark, Failure> {
+        Mark::of(&self.scenario.nodes).await
+    }
+
+    /// Messages to all peers and back, in milliseconds; and the bytes of one time, by the peer that sent most.
+    async fn pings(&self, what: &str, pings: Pings, times: usize) -> Result<(Vec<f64>, u64), Failure> {
+        let before = self.mark().await?;
         let mut values = Vec::with_capacity(times);
         let mut progress = self.progress(what, times);
         for _ in 0..times {
@@ -183,7 +196,7 @@ impl Stage {
             values.push(ping.elapsed_us as f64 / 1000.0);
             progress.step();
         }
-        Ok(values)
+        Ok((values, self.mark().await?.most_since(&before, times)))
     }
 
     async fn close(self) -> Result<(), Failure> {

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::spread::Spread;
+use super::traffic::Mark;
 use crate::command::task::answer;
 use crate::config::{NodeConfig, Role};
 use crate::output::{Code, Failure};
@@ -46,8 +47,8 @@ pub(super) struct Scene {
     pub(super) committee: usize,
     /// Tasks in a minute.
     pub(super) per_minute: u32,
-    /// For how long.
-    pub(super) lasts: Duration,
+    /// How many in all.
+    pub(super) tasks: u32,
 }
 
 /// One line of the result.
@@ -65,13 +66,17 @@ struct Line {
     #[serde(flatten)]
     spread: Spread,
     refused: usize,
+    /// For one task, by the member of the committee that sent most.
+    bytes_sent_per_party: u64,
     tls: bool,
 }
 
 /// Measures the scene and prints two lines: the time of tasks, and the memory of the processes.
 pub(super) async fn measure(scene: Scene) -> Result<(), Failure> {
     let stage = Arc::new(Stage::open(scene).await?);
+    let before = Mark::of(&stage.committee).await?;
     let Told { times, refused } = stage.ask_all().await?;
+    let sent = Mark::of(&stage.committee).await?.most_since(&before, times.len());
     let memory = stage.memory();
     Arc::into_inner(stage).ok_or_else(|| Failure::new(Code::Other, "a task still runs"))?.stop().await?;
     let lines = [("T_total", "ms", times, refused), ("memory", "MB", memory, 0)];
@@ -88,6 +93,7 @@ pub(super) async fn measure(scene: Scene) -> Result<(), Failure> {
             unit,
             spread: Spread::of(values),
             refused,
+            bytes_sent_per_party: sent,
             tls: true,
         };
         crate::output::line(&serde_json::to_string(&line)?)?;
@@ -196,12 +202,11 @@ impl Stage {
 
     /// Tasks at the rate of the scene, whether or not those before are answered.
     async fn ask_all(self: &Arc<Self>) -> Result<Told, Failure> {
-        let tasks = u64::from(self.scene.per_minute) * self.scene.lasts.as_secs() / 60;
         let blocks = (self.scene.devices / self.scene.asked).max(1);
         let mut tick = interval(Duration::from_secs(60) / self.scene.per_minute);
         tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut asking = JoinSet::new();
-        for number in 0..tasks {
+        for number in 0..self.scene.tasks {
             tick.tick().await;
             let stage = Arc::clone(self);
             let block = usize::try_from(number).unwrap_or(0) % blocks;

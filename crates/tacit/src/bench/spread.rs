@@ -60,6 +60,8 @@ pub(super) struct Cell {
     unit: &'static str,
     #[serde(flatten)]
     spread: Spread,
+    /// Of one run, by the peer that sent most; of a phase, for the whole request of which it is one.
+    bytes_sent_per_party: u64,
     tls: bool,
     /// The thesis' median on twelve machines.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +84,7 @@ const EXISTING: [(&str, [f64; 5]); 8] = [
 const AIMS: [(&str, f64); 4] = [("T_flex_1", 0.4), ("T_flex_10", 2.0), ("T_total", 4.0), ("T_total_cold", 35.0)];
 
 impl Cell {
-    pub(super) fn new(what: &'static str, parties: usize, spread: Spread) -> Self {
+    pub(super) fn new(what: &'static str, parties: usize, spread: Spread, bytes_sent_per_party: u64) -> Self {
         let column = [3, 5, 7, 9, 11].iter().position(|n| *n == parties);
         let row = EXISTING.iter().find(|(name, _)| *name == what);
         Self {
@@ -95,6 +97,7 @@ impl Cell {
             size: 1,
             unit: "ms",
             spread,
+            bytes_sent_per_party,
             tls: true,
             existing: row.zip(column).map(|((_, values), column)| values[column]),
             aim: AIMS.iter().find(|(name, _)| *name == what && parties == 11).map(|(_, aim)| *aim),
@@ -109,11 +112,16 @@ impl Cell {
             Form::Json => serde_json::to_string(self)?,
             Form::Csv => {
                 if first {
-                    crate::output::line("what,parties,min,max,mean,std,p25,median,p75,p90,runs,existing,aim")?;
+                    crate::output::line(
+                        "what,parties,min,max,mean,std,p25,median,p75,p90,runs,existing,aim,bytes_sent_per_party",
+                    )?;
                 }
                 let [existing, aim] =
                     [self.existing, self.aim].map(|value| value.map_or_else(String::new, |value| value.to_string()));
-                format!("{what},{parties},{min},{max},{mean},{std},{p25},{median},{p75},{p90},{runs},{existing},{aim}")
+                let sent = self.bytes_sent_per_party;
+                format!(
+                    "{what},{parties},{min},{max},{mean},{std},{p25},{median},{p75},{p90},{runs},{existing},{aim},{sent}"
+                )
             }
             Form::Table => {
                 if first {
@@ -148,6 +156,6 @@ mod tests {
         let spread = Spread::of(vec![4.0, 1.0, 3.0, 2.0, 5.0]);
         assert_eq!([spread.min, spread.p25, spread.median, spread.p75, spread.max], [1.0, 2.0, 3.0, 4.0, 5.0]);
         assert_eq!((spread.mean, spread.std, spread.p90), (3.0, 1.581, 4.6));
-        assert_eq!(Cell::new("T_flex_1", 11, spread).existing, Some(1.414));
+        assert_eq!(Cell::new("T_flex_1", 11, spread, 0).existing, Some(1.414));
     }
 }

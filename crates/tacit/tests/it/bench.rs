@@ -79,6 +79,20 @@ fn bench_refuses_what_it_cannot_measure() {
     }
 }
 
+/// A small scene of `bench scale`, whose lines say what was sent.
+#[test]
+fn scale_counts_what_a_member_of_the_committee_sends() {
+    let scene = ["--parties", "6", "--size", "3", "--committee", "3", "--tasks", "4", "--per-minute", "600"];
+    let output = run(&[&["bench", "scale", "--json"], &scene[..]].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = String::from_utf8(output.stdout).expect("text");
+    let lines: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.iter().map(|line| &line["what"]).collect::<Vec<_>>(), ["T_total", "memory"]);
+    assert_eq!((&lines[0]["runs"], &lines[0]["refused"]), (&4.into(), &0.into()), "{told}");
+    // At least a share, a commitment and a signature for each other member.
+    assert!(lines.iter().all(|line| line["bytes_sent_per_party"].as_u64().is_some_and(|sent| sent > 200)), "{told}");
+}
+
 /// Each figure of the thesis for three peers, counted and not timed; through the provider with its processes beside.
 #[test]
 fn f24_orchestration_measures_every_figure_of_the_thesis() {
@@ -98,8 +112,22 @@ fn f24_orchestration_measures_every_figure_of_the_thesis() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let mut csv = csv::Reader::from_reader(&*output.stdout);
     let head = csv.headers().expect("a head").clone();
-    let names =
-        ["what", "parties", "min", "max", "mean", "std", "p25", "median", "p75", "p90", "runs", "existing", "aim"];
+    let names = [
+        "what",
+        "parties",
+        "min",
+        "max",
+        "mean",
+        "std",
+        "p25",
+        "median",
+        "p75",
+        "p90",
+        "runs",
+        "existing",
+        "aim",
+        "bytes_sent_per_party",
+    ];
     assert_eq!(head.iter().collect::<Vec<_>>(), names);
     let rows: Vec<csv::StringRecord> = csv.records().map(|row| row.expect("a row")).collect();
     assert_eq!(rows.iter().map(|row| &row[0]).collect::<Vec<_>>(), whats);
@@ -113,7 +141,17 @@ fn f24_orchestration_measures_every_figure_of_the_thesis() {
         let order = ["min", "p25", "median", "p75", "p90", "max"].map(number);
         assert!(order.is_sorted() && order[5] > 0.0 && number("std") >= 0.0, "{row:?}");
         assert!((order[0]..=order[5]).contains(&number("mean")), "{row:?}");
+        assert!(number("bytes_sent_per_party") > 0.0, "{row:?}");
     }
+    // Counted and not guessed: ten messages are more than one, a request with all its phases more than a message.
+    let sent = |what: &str| {
+        let row = rows.iter().find(|row| &row[0] == what).unwrap_or_else(|| panic!("no {what}"));
+        row[names.len() - 1].parse::<u64>().expect("bytes")
+    };
+    assert!(sent("T_flex_10") >= 5 * sent("T_flex_1"), "{rows:?}");
+    // A message that goes on to the provider is no other one on the links.
+    assert!(sent("T_flexcon_10") <= 2 * sent("T_flex_10"), "{rows:?}");
+    assert!(sent("T_total") > 3 * sent("T_flex_1") && sent("T_total_cold") > sent("T_flex_1"), "{rows:?}");
     let existing = |what: &str| rows.iter().find(|row| &row[0] == what).map(|row| row[11].to_owned());
     assert_eq!(existing("T_flexcon_10").as_deref(), Some("7.112"));
     assert_eq!(existing("T_flexcon_1").as_deref(), Some(""), "the thesis leaves it out");

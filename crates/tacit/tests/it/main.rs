@@ -16,6 +16,7 @@ mod budgets;
 mod checks;
 mod command_line;
 mod computing;
+mod counted;
 mod discovery;
 mod evidence;
 mod failover;

@@ -1,0 +1,80 @@
+//! How many messages a task takes: counted where they are sent, and not timed.
+
+use serde_json::json;
+
+use crate::harness::Node;
+use crate::http::get;
+use crate::rooms::Rooms;
+
+/// Tasks that are counted together.
+const TASKS: u64 = 5;
+
+/// Frames that a node has sent so far over links of this protocol.
+fn sent(node: &Node, protocol: &str) -> u64 {
+    let metrics = get(&format!("{}/metrics", node.url())).ok().body;
+    let line = format!("tacit_link_sent_frames_total{{protocol=\"{protocol}\"}} ");
+    let value = metrics.lines().find_map(|text| text.strip_prefix(&line)).unwrap_or_else(|| panic!("{metrics}"));
+    value.parse().expect("a number")
+}
+
+/// What one task took, and ten pings.
+#[derive(Debug)]
+struct Counts {
+    /// Frames of a session from one peer to one other.
+    session: f64,
+    /// Frames from the gateway to one peer, and from one peer to the gateway.
+    asked: f64,
+    answered: f64,
+    /// The same of ten pings.
+    pinged: f64,
+    ponged: f64,
+}
+
+fn counts(peers: u32) -> Counts {
+    let scene = Rooms::found(usize::try_from(peers).expect("few"));
+    let values: Vec<String> = (0..peers).map(|room| (20 + room).to_string()).collect();
+    scene.measure("temperature", 1000, &values.iter().map(String::as_str).collect::<Vec<_>>());
+    // Links are made, and what is said of a first task is said.
+    let sum = || {
+        let told = scene.ask(&scene.question("sum", json!({ "preselector": "last_1h" })));
+        assert_eq!(told["windows"][0]["contributors"], peers, "{told}");
+    };
+    sum();
+    let control = || {
+        let peers: u64 = scene.rooms.iter().map(|room| sent(&room.node, "control")).sum();
+        [sent(&scene.gateway, "control"), peers]
+    };
+    let each = |now: u64, then: u64, times: u64| (now - then) as f64 / f64::from(peers) / times as f64;
+    let (session, [asked, answered]) = (sent(&scene.rooms[0].node, "mpc"), control());
+    (0..TASKS).for_each(|_| sum());
+    let [after_asked, after_answered] = control();
+    let session = (sent(&scene.rooms[0].node, "mpc") - session) as f64 / TASKS as f64 / f64::from(peers - 1);
+    let path = format!("/groups/{}/ping?messages=10", scene.gid);
+    let [pinged, ponged] = control();
+    let told = scene.gateway.api("POST", &path, None).ok().json();
+    assert_eq!((&told["members"], &told["messages"]), (&peers.into(), &10.into()), "{told}");
+    let [after_pinged, after_ponged] = control();
+    Counts {
+        session,
+        asked: each(after_asked, asked, TASKS),
+        answered: each(after_answered, answered, TASKS),
+        pinged: each(after_pinged, pinged, 1),
+        ponged: each(after_ponged, ponged, 1),
+    }
+}
+
+/// A task asks each peer three times (Prepare, Link, Session) and gets three answers, whether there are three peers or
+/// five, and a session takes about ten frames from one peer to another: what grows with their number is how many are
+/// spoken to, not how often one waits. What nobody waits for (receipts, heads of the log, heartbeats) comes on top.
+#[test]
+fn f10_a_task_takes_the_same_few_messages_for_each_peer_however_many_there_are() {
+    let (few, many) = (counts(3), counts(5));
+    for counts in [&few, &many] {
+        assert!((3.0..=9.0).contains(&counts.asked), "{counts:?}");
+        assert!((3.0..=9.0).contains(&counts.answered), "{counts:?}");
+        assert!((1.0..=12.0).contains(&counts.session), "{counts:?}");
+        assert!((10.0..=16.0).contains(&counts.pinged) && (10.0..=16.0).contains(&counts.ponged), "{counts:?}");
+    }
+    assert!((few.session - many.session).abs() <= 3.0, "{few:?} {many:?}");
+    assert!((few.asked - many.asked).abs() <= 1.0, "{few:?} {many:?}");
+}
