@@ -580,8 +580,25 @@ fn of_the_node(operations: Operations) -> Operations {
             tokens::issue,
         )
         .add(
-            Op::get("/tokens", "listTokens", "All tokens, without their texts").role(Owner).answer("TokenList"),
+            Op::get("/tokens", "listTokens", "All tokens, without their texts, and admitted certificates")
+                .role(Owner)
+                .answer("TokenList"),
             tokens::list,
         )
-        .add(Op::delete("/tokens/{id}", "revokeToken", "Revokes a token").role(Owner), tokens::revoke)
+        .add(
+            Op::delete("/tokens/{id}", "revokeToken", "Revokes a token or a client's certificate").role(Owner),
+            tokens::revoke,
+        )
+        .add(
+            Op::post(
+                "/certificates",
+                "admitCertificate",
+                "Admits a client's certificate: shown over https it is a token",
+            )
+            .role(Owner)
+            .body("NewCertificate")
+            .answer("TokenBody")
+            .created(),
+            tokens::admit,
+        )
 }

@@ -49,6 +49,10 @@ impl Default for ServeOptions {
     }
 }
 
+/// The key that a client proved to hold when it connected. What it may do is for whoever looks it up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShownCertificate(pub(crate) tacit_model::Fingerprint);
+
 /// Why nothing is served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -67,15 +71,9 @@ pub enum ServeError {
     Tls(#[from] rustls::Error),
 }
 
-/// TLS 1.3 with the node's own certificate, for [`serve`].
+/// TLS 1.3 with the node's own certificate, for [`serve`]. Clients may show one, too.
 pub fn tls_config(identity: &tacit_pki::Identity) -> Result<Arc<rustls::ServerConfig>, ServeError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_single_cert(vec![identity.certificate_der().clone()], identity.tls_key())?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Arc::new(tacit_pki::https::server_config(identity)?))
 }
 
 /// Serves until `shutdown` is ready, then lets requests under way finish.
@@ -144,9 +142,13 @@ async fn connection(
     // Answers are small and complete: waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => talk(stream, peer, router, watcher, options).await,
+        None => talk(stream, peer, None, router, watcher, options).await,
         Some(tls) => match tokio::time::timeout(options.handshake_timeout, tls.accept(stream)).await {
-            Ok(Ok(stream)) => talk(stream, peer, router, watcher, options).await,
+            Ok(Ok(stream)) => {
+                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                let shown = shown.and_then(|der| tacit_pki::fingerprint_of_certificate(der).ok()).map(ShownCertificate);
+                talk(stream, peer, shown, router, watcher, options).await;
+            }
             Ok(Err(error)) => debug!(%peer, %error, "no TLS"),
             Err(_) => debug!(%peer, "TLS took too long"),
         },
@@ -156,22 +158,26 @@ async fn connection(
 async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
+    shown: Option<ShownCertificate>,
     router: Router,
     watcher: Watcher,
     options: &ServeOptions,
 ) {
     let mut builder = auto::Builder::new(hyper_util::rt::TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_timeout).max_headers(64);
-    let service = router.map_request(move |request: Request<Incoming>| prepared(request, peer));
+    let service = router.map_request(move |request: Request<Incoming>| prepared(request, peer, shown));
     let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(served).await {
         debug!(%peer, %error, "connection ended");
     }
 }
 
-fn prepared(request: Request<Incoming>, peer: SocketAddr) -> Request {
+fn prepared(request: Request<Incoming>, peer: SocketAddr, shown: Option<ShownCertificate>) -> Request {
     let mut request = request.map(axum::body::Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
+    if let Some(shown) = shown {
+        request.extensions_mut().insert(shown);
+    }
     // A proxy's form of the address; routes know the path alone.
     if request.uri().authority().is_some()
         && let Some(path) = request.uri().path_and_query().cloned()

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tacit_model::problem::Problem;
 use tacit_model::{Fingerprint, leading};
-use tacit_pki::https;
+use tacit_pki::{Identity, https};
 
 use crate::ClientError;
 use crate::elsewhere::{Answer, Elsewhere, Leading, Unanswered};
@@ -49,6 +49,8 @@ pub struct Client {
     /// Other gateways over the same rows, asked where the first one does not lead.
     elsewhere: Arc<Elsewhere>,
     token: Option<HeaderValue>,
+    /// Shown to nodes that are asked over https.
+    own: Option<Arc<Identity>>,
 }
 
 impl fmt::Debug for Client {
@@ -68,10 +70,21 @@ impl Client {
     /// they are asked again for some seconds, as far as it cannot do the same thing twice: reading, and what carries an
     /// idempotency key. Without `pins` the system's authorities are believed.
     pub fn among(base_urls: &[&str], token: Option<&str>, pins: &[Fingerprint]) -> Result<Self, ClientError> {
+        Self::among_as(base_urls, token, pins, None)
+    }
+
+    /// The same as a client with a certificate of its own, which a node's owner has admitted: over https it is shown,
+    /// and does as well as a token.
+    pub fn among_as(
+        base_urls: &[&str],
+        token: Option<&str>,
+        pins: &[Fingerprint],
+        own: Option<Arc<Identity>>,
+    ) -> Result<Self, ClientError> {
         let bases = base_urls.iter().map(|url| checked(url)).collect::<Result<Vec<_>, _>>()?;
         let base = bases.first().cloned().ok_or_else(|| ClientError::Url(String::new()))?;
         let elsewhere = Arc::new(Elsewhere::new(bases));
-        let http = http_client(pins, CONNECT)?;
+        let http = http_client(pins, own.as_deref(), CONNECT)?;
         let token = match token {
             None => None,
             Some(token) => {
@@ -81,7 +94,7 @@ impl Client {
                 Some(value)
             }
         };
-        Ok(Self { http, base, elsewhere, token })
+        Ok(Self { http, base, elsewhere, token, own })
     }
 
     /// Where the node is.
@@ -180,7 +193,7 @@ impl Client {
             && checked(base.as_str()).is_ok()
         {
             self.elsewhere.place_at(&mut request, base);
-            let sent_on = exchange(&http_client(&[*pin], CONNECT_ON)?, request).await;
+            let sent_on = exchange(&http_client(&[*pin], self.own.as_deref(), CONNECT_ON)?, request).await;
             answer = sent_on.map_err(|unanswered| unanswered.error)?;
         }
         if (200..300).contains(&answer.status) {
@@ -215,10 +228,14 @@ async fn exchange(http: &reqwest::Client, request: Request) -> Result<Answer, Un
 }
 
 /// Connections to nodes with these certificates, or with those of the system's authorities.
-fn http_client(pins: &[Fingerprint], connect: Duration) -> Result<reqwest::Client, ClientError> {
+fn http_client(
+    pins: &[Fingerprint],
+    own: Option<&Identity>,
+    connect: Duration,
+) -> Result<reqwest::Client, ClientError> {
     let setup = |error: &dyn fmt::Display| ClientError::Setup(error.to_string());
     let trust = https::Trust { pinned: pins.to_vec(), authorities: pins.is_empty(), anybody: false };
-    let tls = https::client_config(trust).map_err(|e| setup(&e))?;
+    let tls = https::client_config(trust, own).map_err(|e| setup(&e))?;
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(redirect::Policy::none())

@@ -1,8 +1,8 @@
 //! The node: what it is, its receiver, its log, its tokens.
 
 use tacit_model::api::{
-    EvidenceBody, EvidenceLine, EvidenceList, IssuedToken, LogHead, LogPage, LogProof, NewToken, NodeBody, ReceiptBody,
-    ReceiptLine, ReceiptList, ReceivedBody, ReceivedList, ReceivedRow, Role, TokenBody, TokenList,
+    EvidenceBody, EvidenceLine, EvidenceList, IssuedToken, LogHead, LogPage, LogProof, NewCertificate, NewToken,
+    NodeBody, ReceiptBody, ReceiptLine, ReceiptList, ReceivedBody, ReceivedList, ReceivedRow, TokenBody, TokenList,
 };
 
 use crate::{Client, ClientError, Pieces};
@@ -84,8 +84,13 @@ impl Client {
     }
 
     /// Issues a token.
-    pub async fn issue_token(&self, role: Role, label: &str) -> Result<IssuedToken, ClientError> {
-        self.call_with(self.post(&["tokens"]), &NewToken { role, label: label.to_owned(), tasks: None }).await
+    pub async fn issue_token(&self, new: &NewToken) -> Result<IssuedToken, ClientError> {
+        self.call_with(self.post(&["tokens"]), new).await
+    }
+
+    /// Admits a client's certificate, which then does as well as a token.
+    pub async fn admit_certificate(&self, new: &NewCertificate) -> Result<TokenBody, ClientError> {
+        self.call_with(self.post(&["certificates"]), new).await
     }
 
     /// All tokens, without their texts.

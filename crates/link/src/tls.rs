@@ -14,15 +14,13 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, ServerConfig,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, ServerConfig, SignatureScheme,
 };
 use tacit_model::Fingerprint;
-use tacit_pki::{Identity, PublicKey, fingerprint_of_sni, sni_name};
+use tacit_pki::{Identity, PublicKey, ShownKey, fingerprint_of_sni, sni_name};
 
 use crate::error::LinkError;
 use crate::hub::Protocol;
@@ -92,7 +90,7 @@ pub(crate) fn server_config(
     let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|_| LinkError::Config("TLS 1.3 is not available"))?
-        .with_client_cert_verifier(Arc::new(AnyKey(Arc::clone(provider))))
+        .with_client_cert_verifier(Arc::new(ShownKey::required(Arc::clone(provider))))
         .with_cert_resolver(certificates);
     config.alpn_protocols = [Protocol::Control, Protocol::Mpc, Protocol::Replica].map(|p| p.alpn().to_vec()).to_vec();
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -129,54 +127,6 @@ fn single_key(certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -
     PublicKey::from_certificate(certificate).map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))
 }
 
-/// Which signatures either side takes as proof that the other one holds its key.
-macro_rules! ed25519_over_tls13 {
-    () => {
-        fn verify_tls12_signature(
-            &self,
-            _: &[u8],
-            _: &CertificateDer<'_>,
-            _: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, Error> {
-            Err(Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered))
-        }
-
-        fn verify_tls13_signature(
-            &self,
-            message: &[u8],
-            certificate: &CertificateDer<'_>,
-            signature: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, Error> {
-            verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-        }
-
-        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            vec![SignatureScheme::ED25519]
-        }
-    };
-}
-
-/// Takes every client that proves possession of the one Ed25519 key it shows.
-#[derive(Debug)]
-struct AnyKey(Arc<CryptoProvider>);
-
-impl ClientCertVerifier for AnyKey {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        single_key(certificate, others).map(|_| ClientCertVerified::assertion())
-    }
-
-    ed25519_over_tls13!();
-}
-
 /// Takes exactly the server whose key's fingerprint is the name that was dialled.
 #[derive(Debug)]
 struct PinnedKey(Arc<CryptoProvider>);
@@ -202,5 +152,25 @@ impl ServerCertVerifier for PinnedKey {
         }
     }
 
-    ed25519_over_tls13!();
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
 }

@@ -27,9 +27,9 @@ pub use negotiation::{
     NegotiationList, OpenNegotiation, RegistryBody, RegistryEntry,
 };
 pub use node::{
-    EvidenceBody, EvidenceLine, EvidenceList, IssuedToken, LogHead, LogLine, LogPage, LogProof, NewToken, NodeBody,
-    ReceiptBody, ReceiptLine, ReceiptList, ReceivedBody, ReceivedList, ReceivedRow, SettleBody, TokenBody, TokenList,
-    WitnessBody,
+    EvidenceBody, EvidenceLine, EvidenceList, IssuedToken, LogHead, LogLine, LogPage, LogProof, NewCertificate,
+    NewToken, NodeBody, ReceiptBody, ReceiptLine, ReceiptList, ReceivedBody, ReceivedList, ReceivedRow, SettleBody,
+    TokenBody, TokenList, WitnessBody,
 };
 pub use peer::{
     JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RosterMember, RowBody, RowsBody, RowsReceipt,

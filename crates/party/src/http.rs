@@ -87,7 +87,7 @@ impl HttpPoster {
     pub fn new(rules: HttpRules) -> Result<Self, HttpError> {
         let setup = |e: &dyn fmt::Display| HttpError::Setup(e.to_string());
         let trust = https::Trust { pinned: rules.pinned, authorities: true, anybody: rules.anybody };
-        let tls = https::client_config(trust).map_err(|e| setup(&e))?;
+        let tls = https::client_config(trust, None).map_err(|e| setup(&e))?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(redirect::Policy::none())

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 use tacit_model::Fingerprint;
+
+use crate::{Identity, ShownKey};
 
 /// Who is believed.
 #[derive(Clone, Debug)]
@@ -27,15 +29,28 @@ impl Trust {
     }
 }
 
-/// TLS 1.3 for an HTTP client.
-pub fn client_config(trust: Trust) -> Result<ClientConfig, rustls::Error> {
+/// TLS 1.3 for an HTTP client, which shows its own certificate to servers that ask for one, if it has one.
+pub fn client_config(trust: Trust, own: Option<&Identity>) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(Verifier::new(trust, provider.clone()));
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(verifier);
+    match own {
+        Some(own) => config.with_client_auth_cert(vec![own.certificate_der().clone()], own.tls_key()),
+        None => Ok(config.with_no_client_auth()),
+    }
+}
+
+/// TLS 1.3 for an HTTP server. It looks at the certificate of a client that shows one, and serves others as well.
+pub fn server_config(own: &Identity) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(Arc::new(ShownKey::welcome(provider)))
+        .with_single_cert(vec![own.certificate_der().clone()], own.tls_key())?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 

@@ -28,6 +28,7 @@ mod label;
 pub mod p2ds_key;
 pub mod random;
 pub mod result_key;
+mod shown;
 mod sni;
 pub mod token;
 pub mod trust;
@@ -36,4 +37,5 @@ pub use certificate::{CertificateFacts, PublicKey, Signature, fingerprint_of_cer
 pub use comparison::comparison_code;
 pub use error::{EnvelopeFault, KeyFileFault, LegacyKeyFault, PkiError, TrustFault};
 pub use identity::Identity;
+pub use shown::ShownKey;
 pub use sni::{fingerprint_of_sni, sni_name};

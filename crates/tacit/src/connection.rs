@@ -1,10 +1,12 @@
 //! Which node a command talks to, and with which token.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use tacit_client::Client;
 use tacit_model::Fingerprint;
+use tacit_pki::{Identity, keyfile};
 
 use crate::config::DataFolder;
 use crate::output::{Code, Failure};
@@ -26,6 +28,10 @@ pub(crate) struct Connection {
     /// The certificate of the node, if it serves https: 64 hexadecimal digits; of several nodes all of them.
     #[arg(long, value_name = "FINGERPRINT", env = "TACIT_PIN", global = true, value_delimiter = ',')]
     pin: Vec<Fingerprint>,
+    /// The private key of a client whose certificate the node's owner has admitted, beside the certificate: shown over
+    /// https it does as well as a token. `tacit key new` makes both.
+    #[arg(long, value_name = "FILE", env = "TACIT_CLIENT_KEY", global = true)]
+    client_key: Option<PathBuf>,
 }
 
 const DEFAULT_NODE: &str = "http://127.0.0.1:7400";
@@ -61,7 +67,10 @@ impl Connection {
             ([], None) => vec![DEFAULT_NODE.to_owned()],
             (urls, _) => urls.to_vec(),
         };
-        let token_file = self.token_file.clone().or_else(|| local.as_ref().map(DataFolder::owner_token));
+        let own = self.client_key()?.map(Arc::new);
+        // A client that says who it is does not take the owner's part.
+        let owner = local.as_ref().filter(|_| own.is_none()).map(DataFolder::owner_token);
+        let token_file = self.token_file.clone().or(owner);
         let token = match token_file {
             Some(file) => Some(
                 std::fs::read_to_string(&file)
@@ -76,7 +85,17 @@ impl Connection {
             (pins, _) => pins.to_vec(),
         };
         let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
-        Ok(Client::among(&addresses, token.as_deref(), &pins)?)
+        Ok(Client::among_as(&addresses, token.as_deref(), &pins, own)?)
+    }
+
+    /// The key with which this client proves who it is, if it has one.
+    pub(crate) fn client_key(&self) -> Result<Option<Identity>, Failure> {
+        let Some(file) = &self.client_key else { return Ok(None) };
+        let name = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".key"));
+        let name =
+            name.ok_or_else(|| Failure::usage("--client-key names the file of a private key, such as hvac.key"))?;
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(Some(keyfile::load(folder, name)?))
     }
 }
 

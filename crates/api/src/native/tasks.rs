@@ -16,7 +16,7 @@ use tacit_model::api::{
 };
 use tacit_model::problem::ProblemKind;
 
-use crate::auth::Caller;
+use crate::auth::{Caller, limits_of_signer};
 use crate::edge::App;
 use crate::extract::{Args, JsonBody, PathOf};
 use crate::native::members::peer_role;
@@ -32,7 +32,10 @@ pub(super) async fn submit(
     JsonBody(new): JsonBody<NewTask>,
 ) -> Result<Json<TaskBody>, ApiError> {
     let gateway = app.gateway()?;
-    authorise(&caller, &new.task)?;
+    within(caller.scope.as_ref(), &new.task, &format!("this {}", caller.kind()))?;
+    if let Some(signature) = &new.signature {
+        within(limits_of_signer(&app, signature).await?.as_ref(), &new.task, "the key that signed this task")?;
+    }
     let key = match headers.get("idempotency-key") {
         None => None,
         Some(key) => {
@@ -158,10 +161,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
     }
 }
 
-/// Operators may ask for anything; others, and tokens that are limited, for what their token says.
-fn authorise(caller: &Caller, request: &TaskRequest) -> Result<(), ApiError> {
-    let refused = |what: &str| Err(ApiError::new(ProblemKind::Forbidden, format!("this token may not ask for {what}")));
-    let Some(TaskScope { groups, sets, purposes, aggregators }) = &caller.scope else {
+/// Who is limited asks for what the limits say. Operators who are not may ask for anything.
+fn within(limits: Option<&TaskScope>, request: &TaskRequest, who: &str) -> Result<(), ApiError> {
+    let refused = |what: &str| {
+        let why = format!("{who} may not ask for {what}; an owner can issue a token, or admit a certificate, that may");
+        Err(ApiError::new(ProblemKind::Forbidden, why))
+    };
+    let Some(TaskScope { groups, sets, purposes, aggregators }) = limits else {
         return Ok(());
     };
     let among = |list: &[String], word: &String| list.is_empty() || list.contains(word);

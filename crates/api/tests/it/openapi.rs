@@ -168,7 +168,15 @@ fn schemas_and_types_agree() {
         RosterMember { name: text(), fingerprint, operator: text(), role: PeerRole::Both, endpoint: text() };
     let row = RowBody { slot_start: Some(text()), values: vec![] };
     let received = ReceivedRow { id: 1, from: text(), when: text(), data: text() };
-    let token = TokenBody { id: text(), role: text(), label: text(), created: text(), revoked: None };
+    let token = TokenBody {
+        id: text(),
+        role: text(),
+        label: text(),
+        certificate: true,
+        tasks: Some(TaskScope::default()),
+        created: text(),
+        revoked: None,
+    };
     let line = LogLine { seq: 1, body: text(), hash: text() };
     let pin = GatewayPin { fingerprint, endpoints: vec![], manager_key: text() };
     let info =
@@ -327,6 +335,10 @@ fn schemas_and_types_agree() {
     same("EvidenceList", json!(EvidenceList { evidence: vec![] }));
     same("EvidenceBody", json!(EvidenceBody { evidence: text() }));
     same("LogPage", json!(LogPage { entries: vec![], next: None }));
+    same(
+        "NewCertificate",
+        json!(NewCertificate { fingerprint, role: Role::Viewer, label: text(), tasks: Some(TaskScope::default()) }),
+    );
     same("NewToken", json!(NewToken { role: Role::Viewer, label: text(), tasks: Some(TaskScope::default()) }));
     same("IssuedToken", json!(IssuedToken { id: text(), role: Role::Viewer, token: text() }));
     same("TokenBody", json!(token));

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tacit_api::{ServeError, ServeOptions, serve, tls_config};
 use tacit_client::{Client, ClientError};
 use tacit_model::Fingerprint;
-use tacit_model::api::{Role, SharingKind};
+use tacit_model::api::{NewToken, Role, SharingKind};
 use tacit_model::problem::ProblemKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,7 +34,8 @@ async fn p26_over_https_only_the_pinned_key_is_believed() {
     let client = Client::new(&url, Some(&w.owner), Some(w.identity.fingerprint())).unwrap();
     let group = client.create_group("g", SharingKind::Shamir).await.unwrap();
     assert_eq!(client.groups().await.unwrap()[0], group);
-    let issued = client.issue_token(Role::Viewer, "screen").await.unwrap();
+    let issued =
+        client.issue_token(&NewToken { role: Role::Viewer, label: "screen".to_owned(), tasks: None }).await.unwrap();
     let viewer = Client::new(&url, Some(&issued.token), Some(w.identity.fingerprint())).unwrap();
     assert_eq!(viewer.delete_group(group.gid).await.unwrap_err().kind(), Some(ProblemKind::Forbidden));
     assert_eq!(client.node().await.unwrap().fingerprint, w.identity.fingerprint());

@@ -163,6 +163,22 @@ pub struct NewToken {
     pub tasks: Option<super::TaskScope>,
 }
 
+/// A client's certificate that is to be admitted: shown over https it does as well as a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewCertificate {
+    /// SHA-256 of its public key.
+    pub fingerprint: Fingerprint,
+    /// What it allows.
+    pub role: Role,
+    /// A name for people.
+    pub label: String,
+    /// The tasks that it may ask for: a viewer's certificate without this for none, an operator's for all. They bind
+    /// every task that its key signed, whoever hands it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<super::TaskScope>,
+}
+
 /// A new token. This is the only time its text is shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedToken {
@@ -183,12 +199,18 @@ impl core::fmt::Debug for IssuedToken {
 /// A token in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenBody {
-    /// The hash of its text.
+    /// The hash of its text; of a certificate its fingerprint.
     pub id: String,
     /// What it allows.
     pub role: String,
     /// A name for people.
     pub label: String,
+    /// Whether it is a client's certificate and no token.
+    #[serde(default)]
+    pub certificate: bool,
+    /// The tasks that it may ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<super::TaskScope>,
     /// When it was issued.
     pub created: String,
     /// When it was revoked.

@@ -106,7 +106,12 @@ impl Task {
                 let group = run.question.group(&client).await?;
                 run.question.say_bounds();
                 let given = run.idempotency_key;
-                let (task, signature) = run.question.request(group, key.as_ref(), self.connection.data_folder())?;
+                let (task, signature) = run.question.request(
+                    group,
+                    key.as_ref(),
+                    self.connection.client_key()?,
+                    self.connection.data_folder(),
+                )?;
                 let wait = !run.no_wait && run.notify.is_none();
                 // Another gateway may have to be asked the same once more.
                 let word = match given {

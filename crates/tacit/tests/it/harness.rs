@@ -129,7 +129,9 @@ impl Node {
         let mut last = String::new();
         for _ in 0..STARTS {
             let args = args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
-            let scheme = if args.iter().any(|arg| arg == "--tls") { "https" } else { "http" };
+            let tls =
+                args.iter().any(|arg| arg == "--tls") || config.is_some_and(|config| config.contains("tls = true"));
+            let scheme = if tls { "https" } else { "http" };
             let folder = TempDir::new().expect("a folder");
             let mut node = Self {
                 name: name.to_owned(),

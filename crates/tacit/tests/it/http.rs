@@ -127,7 +127,7 @@ impl<'a> Request<'a> {
 /// The tests talk to their own nodes: whom the program under test believes is what they are about.
 fn trusting() -> Arc<rustls::ClientConfig> {
     let anybody = tacit_pki::https::Trust { pinned: Vec::new(), authorities: false, anybody: true };
-    Arc::new(tacit_pki::https::client_config(anybody).expect("a configuration"))
+    Arc::new(tacit_pki::https::client_config(anybody, None).expect("a configuration"))
 }
 
 fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> io::Result<Reply> {

@@ -13,6 +13,7 @@ mod audit;
 mod bench;
 mod branches;
 mod budgets;
+mod certificates;
 mod checks;
 mod command_line;
 mod computing;

@@ -48,10 +48,13 @@ impl Rooms {
     pub(crate) fn join(&self, name: &str) -> Room {
         let node = Node::with(name, &["--roles", "peer"]);
         let code = self.gateway.api("POST", &format!("/groups/{}/codes", self.gid), None).json();
-        let joining = json!({
+        let mut joining = json!({
             "name": name, "role": "both", "gateway_url": format!("{}/api/v1", self.gateway.url()),
             "registration_code": code["code"], "operator": format!("tenant of {name}"),
         });
+        if self.gateway.url().starts_with("https") {
+            joining["gateway_fingerprint"] = self.gateway.fingerprint().into();
+        }
         let joined = node.api("POST", "/peers", Some(&joining)).json();
         let key = joined["fingerprint"].as_str().unwrap_or_else(|| panic!("{joined}")).to_owned();
         Room { name: name.to_owned(), node, key }

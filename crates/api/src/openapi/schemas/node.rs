@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Add, is, list, list_body, moment, object, request, text, text_or_null, whole, whole_or_null};
+use super::{Add, is, list, list_body, moment, object, request, text, text_or_null, truth, whole, whole_or_null};
 
 pub(super) fn node(add: Add<'_>) {
     add(
@@ -49,6 +49,13 @@ pub(super) fn node(add: Add<'_>) {
     add("EvidenceList", list_body("evidence", "EvidenceLine"));
     add("EvidenceBody", object(&[("evidence", text())], &[]));
     add("NewToken", request(&[("role", is("Role")), ("label", text())], &[("tasks", is("TaskScope"))]));
+    add(
+        "NewCertificate",
+        request(
+            &[("fingerprint", is("Fingerprint")), ("role", is("Role")), ("label", text())],
+            &[("tasks", is("TaskScope"))],
+        ),
+    );
     add("IssuedToken", object(&[("id", text()), ("role", is("Role")), ("token", text())], &[]));
     add(
         "TokenBody",
@@ -59,8 +66,9 @@ pub(super) fn node(add: Add<'_>) {
                 ("label", text()),
                 ("created", moment()),
                 ("revoked", json!({ "type": ["string", "null"], "format": "date-time" })),
+                ("certificate", truth()),
             ],
-            &[],
+            &[("tasks", is("TaskScope"))],
         ),
     );
     add("TokenList", list_body("tokens", "TokenBody"));

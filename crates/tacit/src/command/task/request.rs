@@ -9,7 +9,7 @@ use tacit_job::{Micro, Scale, sign_request};
 use tacit_model::api::{TaskRepeat, TaskRequest, TaskSignature};
 use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
 use tacit_pki::result_key::ResultKey;
-use tacit_pki::{keyfile, random};
+use tacit_pki::{Identity, keyfile, random};
 
 use crate::config::DataFolder;
 use crate::output::Failure;
@@ -123,11 +123,12 @@ impl Question {
         (text(&self.least, usual.least()), text(&self.most, usual.most()), self.decimals.unwrap_or(usual.decimals()))
     }
 
-    /// The request, with the signature of the client key in the data folder if there is one to sign with.
+    /// The request, signed with the client's own key if it has one, else with the client key in the data folder.
     pub(super) fn request(
         self,
         group: GroupId,
         key: Option<&ResultKey>,
+        own: Option<Identity>,
         data: Option<&Path>,
     ) -> Result<(TaskRequest, Option<TaskSignature>), Failure> {
         let (least, most, decimals) = self.bounds();
@@ -163,14 +164,16 @@ impl Question {
             nonce: random::nonce()?,
             repeat: self.every.zip(self.times).map(|(every_s, times)| TaskRepeat { every_s, times }),
         };
-        let signature = match data.filter(|_| !self.unsigned) {
-            None => None,
-            Some(data) => {
-                let at = now.to_date_time()?;
+        let signer = match (own, data) {
+            _ if self.unsigned => None,
+            (Some(own), _) => Some(own),
+            (None, Some(data)) => {
                 let folder = DataFolder(data.to_owned()).keys();
-                Some(sign_request(&request, &keyfile::load_or_create(&folder, "client", "client", at)?))
+                Some(keyfile::load_or_create(&folder, "client", "client", now.to_date_time()?)?)
             }
+            (None, None) => None,
         };
+        let signature = signer.map(|signer| sign_request(&request, &signer));
         Ok((request, signature))
     }
 }
