@@ -33,6 +33,7 @@ mod operations;
 mod orders;
 mod ranges;
 mod reference;
+mod seen;
 mod slices;
 mod statistics;
 mod sums;
