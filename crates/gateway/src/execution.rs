@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tacit_accord::Consensus;
+use tacit_engine::SecurityModel;
 use tacit_job::{Decline, Fault, Job, Report, ToPeer, Told};
 use tacit_model::api::TaskTiming;
 use tacit_model::{Fingerprint, GroupId, SessionId};
@@ -275,12 +276,29 @@ fn all_linked(linked: &Reported, job: &Job, names: &Names<'_>) -> Result<(), Out
     Err(Outcome::Repair { without, why })
 }
 
+/// A recipient that reports a result, and what it says of it.
+struct Held<'r> {
+    member: Fingerprint,
+    contributors: u32,
+    told: Option<&'r Told>,
+}
+
+/// Whether, in the model `guaranteed`, a result stands against what others say: more operators hold it than may lie, so that
+/// an honest one does, and what an honest recipient of that model holds is right; and no more are against it than may lie.
+fn stands(held: &[Held<'_>], against: &[Fingerprint], job: &Job, names: &Names<'_>) -> bool {
+    let operators = |members: &mut dyn Iterator<Item = &Fingerprint>| {
+        members.map(|member| names.0.member(member).map(|m| m.operator.as_str())).collect::<BTreeSet<_>>().len()
+    };
+    let may_lie = names.0.threshold as usize;
+    job.task.model() == SecurityModel::Guaranteed.name()
+        && operators(&mut held.iter().map(|held| &held.member)) > may_lie
+        && operators(&mut against.iter()) <= may_lie
+}
+
 /// What the reports of a session mean together.
 fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
-    let mut agreements: BTreeMap<&str, Vec<Fingerprint>> = BTreeMap::new();
-    let mut contributors = 0;
+    let mut agreements: BTreeMap<&str, Vec<Held<'_>>> = BTreeMap::new();
     let mut remarks = Vec::new();
-    let mut told = Vec::new();
     let mut faults = Vec::new();
     let mut accused = Accused::default();
     let mut frozen = false;
@@ -290,9 +308,8 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             Some(Report::Done { agreement, contributors: count, faults: wrong, left_out, told: result, .. }) => {
                 frozen = true;
                 if let (true, Some(agreement)) = (job.recipients.contains(member), agreement) {
-                    agreements.entry(agreement).or_default().push(*member);
-                    told.extend(result.clone());
-                    contributors = *count;
+                    let held = Held { member: *member, contributors: *count, told: result.as_ref() };
+                    agreements.entry(agreement).or_default().push(held);
                 }
                 if !wrong.is_empty() {
                     let what = format!("shares that {} sent did not fit and were corrected", names.all(wrong));
@@ -310,18 +327,28 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
         }
     }
     let mut by_count: Vec<_> = agreements.into_iter().collect();
-    by_count.sort_by_key(|(_, members)| core::cmp::Reverse(members.len()));
+    by_count.sort_by_key(|(_, held)| core::cmp::Reverse(held.len()));
+    let members = |held: &[Held<'_>]| held.iter().map(|held| held.member).collect::<Vec<_>>();
+    let doubts: Vec<_> = faults.iter().filter(|(member, fault)| is_contradiction(job, member, fault)).collect();
+    let doubted =
+        |(member, fault): &&(Fingerprint, &Fault)| format!("{} reports: {}", names.of(member), words(fault, names));
+    let outvotes = by_count.iter().position(|(agreement, held)| {
+        let others = by_count.iter().filter(|(other, _)| other != agreement).flat_map(|(_, held)| members(held));
+        let against: Vec<_> = others.chain(doubts.iter().map(|(member, _)| *member)).collect();
+        stands(held, &against, job, names)
+    });
+    if let Some(at) = outvotes {
+        by_count.swap(0, at);
+    }
     match by_count.as_slice() {
-        [(_, holding)] if faults.iter().any(|(member, fault)| is_contradiction(job, member, fault)) => {
-            // A result that somebody else has reason to doubt is no result of the slot.
-            let doubts = faults.iter().filter(|(member, fault)| is_contradiction(job, member, fault));
-            let doubts: Vec<String> = doubts
-                .map(|(member, fault)| format!("{} reports: {}", names.of(member), words(fault, names)))
-                .collect();
-            Outcome::Failed { why: format!("{}; {} holds a result", doubts.join("; "), names.all(holding)) }
-        }
-        [(agreement, _)] => {
+        [(agreement, held), odd @ ..] if outvotes.is_some() || (odd.is_empty() && doubts.is_empty()) => {
             remarks.extend(accused.texts(job, names));
+            let odd: Vec<_> = odd.iter().flat_map(|(_, held)| members(held)).collect();
+            let outvoted = |what: String| format!("{what}; more operators hold the same result than may be corrupted");
+            if !odd.is_empty() {
+                remarks.push(outvoted(format!("the result of {} differs", names.all(&odd))));
+            }
+            remarks.extend(doubts.iter().map(doubted).map(outvoted));
             let missing: Vec<_> =
                 job.recipients.iter().filter(|r| !matches!(done.get(r), Some(Some(Report::Done { .. })))).collect();
             if !missing.is_empty() {
@@ -332,18 +359,23 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             Outcome::Done(Agreed {
                 agreement: (*agreement).to_owned(),
                 session: job.session,
-                contributors,
+                contributors: said_by_most(held),
                 remarks,
-                told,
+                told: held.iter().filter_map(|held| held.told.cloned()).collect(),
                 timing: TaskTiming::default(),
             })
         }
+        [(_, held)] => {
+            // A result that somebody else has reason to doubt is no result of the slot.
+            let doubts: Vec<String> = doubts.iter().map(doubted).collect();
+            Outcome::Failed { why: format!("{}; {} holds a result", doubts.join("; "), names.all(&members(held))) }
+        }
         [(_, most), odd @ ..] => {
-            let odd: Vec<_> = odd.iter().flat_map(|(_, members)| members).collect();
+            let (most, odd) = (members(most), odd.iter().flat_map(|(_, held)| members(held)).collect::<Vec<_>>());
             // Without a majority somebody is wrong, and nobody knows who: an honest member must not be named alone.
             let why = match most.len() > odd.len() {
-                true => format!("{} differs from the others", names.all(odd)),
-                false => format!("{} hold different ones", names.all(most.iter().chain(odd))),
+                true => format!("{} differs from the others", names.all(&odd)),
+                false => format!("{} hold different ones", names.all(most.iter().chain(&odd))),
             };
             Outcome::Failed { why: format!("the results disagree: {why}") }
         }
@@ -373,6 +405,13 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             Outcome::Repair { without, why }
         }
     }
+}
+
+/// How many contributed, as most of those say who hold the result.
+fn said_by_most(held: &[Held<'_>]) -> u32 {
+    let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
+    held.iter().for_each(|held| *votes.entry(held.contributors).or_default() += 1);
+    votes.into_iter().max_by_key(|(_, votes)| *votes).map_or(0, |(count, _)| count)
 }
 
 /// Whether a recipient saw something that contradicts the result of others. A loss does not.
@@ -611,6 +650,61 @@ mod tests {
         let tie = |names: &str| format!("the results disagree: {names} hold different ones");
         assert_eq!(told(&["a", "b", "a", "b"]), tie(&format!("m0, m2, m1, {stranger}")));
         assert_eq!(told(&["a", "b", "a", "c"]), tie(&format!("m0, m2, m1, {stranger}")));
+    }
+
+    /// In the model `guaranteed` the results of t+1 operators stand, whatever up to t others say; the gateway's log says
+    /// who says it. Elsewhere, and where t+1 others do not hold the same, the slot has no result.
+    #[test]
+    fn rule5_guaranteed_results_are_not_voided_by_t_recipients() {
+        let done = |agreement: &str, contributors: u32| Report::Done {
+            agreement: Some(agreement.to_owned()),
+            contributors,
+            faults: Vec::new(),
+            left_out: Vec::new(),
+            told: Some(Told::Sealed(agreement.to_owned())),
+            session: None,
+        };
+        let doubt = || Report::Failed { fault: Fault::Shares, frozen: true };
+        let judged = |model: &str, reports: &[Report], operators: [u8; 4]| {
+            let (mut charter, mut job) = scene();
+            charter.members.push(charter.members[0].clone());
+            for (number, (member, operator)) in (0..).zip(charter.members.iter_mut().zip(operators)) {
+                (member.fingerprint, member.name) = (who(number), format!("m{number}"));
+                member.operator = format!("o{operator}");
+            }
+            charter.threshold = 1;
+            job.task.parameters.insert("security_model".to_owned(), model.to_owned());
+            for members in [&mut job.inputs, &mut job.compute, &mut job.recipients] {
+                members.push(who(3));
+            }
+            let reported = (0..).map(who).zip(reports.iter().cloned().map(Some)).collect();
+            judge(&reported, &job, &Names(&charter))
+        };
+        let each = [0, 1, 2, 3];
+        let right = || done("a", 4);
+        for (lie, says) in [(doubt(), "m2 reports: "), (done("b", 9), "the result of m2 differs")] {
+            let reports = [right(), right(), lie.clone(), right()];
+            match judged("guaranteed", &reports, each) {
+                Outcome::Done(agreed) => {
+                    assert_eq!((agreed.agreement.as_str(), agreed.contributors), ("a", 4));
+                    assert_eq!(agreed.told, vec![Told::Sealed("a".to_owned()); 3], "nothing of the one that lies");
+                    assert!(agreed.remarks.iter().any(|remark| remark.starts_with(says)), "{:?}", agreed.remarks);
+                }
+                other => panic!("{other:?}"),
+            }
+            for model in ["semi-honest", "malicious"] {
+                assert!(matches!(judged(model, &reports, each), Outcome::Failed { .. }), "{model}");
+            }
+            // Members of one operator are one voice.
+            assert!(matches!(judged("guaranteed", &reports, [0, 0, 2, 0]), Outcome::Failed { .. }));
+        }
+        // Two results with t+1 operators each: more than t lie, and nothing says who.
+        let halves = [right(), right(), done("b", 4), done("b", 4)];
+        assert!(matches!(judged("guaranteed", &halves, each), Outcome::Failed { .. }));
+        let one = [right(), doubt(), doubt(), doubt()];
+        assert!(matches!(judged("guaranteed", &one, each), Outcome::Failed { .. }));
+        let doubted = [right(), right(), doubt(), doubt()];
+        assert!(matches!(judged("guaranteed", &doubted, each), Outcome::Failed { .. }));
     }
 
     #[test]

@@ -144,9 +144,14 @@ impl Scene {
     }
 
     fn hand_in(&self) -> String {
+        self.hand_in_for("semi-honest")
+    }
+
+    fn hand_in_for(&self, model: &str) -> String {
         let task = json!({
             "group": self.gid, "purpose": "HVAC", "sources": ["temperature"], "aggregator": "mean", "decimals": 2,
             "least": "0", "most": "50", "preselector": "now", "tell_gateway": true,
+            "model": model,
         });
         let taken = self.gateway.api("POST", "/tasks", Some(&json!({ "task": task, "wait": false }))).ok().json();
         taken["id"].as_str().expect("an id").to_owned()
@@ -186,12 +191,8 @@ fn done(agreement: &str, value: f64) -> Report {
     }
 }
 
-/// One member reports another result than the rest: the client gets an error and no number, and the operator's
-/// log names who differs.
-#[tokio::test]
-async fn f21_a_result_that_differs_is_an_error_and_its_member_is_named() {
-    let mut scene = Scene::found().await;
-    let id = scene.hand_in();
+/// All members get to the session, and the third reports something else than the rest.
+async fn third_says(scene: &mut Scene, report: Report) {
     let session = scene.members[0].prepared().await.session;
     for member in &mut scene.members[1..] {
         assert_eq!(member.prepared().await.session, session);
@@ -200,9 +201,18 @@ async fn f21_a_result_that_differs_is_an_error_and_its_member_is_named() {
         member.linked(session, Report::Linked).await;
     }
     for (number, member) in scene.members.iter_mut().enumerate() {
-        let report = if number == 2 { done("bb", 99.0) } else { done("aa", 20.0) };
+        let report = if number == 2 { report.clone() } else { done("aa", 20.0) };
         member.session(session, report).await;
     }
+}
+
+/// One member reports another result than the rest: the client gets an error and no number, and the operator's
+/// log names who differs.
+#[tokio::test]
+async fn f21_a_result_that_differs_is_an_error_and_its_member_is_named() {
+    let mut scene = Scene::found().await;
+    let id = scene.hand_in();
+    third_says(&mut scene, done("bb", 99.0)).await;
     let body = scene.ended(&id).await;
     assert_eq!(body["state"], "failed", "{body}");
     let window = &body["windows"][0];
@@ -210,6 +220,27 @@ async fn f21_a_result_that_differs_is_an_error_and_its_member_is_named() {
     assert!(NAMES.iter().all(|name| !body.to_string().contains(name)), "the client hears no names: {body}");
     let log = scene.gateway.log();
     assert!(log.contains("the results disagree: cyril differs"), "{log}");
+}
+
+/// In the model `guaranteed` one lying recipient of four voids nothing, neither by another result nor by doubts: the client
+/// has the result of the others, nothing of the liar, and the operator reads who said otherwise.
+#[tokio::test]
+async fn rule5_a_lying_recipient_voids_no_guaranteed_result() {
+    let mut scene = Scene::found().await;
+    let lies = [
+        (done("bb", 99.0), "the result of cyril differs"),
+        (Report::Failed { fault: Fault::Shares, frozen: true }, "cyril reports: "),
+    ];
+    for (lie, says) in lies {
+        let id = scene.hand_in_for("guaranteed");
+        third_says(&mut scene, lie).await;
+        let body = scene.ended(&id).await;
+        assert_eq!(body["state"], "done", "{body}");
+        assert_eq!(body["windows"][0]["result"]["statistics"][0]["value"], 20.0, "{body}");
+        assert!(!body.to_string().contains("99.0"), "{body}");
+        let log = scene.gateway.log();
+        assert!(log.contains(says), "{log}");
+    }
 }
 
 /// Two members found that the fourth's numbers are out of bounds: the client has its result, and the operator's log
