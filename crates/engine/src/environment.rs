@@ -9,7 +9,7 @@ use crate::plan::PlanDigest;
 
 /// The party around a session. Real ones use the operating system's generator, the key exchange of
 /// the links, the party's key and its database; [`SimulatedEnvironment`](crate::SimulatedEnvironment) is the test twin.
-pub trait Environment: Send {
+pub trait Environment: Send + Sync {
     /// Fills with random bytes that nobody else can guess and that never repeat, also not after a
     /// restored snapshot.
     fn random(&mut self, out: &mut [u8]);

@@ -180,6 +180,9 @@ impl Plan {
         for point in &self.points {
             point.encode(&mut out);
         }
+        if let Some(protocol) = protocol(self.model()) {
+            put_bytes(&mut out, protocol);
+        }
         out
     }
 
@@ -388,6 +391,17 @@ impl Plan {
         let mut transcript = Transcript::new("tacit/plan/v1");
         transcript.bytes(&self.canonical_bytes());
         PlanDigest(transcript.finish())
+    }
+}
+
+/// Which messages a session of this model exchanges, where they are not those of the first version. It is in the digest,
+/// so that peers whose versions do not understand each other decline the same job before they share anything, and never
+/// end in a dispute. To be changed with every change of those messages.
+fn protocol(model: SecurityModel) -> Option<&'static [u8]> {
+    match model {
+        SecurityModel::SemiHonest | SecurityModel::Malicious => None,
+        // Version 2: answers and products are signed.
+        SecurityModel::Guaranteed => Some(b"tacit/guaranteed/v2"),
     }
 }
 

@@ -117,7 +117,8 @@ pub struct Outcome {
     pub receipt: Option<Receipt>,
     /// Members whose shares did not fit. The result is right nevertheless.
     pub faults: Vec<Fault>,
-    /// What convicts members whose shares of the result were wrong, before anybody (model `guaranteed`, recipients).
+    /// What convicts members whose shares were wrong, before anybody, one piece for each (model `guaranteed`; of the result,
+    /// recipients).
     pub evidence: Vec<Evidence>,
 }
 

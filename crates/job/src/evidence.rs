@@ -1,11 +1,11 @@
-//! Evidence as a document: what convicts compute peers of wrong shares of a result, checked with public keys alone.
+//! Evidence as a document: what convicts compute peers of wrong shares, checked with public keys alone.
 //!
 //! It holds what the engine's [`Evidence`] is about (the job and the charter, from which the plan follows), the public
 //! keys of those who signed shares, and the evidence itself. Whom it convicts, and why nobody honest can be convicted,
 //! is said there. The charter is bound by the plan that everybody signed; whether it is one that was agreed on,
 //! readers find out by comparing its id with the consensus they know.
 //!
-//! It shows some shares of a chunk of the result, and therefore that chunk: give it to nobody who may not know it.
+//! It may show some shares of a chunk of the result, and therefore that chunk: give it to nobody who may not know it.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use tacit_pki::envelope::{Context, verify_detached};
 use crate::{Job, plan_of};
 
 /// The form of the document.
-pub const EVIDENCE_FORMAT: &str = "tacit-evidence/1";
+pub const EVIDENCE_FORMAT: &str = "tacit-evidence/2";
 
 /// The document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ impl EvidenceDocument {
     pub fn verify(text: &str) -> Result<Convicted, EvidenceFault> {
         let document: Self = serde_json::from_str(text).map_err(|e| fault("document", e))?;
         if document.format != EVIDENCE_FORMAT {
-            return Err(fault("document", "its format is not tacit-evidence/1"));
+            return Err(fault("document", "its format is not tacit-evidence/2"));
         }
         let unchecked = Consensus::read(&document.consensus).map_err(|e| fault("consensus", e))?;
         // Whoever signed a share signed this id, in the plan. Who decided on it, readers look up by the id.

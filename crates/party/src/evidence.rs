@@ -31,7 +31,7 @@ pub(crate) async fn keep(
     let slot = job.slot.counted();
     match kept {
         Ok(names) => party.trouble(format!(
-            "slot {slot}: {names} signed a wrong share of the result, which is right nevertheless; show others the evidence: \
+            "slot {slot}: {names} signed a wrong share; the result is right nevertheless; show others the evidence: \
              tacit audit evidence {} {}",
             party.name, job.session,
         )),

@@ -78,7 +78,7 @@ pub struct Arithmetic<'a, F: Field> {
     /// What is to be verified before anything is opened; `None`: nothing is.
     pub(super) noted: Option<Box<Noted<F>>>,
     /// What products are masked with if they have to come.
-    pub(super) robust: Option<Box<Robust<F>>>,
+    pub(super) robust: Option<Box<Robust<'a, F>>>,
 }
 
 impl<'a, F: Field> Arithmetic<'a, F> {

@@ -1,7 +1,7 @@
 //! Products that come whatever t of n >= 4t+1 parties do, and that name who sent wrong shares.
 //!
 //! ```text
-//!   send      share of degree 2t of ab + r           to all
+//!   send      share of degree 2t of ab + r, signed   to all
 //!   decode    ab + r, at most t shares of which are wrong or missing
 //!   then      share of ab = (ab + r) - share of degree t of r
 //! ```
@@ -13,7 +13,9 @@
 //! alone, which is uniform. Every honest share is right by construction, so that decoding (Reed, Solomon 1960; Gao 2003) blames no
 //! honest party; 4t+1 shares of degree 2t have one closest polynomial.
 //!
-//! One round, n-1 elements per product and party; streams: t+1 elements per product and stream of a set.
+//! Signatures are not looked at here: what was signed of a vector with a wrong share is kept ([`Disputed`]).
+//!
+//! One round, n-1 elements per product and party, and a signature per message; streams: t+1 elements per product and stream of a set.
 //! Synchronous network: each multiplication is a phase of the mailbox.
 
 use std::collections::VecDeque;
@@ -32,8 +34,25 @@ use super::wire::{self, Kind};
 use crate::keystream::Keystream;
 use crate::sharing::{NoVector, Recombiner};
 
+/// Signs the elements of a message: of which operation, and which of its messages.
+pub(crate) type Signer<'a> = Box<dyn FnMut(u32, usize, &[u8]) -> [u8; SIGNATURE] + Send + Sync + 'a>;
+
+/// What each party says that its shares of some masked products are, with its signature; some are wrong.
+pub(crate) struct Disputed {
+    pub(crate) operation: u32,
+    /// Which message of the operation.
+    pub(crate) number: usize,
+    /// Elements and signature; `None` for who is not listened to.
+    pub(crate) said: Vec<Option<(Vec<u8>, [u8; SIGNATURE])>>,
+    /// Positions.
+    pub(crate) wrong: Vec<usize>,
+}
+
+/// Bytes of a signature.
+const SIGNATURE: usize = 64;
+
 /// Where masks come from, and who has been found out.
-pub(crate) struct Robust<F: Field> {
+pub(crate) struct Robust<'a, F: Field> {
     /// Streams of this party's sets, each with f_A at this party's point.
     streams: Vec<(F, Keystream)>,
     /// How many parties may be silent or lie.
@@ -42,16 +61,19 @@ pub(crate) struct Robust<F: Field> {
     out: Vec<usize>,
     /// Of these, whose shares were wrong.
     wrong: Vec<usize>,
+    /// What they said, beside the others: at most one for each of them.
+    disputed: Vec<Disputed>,
+    signer: Option<Signer<'a>>,
     /// The mailbox's phase of the next multiplication.
     phase: u32,
 }
 
-impl<F: Field> Robust<F> {
+impl<'a, F: Field> Robust<'a, F> {
     /// `streams` are known alike to all honest members of their sets that are listened to; multiplications take phases from
     /// `phase` on.
     pub(crate) fn new(streams: Vec<(F, Keystream)>, faulty: usize, listened: &[bool], phase: u32) -> Self {
         let out = (0..listened.len()).filter(|position| !listened[*position]).collect();
-        Self { streams, faulty, out, wrong: Vec::new(), phase }
+        Self { streams, faulty, out, wrong: Vec::new(), disputed: Vec::new(), signer: None, phase }
     }
 
     /// Takes the next masks' shares of degree t off `narrow` and adds those of degree 2t to `wide`.
@@ -74,10 +96,15 @@ impl<F: Field> Robust<F> {
     }
 }
 
-impl<F: Field> Arithmetic<'_, F> {
+impl<'a, F: Field> Arithmetic<'a, F> {
     /// From now on products come whatever `faulty` parties do.
-    pub(crate) fn make_robust(&mut self, robust: Robust<F>) {
-        self.robust = Some(Box::new(robust));
+    pub(crate) fn make_robust(&mut self, robust: Robust<'a, F>, signer: Signer<'a>) {
+        self.robust = Some(Box::new(Robust { signer: Some(signer), ..robust }));
+    }
+
+    /// What was signed of vectors with wrong shares.
+    pub(crate) fn take_disputed(&mut self) -> Vec<Disputed> {
+        self.robust.as_mut().map(|robust| std::mem::take(&mut robust.disputed)).unwrap_or_default()
     }
 
     /// Positions whose shares were wrong, ascending.
@@ -89,7 +116,7 @@ impl<F: Field> Arithmetic<'_, F> {
 
     pub(super) async fn reduce_robustly(
         &mut self,
-        robust: &mut Robust<F>,
+        robust: &mut Robust<'a, F>,
         operation: u32,
         mut product: impl FnMut(Range<usize>, &[F], &mut [F]) + Send,
         out: &mut [F],
@@ -99,7 +126,7 @@ impl<F: Field> Arithmetic<'_, F> {
         let chunk = wire::chunk::<F>();
         let chunks = out.len().div_ceil(chunk);
         let range = |number: usize, length: usize| number * chunk..((number + 1) * chunk).min(length);
-        let mut own: VecDeque<Zeroizing<Vec<F>>> = VecDeque::new();
+        let mut own: VecDeque<(Zeroizing<Vec<F>>, [u8; SIGNATURE])> = VecDeque::new();
         let ahead = WINDOW.min(chunks);
         for step in 0..chunks + ahead {
             if step < chunks {
@@ -113,16 +140,20 @@ impl<F: Field> Arithmetic<'_, F> {
                 let narrow = &mut out[range];
                 narrow.fill(F::ZERO);
                 robust.mask(self.points[self.me], self.t, narrow, &mut wide);
-                let mut message = wire::message::<F>(Kind::Robust, operation, wide.len());
-                F::encode_slice(&wide, &mut message);
+                let mut elements = Vec::with_capacity(wide.len() * F::BYTES);
+                F::encode_slice(&wide, &mut elements);
+                let signature = robust.signer.as_mut().map_or([0; SIGNATURE], |sign| sign(operation, step, &elements));
+                let mut message = wire::message::<F>(Kind::Robust, operation, wide.len() + SIGNATURE / F::BYTES);
+                message.extend_from_slice(&signature);
+                message.extend_from_slice(&elements);
                 for other in self.others() {
                     self.send(other, message.clone());
                 }
-                own.push_back(wide);
+                own.push_back((wide, signature));
             }
             if let (Some(number), Some(own)) = (step.checked_sub(ahead), own.front()) {
                 let range = range(number, out.len());
-                let opened = self.decode_products(robust, operation, own).await?;
+                let opened = self.decode_products(robust, operation, number, own).await?;
                 F::add_assign_slice(&mut out[range], &opened);
             }
             if step >= ahead {
@@ -135,20 +166,27 @@ impl<F: Field> Arithmetic<'_, F> {
     /// The masked products of one chunk, from all who are listened to.
     async fn decode_products(
         &mut self,
-        robust: &mut Robust<F>,
+        robust: &mut Robust<'a, F>,
         operation: u32,
-        own: &[F],
+        number: usize,
+        (own, signature): &(Zeroizing<Vec<F>>, [u8; SIGNATURE]),
     ) -> Result<Vec<F>, ArithmeticError> {
         let mut columns: Vec<(usize, Vec<F>)> = vec![(self.me, own.to_vec())];
+        let mut signatures = vec![None; self.n];
+        signatures[self.me] = Some(*signature);
         for other in self.others() {
             if robust.out.contains(&other) {
                 continue;
             }
             let mut column = vec![F::ZERO; own.len()];
             let read = match self.recv(other).await {
-                Ok(message) => self
-                    .content(&message, other, Kind::Robust, operation, own.len())
-                    .is_ok_and(|bytes| F::decode_into(bytes, &mut column).is_ok()),
+                Ok(message) => {
+                    let content = wire::content(&message, Kind::Robust, operation, SIGNATURE + own.len() * F::BYTES);
+                    content.and_then(|content| content.split_first_chunk()).is_some_and(|(signature, bytes)| {
+                        signatures[other] = Some(*signature);
+                        F::decode_into(bytes, &mut column).is_ok()
+                    })
+                }
                 Err(_) => false,
             };
             if read { columns.push((other, column)) } else { robust.out.push(other) }
@@ -165,11 +203,20 @@ impl<F: Field> Arithmetic<'_, F> {
             recombiner.without(*position).map_err(no_vector)?;
         }
         let mut opened = vec![F::ZERO; own.len()];
-        let columns = columns.into_iter().map(|(_, column)| column).collect();
+        let shares = columns.iter().map(|(_, column)| column.clone()).collect();
         let mut random = |bytes: &mut [u8]| self.local.fill(bytes);
-        let wrong = recombiner.open(columns, &mut random, &mut opened).map_err(no_vector)?;
+        let wrong = recombiner.open(shares, &mut random, &mut opened).map_err(no_vector)?;
         if wrong.contains(&self.me) {
             return Err(ArithmeticError::Outvoted);
+        }
+        if !wrong.is_empty() {
+            let mut said = vec![None; self.n];
+            for (position, column) in &columns {
+                let mut elements = Vec::with_capacity(column.len() * F::BYTES);
+                F::encode_slice(column, &mut elements);
+                said[*position] = signatures[*position].map(|signature| (elements, signature));
+            }
+            robust.disputed.push(Disputed { operation, number, said, wrong: wrong.clone() });
         }
         robust.out.extend(&wrong);
         robust.wrong.extend(wrong);

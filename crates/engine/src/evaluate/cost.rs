@@ -88,6 +88,9 @@ impl Cost {
     /// One multiplication of vectors of this length.
     pub(super) fn multiply(&mut self, length: usize) {
         if self.robust {
+            // Each message of 64 KiB and a last one that is shorter is signed.
+            let messages = (length * self.field.bytes()).div_ceil(64 * 1024) as u64;
+            self.bytes += 64 * messages * (self.n as u64 - 1);
             return self.open_at_once(length as u64);
         }
         if self.noted.is_none() {

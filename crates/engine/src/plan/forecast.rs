@@ -206,8 +206,9 @@ impl Guaranteed {
             input_rounds: 2 * (faulty + 1) + 4,
             // A commitment and a hash of the keys in front of what is dealt.
             input_bytes: n as u64 * (dealt + 64 + 1 + 32 * held as u64),
-            // What was agreed goes with the coin; each chunk of the result is signed.
-            agreement_bytes: others * ((n * texts) as u64 + 32),
+            // What was agreed goes with the coin; each chunk of answers and of the result is signed.
+            agreement_bytes: others
+                * ((n * texts) + 32 + 64 * plan.inputs().len() * (plan.items() + 2).div_ceil(CHUNK)) as u64,
             opening_bytes: (opened + 65 * plan.opened_elements().div_ceil(CHUNK) as u64)
                 * plan.recipients().len() as u64,
         }

@@ -384,3 +384,25 @@ fn rule6_small_moduli_are_computed_in_large_fields() {
     wide.max_element = u64::MAX;
     assert_eq!(Plan::build(wide).expect("a plan").field(), FieldChoice::F127);
 }
+
+/// Peers of versions that exchange other messages have other digests, and decline each other's jobs.
+#[test]
+fn rule2_the_digest_covers_the_version_of_the_messages() {
+    for (model, version) in [
+        (SecurityModel::SemiHonest, None),
+        (SecurityModel::Malicious, None),
+        (SecurityModel::Guaranteed, Some(&b"tacit/guaranteed/v2"[..])),
+    ] {
+        let mut request = request();
+        request.model = model;
+        request.parameters.clear();
+        (request.sharing, request.charter_threshold) = (Sharing::Shamir { threshold: 1 }, 1);
+        if model == SecurityModel::Guaranteed {
+            request.on_missing = OnMissing::Proceed { min: 2 };
+        }
+        let plan = Plan::build(request).expect("a plan");
+        let bytes = plan.canonical_bytes();
+        let found = bytes.windows(19).find(|window| *window == b"tacit/guaranteed/v2");
+        assert_eq!(found, version, "{model:?}");
+    }
+}

@@ -11,11 +11,13 @@ use tacit_algebra::Field;
 use zeroize::Zeroizing;
 
 use super::freeze::OpeningAuthorised;
+use super::guaranteed::conviction::{self, Dispute, Part};
 use super::message::malformed;
 use super::{Fault, FaultKind, Party, SessionError};
-use crate::arithmetic::{Arithmetic, ArithmeticError, Robust, Setup, Shared};
+use crate::arithmetic::{Arithmetic, ArithmeticError, Robust, Setup, Shared, Signer};
 use crate::environment::Environment;
 use crate::evaluate::Inputs;
+use crate::evidence::{Step, statement};
 use crate::plan::{Plan, SecurityModel, Sharing};
 use crate::transcript::Transcript;
 
@@ -41,13 +43,31 @@ pub(super) async fn evaluate_robustly<F: Field, E: Environment>(
     party: &mut Party<'_, E>,
     points: &[F],
     authorised: OpeningAuthorised<F>,
-    robust: Robust<F>,
+    robust: Robust<'_, F>,
+    t: usize,
 ) -> Result<OpeningAuthorised<F>, SessionError> {
-    let mut arithmetic = Arithmetic::new(setup(party, points, &authorised)?)?;
-    arithmetic.make_robust(robust);
-    let mut authorised = compute(party.plan, &mut arithmetic, authorised).await?;
-    let fault = |position: usize| Fault { member: party.plan.compute()[position], kind: FaultKind::WrongShare };
-    authorised.blame(arithmetic.found_wrong().into_iter().map(fault));
+    let basis = authorised.frozen().digest;
+    let (plan, binding) = (party.plan, party.binding);
+    let setup = setup(party, points, &authorised)?;
+    let (mut authorised, wrong, disputed) = {
+        let environment = &mut *party.environment;
+        let signer: Signer<'_> = Box::new(move |operation, number, elements| {
+            let step = Step::Product(operation);
+            environment.sign_message(&statement(&plan.digest(), &binding, step, &basis, number, elements))
+        });
+        let mut arithmetic = Arithmetic::new(setup)?;
+        arithmetic.make_robust(robust, signer);
+        let authorised = compute(plan, &mut arithmetic, authorised).await?;
+        (authorised, arithmetic.found_wrong(), arithmetic.take_disputed())
+    };
+    let fault = |position: usize| Fault { member: plan.compute()[position], kind: FaultKind::WrongShare };
+    authorised.blame(wrong.into_iter().map(fault));
+    for disputed in disputed {
+        let part = |(elements, signature)| vec![Part { chunk: disputed.number, elements, signature }];
+        let said = disputed.said.into_iter().map(|said| said.map(part)).collect();
+        let dispute = Dispute { step: Step::Product(disputed.operation), basis, said };
+        conviction::add(authorised.evidence_mut(), dispute.convict(party, t, &disputed.wrong));
+    }
     Ok(authorised)
 }
 

@@ -19,6 +19,7 @@ use super::input::Shared;
 use super::message::{self, View, malformed};
 use super::{Fault, FaultKind, Misbehaviour, Party, SessionError, verify};
 use crate::environment::{Environment, FreezeRecord};
+use crate::evidence::Evidence;
 use crate::plan::{OnMissing, Plan, SecurityModel};
 use crate::transcript::Transcript;
 
@@ -30,6 +31,8 @@ pub(super) struct OpeningAuthorised<F: Field> {
     each: Vec<Zeroizing<Vec<F>>>,
     frozen: Frozen,
     signature: [u8; 64],
+    /// Model `guaranteed`: what convicts those whose shares were wrong up to now.
+    evidence: Vec<Evidence>,
 }
 
 /// A set that all compute peers signed.
@@ -60,6 +63,15 @@ impl<F: Field> OpeningAuthorised<F> {
     /// Adds whose shares turned out to be wrong since.
     pub(super) fn blame(&mut self, faults: impl Iterator<Item = Fault>) {
         self.frozen.faults.extend(faults);
+    }
+
+    /// Adds what convicts them.
+    pub(super) fn evidence_mut(&mut self) -> &mut Vec<Evidence> {
+        &mut self.evidence
+    }
+
+    pub(super) fn into_evidence(self) -> Vec<Evidence> {
+        self.evidence
     }
 
     /// What is opened instead of the sum.
@@ -93,7 +105,8 @@ pub(super) async fn freeze<F: Field, E: Environment>(
     party.environment.freeze(record(party.plan, digest, &view)).await?;
     let signature = party.environment.sign_freeze(&digest);
     exchange_signatures(party, &digest, &signature).await?;
-    Ok(OpeningAuthorised { share, each, frozen: Frozen { view, digest, agreed: None, faults }, signature })
+    let frozen = Frozen { view, digest, agreed: None, faults };
+    Ok(OpeningAuthorised { share, each, frozen, signature, evidence: Vec::new() })
 }
 
 /// Makes a set durable and signs it that all honest compute peers came to by themselves; n-t signatures (of the charter's n) are enough.
@@ -125,7 +138,8 @@ pub(super) async fn freeze_with<F: Field, E: Environment>(
     if found < needed {
         return Err(SessionError::NotEnoughShares { found, needed });
     }
-    Ok(OpeningAuthorised { share, each, frozen: Frozen { view, digest, agreed: Some(agreed), faults }, signature })
+    let frozen = Frozen { view, digest, agreed: Some(agreed), faults };
+    Ok(OpeningAuthorised { share, each, frozen, signature, evidence: Vec::new() })
 }
 
 /// Checks the header that a compute peer sent to a recipient which does not compute.

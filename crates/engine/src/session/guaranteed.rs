@@ -8,10 +8,11 @@
 //!   report    the hash of each d that arrived                                        agreed (t+1 rounds)
 //!   forward   d to whoever got another one                                           compute peers
 //!   coin      shares of a random number that all compute peers dealt                 all to all
-//!   answers   shares of each contributor's answers (session/range.rs)                all to all
+//!   answers   signed shares of each contributor's answers (session/range.rs)         all to all
 //!   freeze    durable record, signatures; n-t of them are enough                     all to all
-//!   evaluate  masked products, decoded (arithmetic/robust.rs), unless it is the sum   all to all, per multiplication
-//!   open      shares of the sum, or of what was computed                             compute peers -> recipients
+//!   evaluate  signed shares of masked products, decoded (arithmetic/robust.rs),
+//!             unless it is the sum                                                   all to all, per multiplication
+//!   open      signed shares of the sum, or of what was computed                      compute peers -> recipients
 //! ```
 //!
 //! # Why it holds
@@ -68,14 +69,17 @@ use super::{evaluation, freeze, verify};
 use crate::arithmetic::Robust;
 use crate::environment::Environment;
 use crate::evaluate::Evaluation;
+use crate::evidence::{Evidence, Step, statement};
 use crate::plan::Sharing;
 use crate::sharing::Recombiner;
 use crate::transcript::Transcript;
 use agree::Agreement;
+use conviction::{Dispute, Part};
 use keys::{Family, Holder, Kept};
 use masked::{Accepted, Masked, accept, exchange_masked, forward, mask, send_masked};
 
 mod agree;
+pub(super) mod conviction;
 mod keys;
 mod masked;
 mod opening;
@@ -236,11 +240,12 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
         return Err(SessionError::NotEnoughShares { found: 0, needed: t + 1 });
     }
     let own_answers = answer(party, &query, &layout, &candidates, share_of)?;
-    let Judged { view, faults, sum, each } =
-        judge(party, points, &query, &layout, &candidates, own_answers, &arrived, &alike, tolerance).await?;
+    let Judged { view, faults, sum, each, evidence } =
+        judge(party, points, &query, &layout, &candidates, own_answers, &arrived, &alike, &agreed, tolerance).await?;
     verify::enough(party, &view, &faults)?;
     party.mailbox.enter_phase(phases.freeze());
     let mut authorised = freeze::freeze_with(party, sum, each, view, agreed, faults, faulty).await?;
+    *authorised.evidence_mut() = evidence;
     if party.plan.evaluation().is_some() {
         let mut streams = Vec::new();
         for member in party.plan.compute() {
@@ -248,7 +253,7 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
             streams.extend(holder.streams(points, family, &kept[family].dropped, "product", &party.binding)?);
         }
         let robust = Robust::new(streams, faulty, &alike, phases.products());
-        authorised = evaluation::evaluate_robustly(party, points, authorised, robust).await?;
+        authorised = evaluation::evaluate_robustly(party, points, authorised, robust, t).await?;
     }
     Ok((Some(authorised), receipt))
 }
@@ -367,28 +372,68 @@ async fn toss<F: Field, E: Environment>(
     Ok((transcript.finish(), alike))
 }
 
-/// Vectors of all compute peers, the own ones included; `None` for who is silent or sends what cannot be read.
-async fn exchange<F: Field, E: Environment>(party: &Party<'_, E>, tag: u8, own: &[Vec<F>]) -> Vec<Option<Vec<Vec<F>>>> {
-    for (number, vector) in own.iter().enumerate() {
-        for part in vector.chunks(CHUNK) {
-            let message = message::elements(tag, number, &[], part);
+fn bytes_of<F: Field>(part: &[F]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(part.len() * F::BYTES);
+    F::encode_slice(part, &mut bytes);
+    bytes
+}
+
+/// Answers of one compute peer, and the signatures under their chunks.
+struct Answers<F> {
+    vectors: Vec<Vec<F>>,
+    signatures: Vec<Vec<[u8; 64]>>,
+}
+
+impl<F: Field> Answers<F> {
+    /// As it was signed.
+    fn parts(&self, number: usize) -> Vec<Part> {
+        let vector = &self.vectors[number];
+        let part = |(chunk, signature): (usize, &[u8; 64])| {
+            let elements = bytes_of(&vector[chunk_range(chunk, vector.len())]);
+            Part { chunk, elements, signature: *signature }
+        };
+        self.signatures[number].iter().enumerate().map(part).collect()
+    }
+}
+
+/// Answers of all compute peers, the own ones included; `None` for who is silent or sends what cannot be read. Each message
+/// carries a signature in front, which is looked at where answers do not fit.
+async fn exchange<F: Field, E: Environment>(
+    party: &mut Party<'_, E>,
+    basis: &[u8; 32],
+    own: Vec<Vec<F>>,
+) -> Vec<Option<Answers<F>>> {
+    let mut signatures: Vec<Vec<[u8; 64]>> = vec![Vec::new(); own.len()];
+    for (number, (vector, signatures)) in own.iter().zip(&mut signatures).enumerate() {
+        for (chunk, part) in vector.chunks(CHUNK).enumerate() {
+            let step = Step::Answers(number as u32);
+            let digest = statement(&party.plan.digest(), &party.binding, step, basis, chunk, &bytes_of(part));
+            let signature = party.environment.sign_message(&digest);
+            let message = message::elements(message::ANSWERS, number, &signature, part);
             party.mailbox.send_all(party.other_compute_peers(), &message);
+            signatures.push(signature);
         }
         party.mailbox.drained().await;
     }
+    let lengths: Vec<usize> = own.iter().map(Vec::len).collect();
+    let mut own = Some(Answers { vectors: own, signatures });
     let mut all = Vec::with_capacity(party.plan.compute().len());
     for member in party.plan.compute() {
         if *member == party.me {
-            all.push(Some(own.to_vec()));
+            all.push(own.take());
             continue;
         }
-        let mut theirs: Option<Vec<Vec<F>>> = Some(own.iter().map(|v| vec![F::ZERO; v.len()]).collect());
-        for (number, vector) in own.iter().enumerate() {
-            for chunk in 0..vector.len().div_ceil(CHUNK) {
-                let range = chunk_range(chunk, vector.len());
+        let vectors = lengths.iter().map(|length| vec![F::ZERO; *length]).collect();
+        let mut theirs = Some(Answers { vectors, signatures: vec![Vec::new(); lengths.len()] });
+        for (number, length) in lengths.iter().enumerate() {
+            for chunk in 0..length.div_ceil(CHUNK) {
+                let range = chunk_range(chunk, *length);
                 let message = party.mailbox.recv(*member).await.ok();
                 theirs = theirs.and_then(|mut theirs| {
-                    message::read_elements(&message?, tag, number, 0, &mut theirs[number][range]).ok()?;
+                    let part = &mut theirs.vectors[number][range];
+                    let message = message?;
+                    let signature = message::read_elements(&message, message::ANSWERS, number, 64, part).ok()?;
+                    theirs.signatures[number].push(signature.try_into().ok()?);
                     Some(theirs)
                 });
             }
@@ -450,6 +495,8 @@ struct Judged<F: Field> {
     sum: Zeroizing<Vec<F>>,
     /// And of each of them, where the evaluation asks for it.
     each: Vec<Zeroizing<Vec<F>>>,
+    /// What convicts those whose answers are wrong.
+    evidence: Vec<Evidence>,
 }
 
 /// Opens the answers; adds up who is in range, names who is not and whose answers are wrong.
@@ -463,21 +510,27 @@ async fn judge<F: Field, E: Environment>(
     own: Vec<(Vec<F>, Zeroizing<Vec<F>>)>,
     arrived: &[Option<Masked<F>>],
     alike: &[bool],
+    agreed: &[u8; 32],
     tolerance: Tolerance,
 ) -> Result<Judged<F>, SessionError> {
     let wants_each = party.plan.evaluation().is_some_and(Evaluation::each);
     let mut each = Vec::new();
     let (answers, shares): (Vec<Vec<F>>, Vec<Zeroizing<Vec<F>>>) = own.into_iter().unzip();
-    let mut columns = exchange(party, message::ANSWERS, &answers).await;
-    columns.iter_mut().zip(alike).filter(|(_, alike)| !**alike).for_each(|(column, _)| *column = None);
+    let mut said = exchange(party, agreed, answers).await;
+    said.iter_mut().zip(alike).filter(|(_, alike)| !**alike).for_each(|(said, _)| *said = None);
     let mut view: View = vec![None; arrived.len()];
     let mut sum = Zeroizing::new(vec![F::ZERO; party.length()]);
-    let (mut wrong, mut faults) = (Vec::new(), Vec::new());
+    let (mut wrong, mut faults, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
     let mut opened = vec![F::ZERO; layout.answers()];
     for ((number, slot), share) in candidates.iter().enumerate().zip(shares) {
-        let of_slot = |column: &mut Option<Vec<Vec<F>>>| column.as_mut().map(|c| std::mem::take(&mut c[number]));
-        let columns = columns.iter_mut().map(of_slot).collect();
-        wrong.extend(robust_open(party, points, tolerance, columns, &mut opened)?);
+        let columns = said.iter().map(|said| said.as_ref().map(|said| said.vectors[number].clone())).collect();
+        let found = robust_open(party, points, tolerance, columns, &mut opened)?;
+        if !found.is_empty() {
+            let said = said.iter().map(|said| said.as_ref().map(|said| said.parts(number))).collect();
+            let dispute = Dispute { step: Step::Answers(number as u32), basis: *agreed, said };
+            conviction::add(&mut evidence, dispute.convict(party, tolerance.t, &found));
+        }
+        wrong.extend(found);
         if query.accepts(&opened) {
             view[*slot] = arrived[*slot].as_ref().map(|masked| masked.commitment);
             F::add_assign_slice(&mut sum, &share);
@@ -492,5 +545,5 @@ async fn judge<F: Field, E: Environment>(
     wrong.dedup();
     let liar = |position: usize| Fault { member: party.plan.compute()[position], kind: FaultKind::WrongShare };
     faults.extend(wrong.into_iter().map(liar));
-    Ok(Judged { view, faults, sum, each })
+    Ok(Judged { view, faults, sum, each, evidence })
 }

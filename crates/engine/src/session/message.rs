@@ -9,7 +9,7 @@
 //! | freeze | compute peers, all to all | digest, signature |
 //! | result | compute peer -> recipient | chunk number, for chunk 0 to a pure recipient the frozen set (model `guaranteed`: and what was agreed) and a signature, elements |
 //! | signed | compute peer -> recipient | model `guaranteed`: the signature over the chunk before it |
-//! | hold, coin, answers | compute peers, all to all | the proof that inputs are in range, before the freeze; coin in the model `guaranteed`: also the hash of what was agreed |
+//! | hold, coin, answers | compute peers, all to all | the proof that inputs are in range, before the freeze; in the model `guaranteed` coin: also the hash of what was agreed, answers: number, signature, elements |
 //! | keys, dropped, masked, agree | input and compute peers | the input of the model `guaranteed`; masked: chunk number, for chunk 0 a commitment and the hash of the keys, elements |
 //! | hidden, slice, opened, nonce, check, final | compute peers, all to all | the opening by slices |
 //!

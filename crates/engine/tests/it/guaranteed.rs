@@ -178,7 +178,7 @@ fn p19_engine_guaranteed_names_who_is_out_of_bounds_and_others_are_unharmed() {
                 for liar in 0..t {
                     simulator.rewrite(liar, |_, mut message| {
                         if message[0] == ANSWERS {
-                            message[6] ^= 1;
+                            message[70] ^= 1;
                         }
                         Some(message)
                     });

@@ -81,7 +81,7 @@ fn rule5_guaranteed_products_come_and_name_who_lies() {
                 let liar = *liar;
                 simulator.rewrite(liar, move |to, mut message| {
                     if message[0] == PRODUCT {
-                        message[5 + 8 * ((to + liar) % 3)] ^= 1 << (to % 4);
+                        message[69 + 8 * ((to + liar) % 3)] ^= 1 << (to % 4);
                     }
                     Some(message)
                 });
@@ -185,7 +185,7 @@ fn rule5_a_slow_honest_peer_beside_t_cheaters_at_a_product() {
             for liar in 0..t {
                 simulator.rewrite(liar, |_, mut message| {
                     if message[0] == PRODUCT {
-                        message[5] ^= 1;
+                        message[69] ^= 1;
                     }
                     Some(message)
                 });
@@ -218,7 +218,7 @@ fn masked_products_are_uniform() {
         let (_, wire) = world.tapped();
         let mut counts = [0; BUCKETS];
         let shares = wire.iter().filter(|(from, to, message)| (*from, *to, message[0]) == (2, 0, PRODUCT));
-        for element in shares.flat_map(|(_, _, message)| message[5..].as_chunks::<8>().0) {
+        for element in shares.flat_map(|(_, _, message)| message[69..].as_chunks::<8>().0) {
             counts[usize::from(element[0] & 15)] += 1;
         }
         assert_eq!(counts.iter().sum::<u64>(), 4000);

@@ -78,7 +78,10 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
     let me =
         plan.index_of(&party.me).ok_or_else(|| Declined::new(Decline::Roster, "the job does not name this peer"))?;
     if !digest.eq_ignore_ascii_case(&hex::encode(plan.digest().0)) {
-        return Err(Declined::new(Decline::Plan, "the gateway computed another plan than this peer"));
+        return Err(Declined::new(
+            Decline::Plan,
+            "the gateway computed another plan than this peer: run the same version of tacit on both",
+        ));
     }
     let policy = party.policy();
     let judged = policy.judge(&party.me, &job, consensus.charter());

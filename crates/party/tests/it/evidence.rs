@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tacit_accord::{MemberRole, OnMissingInput};
 use tacit_engine::Plan;
-use tacit_engine::evidence::statement;
+use tacit_engine::evidence::{Step, statement};
 use tacit_job::{EvidenceDocument, Job, Report};
 use tacit_pki::PublicKey;
 use tacit_pki::envelope::{Context, sign_detached};
@@ -64,7 +64,8 @@ async fn rule5_a_liar_among_real_peers_is_convicted_by_what_they_keep() {
                 message[length - ELEMENTS] ^= 1;
                 said.insert(to, message[length - ELEMENTS..].to_vec());
             } else {
-                let digest = statement(&plan.digest(), &outcome.binding, &outcome.frozen, 0, &said[&to]);
+                let (plan, frozen) = (plan.digest(), &outcome.frozen);
+                let digest = statement(&plan, &outcome.binding, Step::Result, frozen, 0, &said[&to]);
                 message[1..].copy_from_slice(&sign_detached(&liar.identity, Context::Message, &digest));
             }
             lied.send(to, message);

@@ -7,7 +7,7 @@ use tacit_accord::{
 };
 use tacit_algebra::poly::eval;
 use tacit_algebra::{F61, Field};
-use tacit_engine::evidence::{Evidence, SignedShare, statement};
+use tacit_engine::evidence::{Evidence, SignedShare, Step, statement};
 use tacit_job::{EvidenceDocument, Job, Task, plan_of};
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
 use tacit_pki::Identity;
@@ -77,14 +77,15 @@ fn document(consensus: &Consensus, peers: &[Identity], session: SessionId, wrong
             (1..=OPENED as u64).map(|k| eval(&[F61::from_u64(k), F61::from_u64(7 * k)], point) + added).collect();
         let mut bytes = Vec::new();
         F61::encode_slice(&elements, &mut bytes);
-        let digest = statement(&plan.digest(), &[1; 32], &[2; 32], 0, &bytes);
+        let digest = statement(&plan.digest(), &[1; 32], Step::Result, &[2; 32], 0, &bytes);
         let signature = sign_detached(&peers[number], Context::Message, &digest);
         SignedShare { position: position as u32, elements: bytes, signature }
     };
     let evidence = Evidence {
         plan: plan.digest(),
         binding: [1; 32],
-        frozen: [2; 32],
+        step: Step::Result,
+        basis: [2; 32],
         chunk: 0,
         accused: accused as u32,
         shares: (0..4).map(share).collect(),

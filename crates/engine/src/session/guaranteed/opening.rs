@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use tacit_algebra::Field;
 
-use super::{robust_open, tolerance};
+use super::conviction::{self, Dispute, Part};
+use super::{bytes_of, robust_open, tolerance};
 use crate::environment::Environment;
-use crate::evidence::{self, Evidence, SignedShare};
+use crate::evidence::{self, Step};
 use crate::session::freeze::{self, Frozen, OpeningAuthorised};
 use crate::session::opening::{Opened, send_chunk};
 use crate::session::{CHUNK, Fault, FaultKind, Party, SessionError, chunk_range, message};
@@ -47,8 +48,9 @@ pub(in crate::session) async fn open<F: Field, E: Environment>(
         own = Some(Heard { set: Some(authorised.frozen().clone()), share: authorised.share().to_vec(), signatures });
     }
     let own_set = authorised.as_ref().map(|authorised| authorised.frozen().clone());
+    let mut evidence = authorised.map(OpeningAuthorised::into_evidence).unwrap_or_default();
     if !party.plan.recipients().contains(&party.me) {
-        return Ok(Opened { elements: None, frozen: own_set, faults: Vec::new(), evidence: Vec::new() });
+        return Ok(Opened { elements: None, frozen: own_set, faults: Vec::new(), evidence });
     }
     party.mailbox.enter_phase(phases.result());
     let mut columns: Vec<Option<Heard<F>>> = Vec::with_capacity(points.len());
@@ -71,14 +73,12 @@ pub(in crate::session) async fn open<F: Field, E: Environment>(
     let shares = columns.iter().map(|column| column.as_ref().map(|heard| heard.share.clone())).collect();
     let mut elements = vec![F::ZERO; length];
     let wrong = robust_open(party, points, tolerance, shares, &mut elements)?;
-    let signed = |position: &usize| is_signed(party, *position, &frozen, &columns);
-    let (liars, unsigned): (Vec<usize>, Vec<usize>) = wrong.into_iter().partition(signed);
-    let right: Vec<usize> = match liars.is_empty() {
-        true => Vec::new(),
-        false => (0..columns.len()).filter(|p| !liars.contains(p) && !unsigned.contains(p)).filter(signed).collect(),
-    };
-    let right = &right[..right.len().min(2 * tolerance.t + 1)];
-    let evidence = liars.iter().filter_map(|liar| convict(party, &frozen, &columns, right, *liar)).collect();
+    let mut liars = Vec::new();
+    if !wrong.is_empty() {
+        let dispute = Dispute { step: Step::Result, basis: frozen.digest, said: columns.iter().map(said).collect() };
+        liars = wrong.iter().copied().filter(|position| dispute.is_signed(party, *position)).collect();
+        conviction::add(&mut evidence, dispute.convict(party, tolerance.t, &wrong));
+    }
     let fault = |position: usize| Fault { member: party.plan.compute()[position], kind: FaultKind::WrongShare };
     let faults = liars.into_iter().map(fault).collect();
     Ok(Opened { elements: Some(elements), frozen: Some(frozen), faults, evidence })
@@ -86,64 +86,20 @@ pub(in crate::session) async fn open<F: Field, E: Environment>(
 
 /// What a compute peer signs of a chunk of its share.
 fn digest_of<F: Field, E>(party: &Party<'_, E>, frozen: &[u8; 32], chunk: usize, part: &[F]) -> [u8; 32] {
-    evidence::statement(&party.plan.digest(), &party.binding, frozen, chunk, &bytes_of(part))
+    evidence::statement(&party.plan.digest(), &party.binding, Step::Result, frozen, chunk, &bytes_of(part))
 }
 
-fn bytes_of<F: Field>(part: &[F]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(part.len() * F::BYTES);
-    F::encode_slice(part, &mut bytes);
-    bytes
-}
-
-/// Whether every chunk of what was heard from this position is signed.
-fn is_signed<F: Field, E: Environment>(
-    party: &Party<'_, E>,
-    position: usize,
-    frozen: &Frozen,
-    columns: &[Option<Heard<F>>],
-) -> bool {
-    let (Some(heard), member) = (&columns[position], party.plan.compute()[position]) else { return false };
-    let chunks = heard.share.len().div_ceil(CHUNK);
-    let signed = |(chunk, signature): (usize, &[u8; 64])| {
-        let part = &heard.share[chunk_range(chunk, heard.share.len())];
-        let digest = digest_of(party, &frozen.digest, chunk, part);
-        // The own one is good.
-        member == party.me || party.environment.verify_message(member, &digest, signature)
+/// What was heard, chunk by chunk; nothing without a signature under each.
+fn said<F: Field>(heard: &Option<Heard<F>>) -> Option<Vec<Part>> {
+    let heard = heard.as_ref()?;
+    let length = heard.share.len();
+    let part = |(chunk, signature): (usize, &[u8; 64])| Part {
+        chunk,
+        elements: bytes_of(&heard.share[chunk_range(chunk, length)]),
+        signature: *signature,
     };
-    heard.signatures.len() == chunks && heard.signatures.iter().enumerate().all(signed)
-}
-
-/// Evidence of the first chunk in which the liar's share does not fit the right ones. All of them are signed.
-fn convict<F: Field, E: Environment>(
-    party: &Party<'_, E>,
-    frozen: &Frozen,
-    columns: &[Option<Heard<F>>],
-    right: &[usize],
-    liar: usize,
-) -> Option<Evidence> {
-    let mut places: Vec<usize> = right.iter().copied().chain([liar]).collect();
-    places.sort_unstable();
-    let shares_of = |chunk: usize| {
-        let share = |position: &usize| {
-            let heard = columns[*position].as_ref()?;
-            let elements = bytes_of(&heard.share[chunk_range(chunk, heard.share.len())]);
-            Some(SignedShare { position: *position as u32, elements, signature: *heard.signatures.get(chunk)? })
-        };
-        places.iter().map(share).collect::<Option<Vec<_>>>()
-    };
-    let evidence = |chunk: usize| {
-        Some(Evidence {
-            plan: party.plan.digest(),
-            binding: party.binding,
-            frozen: frozen.digest,
-            chunk: chunk as u32,
-            accused: liar as u32,
-            shares: shares_of(chunk)?,
-        })
-    };
-    // All signatures were checked.
-    let chunks = 0..party.opened_length().div_ceil(CHUNK);
-    chunks.filter_map(evidence).find(|evidence| evidence.check(party.plan, |_, _, _| true).is_ok())
+    let complete = heard.signatures.len() == length.div_ceil(CHUNK);
+    complete.then(|| heard.signatures.iter().enumerate().map(part).collect())
 }
 
 /// A compute peer's whole share; `None` if it does not come or cannot be read.
