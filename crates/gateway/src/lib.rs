@@ -41,4 +41,6 @@ pub use negotiations::NegotiationView;
 pub use pairing::Compared;
 pub use registry::{Candidate, RegistryView};
 pub use runs::{RunView, SlotView};
+/// What the planner foresees of a slot.
+pub use tacit_engine::Forecast;
 pub use tasks::{MemberOffer, Notice, Notifier, TaskWatch};

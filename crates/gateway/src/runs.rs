@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tacit_accord::log::Kind;
 use tacit_accord::{Charter, Consensus, ConsensusId, OnMissingInput};
+use tacit_engine::Forecast;
 use tacit_job::{Job, StopReason, Task, ToPeer};
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 use tacit_pki::random;
@@ -209,6 +210,19 @@ impl Gateway {
             contributors: row.contributors,
         };
         Ok(rows.into_iter().map(view).collect())
+    }
+
+    /// What the planner foresees of one slot of the standing task with the members of the day, or why it foresees nothing;
+    /// `None`: there is no standing task.
+    pub async fn forecast(&self, group: GroupId) -> Result<Option<Result<Forecast, String>>, GatewayError> {
+        let consensus = self.current(group).await?;
+        let charter = consensus.charter();
+        let Some(task) = Task::standing(charter) else { return Ok(None) };
+        if let Some(provider) = task.provider() {
+            return Ok(Some(Err(format!("the SMC provider {provider} computes, of which the planner knows nothing"))));
+        }
+        let job = job_of(charter, &consensus, task, RunId(0), Slot(0), Attempt(0), &charter_compute(charter))?;
+        Ok(Some(tacit_job::plan_of(&consensus, &job).map(|plan| plan.forecast()).map_err(|error| error.to_string())))
     }
 
     /// The group's consensus, if its standing task could run with the members it has.

@@ -18,9 +18,9 @@ mod register;
 mod task;
 
 pub use group::{
-    CodeBody, ComparedMember, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup,
-    OnMissing, PairingBody, PairingDecision, RunBody, RunList, SharingKind, SlotBody, SlotList, SlotRulesBody,
-    StartedBody, VerifyBody, VerifyManyBody,
+    CodeBody, ComparedMember, ConfigurationBody, ConsensusBody, ForecastBody, GroupBody, GroupList, MemberBody,
+    MemberList, NewGroup, OnMissing, PairingBody, PairingDecision, RunBody, RunList, SharingKind, SlotBody, SlotList,
+    SlotRulesBody, StartedBody, VerifyBody, VerifyManyBody,
 };
 pub use negotiation::{
     CandidateBody, ContributionBody, ContributionList, HistoryRequest, ManagerAccept, NegotiationAct, NegotiationBody,

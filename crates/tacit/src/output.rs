@@ -93,6 +93,15 @@ pub(crate) fn line(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
+/// A number of bytes, for people.
+pub(crate) fn bytes(count: u64) -> String {
+    match count {
+        b if b >= 1_000_000 => format!("{:.1} MB", b as f64 / 1e6),
+        b if b >= 1_000 => format!("{:.1} kB", b as f64 / 1e3),
+        b => format!("{b} B"),
+    }
+}
+
 /// The exit code of a failure that came from a node or from the network.
 fn code_of(error: &anyhow::Error) -> Code {
     match error.downcast_ref::<ClientError>() {

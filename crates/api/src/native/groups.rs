@@ -2,10 +2,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use tacit_accord::{Configuration, OnMissingInput, Sharing, SlotRules};
-use tacit_gateway::{GroupStatus, GroupView};
+use tacit_gateway::{Forecast, Gateway, GroupStatus, GroupView};
 use tacit_model::api::{
-    CodeBody, ConfigurationBody, ConsensusBody, Decimal, GroupBody, GroupList, NewGroup, OnMissing, Role, SharingKind,
-    SlotRulesBody, Standing,
+    CodeBody, ConfigurationBody, ConsensusBody, Decimal, ForecastBody, GroupBody, GroupList, NewGroup, OnMissing, Role,
+    SharingKind, SlotRulesBody, Standing,
 };
 use tacit_model::{GroupId, UnixMillis};
 
@@ -42,7 +42,7 @@ pub(super) async fn get(
     Extension(caller): Extension<Caller>,
     PathOf(gid): PathOf<i64>,
 ) -> Result<Json<GroupBody>, ApiError> {
-    Ok(Json(group_body(app.gateway()?.group(GroupId(gid)).await?, caller.role)))
+    planned(app.gateway()?, GroupId(gid), caller.role).await
 }
 
 pub(super) async fn delete(State(app): State<App>, PathOf(gid): PathOf<i64>) -> Result<StatusCode, ApiError> {
@@ -68,7 +68,7 @@ pub(super) async fn configure(
     };
     gateway.group(GroupId(gid)).await?;
     gateway.configure(GroupId(gid), configuration).await?;
-    Ok(Json(group_body(gateway.group(GroupId(gid)).await?, caller.role)))
+    planned(gateway, GroupId(gid), caller.role).await
 }
 
 pub(super) async fn set_slot_rules(
@@ -103,7 +103,7 @@ pub(super) async fn set_slot_rules(
         first_slot,
     };
     gateway.set_slot_rules(GroupId(gid), rules).await?;
-    Ok(Json(group_body(gateway.group(GroupId(gid)).await?, caller.role)))
+    planned(gateway, GroupId(gid), caller.role).await
 }
 
 pub(super) async fn consensus(
@@ -125,6 +125,36 @@ pub(super) async fn invite(
 pub(super) async fn withdraw(State(app): State<App>, PathOf(code): PathOf<String>) -> Result<StatusCode, ApiError> {
     app.gateway()?.withdraw_code(&code).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A group with the planner's forecast of a slot.
+async fn planned(gateway: &Gateway, gid: GroupId, role: Role) -> Result<Json<GroupBody>, ApiError> {
+    let group = gateway.group(gid).await?;
+    let compute_peers = group.charter.computing().count();
+    let mut body = group_body(group, role);
+    match gateway.forecast(gid).await? {
+        Some(Ok(forecast)) => body.forecast = Some(forecast_body(forecast, compute_peers)),
+        Some(Err(why)) => body.no_forecast = Some(why),
+        None => {}
+    }
+    Ok(Json(body))
+}
+
+fn forecast_body(forecast: Forecast, compute_peers: usize) -> ForecastBody {
+    let few = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    ForecastBody {
+        compute_peers: few(compute_peers),
+        rounds: forecast.rounds as u64,
+        input_bytes: forecast.input_bytes,
+        compute_bytes: forecast.compute_bytes,
+        micros: forecast.micros,
+        losses_before: few(forecast.losses_before),
+        losses: few(forecast.losses),
+        cheaters_noticed: few(forecast.cheaters_noticed),
+        cheaters_survived: few(forecast.cheaters_survived),
+        colluding: few(forecast.colluding),
+        notes: forecast.notes,
+    }
 }
 
 pub(crate) fn groups_of(groups: Vec<GroupView>, role: Role) -> Vec<GroupBody> {
@@ -165,6 +195,8 @@ pub(crate) fn group_body(group: GroupView, role: Role) -> GroupBody {
         },
         members: group.members.into_iter().map(member_body).collect(),
         codes: (role >= Role::Operator).then_some(group.codes),
+        forecast: None,
+        no_forecast: None,
     }
 }
 

@@ -120,6 +120,19 @@ fn schemas_and_types_agree() {
     };
     let slots =
         SlotRulesBody { on_missing_input: OnMissing::Fail, deadline_ms: 1, slot_ms: 0, first_slot: Some(text()) };
+    let forecast = ForecastBody {
+        compute_peers: 3,
+        rounds: 1,
+        input_bytes: 1,
+        compute_bytes: 1,
+        micros: 1,
+        losses_before: 0,
+        losses: 0,
+        cheaters_noticed: 0,
+        cheaters_survived: 0,
+        colluding: 1,
+        notes: vec![],
+    };
     let group = GroupBody {
         gid: GroupId(1),
         name: text(),
@@ -133,6 +146,8 @@ fn schemas_and_types_agree() {
         slots: slots.clone(),
         members: vec![member.clone()],
         codes: Some(vec![]),
+        forecast: Some(forecast.clone()),
+        no_forecast: Some(text()),
     };
     let run = RunBody { run: RunId(1), state: text(), reason: text(), next_slot: Slot(0) };
     let slot = SlotBody { slot: Slot(0), attempt: 0, state: text(), detail: text(), contributors: None };
@@ -205,6 +220,7 @@ fn schemas_and_types_agree() {
 
     same("NewGroup", json!(NewGroup { name: text(), sharing: SharingKind::Shamir }));
     same("GroupBody", json!(group));
+    same("ForecastBody", json!(forecast));
     same("GroupList", json!(GroupList { groups: vec![] }));
     same("ConfigurationBody", json!(configuration));
     same("SlotRulesBody", json!(slots));

@@ -37,6 +37,10 @@ pub struct Forecast {
     pub detected: usize,
     /// How many wrong shares are corrected and named at the opening; none below 3t+1 compute peers.
     pub corrected: usize,
+    /// How many compute peers may compute wrongly without any wrong result being accepted.
+    pub cheaters_noticed: usize,
+    /// How many may, and the result comes nevertheless.
+    pub cheaters_survived: usize,
     /// How many compute peers may put together what they see without learning an input.
     pub colluding: usize,
     /// What happens when inputs are missing, and what the result tells anyway.
@@ -158,6 +162,7 @@ impl Forecast {
         let agreement_micros = guaranteed.as_ref().map_or(0, |g| g.input_rounds as u64 * round_micros(n));
         let session_micros =
             SESSION_MICROS + (n * plan.members().len()) as u64 * pair_micros + agreement_micros + all / BYTES_PER_MICRO;
+        let faulty = guaranteed.as_ref().map_or(0, |g| g.faulty);
         Self {
             rounds,
             input_bytes,
@@ -172,10 +177,16 @@ impl Forecast {
                 None if evaluation.is_some() => 0,
                 None => losses,
             },
-            losses_before: guaranteed.as_ref().map_or(0, |g| g.faulty),
+            losses_before: faulty,
             // More than can be corrected may come near a wrong vector, which is then taken for the right one.
             detected: guaranteed.as_ref().map_or(spare - corrected, |g| g.faulty),
             corrected: guaranteed.as_ref().map_or(corrected, |g| g.faulty),
+            cheaters_noticed: match plan.model() {
+                SecurityModel::SemiHonest => 0,
+                SecurityModel::Malicious => colluding,
+                SecurityModel::Guaranteed => faulty,
+            },
+            cheaters_survived: faulty,
             colluding,
             notes,
         }

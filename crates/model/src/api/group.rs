@@ -57,6 +57,39 @@ pub struct GroupBody {
     /// Open registration codes; only shown to operators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codes: Option<Vec<String>>,
+    /// What the planner foresees of a slot with the members of the day; where one configured group is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastBody>,
+    /// Why it foresees nothing, such as too few members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_forecast: Option<String>,
+}
+
+/// What a slot will take and survive, foreseen by the planner. docs/protocols.md says how wrong it may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForecastBody {
+    /// How many compute peers there are.
+    pub compute_peers: u32,
+    /// Rounds from the first share to the result.
+    pub rounds: u64,
+    /// Bytes that an input peer sends.
+    pub input_bytes: u64,
+    /// Bytes that a compute peer sends, on average.
+    pub compute_bytes: u64,
+    /// Microseconds from the first share to the result, all peers on one machine with two cores.
+    pub micros: u64,
+    /// How many compute peers may be lost before the inputs are frozen.
+    pub losses_before: u32,
+    /// How many may be lost after that.
+    pub losses: u32,
+    /// How many may compute wrongly without a wrong result being accepted.
+    pub cheaters_noticed: u32,
+    /// How many may, and the result comes nevertheless.
+    pub cheaters_survived: u32,
+    /// How many together learn nothing.
+    pub colluding: u32,
+    /// What else is to be known, in plain sentences.
+    pub notes: Vec<String>,
 }
 
 /// All groups.

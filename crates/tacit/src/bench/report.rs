@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::cases::{Case, Unit};
 use super::orchestra::Run;
 use super::peers;
-use crate::output::Failure;
+use crate::output::{Failure, bytes};
 
 /// One line, as contracted: names stay.
 #[derive(Debug, Serialize)]
@@ -177,14 +177,6 @@ fn short(value: f64) -> String {
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 10.0 => format!("{v:.1}"),
         v => format!("{v:.2}"),
-    }
-}
-
-fn bytes(count: u64) -> String {
-    match count {
-        b if b >= 1_000_000 => format!("{:.1} MB", b as f64 / 1e6),
-        b if b >= 1_000 => format!("{:.1} kB", b as f64 / 1e3),
-        b => format!("{b} B"),
     }
 }
 

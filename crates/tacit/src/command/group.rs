@@ -7,14 +7,15 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tacit_engine::aggregate;
 use tacit_model::api::{
-    ConfigurationBody, Decimal, DirectoryEntry, GroupBody, MemberBody, OnMissing, SharingKind, SlotRulesBody,
+    ConfigurationBody, Decimal, DirectoryEntry, ForecastBody, GroupBody, MemberBody, OnMissing, SharingKind,
+    SlotRulesBody,
 };
 use tacit_model::{GroupId, RunId};
 
 use super::print;
 use crate::connection::Connection;
 use crate::negotiating::Seat;
-use crate::output::Failure;
+use crate::output::{Failure, bytes};
 use crate::wizard;
 
 /// Create, configure and run groups at a gateway.
@@ -365,6 +366,12 @@ fn describe(group: &GroupBody) -> String {
         )),
         None => text.push_str("  computes   nothing yet: `tacit group configure`\n"),
     }
+    if let Some(forecast) = &group.forecast {
+        text.push_str(&describe_forecast(forecast));
+    }
+    if let Some(why) = &group.no_forecast {
+        text.push_str(&format!("  forecast   none yet: {why}\n"));
+    }
     for member in &group.members {
         text.push_str(&describe_member(member));
     }
@@ -373,6 +380,29 @@ fn describe(group: &GroupBody) -> String {
     }
     text.pop();
     text
+}
+
+/// Two lines: what a slot survives, and what it takes.
+fn describe_forecast(forecast: &ForecastBody) -> String {
+    let (of, losses) = (forecast.compute_peers, forecast.losses);
+    let lost = match losses {
+        0 => format!("no loss of any of {of} compute peers"),
+        _ => format!("the loss of {losses} of {of} compute peers after the freeze, none before it"),
+    };
+    let survived = match (forecast.cheaters_survived, forecast.cheaters_noticed) {
+        (0, 0) => format!("{lost}; no cheater, and none is sure to be noticed"),
+        (0, noticed) => format!("{lost}; no cheater, but no wrong result of up to {noticed} is accepted"),
+        (cheaters, _) => format!("the loss or the cheating of {cheaters} of {of} compute peers at any time"),
+    };
+    format!(
+        "  survives   {survived}; {} together learn nothing\n\
+         \x20 a slot     about {} rounds, {} from each input peer and {} from each compute peer, {} ms on one machine\n",
+        forecast.colluding,
+        forecast.rounds,
+        bytes(forecast.input_bytes),
+        bytes(forecast.compute_bytes),
+        forecast.micros.div_ceil(1000)
+    )
 }
 
 fn describe_member(member: &MemberBody) -> String {

@@ -268,6 +268,59 @@ fn rule5_security_models_over_three_processes() {
     assert!(!output.status.success() && said.contains("security_model"), "{output:?}");
 }
 
+/// What the planner foresees is said where a group is configured and where it is shown, in words and in the API.
+#[test]
+fn planner_forecast_of_a_group_is_shown() {
+    let shown = |group: &Trio, options: &[&str]| {
+        let gid = group.gid.to_string();
+        let shape = ["group", "configure", &gid, "--items", "2", "--max-element", "100"];
+        let configured = group.command(0, &[&shape[..], options].concat());
+        assert!(configured.status.success(), "{configured:?}");
+        let said = String::from_utf8_lossy(&configured.stdout).into_owned();
+        let show = group.command(0, &["group", "show", &gid]);
+        let line = |text: &str, start: &str| text.lines().find(|line| line.starts_with(start)).map(str::to_owned);
+        let show = String::from_utf8_lossy(&show.stdout);
+        for start in ["  survives", "  a slot", "  forecast"] {
+            assert_eq!(line(&said, start), line(&show, start), "shown as it was configured");
+        }
+        (said, group.nodes[0].api("GET", &format!("/groups/{gid}"), None).ok().json())
+    };
+    let proceeding = |group: &Trio| {
+        let gid = group.gid.to_string();
+        let rules = group.command(0, &["group", "slot-rules", &gid, "--on-missing-input", "2", "--deadline", "5"]);
+        assert!(rules.status.success(), "{rules:?}");
+    };
+    let trio = Trio::found();
+    let (said, body) = shown(&trio, &["--parameter", "bounds=declared"]);
+    assert!(said.contains("the loss of 1 of 3 compute peers after the freeze, none before it; no cheater"), "{said}");
+    assert!(said.contains("about 4 rounds, 127 B from each input peer"), "{said}");
+    let forecast = &body["forecast"];
+    let foreseen = ["rounds", "losses", "losses_before", "cheaters_noticed", "cheaters_survived", "colluding"];
+    assert_eq!(foreseen.map(|what| forecast[what].as_u64()), [4, 1, 0, 0, 0, 1].map(Some), "{body}");
+    assert!(forecast["micros"].as_u64().is_some_and(|micros| (500..5000).contains(&micros)), "{forecast}");
+    assert!(forecast["notes"].as_array().is_some_and(|notes| !notes.is_empty()), "{forecast}");
+
+    // As docs/tutorial.md has it.
+    let gid = trio.gid.to_string();
+    let configured = trio.command(0, &["group", "configure", &gid, "--items", "3", "--max-element", "1000000"]);
+    let said = String::from_utf8_lossy(&configured.stdout);
+    let line = "about 5 rounds, 1.1 kB from each input peer and 966 B from each compute peer, 2 ms on one machine";
+    assert!(said.contains(line), "{said}");
+
+    let (said, _) = shown(&trio, &["--aggregator", "product", "--parameter", "security_model=malicious"]);
+    assert!(said.contains("no loss of any of 3 compute peers; no cheater, but no wrong result of up to 1"), "{said}");
+    // Three are too few for this model: the configuration may be right for the group to come.
+    proceeding(&trio);
+    let (said, body) = shown(&trio, &["--parameter", "security_model=guaranteed"]);
+    assert!(said.contains("forecast   none yet: "), "{said}");
+    assert!(body["forecast"].is_null() && body["no_forecast"].as_str().is_some_and(|why| !why.is_empty()), "{body}");
+
+    let quartet = Trio::of(4);
+    proceeding(&quartet);
+    let (said, _) = shown(&quartet, &["--parameter", "security_model=guaranteed"]);
+    assert!(said.contains("the loss or the cheating of 1 of 4 compute peers at any time"), "{said}");
+}
+
 #[test]
 fn statistics_that_cannot_be_right_are_refused() {
     let trio = Trio::found();

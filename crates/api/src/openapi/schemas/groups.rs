@@ -22,7 +22,26 @@ pub(super) fn groups(add: Add<'_>) {
                 ("slots", is("SlotRulesBody")),
                 ("members", list(is("MemberBody"))),
             ],
-            &[("codes", list(text()))],
+            &[("codes", list(text())), ("forecast", is("ForecastBody")), ("no_forecast", text())],
+        ),
+    );
+    add(
+        "ForecastBody",
+        object(
+            &[
+                ("compute_peers", whole()),
+                ("rounds", whole()),
+                ("input_bytes", whole()),
+                ("compute_bytes", whole()),
+                ("micros", whole()),
+                ("losses_before", whole()),
+                ("losses", whole()),
+                ("cheaters_noticed", whole()),
+                ("cheaters_survived", whole()),
+                ("colluding", whole()),
+                ("notes", list(text())),
+            ],
+            &[],
         ),
     );
     add("GroupList", list_body("groups", "GroupBody"));
