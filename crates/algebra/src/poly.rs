@@ -38,7 +38,23 @@ pub fn vandermonde<F: Field>(points: &[F], rows: usize) -> Vec<Vec<F>> {
 /// The coefficients l with f(x) = sum of l\[i\] * f(points\[i\]) for every f of degree below n.
 pub fn lagrange_at<F: Field>(points: &[F], x: F) -> Result<Vec<F>, PointsError> {
     let mut l = barycentric_weights(points)?;
-    // Products of (x - x_j) before and after i, so that x may be one of the points.
+    weigh(&mut l, points, x);
+    Ok(l)
+}
+
+/// The same at many places, for n^2 multiplications once and some n at each place.
+pub fn lagrange_at_all<F: Field>(points: &[F], places: impl Iterator<Item = F>) -> Result<Vec<Vec<F>>, PointsError> {
+    let weights = barycentric_weights(points)?;
+    let at = |x| {
+        let mut l = weights.clone();
+        weigh(&mut l, points, x);
+        l
+    };
+    Ok(places.map(at).collect())
+}
+
+/// Barycentric weights times the products of (x - x_j) before and after i, so that x may be one of the points.
+fn weigh<F: Field>(l: &mut [F], points: &[F], x: F) {
     let mut before = F::ONE;
     for (l, p) in l.iter_mut().zip(points) {
         *l *= before;
@@ -49,7 +65,6 @@ pub fn lagrange_at<F: Field>(points: &[F], x: F) -> Result<Vec<F>, PointsError> 
         *l *= after;
         after *= x - *p;
     }
-    Ok(l)
 }
 
 /// The n coefficients of the one polynomial of degree below n through all (point, value).

@@ -15,6 +15,7 @@ fn interpolation<F: Field>(coeffs: &[u64], first_point: u64, at: u64) {
     assert!(poly::interpolate(&points, &values).as_ref() == Ok(&f));
     for x in points.iter().copied().chain([F::ZERO, F::from_u64(at)]) {
         let lambda = poly::lagrange_at(&points, x).expect("distinct");
+        assert!(poly::lagrange_at_all(&points, [F::ONE, x].into_iter()).expect("distinct")[1] == lambda);
         assert!(F::dot(&lambda, &values) == poly::eval(&f, x));
         let powers = poly::powers(x, f.len());
         assert!(F::dot(&powers, &f) == poly::eval(&f, x));

@@ -27,7 +27,7 @@
 use std::collections::BTreeMap;
 
 use tacit_algebra::Field;
-use tacit_algebra::poly::{PointsError, lagrange_at};
+use tacit_algebra::poly::{PointsError, lagrange_at, lagrange_at_all};
 use zeroize::Zeroizing;
 
 use crate::keystream::{CryptoFailed, Keystream};
@@ -118,7 +118,7 @@ impl<F: Field> Shape<F> {
         }
         let nodes: Vec<F> = (0..=bits as u64).map(F::from_u64).collect();
         let further = (bits as u64 + 1..=2 * bits as u64 + 1).map(F::from_u64);
-        let beyond = further.clone().map(|y| lagrange_at(&nodes, y)).collect::<Result<_, _>>()?;
+        let beyond = lagrange_at_all(&nodes, further.clone())?;
         let inverse = further.map(|y| vanishing(bits, y).inv_or_zero()).collect();
         Ok(Self { bound, weights, beyond, inverse })
     }
