@@ -45,7 +45,14 @@ pub(crate) struct Tasks {
 struct Open {
     stop: CancellationToken,
     body: watch::Receiver<TaskBody>,
-    _place: Place,
+    place: Place,
+}
+
+impl Open {
+    /// Two clients may send the same request; only one of them has this task.
+    fn watched_by(&self, client: &str) -> Result<TaskWatch, GatewayError> {
+        if self.place.is_of(client) { Ok(TaskWatch { body: self.body.clone() }) } else { Err(elsewhere()) }
+    }
 }
 
 /// A task on its way: how it stands, and its end.
@@ -112,13 +119,15 @@ impl Gateway {
             )));
         }
         let id = ask.id().to_string();
-        let place = if self.open_tasks().contains_key(&id) {
-            // The same request once more takes no place of its own.
-            None
-        } else {
-            let limits = &self.inner.limits;
-            Some(self.inner.client_tasks.places.take(client, limits.open_tasks, limits.client_tasks)?)
-        };
+        if let Some(known) = self.known_task(&id, client).await? {
+            if let Some(url) = &new.notify {
+                self.check_notice(url)?;
+                self.inner.store.add_notice(&id, url, now).await?;
+            }
+            return Ok(known);
+        }
+        let limits = &self.inner.limits;
+        let place = self.inner.client_tasks.places.take(client, limits.open_tasks, limits.client_tasks)?;
         self.plan_task(&ask).await?;
         if let Some(url) = &new.notify {
             self.check_notice(url)?;
@@ -140,23 +149,31 @@ impl Gateway {
         }
         if new.wait && row.idempotency.is_none() && new.notify.is_none() {
             // Nobody is told of it before its end.
-            return Ok(self.begin_task(row, ask, Vec::new(), true, place));
+            return self.begin_task(row, ask, Vec::new(), true, Some(place));
         }
         match self.inner.store.add_task(row.clone()).await {
-            Ok(()) => Ok(self.begin_task(row, ask, Vec::new(), false, place)),
+            Ok(()) => self.begin_task(row, ask, Vec::new(), false, Some(place)),
             Err(StoreError::Conflict { what: What::Task }) => {
-                let known = match &row.idempotency {
-                    Some(key) => self.inner.store.task_by_key(client, key).await?,
-                    None => None,
-                };
-                let known = match known {
-                    Some(known) => Some(known),
-                    None => self.inner.store.task(&row.id).await?.filter(|known| known.client == client),
-                };
-                self.watch_row(known.ok_or_else(|| GatewayError::Conflict("this task is somebody else's".into()))?)
-                    .await
+                if let Some(key) = &row.idempotency
+                    && let Some(known) = self.inner.store.task_by_key(client, key).await?
+                {
+                    return self.watch_row(known).await;
+                }
+                self.known_task(&row.id, client).await?.ok_or_else(elsewhere)
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The task of this client with this id, if there is one; an id says nothing about whose request it is.
+    async fn known_task(&self, id: &str, client: &str) -> Result<Option<TaskWatch>, GatewayError> {
+        if let Some(open) = self.open_tasks().get(id) {
+            return open.watched_by(client).map(Some);
+        }
+        match self.inner.store.task(id).await? {
+            Some(row) if row.client == client => self.watch_row(row).await.map(Some),
+            Some(_) => Err(elsewhere()),
+            None => Ok(None),
         }
     }
 
@@ -221,7 +238,7 @@ impl Gateway {
         for row in self.inner.store.open_tasks().await? {
             let ask: Ask = serde_json::from_str(&row.ask_json).map_err(|e| GatewayError::Bug(e.to_string()))?;
             let windows = self.windows(&row.id).await?;
-            self.begin_task(row, ask, windows, false, None);
+            self.begin_task(row, ask, windows, false, None)?;
         }
         Ok(())
     }
@@ -234,7 +251,7 @@ impl Gateway {
         windows: Vec<TaskWindow>,
         keep: bool,
         place: Option<Place>,
-    ) -> TaskWatch {
+    ) -> Result<TaskWatch, GatewayError> {
         let stop = self.inner.stop.child_token();
         let (sender, receiver) = watch::channel(body_of(&row, &ask.request, windows));
         let id = row.id.clone();
@@ -242,12 +259,12 @@ impl Gateway {
             let mut open = self.open_tasks();
             if let Some(known) = open.get(&id) {
                 // The same request once more, while it is worked at.
-                return TaskWatch { body: known.body.clone() };
+                return known.watched_by(&row.client);
             }
             let place = place.unwrap_or_else(|| self.inner.client_tasks.places.keep(&row.client));
-            open.insert(id.clone(), Open { stop: stop.clone(), body: receiver.clone(), _place: place });
+            open.insert(id.clone(), Open { stop: stop.clone(), body: receiver.clone(), place });
         }
-        let gateway = self.clone();
+        let (gateway, own) = (self.clone(), receiver.clone());
         self.inner.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -259,9 +276,13 @@ impl Gateway {
                     });
                 },
             }
-            gateway.open_tasks().remove(&row.id);
+            let mut open = gateway.open_tasks();
+            // Whoever cancelled it has removed it; the same request may have been made again since.
+            if open.get(&row.id).is_some_and(|open| open.body.same_channel(&own)) {
+                open.remove(&row.id);
+            }
         });
-        TaskWatch { body: receiver }
+        Ok(TaskWatch { body: receiver })
     }
 
     async fn watch_row(&self, row: TaskRow) -> Result<TaskWatch, GatewayError> {
@@ -291,6 +312,10 @@ impl Gateway {
     fn open_tasks(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Open>> {
         self.inner.client_tasks.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn elsewhere() -> GatewayError {
+    GatewayError::Conflict("this task is somebody else's".to_owned())
 }
 
 fn body_of(row: &TaskRow, request: &TaskRequest, windows: Vec<TaskWindow>) -> TaskBody {

@@ -27,19 +27,15 @@ pub(super) struct Place {
 impl Places {
     /// A place for a task that was taken already, whatever the bounds are.
     pub(super) fn keep(&self, client: &str) -> Place {
-        let mut taken = self.lock();
-        taken.all += 1;
-        *taken.by_client.entry(client.to_owned()).or_default() += 1;
-        Place { places: self.clone(), client: client.to_owned() }
+        self.put(&mut self.lock(), client)
     }
 
     /// A place for one more task, of at most so many in all and of one client.
     pub(super) fn take(&self, client: &str, most: usize, most_of_client: usize) -> Result<Place, GatewayError> {
         let too_many = |why| Err(GatewayError::TooMany { why, retry_after: COME_BACK });
-        let (all, own) = {
-            let taken = self.lock();
-            (taken.all, taken.by_client.get(client).copied().unwrap_or(0))
-        };
+        // Held until the place is taken: nobody comes in between.
+        let mut taken = self.lock();
+        let (all, own) = (taken.all, taken.by_client.get(client).copied().unwrap_or(0));
         if own >= most_of_client {
             return too_many(format!(
                 "{own} tasks of this client are open, as many as this gateway takes of one (client_tasks under [limits] \
@@ -52,11 +48,23 @@ impl Places {
                  again when some have ended"
             ));
         }
-        Ok(self.keep(client))
+        Ok(self.put(&mut taken, client))
+    }
+
+    fn put(&self, taken: &mut Taken, client: &str) -> Place {
+        taken.all += 1;
+        *taken.by_client.entry(client.to_owned()).or_default() += 1;
+        Place { places: self.clone(), client: client.to_owned() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    pub(super) fn is_of(&self, client: &str) -> bool {
+        self.client == client
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn measure(scene: Scene) -> Result<(), Failure> {
     let stage = Arc::new(Stage::open(scene).await?);
     let before = Mark::of(&stage.committee).await?;
     let Told { times, refused } = stage.ask_all().await?;
-    let sent = Mark::of(&stage.committee).await?.most_since(&before, times.len());
+    let sent = Mark::of(&stage.committee).await?.most_since(&before, times.len() + refused);
     let memory = stage.memory();
     Arc::into_inner(stage).ok_or_else(|| Failure::new(Code::Other, "a task still runs"))?.stop().await?;
     let lines = [("T_total", "ms", times, refused), ("memory", "MB", memory, 0)];

@@ -78,7 +78,8 @@ pub(super) async fn run(folder: &Path, report: &mut Report) -> Result<(), Failur
         for (floor, rooms) in FLOORS {
             let asked = format!("{}/{}", from.to_rfc3339(), to.to_rfc3339());
             let mut gives: Vec<usize> = rooms.filter(|room| *room != LATE.0 || number >= LATE.1).collect();
-            let answer = if number == LOST.1 && gives.contains(&LOST.0) {
+            let lost_here = number == LOST.1 && gives.contains(&LOST.0);
+            let answer = if lost_here {
                 let cut = power_cut(&scenario, &asker, floor, &asked).await?;
                 // Lost before its data was in, it is left out; lost after it, it counts.
                 if usize::try_from(cut.answer.rooms)? < gives.len() {
@@ -92,7 +93,7 @@ pub(super) async fn run(folder: &Path, report: &mut Report) -> Result<(), Failur
             let (mean, occupied) = plain(&readings, gives.into_iter(), number);
             let equal = (answer.mean - mean).abs() < 1e-9 && answer.occupied == occupied as f64;
             right += usize::from(equal);
-            if let Some(cut) = repair.as_mut().filter(|_| number == LOST.1) {
+            if let Some(cut) = repair.as_mut().filter(|_| lost_here) {
                 cut.right = equal;
             }
             sealed &= answer.sealed;

@@ -272,7 +272,19 @@ fn w3_open_tasks_are_bounded_for_each_client_and_in_all() {
         let problem = reply.json();
         assert!(problem["detail"].as_str().is_some_and(|d| d.contains(setting) && d.contains("ask")), "{problem}");
     };
-    let first = asks(&scene.gateway, &ada, "a1").ok().json()["id"].clone();
+    let first = asks(&scene.gateway, &ada, "a1").ok().json();
+    // Whoever knows a request does not have its task, and the same request of its own client is no second one.
+    let again = |token: &str, wait: bool| {
+        let url = format!("{}/api/v1/tasks", scene.gateway.url());
+        let request = Request::new("POST", &url).header("authorization", format!("Bearer {token}"));
+        request.json(&json!({ "task": first["task"], "wait": wait })).answer()
+    };
+    for wait in [false, true] {
+        let reply = again(&ben, wait);
+        assert!(reply.status == 409 && reply.json()["results"].is_null(), "{reply:?}");
+    }
+    assert_eq!(again(&ada, false).ok().json()["id"], first["id"]);
+    let first = first["id"].clone();
     for key in ["a2", "a3"] {
         asks(&scene.gateway, &ada, key).ok();
     }
