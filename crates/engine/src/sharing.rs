@@ -132,9 +132,10 @@ impl<F: Field> Recombiner<F> {
         Ok(this)
     }
 
-    /// The same for shares of any degree, degree+1+2f of them and more, of which at most f are wrong or missing.
-    pub(crate) fn decoding(points: &[F], degree: usize, faulty: usize) -> Result<Self, NoVector> {
-        let mut this = Self::new(points, Sharing::Shamir { threshold: degree }, degree + 1 + faulty)?;
+    /// The same for shares of any degree d, d+1+t+f of them and more: d+1+t have to come, whoever is away already, since
+    /// d+t that fit may be d honest ones and t that lie alike.
+    pub(crate) fn decoding(points: &[F], degree: usize, threshold: usize, faulty: usize) -> Result<Self, NoVector> {
+        let mut this = Self::new(points, Sharing::Shamir { threshold: degree }, degree + 1 + threshold)?;
         this.guaranteed = Some(faulty);
         Ok(this)
     }

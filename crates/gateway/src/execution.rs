@@ -192,6 +192,12 @@ fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<Strin
     let (mut waiting, mut busy) = (Vec::new(), Vec::new());
     for (member, report) in prepared {
         match report {
+            // Nobody else holds a result, whatever they say.
+            Some(Report::Done { .. } | Report::Declined { why: Decline::Frozen { .. } })
+                if !job.recipients.contains(member) =>
+            {
+                frozen.push(*member);
+            }
             // Of a client's task: the result of before, and what is told of it.
             Some(Report::Done { agreement: Some(agreement), contributors: count, told: result, session, .. }) => {
                 frozen.push(*member);
@@ -277,6 +283,7 @@ fn all_linked(linked: &Reported, job: &Job, names: &Names<'_>) -> Result<(), Out
 }
 
 /// A recipient that reports a result, and what it says of it.
+#[derive(Clone, Copy)]
 struct Held<'r> {
     member: Fingerprint,
     contributors: u32,
@@ -293,6 +300,33 @@ fn stands(held: &[Held<'_>], against: &[Fingerprint], job: &Job, names: &Names<'
     job.task.model() == SecurityModel::Guaranteed.name()
         && operators(&mut held.iter().map(|held| &held.member)) > may_lie
         && operators(&mut against.iter()) <= may_lie
+}
+
+/// What holders of the same result tell of it, and who tells otherwise than more operators than may lie: the agreement is a
+/// hash that says nothing about what is told in clear. Without such a majority, nothing where two differ.
+fn told_alike(held: &[Held<'_>], job: &Job, names: &Names<'_>) -> Result<(Vec<Told>, Vec<Fingerprint>), String> {
+    let mut tellings: Vec<Vec<Held<'_>>> = Vec::new();
+    let (open, sealed): (Vec<&Held<'_>>, Vec<&Held<'_>>) =
+        held.iter().partition(|held| matches!(held.told, Some(Told::Open(_))));
+    for one in open {
+        match tellings.iter_mut().find(|alike| alike.iter().any(|other| other.told == one.told)) {
+            Some(alike) => alike.push(*one),
+            None => tellings.push(vec![*one]),
+        }
+    }
+    let others = |at: usize| -> Vec<Fingerprint> {
+        let others = tellings.iter().enumerate().filter(|(other, _)| *other != at);
+        others.flat_map(|(_, held)| held.iter().map(|held| held.member)).collect()
+    };
+    let right = match tellings.len() {
+        0 | 1 => 0,
+        _ => (0..tellings.len()).find(|at| stands(&tellings[*at], &others(*at), job, names)).ok_or_else(|| {
+            let all: Vec<_> = tellings.iter().flatten().map(|held| held.member).collect();
+            format!("{} tell different numbers of the same result", names.all(&all))
+        })?,
+    };
+    let telling = tellings.get(right).into_iter().flatten().chain(sealed);
+    Ok((telling.filter_map(|held| held.told.cloned()).collect(), others(right)))
 }
 
 /// What the reports of a session mean together.
@@ -342,6 +376,10 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
     }
     match by_count.as_slice() {
         [(agreement, held), odd @ ..] if outvotes.is_some() || (odd.is_empty() && doubts.is_empty()) => {
+            let (told, telling) = match told_alike(held, job, names) {
+                Ok(told) => told,
+                Err(why) => return Outcome::Failed { why },
+            };
             remarks.extend(accused.texts(job, names));
             let odd: Vec<_> = odd.iter().flat_map(|(_, held)| members(held)).collect();
             let outvoted = |what: String| format!("{what}; more operators hold the same result than may be corrupted");
@@ -349,6 +387,9 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
                 remarks.push(outvoted(format!("the result of {} differs", names.all(&odd))));
             }
             remarks.extend(doubts.iter().map(doubted).map(outvoted));
+            if !telling.is_empty() {
+                remarks.push(outvoted(format!("what {} tells of the result differs", names.all(&telling))));
+            }
             let missing: Vec<_> =
                 job.recipients.iter().filter(|r| !matches!(done.get(r), Some(Some(Report::Done { .. })))).collect();
             if !missing.is_empty() {
@@ -361,7 +402,7 @@ fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
                 session: job.session,
                 contributors: said_by_most(held),
                 remarks,
-                told: held.iter().filter_map(|held| held.told.cloned()).collect(),
+                told,
                 timing: TaskTiming::default(),
             })
         }
@@ -423,6 +464,7 @@ fn is_contradiction(job: &Job, member: &Fingerprint, fault: &Fault) -> bool {
 #[cfg(test)]
 mod tests {
     use tacit_accord::{Charter, Member, MemberRole};
+    use tacit_model::api::{Decimal, TaskResult};
     use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
 
     use super::*;
@@ -529,6 +571,12 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+        // A result of somebody who does not receive it is none.
+        let prepared = || Some(Report::Prepared { nonce: "n".to_owned() });
+        let invented = BTreeMap::from([(who(0), prepared()), (who(1), prepared()), (who(2), done(Some("y")))]);
+        let mut one = job.clone();
+        one.recipients.truncate(1);
+        assert!(matches!(nonces(&invented, &one, &Names(&charter)), Err(Outcome::Failed { .. })));
         // A recipient without the result, or with another one, leaves none.
         for odd in [
             frozen(),
@@ -697,6 +745,38 @@ mod tests {
             }
             // Members of one operator are one voice.
             assert!(matches!(judged("guaranteed", &reports, [0, 0, 2, 0]), Outcome::Failed { .. }));
+        }
+        // The agreement says nothing about what is told in clear.
+        let tells = |number: u128| Report::Done {
+            agreement: Some("a".to_owned()),
+            contributors: 4,
+            faults: Vec::new(),
+            left_out: Vec::new(),
+            told: Some(Told::Open(Box::new(TaskResult {
+                id: "t".to_owned(),
+                window: Slot(0),
+                statistics: Vec::new(),
+                no_result: None,
+                values: vec![Decimal(number)],
+                contributors: 4,
+            }))),
+            session: None,
+        };
+        for liar in [0, 3] {
+            let mut reports = [tells(5), tells(5), tells(5), tells(5)];
+            reports[liar] = tells(99);
+            match judged("guaranteed", &reports, each) {
+                Outcome::Done(agreed) => {
+                    let Report::Done { told: Some(right), .. } = tells(5) else { panic!() };
+                    assert_eq!(agreed.told, vec![right; 3]);
+                    assert!(agreed.remarks.iter().any(|remark| remark.starts_with("what m")), "{:?}", agreed.remarks);
+                }
+                other => panic!("{other:?}"),
+            }
+            match judged("semi-honest", &reports, each) {
+                Outcome::Failed { why } => assert!(why.contains("tell different numbers"), "{why}"),
+                other => panic!("{other:?}"),
+            }
         }
         // Two results with t+1 operators each: more than t lie, and nothing says who.
         let halves = [right(), right(), done("b", 4), done("b", 4)];

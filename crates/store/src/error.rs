@@ -228,6 +228,9 @@ impl From<rusqlite::Error> for StoreError {
             rusqlite::Error::InvalidColumnType(_, name, _) => {
                 Self::corrupt(format!("column {name:?} holds a wrong type"))
             }
+            error @ (rusqlite::Error::Utf8Error(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)) => Self::corrupt(error.to_string()),
             other => Self::Statement { reason: other.to_string() },
         }
     }

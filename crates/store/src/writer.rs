@@ -117,7 +117,8 @@ fn serve(mut conn: Conn, replicator: Option<&dyn Replicator>, orders: &mpsc::Rec
                 }
                 Order::Close(reply) => closing = Some(reply),
             }
-            next = if jobs.len() < BATCH && closing.is_none() { orders.try_recv().ok() } else { None };
+            next =
+                if jobs.len() + later.jobs.len() < BATCH && closing.is_none() { orders.try_recv().ok() } else { None };
         }
         if jobs.iter().any(|job| job.pace() != Pace::OneWrite) {
             leftovers.since.get_or_insert_with(Instant::now);

@@ -198,7 +198,8 @@ impl<'a, F: Field> Arithmetic<'a, F> {
             },
             NoVector::Disagree => ArithmeticError::WrongShares { members: Vec::new() },
         };
-        let mut recombiner = Recombiner::decoding(&self.points, 2 * self.t, robust.faulty).map_err(no_vector)?;
+        let mut recombiner =
+            Recombiner::decoding(&self.points, 2 * self.t, self.t, robust.faulty).map_err(no_vector)?;
         for position in &robust.out {
             recombiner.without(*position).map_err(no_vector)?;
         }

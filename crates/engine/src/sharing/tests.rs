@@ -217,3 +217,16 @@ fn needed(sharing: Sharing, n: usize) -> usize {
         Sharing::Additive => n,
     }
 }
+
+/// Masked products have degree 2t. With one party away, one more whose message is late leaves three of degree two, which
+/// fit whatever the one that lies has sent: that is no product.
+#[test]
+fn rule5_products_take_as_many_shares_as_t_liars_cannot_bend() {
+    let points: Vec<F61> = (1..=4).map(F61::from_u64).collect();
+    let mut recombiner = Recombiner::decoding(&points, 2, 1, 0).expect("all are there");
+    assert_eq!(recombiner.without(0).err(), Some(NoVector::TooFew { found: 3, needed: 4 }));
+    // With nobody away one may be late, or lie.
+    let points: Vec<F61> = (1..=5).map(F61::from_u64).collect();
+    let mut recombiner = Recombiner::decoding(&points, 2, 1, 1).expect("all are there");
+    assert_eq!(recombiner.without(0), Ok(()));
+}
