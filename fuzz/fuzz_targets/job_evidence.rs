@@ -13,7 +13,7 @@ use tacit_accord::{Charter, Consensus, Proposal, decide};
 use tacit_algebra::poly::eval;
 use tacit_algebra::{F61, Field};
 use tacit_engine::Plan;
-use tacit_engine::evidence::{Evidence, SignedShare, statement};
+use tacit_engine::evidence::{Evidence, SignedShare, Step, statement};
 use tacit_fuzz::keys::{MANAGER, identity};
 use tacit_job::{EvidenceDocument, Job, Task, plan_of};
 use tacit_model::codec::{Decode, Encode};
@@ -106,7 +106,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
             (1..=6).map(|k| eval(&[F61::from_u64(k), F61::from_u64(7 * k)], point) + wrong).collect();
         let mut bytes = Vec::new();
         F61::encode_slice(&elements, &mut bytes);
-        let digest = statement(&plan.digest(), &[1; 32], &[2; 32], 0, &bytes);
+        let digest = statement(&plan.digest(), &[1; 32], Step::Result, &[2; 32], 0, &bytes);
         SignedShare {
             position: position as u32,
             elements: bytes,
@@ -116,7 +116,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let evidence = Evidence {
         plan: plan.digest(),
         binding: [1; 32],
-        frozen: [2; 32],
+        step: Step::Result,
+        basis: [2; 32],
         chunk: 0,
         accused: LIAR as u32,
         shares: (0..4).map(share).collect(),
