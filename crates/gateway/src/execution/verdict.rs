@@ -1,0 +1,294 @@
+//! What the reports of a phase mean together: whether it goes on, is tried again, or is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tacit_engine::SecurityModel;
+use tacit_job::{Decline, Fault, Job, Report, Told};
+use tacit_model::api::TaskTiming;
+use tacit_model::{Fingerprint, SessionId};
+
+use super::words::{Accused, Names, explain, words};
+use super::{Agreed, Outcome, Reported};
+
+#[cfg(test)]
+mod tests;
+
+/// All nonces in the order of the members, or what follows from the first thing that stands against it.
+pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<String>, Outcome> {
+    let mut nonces = Vec::with_capacity(prepared.len());
+    let mut without = Vec::new();
+    let mut finished: BTreeMap<&str, (usize, BTreeSet<SessionId>)> = BTreeMap::new();
+    let mut frozen = Vec::new();
+    let mut refused = Vec::new();
+    let (mut contributors, mut told) = (u32::try_from(job.inputs.len()).unwrap_or(u32::MAX), Vec::new());
+    let (mut waiting, mut busy) = (Vec::new(), Vec::new());
+    for (member, report) in prepared {
+        match report {
+            // Nobody else holds a result, whatever they say.
+            Some(Report::Done { .. } | Report::Declined { why: Decline::Frozen { .. } })
+                if !job.recipients.contains(member) =>
+            {
+                frozen.push(*member);
+            }
+            // Of a client's task: the result of before, and what is told of it.
+            Some(Report::Done { agreement: Some(agreement), contributors: count, told: result, session, .. }) => {
+                frozen.push(*member);
+                let (holders, sessions) = finished.entry(agreement).or_default();
+                *holders += 1;
+                sessions.extend(session);
+                contributors = *count;
+                told.extend(result.clone());
+            }
+            Some(Report::Prepared { nonce }) => nonces.push(nonce.clone()),
+            Some(Report::Declined { why: Decline::Frozen { done, session } }) => {
+                frozen.push(*member);
+                if let Some(agreement) = done {
+                    let (count, sessions) = finished.entry(agreement).or_default();
+                    *count += 1;
+                    sessions.extend(session);
+                }
+            }
+            Some(Report::Declined { why: Decline::Waiting }) if job.ask().is_some() => waiting.push(*member),
+            Some(Report::Declined { why: Decline::Policy | Decline::Plan | Decline::Roster | Decline::Waiting }) => {
+                refused.push(*member);
+            }
+            Some(Report::Declined { why: Decline::Busy }) => busy.push(*member),
+            _ => without.push(*member),
+        }
+    }
+    if !frozen.is_empty() {
+        // A run that was cut off after its freeze. If every recipient holds the result, it was only the
+        // news that got lost; otherwise this slot can never be opened again.
+        let mut agreements = finished.into_iter();
+        return Err(match (agreements.next(), agreements.next()) {
+            (Some((agreement, (count, sessions))), None) if count == job.recipients.len() => Outcome::Done(Agreed {
+                agreement: agreement.to_owned(),
+                // An older version does not say which one it was.
+                session: sessions.first().copied().filter(|_| sessions.len() == 1).unwrap_or(job.session),
+                contributors,
+                remarks: Vec::new(),
+                told,
+                timing: TaskTiming::default(),
+            }),
+            _ => {
+                Outcome::Failed { why: format!("{} had bound its inputs before the interruption", names.all(&frozen)) }
+            }
+        });
+    }
+    if !refused.is_empty() && job.ask().is_some() {
+        // A peer that does not want to is left out of a client's task.
+        without.append(&mut refused);
+    }
+    if !refused.is_empty() {
+        return Err(Outcome::Failed { why: format!("{} declined; its owner sees the reason", names.all(&refused)) });
+    }
+    if !waiting.is_empty() {
+        let why = format!("{} waits for its owner", names.all(&waiting));
+        return Err(Outcome::Waiting { owners: waiting, without, why });
+    }
+    if !without.is_empty() {
+        let why = format!("{} did not get ready", names.all(&without));
+        return Err(Outcome::Repair { without, why });
+    }
+    if !busy.is_empty() {
+        return Err(Outcome::Busy { why: format!("{} is busy with other sessions", names.all(&busy)) });
+    }
+    Ok(nonces)
+}
+
+pub(super) fn all_linked(linked: &Reported, job: &Job, names: &Names<'_>) -> Result<(), Outcome> {
+    let mut without: Vec<Fingerprint> = Vec::new();
+    for (member, report) in linked {
+        match report {
+            Some(Report::Linked) => {}
+            Some(Report::Unlinked { missing }) => without.extend(missing.iter().filter(|m| job.compute.contains(m))),
+            _ => without.push(*member),
+        }
+    }
+    without.sort_unstable();
+    without.dedup();
+    if linked.values().all(|report| matches!(report, Some(Report::Linked))) {
+        return Ok(());
+    }
+    let why = format!("no link to {}", names.all(&without));
+    Err(Outcome::Repair { without, why })
+}
+
+/// A recipient that reports a result, and what it says of it.
+#[derive(Clone, Copy)]
+struct Held<'r> {
+    member: Fingerprint,
+    contributors: u32,
+    told: Option<&'r Told>,
+}
+
+/// Whether, in the model `guaranteed`, a result stands against what others say: more operators hold it than may lie, so that
+/// an honest one does, and what an honest recipient of that model holds is right; and no more are against it than may lie.
+fn stands(held: &[Held<'_>], against: &[Fingerprint], job: &Job, names: &Names<'_>) -> bool {
+    let operators = |members: &mut dyn Iterator<Item = &Fingerprint>| {
+        members.map(|member| names.0.member(member).map(|m| m.operator.as_str())).collect::<BTreeSet<_>>().len()
+    };
+    let may_lie = names.0.threshold as usize;
+    job.task.model() == SecurityModel::Guaranteed.name()
+        && operators(&mut held.iter().map(|held| &held.member)) > may_lie
+        && operators(&mut against.iter()) <= may_lie
+}
+
+/// What holders of the same result tell of it, and who tells otherwise than more operators than may lie: the agreement is a
+/// hash that says nothing about what is told in clear. Without such a majority, nothing where two differ.
+fn told_alike(held: &[Held<'_>], job: &Job, names: &Names<'_>) -> Result<(Vec<Told>, Vec<Fingerprint>), String> {
+    let mut tellings: Vec<Vec<Held<'_>>> = Vec::new();
+    let (open, sealed): (Vec<&Held<'_>>, Vec<&Held<'_>>) =
+        held.iter().partition(|held| matches!(held.told, Some(Told::Open(_))));
+    for one in open {
+        match tellings.iter_mut().find(|alike| alike.iter().any(|other| other.told == one.told)) {
+            Some(alike) => alike.push(*one),
+            None => tellings.push(vec![*one]),
+        }
+    }
+    let others = |at: usize| -> Vec<Fingerprint> {
+        let others = tellings.iter().enumerate().filter(|(other, _)| *other != at);
+        others.flat_map(|(_, held)| held.iter().map(|held| held.member)).collect()
+    };
+    let right = match tellings.len() {
+        0 | 1 => 0,
+        _ => (0..tellings.len()).find(|at| stands(&tellings[*at], &others(*at), job, names)).ok_or_else(|| {
+            let all: Vec<_> = tellings.iter().flatten().map(|held| held.member).collect();
+            format!("{} tell different numbers of the same result", names.all(&all))
+        })?,
+    };
+    let telling = tellings.get(right).into_iter().flatten().chain(sealed);
+    Ok((telling.filter_map(|held| held.told.cloned()).collect(), others(right)))
+}
+
+/// What the reports of a session mean together.
+pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
+    let mut agreements: BTreeMap<&str, Vec<Held<'_>>> = BTreeMap::new();
+    let mut remarks = Vec::new();
+    let mut faults = Vec::new();
+    let mut accused = Accused::default();
+    let mut frozen = false;
+    let mut lost = Vec::new();
+    for (member, report) in done {
+        match report {
+            Some(Report::Done { agreement, contributors: count, faults: wrong, left_out, told: result, .. }) => {
+                frozen = true;
+                if let (true, Some(agreement)) = (job.recipients.contains(member), agreement) {
+                    let held = Held { member: *member, contributors: *count, told: result.as_ref() };
+                    agreements.entry(agreement).or_default().push(held);
+                }
+                if !wrong.is_empty() {
+                    let what = format!("shares that {} sent did not fit and were corrected", names.all(wrong));
+                    accused.note(*member, what);
+                }
+                for fault in left_out.iter().filter(|fault| fault.leaves_out()) {
+                    accused.note(*member, format!("{}, which is left out", words(fault, names)));
+                }
+            }
+            Some(Report::Failed { fault, frozen: bound }) => {
+                frozen |= bound;
+                faults.push((*member, fault));
+            }
+            _ => lost.push(*member),
+        }
+    }
+    let mut by_count: Vec<_> = agreements.into_iter().collect();
+    by_count.sort_by_key(|(_, held)| core::cmp::Reverse(held.len()));
+    let members = |held: &[Held<'_>]| held.iter().map(|held| held.member).collect::<Vec<_>>();
+    let doubts: Vec<_> = faults.iter().filter(|(member, fault)| is_contradiction(job, member, fault)).collect();
+    let doubted =
+        |(member, fault): &&(Fingerprint, &Fault)| format!("{} reports: {}", names.of(member), words(fault, names));
+    let outvotes = by_count.iter().position(|(agreement, held)| {
+        let others = by_count.iter().filter(|(other, _)| other != agreement).flat_map(|(_, held)| members(held));
+        let against: Vec<_> = others.chain(doubts.iter().map(|(member, _)| *member)).collect();
+        stands(held, &against, job, names)
+    });
+    if let Some(at) = outvotes {
+        by_count.swap(0, at);
+    }
+    match by_count.as_slice() {
+        [(agreement, held), odd @ ..] if outvotes.is_some() || (odd.is_empty() && doubts.is_empty()) => {
+            let (told, telling) = match told_alike(held, job, names) {
+                Ok(told) => told,
+                Err(why) => return Outcome::Failed { why },
+            };
+            remarks.extend(accused.texts(job, names));
+            let odd: Vec<_> = odd.iter().flat_map(|(_, held)| members(held)).collect();
+            let outvoted = |what: String| format!("{what}; more operators hold the same result than may be corrupted");
+            if !odd.is_empty() {
+                remarks.push(outvoted(format!("the result of {} differs", names.all(&odd))));
+            }
+            remarks.extend(doubts.iter().map(doubted).map(outvoted));
+            if !telling.is_empty() {
+                remarks.push(outvoted(format!("what {} tells of the result differs", names.all(&telling))));
+            }
+            let missing: Vec<_> =
+                job.recipients.iter().filter(|r| !matches!(done.get(r), Some(Some(Report::Done { .. })))).collect();
+            if !missing.is_empty() {
+                remarks.push(format!("{} did not receive the result", names.all(missing)));
+            }
+            remarks.sort();
+            remarks.dedup();
+            Outcome::Done(Agreed {
+                agreement: (*agreement).to_owned(),
+                session: job.session,
+                contributors: said_by_most(held),
+                remarks,
+                told,
+                timing: TaskTiming::default(),
+            })
+        }
+        [(_, held)] => {
+            // A result that somebody else has reason to doubt is no result of the slot.
+            let doubts: Vec<String> = doubts.iter().map(doubted).collect();
+            Outcome::Failed { why: format!("{}; {} holds a result", doubts.join("; "), names.all(&members(held))) }
+        }
+        [(_, most), odd @ ..] => {
+            let (most, odd) = (members(most), odd.iter().flat_map(|(_, held)| members(held)).collect::<Vec<_>>());
+            // Without a majority somebody is wrong, and nobody knows who: an honest member must not be named alone.
+            let why = match most.len() > odd.len() {
+                true => format!("{} differs from the others", names.all(&odd)),
+                false => format!("{} hold different ones", names.all(most.iter().chain(&odd))),
+            };
+            Outcome::Failed { why: format!("the results disagree: {why}") }
+        }
+        [] if frozen => Outcome::Failed { why: explain(&faults, &lost, job, names) },
+        [] => {
+            let why = explain(&faults, &lost, job, names);
+            let ends_it = |(member, fault): &(Fingerprint, &Fault)| match fault {
+                Fault::Range | Fault::MissingInput { .. } => true,
+                // Another attempt would be over the same inputs, and leaving out whoever reports it would leave the
+                // field to the one at fault.
+                fault if fault.is_cheating() => true,
+                // Without its input there is no other attempt at the standing task.
+                Fault::Own => job.ask().is_none() && job.inputs.contains(member),
+                _ => false,
+            };
+            if faults.iter().any(ends_it) {
+                return Outcome::Failed { why };
+            }
+            let named = faults.iter().filter_map(|(_, fault)| match fault {
+                Fault::Lost { members } => Some(members.clone()),
+                _ => None,
+            });
+            let own = faults.iter().filter(|(_, fault)| **fault == Fault::Own).map(|(member, _)| *member);
+            let mut without: Vec<_> = named.flatten().chain(own).chain(lost).collect();
+            without.sort_unstable();
+            without.dedup();
+            Outcome::Repair { without, why }
+        }
+    }
+}
+
+/// How many contributed, as most of those say who hold the result.
+fn said_by_most(held: &[Held<'_>]) -> u32 {
+    let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
+    held.iter().for_each(|held| *votes.entry(held.contributors).or_default() += 1);
+    votes.into_iter().max_by_key(|(_, votes)| *votes).map_or(0, |(count, _)| count)
+}
+
+/// Whether a recipient saw something that contradicts the result of others. A loss does not.
+fn is_contradiction(job: &Job, member: &Fingerprint, fault: &Fault) -> bool {
+    let contradicts = fault.is_cheating() || matches!(fault, Fault::Shares | Fault::Misbehaved { .. } | Fault::Range);
+    contradicts && job.recipients.contains(member)
+}

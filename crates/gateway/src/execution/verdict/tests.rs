@@ -1,0 +1,344 @@
+use tacit_accord::{Charter, Member, MemberRole};
+use tacit_model::api::{Decimal, TaskResult};
+use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
+
+use super::*;
+
+fn who(number: u8) -> Fingerprint {
+    Fingerprint([number; 32])
+}
+
+/// Members 0 to 2 do everything.
+fn scene() -> (Charter, Job) {
+    let member = |number: u8| Member {
+        name: format!("m{number}"),
+        fingerprint: who(number),
+        operator: format!("o{number}"),
+        role: MemberRole::Both,
+        endpoint: String::new(),
+    };
+    let members = (0..3).map(member).collect();
+    let charter = Charter { members, ..Charter::new(GroupId(1), "g", String::new()) };
+    let task = serde_json::json!({
+        "purpose": "", "source": "queue", "aggregator": "sum", "items": 1, "max_element": "1", "modulus": null,
+        "on_missing_input": "fail",
+    });
+    let task = serde_json::from_value(task).expect("a task");
+    let all: Vec<_> = (0..3).map(who).collect();
+    let job = Job {
+        session: SessionId([0; 16]),
+        group: GroupId(1),
+        charter: tacit_accord::ConsensusId([0; 32]),
+        run: RunId(1),
+        slot: Slot(0),
+        attempt: Attempt(0),
+        task,
+        inputs: all.clone(),
+        compute: all.clone(),
+        recipients: all,
+    };
+    (charter, job)
+}
+
+fn judged(third: Option<Report>, change: impl FnOnce(&mut Job)) -> Outcome {
+    let (charter, mut job) = scene();
+    change(&mut job);
+    let done = || {
+        Some(Report::Done {
+            agreement: Some("a".to_owned()),
+            contributors: 3,
+            faults: Vec::new(),
+            left_out: Vec::new(),
+            told: None,
+            session: None,
+        })
+    };
+    let reported = BTreeMap::from([(who(0), done()), (who(1), done()), (who(2), third)]);
+    judge(&reported, &job, &Names(&charter))
+}
+
+fn failed(fault: Fault) -> Option<Report> {
+    Some(Report::Failed { fault, frozen: true })
+}
+
+#[test]
+fn rule10_an_own_reason_is_not_told() {
+    let (charter, mut job) = scene();
+    let failed = |fault| Some(Report::Failed { fault, frozen: false });
+    let missing = || failed(Fault::MissingInput { members: vec![who(2)] });
+    let reported = BTreeMap::from([(who(0), missing()), (who(1), missing()), (who(2), failed(Fault::Own))]);
+    match judge(&reported, &job, &Names(&charter)) {
+        Outcome::Failed { why } => assert_eq!(why, "m2 had a reason of its own; its owner sees it"),
+        other => panic!("{other:?}"),
+    }
+    // Of a member that only computes another attempt may be made without it.
+    job.inputs.truncate(2);
+    let lost = || failed(Fault::Lost { members: vec![who(2)] });
+    let reported = BTreeMap::from([(who(0), lost()), (who(1), lost()), (who(2), failed(Fault::Own))]);
+    match judge(&reported, &job, &Names(&charter)) {
+        Outcome::Repair { without, .. } => assert_eq!(without, [who(2)]),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The gateway was interrupted after the end: it asks again, and hears what was told before.
+#[test]
+fn f13_a_resumed_task_is_done_with_its_result() {
+    let (charter, mut job) = scene();
+    job.recipients.truncate(2);
+    let done = |told: Option<&str>| {
+        let told = told.map(|sealed| Told::Sealed(sealed.to_owned()));
+        Some(Report::Done {
+            agreement: Some("a".to_owned()),
+            contributors: 2,
+            faults: Vec::new(),
+            left_out: Vec::new(),
+            told,
+            session: None,
+        })
+    };
+    let frozen = || Some(Report::Declined { why: Decline::Frozen { done: None, session: None } });
+    let mut reported = BTreeMap::from([(who(0), done(Some("x"))), (who(1), done(None)), (who(2), frozen())]);
+    match nonces(&reported, &job, &Names(&charter)) {
+        Err(Outcome::Done(agreed)) => {
+            assert_eq!((agreed.agreement.as_str(), agreed.contributors), ("a", 2));
+            assert_eq!(agreed.told, [Told::Sealed("x".to_owned())]);
+        }
+        other => panic!("{other:?}"),
+    }
+    // A result of somebody who does not receive it is none.
+    let prepared = || Some(Report::Prepared { nonce: "n".to_owned() });
+    let invented = BTreeMap::from([(who(0), prepared()), (who(1), prepared()), (who(2), done(Some("y")))]);
+    let mut one = job.clone();
+    one.recipients.truncate(1);
+    assert!(matches!(nonces(&invented, &one, &Names(&charter)), Err(Outcome::Failed { .. })));
+    // A recipient without the result, or with another one, leaves none.
+    for odd in [
+        frozen(),
+        Some(Report::Done {
+            agreement: Some("b".to_owned()),
+            contributors: 2,
+            faults: Vec::new(),
+            left_out: Vec::new(),
+            told: None,
+            session: None,
+        }),
+    ] {
+        reported.insert(who(1), odd);
+        assert!(matches!(nonces(&reported, &job, &Names(&charter)), Err(Outcome::Failed { .. })));
+    }
+}
+
+/// Reports of the three members, of a task that leaves nobody out.
+fn three(reports: [Report; 3]) -> Outcome {
+    let (charter, job) = scene();
+    let reported = (0..3).map(who).zip(reports.map(Some)).collect();
+    judge(&reported, &job, &Names(&charter))
+}
+
+#[test]
+fn p19_who_finds_a_cheater_is_neither_blamed_nor_left_out() {
+    let failed = |fault: &Fault| Report::Failed { fault: fault.clone(), frozen: false };
+    let beyond = Fault::OutOfBounds { members: vec![who(2)] };
+    let disputed = Fault::Disputed { members: vec![who(2)] };
+    let fits = "what the compute peers hold of m2 does not fit together, by its fault or by that of one of them";
+    let other = "some compute peer told the others different things; which one is not known";
+    // (what two members report, what the third does, what the slot says)
+    let cases = [
+        (&beyond, failed(&Fault::Own), "numbers of m2 are out of bounds"),
+        (&disputed, failed(&disputed), fits),
+        (&Fault::Equivocated, failed(&Fault::Ended), other),
+        (&Fault::Equivocated, failed(&Fault::Lost { members: vec![who(0)] }), other),
+    ];
+    for (found, third, says) in cases {
+        match three([failed(found), failed(found), third]) {
+            Outcome::Failed { why } => assert_eq!(why, says),
+            repaired => panic!("{found:?}: {repaired:?}"),
+        }
+    }
+    // t members that say it may lie.
+    let lie = Fault::OutOfBounds { members: vec![who(1)] };
+    match three([failed(&lie), failed(&Fault::FewShares), failed(&Fault::FewShares)]) {
+        Outcome::Failed { why } => assert_eq!(why, "m0 says that numbers of m1 are out of bounds"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn p19_each_kind_of_fault_has_words_that_are_true() {
+    let done = |faults: &[u8], left_out: &[Fault]| Report::Done {
+        agreement: Some("a".to_owned()),
+        contributors: 2,
+        faults: faults.iter().copied().map(who).collect(),
+        left_out: left_out.to_vec(),
+        told: None,
+        session: None,
+    };
+    let remarks = |reports| match three(reports) {
+        Outcome::Done(agreed) => agreed.remarks,
+        other => panic!("{other:?}"),
+    };
+    let beyond = [Fault::OutOfBounds { members: vec![who(2)] }];
+    let disputed = [Fault::Disputed { members: vec![who(2)] }];
+    let nothing = || done(&[], &[]);
+    assert_eq!(
+        remarks([done(&[], &beyond), done(&[], &beyond), nothing()]),
+        ["numbers of m2 are out of bounds, which is left out"]
+    );
+    let [said] = &remarks([done(&[], &disputed), done(&[], &disputed), nothing()])[..] else { panic!() };
+    assert!(said.contains("by its fault or by that of one of them") && !said.contains("wrong"), "{said}");
+    assert_eq!(
+        remarks([done(&[2], &[]), done(&[2], &[]), nothing()]),
+        ["shares that m2 sent did not fit and were corrected"]
+    );
+    // One of three may lie, and is quoted; what is no reason to leave somebody out says nothing.
+    assert_eq!(
+        remarks([done(&[1], &beyond), done(&[], &[Fault::Own]), nothing()]),
+        [
+            "m0 says that numbers of m2 are out of bounds, which is left out",
+            "m0 says that shares that m1 sent did not fit and were corrected"
+        ]
+    );
+}
+
+/// Which of two results has the larger hash says nothing about who is right.
+#[test]
+fn f21_nobody_is_named_alone_without_a_majority() {
+    let (charter, mut job) = scene();
+    job.recipients.push(who(3));
+    let told = |agreements: &[&str]| {
+        let done = |agreement: &&str| {
+            let agreement = Some((*agreement).to_owned());
+            Some(Report::Done {
+                agreement,
+                contributors: 3,
+                faults: Vec::new(),
+                left_out: Vec::new(),
+                told: None,
+                session: None,
+            })
+        };
+        let reported: Reported = (0..).map(who).zip(agreements.iter().map(done)).collect();
+        match judge(&reported, &job, &Names(&charter)) {
+            Outcome::Failed { why } => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    let odd = |name: &str| format!("the results disagree: {name} differs from the others");
+    assert_eq!(told(&["a", "a", "b"]), odd("m2"));
+    assert_eq!(told(&["b", "a", "b"]), odd("m1"));
+    assert_eq!(told(&["a", "b"]), "the results disagree: m0, m1 hold different ones");
+    assert_eq!(told(&["b", "c", "a"]), "the results disagree: m2, m0, m1 hold different ones");
+    let stranger = who(3).short();
+    let tie = |names: &str| format!("the results disagree: {names} hold different ones");
+    assert_eq!(told(&["a", "b", "a", "b"]), tie(&format!("m0, m2, m1, {stranger}")));
+    assert_eq!(told(&["a", "b", "a", "c"]), tie(&format!("m0, m2, m1, {stranger}")));
+}
+
+/// In the model `guaranteed` the results of t+1 operators stand, whatever up to t others say; the gateway's log says
+/// who says it. Elsewhere, and where t+1 others do not hold the same, the slot has no result.
+#[test]
+fn rule5_guaranteed_results_are_not_voided_by_t_recipients() {
+    let done = |agreement: &str, contributors: u32| Report::Done {
+        agreement: Some(agreement.to_owned()),
+        contributors,
+        faults: Vec::new(),
+        left_out: Vec::new(),
+        told: Some(Told::Sealed(agreement.to_owned())),
+        session: None,
+    };
+    let doubt = || Report::Failed { fault: Fault::Shares, frozen: true };
+    let judged = |model: &str, reports: &[Report], operators: [u8; 4]| {
+        let (mut charter, mut job) = scene();
+        charter.members.push(charter.members[0].clone());
+        for (number, (member, operator)) in (0..).zip(charter.members.iter_mut().zip(operators)) {
+            (member.fingerprint, member.name) = (who(number), format!("m{number}"));
+            member.operator = format!("o{operator}");
+        }
+        charter.threshold = 1;
+        job.task.parameters.insert("security_model".to_owned(), model.to_owned());
+        for members in [&mut job.inputs, &mut job.compute, &mut job.recipients] {
+            members.push(who(3));
+        }
+        let reported = (0..).map(who).zip(reports.iter().cloned().map(Some)).collect();
+        judge(&reported, &job, &Names(&charter))
+    };
+    let each = [0, 1, 2, 3];
+    let right = || done("a", 4);
+    for (lie, says) in [(doubt(), "m2 reports: "), (done("b", 9), "the result of m2 differs")] {
+        let reports = [right(), right(), lie.clone(), right()];
+        match judged("guaranteed", &reports, each) {
+            Outcome::Done(agreed) => {
+                assert_eq!((agreed.agreement.as_str(), agreed.contributors), ("a", 4));
+                assert_eq!(agreed.told, vec![Told::Sealed("a".to_owned()); 3], "nothing of the one that lies");
+                assert!(agreed.remarks.iter().any(|remark| remark.starts_with(says)), "{:?}", agreed.remarks);
+            }
+            other => panic!("{other:?}"),
+        }
+        for model in ["semi-honest", "malicious"] {
+            assert!(matches!(judged(model, &reports, each), Outcome::Failed { .. }), "{model}");
+        }
+        // Members of one operator are one voice.
+        assert!(matches!(judged("guaranteed", &reports, [0, 0, 2, 0]), Outcome::Failed { .. }));
+    }
+    // The agreement says nothing about what is told in clear.
+    let tells = |number: u128| Report::Done {
+        agreement: Some("a".to_owned()),
+        contributors: 4,
+        faults: Vec::new(),
+        left_out: Vec::new(),
+        told: Some(Told::Open(Box::new(TaskResult {
+            id: "t".to_owned(),
+            window: Slot(0),
+            statistics: Vec::new(),
+            no_result: None,
+            values: vec![Decimal(number)],
+            contributors: 4,
+        }))),
+        session: None,
+    };
+    for liar in [0, 3] {
+        let mut reports = [tells(5), tells(5), tells(5), tells(5)];
+        reports[liar] = tells(99);
+        match judged("guaranteed", &reports, each) {
+            Outcome::Done(agreed) => {
+                let Report::Done { told: Some(right), .. } = tells(5) else { panic!() };
+                assert_eq!(agreed.told, vec![right; 3]);
+                assert!(agreed.remarks.iter().any(|remark| remark.starts_with("what m")), "{:?}", agreed.remarks);
+            }
+            other => panic!("{other:?}"),
+        }
+        match judged("semi-honest", &reports, each) {
+            Outcome::Failed { why } => assert!(why.contains("tell different numbers"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Two results with t+1 operators each: more than t lie, and nothing says who.
+    let halves = [right(), right(), done("b", 4), done("b", 4)];
+    assert!(matches!(judged("guaranteed", &halves, each), Outcome::Failed { .. }));
+    let one = [right(), doubt(), doubt(), doubt()];
+    assert!(matches!(judged("guaranteed", &one, each), Outcome::Failed { .. }));
+    let doubted = [right(), right(), doubt(), doubt()];
+    assert!(matches!(judged("guaranteed", &doubted, each), Outcome::Failed { .. }));
+}
+
+#[test]
+fn rule8_a_contradicted_result_fails_the_slot() {
+    let cheated =
+        [Fault::OutOfBounds { members: vec![who(0)] }, Fault::Disputed { members: vec![who(0)] }, Fault::Equivocated];
+    for fault in [Fault::Shares, Fault::Misbehaved { member: who(0) }, Fault::Range].into_iter().chain(cheated) {
+        match judged(failed(fault.clone()), |_| {}) {
+            Outcome::Failed { why } => assert!(why.contains("m2 reports") && why.contains("m0, m1 holds"), "{why}"),
+            other => panic!("{fault:?}: {other:?}"),
+        }
+        // Who is no recipient has no result to compare.
+        assert!(matches!(judged(failed(fault), |job| job.recipients.truncate(2)), Outcome::Done(_)));
+    }
+    let losses = [failed(Fault::FewShares), failed(Fault::Lost { members: vec![who(1)] }), failed(Fault::Ended), None];
+    for loss in losses {
+        match judged(loss, |_| {}) {
+            Outcome::Done(agreed) => assert_eq!(agreed.remarks, ["m2 did not receive the result"]),
+            other => panic!("{other:?}"),
+        }
+    }
+}
