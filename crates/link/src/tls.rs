@@ -20,7 +20,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, ServerConfig, SignatureScheme,
 };
 use tacit_model::Fingerprint;
-use tacit_pki::{Identity, PublicKey, ShownKey, fingerprint_of_sni, sni_name};
+use tacit_pki::{Identity, PublicKey, ShownKey, fingerprint_of_sni, shown_key, sni_name};
 
 use crate::error::LinkError;
 use crate::hub::Protocol;
@@ -120,13 +120,6 @@ pub(crate) fn server_name(party: Fingerprint) -> Result<ServerName<'static>, Lin
     ServerName::try_from(sni_name(party)).map_err(|_| LinkError::Config("fingerprint without a name"))
 }
 
-fn single_key(certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<PublicKey, Error> {
-    if !others.is_empty() {
-        return Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
-    }
-    PublicKey::from_certificate(certificate).map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))
-}
-
 /// Takes exactly the server whose key's fingerprint is the name that was dialled.
 #[derive(Debug)]
 struct PinnedKey(Arc<CryptoProvider>);
@@ -140,7 +133,7 @@ impl ServerCertVerifier for PinnedKey {
         _ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let key = single_key(certificate, others)?;
+        let key = shown_key(certificate, others)?;
         let pinned = match name {
             ServerName::DnsName(name) => fingerprint_of_sni(name.as_ref()),
             _ => None,

@@ -10,6 +10,14 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 
 use crate::PublicKey;
 
+/// The key in the one certificate that somebody shows. A chain is refused: there is no issuer to believe.
+pub fn shown_key(certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<PublicKey, Error> {
+    if !others.is_empty() {
+        return Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
+    }
+    PublicKey::from_certificate(certificate).map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))
+}
+
 /// Takes every client that proves possession of the one Ed25519 key it shows, over TLS 1.3. What that key may do is
 /// for the caller to decide, by its fingerprint.
 #[derive(Debug)]
@@ -45,13 +53,7 @@ impl ClientCertVerifier for ShownKey {
         others: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if !others.is_empty() {
-            return Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
-        }
-        match PublicKey::from_certificate(certificate) {
-            Ok(_) => Ok(ClientCertVerified::assertion()),
-            Err(_) => Err(Error::InvalidCertificate(CertificateError::BadEncoding)),
-        }
+        shown_key(certificate, others).map(|_| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
