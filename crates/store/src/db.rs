@@ -156,10 +156,10 @@ impl Conn {
     pub(crate) async fn script(&mut self, sql: &'static str) -> Result<(), StoreError> {
         match self {
             Self::SqliteWriter(conn) => sqlx::raw_sql(sql).execute(&mut *conn).await.map(drop)?,
-            // Scripts are for migrations, which run before anything is recorded.
-            Self::SqliteRecorder(..) => return Err(StoreError::corrupt("a script in a recorded transaction")),
-            Self::SqliteInPlace(conn) => conn.script(sql)?,
-            Self::SqliteReader(reader) => reader.conn()?.script(sql)?,
+            // Scripts are for migrations, which run on a connection of their own.
+            Self::SqliteRecorder(..) | Self::SqliteInPlace(_) | Self::SqliteReader(_) => {
+                return Err(StoreError::corrupt("a script outside of a migration"));
+            }
             Self::PostgresTx(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)?,
             Self::PostgresReader(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)?,
         }

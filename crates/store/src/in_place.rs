@@ -77,11 +77,6 @@ impl InPlace {
         }
         Ok(())
     }
-
-    /// Runs several statements without arguments.
-    pub(crate) fn script(&mut self, sql: &str) -> Result<(), StoreError> {
-        Ok(self.0.execute_batch(sql)?)
-    }
 }
 
 /// Connections for reading, opened when they are needed.

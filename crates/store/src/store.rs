@@ -149,14 +149,14 @@ async fn open_sqlite(path: PathBuf, replicator: Option<Arc<dyn Replicator>>) -> 
     migrate::run(&mut writer).await?;
     let writer = match (writer, replicator) {
         (Conn::SqliteWriter(conn), Some(replicator)) => {
-            Writer::start_replicated(Conn::SqliteRecorder(conn, Vec::new()), replicator)?
+            Writer::start(Conn::SqliteRecorder(conn, Vec::new()), Some(replicator))?
         }
         (mut writer, _) => {
             if is_replica(&mut writer).await? {
                 return Err(What::Replicated.into());
             }
             writer.close().await?;
-            Writer::start(Conn::SqliteInPlace(InPlace::writer(&path)?))?
+            Writer::start(Conn::SqliteInPlace(InPlace::writer(&path)?), None)?
         }
     };
     Ok(Db::Sqlite { writer, readers: Readers::new(path, SQLITE_READERS) })

@@ -51,17 +51,9 @@ enum Order {
 }
 
 impl Writer {
-    /// Takes the connection over, on a thread of its own.
-    pub(crate) fn start(conn: Conn) -> Result<Self, StoreError> {
-        Self::start_with(conn, None)
-    }
-
-    /// The same where other nodes make the same changes: `conn` records them.
-    pub(crate) fn start_replicated(conn: Conn, replicator: Arc<dyn Replicator>) -> Result<Self, StoreError> {
-        Self::start_with(conn, Some(replicator))
-    }
-
-    fn start_with(conn: Conn, replicator: Option<Arc<dyn Replicator>>) -> Result<Self, StoreError> {
+    /// Takes the connection over, on a thread of its own. With a `replicator` other nodes make the same changes, and
+    /// `conn` records them.
+    pub(crate) fn start(conn: Conn, replicator: Option<Arc<dyn Replicator>>) -> Result<Self, StoreError> {
         let (queue, orders) = mpsc::channel();
         let runtime = Handle::current();
         let thread = std::thread::Builder::new().name("tacit-writer".to_owned());
