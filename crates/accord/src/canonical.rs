@@ -15,9 +15,10 @@ pub fn canonical<T: Serialize>(value: &T) -> Result<String, CanonicalError> {
     let unwritten = |error: serde_json::Error| CanonicalError(error.to_string());
     let value = serde_json::to_value(value).map_err(unwritten)?;
     // Names that are sorted already are the only thing that serde_json, without floats, would write otherwise.
-    match only_exact_numbers(&value)? {
-        Names::Sorted => serde_json::to_string(&value).map_err(unwritten),
-        Names::Other => serde_json_canonicalizer::to_string(&value).map_err(unwritten),
+    only_exact_numbers(&value)?;
+    match has_sorted_names(&value) {
+        true => serde_json::to_string(&value).map_err(unwritten),
+        false => serde_json_canonicalizer::to_string(&value).map_err(unwritten),
     }
 }
 
@@ -33,48 +34,29 @@ pub fn digest(purpose: &str, bytes: &[u8]) -> [u8; 32] {
     out
 }
 
-/// Whether the members of all objects stand in the order of RFC 8785, section 3.2.3.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Names {
-    /// They do: ASCII, in ascending order.
-    Sorted,
-    /// Perhaps not.
-    Other,
-}
-
-fn only_exact_numbers(value: &Value) -> Result<Names, CanonicalError> {
+fn only_exact_numbers(value: &Value) -> Result<(), CanonicalError> {
     const LIMIT: u64 = 1 << 53;
-    let mut names = Names::Sorted;
     match value {
         Value::Number(n) => {
             let exact = n.as_u64().is_some_and(|n| n < LIMIT) || n.as_i64().is_some_and(|n| n.unsigned_abs() < LIMIT);
-            if !exact {
-                return Err(CanonicalError("a number that is not an exact small integer".to_owned()));
-            }
+            if exact { Ok(()) } else { Err(CanonicalError("a number that is not an exact small integer".to_owned())) }
         }
-        Value::Array(items) => {
-            for item in items {
-                names = names.and(only_exact_numbers(item)?);
-            }
-        }
-        Value::Object(fields) => {
-            let mut before: Option<&str> = None;
-            for (name, field) in fields {
-                if !name.is_ascii() || before.is_some_and(|before| before >= name.as_str()) {
-                    names = Names::Other;
-                }
-                before = Some(name);
-                names = names.and(only_exact_numbers(field)?);
-            }
-        }
-        _ => {}
+        Value::Array(items) => items.iter().try_for_each(only_exact_numbers),
+        Value::Object(fields) => fields.values().try_for_each(only_exact_numbers),
+        _ => Ok(()),
     }
-    Ok(names)
 }
 
-impl Names {
-    fn and(self, other: Self) -> Self {
-        if self == Self::Sorted { other } else { self }
+/// Whether the members of all objects stand in the order of RFC 8785, section 3.2.3: ASCII, in ascending order.
+fn has_sorted_names(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().all(has_sorted_names),
+        Value::Object(fields) => {
+            fields.keys().all(|name| name.is_ascii())
+                && fields.keys().is_sorted()
+                && fields.values().all(has_sorted_names)
+        }
+        _ => true,
     }
 }
 
