@@ -8,7 +8,7 @@ use tacit_algebra::{F61, Field};
 use tacit_engine::Simulator;
 use tacit_engine::arithmetic::{Arithmetic, Shared};
 
-use crate::arithmetic_world::{most, setup};
+use crate::arithmetic_world::{context, most, setup};
 use crate::uniform::chi_squared;
 
 const BUCKETS: usize = 64;
@@ -54,9 +54,7 @@ fn chi_square_of(n: usize, seed: u64, verified: bool, program: impl AsyncFn(&mut
     for me in 0..n {
         let mailbox = simulator.mailbox(me);
         simulator.spawn(me, async move {
-            let setup = setup(&mailbox, me, n, most(n), seed);
-            let context = if verified { Arithmetic::verified(setup) } else { Arithmetic::new(setup) };
-            program(&mut context.expect("setup")).await;
+            program(&mut context(&mailbox, me, (n, most(n)), seed, verified)).await;
         });
         let counts = counts.clone();
         let mut last = Vec::new();

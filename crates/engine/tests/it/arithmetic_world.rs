@@ -70,6 +70,19 @@ impl Cost {
     }
 }
 
+/// What a party computes with; products verified if that is wanted.
+pub(crate) fn context<F: Field>(
+    mailbox: &Mailbox,
+    me: usize,
+    (n, t): (usize, usize),
+    seed: u64,
+    verified: bool,
+) -> Arithmetic<'_, F> {
+    let setup = setup(mailbox, me, n, t, seed);
+    let context = if verified { Arithmetic::verified(setup) } else { Arithmetic::new(setup) };
+    context.expect("setup")
+}
+
 /// Runs the same program as each party; all messages of a round arrive together.
 pub(crate) fn lockstep<F: Field, T>(
     n: usize,
@@ -90,11 +103,7 @@ pub(crate) fn lockstep_of<F: Field, T>(
     let mailboxes: Vec<Mailbox> = (0..n).map(|_| Mailbox::new(n)).collect();
     let party = |me: usize| {
         let (mailbox, program) = (&mailboxes[me], &program);
-        async move {
-            let setup = setup(mailbox, me, n, t, seed);
-            let context = if verified { Arithmetic::verified(setup) } else { Arithmetic::new(setup) };
-            program(&mut context.expect("setup")).await
-        }
+        async move { program(&mut context(mailbox, me, (n, t), seed, verified)).await }
     };
     let mut futures: Vec<Option<Pin<Box<dyn Future<Output = T> + '_>>>> =
         (0..n).map(|me| Some(Box::pin(party(me)) as Pin<Box<dyn Future<Output = T>>>)).collect();

@@ -10,7 +10,7 @@ use tacit_algebra::{F61, F127, Field};
 use tacit_engine::arithmetic::{Arithmetic, Shared};
 use tacit_engine::{FieldChoice, SecurityModel, Simulator};
 
-use crate::arithmetic_world::{most, points, setup};
+use crate::arithmetic_world::{context, most, points};
 use crate::uniform::{LIMIT, unevenness};
 use crate::world::{ANSWERS, RESULT, SHARES, World};
 
@@ -77,9 +77,7 @@ fn seen<F: Field>(n: usize, seed: u64, verified: bool, program: impl AsyncFn(&mu
     for me in 0..n {
         let mailbox = simulator.mailbox(me);
         simulator.spawn(me, async move {
-            let setup = setup(&mailbox, me, n, most(n), seed);
-            let context = if verified { Arithmetic::verified(setup) } else { Arithmetic::new(setup) };
-            program(&mut context.expect("setup")).await;
+            program(&mut context(&mailbox, me, (n, most(n)), seed, verified)).await;
         });
         let seen = Rc::clone(&seen);
         simulator.rewrite(me, move |to, message| {
