@@ -39,6 +39,23 @@ fn wait_connected(gateway: &Machine, peer: &str, connected: bool) {
     });
 }
 
+/// Does something that ends the peer's link, and waits until it has said hello on a new one. Whether the gateway
+/// shows it as absent in between is chance: often it is back before the old link is missed.
+#[track_caller]
+fn comes_again(gateway: &Machine, peer: &str, change: impl FnOnce()) {
+    let hellos = || {
+        let said = |line: &&str| line.contains("member connected") && line.contains(&format!("\"{peer}\""));
+        gateway.log().lines().filter(said).count()
+    };
+    let before = hellos();
+    change();
+    within(PATIENCE, &format!("another hello of {peer}"), || match hellos() {
+        after if after > before => Ok(()),
+        _ => Err("none yet".to_owned()),
+    });
+    wait_connected(gateway, peer, true);
+}
+
 /// A fresh peer without any address finds the gateway that is closest and wants its data, among three; it
 /// computes only when its operator has compared that gateway.
 #[test]
@@ -159,16 +176,16 @@ fn f13_a_computing_peer_is_reached_at_its_new_address() {
         });
     };
     everybody();
-    // In this order: a second address of the same network would go with the first.
-    rooms[0].ip(&["address", "del", "10.77.0.11/24", "dev", "eth0"]);
-    rooms[0].add_address("10.77.0.21/24");
-    wait_connected(&manager, "room1", false);
-    wait_connected(&manager, "room1", true);
-    let directory = manager.told(&["group", "directory", "1"]);
-    assert!(
-        directory.to_string().contains("10.77.0.21:") && !directory.to_string().contains("10.77.0.11:"),
-        "{directory}"
-    );
+    comes_again(&manager, "room1", || {
+        // In this order: a second address of the same network would go with the first.
+        rooms[0].ip(&["address", "del", "10.77.0.11/24", "dev", "eth0"]);
+        rooms[0].add_address("10.77.0.21/24");
+    });
+    within(PATIENCE, "the new address in the directory", || {
+        let directory = manager.told(&["group", "directory", "1"]).to_string();
+        let moved = directory.contains("10.77.0.21:") && !directory.contains("10.77.0.11:");
+        if moved { Ok(()) } else { Err(directory) }
+    });
     everybody();
 }
 
@@ -187,13 +204,12 @@ fn f13_f20_an_address_changes_and_the_network_is_cut() {
     peer.told(&["join", &code(&manager), "--name", "room1", "--gateway-fingerprint", &fingerprint]);
     wait_connected(&manager, "room1", true);
 
-    manager.add_address("10.77.0.9/24");
-    manager.ip(&["address", "del", "10.77.0.1/24", "dev", "eth0"]);
-    wait_connected(&manager, "room1", false);
-    wait_connected(&manager, "room1", true);
+    comes_again(&manager, "room1", || {
+        manager.add_address("10.77.0.9/24");
+        manager.ip(&["address", "del", "10.77.0.1/24", "dev", "eth0"]);
+    });
     // Kept: after a restart it goes there at once.
-    peer.start();
-    wait_connected(&manager, "room1", true);
+    comes_again(&manager, "room1", || peer.start());
 
     // F20: who is silent leaves the directory within 30 s.
     peer.ip(&["link", "set", "eth0", "down"]);

@@ -215,7 +215,7 @@ impl Machine {
         address["fingerprint"].as_str().expect("a fingerprint").to_owned()
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data().join("log")).unwrap_or_default()
     }
 }
