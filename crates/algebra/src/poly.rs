@@ -42,15 +42,11 @@ pub fn lagrange_at<F: Field>(points: &[F], x: F) -> Result<Vec<F>, PointsError> 
     Ok(l)
 }
 
-/// The same at many places, for n^2 multiplications once and some n at each place.
-pub fn lagrange_at_all<F: Field>(points: &[F], places: impl Iterator<Item = F>) -> Result<Vec<Vec<F>>, PointsError> {
-    let weights = barycentric_weights(points)?;
-    let at = |x| {
-        let mut l = weights.clone();
-        weigh(&mut l, points, x);
-        l
-    };
-    Ok(places.map(at).collect())
+/// The same for points whose [barycentric weights](barycentric_weights) are known: some n multiplications.
+pub fn lagrange_with<F: Field>(weights: &[F], points: &[F], x: F) -> Vec<F> {
+    let mut l = weights.to_vec();
+    weigh(&mut l, points, x);
+    l
 }
 
 /// Barycentric weights times the products of (x - x_j) before and after i, so that x may be one of the points.
@@ -148,6 +144,26 @@ pub fn barycentric_weights<F: Field>(points: &[F]) -> Result<Vec<F>, PointsError
         Some(()) => Ok(weights),
         None => Err(duplicate(points)),
     }
+}
+
+/// The same of n consecutive numbers, wherever they begin: 1 / ((-1)^(n-1-i) i! (n-1-i)!). Some n multiplications; the
+/// field has to have more than n elements.
+pub fn consecutive_weights<F: Field>(n: usize) -> Vec<F> {
+    let mut factorial = F::ONE;
+    let factorials: Vec<F> = (0..n as u64)
+        .map(|i| {
+            if i > 0 {
+                factorial *= F::from_u64(i);
+            }
+            factorial
+        })
+        .collect();
+    let signed = |below: usize, product: F| if below % 2 == 0 { product } else { -product };
+    let mut weights: Vec<F> =
+        (0..n).map(|i| (i, n - 1 - i)).map(|(i, below)| signed(below, factorials[i] * factorials[below])).collect();
+    let invertible = F::invert_all(&mut weights);
+    debug_assert!(invertible.is_some(), "numbers below the characteristic have inverses");
+    weights
 }
 
 /// Why points (and values) do not determine a polynomial.

@@ -15,7 +15,8 @@ fn interpolation<F: Field>(coeffs: &[u64], first_point: u64, at: u64) {
     assert!(poly::interpolate(&points, &values).as_ref() == Ok(&f));
     for x in points.iter().copied().chain([F::ZERO, F::from_u64(at)]) {
         let lambda = poly::lagrange_at(&points, x).expect("distinct");
-        assert!(poly::lagrange_at_all(&points, [F::ONE, x].into_iter()).expect("distinct")[1] == lambda);
+        let weights = poly::barycentric_weights(&points).expect("distinct");
+        assert!(poly::lagrange_with(&weights, &points, x) == lambda);
         assert!(F::dot(&lambda, &values) == poly::eval(&f, x));
         let powers = poly::powers(x, f.len());
         assert!(F::dot(&powers, &f) == poly::eval(&f, x));
@@ -27,6 +28,12 @@ fn interpolation<F: Field>(coeffs: &[u64], first_point: u64, at: u64) {
     let master = poly::from_roots(&points);
     assert!(master.last() == Some(&F::ONE));
     assert!(points.iter().all(|x| poly::eval(&master, *x) == F::ZERO));
+}
+
+/// Whatever the first number is, and however many follow.
+fn consecutive<F: Field>(first: u64, n: usize) {
+    let points: Vec<F> = (0..n as u64).map(|i| F::from_u64(first + i)).collect();
+    assert!(poly::barycentric_weights(&points).as_ref() == Ok(&poly::consecutive_weights(n)));
 }
 
 fn division<F: Field>(a: &[u64], b: &[u64]) {
@@ -61,6 +68,15 @@ proptest! {
         division::<F61>(&a, &b);
         division::<F127>(&a, &b);
         division::<Fp<3>>(&a, &b);
+    }
+}
+
+#[test]
+fn weights_of_consecutive_points_are_those_of_any_points() {
+    for n in 0..70 {
+        consecutive::<F61>(0, n);
+        consecutive::<F127>(n as u64 + 1, n);
+        consecutive::<Fp<257>>(7, n);
     }
 }
 

@@ -180,7 +180,7 @@ impl Plan {
         for point in &self.points {
             point.encode(&mut out);
         }
-        if let Some(protocol) = protocol(self.model()) {
+        if let Some(protocol) = protocol(self.model(), self.bounds_proven()) {
             put_bytes(&mut out, protocol);
         }
         out
@@ -394,12 +394,13 @@ impl Plan {
     }
 }
 
-/// Which messages a session of this model exchanges, where they are not those of the first version. It is in the digest,
+/// Which messages a session exchanges in this model, where they are not those of the first version. It is in the digest,
 /// so that peers whose versions do not understand each other decline the same job before they share anything, and never
 /// end in a dispute. To be changed with every change of those messages.
-fn protocol(model: SecurityModel) -> Option<&'static [u8]> {
+fn protocol(model: SecurityModel, bounds_proven: bool) -> Option<&'static [u8]> {
     match model {
-        SecurityModel::SemiHonest | SecurityModel::Malicious => None,
+        // Version 2: the answers of several input peers are one message.
+        SecurityModel::SemiHonest | SecurityModel::Malicious => bounds_proven.then_some(b"tacit/proven/v2"),
         // Version 2: answers and products are signed.
         SecurityModel::Guaranteed => Some(b"tacit/guaranteed/v2"),
     }

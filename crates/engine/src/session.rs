@@ -160,10 +160,11 @@ async fn run_in<F: Field, E: Environment>(
         let opened = guaranteed::open(&mut party, &points, authorised).await?;
         return output::outcome(&party, opened, receipt);
     }
-    let (shared, receipt) = input::share(&mut party, &points, input).await?;
+    let layout = party.plan.bounds_proven().then(|| party.layout::<F>());
+    let (shared, receipt) = input::share(&mut party, &points, layout.as_ref(), input).await?;
     let authorised = match shared {
         Some(shared) => {
-            let authorised = freeze::freeze(&mut party, &points, shared).await?;
+            let authorised = freeze::freeze(&mut party, &points, layout.as_ref(), shared).await?;
             if party.plan.level() == Level::Branch {
                 return carried::outcome(&party, &points, &authorised, receipt);
             }
@@ -233,10 +234,9 @@ impl<E: Environment> Party<'_, E> {
     }
 
     /// What is dealt where bounds are proven.
-    fn layout<F: Field>(&self) -> Result<range::Layout<F>, SessionError> {
+    fn layout<F: Field>(&self) -> range::Layout<F> {
         let bounds = (0..self.plan.items()).map(|item| self.plan.bound(item));
         range::Layout::new(bounds, self.plan.field().salt_elements())
-            .map_err(|_| SessionError::WrongCall { what: "a plan's bounds fit its field" })
     }
 }
 

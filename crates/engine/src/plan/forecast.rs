@@ -86,7 +86,10 @@ impl Forecast {
             (true, _) => 2,
         };
         let answers = match plan.bounds_proven() {
-            true => (n as u64 - 1) * ((plan.items() + 2) * plan.field().bytes() * plan.inputs().len() + 97) as u64,
+            // A coin, in malicious hidden first.
+            true => {
+                (n as u64 - 1) * (bytes_of((plan.items() + 2) * plan.inputs().len()) + if proof == 1 { 32 } else { 97 })
+            }
             false => 0,
         };
         let by_slices = plan.opens_by_slices();

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::input::Shared;
 use super::message::{self, View, malformed};
+use super::range::Layout;
 use super::{Fault, FaultKind, Misbehaviour, Party, SessionError, verify};
 use crate::environment::{Environment, FreezeRecord};
 use crate::evidence::Evidence;
@@ -88,17 +89,16 @@ impl<F: Field> OpeningAuthorised<F> {
     }
 }
 
-/// Agrees with the other compute peers on the input set.
+/// Agrees with the other compute peers on the input set; with a layout, of those whose numbers are proven to be in range.
 pub(super) async fn freeze<F: Field, E: Environment>(
     party: &mut Party<'_, E>,
     points: &[F],
+    layout: Option<&Layout<F>>,
     mut shared: Shared<F>,
 ) -> Result<OpeningAuthorised<F>, SessionError> {
-    let (view, faults) = if party.plan.bounds_proven() {
-        verify::verify(party, points, &mut shared).await?
-    } else {
-        let views = exchange_views(party, shared.view()).await?;
-        agreed_set(party.plan, &views)?
+    let (view, faults) = match layout {
+        Some(layout) => verify::verify(party, points, layout, &mut shared).await?,
+        None => agreed_set(party.plan, &exchange_views(party, shared.view()).await?)?,
     };
     let digest = freeze_digest(party.plan, &party.binding, &view, None);
     let (share, each) = shared.into_inputs_of(&view)?;

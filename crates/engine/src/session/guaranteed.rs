@@ -166,7 +166,7 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
 ) -> Result<(Option<OpeningAuthorised<F>>, Option<Receipt>), SessionError> {
     let (tolerance, phases) = tolerance(party)?;
     let Tolerance { t, faulty } = tolerance;
-    let layout = party.layout()?;
+    let layout = party.layout();
     let dealers = dealers(party);
     let gives = input.is_some();
     let family = match gives || party.position.is_some() {

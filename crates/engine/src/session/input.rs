@@ -21,10 +21,12 @@ use crate::plan::OnMissing;
 use crate::sharing::{Dealer, receivers};
 use crate::transcript::Transcript;
 
-/// Deals the own input, if there is one, and receives what the others deal, if this is a compute peer.
+/// Deals the own input, if there is one, and receives what the others deal, if this is a compute peer. With a layout,
+/// what is dealt proves its range.
 pub(super) async fn share<F: Field, E: Environment>(
     party: &mut Party<'_, E>,
     points: &[F],
+    layout: Option<&Layout<F>>,
     input: Option<InputVector>,
 ) -> Result<(Option<Shared<F>>, Option<Receipt>), SessionError> {
     let chunks = party.dealt_length().div_ceil(super::CHUNK);
@@ -34,7 +36,7 @@ pub(super) async fn share<F: Field, E: Environment>(
     };
     let (mut dealing, receipt) = match (input, party.plan.inputs().binary_search(&party.me)) {
         (Some(input), Ok(slot)) => {
-            let (dealing, receipt) = Dealing::begin(party, points, slot, input)?;
+            let (dealing, receipt) = Dealing::begin(party, points, layout, slot, input)?;
             if let Some(shared) = &mut shared {
                 shared.contributions[slot].commitment = Some(receipt.commitment);
             }
@@ -104,6 +106,7 @@ impl<F: Field> Dealing<F> {
     fn begin<E: Environment>(
         party: &mut Party<'_, E>,
         points: &[F],
+        layout: Option<&Layout<F>>,
         slot: usize,
         input: InputVector,
     ) -> Result<(Self, Receipt), SessionError> {
@@ -125,7 +128,6 @@ impl<F: Field> Dealing<F> {
         let buffer = || Zeroizing::new(vec![F::ZERO; size]);
         let seeded = dealer.seeded.iter().map(|_| buffer()).collect();
         let encoded = plan.encode(input.expose());
-        let layout = if plan.bounds_proven() { Some(party.layout()?) } else { None };
         let mut random = |bytes: &mut [u8]| party.environment.random(bytes);
         let proven = layout.map(|layout| match &encoded {
             Some(encoded) => layout.encode(encoded.iter().copied(), &salt, &mut random),

@@ -27,7 +27,7 @@
 use std::collections::BTreeMap;
 
 use tacit_algebra::Field;
-use tacit_algebra::poly::{PointsError, lagrange_at, lagrange_at_all};
+use tacit_algebra::poly::{consecutive_weights, lagrange_with};
 use zeroize::Zeroizing;
 
 use crate::keystream::{CryptoFailed, Keystream};
@@ -55,6 +55,8 @@ pub(super) struct Layout<F: Field> {
 struct Shape<F> {
     bound: u128,
     weights: Vec<F>,
+    /// The barycentric weights of K+1 consecutive points.
+    barycentric: Vec<F>,
     /// What f(0), .., f(K) give at the points K+1, .., 2K+1.
     beyond: Vec<Vec<F>>,
     /// 1 / Z at those points.
@@ -63,21 +65,21 @@ struct Shape<F> {
 
 impl<F: Field> Layout<F> {
     /// The layout of a vector whose numbers have these bounds, followed by `salt` elements.
-    pub(super) fn new(bounds: impl Iterator<Item = u128>, salt: usize) -> Result<Self, PointsError> {
+    pub(super) fn new(bounds: impl Iterator<Item = u128>, salt: usize) -> Self {
         let mut known = BTreeMap::new();
         let (mut shapes, mut numbers) = (Vec::new(), Vec::new());
         for bound in bounds {
             let shape = match known.get(&bound) {
                 Some(shape) => *shape,
                 None => {
-                    shapes.push(Shape::new(bound)?);
+                    shapes.push(Shape::new(bound));
                     known.insert(bound, shapes.len() - 1);
                     shapes.len() - 1
                 }
             };
             numbers.push(shape);
         }
-        Ok(Self { shapes, numbers, salt })
+        Self { shapes, numbers, salt }
     }
 
     /// Elements of the dealt vector.
@@ -110,17 +112,19 @@ impl<F: Field> Layout<F> {
 }
 
 impl<F: Field> Shape<F> {
-    fn new(bound: u128) -> Result<Self, PointsError> {
+    fn new(bound: u128) -> Self {
         let bits = bits(bound);
         let mut weights: Vec<F> = (0..bits).map(|k| F::from_u128(1 << k)).collect();
         if let Some(last) = weights.last_mut() {
             *last = F::from_u128(last_weight(bound));
         }
-        let nodes: Vec<F> = (0..=bits as u64).map(F::from_u64).collect();
-        let further = (bits as u64 + 1..=2 * bits as u64 + 1).map(F::from_u64);
-        let beyond = lagrange_at_all(&nodes, further.clone())?;
-        let inverse = further.map(|y| vanishing(bits, y).inv_or_zero()).collect();
-        Ok(Self { bound, weights, beyond, inverse })
+        let barycentric = consecutive_weights(bits + 1);
+        let (nodes, further) = (places(0, bits), places(bits + 1, bits));
+        let beyond = further.iter().map(|y| lagrange_with(&barycentric, &nodes, *y)).collect();
+        let mut inverse: Vec<F> = further.iter().map(|y| vanishing(bits, *y)).collect();
+        let invertible = F::invert_all(&mut inverse);
+        debug_assert!(invertible.is_some(), "Z vanishes at its roots only");
+        Self { bound, weights, barycentric, beyond, inverse }
     }
 
     fn bits(&self) -> usize {
@@ -149,6 +153,11 @@ impl<F: Field> Shape<F> {
 /// The weight of the last of a bound's bits.
 fn last_weight(bound: u128) -> u128 {
     bound.wrapping_sub((1 << (bits(bound) - 1)) - 1)
+}
+
+/// K+1 consecutive points.
+fn places<F: Field>(first: usize, bits: usize) -> Vec<F> {
+    (first..=first + bits).map(|point| F::from_u64(point as u64)).collect()
 }
 
 /// Z(x) = (x-1)...(x-K).
@@ -188,15 +197,14 @@ impl<'l, F: Field> Query<'l, F> {
         };
         let mut coefficients = vec![F::ZERO; layout.numbers.len() + layout.salt];
         F::fill_uniform(&mut draw, &mut coefficients);
-        let at = layout.shapes.iter().map(|shape| At::new(shape.bits(), s)).collect::<Result<_, _>>();
-        Ok(Self { layout, at: at.map_err(|_| CryptoFailed)?, coefficients })
+        let at = layout.shapes.iter().map(|shape| At::new(shape, s)).collect();
+        Ok(Self { layout, at, coefficients })
     }
 
-    /// This party's share of the answers and, added to `sums`, of the numbers and the salt, from its share
+    /// This party's share of the answers, appended, and, added to `sums`, of the numbers and the salt, from its share
     /// of a dealt vector.
     pub(super) fn answer(&self, mut share: &[F], answers: &mut Vec<F>, sums: &mut [F]) {
         let mut quotient = F::ZERO;
-        answers.clear();
         for (c, shape) in self.layout.numbers.iter().enumerate() {
             let (at, weights) = (&self.at[*shape], &self.layout.shapes[*shape].weights);
             let (f, rest) = share.split_at(at.f.len());
@@ -222,13 +230,12 @@ impl<'l, F: Field> Query<'l, F> {
 }
 
 impl<F: Field> At<F> {
-    fn new(bits: usize, s: F) -> Result<Self, PointsError> {
-        let points = |from: u64, to: u64| (from..=to).map(F::from_u64).collect::<Vec<_>>();
-        let bits_u64 = bits as u64;
-        let f = lagrange_at(&points(0, bits_u64), s)?;
-        let mut h = lagrange_at(&points(bits_u64 + 1, 2 * bits_u64 + 1), s)?;
+    fn new(shape: &Shape<F>, s: F) -> Self {
+        let bits = shape.bits();
+        let f = lagrange_with(&shape.barycentric, &places(0, bits), s);
+        let mut h = lagrange_with(&shape.barycentric, &places(bits + 1, bits), s);
         F::scale_slice(&mut h, vanishing(bits, s));
-        Ok(Self { f, h })
+        Self { f, h }
     }
 }
 
@@ -247,7 +254,7 @@ mod tests {
     #[test]
     fn p19_engine_a_proof_exists_exactly_for_numbers_in_range() {
         for bound in [0u128, 1, 2, 3, 4, 5, 6, 7, 9, 31, 32, 33, 1013] {
-            let layout = Layout::<F61>::new([bound].into_iter(), 2).expect("points");
+            let layout = Layout::<F61>::new([bound].into_iter(), 2);
             let query = Query::new(&layout, &[3; 32]).expect("key");
             let salt = [F61::from_u64(11), F61::from_u64(12)];
             for number in 0..2 * bound + 3 {
@@ -280,7 +287,7 @@ mod tests {
     #[test]
     fn shapes_of_statistics_differ_by_number() {
         let bounds = [1u128, 1000, 1_000_000, 1000];
-        let layout = Layout::<F61>::new(bounds.into_iter(), 5).expect("points");
+        let layout = Layout::<F61>::new(bounds.into_iter(), 5);
         assert_eq!(layout.shapes.len(), 3);
         assert_eq!(layout.length(), 4 + 22 + 42 + 22 + 6);
         let numbers = [1u128, 999, 1_000_000, 0];
@@ -297,7 +304,7 @@ mod tests {
     fn secrecy_of_range_proofs_exhaustive() {
         use tacit_algebra::Fp;
         type Small = Fp<1009>;
-        let layout = Layout::<Small>::new([3u128].into_iter(), 0).expect("points");
+        let layout = Layout::<Small>::new([3u128].into_iter(), 0);
         let query = Query::new(&layout, &[5; 32]).expect("key");
         let views = |number: u128| {
             let mut seen: Vec<Vec<u128>> = Vec::new();

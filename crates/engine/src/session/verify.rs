@@ -25,6 +25,7 @@
 //! Errors and leakage: [`range`](super::range).
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use bytes::Bytes;
 use tacit_algebra::Field;
@@ -44,14 +45,15 @@ use crate::transcript::Transcript;
 pub(super) async fn verify<F: Field, E: Environment>(
     party: &mut Party<'_, E>,
     points: &[F],
+    layout: &Layout<F>,
     shared: &mut Shared<F>,
 ) -> Result<(View, Vec<Fault>), SessionError> {
-    let layout = party.layout()?;
     let (views, challenge) = toss(party, shared.view()).await?;
     let (mut view, mut faults) = freeze::agreed_set(party.plan, &views)?;
-    let query = Query::new(&layout, &challenge)?;
+    let query = Query::new(layout, &challenge)?;
     let recombiner = Recombiner::new(points, party.plan.sharing(), party.plan.shares_needed())?;
-    let mut checker = Checker { layout: &layout, query: &query, recombiner: &recombiner, waiting: VecDeque::new() };
+    let mut checker =
+        Checker { layout, query: &query, recombiner: &recombiner, answers: VecDeque::new(), sums: VecDeque::new() };
     for (slot, kind) in checker.run(party, shared, &view).await? {
         view[slot] = None;
         faults.push(Fault { member: party.plan.inputs()[slot], kind });
@@ -103,8 +105,31 @@ struct Checker<'c, F: Field> {
     layout: &'c Layout<F>,
     query: &'c Query<'c, F>,
     recombiner: &'c Recombiner<F>,
-    /// Own answers and own share of the numbers, of candidates whose verdict is not there yet.
-    waiting: VecDeque<(Vec<F>, Zeroizing<Vec<F>>)>,
+    /// The own answers, of units that are on their way.
+    answers: VecDeque<Vec<F>>,
+    /// The own share of the numbers, of candidates whose verdict is not there yet.
+    sums: VecDeque<Zeroizing<Vec<F>>>,
+}
+
+/// What travels in one message: the short answers of several candidates, one after the other, or a piece of one's long ones.
+struct Unit {
+    /// Places among the candidates.
+    candidates: Range<usize>,
+    /// Of their answers.
+    elements: Range<usize>,
+}
+
+/// All that has to travel, for so many candidates with so many answers each.
+fn units(candidates: usize, length: usize) -> Vec<Unit> {
+    let together = (CHUNK / length.max(1)).max(1);
+    let first = (0..candidates).step_by(together).map(|start| start..candidates.min(start + together));
+    first
+        .flat_map(|candidates| {
+            let elements = candidates.len() * length;
+            let pieces = 0..elements.div_ceil(CHUNK);
+            pieces.map(move |piece| Unit { candidates: candidates.clone(), elements: chunk_range(piece, elements) })
+        })
+        .collect()
 }
 
 impl<F: Field> Checker<'_, F> {
@@ -116,51 +141,55 @@ impl<F: Field> Checker<'_, F> {
         view: &View,
     ) -> Result<Vec<(usize, FaultKind)>, SessionError> {
         let length = self.layout.answers();
-        let chunks = length.div_ceil(CHUNK);
         let candidates: Vec<usize> = (0..view.len()).filter(|slot| view[*slot].is_some()).collect();
+        let units = units(candidates.len(), length);
         let mut share = Zeroizing::new(vec![F::ZERO; self.layout.length()]);
-        let mut columns = vec![vec![F::ZERO; length]; party.plan.compute().len()];
+        let room = units.iter().map(|unit| unit.candidates.len()).max().unwrap_or(0) * length;
+        let mut columns = vec![vec![F::ZERO; room]; party.plan.compute().len()];
         let mut opened = vec![F::ZERO; length];
         let mut failed = Vec::new();
-        let units = candidates.len() * chunks;
-        // Of short answers as many are on their way as fit into the same room, so that all candidates take one round.
-        let ahead = if chunks == 1 { WINDOW * (CHUNK / length.max(1)) } else { WINDOW };
-        for step in 0..units + ahead {
-            if step < units {
-                if step % chunks == 0 {
-                    shared.share_of(candidates[step / chunks], &mut share)?;
-                    let mut sums = Zeroizing::new(vec![F::ZERO; party.length()]);
-                    let mut answers = Vec::with_capacity(length);
-                    self.query.answer(&share, &mut answers, &mut sums);
-                    self.waiting.push_back((answers, sums));
+        for step in 0..units.len() + WINDOW {
+            if let Some(unit) = units.get(step) {
+                if unit.elements.start == 0 {
+                    let mut answers = Vec::with_capacity(unit.candidates.len() * length);
+                    for slot in &candidates[unit.candidates.clone()] {
+                        shared.share_of(*slot, &mut share)?;
+                        let mut sums = Zeroizing::new(vec![F::ZERO; party.length()]);
+                        self.query.answer(&share, &mut answers, &mut sums);
+                        self.sums.push_back(sums);
+                    }
+                    self.answers.push_back(answers);
                 }
-                if let Some((answers, _)) = self.waiting.back() {
-                    let part = &answers[chunk_range(step % chunks, length)];
-                    let message = message::elements(message::ANSWERS, step, &[], part);
+                if let Some(answers) = self.answers.back() {
+                    let message = message::elements(message::ANSWERS, step, &[], &answers[unit.elements.clone()]);
                     party.mailbox.send_all(party.other_compute_peers(), &message);
                     party.mailbox.drained().await;
                 }
             }
-            let Some(unit) = step.checked_sub(ahead).filter(|unit| *unit < units) else { continue };
-            let range = chunk_range(unit % chunks, length);
+            let Some((number, unit)) = step.checked_sub(WINDOW).and_then(|n| Some((n, units.get(n)?))) else {
+                continue;
+            };
             for (member, column) in party.plan.compute().iter().copied().zip(&mut columns) {
                 if member != party.me {
                     let message = receive(party, member).await?;
-                    message::read_elements(&message, message::ANSWERS, unit, 0, &mut column[range.clone()])
+                    let part = &mut column[unit.elements.clone()];
+                    message::read_elements(&message, message::ANSWERS, number, 0, part)
                         .map_err(|_| malformed(member))?;
                 }
             }
-            if unit % chunks + 1 < chunks {
+            if unit.elements.end < unit.candidates.len() * length {
                 continue;
             }
-            let Some((answers, sums)) = self.waiting.pop_front() else { continue };
-            if let Some(position) = party.position {
-                columns[position].copy_from_slice(&answers);
+            if let (Some(answers), Some(position)) = (self.answers.pop_front(), party.position) {
+                columns[position][..answers.len()].copy_from_slice(&answers);
             }
-            let slot = candidates[unit / chunks];
-            match self.verdict(party, &columns, &mut opened) {
-                None => shared.accept(slot, &sums),
-                Some(kind) => failed.push((slot, kind)),
+            for (place, slot) in candidates[unit.candidates.clone()].iter().enumerate() {
+                let Some(sums) = self.sums.pop_front() else { continue };
+                let columns: Vec<&[F]> = columns.iter().map(|c| &c[place * length..(place + 1) * length]).collect();
+                match self.verdict(party, &columns, &mut opened) {
+                    None => shared.accept(*slot, &sums),
+                    Some(kind) => failed.push((*slot, kind)),
+                }
             }
         }
         Ok(failed)
@@ -169,12 +198,11 @@ impl<F: Field> Checker<'_, F> {
     fn verdict<E: Environment>(
         &self,
         party: &mut Party<'_, E>,
-        columns: &[Vec<F>],
+        columns: &[&[F]],
         opened: &mut [F],
     ) -> Option<FaultKind> {
-        let columns: Vec<&[F]> = columns.iter().map(Vec::as_slice).collect();
         let mut random = |bytes: &mut [u8]| party.environment.random(bytes);
-        if !self.recombiner.open_consistent(&columns, &mut random, opened) {
+        if !self.recombiner.open_consistent(columns, &mut random, opened) {
             return Some(FaultKind::Contradiction);
         }
         (!self.query.accepts(opened)).then_some(FaultKind::OutOfBounds)
@@ -225,4 +253,26 @@ fn hide(binding: &[u8; 32], coin: &[u8; 32]) -> [u8; 32] {
     let mut transcript = Transcript::new("tacit/coin/v1");
     transcript.bytes(binding).bytes(coin);
     transcript.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Short answers travel together, long ones in pieces, and all of them once, in order.
+    #[test]
+    fn every_answer_travels_once() {
+        for (candidates, length, messages) in
+            [(0, 3, 0), (11, 3, 1), (3, CHUNK / 2, 2), (2, CHUNK, 2), (2, CHUNK + 1, 4), (2 * CHUNK, 3, 7)]
+        {
+            let units = units(candidates, length);
+            assert_eq!(units.len(), messages, "{candidates} of {length}");
+            assert!(units.iter().all(|unit| unit.elements.len() <= CHUNK));
+            let sent = units.iter().flat_map(|unit| {
+                let first = unit.candidates.start * length;
+                first + unit.elements.start..first + unit.elements.end
+            });
+            assert!(sent.eq(0..candidates * length), "{candidates} of {length}");
+        }
+    }
 }

@@ -79,9 +79,9 @@ fn rule5_a_lie_about_a_proof_frames_nobody() {
                 world.run(|simulator| {
                     for liar in 0..t {
                         simulator.rewrite(liar, move |_, mut message| {
-                            // One message of answers per contributor.
-                            if message[0] == ANSWERS && message[4] == victim as u8 {
-                                message[6 + liar] ^= 1;
+                            // One message of answers; of each contributor one for each of two items, and two more.
+                            if message[0] == ANSWERS {
+                                message[5 + victim * 4 * 8 + 1 + liar] ^= 1;
                             }
                             Some(message)
                         });
