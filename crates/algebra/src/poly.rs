@@ -158,7 +158,7 @@ pub fn consecutive_weights<F: Field>(n: usize) -> Vec<F> {
             factorial
         })
         .collect();
-    let signed = |below: usize, product: F| if below % 2 == 0 { product } else { -product };
+    let signed = |below: usize, product: F| if below.is_multiple_of(2) { product } else { -product };
     let mut weights: Vec<F> =
         (0..n).map(|i| (i, n - 1 - i)).map(|(i, below)| signed(below, factorials[i] * factorials[below])).collect();
     let invertible = F::invert_all(&mut weights);
