@@ -70,7 +70,7 @@ pub(crate) use multiply::{KING_FROM, KING_LENGTH};
 pub(crate) use open::opens_by_slices;
 pub(crate) use products::multiplications_of_power;
 pub(crate) use random::{can_hold_subsets, sets, subset_share_of_one as share_of_one};
-pub(crate) use robust::{Robust, Signer};
+pub(crate) use robust::{Disputed, Notary, Robust};
 pub use share::Shared;
 pub(crate) use sort::{COLLISION_BITS as SHUFFLED_BITS, LIFTED as LIFTED_AT_ONCE, sorts_on_bits};
 pub(crate) use verify::{BATCH as VERIFIED_AT_ONCE, parts as parts_to_verify};

@@ -5,6 +5,7 @@ use std::future::Future;
 
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
+use crate::evidence::Evidence;
 use crate::plan::PlanDigest;
 
 /// The party around a session. Real ones use the operating system's generator, the key exchange of
@@ -34,6 +35,10 @@ pub trait Environment: Send + Sync {
     /// Makes the record durable, then returns. Refuses if another record of the same charter, task
     /// and slot is already there: a frozen slot stays as it is.
     fn freeze(&mut self, record: FreezeRecord) -> impl Future<Output = Result<(), FreezeRefused>> + Send;
+
+    /// Takes what convicts a compute peer of a wrong share, before anybody (model `guaranteed`): one piece for each, as soon
+    /// as there is one. It holds however the session ends after that, also if the session is given up.
+    fn convicted(&mut self, evidence: Evidence);
 }
 
 /// The input set that a compute peer is about to sign. After it is durable, this peer takes part in

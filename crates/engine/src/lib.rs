@@ -52,6 +52,6 @@ pub use plan::{
 };
 pub use session::{
     Carried, Fault, FaultKind, InputVector, Misbehaviour, Outcome, OwnInputError, Receipt, SessionError, commitment,
-    run,
+    run, session_binding,
 };
 pub use simulator::{Ended, Journal, SimulatedEnvironment, Simulator};

@@ -26,7 +26,7 @@
 //! `malicious`: any t < n/2 compute peers and any input peers, who do what they like: no wrong result is accepted. At
 //! least 2t+1 shares must come to an opening, and fit. `guaranteed`: see there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use tacit_algebra::{F61, F127, Field};
@@ -34,7 +34,6 @@ use zeroize::Zeroizing;
 
 use crate::aggregate::RowShape;
 use crate::environment::Environment;
-use crate::evidence::Evidence;
 use crate::keystream::{CryptoFailed, Seed};
 use crate::mailbox::Mailbox;
 use crate::plan::{FieldChoice, Level, Plan, SecurityModel};
@@ -115,11 +114,9 @@ pub struct Outcome {
     pub binding: [u8; 32],
     /// For the own input.
     pub receipt: Option<Receipt>,
-    /// Members whose shares did not fit. The result is right nevertheless.
+    /// Members whose shares did not fit. The result is right nevertheless. What convicts them is with the
+    /// [`Environment`] ([`convicted`](Environment::convicted)).
     pub faults: Vec<Fault>,
-    /// What convicts members whose shares were wrong, before anybody, one piece for each (model `guaranteed`; of the result,
-    /// recipients).
-    pub evidence: Vec<Evidence>,
 }
 
 /// Runs a session to its end as member `me` of the plan.
@@ -140,9 +137,18 @@ pub async fn run<E: Environment>(
         return Err(SessionError::WrongCall { what: "one nonce per member, and `me` is a member" });
     }
     check_own_input(plan, me, input.as_ref())?;
-    let binding = binding(plan, nonces);
+    let binding = session_binding(plan, nonces);
     let position = plan.compute().binary_search(&me).ok();
-    let party = Party { plan, me, mailbox, environment, binding, position, secrets: BTreeMap::new() };
+    let party = Party {
+        plan,
+        me,
+        mailbox,
+        environment,
+        binding,
+        position,
+        secrets: BTreeMap::new(),
+        convicted: BTreeSet::new(),
+    };
     match plan.field() {
         FieldChoice::F61 => Box::pin(run_in::<F61, E>(party, input)).await,
         FieldChoice::F127 => Box::pin(run_in::<F127, E>(party, input)).await,
@@ -187,6 +193,8 @@ struct Party<'a, E> {
     /// The place among the compute peers.
     position: Option<usize>,
     secrets: BTreeMap<usize, Zeroizing<[u8; 32]>>,
+    /// Places of compute peers that are not listened to any more: see `guaranteed::conviction`.
+    convicted: BTreeSet<usize>,
 }
 
 impl<E: Environment> Party<'_, E> {
@@ -246,8 +254,9 @@ impl From<CryptoFailed> for SessionError {
     }
 }
 
-/// What binds everything in a session to it.
-fn binding(plan: &Plan, nonces: &[[u8; 32]]) -> [u8; 32] {
+/// What binds everything in a session to it, and with it each piece of [`Evidence`](crate::Evidence) of the session: a hash
+/// of the plan and of all members' nonces, in the members' order.
+pub fn session_binding(plan: &Plan, nonces: &[[u8; 32]]) -> [u8; 32] {
     let mut transcript = Transcript::new("tacit/binding/v1");
     transcript.bytes(&plan.digest().0).number(nonces.len() as u64);
     for nonce in nonces {

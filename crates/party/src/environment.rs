@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tacit_accord::Consensus;
-use tacit_engine::{Environment, FreezeRecord, FreezeRefused};
+use tacit_engine::{Environment, Evidence, FreezeRecord, FreezeRefused};
 use tacit_model::{Clock, Fingerprint, RunId, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
@@ -66,6 +66,8 @@ pub struct PartyEnvironment {
     pub bound: bool,
     /// Contributors of the frozen set and their commitments, ascending, where this party computes.
     pub contributions: Vec<(Fingerprint, [u8; 32])>,
+    /// What convicts compute peers of wrong shares, up to now.
+    pub evidence: Vec<Evidence>,
 }
 
 impl Environment for PartyEnvironment {
@@ -94,6 +96,10 @@ impl Environment for PartyEnvironment {
     fn verify_message(&self, member: usize, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
         let key = self.keys.get(member).and_then(OnceLock::get);
         key.is_some_and(|key| verify_detached(key, Context::Message, digest, signature).is_ok())
+    }
+
+    fn convicted(&mut self, evidence: Evidence) {
+        self.evidence.push(evidence);
     }
 
     async fn freeze(&mut self, record: FreezeRecord) -> Result<(), FreezeRefused> {

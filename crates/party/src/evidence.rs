@@ -11,32 +11,31 @@ use tacit_store::EvidenceRow;
 
 use crate::party::Inner;
 
-/// Keeps what convicts compute peers of wrong shares, before anybody hears of the result. The entries of the log hold no
-/// share and no hash of one. The result is right without evidence: what cannot be kept is only told to the owner.
+/// Keeps what convicts compute peers of wrong shares, however the session ended and before anybody hears of that. The
+/// entries of the log hold no share and no hash of one. What cannot be kept is only told to the owner.
 ///
-/// `keys` are those of the compute peers, by member, as they told them over their links.
+/// `keys` are those of the compute peers, by member, as they told them over their links. Returns what the owner reads,
+/// if there is evidence.
 pub(crate) async fn keep(
     party: &Inner,
     consensus: &Consensus,
     job: &Job,
     keys: &[OnceLock<PublicKey>],
     evidence: &[Evidence],
-) {
+) -> Option<String> {
     if evidence.is_empty() {
-        return;
+        return None;
     }
     let own = std::iter::once(party.identity.public_key());
     let keys = keys.iter().filter_map(OnceLock::get).chain(own);
     let kept = kept(party, consensus, job, &EvidenceDocument::new(consensus, job, keys, evidence)).await;
-    let slot = job.slot.counted();
-    match kept {
-        Ok(names) => party.trouble(format!(
-            "slot {slot}: {names} signed a wrong share; the result is right nevertheless; show others the evidence: \
-             tacit audit evidence {} {}",
+    Some(match kept {
+        Ok(names) => format!(
+            "{names} signed a wrong share; show others the evidence: tacit audit evidence {} {}",
             party.name, job.session,
-        )),
-        Err(why) => party.trouble(format!("slot {slot}: evidence of wrong shares was not kept: {why}")),
-    }
+        ),
+        Err(why) => format!("evidence of wrong shares was not kept: {why}"),
+    })
 }
 
 /// The names of those who are convicted.

@@ -13,7 +13,7 @@
 //! alone, which is uniform. Every honest share is right by construction, so that decoding (Reed, Solomon 1960; Gao 2003) blames no
 //! honest party; 4t+1 shares of degree 2t have one closest polynomial.
 //!
-//! Signatures are not looked at here: what was signed of a vector with a wrong share is kept ([`Disputed`]).
+//! Signatures are not looked at here: what was signed of a vector with a wrong share goes to the [`Notary`].
 //!
 //! One round, n-1 elements per product and party, and a signature per message; streams: t+1 elements per product and stream of a set.
 //! Synchronous network: each multiplication is a phase of the mailbox.
@@ -34,8 +34,14 @@ use super::wire::{self, Kind};
 use crate::keystream::Keystream;
 use crate::sharing::{NoVector, Recombiner};
 
-/// Signs the elements of a message: of which operation, and which of its messages.
-pub(crate) type Signer<'a> = Box<dyn FnMut(u32, usize, &[u8]) -> [u8; SIGNATURE] + Send + Sync + 'a>;
+/// Who signs what this party says, and hears of what others signed.
+pub(crate) trait Notary: Send + Sync {
+    /// Signs the elements of a message: of which operation, and which of its messages.
+    fn sign(&mut self, operation: u32, number: usize, elements: &[u8]) -> [u8; SIGNATURE];
+
+    /// Hears of shares that are wrong; at most once of each party's.
+    fn disputed(&mut self, disputed: Disputed);
+}
 
 /// What each party says that its shares of some masked products are, with its signature; some are wrong.
 pub(crate) struct Disputed {
@@ -61,9 +67,7 @@ pub(crate) struct Robust<'a, F: Field> {
     out: Vec<usize>,
     /// Of these, whose shares were wrong.
     wrong: Vec<usize>,
-    /// What they said, beside the others: at most one for each of them.
-    disputed: Vec<Disputed>,
-    signer: Option<Signer<'a>>,
+    notary: Option<Box<dyn Notary + 'a>>,
     /// The mailbox's phase of the next multiplication.
     phase: u32,
 }
@@ -73,7 +77,7 @@ impl<'a, F: Field> Robust<'a, F> {
     /// `phase` on.
     pub(crate) fn new(streams: Vec<(F, Keystream)>, faulty: usize, listened: &[bool], phase: u32) -> Self {
         let out = (0..listened.len()).filter(|position| !listened[*position]).collect();
-        Self { streams, faulty, out, wrong: Vec::new(), disputed: Vec::new(), signer: None, phase }
+        Self { streams, faulty, out, wrong: Vec::new(), notary: None, phase }
     }
 
     /// Takes the next masks' shares of degree t off `narrow` and adds those of degree 2t to `wide`.
@@ -82,29 +86,38 @@ impl<'a, F: Field> Robust<'a, F> {
         for range in tiles(narrow.len()) {
             let tile = &mut tile[..range.len()];
             for (weight, stream) in &mut self.streams {
-                let mut weight = *weight;
-                for power in 0..=t {
-                    draw(stream, tile);
-                    F::scale_add(&mut wide[range.clone()], weight, tile);
-                    if power == 0 {
-                        F::scale_add(&mut narrow[range.clone()], -weight, tile);
-                    }
-                    weight *= point;
-                }
+                let (narrow, wide) = (&mut narrow[range.clone()], &mut wide[range.clone()]);
+                mask_of_set(*weight, point, t, |_, tile| draw(stream, tile), tile, narrow, wide);
             }
         }
     }
 }
 
+/// One set's summand of the mask, from t+1 elements of its stream for each number: the power of the point that
+/// they belong to goes with them. `weight` is f_A at the point.
+fn mask_of_set<F: Field>(
+    mut weight: F,
+    point: F,
+    t: usize,
+    mut draw: impl FnMut(usize, &mut [F]),
+    tile: &mut [F],
+    narrow: &mut [F],
+    wide: &mut [F],
+) {
+    for power in 0..=t {
+        draw(power, tile);
+        F::scale_add(wide, weight, tile);
+        if power == 0 {
+            F::scale_add(narrow, -weight, tile);
+        }
+        weight *= point;
+    }
+}
+
 impl<'a, F: Field> Arithmetic<'a, F> {
     /// From now on products come whatever `faulty` parties do.
-    pub(crate) fn make_robust(&mut self, robust: Robust<'a, F>, signer: Signer<'a>) {
-        self.robust = Some(Box::new(Robust { signer: Some(signer), ..robust }));
-    }
-
-    /// What was signed of vectors with wrong shares.
-    pub(crate) fn take_disputed(&mut self) -> Vec<Disputed> {
-        self.robust.as_mut().map(|robust| std::mem::take(&mut robust.disputed)).unwrap_or_default()
+    pub(crate) fn make_robust(&mut self, robust: Robust<'a, F>, notary: Box<dyn Notary + 'a>) {
+        self.robust = Some(Box::new(Robust { notary: Some(notary), ..robust }));
     }
 
     /// Positions whose shares were wrong, ascending.
@@ -142,7 +155,8 @@ impl<'a, F: Field> Arithmetic<'a, F> {
                 robust.mask(self.points[self.me], self.t, narrow, &mut wide);
                 let mut elements = Vec::with_capacity(wide.len() * F::BYTES);
                 F::encode_slice(&wide, &mut elements);
-                let signature = robust.signer.as_mut().map_or([0; SIGNATURE], |sign| sign(operation, step, &elements));
+                let sign = |notary: &mut Box<dyn Notary + 'a>| notary.sign(operation, step, &elements);
+                let signature = robust.notary.as_mut().map_or([0; SIGNATURE], sign);
                 let mut message = wire::message::<F>(Kind::Robust, operation, wide.len() + SIGNATURE / F::BYTES);
                 message.extend_from_slice(&signature);
                 message.extend_from_slice(&elements);
@@ -210,17 +224,20 @@ impl<'a, F: Field> Arithmetic<'a, F> {
         if wrong.contains(&self.me) {
             return Err(ArithmeticError::Outvoted);
         }
-        if !wrong.is_empty() {
+        if let (false, Some(notary)) = (wrong.is_empty(), &mut robust.notary) {
             let mut said = vec![None; self.n];
             for (position, column) in &columns {
                 let mut elements = Vec::with_capacity(column.len() * F::BYTES);
                 F::encode_slice(column, &mut elements);
                 said[*position] = signatures[*position].map(|signature| (elements, signature));
             }
-            robust.disputed.push(Disputed { operation, number, said, wrong: wrong.clone() });
+            notary.disputed(Disputed { operation, number, said, wrong: wrong.clone() });
         }
         robust.out.extend(&wrong);
         robust.wrong.extend(wrong);
         Ok(opened)
     }
 }
+
+#[cfg(test)]
+mod secrecy;

@@ -55,6 +55,5 @@ pub(super) fn outcome<F: Field, E>(
         binding: party.binding,
         receipt,
         faults: set.faults.clone(),
-        evidence: Vec::new(),
     })
 }

@@ -11,10 +11,10 @@ use tacit_algebra::Field;
 use zeroize::Zeroizing;
 
 use super::freeze::OpeningAuthorised;
-use super::guaranteed::conviction::{self, Dispute, Part};
+use super::guaranteed::conviction::{Dispute, Part};
 use super::message::malformed;
 use super::{Fault, FaultKind, Party, SessionError};
-use crate::arithmetic::{Arithmetic, ArithmeticError, Robust, Setup, Shared, Signer};
+use crate::arithmetic::{Arithmetic, ArithmeticError, Disputed, Notary, Robust, Setup, Shared};
 use crate::environment::Environment;
 use crate::evaluate::Inputs;
 use crate::evidence::{Step, statement};
@@ -46,29 +46,38 @@ pub(super) async fn evaluate_robustly<F: Field, E: Environment>(
     robust: Robust<'_, F>,
     t: usize,
 ) -> Result<OpeningAuthorised<F>, SessionError> {
-    let basis = authorised.frozen().digest;
-    let (plan, binding) = (party.plan, party.binding);
+    let (plan, basis) = (party.plan, authorised.frozen().digest);
     let setup = setup(party, points, &authorised)?;
-    let (mut authorised, wrong, disputed) = {
-        let environment = &mut *party.environment;
-        let signer: Signer<'_> = Box::new(move |operation, number, elements| {
-            let step = Step::Product(operation);
-            environment.sign_message(&statement(&plan.digest(), &binding, step, &basis, number, elements))
-        });
-        let mut arithmetic = Arithmetic::new(setup)?;
-        arithmetic.make_robust(robust, signer);
-        let authorised = compute(plan, &mut arithmetic, authorised).await?;
-        (authorised, arithmetic.found_wrong(), arithmetic.take_disputed())
-    };
+    let mut arithmetic = Arithmetic::new(setup)?;
+    arithmetic.make_robust(robust, Box::new(OfProducts { party, basis, t }));
+    let mut authorised = compute(plan, &mut arithmetic, authorised).await?;
     let fault = |position: usize| Fault { member: plan.compute()[position], kind: FaultKind::WrongShare };
-    authorised.blame(wrong.into_iter().map(fault));
-    for disputed in disputed {
-        let part = |(elements, signature)| vec![Part { chunk: disputed.number, elements, signature }];
-        let said = disputed.said.into_iter().map(|said| said.map(part)).collect();
-        let dispute = Dispute { step: Step::Product(disputed.operation), basis, said };
-        conviction::add(authorised.evidence_mut(), dispute.convict(party, t, &disputed.wrong));
-    }
+    authorised.blame(arithmetic.found_wrong().into_iter().map(fault));
     Ok(authorised)
+}
+
+/// Signs what this party says of masked products, and convicts those whose signed shares of them are wrong: at once, so
+/// that it holds whatever becomes of the evaluation.
+struct OfProducts<'p, 'm, E> {
+    party: &'p mut Party<'m, E>,
+    /// The frozen set.
+    basis: [u8; 32],
+    t: usize,
+}
+
+impl<E: Environment> Notary for OfProducts<'_, '_, E> {
+    fn sign(&mut self, operation: u32, number: usize, elements: &[u8]) -> [u8; 64] {
+        let (plan, step) = (self.party.plan.digest(), Step::Product(operation));
+        let digest = statement(&plan, &self.party.binding, step, &self.basis, number, elements);
+        self.party.environment.sign_message(&digest)
+    }
+
+    fn disputed(&mut self, Disputed { operation, number, said, wrong }: Disputed) {
+        let part = |(elements, signature)| vec![Part { chunk: number, elements, signature }];
+        let said = said.into_iter().map(|said| said.map(part)).collect();
+        let dispute = Dispute { step: Step::Product(operation), basis: self.basis, said };
+        dispute.convict(self.party, self.t, &wrong);
+    }
 }
 
 fn setup<'m, F: Field, E: Environment>(

@@ -20,7 +20,6 @@ use super::message::{self, View, malformed};
 use super::range::Layout;
 use super::{Fault, FaultKind, Misbehaviour, Party, SessionError, verify};
 use crate::environment::{Environment, FreezeRecord};
-use crate::evidence::Evidence;
 use crate::plan::{OnMissing, Plan, SecurityModel};
 use crate::transcript::Transcript;
 
@@ -32,8 +31,6 @@ pub(super) struct OpeningAuthorised<F: Field> {
     each: Vec<Zeroizing<Vec<F>>>,
     frozen: Frozen,
     signature: [u8; 64],
-    /// Model `guaranteed`: what convicts those whose shares were wrong up to now.
-    evidence: Vec<Evidence>,
 }
 
 /// A set that all compute peers signed.
@@ -64,15 +61,6 @@ impl<F: Field> OpeningAuthorised<F> {
     /// Adds whose shares turned out to be wrong since.
     pub(super) fn blame(&mut self, faults: impl Iterator<Item = Fault>) {
         self.frozen.faults.extend(faults);
-    }
-
-    /// Adds what convicts them.
-    pub(super) fn evidence_mut(&mut self) -> &mut Vec<Evidence> {
-        &mut self.evidence
-    }
-
-    pub(super) fn into_evidence(self) -> Vec<Evidence> {
-        self.evidence
     }
 
     /// What is opened instead of the sum.
@@ -106,7 +94,7 @@ pub(super) async fn freeze<F: Field, E: Environment>(
     let signature = party.environment.sign_freeze(&digest);
     exchange_signatures(party, &digest, &signature).await?;
     let frozen = Frozen { view, digest, agreed: None, faults };
-    Ok(OpeningAuthorised { share, each, frozen, signature, evidence: Vec::new() })
+    Ok(OpeningAuthorised { share, each, frozen, signature })
 }
 
 /// Makes a set durable and signs it that all honest compute peers came to by themselves; n-t signatures (of the charter's n) are enough.
@@ -139,7 +127,7 @@ pub(super) async fn freeze_with<F: Field, E: Environment>(
         return Err(SessionError::NotEnoughShares { found, needed });
     }
     let frozen = Frozen { view, digest, agreed: Some(agreed), faults };
-    Ok(OpeningAuthorised { share, each, frozen, signature, evidence: Vec::new() })
+    Ok(OpeningAuthorised { share, each, frozen, signature })
 }
 
 /// Checks the header that a compute peer sent to a recipient which does not compute.

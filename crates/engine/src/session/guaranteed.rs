@@ -69,7 +69,7 @@ use super::{evaluation, freeze, verify};
 use crate::arithmetic::Robust;
 use crate::environment::Environment;
 use crate::evaluate::Evaluation;
-use crate::evidence::{Evidence, Step, statement};
+use crate::evidence::{Step, statement};
 use crate::plan::Sharing;
 use crate::sharing::Recombiner;
 use crate::transcript::Transcript;
@@ -240,19 +240,19 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
         return Err(SessionError::NotEnoughShares { found: 0, needed: t + 1 });
     }
     let own_answers = answer(party, &query, &layout, &candidates, share_of)?;
-    let Judged { view, faults, sum, each, evidence } =
+    let Judged { view, faults, sum, each } =
         judge(party, points, &query, &layout, &candidates, own_answers, &arrived, &alike, &agreed, tolerance).await?;
     verify::enough(party, &view, &faults)?;
     party.mailbox.enter_phase(phases.freeze());
     let mut authorised = freeze::freeze_with(party, sum, each, view, agreed, faults, faulty).await?;
-    *authorised.evidence_mut() = evidence;
     if party.plan.evaluation().is_some() {
         let mut streams = Vec::new();
         for member in party.plan.compute() {
             let family = dealers.binary_search(member).unwrap_or_default();
             streams.extend(holder.streams(points, family, &kept[family].dropped, "product", &party.binding)?);
         }
-        let robust = Robust::new(streams, faulty, &alike, phases.products());
+        let listened: Vec<bool> = alike.iter().enumerate().map(|(i, a)| *a && !party.convicted.contains(&i)).collect();
+        let robust = Robust::new(streams, faulty, &listened, phases.products());
         authorised = evaluation::evaluate_robustly(party, points, authorised, robust, t).await?;
     }
     Ok((Some(authorised), receipt))
@@ -495,8 +495,6 @@ struct Judged<F: Field> {
     sum: Zeroizing<Vec<F>>,
     /// And of each of them, where the evaluation asks for it.
     each: Vec<Zeroizing<Vec<F>>>,
-    /// What convicts those whose answers are wrong.
-    evidence: Vec<Evidence>,
 }
 
 /// Opens the answers; adds up who is in range, names who is not and whose answers are wrong.
@@ -520,15 +518,16 @@ async fn judge<F: Field, E: Environment>(
     said.iter_mut().zip(alike).filter(|(_, alike)| !**alike).for_each(|(said, _)| *said = None);
     let mut view: View = vec![None; arrived.len()];
     let mut sum = Zeroizing::new(vec![F::ZERO; party.length()]);
-    let (mut wrong, mut faults, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut wrong, mut faults) = (Vec::new(), Vec::new());
     let mut opened = vec![F::ZERO; layout.answers()];
     for ((number, slot), share) in candidates.iter().enumerate().zip(shares) {
+        party.convicted.iter().for_each(|position| said[*position] = None);
         let columns = said.iter().map(|said| said.as_ref().map(|said| said.vectors[number].clone())).collect();
         let found = robust_open(party, points, tolerance, columns, &mut opened)?;
         if !found.is_empty() {
             let said = said.iter().map(|said| said.as_ref().map(|said| said.parts(number))).collect();
             let dispute = Dispute { step: Step::Answers(number as u32), basis: *agreed, said };
-            conviction::add(&mut evidence, dispute.convict(party, tolerance.t, &found));
+            dispute.convict(party, tolerance.t, &found);
         }
         wrong.extend(found);
         if query.accepts(&opened) {
@@ -545,5 +544,5 @@ async fn judge<F: Field, E: Environment>(
     wrong.dedup();
     let liar = |position: usize| Fault { member: party.plan.compute()[position], kind: FaultKind::WrongShare };
     faults.extend(wrong.into_iter().map(liar));
-    Ok(Judged { view, faults, sum, each, evidence })
+    Ok(Judged { view, faults, sum, each })
 }

@@ -11,7 +11,6 @@ use super::freeze::{self, Frozen, OpeningAuthorised};
 use super::message::{self, malformed};
 use super::{CHUNK, Fault, FaultKind, Party, SessionError, WINDOW, chunk_range};
 use crate::environment::Environment;
-use crate::evidence::Evidence;
 use crate::sharing::{NoVector, Recombiner};
 
 mod slices;
@@ -23,7 +22,6 @@ pub(super) struct Opened<F> {
     /// The set, for whoever computes or receives.
     pub(super) frozen: Option<Frozen>,
     pub(super) faults: Vec<Fault>,
-    pub(super) evidence: Vec<Evidence>,
 }
 
 /// Opens the sum; a member that does not compute has nothing to be authorised for.
@@ -65,10 +63,10 @@ async fn open_to_each<F: Field, E: Environment>(
     }
     let own_set = authorised.map(|authorised| authorised.frozen().clone());
     Ok(match collector {
-        None => Opened { elements: None, frozen: own_set, faults: Vec::new(), evidence: Vec::new() },
+        None => Opened { elements: None, frozen: own_set, faults: Vec::new() },
         Some(collector) => {
             let frozen = own_set.or(collector.frozen);
-            Opened { elements: Some(collector.elements), frozen, faults: collector.faults, evidence: Vec::new() }
+            Opened { elements: Some(collector.elements), frozen, faults: collector.faults }
         }
     })
 }

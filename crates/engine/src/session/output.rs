@@ -44,7 +44,6 @@ pub(super) fn outcome<F: Field, E>(
         binding: party.binding,
         receipt,
         faults,
-        evidence: opened.evidence,
     })
 }
 

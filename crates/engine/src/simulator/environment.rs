@@ -1,32 +1,48 @@
 //! The party around a simulated session: everything comes from the seed, the journal lives in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::hmac;
 use tacit_model::Slot;
 
 use crate::environment::{Environment, FreezeRecord, FreezeRefused};
+use crate::evidence::Evidence;
 use crate::keystream::Keystream;
 use crate::transcript::Transcript;
 
-/// A party's memory of frozen slots. Clones are handles to the same journal; it outlives sessions.
+/// A party's memory: frozen slots, and what convicts others. Clones are handles to the same journal; it outlives sessions.
 #[derive(Clone, Default)]
-pub struct Journal(Arc<Mutex<BTreeMap<SlotKey, FreezeRecord>>>);
+pub struct Journal(Arc<Mutex<Memory>>);
+
+#[derive(Default)]
+struct Memory {
+    slots: BTreeMap<SlotKey, FreezeRecord>,
+    evidence: Vec<Evidence>,
+}
 
 type SlotKey = ([u8; 32], [u8; 32], Slot);
 
 impl Journal {
     /// All records.
     pub fn records(&self) -> Vec<FreezeRecord> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.lock().slots.values().cloned().collect()
+    }
+
+    /// All evidence, in the order in which there was some.
+    pub fn evidence(&self) -> Vec<Evidence> {
+        self.lock().evidence.clone()
     }
 
     /// Keeps the first record of a slot, refuses every other.
     pub fn freeze(&self, record: FreezeRecord) -> Result<(), FreezeRefused> {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = slots.entry((record.charter, record.task, record.slot)).or_insert_with(|| record.clone());
+        let mut memory = self.lock();
+        let first = memory.slots.entry((record.charter, record.task, record.slot)).or_insert_with(|| record.clone());
         if *first == record { Ok(()) } else { Err(FreezeRefused::AlreadyFrozen) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,6 +100,10 @@ impl Environment for SimulatedEnvironment {
 
     async fn freeze(&mut self, record: FreezeRecord) -> Result<(), FreezeRefused> {
         self.journal.freeze(record)
+    }
+
+    fn convicted(&mut self, evidence: Evidence) {
+        self.journal.lock().evidence.push(evidence);
     }
 }
 

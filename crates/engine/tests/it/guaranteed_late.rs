@@ -24,6 +24,9 @@ const NOTHING_NEW: [u8; 5] = [AGREE, 0, 0, 0, 0];
 /// Masked products (the table is in arithmetic/wire.rs).
 const PRODUCT: u8 = 11;
 
+/// Two sums or products, and the salt.
+pub(crate) const ELEMENTS: usize = 7;
+
 /// Groups for sums, and for products.
 const SUMS: [(usize, usize); 3] = [(4, 1), (7, 2), (10, 3)];
 const PRODUCTS: [(usize, usize); 2] = [(5, 1), (9, 2)];
@@ -46,7 +49,7 @@ fn worlds() -> impl Iterator<Item = (World, usize, usize)> {
 }
 
 /// Passes every message through one function of sender, receiver, how many of its kind went that way before, and content.
-fn rewrite_all(
+pub(crate) fn rewrite_all(
     simulator: &mut Sim<'_>,
     members: usize,
     hook: impl Fn(usize, usize, usize, Vec<u8>) -> Option<Vec<u8>> + Clone + 'static,
@@ -61,12 +64,17 @@ fn rewrite_all(
     }
 }
 
-/// No honest recipient has a wrong result, names somebody honest, or holds what convicts somebody honest.
+/// No honest recipient of that run has a wrong result, names somebody honest, or holds what convicts somebody honest.
 /// Returns how many have a result, and how many stopped because they were not heard.
-fn nobody_is_framed(world: &World, ends: &Ends, cheaters: &[usize], what: &str) -> (usize, usize) {
+pub(crate) fn nobody_is_framed(world: &World, ends: &Ends, cheaters: &[usize], what: &str) -> (usize, usize) {
     let plan = world.plan();
     let (mut results, mut stopped) = (0, 0);
     for (member, end) in ends.iter().enumerate().filter(|(member, _)| !cheaters.contains(member)) {
+        for evidence in world.journals[member].evidence() {
+            let convicted = evidence.check(&plan, verify(world)).expect("a peer keeps what convicts");
+            let convicted = plan.index_of(&convicted).expect("a member");
+            assert!(cheaters.contains(&convicted), "{what}: {convicted} is honest and convicted");
+        }
         let Some(outcome) = outcome(end) else {
             let error = error(end).expect("an end");
             assert!(!matches!(error, SessionError::PeerMisbehaved { .. }), "{what}: {member} blames: {error:?}");
@@ -75,11 +83,6 @@ fn nobody_is_framed(world: &World, ends: &Ends, cheaters: &[usize], what: &str) 
         };
         let framed = outcome.faults.iter().find(|fault| !cheaters.contains(&fault.member));
         assert_eq!(framed, None, "{what}: {member} names somebody honest");
-        for evidence in &outcome.evidence {
-            let convicted = evidence.check(&plan, verify(world)).expect("a peer keeps what convicts");
-            let convicted = plan.index_of(&convicted).expect("a member");
-            assert!(cheaters.contains(&convicted), "{what}: {convicted} is honest and convicted");
-        }
         if let Some(values) = &outcome.values {
             let rows = || outcome.contributors.iter().filter_map(|member| world.inputs[*member].as_ref());
             let product = world.request.aggregator == "product";
@@ -192,10 +195,10 @@ fn rule5_late_from_any_message_on_beside_t_cheaters_frames_nobody() {
         let dealer = world.request.inputs.iter().copied().find(|input| *input >= n).unwrap_or(2);
         for lie in [0, ANSWERS, COIN, PRODUCT, RESULT] {
             for since in 0..6 + 2 * (t + 1) {
-                let attack = |signed: Vec<Lie>| {
+                let attack = |world: &World, signed: Vec<Lie>| {
                     let (chain, late) = (through_the_chain(n - t..n, 0), Rc::new(Cell::new(false)));
                     let (seen, signed) = (Rc::new(Cell::new(0)), Rc::new(signed));
-                    world.clone().fresh().run(|simulator| {
+                    world.run(|simulator| {
                         rewrite_all(simulator, members, move |from, to, number, mut message| {
                             claims_another_key(dealer, n - t, from, to, &mut message);
                             chain(from, to, number, &mut message);
@@ -214,7 +217,8 @@ fn rule5_late_from_any_message_on_beside_t_cheaters_frames_nobody() {
                         });
                     })
                 };
-                let mut ends = attack(Vec::new());
+                let mut world = world.clone().fresh();
+                let mut ends = attack(&world, Vec::new());
                 // What they sign follows from what is agreed in that very run.
                 if lie == RESULT && world.request.aggregator == "sum" {
                     let run: Option<Vec<_>> = cheaters.iter().map(|cheater| outcome(&ends[*cheater])).collect();
@@ -222,10 +226,12 @@ fn rule5_late_from_any_message_on_beside_t_cheaters_frames_nobody() {
                     let lies = cheaters.iter().zip(run);
                     let lies =
                         lies.map(|(cheater, run)| -> Lie { RefCell::new(Box::new(signed_lie(&world, run, *cheater))) });
-                    ends = attack(lies.collect());
+                    let lies = lies.collect();
+                    world = world.fresh();
+                    ends = attack(&world, lies);
                 }
                 nobody_is_framed(&world, &ends, &cheaters, &format!("n={n} t={t} lie {lie} late since {since}"));
-                convicted += ends.iter().filter_map(outcome).map(|outcome| outcome.evidence.len()).sum::<usize>();
+                convicted += world.journals.iter().map(|journal| journal.evidence().len()).sum::<usize>();
             }
         }
     }
@@ -233,13 +239,26 @@ fn rule5_late_from_any_message_on_beside_t_cheaters_frames_nobody() {
 }
 
 /// Messages of one kind by sender, receiver and number.
-type Heard = Rc<BTreeMap<(usize, usize, usize), Vec<u8>>>;
+pub(crate) type Heard = Rc<BTreeMap<(usize, usize, usize), Vec<u8>>>;
+
+/// Puts the last elements of a message on the polynomials through those of others.
+pub(crate) fn fit(points: &[F61], from: usize, theirs: &[(usize, &Vec<u8>)], elements: usize, message: &mut [u8]) {
+    let places: Vec<F61> = theirs.iter().map(|(other, _)| points[*other]).collect();
+    let weights = lagrange_at(&places, points[from]).expect("distinct points");
+    for element in 1..=elements {
+        let place = message.len() - 8 * element..message.len() - 8 * (element - 1);
+        let of = |theirs: &[u8]| F61::from_bytes_checked(&theirs[place.clone()]).expect("one");
+        let fits: F61 = theirs.iter().zip(&weights).map(|((_, theirs), weight)| of(theirs) * *weight).sum();
+        let mut bytes = Vec::new();
+        fits.write_bytes(&mut bytes);
+        message[place].copy_from_slice(&bytes);
+    }
+}
 
 /// Cheaters that speak last: they put their shares on the polynomial through the victim's share and those of t honest
 /// peers, which has then as many shares as the right one may have. What the others send is taken from a run before.
 #[test]
 fn rule5_a_late_word_and_shares_that_fit_the_victims_make_no_wrong_result() {
-    const ELEMENTS: usize = 7;
     for ((n, t), kind) in SUMS.into_iter().flat_map(|group| [ANSWERS, RESULT].map(|kind| (group, kind))) {
         let world = world(n, t, false, false);
         let members = world.request.members.len();
@@ -250,7 +269,8 @@ fn rule5_a_late_word_and_shares_that_fit_the_victims_make_no_wrong_result() {
             let wire = Rc::new(RefCell::new(BTreeMap::new()));
             let tapped = Rc::clone(&wire);
             let points = Rc::clone(&points);
-            let ends = world.clone().fresh().run(|simulator| {
+            let world = world.clone().fresh();
+            let ends = world.run(|simulator| {
                 rewrite_all(simulator, members, move |from, to, number, mut message| {
                     claims_another_key(n, n - t, from, to, &mut message);
                     chain(from, to, number, &mut message);
@@ -265,32 +285,62 @@ fn rule5_a_late_word_and_shares_that_fit_the_victims_make_no_wrong_result() {
                     let through = [VICTIM, LATE].into_iter().chain(2..n - t).filter(|other| *other != to);
                     let through: Vec<usize> = through.take(t + 1).collect();
                     let of = |other: &usize| heard.and_then(|heard| heard.get(&(*other, to, number)));
-                    let theirs: Option<Vec<&Vec<u8>>> = through.iter().map(of).collect();
+                    let theirs: Option<Vec<(usize, &Vec<u8>)>> =
+                        through.iter().map(|other| Some((*other, of(other)?))).collect();
                     if let Some(theirs) = theirs {
-                        let places: Vec<F61> = through.iter().map(|other| points[*other]).collect();
-                        let weights = lagrange_at(&places, points[from]).expect("distinct points");
-                        let elements = if kind == RESULT { ELEMENTS } else { (message.len() - 5) / 8 };
-                        for element in 1..=elements {
-                            let place = message.len() - 8 * element..message.len() - 8 * (element - 1);
-                            let of = |theirs: &&Vec<u8>| F61::from_bytes_checked(&theirs[place.clone()]).expect("one");
-                            let fits: F61 = theirs
-                                .iter()
-                                .zip(&weights)
-                                .map(|(theirs, w)| of(theirs) * *w)
-                                .fold(F61::ZERO, |a, b| a + b);
-                            let mut bytes = Vec::new();
-                            fits.write_bytes(&mut bytes);
-                            message[place].copy_from_slice(&bytes);
-                        }
+                        let elements = if kind == RESULT { ELEMENTS } else { (message.len() - 5) / 8 - 8 };
+                        fit(&points, from, &theirs, elements, &mut message);
                     }
                     Some(message)
                 });
             });
-            (ends, wire.take())
+            (world, ends, wire.take())
         };
-        let (_, wire) = attack(None);
-        let (ends, _) = attack(Some(Rc::new(wire)));
+        let (_, _, wire) = attack(None);
+        let (world, ends, _) = attack(Some(Rc::new(wire)));
         nobody_is_framed(&world, &ends, &cheaters, &format!("n={n} t={t} kind {kind}"));
+    }
+}
+
+/// More than the model tolerates: t are away, so many honest ones are late at the products that 2t+1 shares of degree 2t are
+/// left, which fit whatever is in them, and t of those are the cheaters', who then fit their shares of the result to what
+/// that makes.
+#[test]
+fn rule5_away_late_and_lying_together_make_no_wrong_product() {
+    for (n, t) in [(5, 1), (6, 1), (9, 2)] {
+        let mut world = world(n, t, true, false);
+        let (members, present, late) = (world.request.members.len(), n - t, n - t - (2 * t + 1));
+        world.request.compute.truncate(present);
+        let cheaters: Vec<usize> = (present - t..present).collect();
+        let points: Rc<Vec<F61>> = Rc::new(world.plan().points().iter().map(|point| F61::from_u128(*point)).collect());
+        let attack = |heard: Option<Heard>| {
+            let (wire, points) = (Rc::new(RefCell::new(BTreeMap::new())), Rc::clone(&points));
+            let (tapped, cheaters) = (Rc::clone(&wire), cheaters.clone());
+            let world = world.clone().fresh();
+            let ends = world.run(|simulator| {
+                rewrite_all(simulator, members, move |from, to, number, mut message| {
+                    match message[0] {
+                        PRODUCT if from < late => return None,
+                        PRODUCT if cheaters.contains(&from) => *message.last_mut().expect("an element") ^= 1,
+                        RESULT => {
+                            let of = |other: usize| Some((other, heard.as_ref()?.get(&(other, to, number))?));
+                            let theirs: Option<Vec<(usize, &Vec<u8>)>> = (late..present - t).map(of).collect();
+                            if let Some(theirs) = theirs.filter(|_| cheaters.contains(&from)) {
+                                fit(&points, from, &theirs, ELEMENTS, &mut message);
+                            }
+                            tapped.borrow_mut().insert((from, to, number), message.clone());
+                        }
+                        _ => {}
+                    }
+                    Some(message)
+                });
+            });
+            (world, ends, wire.take())
+        };
+        let (_, _, wire) = attack(None);
+        let (world, ends, _) = attack(Some(Rc::new(wire)));
+        let (results, _) = nobody_is_framed(&world, &ends, &cheaters, &format!("n={n} t={t}"));
+        assert_eq!(results, 0, "n={n} t={t}: there are too few");
     }
 }
 
@@ -306,7 +356,8 @@ fn rule5_cheaters_that_agree_with_everybody_frame_nobody() {
             let (chain, late) = (through_the_chain(n - t..n, 0), Rc::new(Cell::new(false)));
             let wire = Rc::new(RefCell::new(BTreeMap::new()));
             let tapped = Rc::clone(&wire);
-            let ends = world.clone().fresh().run(|simulator| {
+            let world = world.clone().fresh();
+            let ends = world.run(|simulator| {
                 rewrite_all(simulator, members, move |from, to, number, mut message| {
                     claims_another_key(2, n - t, from, to, &mut message);
                     chain(from, to, number, &mut message);
@@ -321,11 +372,11 @@ fn rule5_cheaters_that_agree_with_everybody_frame_nobody() {
                     (!late).then_some(message)
                 });
             });
-            (ends, wire.take())
+            (world, ends, wire.take())
         };
-        let (_, said) = attack(Rc::default());
+        let (_, _, said) = attack(Rc::default());
         assert_ne!(said[&VICTIM], said[&LATE], "n={n}: a late word makes a difference");
-        let (ends, _) = attack(Rc::new(said));
+        let (world, ends, _) = attack(Rc::new(said));
         let (_, stopped) = nobody_is_framed(&world, &ends, &cheaters, &format!("n={n} t={t}"));
         assert!(stopped > 0, "n={n}: t cheaters are not enough company for the victim");
     }
@@ -352,7 +403,8 @@ fn rule5_whatever_is_late_beside_t_cheaters_frames_nobody() {
             let dealer = if dealer < n - t { dealer } else { dealer + t };
             let chain = through_the_chain(n - t..n, stage);
             let sent = Rc::new(RefCell::new(vec![vec![0; members]; members]));
-            let ends = world.clone().fresh().run(|simulator| {
+            let world = world.clone().fresh();
+            let ends = world.run(|simulator| {
                 rewrite_all(simulator, members, move |from, to, number, mut message| {
                     claims_another_key(dealer, n - t, from, to, &mut message);
                     chain(from, to, number, &mut message);

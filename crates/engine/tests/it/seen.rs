@@ -153,7 +153,7 @@ fn rule6_each_party_sees_uniform_masked_openings_where_products_are_verified() {
     check::<F61>(&[3, 4], 3600, true, async |context, x| {
         _ = context.is_negative(&x, 59).await.expect("order");
     });
-    check::<F127>(&[3], 3600, true, async |context, x| {
+    check::<F127>(&[3, 4], 3600, true, async |context, x| {
         _ = context.is_negative(&x, 64).await.expect("order");
     });
 }

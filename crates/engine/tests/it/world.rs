@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use tacit_engine::simulator::SplitMix;
 use tacit_engine::{
-    Ended, Journal, OnMissing, Outcome, Plan, PlanRequest, SecurityModel, SessionError, Sharing, SimulatedEnvironment,
-    Simulator, run,
+    Ended, Environment, Journal, OnMissing, Outcome, Plan, PlanRequest, SecurityModel, SessionError, Sharing,
+    SimulatedEnvironment, Simulator, run,
 };
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
@@ -214,12 +214,22 @@ impl World {
     }
 
     fn run_and_look<T>(&self, change: impl FnOnce(&mut Sim<'_>), look: impl FnOnce(&Sim<'_>, Ends) -> T) -> T {
+        self.run_among(|member| self.environment(member), change, look)
+    }
+
+    /// The same, where each member has an environment of the test's own.
+    pub(crate) fn run_among<T, E: Environment>(
+        &self,
+        environment: impl Fn(usize) -> E,
+        change: impl FnOnce(&mut Sim<'_>),
+        look: impl FnOnce(&Sim<'_>, Ends) -> T,
+    ) -> T {
         let plan = self.plan();
         let nonces = self.nonces();
         let mut simulator = Sim::new(self.request.members.len(), self.seed);
         for member in 0..self.request.members.len() {
             let mailbox = simulator.mailbox(member);
-            let mut environment = self.environment(member);
+            let mut environment = environment(member);
             let input = self.inputs[member].clone().map(Into::into);
             let (plan, nonces) = (&plan, &nonces);
             simulator.spawn(member, async move { run(plan, member, &mailbox, &mut environment, nonces, input).await });

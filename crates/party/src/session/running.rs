@@ -70,6 +70,7 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
         declined: None,
         bound: false,
         contributions: Vec::new(),
+        evidence: Vec::new(),
     };
     if let Some(provider) = party.provider_of(&job) {
         let stage = outside::Stage { provider, job: &job, plan: &plan, me, nonces: &nonces, seats: &seats };
@@ -97,10 +98,17 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
     let engine = tacit_engine::run(&plan, me, &mailbox, &mut environment, &nonces, input);
     let driven = drive(engine, &mut port, &mailbox, &seats, deadline, abort).await;
     let bound = environment.bound;
+    if matches!(driven, Ok(Ok(_))) {
+        port.finish();
+    }
+    let lied = evidence::keep(party, &consensus, &job, &environment.keys, &environment.evidence).await;
+    let and_who_lied = |why: String| match &lied {
+        Some(lied) => format!("{why}; {lied}"),
+        None => why,
+    };
 
     let outcome = match driven {
         Ok(Ok(mut outcome)) => {
-            port.finish();
             if let (Some(carried), Some(ask)) = (outcome.carried.take(), job.ask()) {
                 branch::keep(party, ask.id(), carried);
             }
@@ -114,7 +122,7 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
             if spent {
                 fail_slot(party, job.run, job.slot, &why).await;
             }
-            return end(fault, frozen, why);
+            return end(fault, frozen, and_who_lied(why));
         }
         Err(given_up) => {
             let why = match given_up {
@@ -124,10 +132,12 @@ pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &Cancellation
             if bound {
                 fail_slot(party, job.run, job.slot, why).await;
             }
-            return end(Fault::Ended, bound, why.to_owned());
+            return end(Fault::Ended, bound, and_who_lied(why.to_owned()));
         }
     };
-    evidence::keep(party, &consensus, &job, &environment.keys, &outcome.evidence).await;
+    if let Some(lied) = lied {
+        party.trouble(format!("slot {slot}: {lied}; the result is right nevertheless"));
+    }
     let left = Left::of(job, plan, &outcome, environment.contributions);
     let learned = Learned::of(outcome, &left.plan);
     finish(party, left, me, learned, bound, &end).await

@@ -8,7 +8,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tacit_accord::{Consensus, Member, MemberRole};
-use tacit_engine::{Environment, FreezeRecord, FreezeRefused, InputVector, Mailbox, Outcome, Plan, SessionError};
+use tacit_engine::{
+    Environment, Evidence, FreezeRecord, FreezeRefused, InputVector, Mailbox, Outcome, Plan, SessionError,
+    session_binding,
+};
 use tacit_job::{Job, Report, ToPeer, plan_of};
 use tacit_link::{Host, How, LinkConfig, LinkHub, PortEvent, SessionPort};
 use tacit_model::Fingerprint;
@@ -84,6 +87,18 @@ impl Liar {
         tamper: impl Tamper,
         after: impl FnOnce(&Plan, Lied),
     ) -> BTreeMap<Fingerprint, Report> {
+        self.run_bound(world, job, input, |_, _| tamper, after).await
+    }
+
+    /// The same, where what it makes of its messages follows from the plan and from what the session is bound to.
+    pub(crate) async fn run_bound<T: Tamper>(
+        &self,
+        world: &mut World,
+        job: &Job,
+        input: Option<&[u64]>,
+        tamper: impl FnOnce(&Plan, &[u8; 32]) -> T,
+        after: impl FnOnce(&Plan, Lied),
+    ) -> BTreeMap<Fingerprint, Report> {
         let plan = plan_of(&world.consensus, job).unwrap();
         let me = self.fingerprint();
         let honest: Vec<_> = job.members().into_iter().filter(|member| *member != me).collect();
@@ -99,6 +114,7 @@ impl Liar {
         let mut keys: Vec<_> = world.peers.iter().map(|peer| Arc::clone(&peer.identity)).collect();
         keys.push(Arc::clone(&self.identity));
         let session = ToPeer::Session { session: job.session };
+        let tamper = tamper(&plan, &session_binding(&plan, &nonces));
         let lying = async { after(&plan, self.lie(&plan, job, &nonces, &keys, input, tamper).await) };
         let (reports, ()) = tokio::join!(world.gateway.phase(&honest, job.session, &session), lying);
         reports
@@ -237,4 +253,6 @@ impl Environment for Own {
     async fn freeze(&mut self, _: FreezeRecord) -> Result<(), FreezeRefused> {
         Ok(())
     }
+
+    fn convicted(&mut self, _: Evidence) {}
 }

@@ -144,6 +144,7 @@ impl Seat {
             declined: None,
             bound: false,
             contributions: Vec::new(),
+            evidence: Vec::new(),
         };
         seats.tell_key(&mut port, self.identity.public_key());
         let mailbox = Mailbox::new(plan.members().len());

@@ -138,7 +138,7 @@ fn decode(message: &Bytes, n: usize) -> Result<Vec<Chain>, DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
@@ -195,6 +195,7 @@ mod tests {
                     binding: [9; 32],
                     position: Some(me),
                     secrets: BTreeMap::new(),
+                    convicted: BTreeSet::new(),
                 };
                 agreement(me).reach(&mut party, 1, 1, vec![me as u8; 3]).await
             });

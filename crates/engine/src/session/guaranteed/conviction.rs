@@ -1,5 +1,17 @@
 //! From wrong shares and the signatures under them to [`Evidence`]. Signatures are looked at here, where shares do not
 //! fit, and nowhere else.
+//!
+//! Whoever is convicted is not listened to any more: its later shares count as missing, and nobody waits for them or looks
+//! at signatures under them, so that a liar costs its signatures once in a session and not in every message. That is safe:
+//!
+//! - **Nobody is framed.** Decoding names nobody honest, and evidence convicts nobody honest, as long as at most t are
+//!   corrupted ([`evidence`](crate::evidence)); what is left out is a corrupted peer's.
+//! - **Nobody is stalled.** A convicted peer is one of the `faulty` ones that decoding reckons with, and counts as one,
+//!   whether its share is wrong or missing; the honest ones alone are enough to decode.
+//! - **Honest peers stay together** though some may have convicted a peer that told others the truth: which right shares a
+//!   vector is decoded from makes no difference to it.
+//!
+//! A peer that leaves wrong shares unsigned is found wrong each time, at one signature of its own per message.
 
 use crate::environment::Environment;
 use crate::evidence::{Evidence, SignedShare, Step, statement};
@@ -20,69 +32,77 @@ pub(in crate::session) struct Dispute {
 }
 
 impl Dispute {
-    /// Whether everything that was heard from this position is signed.
-    pub(in crate::session) fn is_signed<E: Environment>(&self, party: &Party<'_, E>, position: usize) -> bool {
-        let (Some(parts), member) = (&self.said[position], party.plan.compute()[position]) else { return false };
-        let signed = |part: &Part| {
-            let (plan, binding) = (party.plan.digest(), &party.binding);
-            let digest = statement(&plan, binding, self.step, &self.basis, part.chunk, &part.elements);
-            // The own one is good.
-            member == party.me || party.environment.verify_message(member, &digest, &part.signature)
-        };
-        !parts.is_empty() && parts.iter().all(signed)
+    /// Convicts each of `wrong` that signed a wrong chunk and was not convicted before, and gives the evidence to the
+    /// environment.
+    pub(in crate::session) fn convict<E: Environment>(&self, party: &mut Party<'_, E>, t: usize, wrong: &[usize]) {
+        for liar in wrong.iter().copied() {
+            if !party.convicted.contains(&liar)
+                && let Some(evidence) = self.against(party, t, wrong, liar)
+            {
+                party.convicted.insert(liar);
+                party.environment.convicted(evidence);
+            }
+        }
     }
 
-    /// Evidence against each of `wrong` that signed what it said.
+    /// Evidence of the first chunk in which the liar's share does not fit the others and is signed.
     ///
     /// Decoding found all wrong ones among everybody's shares; the few that are shown beside each only make up a
     /// polynomial. Honest peers sign what they send, so there are enough: at least n-t of the charter's n.
-    pub(in crate::session) fn convict<E: Environment>(
+    fn against<E: Environment>(
         &self,
         party: &Party<'_, E>,
         t: usize,
         wrong: &[usize],
-    ) -> Vec<Evidence> {
-        let liars: Vec<usize> = wrong.iter().copied().filter(|position| self.is_signed(party, *position)).collect();
-        if liars.is_empty() {
-            return Vec::new();
-        }
+        liar: usize,
+    ) -> Option<Evidence> {
         let needed = self.step.degree_and_needed(t).1;
-        let others = (0..self.said.len()).filter(|position| !wrong.contains(position));
-        let right: Vec<usize> = others.filter(|position| self.is_signed(party, *position)).take(needed).collect();
-        liars.into_iter().filter_map(|liar| self.against(party, &right, liar)).collect()
-    }
-
-    /// Evidence of the first chunk in which the liar's share does not fit the right ones. All of them are signed.
-    fn against<E: Environment>(&self, party: &Party<'_, E>, right: &[usize], liar: usize) -> Option<Evidence> {
-        let mut places: Vec<usize> = right.iter().copied().chain([liar]).collect();
-        places.sort_unstable();
-        let evidence = |number: usize| {
-            let share = |position: &usize| {
-                let part = self.said[*position].as_ref()?.get(number)?;
-                let (elements, signature) = (part.elements.clone(), part.signature);
-                Some(SignedShare { position: *position as u32, elements, signature })
+        let heard = (0..self.said.len()).filter(|place| self.said[*place].is_some());
+        let right: Vec<usize> = heard.filter(|place| !wrong.contains(place)).collect();
+        (0..self.said[liar].as_ref()?.len()).find_map(|number| {
+            let shows = |signers: &mut dyn Iterator<Item = usize>| {
+                let evidence = self.evidence(party, number, signers.take(needed), liar)?;
+                evidence.check(party.plan, |_, _, _| true).is_ok().then_some(evidence)
             };
-            Some(Evidence {
-                plan: party.plan.digest(),
-                binding: party.binding,
-                step: self.step,
-                basis: self.basis,
-                chunk: self.said[liar].as_ref()?.get(number)?.chunk as u32,
-                accused: liar as u32,
-                shares: places.iter().map(share).collect::<Option<Vec<_>>>()?,
-            })
-        };
-        let numbers = 0..self.said[liar].as_ref()?.len();
-        // All signatures were checked.
-        numbers.filter_map(evidence).find(|evidence| evidence.check(party.plan, |_, _, _| true).is_ok())
+            // Whether there is something wrong costs no signature.
+            shows(&mut right.iter().copied())?;
+            let signed = |place: &usize| self.is_signed(party, *place, number);
+            if signed(&liar) { shows(&mut right.iter().copied().filter(signed)) } else { None }
+        })
     }
-}
 
-/// The evidence that there is, and of what is new no second one against anybody.
-pub(in crate::session) fn add(evidence: &mut Vec<Evidence>, new: Vec<Evidence>) {
-    for new in new {
-        if evidence.iter().all(|known| known.accused != new.accused) {
-            evidence.push(new);
-        }
+    /// Whether this position signed its chunk of this number.
+    fn is_signed<E: Environment>(&self, party: &Party<'_, E>, position: usize, number: usize) -> bool {
+        let Some(part) = self.said[position].as_ref().and_then(|parts| parts.get(number)) else { return false };
+        let (plan, member) = (party.plan, party.plan.compute()[position]);
+        let digest = statement(&plan.digest(), &party.binding, self.step, &self.basis, part.chunk, &part.elements);
+        // The own one is good.
+        member == party.me || party.environment.verify_message(member, &digest, &part.signature)
+    }
+
+    /// The liar's chunk of this number beside those of others.
+    fn evidence<E: Environment>(
+        &self,
+        party: &Party<'_, E>,
+        number: usize,
+        others: impl Iterator<Item = usize>,
+        liar: usize,
+    ) -> Option<Evidence> {
+        let mut places: Vec<usize> = others.chain([liar]).collect();
+        places.sort_unstable();
+        let share = |position: &usize| {
+            let part = self.said[*position].as_ref()?.get(number)?;
+            let (elements, signature) = (part.elements.clone(), part.signature);
+            Some(SignedShare { position: *position as u32, elements, signature })
+        };
+        Some(Evidence {
+            plan: party.plan.digest(),
+            binding: party.binding,
+            step: self.step,
+            basis: self.basis,
+            chunk: self.said[liar].as_ref()?.get(number)?.chunk as u32,
+            accused: liar as u32,
+            shares: places.iter().map(share).collect::<Option<Vec<_>>>()?,
+        })
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tacit_algebra::Field;
 
-use super::conviction::{self, Dispute, Part};
+use super::conviction::{Dispute, Part};
 use super::{bytes_of, robust_open, tolerance};
 use crate::environment::Environment;
 use crate::evidence::{self, Step};
@@ -48,15 +48,15 @@ pub(in crate::session) async fn open<F: Field, E: Environment>(
         own = Some(Heard { set: Some(authorised.frozen().clone()), share: authorised.share().to_vec(), signatures });
     }
     let own_set = authorised.as_ref().map(|authorised| authorised.frozen().clone());
-    let mut evidence = authorised.map(OpeningAuthorised::into_evidence).unwrap_or_default();
     if !party.plan.recipients().contains(&party.me) {
-        return Ok(Opened { elements: None, frozen: own_set, faults: Vec::new(), evidence });
+        return Ok(Opened { elements: None, frozen: own_set, faults: Vec::new() });
     }
     party.mailbox.enter_phase(phases.result());
     let mut columns: Vec<Option<Heard<F>>> = Vec::with_capacity(points.len());
     for member in party.plan.compute() {
         columns.push(match *member == party.me {
             true => own.take(),
+            false if party.convicted.contains(&columns.len()) => None,
             false => receive(party, *member, length, chunks).await,
         });
     }
@@ -76,12 +76,12 @@ pub(in crate::session) async fn open<F: Field, E: Environment>(
     let mut liars = Vec::new();
     if !wrong.is_empty() {
         let dispute = Dispute { step: Step::Result, basis: frozen.digest, said: columns.iter().map(said).collect() };
-        liars = wrong.iter().copied().filter(|position| dispute.is_signed(party, *position)).collect();
-        conviction::add(&mut evidence, dispute.convict(party, tolerance.t, &wrong));
+        dispute.convict(party, tolerance.t, &wrong);
+        liars = wrong.into_iter().filter(|position| party.convicted.contains(position)).collect();
     }
     let fault = |position: usize| Fault { member: party.plan.compute()[position], kind: FaultKind::WrongShare };
     let faults = liars.into_iter().map(fault).collect();
-    Ok(Opened { elements: Some(elements), frozen: Some(frozen), faults, evidence })
+    Ok(Opened { elements: Some(elements), frozen: Some(frozen), faults })
 }
 
 /// What a compute peer signs of a chunk of its share.

@@ -46,7 +46,7 @@ pub(super) async fn open<F: Field, E: Environment>(
     slices.agree_on_end(party, elements.is_some()).await?;
     let ends = slices.ends;
     let (elements, faults) = finish(party, points, &authorised, &ends, elements).await?;
-    Ok(Opened { elements: Some(elements), frozen: Some(authorised.frozen().clone()), faults, evidence: Vec::new() })
+    Ok(Opened { elements: Some(elements), frozen: Some(authorised.frozen().clone()), faults })
 }
 
 /// How another peer came out of the fast way.
