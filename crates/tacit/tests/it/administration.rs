@@ -34,6 +34,7 @@ fn p3_admin_key_guards() {
     let mut group = Group::found(&manager, "g");
     group.join(&service, "a", INPUT, "");
     let (name, code) = (group.full("a"), manager.invite(group.gid));
+    group.wait_connected();
     let before = node.state();
 
     let config = PeerService::config(&manager, "other", INPUT, &code, "");

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,6 +19,7 @@ struct Talk {
     input: Option<ChildStdin>,
     said: Arc<Mutex<String>>,
     told: Arc<Mutex<String>>,
+    readers: [JoinHandle<()>; 2],
 }
 
 impl Talk {
@@ -30,9 +32,9 @@ impl Talk {
             .stderr(Stdio::piped())
             .spawn()
             .expect("tacit starts");
-        let said = collect(child.stderr.take().expect("its words"));
-        let told = collect(child.stdout.take().expect("its results"));
-        Self { input: child.stdin.take(), child, said, told }
+        let (said, words) = collect(child.stderr.take().expect("its words"));
+        let (told, results) = collect(child.stdout.take().expect("its results"));
+        Self { input: child.stdin.take(), child, said, told, readers: [words, results] }
     }
 
     fn said(&self) -> String {
@@ -71,11 +73,11 @@ impl Talk {
             Ok(Some(status)) => Ok(status),
             _ => Err(self.said()),
         });
-        // The pipes are read to their end by then, or within a moment.
-        let told = until("its last words", || {
-            let told = self.told.lock().expect("not poisoned").clone();
-            if status.code() != Some(0) || told.ends_with('\n') { Ok(told) } else { Err(told) }
+        // The pipes are read to their end within a moment.
+        until("its last words", || {
+            if self.readers.iter().all(JoinHandle::is_finished) { Ok(()) } else { Err(self.said()) }
         });
+        let told = self.told.lock().expect("not poisoned").clone();
         (status.code(), told, self.said())
     }
 }
@@ -87,16 +89,16 @@ impl Drop for Talk {
     }
 }
 
-fn collect(mut pipe: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
+fn collect(mut pipe: impl std::io::Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let text = Arc::new(Mutex::new(String::new()));
     let kept = Arc::clone(&text);
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         let mut bytes = [0; 4096];
         while let Ok(n @ 1..) = pipe.read(&mut bytes) {
             kept.lock().expect("not poisoned").push_str(&String::from_utf8_lossy(&bytes[..n]));
         }
     });
-    text
+    (text, reader)
 }
 
 /// The two wizards of a group with two owners.
@@ -413,7 +415,9 @@ fn r01_a_newcomer_may_bring_the_key_it_is_known_by() {
     let link = invited();
     let join = |link: &str, key: &str, name: &str| {
         let args = ["join", link, "--ask", "--gateway-fingerprint", &pin, "--key", key, "--name", name];
-        let mut talk = Talk::start(&args, folder.path());
+        // The usual ports belong to the newcomer who only presses Enter.
+        let ports = ["--http", "127.0.0.1:0", "--link", "127.0.0.1:0"];
+        let mut talk = Talk::start(&[&args[..], &ports[..]].concat(), folder.path());
         talk.enter(40);
         talk
     };

@@ -1,10 +1,13 @@
 //! How many messages a task takes: counted where they are sent, and not timed.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::harness::Node;
 use crate::http::get;
 use crate::rooms::Rooms;
+use crate::wait::until;
 
 /// Tasks that are counted together.
 const TASKS: u64 = 5;
@@ -25,6 +28,8 @@ struct Counts {
     /// Frames from the gateway to one peer, and from one peer to the gateway.
     asked: f64,
     answered: f64,
+    /// Heads of the log among these, at most.
+    heads: f64,
     /// The same of ten pings.
     pinged: f64,
     ponged: f64,
@@ -44,13 +49,27 @@ fn counts(peers: u32) -> Counts {
         let peers: u64 = scene.rooms.iter().map(|room| sent(&room.node, "control")).sum();
         [sent(&scene.gateway, "control"), peers]
     };
+    // Receipts follow a task, and heads of the log follow those, at most one a second.
+    let at_rest = || {
+        let mut last = (control(), Instant::now());
+        until("nothing more to be sent", || {
+            let now = control();
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+            if last.1.elapsed() > Duration::from_millis(1600) { Ok(now) } else { Err(format!("{now:?}")) }
+        })
+    };
     let each = |now: u64, then: u64, times: u64| (now - then) as f64 / f64::from(peers) / times as f64;
-    let (session, [asked, answered]) = (sent(&scene.rooms[0].node, "mpc"), control());
+    let [asked, answered] = at_rest();
+    let (session, begun) = (sent(&scene.rooms[0].node, "mpc"), Instant::now());
     (0..TASKS).for_each(|_| sum());
-    let [after_asked, after_answered] = control();
+    // As many heads as seconds: on a slow machine more of them fall on the same tasks.
+    let heads = (begun.elapsed().as_secs_f64() + 1.0) / TASKS as f64;
+    let [after_asked, after_answered] = at_rest();
     let session = (sent(&scene.rooms[0].node, "mpc") - session) as f64 / TASKS as f64 / f64::from(peers - 1);
     let path = format!("/groups/{}/ping?messages=10", scene.gid);
-    let [pinged, ponged] = control();
+    let [pinged, ponged] = [after_asked, after_answered];
     let told = scene.gateway.api("POST", &path, None).ok().json();
     assert_eq!((&told["members"], &told["messages"]), (&peers.into(), &10.into()), "{told}");
     let [after_pinged, after_ponged] = control();
@@ -58,6 +77,7 @@ fn counts(peers: u32) -> Counts {
         session,
         asked: each(after_asked, asked, TASKS),
         answered: each(after_answered, answered, TASKS),
+        heads,
         pinged: each(after_pinged, pinged, 1),
         ponged: each(after_ponged, ponged, 1),
     }
@@ -70,11 +90,12 @@ fn counts(peers: u32) -> Counts {
 fn f10_a_task_takes_the_same_few_messages_for_each_peer_however_many_there_are() {
     let (few, many) = (counts(3), counts(5));
     for counts in [&few, &many] {
-        assert!((3.0..=9.0).contains(&counts.asked), "{counts:?}");
-        assert!((3.0..=9.0).contains(&counts.answered), "{counts:?}");
+        // One more than the phases and the receipt, and what comes with the seconds.
+        let few = 3.0..=5.0 + counts.heads;
+        assert!(few.contains(&counts.asked) && few.contains(&counts.answered), "{counts:?}");
         assert!((1.0..=12.0).contains(&counts.session), "{counts:?}");
-        assert!((10.0..=16.0).contains(&counts.pinged) && (10.0..=16.0).contains(&counts.ponged), "{counts:?}");
+        assert!((10.0..=13.0).contains(&counts.pinged) && (10.0..=13.0).contains(&counts.ponged), "{counts:?}");
     }
     assert!((few.session - many.session).abs() <= 3.0, "{few:?} {many:?}");
-    assert!((few.asked - many.asked).abs() <= 1.0, "{few:?} {many:?}");
+    assert!((few.asked - many.asked).abs() <= 1.0 + few.heads.max(many.heads), "{few:?} {many:?}");
 }

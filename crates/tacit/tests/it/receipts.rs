@@ -180,7 +180,7 @@ fn rule10_why_data_did_not_count_is_told_to_its_owner_alone() {
     group.join(&far.peers(), "c", INPUT, &sink.url("c"));
     group.verify_all();
     group.manager.configure(group.gid, &Config::of(1, -1));
-    let rules = json!({ "on_missing_input": { "proceed": 2 }, "deadline_ms": 1000, "slot_ms": 0 });
+    let rules = json!({ "on_missing_input": { "proceed": 2 }, "deadline_ms": 5000, "slot_ms": 0 });
     court.gateway.api("PUT", "/groups/1/slot-rules", Some(&rules)).ok();
     group.start();
     group.give("a", &["1"]);

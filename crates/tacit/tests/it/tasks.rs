@@ -341,7 +341,8 @@ fn w3_tokens_idempotency_and_repeated_tasks() {
     assert_eq!(first["windows"], again["windows"]);
 
     // Two computations, a second apart; the gateway is killed between taking and ending.
-    let repeated = building.question("mean", json!({ "repeat": { "every_s": 1, "times": 3 } }));
+    // All four, also those who come back last.
+    let repeated = building.question("mean", json!({ "repeat": { "every_s": 1, "times": 3 }, "min_participants": 4 }));
     let taken = call(&token, None, &repeated, false).ok().json();
     let id = taken["id"].as_str().expect("an id").to_owned();
     building.nodes[0].restart();

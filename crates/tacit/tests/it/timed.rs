@@ -7,7 +7,7 @@ use crate::http::Reply;
 use crate::p2ds::{Config, Group, INPUT, PRIVACY};
 use crate::sink::Sink;
 
-/// Three input peers, and slots of a minute from midnight on; after a second, two rows are enough.
+/// Three input peers, and slots of a minute from midnight on; after five seconds, two rows are enough.
 fn group(node: &Node, sink: &Sink) -> Group {
     let mut group = Group::found(&node.manager(), "g");
     for peer in ["a", "b", "c"] {
@@ -18,7 +18,7 @@ fn group(node: &Node, sink: &Sink) -> Group {
     }
     group.verify_all();
     node.manager().configure(group.gid, &Config::of(1, -1));
-    let rules = json!({ "on_missing_input": { "proceed": 2 }, "deadline_ms": 1000, "slot_ms": 60_000,
+    let rules = json!({ "on_missing_input": { "proceed": 2 }, "deadline_ms": 5000, "slot_ms": 60_000,
         "first_slot": "2026-03-04T00:00:00Z" });
     let set = node.api("PUT", &format!("/groups/{}/slot-rules", group.gid), Some(&rules)).ok().json();
     assert_eq!(set["slots"]["first_slot"], "2026-03-04T00:00:00Z", "{set}");
