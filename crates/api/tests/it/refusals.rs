@@ -1,3 +1,9 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
 use crate::desk::Fake;
 use crate::world::{KEY, MGMT, World, world_with};
 
@@ -146,7 +152,7 @@ async fn what_breaks_or_hangs_is_still_answered() {
         .list(|()| async { panic!("a defect") })
         .get(|_| std::future::pending())
         .remove(|_| async { Err(tacit_api::DeskError::Internal("secret detail".to_owned())) });
-    let w = world_with(Some(desk), |edge| edge.options.request_timeout = std::time::Duration::from_millis(100)).await;
+    let w = world_with(Some(desk), |edge| edge.options.request_timeout = Duration::from_secs(2)).await;
     w.api("GET", "/peers").send().await.is_problem(500, "internal");
     w.api("GET", "/peers/a").send().await.is_problem(503, "unavailable");
     w.post("/p2ds-peer/start/a?registrationCode=x").send().await.says(503, "ERR_SERVER");
@@ -158,19 +164,29 @@ async fn what_breaks_or_hangs_is_still_answered() {
 
 #[tokio::test]
 async fn what_was_begun_is_finished_when_the_caller_hangs_up() {
-    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let seen = done.clone();
+    let done = Arc::new(AtomicBool::new(false));
+    let [begun, hung_up] = [(); 2].map(|()| Arc::new(Notify::new()));
+    let (seen, entered, go_on) = (done.clone(), begun.clone(), hung_up.clone());
     let desk = tacit_api::PartyDesk::new().remove(move |_| {
-        let done = done.clone();
+        let (done, begun, hung_up) = (done.clone(), begun.clone(), hung_up.clone());
         async move {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            done.store(true, std::sync::atomic::Ordering::SeqCst);
+            begun.notify_one();
+            hung_up.notified().await;
+            done.store(true, Ordering::SeqCst);
             Ok(())
         }
     });
     let w = world_with(Some(desk), |_| {}).await;
-    let call = w.api("DELETE", "/peers/a").send();
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), call).await.is_err());
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    assert!(seen.load(std::sync::atomic::Ordering::SeqCst));
+    tokio::select! {
+        () = entered.notified() => {}
+        _ = w.api("DELETE", "/peers/a").send() => panic!("answered before it is done"),
+    }
+    go_on.notify_one();
+    for _ in 0..500 {
+        if seen.load(Ordering::SeqCst) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("what was begun was given up");
 }

@@ -1,15 +1,25 @@
 use std::collections::HashSet;
+use std::time::Duration;
 
 use tacit_job::{StopReason, ToPeer};
+use tacit_party::PartyLimits;
 
 use crate::receiver::Receiver;
 use crate::world::{GROUP, RUN, World};
 
 /// A group whose first peer posts to this receiver, and `slots` slots done.
 async fn slots_done(receiver: &Receiver, size: u32, slots: i64) -> World {
+    slots_done_with(receiver, size, slots, |_| {}).await
+}
+
+/// The same, with limits of the test's choice.
+async fn slots_done_with(receiver: &Receiver, size: u32, slots: i64, change: impl FnOnce(&mut PartyLimits)) -> World {
     let url = receiver.url("/p2ds-receiver/receiver/receive");
     let mut world = World::with(
-        |peers| peers[0].results_url = Some(url),
+        |peers| {
+            peers[0].results_url = Some(url);
+            change(&mut peers[0].limits);
+        },
         |charter| charter.configuration.as_mut().unwrap().result_buffer_size = size,
     )
     .await;
@@ -59,7 +69,7 @@ async fn p16_nothing_is_lost_while_the_receiver_is_down_or_this_node_restarts() 
         if world.peers[0].party().status().await.unwrap().undelivered_batches == 2 {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let status = world.peers[0].party().status().await.unwrap();
     assert_eq!((status.undelivered_batches, status.run), (2, None));
@@ -94,7 +104,8 @@ async fn p16_a_refused_batch_does_not_hold_up_others_and_is_not_given_up() {
         }
         (200, "OK".to_owned())
     });
-    let world = slots_done(&receiver, 1, 2).await;
+    // Far longer than the other slot takes, also on a busy machine.
+    let world = slots_done_with(&receiver, 1, 2, |limits| limits.retry_refused = Duration::from_secs(3)).await;
     let mut rows = receiver.wait_for_rows(2).await;
     assert_eq!(rows.first().map(String::as_str), Some("1;2"));
     rows.sort();
