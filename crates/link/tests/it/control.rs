@@ -62,7 +62,7 @@ async fn the_last_message_arrives_before_the_end() {
 #[tokio::test]
 async fn without_a_taker_links_are_refused() {
     let (gateway, peer) = (Node::new().await, Node::new().await);
-    let error = peer.host.dial_control(gateway.id(), &[gateway.addr()], Duration::from_millis(100)).await.err();
+    let error = peer.host.dial_control(gateway.id(), &[gateway.addr()], Duration::from_secs(1)).await.err();
     assert_eq!(error, Some(LinkError::PeerRefused(Refusal::Busy)));
     let mut links = gateway.host.control_links();
     let _link = peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();

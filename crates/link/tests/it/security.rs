@@ -292,7 +292,7 @@ async fn a_listener_on_the_wire_never_sees_what_is_sent() {
 #[tokio::test]
 async fn slow_and_silent_clients_block_nobody_and_are_thrown_out() {
     let mut config = local();
-    config.handshake_timeout = std::time::Duration::from_millis(300);
+    config.handshake_timeout = std::time::Duration::from_secs(2);
     let node = Node::with(config).await;
     let mut silent = Vec::new();
     for _ in 0..50 {
@@ -311,7 +311,7 @@ async fn slow_and_silent_clients_block_nobody_and_are_thrown_out() {
 async fn one_source_cannot_take_all_places() {
     let mut config = local();
     config.max_pending_per_source = 4;
-    config.handshake_timeout = std::time::Duration::from_millis(500);
+    config.handshake_timeout = std::time::Duration::from_secs(3);
     let node = Node::with(config).await;
     let mut held = Vec::new();
     for _ in 0..4 {
@@ -321,7 +321,7 @@ async fn one_source_cannot_take_all_places() {
     let mut byte = [0];
     let started = std::time::Instant::now();
     assert!(matches!(extra.read(&mut byte).await, Ok(0) | Err(_)));
-    assert!(started.elapsed() < std::time::Duration::from_millis(400), "thrown out at once");
+    assert!(started.elapsed() < std::time::Duration::from_secs(2), "thrown out at once");
     // Others come through as soon as places are free again.
     join(&Node::new().await, &node).await;
 }
