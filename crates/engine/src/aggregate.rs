@@ -8,15 +8,17 @@
 
 use std::fmt::Write;
 
+pub use crate::evaluate::peers::{PEER_WEIGHTS, peer_weights};
 pub use crate::evaluate::{
     Filtered, Function, Noisy, Operation, OperationCost, Order, PEERS, Presence, Privacy, Protocol, operations,
 };
-use crate::evaluate::{entropy, logistic, noise, order, top};
+use crate::evaluate::{entropy, keys, logistic, noise, order, peers, top};
 use crate::plan::{LEVEL, SecurityModel};
 
 mod covariance;
 mod evaluated;
 pub(crate) mod exact;
+mod example;
 pub(crate) mod filter;
 mod filtered;
 mod histogram;
@@ -29,6 +31,7 @@ mod statistic;
 mod tests;
 mod weighted;
 
+pub use example::Example;
 pub use filter::Filter;
 pub(crate) use histogram::names as histogram_names;
 pub use records::{RowShape, Settings, Term};
@@ -126,6 +129,12 @@ const NAMES: Parameter = Parameter {
     meaning: "the columns' names, with commas between them; x1,x2,... unless set",
     accepts: records::are_names,
 };
+const PER_PEER: Parameter = Parameter {
+    name: "per_peer",
+    meaning: "yes: each peer counts once, with the mean of its own records rounded to the nearest whole number (halves up); no: \
+              each record counts; no unless set",
+    accepts: |text| matches!(text, "yes" | "no"),
+};
 const DDOF: Parameter = Parameter {
     name: "ddof",
     meaning: "what is taken off the number of records before dividing by it, 0 or 1; 1 unless set",
@@ -190,7 +199,7 @@ const fn statistic(name: &'static str, summary: &'static str, codec: Codec) -> A
         aliases: &[],
         version: 1,
         summary,
-        parameters: &[MAX_RECORDS, NAMES],
+        parameters: &[MAX_RECORDS, PER_PEER, NAMES],
         input: Shape::Records,
         output: Shape::Statistics,
         models: ALL_MODELS,
@@ -234,7 +243,7 @@ const SUMS: [Aggregator; 10] = [
         records: None,
     },
     Aggregator {
-        parameters: &[MAX_RECORDS],
+        parameters: &[MAX_RECORDS, PER_PEER],
         accuracy: "exact",
         refusals: "none",
         leakage: leaks!("Opened: the number of records of all peers."),
@@ -253,7 +262,7 @@ const SUMS: [Aggregator; 10] = [
         )
     },
     Aggregator {
-        parameters: &[MAX_RECORDS, NAMES, DDOF],
+        parameters: &[MAX_RECORDS, PER_PEER, NAMES, DDOF],
         refusals: "no records, or as few as ddof: no result",
         leakage: leaks!("Opened: the number of records, and for each column the sum and the sum of squares."),
         ..statistic(
@@ -263,7 +272,7 @@ const SUMS: [Aggregator; 10] = [
         )
     },
     Aggregator {
-        parameters: &[MAX_RECORDS, NAMES, DDOF],
+        parameters: &[MAX_RECORDS, PER_PEER, NAMES, DDOF],
         accuracy: WITH_ROOTS,
         refusals: "no records, or as few as ddof: no result",
         leakage: leaks!("Opened: the number of records, and for each column the sum and the sum of squares."),
@@ -274,6 +283,7 @@ const SUMS: [Aggregator; 10] = [
         )
     },
     Aggregator {
+        parameters: &[MAX_RECORDS, NAMES],
         refusals: "weights that add up to zero: no result",
         code: "aggregate/weighted.rs",
         leakage: leaks!(
@@ -286,7 +296,7 @@ const SUMS: [Aggregator; 10] = [
         )
     },
     Aggregator {
-        parameters: &[MAX_RECORDS, NAMES, EDGES],
+        parameters: &[MAX_RECORDS, PER_PEER, NAMES, EDGES],
         accuracy: "exact",
         refusals: "edges that do not ascend",
         code: "aggregate/histogram.rs",
@@ -301,7 +311,7 @@ const SUMS: [Aggregator; 10] = [
         )
     },
     Aggregator {
-        parameters: &[MAX_RECORDS, NAMES, DDOF],
+        parameters: &[MAX_RECORDS, PER_PEER, NAMES, DDOF],
         refusals: "no records, or as few as ddof: no result",
         code: "aggregate/covariance.rs",
         leakage: leaks!(
@@ -329,7 +339,7 @@ const SUMS: [Aggregator; 10] = [
         )
     },
     Aggregator {
-        parameters: &[MAX_RECORDS, NAMES, INTERCEPT],
+        parameters: &[MAX_RECORDS, PER_PEER, NAMES, INTERCEPT],
         protocol: "sums of products of columns; normal equations by fraction-free elimination (Bareiss 1968) in public",
         code: "aggregate/regression.rs",
         accuracy: WITH_ROOTS,
@@ -377,6 +387,18 @@ pub fn find(name: &str) -> Option<&'static Aggregator> {
     registry().iter().find(|a| a.name == name || a.aliases.contains(&name))
 }
 
+impl Aggregator {
+    /// What a task may set, beyond what it may set whatever its aggregator.
+    pub fn parameter(&self, name: &str) -> Option<&'static Parameter> {
+        self.parameters.iter().chain(&COMMON).find(|parameter| parameter.name == name)
+    }
+}
+
+/// The names of all, with commas between them.
+pub fn names() -> String {
+    registry().iter().map(|a| a.name).collect::<Vec<_>>().join(", ")
+}
+
 /// The registry as Markdown, for the documentation.
 pub fn documentation() -> String {
     let mut out = String::from(
@@ -421,10 +443,10 @@ pub fn documentation() -> String {
     out
 }
 
-/// The registry as plain text, for a terminal.
-pub fn listing() -> String {
+/// Aggregators as plain text, for a terminal.
+pub fn listing<'a>(aggregators: impl IntoIterator<Item = &'a Aggregator>) -> String {
     let mut out = String::new();
-    for a in registry() {
+    for a in aggregators {
         let aliases: String = a.aliases.iter().map(|alias| format!(", also called {alias}")).collect();
         let _ = writeln!(out, "{}{aliases}: {}", a.name, a.summary);
         let _ = writeln!(out, "  input      {}", a.input.describe());
@@ -436,6 +458,8 @@ pub fn listing() -> String {
         let _ = writeln!(out, "  learned    {}", a.leakage);
         let _ = writeln!(out, "  accuracy   {}", a.accuracy);
         let _ = writeln!(out, "  refused    {}", a.refusals);
+        let example = Example::of(a);
+        let _ = writeln!(out, "  example    tacit group configure 1 {example}");
     }
     out
 }

@@ -23,9 +23,11 @@ mod correlation;
 mod cost;
 pub(crate) mod entropy;
 mod filters;
+pub(crate) mod keys;
 pub(crate) mod logistic;
 pub(crate) mod noise;
 pub(crate) mod order;
+pub(crate) mod peers;
 mod presence;
 mod primitives;
 mod product;
@@ -56,6 +58,10 @@ pub enum Function {
     Order(Order),
     /// The items with the largest sums.
     TopK,
+    /// The keys with the largest sums of weights.
+    TopKeys,
+    /// How many keys so many contributors have.
+    KeyCardinality,
     /// Sums with noise for differential privacy.
     Noise(Noisy),
     /// The last column, 0 or 1, as a logistic function of the others.
@@ -96,6 +102,8 @@ pub(crate) enum Evaluation {
     Filters(filters::Filters),
     Ordered(order::Ordered),
     TopK(top::TopK),
+    TopKeys(keys::TopKeys),
+    KeyCardinality(keys::cardinality::KeyCardinality),
     Noise(noise::Noise),
     Logistic(logistic::Logistic),
 }
@@ -104,16 +112,20 @@ pub(crate) enum Evaluation {
 pub(crate) struct Inputs<F: Field> {
     /// The sum over all contributors.
     pub(crate) sum: Shared<F>,
-    /// Each contributor's vector, where the function [asks for it](Evaluate::EACH).
+    /// Each contributor's vector, where the function [asks for it](Evaluate::each).
     pub(crate) each: Vec<Shared<F>>,
     /// How many contribute.
     pub(crate) contributors: usize,
+    /// Which of the plan's input peers they are, ascending.
+    pub(crate) who: Vec<usize>,
 }
 
 /// What every function says of itself.
 trait Evaluate {
     /// Whether it needs the contributors' vectors, not only their sum.
-    const EACH: bool = false;
+    fn each(&self) -> bool {
+        false
+    }
 
     /// How many numbers are opened.
     fn outputs(&self) -> usize;
@@ -154,6 +166,8 @@ macro_rules! whichever {
             Evaluation::Filters($function) => $do,
             Evaluation::Ordered($function) => $do,
             Evaluation::TopK($function) => $do,
+            Evaluation::TopKeys($function) => $do,
+            Evaluation::KeyCardinality($function) => $do,
             Evaluation::Noise($function) => $do,
             Evaluation::Logistic($function) => $do,
         }
@@ -173,16 +187,15 @@ impl Evaluation {
             Function::Filter(filtered) => Some(Self::Filters(filters::Filters::new(filtered, &settings)?)),
             Function::Order(order) => Some(Self::Ordered(order::Ordered::new(order, &settings)?)),
             Function::TopK => Some(Self::TopK(top::TopK::new(&settings)?)),
+            Function::TopKeys => Some(Self::TopKeys(keys::TopKeys::new(&settings)?)),
+            Function::KeyCardinality => Some(Self::KeyCardinality(keys::cardinality::KeyCardinality::new(&settings)?)),
             Function::Logistic => Some(Self::Logistic(logistic::Logistic::new(&settings)?)),
             Function::Noise(noisy) => Some(Self::Noise(noise::Noise::new(noisy, &settings)?)),
         })
     }
 
     pub(crate) fn each(&self) -> bool {
-        fn each<E: Evaluate>(_: &E) -> bool {
-            E::EACH
-        }
-        whichever!(self, f => each(f))
+        whichever!(self, f => f.each())
     }
 
     /// What its noise promises, if it has any.
@@ -304,6 +317,10 @@ impl Settings<'_> {
 
     fn missing(&self, parameter: &'static str) -> PlanError {
         PlanError::MissingParameter { name: self.aggregator.name, parameter }
+    }
+
+    fn unknown_peer(&self, parameter: &'static str, peer: &str) -> PlanError {
+        PlanError::UnknownPeer { parameter, peer: peer.to_owned() }
     }
 
     fn bad_columns(&self, least: usize, most: usize) -> PlanError {

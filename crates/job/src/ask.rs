@@ -51,7 +51,7 @@ pub enum AskError {
     #[error("{0}")]
     Field(String),
     /// No aggregator of this name.
-    #[error("there is no aggregator {0:?}; `tacit bench list` and docs/protocols.md name all")]
+    #[error("there is no aggregator {0:?}; choose one of {names}, as `tacit group aggregators` describes them", names = aggregate::names())]
     Aggregator(String),
     /// A signature that does not fit.
     #[error("the {0} signature does not fit the task")]

@@ -122,4 +122,4 @@ pub(crate) fn check_whole(charter: &Charter, job: &Job, ask: &Ask) -> Result<(),
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

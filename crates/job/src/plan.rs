@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use tacit_accord::{Charter, Configuration, Consensus, OnMissingInput, Sharing as CharterSharing};
+use tacit_accord::{Charter, Configuration, Consensus, MAX_MEMBERS, Member, OnMissingInput, Sharing as CharterSharing};
 use tacit_engine::aggregate::Shape;
 use tacit_engine::{
     LEVEL, Level, OnMissing, Plan, PlanError, PlanRequest, RowShape, SecurityModel, Sharing, aggregate,
@@ -10,6 +10,11 @@ use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 use crate::branches::check_whole;
 use crate::job::PROVIDER;
 use crate::{Job, Source, Task};
+
+/// The parameter that names input peers and says what they weigh.
+const PEER_WEIGHTS: &str = aggregate::PEER_WEIGHTS;
+#[cfg(test)]
+mod tests;
 
 /// The parameter that names the security model.
 pub(crate) const MODEL: &str = "security_model";
@@ -63,6 +68,12 @@ pub enum JobError {
     /// A setting that only tasks over branches make.
     #[error("level is set by tasks over branches alone: leave it out")]
     Level,
+    /// A weight for somebody who is not there to give data.
+    #[error(
+        "peer_weights names {0:?}, which is no member of the group that gives data: name members as `tacit group show` \
+         prints them, or by fingerprint"
+    )]
+    Weighed(String),
     /// SMC providers add up and no more.
     #[error("with an SMC provider only sums are computed; leave out the parameter provider or choose sum")]
     Provider,
@@ -167,8 +178,9 @@ fn smallest_plan(configuration: &Configuration) -> Result<Plan, JobError> {
     no_level(&configuration.parameters)?;
     let (model, parameters) = model_of(&configuration.parameters)?;
     let smallest = if model == SecurityModel::Guaranteed { 4 } else { 3 };
-    let compute: Vec<usize> = (2..2 + smallest).collect();
-    let members: Vec<Fingerprint> = (0..6).map(|i| Fingerprint([i; 32])).collect();
+    let (inputs, parameters) = smallest_inputs(parameters);
+    let compute: Vec<usize> = (inputs..inputs + smallest).collect();
+    let members: Vec<Fingerprint> = (0..inputs + smallest).map(numbered).collect();
     let request = PlanRequest {
         session: SessionId([0; 16]),
         attempt: Attempt(0),
@@ -186,7 +198,7 @@ fn smallest_plan(configuration: &Configuration) -> Result<Plan, JobError> {
         max_element: number(&configuration.max_element, "maxElement")?,
         modulus: Some(number(&configuration.field, "field")?),
         members,
-        inputs: vec![0, 1],
+        inputs: (0..inputs).collect(),
         compute,
         recipients: vec![0, 1],
         on_missing: match model {
@@ -197,6 +209,57 @@ fn smallest_plan(configuration: &Configuration) -> Result<Plan, JobError> {
     Ok(Plan::build(request)?)
 }
 
+/// Some member that is not any other.
+fn numbered(number: usize) -> Fingerprint {
+    let mut bytes = [0; 32];
+    bytes[24..].copy_from_slice(&(number as u64).to_be_bytes());
+    Fingerprint(bytes)
+}
+
+/// How many input peers the parameters take at least, and the parameters for so many: whoever is weighed by name is one of
+/// them, and others weigh 1.
+fn smallest_inputs(mut parameters: BTreeMap<String, String>) -> (usize, BTreeMap<String, String>) {
+    let number = |name: &str| parameters.get(name).and_then(|text| text.parse::<u64>().ok());
+    let mut least = number("min_peers").unwrap_or(0);
+    let wanted = number("min_peer_weight").unwrap_or(0);
+    let weights = parameters.get(PEER_WEIGHTS).and_then(|text| aggregate::peer_weights(text));
+    let weights: Vec<u64> = weights.unwrap_or_default().into_values().collect();
+    least = least.max(weights.len() as u64 + wanted.saturating_sub(weights.iter().sum()));
+    if !weights.is_empty() {
+        let placed = weights.iter().enumerate().map(|(place, weight)| format!("{place}={weight}"));
+        parameters.insert(PEER_WEIGHTS.to_owned(), placed.collect::<Vec<_>>().join(","));
+    }
+    // Whatever is above what a plan can have is refused as too much.
+    let most = MAX_MEMBERS as u64;
+    (usize::try_from(least.clamp(2, most)).unwrap_or(2), parameters)
+}
+
+/// Who weighs how much, from members' names to their places among those who give data today. Members that are not there
+/// today are left out.
+fn place_weights(charter: &Charter, job: &Job, parameters: &mut BTreeMap<String, String>) -> Result<(), JobError> {
+    let Some(text) = parameters.get(PEER_WEIGHTS) else { return Ok(()) };
+    // What is no list is refused by the planner.
+    let Some(weights) = aggregate::peer_weights(text) else { return Ok(()) };
+    let members = job.members();
+    let today: Vec<&Fingerprint> = members.iter().filter(|member| job.inputs.contains(member)).collect();
+    let mut placed = BTreeMap::new();
+    for (name, weight) in weights {
+        let named = |member: &&Member| member.name == name || member.fingerprint.to_string() == name;
+        let found = charter.inputs().find(named).ok_or_else(|| JobError::Weighed(name.to_owned()))?;
+        if let Ok(place) = today.binary_search(&&found.fingerprint)
+            && placed.insert(place, weight).is_some()
+        {
+            return Err(JobError::Weighed(name.to_owned()));
+        }
+    }
+    let placed: Vec<String> = placed.into_iter().map(|(place, weight)| format!("{place}={weight}")).collect();
+    match placed.is_empty() {
+        true => _ = parameters.remove(PEER_WEIGHTS),
+        false => _ = parameters.insert(PEER_WEIGHTS.to_owned(), placed.join(",")),
+    }
+    Ok(())
+}
+
 fn request(charter: &Charter, job: &Job) -> Result<PlanRequest, JobError> {
     let threshold = usize::try_from(charter.threshold).unwrap_or(usize::MAX);
     let members = job.members();
@@ -205,7 +268,8 @@ fn request(charter: &Charter, job: &Job) -> Result<PlanRequest, JobError> {
         indices.sort_unstable();
         indices
     };
-    let (model, parameters) = model_of(&job.task.parameters)?;
+    let (model, mut parameters) = model_of(&job.task.parameters)?;
+    place_weights(charter, job, &mut parameters)?;
     let version = aggregate::find(&job.task.aggregator).map_or(0, |a| a.version);
     Ok(PlanRequest {
         session: job.session,

@@ -1,8 +1,8 @@
 //! The registry's entries of what is computed on shares before the opening.
 
 use super::{
-    ALL_MODELS, Aggregator, Function, MAX_RECORDS, NAMES, Order, Parameter, Presence, SEMI_HONEST, Shape, VERIFIED,
-    entropy, logistic, order, records, top,
+    ALL_MODELS, Aggregator, Function, MAX_RECORDS, NAMES, Order, PER_PEER, Parameter, Presence, SEMI_HONEST, Shape,
+    VERIFIED, entropy, keys, logistic, order, peers, records, top,
 };
 
 /// Accepts a number of contributors.
@@ -14,6 +14,28 @@ pub(super) const MIN_PEERS: Parameter = Parameter {
     name: "min_peers",
     meaning: "the least number of input peers, 1 to as many as there are; must be set",
     accepts: is_count,
+};
+pub(super) const MIN_PEERS_OF_THRESHOLD: Parameter = Parameter {
+    name: "min_peers",
+    meaning: "the least number of input peers, 1 to as many as there are; must be set with of=threshold, and only then",
+    accepts: is_count,
+};
+pub(super) const MIN_PEERS_OR_WEIGHT: Parameter = Parameter {
+    name: "min_peers",
+    meaning: "the least number of input peers, 1 to as many as there are; must be set, unless min_peer_weight is",
+    accepts: is_count,
+};
+pub(super) const PEER_WEIGHTS: Parameter = Parameter {
+    name: peers::PEER_WEIGHTS,
+    meaning: "how much the report of an input peer counts, NAME=WEIGHT with commas between them, by the member's name or \
+              fingerprint, whole numbers up to 1000000; those who are not named count 1. Everybody sees them",
+    accepts: |text| peers::peer_weights(text).is_some(),
+};
+pub(super) const MIN_PEER_WEIGHT: Parameter = Parameter {
+    name: peers::MIN_PEER_WEIGHT,
+    meaning: "the least that the input peers which report weigh together (peer_weights), a whole number up to what all of them \
+              weigh, and above what one weighs unless min_peers is 2 or more; must be set with peer_weights",
+    accepts: |text| text.parse::<u64>().is_ok_and(|least| least > 0),
 };
 pub(super) const COUNTS: Parameter = Parameter {
     name: "counts",
@@ -27,8 +49,8 @@ pub(super) const LEARN: Parameter = Parameter {
 };
 pub(super) const OF: Parameter = Parameter {
     name: "of",
-    meaning: "union or intersection; union unless set",
-    accepts: |text| matches!(text, "union" | "intersection"),
+    meaning: "union, intersection, or threshold (what at least min_peers have); union unless set",
+    accepts: |text| matches!(text, "union" | "intersection" | "threshold"),
 };
 const Q: Parameter = Parameter {
     name: "q",
@@ -41,6 +63,21 @@ pub(super) const MIN_WEIGHT: Parameter = Parameter {
     accepts: |text| text.parse::<u64>().is_ok(),
 };
 const K: Parameter = Parameter { name: "k", meaning: "how many items, 1 to 1000; 10 unless set", accepts: top::is_k };
+const KEYS_AS: Parameter = Parameter {
+    name: "keys_as",
+    meaning: "how keys are written in the result: number, or ipv4 as in 192.0.2.1; number unless set",
+    accepts: keys::is_form,
+};
+const PAIRS: Parameter = Parameter {
+    name: "max_records",
+    meaning: "the most records that one peer may give in a slot; 100 unless set; records times input peers at most 100000",
+    accepts: records::is_record_limit,
+};
+pub(super) const MAX_WEIGHT: Parameter = Parameter {
+    name: "max_weight",
+    meaning: "the largest weight of a key; 1000, or maxElement, unless set",
+    accepts: records::is_weight,
+};
 const TABLE: Parameter = Parameter {
     name: "max_records",
     meaning: "the most records that one peer may give in a slot; 100 unless set; records times input peers at most 8192",
@@ -130,6 +167,16 @@ const fn how(function: Function) -> (&'static str, &'static str) {
             "evaluate/order/network.rs",
         ),
         Function::TopK => ("sorted blocks, merged and cut to k (Batcher 1968)", "evaluate/top.rs"),
+        Function::TopKeys => (
+            "pairs sorted by key (Batcher 1968), weights of equal keys added up (segmented prefix sums: Hillis, Steele 1986; \
+             Blelloch 1990), then as top_k",
+            "evaluate/keys.rs",
+        ),
+        Function::KeyCardinality => (
+            "keys sorted with their owners (Batcher 1968), those of several counted (segmented prefix sums: Hillis, Steele 1986; \
+             Blelloch 1990), and on the counts the polynomial of threshold_union",
+            "evaluate/keys/cardinality.rs",
+        ),
         Function::Noise(_) => (
             "sums, and on them discrete Laplace noise (Ghosh, Roughgarden, Sundararajan 2009) of coins that are tossed on \
              shares (Dwork, Kenthapadi, McSherry, Mironov, Naor 2006)",
@@ -148,7 +195,7 @@ const REFUSES_ORDER: &str = "fewer than 2t+1 or more than 11 compute peers; more
 /// A function of the order of all records.
 const fn ordered(name: &'static str, summary: &'static str, order: Order) -> Aggregator {
     Aggregator {
-        parameters: &[PLACES, NAMES],
+        parameters: &[PLACES, PER_PEER, NAMES],
         models: VERIFIED,
         input: Shape::Records,
         output: Shape::Statistics,
@@ -158,7 +205,7 @@ const fn ordered(name: &'static str, summary: &'static str, order: Order) -> Agg
 }
 
 /// All of them.
-pub(super) const EVALUATED: [Aggregator; 16] = [
+pub(super) const EVALUATED: [Aggregator; 18] = [
     Aggregator {
         models: ALL_MODELS,
         leakage: leaks!("Opened: the products. A product of zero says that somebody's number is zero."),
@@ -185,17 +232,19 @@ pub(super) const EVALUATED: [Aggregator; 16] = [
         )
     },
     Aggregator {
-        parameters: &[MIN_PEERS, MIN_WEIGHT, LEARN, NAMES],
+        parameters: &[MIN_PEERS_OR_WEIGHT, MIN_WEIGHT, PEER_WEIGHTS, MIN_PEER_WEIGHT, LEARN, NAMES],
         models: VERIFIED,
         output: Shape::Statistics,
         leakage: leaks!(
             "Opened: of each event that at least min_peers report with at least min_weight, how many do and the sum of their weights (with learn=events neither, \
              with learn=counts not the weights). Of others not even \
-             whether somebody reports them."
+             whether somebody reports them. With peer_weights, that an event is among them tells that those who report it weigh at \
+             least min_peer_weight; this, and their number, can say that a peer whose weight it takes is among them."
         ),
         ..entry(
             "event_correlation",
-            "the events that at least min_peers report (a weight above 0) with at least min_weight together: how many do, and the sum of their weights",
+            "the events that at least min_peers report (a weight above 0) with at least min_weight together, and who count at least \
+             min_peer_weight: how many do, and the sum of their weights",
             Function::Correlation,
         )
     },
@@ -231,11 +280,11 @@ pub(super) const EVALUATED: [Aggregator; 16] = [
     },
     Aggregator {
         models: ALL_MODELS,
-        parameters: &[OF],
-        leakage: leaks!("Opened: one number, how many items are in the union or in the intersection; not which."),
+        parameters: &[OF, MIN_PEERS_OF_THRESHOLD],
+        leakage: leaks!("Opened: one number, how many items so many have; not which, nor who."),
         ..entry(
             "set_cardinality",
-            "how many items somebody has, or everybody has (a number above 0)",
+            "how many items somebody has, everybody has, or at least min_peers have (a number above 0)",
             Function::Presence(Presence::Cardinality),
         )
     },
@@ -277,7 +326,7 @@ pub(super) const EVALUATED: [Aggregator; 16] = [
         ..ordered("median", "the median of each column over all records", Order::Median)
     },
     Aggregator {
-        parameters: &[PLACES, NAMES, LEVEL],
+        parameters: &[PLACES, PER_PEER, NAMES, LEVEL],
         leakage: leaks!(
             "Opened: the quantile of each column, which is one peer's number or lies between two; not how many records there are."
         ),
@@ -286,6 +335,7 @@ pub(super) const EVALUATED: [Aggregator; 16] = [
         ..ordered("quantile", "the quantile of each column over all records", Order::Quantile)
     },
     Aggregator {
+        parameters: &[PLACES, NAMES],
         leakage: leaks!("Opened: all numbers in ascending order, and so how many there are; not whose they are."),
         refusals: "fewer than 2t+1 or more than 11 compute peers; records of more than one number; more than 100000 records \
                    of all peers",
@@ -299,6 +349,41 @@ pub(super) const EVALUATED: [Aggregator; 16] = [
         accuracy: "exact; of equal sums the first item comes first; items with the sum 0 are left out",
         refusals: "fewer than 2t+1 or more than 11 compute peers; more than 100000 items",
         ..entry("top_k", "the k items with the largest sums, largest first", Function::TopK)
+    },
+    Aggregator {
+        parameters: &[K, PAIRS, MAX_WEIGHT, KEYS_AS],
+        models: VERIFIED,
+        input: Shape::Records,
+        output: Shape::Statistics,
+        leakage: leaks!(
+            "Opened: the k keys with the largest sums of weights and these sums, in their order; of other keys not even whether \
+             somebody has them. A sum does not say who has the key, but a rare key may."
+        ),
+        accuracy: "exact; of equal sums the smaller key comes first; keys with the sum 0 are left out",
+        refusals: "fewer than 2t+1 or more than 11 compute peers; records other than a key and its weight; more than 100000 \
+                   records of all peers; largest sum times largest key above 2^124",
+        ..entry(
+            "top_keys",
+            "records of a key (up to maxElement) and its weight: the k keys with the largest sums of weights, largest first",
+            Function::TopKeys,
+        )
+    },
+    Aggregator {
+        parameters: &[OF, MIN_PEERS_OF_THRESHOLD, PAIRS],
+        models: VERIFIED,
+        input: Shape::Records,
+        output: Shape::Statistics,
+        leakage: leaks!(
+            "Opened: one number, how many different keys so many have; not which, nor who, nor how many records there are."
+        ),
+        accuracy: "exact; who gives a key several times counts once",
+        refusals: "fewer than 2t+1 or more than 11 compute peers; records of more than one number; more than 100000 records of \
+                   all peers",
+        ..entry(
+            "key_cardinality",
+            "how many different keys (numbers up to maxElement) somebody has, everybody has, or at least min_peers have",
+            Function::KeyCardinality,
+        )
     },
     Aggregator {
         parameters: &[TABLE, NAMES, MAXIMA, ITERATIONS],

@@ -1,9 +1,10 @@
 //! The registry's entries of set operations on Bloom filters.
 
-use super::evaluated::{COUNTS, LEARN, MIN_PEERS, MIN_WEIGHT, OF, entry, leaks};
-use super::{
-    ALL_MODELS, Aggregator, Filtered, Function, MAX_RECORDS, Parameter, Presence, Shape, VERIFIED, filter, records,
+use super::evaluated::{
+    COUNTS, LEARN, MAX_WEIGHT, MIN_PEER_WEIGHT, MIN_PEERS, MIN_PEERS_OF_THRESHOLD, MIN_PEERS_OR_WEIGHT, MIN_WEIGHT, OF,
+    PEER_WEIGHTS, entry, leaks,
 };
+use super::{ALL_MODELS, Aggregator, Filtered, Function, MAX_RECORDS, Parameter, Presence, Shape, VERIFIED, filter};
 
 const POSITIONS: Parameter = Parameter {
     name: "positions",
@@ -17,11 +18,6 @@ const KEYS: Parameter = Parameter {
     name: "keys",
     meaning: "up to 1000 keys, with commas between them, that are looked up in the result; everybody sees which",
     accepts: filter::are_keys,
-};
-const MAX_WEIGHT: Parameter = Parameter {
-    name: "max_weight",
-    meaning: "the largest weight of a key; 1000, or maxElement, unless set",
-    accepts: records::is_weight,
 };
 
 /// What holds for all filters that are opened.
@@ -77,22 +73,32 @@ pub(super) const FILTERED: [Aggregator; 5] = [
         )
     },
     Aggregator {
-        parameters: &[POSITIONS, HASHES, MAX_RECORDS, OF],
-        leakage: leaks!(
-            "Opened: one number, how many bits are set in the filter of the union or of the intersection; not which."
-        ),
+        parameters: &[POSITIONS, HASHES, MAX_RECORDS, OF, MIN_PEERS_OF_THRESHOLD],
+        leakage: leaks!("Opened: one number, how many bits so many filters have; not which, nor whose."),
         ..on_filters(
             "filter_cardinality",
-            "about how many keys somebody has, or everybody has",
+            "about how many keys somebody has, everybody has, or at least min_peers have",
             Filtered::Set(Presence::Cardinality),
         )
     },
     Aggregator {
         models: VERIFIED,
-        parameters: &[POSITIONS, HASHES, KEYS, MAX_RECORDS, MIN_PEERS, MIN_WEIGHT, MAX_WEIGHT, LEARN],
+        parameters: &[
+            POSITIONS,
+            HASHES,
+            KEYS,
+            MAX_RECORDS,
+            MIN_PEERS_OR_WEIGHT,
+            MIN_WEIGHT,
+            MAX_WEIGHT,
+            PEER_WEIGHTS,
+            MIN_PEER_WEIGHT,
+            LEARN,
+        ],
         leakage: filter_leaks!(
             "Opened: of each bit that at least min_peers' filters have with at least min_weight together, how many do and the sum of \
-             their weights (with learn=events neither, with learn=counts not the weights). Of others nothing."
+             their weights (with learn=events neither, with learn=counts not the weights). Of others nothing. With peer_weights \
+             that also tells that those who have it weigh at least min_peer_weight."
         ),
         ..on_filters(
             "filter_weighted_intersection",

@@ -79,6 +79,8 @@ pub struct Settings {
     pub edges: Vec<u64>,
     /// Whether a regression has a constant term.
     pub intercept: bool,
+    /// Whether each peer counts as one record, its own mean.
+    pub per_peer: bool,
 }
 
 impl Settings {
@@ -110,8 +112,25 @@ impl Settings {
             },
             edges,
             intercept: text("intercept") != Some("no"),
+            per_peer: is_per_peer(request),
         })
     }
+}
+
+/// Whether the task weighs peers, not records.
+pub(crate) fn is_per_peer(request: &PlanRequest) -> bool {
+    request.parameters.get("per_peer").is_some_and(|text| text == "yes")
+}
+
+/// The mean of each column, rounded to the nearest whole number, halves up: one record, or none of none.
+fn own_mean(row: &[u64], columns: usize) -> Zeroizing<Vec<u64>> {
+    let records = (row.len() / columns) as u128;
+    let mean = |column: usize| {
+        let sum: u128 = row.chunks_exact(columns).map(|record| u128::from(record[column])).sum();
+        // Not above the largest value.
+        u64::try_from((2 * sum + records) / (2 * records)).unwrap_or(u64::MAX)
+    };
+    Zeroizing::new(if records == 0 { Vec::new() } else { (0..columns).map(mean).collect() })
 }
 
 /// The most records of one peer.
@@ -146,8 +165,10 @@ pub(crate) enum Encoding {
     /// largest of the keys that set it.
     Filter { filter: Filter, most: u64, max_weight: Option<u64> },
     /// The row is a list of records; a place for each possible record and column, the empty ones with a number
-    /// beyond all others.
-    Places { columns: usize, most: usize, max_element: u64, order: Order },
+    /// beyond all others. `per_peer`: of so many records their mean takes the only place.
+    Places { columns: usize, most: usize, max_element: u64, order: Order, per_peer: Option<u64> },
+    /// The row is a list of keys and their weights; a place for each possible key, and behind them one for each weight.
+    Pairs { most: usize, max_key: u64, max_weight: u64 },
     /// The row is a list of records; for each possible one, whether it is there, and its columns.
     Table {
         /// Records of one contributor.
@@ -212,27 +233,41 @@ impl Encoding {
                     if items != columns {
                         return Err(bad_columns(columns, columns));
                     }
-                    let unless_set = (DEFAULT_MAX_WEIGHT as u64).min(max_element);
-                    let max_weight = limit_or(unless_set, "max_weight", aggregator, request)?;
-                    if weighted && max_weight > max_element {
-                        return Err(PlanError::BadParameter {
-                            name: aggregator.name,
-                            parameter: "max_weight".to_owned(),
-                        });
-                    }
+                    let max_weight = max_weight(weighted, aggregator, request)?;
                     Self::Filter {
                         filter: read_filter(aggregator, request)?,
                         most: max_records(aggregator, request)?,
                         max_weight: weighted.then_some(max_weight),
                     }
                 }
+                Function::TopKeys if items != 2 => return Err(bad_columns(2, 2)),
+                Function::TopKeys => Self::Pairs {
+                    most: usize::try_from(max_records_or(DEFAULT_TABLE as u64, aggregator, request)?)
+                        .unwrap_or(usize::MAX),
+                    max_key: max_element,
+                    max_weight: max_weight(true, aggregator, request)?,
+                },
+                Function::KeyCardinality if items != 1 => return Err(bad_columns(1, 1)),
+                Function::KeyCardinality => Self::Places {
+                    columns: 1,
+                    most: usize::try_from(max_records_or(DEFAULT_TABLE as u64, aggregator, request)?)
+                        .unwrap_or(usize::MAX),
+                    max_element,
+                    order: Order::Sort,
+                    per_peer: None,
+                },
                 Function::Order(order) => {
-                    let most = max_records_or(1, aggregator, request)?;
+                    let per_peer = match is_per_peer(request) {
+                        true => Some(max_records(aggregator, request)?),
+                        false => None,
+                    };
+                    let most = if per_peer.is_some() { 1 } else { max_records_or(1, aggregator, request)? };
                     Self::Places {
                         columns: items,
                         most: usize::try_from(most).unwrap_or(usize::MAX),
                         max_element,
                         order,
+                        per_peer,
                     }
                 }
                 Function::Logistic => Self::Table {
@@ -250,7 +285,8 @@ impl Encoding {
         }
         let settings = Settings::read(aggregator, request)?;
         let terms = (codec.terms)(&settings);
-        let bound = |term: &Term| term.largest(max_element).checked_mul(u128::from(settings.max_records));
+        let most = if settings.per_peer { 1 } else { u128::from(settings.max_records) };
+        let bound = |term: &Term| term.largest(max_element).checked_mul(most);
         let bounds = terms.iter().map(bound).collect::<Option<Vec<_>>>().ok_or(PlanError::SumsCouldWrap)?;
         Ok(Self::Records(Box::new(Records { settings, terms, bounds })))
     }
@@ -261,6 +297,7 @@ impl Encoding {
             Self::Vector { items, .. } => *items,
             Self::Presence { items, weights, .. } => items * (1 + usize::from(*weights)),
             Self::Filter { filter, max_weight, .. } => filter.positions() * (1 + usize::from(max_weight.is_some())),
+            Self::Pairs { most, .. } => most.saturating_mul(2),
             Self::Places { columns, most, order, .. } => columns.saturating_mul(*most).saturating_mul(order.vectors()),
             Self::Values { max_element, .. } => usize::try_from(*max_element).unwrap_or(usize::MAX).saturating_add(1),
             Self::Table { most, maxima } => (maxima.len() + 1).saturating_mul(*most),
@@ -274,6 +311,7 @@ impl Encoding {
             Self::Vector { max_element, .. } => u128::from(*max_element),
             Self::Presence { items, max_element, .. } if index >= *items => u128::from(*max_element),
             Self::Filter { filter, max_weight: Some(max), .. } if index >= filter.positions() => u128::from(*max),
+            Self::Pairs { most, max_key, max_weight } => u128::from(if index < *most { *max_key } else { *max_weight }),
             Self::Places { max_element, .. } => u128::from(*max_element) + 1,
             Self::Presence { .. } | Self::Values { .. } | Self::Filter { .. } => 1,
             Self::Table { maxima, .. } => match index % (maxima.len() + 1) {
@@ -291,6 +329,7 @@ impl Encoding {
                 u128::from(*max_element).max(1)
             }
             Self::Filter { max_weight, .. } => u128::from(max_weight.unwrap_or(1)).max(1),
+            Self::Pairs { max_key, max_weight, .. } => u128::from(*max_key.max(max_weight)),
             Self::Places { max_element, .. } => u128::from(*max_element) + 1,
             Self::Presence { .. } | Self::Values { .. } => 1,
             Self::Table { maxima, .. } => maxima.iter().copied().max().map_or(1, |max| u128::from(max.max(1))),
@@ -301,7 +340,10 @@ impl Encoding {
     pub(crate) fn row_shape(&self) -> RowShape {
         match self {
             Self::Vector { items, .. } | Self::Presence { items, .. } => RowShape::Items(*items),
-            Self::Places { columns, most, .. } => RowShape::Records { columns: *columns, most: *most as u64 },
+            Self::Places { columns, most, per_peer, .. } => {
+                RowShape::Records { columns: *columns, most: per_peer.unwrap_or(*most as u64) }
+            }
+            Self::Pairs { most, .. } => RowShape::Records { columns: 2, most: *most as u64 },
             Self::Values { most, .. } => RowShape::Records { columns: 1, most: *most },
             Self::Filter { most, max_weight, .. } => {
                 RowShape::Records { columns: 1 + usize::from(max_weight.is_some()), most: *most }
@@ -318,6 +360,7 @@ impl Encoding {
         match self {
             Self::Table { maxima, .. } => maxima.get(index % maxima.len().max(1)).copied(),
             Self::Filter { max_weight, .. } if index % 2 == 1 => *max_weight,
+            Self::Pairs { max_weight, .. } if index % 2 == 1 => Some(*max_weight),
             _ => None,
         }
     }
@@ -335,7 +378,9 @@ impl Encoding {
                 }
                 return Some(encoded);
             }
-            Self::Places { columns, most, max_element, order } => {
+            Self::Places { columns, most, max_element, order, per_peer } => {
+                let mean = per_peer.map(|_| own_mean(row, *columns));
+                let row = mean.as_ref().map_or(row, |mean| mean);
                 let beyond = u128::from(*max_element) + 1;
                 let mut places = Zeroizing::new(Vec::with_capacity(self.length()));
                 for low in order.empty_below() {
@@ -348,6 +393,13 @@ impl Encoding {
                     }
                 }
                 return Some(places);
+            }
+            Self::Pairs { most, .. } => {
+                let mut pairs = Zeroizing::new(vec![0; self.length()]);
+                for (place, record) in row.chunks_exact(2).enumerate() {
+                    (pairs[place], pairs[most + place]) = (u128::from(record[0]), u128::from(record[1]));
+                }
+                return Some(pairs);
             }
             Self::Table { maxima, .. } => {
                 let mut table = Zeroizing::new(Vec::with_capacity(self.length()));
@@ -380,14 +432,27 @@ impl Encoding {
             }
             Self::Records(records) => records,
         };
+        let columns = records.settings.columns;
+        let mean = records.settings.per_peer.then(|| own_mean(row, columns));
+        let row = mean.as_ref().map_or(row, |mean| mean);
         let mut sums = Zeroizing::new(vec![0; records.terms.len()]);
-        for record in row.chunks_exact(records.settings.columns) {
+        for record in row.chunks_exact(columns) {
             for (sum, term) in sums.iter_mut().zip(&records.terms) {
                 *sum += term.of(record);
             }
         }
         Some(sums)
     }
+}
+
+/// How much a key may weigh, which is not more than the largest value of a row where the row says it.
+fn max_weight(weighted: bool, aggregator: &'static Aggregator, request: &PlanRequest) -> Result<u64, PlanError> {
+    let unless_set = (DEFAULT_MAX_WEIGHT as u64).min(request.max_element);
+    let most = limit_or(unless_set, "max_weight", aggregator, request)?;
+    if weighted && most > request.max_element {
+        return Err(PlanError::BadParameter { name: aggregator.name, parameter: "max_weight".to_owned() });
+    }
+    Ok(most)
 }
 
 /// The largest value of each column where the last is a label, 0 or 1.
@@ -453,6 +518,13 @@ mod tests {
         assert!(!is_record_limit("0") && !is_record_limit("4294967297") && !is_record_limit("many"));
         assert!(are_names("age, length of stay,bmi") && !are_names("a,a") && !are_names("a,") && !are_names("a(b"));
         assert!(are_edges("0,10, 20") && are_edges("5") && !are_edges("") && !are_edges("1,1") && !are_edges("2,1"));
+    }
+
+    #[test]
+    fn means_of_own_records() {
+        assert_eq!(own_mean(&[1, 10, 2, 20], 2).as_slice(), [2, 15]);
+        assert_eq!(own_mean(&[u64::MAX, u64::MAX, u64::MAX], 1).as_slice(), [u64::MAX]);
+        assert_eq!((own_mean(&[0, 0, 1], 1).as_slice(), own_mean(&[], 3).as_slice()), (&[0][..], &[][..]));
     }
 
     #[test]

@@ -115,6 +115,10 @@ impl<F: Field> Arithmetic<'_, F> {
         if x.len() != low.len() || x.len() != high.len() {
             return Err(ArithmeticError::WrongCall { what: "one interval per number" });
         }
+        let ordered = |(low, high): (&F, &F)| low.to_u128() <= high.to_u128() && high.to_u128() >> bits == 0;
+        if bits >= u128::BITS || !low.iter().zip(high).all(ordered) {
+            return Err(ArithmeticError::WrongCall { what: "an interval begins before it ends, within its bits" });
+        }
         let below = x.sub(&Shared::constant(low));
         let above = Shared::constant(high).sub(x);
         let both = self.is_negative(&Shared::concat(&[&below, &above]), bits).await?;

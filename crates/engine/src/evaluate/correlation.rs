@@ -1,11 +1,13 @@
 //! Events that at least so many contributors report, with the sum of the weights they give them.
 //!
 //! SEPIA's event correlation (Burkhart et al. 2010): an event and its weight are opened only if enough
-//! report it. Of every other event nothing is opened, not even that somebody reports it.
+//! report it. Of every other event nothing is opened, not even that somebody reports it. Who reports may count
+//! differently, too ([`peers`](super::peers)).
 
 use tacit_algebra::Field;
 
 use super::order::{bits, room};
+use super::peers::PeerWeights;
 use super::presence::{at_least, at_least_cost};
 use super::{Cost, Evaluate, Inputs, Settings};
 use crate::aggregate::records::DEFAULT_MAX_WEIGHT;
@@ -23,6 +25,8 @@ pub(crate) struct Correlation {
     min_peers: usize,
     /// Compared with if above 1, the least that a reported event weighs.
     min_weight: u64,
+    /// What those who report have to weigh themselves.
+    peers: Option<PeerWeights>,
     inputs: usize,
     learn: Learn,
 }
@@ -54,12 +58,18 @@ impl Correlation {
     fn over(events: usize, names: Vec<String>, max_element: u128, settings: &Settings<'_>) -> Result<Self, PlanError> {
         let min_weight =
             settings.text("min_weight").map_or(Ok(0), |text| text.parse().map_err(|_| settings.bad("min_weight")));
+        let peers = PeerWeights::new(settings)?;
+        let min_peers = match &peers {
+            Some(_) if settings.text("min_peers").is_none() => 1,
+            _ => settings.min_peers()?,
+        };
         let this = Self {
             events,
             names,
             max_element,
-            min_peers: settings.min_peers()?,
+            min_peers,
             min_weight: min_weight?,
+            peers,
             inputs: settings.inputs(),
             learn: match settings.text("learn") {
                 Some("events") => Learn::Events,
@@ -87,6 +97,10 @@ impl Correlation {
 }
 
 impl Evaluate for Correlation {
+    fn each(&self) -> bool {
+        self.peers.is_some()
+    }
+
     fn outputs(&self) -> usize {
         match self.learn {
             Learn::Events | Learn::Counts => self.events,
@@ -104,8 +118,9 @@ impl Evaluate for Correlation {
     }
 
     fn largest_inside(&self, contributors: usize) -> Option<u128> {
-        let largest = self.max_element.checked_mul(contributors as u128)?;
-        if self.compares() { Some(largest.max(room(self.bits())?)) } else { Some(largest.max(contributors as u128)) }
+        let largest = self.max_element.checked_mul(contributors as u128)?.max(contributors as u128);
+        let largest = self.peers.as_ref().map_or(Some(0), PeerWeights::largest_inside)?.max(largest);
+        if self.compares() { Some(largest.max(room(self.bits())?)) } else { Some(largest) }
     }
 
     fn cost(&self, contributors: usize, cost: &mut Cost) {
@@ -114,6 +129,10 @@ impl Evaluate for Correlation {
             cost.multiply(self.events);
         }
         at_least_cost(self.events, contributors, cost);
+        if let Some(peers) = &self.peers {
+            peers.cost(self.events, cost);
+            cost.multiply(self.events);
+        }
         if self.learn != Learn::Events {
             cost.multiply(self.outputs());
         }
@@ -132,6 +151,11 @@ impl Evaluate for Correlation {
             let light = arithmetic.less_than_public(&weights, &least, self.bits()).await?;
             let heavy = Shared::constant(&vec![F::ONE; light.len()]).sub(&light);
             arithmetic.multiply_assign(&mut enough, &heavy).await?;
+        }
+        if let Some(peers) = &self.peers {
+            let reported: Vec<Shared<F>> = inputs.each.iter().map(|input| input.slice(0..self.events)).collect();
+            let trusted = peers.enough(arithmetic, &reported, &inputs.who).await?;
+            arithmetic.multiply_assign(&mut enough, &trusted).await?;
         }
         match self.learn {
             Learn::Events => Ok(enough),

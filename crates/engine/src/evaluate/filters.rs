@@ -59,6 +59,10 @@ impl Filters {
 }
 
 impl Evaluate for Filters {
+    fn each(&self) -> bool {
+        whichever!(self, f => f.each())
+    }
+
     fn outputs(&self) -> usize {
         whichever!(self, f => f.outputs())
     }

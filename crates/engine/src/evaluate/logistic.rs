@@ -162,7 +162,9 @@ impl Logistic {
 }
 
 impl Evaluate for Logistic {
-    const EACH: bool = true;
+    fn each(&self) -> bool {
+        true
+    }
 
     fn outputs(&self) -> usize {
         1 + 2 * self.size()

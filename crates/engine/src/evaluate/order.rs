@@ -8,6 +8,7 @@ use tacit_algebra::Field;
 
 use super::{Cost, Evaluate, Inputs, Settings};
 use crate::aggregate::exact::{big, ratio};
+use crate::aggregate::records::is_per_peer;
 use crate::aggregate::{NoResult, Statistic};
 use crate::arithmetic::{Arithmetic, ArithmeticError, Shared};
 use crate::plan::PlanError;
@@ -69,7 +70,7 @@ pub(crate) struct Ordered {
 impl Ordered {
     pub(super) fn new(order: Order, settings: &Settings<'_>) -> Result<Self, PlanError> {
         settings.check_comparisons()?;
-        let most = settings.number("max_records", 1)?;
+        let most = if is_per_peer(settings.request) { 1 } else { settings.number("max_records", 1)? };
         let places = most.saturating_mul(settings.items()).saturating_mul(settings.inputs());
         if places > MOST_PLACES {
             return Err(PlanError::TooManyItems { items: places, limit: MOST_PLACES });
@@ -142,7 +143,9 @@ impl Ordered {
 }
 
 impl Evaluate for Ordered {
-    const EACH: bool = true;
+    fn each(&self) -> bool {
+        true
+    }
 
     fn outputs(&self) -> usize {
         if self.order == Order::Sort { self.inputs * self.most } else { self.columns() }

@@ -21,10 +21,31 @@ pub(crate) struct Items {
     answer: Answer,
 }
 
+/// How many have to have an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Least {
+pub(super) enum Least {
     Peers(usize),
     All,
+}
+
+impl Least {
+    /// What a task says that is about a union, an intersection, or what at least so many have.
+    pub(super) fn of(settings: &Settings<'_>) -> Result<Self, PlanError> {
+        match settings.text("of") {
+            Some("threshold") => Ok(Self::Peers(settings.min_peers()?)),
+            _ if settings.text("min_peers").is_some() => Err(settings.bad("min_peers")),
+            Some("intersection") => Ok(Self::All),
+            _ => Ok(Self::Peers(1)),
+        }
+    }
+
+    /// The same of n contributors.
+    pub(super) fn of_so_many(self, n: usize) -> usize {
+        match self {
+            Self::Peers(least) => least,
+            Self::All => n,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +83,7 @@ impl Items {
                 let counts = settings.text("counts") == Some("yes");
                 (Least::Peers(settings.min_peers()?), if counts { Answer::Counts } else { Answer::Bits })
             }
-            Presence::Cardinality => match settings.text("of") {
-                Some("intersection") => (Least::All, Answer::Cardinality),
-                _ => (Least::Peers(1), Answer::Cardinality),
-            },
+            Presence::Cardinality => (Least::of(settings)?, Answer::Cardinality),
             Presence::Distinct => (Least::Peers(1), Answer::Named("distinct")),
         };
         Ok(Self { items, least, answer })
@@ -105,10 +123,7 @@ impl Evaluate for Items {
         inputs: Inputs<F>,
     ) -> Result<Shared<F>, ArithmeticError> {
         let n = inputs.contributors;
-        let least = match self.least {
-            Least::Peers(least) => least,
-            Least::All => n,
-        };
+        let least = self.least.of_so_many(n);
         let counts = self.answer == Answer::Counts;
         let values = |count: usize| match (count >= least, counts) {
             (false, _) => 0,

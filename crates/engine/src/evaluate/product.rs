@@ -19,7 +19,9 @@ impl Product {
 }
 
 impl Evaluate for Product {
-    const EACH: bool = true;
+    fn each(&self) -> bool {
+        true
+    }
 
     fn outputs(&self) -> usize {
         self.items

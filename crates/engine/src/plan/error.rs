@@ -3,6 +3,7 @@
 use tacit_model::Fingerprint;
 
 use super::SecurityModel;
+use crate::aggregate;
 
 /// Why there is no plan. The configuration or the task is at fault, never a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,17 +83,29 @@ pub enum PlanError {
     #[error("members {first} and {second} have the same evaluation point: one of them needs a new key")]
     PointCollision { first: Fingerprint, second: Fingerprint },
     /// The registry has no such aggregator.
-    #[error("the aggregator {name:?} is not implemented: see the list of aggregators")]
+    #[error("the aggregator {name:?} is not implemented: choose one of {}", aggregate::names())]
     UnknownAggregator { name: String },
     /// The peers run different versions of the aggregator.
     #[error("version {asked} of {name} is asked for and this node has version {here}: update the older side")]
     AggregatorVersion { name: &'static str, asked: u16, here: u16 },
     /// A setting that the aggregator does not have, or a value that it does not take.
-    #[error("{name} does not take this value of the parameter {parameter:?}")]
+    #[error("{name} {}", not_taken(name, parameter))]
     BadParameter { name: &'static str, parameter: String },
     /// A setting that has no value unless it is set.
-    #[error("{name} needs the parameter {parameter:?}: see the list of aggregators")]
+    #[error("{name} needs the parameter {parameter}: {}", meaning(name, parameter).unwrap_or_default())]
     MissingParameter { name: &'static str, parameter: &'static str },
+    /// A setting names somebody who gives no data.
+    #[error("{parameter} names {peer:?}, which is no input peer here: name input peers of the group, or leave it out")]
+    UnknownPeer { parameter: &'static str, peer: String },
+    /// No event could ever be reported by enough.
+    #[error("all input peers together weigh {total} and min_peer_weight is {least}: lower it, or raise peer_weights")]
+    PeersWeighTooLittle { total: u64, least: u64 },
+    /// The events of one peer would be opened as its own.
+    #[error(
+        "one input peer weighs {weight} and min_peer_weight is {least}, so that its events alone would be opened: raise \
+         min_peer_weight above {weight}, or set min_peers to at least 2"
+    )]
+    OnePeerWeighsEnough { weight: u64, least: u64 },
     /// Records that the aggregator does not take.
     #[error("{name} takes records of {least} to {most} numbers, and {columns} are configured as items")]
     BadColumns { name: &'static str, columns: usize, least: usize, most: usize },
@@ -154,6 +167,25 @@ pub enum PlanError {
     #[error("{count} compute peers of branches are too many, {limit} are allowed: ask fewer branches")]
     TooManyBranches { count: usize, limit: usize },
     /// The aggregator does not exist in that model.
-    #[error("{name} is not implemented in the model {}: choose one of its models from the list of aggregators", .model.name())]
+    #[error("{name} is not implemented in the model {}: choose {}", .model.name(), models(name))]
     ModelNotOffered { name: &'static str, model: SecurityModel },
+}
+
+fn meaning(aggregator: &str, parameter: &str) -> Option<&'static str> {
+    Some(aggregate::find(aggregator)?.parameter(parameter)?.meaning)
+}
+
+/// What a parameter takes, or which parameters there are.
+fn not_taken(aggregator: &str, parameter: &str) -> String {
+    if let Some(meaning) = meaning(aggregator, parameter) {
+        return format!("does not take this value of the parameter {parameter}: {meaning}");
+    }
+    let taken = aggregate::find(aggregator).map(|a| a.parameters.iter().map(|p| p.name).collect::<Vec<_>>());
+    let taken = taken.filter(|names| !names.is_empty()).map_or("none of its own".to_owned(), |names| names.join(", "));
+    format!("has no parameter {parameter:?}: it takes {taken}, and as all do bounds")
+}
+
+fn models(aggregator: &str) -> String {
+    let models = aggregate::find(aggregator).map(|a| a.models.iter().map(|model| model.name()).collect::<Vec<_>>());
+    models.unwrap_or_default().join(" or ")
 }

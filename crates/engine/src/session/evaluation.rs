@@ -117,10 +117,12 @@ async fn compute<F: Field>(
     mut authorised: OpeningAuthorised<F>,
 ) -> Result<OpeningAuthorised<F>, SessionError> {
     let Some(evaluation) = plan.evaluation() else { return Ok(authorised) };
-    let contributors = authorised.frozen().view.iter().flatten().count();
+    let view = authorised.frozen().view.iter().enumerate();
+    let who: Vec<usize> = view.filter(|(_, entry)| entry.is_some()).map(|(input, _)| input).collect();
     let (sum, each) = authorised.take_inputs();
     let items = |share: &[F]| Shared::from_shares(share[..plan.items()].to_vec());
-    let inputs = Inputs { sum: items(&sum), each: each.iter().map(|share| items(share)).collect(), contributors };
+    let each = each.iter().map(|share| items(share)).collect();
+    let inputs = Inputs { sum: items(&sum), each, contributors: who.len(), who };
     let outputs = evaluation.evaluate(arithmetic, inputs).await?;
     // Shares of the outputs leave only if they are right.
     arithmetic.verify().await?;

@@ -326,7 +326,7 @@ fn p32_shuffles_keep_what_is_there_and_move_it() {
 }
 
 #[test]
-fn what_cannot_be_right_is_refused() {
+fn p32_arguments_that_cannot_be_right_are_refused() {
     let (refused, _) = lockstep(3, 1, 3, async |context: &mut Arithmetic<'_, F61>| {
         let a = Shared::constant(&[F61::ONE; 3]);
         let b = Shared::constant(&[F61::ONE; 2]);
@@ -337,11 +337,13 @@ fn what_cannot_be_right_is_refused() {
             wrong(context.less_than_public(&a, &[F61::ONE], 8).await),
             wrong(context.less_than(&a, &a, 60).await),
             wrong(context.in_interval(&a, &[F61::ONE], &[F61::ONE; 3], 8).await),
+            wrong(context.in_interval(&a, &[F61::from_u64(2); 3], &[F61::ONE; 3], 8).await),
+            wrong(context.in_interval(&a, &[F61::ONE; 3], &[F61::from_u64(256); 3], 8).await),
             wrong(context.prefix_or(&a, 2).await),
             wrong(context.select(&a, &a, &b).await),
         ]
     });
-    assert!(refused.iter().all(|refused| *refused == [true; 6]));
+    assert!(refused.iter().all(|refused| *refused == [true; 8]));
     let (refused, _) = lockstep(3, 1, 3, async |context: &mut Arithmetic<'_, tacit_algebra::Fp<257>>| {
         context.is_negative(&Shared::constant(&[tacit_algebra::Fp::ONE]), 3).await.is_err()
     });

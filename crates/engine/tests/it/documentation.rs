@@ -46,6 +46,54 @@ fn protocols_are_where_the_page_says() {
     }
 }
 
+/// What the listing shows as an example is taken, with rows of the shape and in every model that it says.
+#[test]
+fn examples_of_all_aggregators_work() {
+    for (aggregator, model) in offers() {
+        let example = aggregate::Example::of(aggregator);
+        let text = aggregate::listing([aggregator]);
+        assert!(text.contains(&example.to_string()), "{text}");
+        let mut world = World::decentralised(5, 1, example.items, 3).proven(model);
+        if model == SecurityModel::Guaranteed {
+            world = world.proceed(2);
+        }
+        world.request.aggregator = example.name.to_owned();
+        world.request.max_element = example.max_element;
+        let parameters = example.parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        world.request.parameters = parameters.collect();
+        let plan = tacit_engine::Plan::build(world.request).unwrap_or_else(|error| panic!("{example}: {error}"));
+        assert_eq!(plan.aggregator().name, aggregator.name);
+    }
+}
+
+/// Whoever makes a mistake is told what there is.
+#[test]
+fn refusals_name_what_is_taken() {
+    let refusal = |aggregator: &str, parameters: &[(&str, &str)]| {
+        let world = crate::evaluations::world(3, aggregator, 2, parameters, 1);
+        tacit_engine::Plan::build(world.request).expect_err("refused").to_string()
+    };
+    for (aggregator, parameters, wanted) in [
+        ("averge", &[][..], &["averge", "mean", "top_keys", "filter_union"][..]),
+        ("mean", &[("max_record", "9")], &["max_record\"", "max_records, per_peer, names", "bounds"]),
+        ("mean", &[("max_records", "0")], &["max_records", "1 to 2^32"]),
+        ("sum", &[("names", "a,b")], &["sum has no parameter \"names\"", "none of its own"]),
+        ("quantile", &[], &["needs the parameter level", "from 0 to 1"]),
+        ("histogram", &[], &["needs the parameter edges", "ascending whole numbers"]),
+        ("event_correlation", &[("min_peers", "9")], &["min_peers", "1 to as many as there are"]),
+        ("event_correlation", &[("peer_weights", "0=2")], &["min_peer_weight", "must be set with peer_weights"]),
+        ("set_cardinality", &[("of", "both")], &["union, intersection, or threshold"]),
+        ("top_k", &[("k", "2000")], &["how many items, 1 to 1000"]),
+    ] {
+        let text = refusal(aggregator, parameters);
+        assert!(wanted.iter().all(|part| text.contains(part)), "{text}");
+    }
+    let mut guaranteed = World::decentralised(5, 1, 2, 1).proven(SecurityModel::Guaranteed).proceed(2);
+    guaranteed.request.aggregator = "median".to_owned();
+    let text = tacit_engine::Plan::build(guaranteed.request).expect_err("refused").to_string();
+    assert!(text.ends_with("choose semi-honest or malicious"), "{text}");
+}
+
 fn between(text: &str, mark: &str, content: &str) -> String {
     let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
     let (before, rest) = text.split_once(&begin).expect("an opening mark");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tacit_engine::{FieldChoice, NoResult, PlanError, SecurityModel, SessionError, Sharing, Statistic};
+use tacit_engine::{FieldChoice, NoResult, Plan, PlanError, SecurityModel, SessionError, Sharing, Statistic};
 
 use crate::world::{Ends, World, error, outcome};
 
@@ -97,6 +97,8 @@ proptest! {
         let with_counts: Vec<u128> = counts.iter().map(|c| if *c >= least { *c as u128 } else { 0 }).collect();
         prop_assert_eq!(opened(&base("threshold_union", &[("min_peers", &text), ("counts", "yes")])), with_counts);
         prop_assert_eq!(opened(&base("set_cardinality", &[])), vec![bits(1).iter().sum::<u128>()]);
+        let many = base("set_cardinality", &[("of", "threshold"), ("min_peers", &text)]);
+        prop_assert_eq!(opened(&many), vec![bits(least).iter().sum::<u128>()]);
         let both = base("set_cardinality", &[("of", "intersection")]);
         prop_assert_eq!(opened(&both), vec![bits(n).iter().sum::<u128>()]);
     }
@@ -178,7 +180,7 @@ fn what_cannot_be_right_is_refused() {
     let refusal = |change: &dyn Fn(&mut World)| {
         let mut world = world(5, "product", 2, &[], 1).with_max(1000);
         change(&mut world);
-        tacit_engine::Plan::build(world.request).expect_err("refused")
+        Plan::build(world.request).expect_err("refused")
     };
     assert_eq!(refusal(&|w| w.request.max_element = 1 << 26), PlanError::ResultsCouldWrap { name: "product" });
     assert_eq!(refusal(&|w| w.request.max_element = u64::MAX), PlanError::ResultsCouldWrap { name: "product" });
@@ -196,6 +198,13 @@ fn what_cannot_be_right_is_refused() {
         _ = w.request.parameters.insert("min_peers".to_owned(), "6".to_owned());
     });
     assert_eq!(above, PlanError::BadParameter { name: "threshold_union", parameter: "min_peers".to_owned() });
+    for parameters in [&[("min_peers", "2")][..], &[("of", "intersection"), ("min_peers", "2")]] {
+        let refused = Plan::build(world(5, "set_cardinality", 2, parameters, 1).request).err();
+        let bad = PlanError::BadParameter { name: "set_cardinality", parameter: "min_peers".to_owned() };
+        assert_eq!(refused, Some(bad), "{parameters:?}");
+    }
+    let least = Plan::build(world(5, "set_cardinality", 2, &[("of", "threshold")], 1).request).err();
+    assert_eq!(least, Some(PlanError::MissingParameter { name: "set_cardinality", parameter: "min_peers" }));
     let columns = refusal(&|w| w.request.aggregator = "distinct_count".to_owned());
     assert_eq!(columns, PlanError::BadColumns { name: "distinct_count", columns: 2, least: 1, most: 1 });
     let wide = refusal(&|w| {
@@ -269,6 +278,8 @@ fn forecasts_are_what_is_sent() {
             ("entropy", &[("q", "5")]),
             ("set_union", &[]),
             ("event_correlation", &[("min_peers", "2")]),
+            ("event_correlation", &[("min_peer_weight", "4"), ("peer_weights", "0=2,1=3")]),
+            ("event_correlation", &[("min_peers", "2"), ("min_peer_weight", "60"), ("peer_weights", "0=40,1=30")]),
             ("event_correlation", &[("min_peers", "2"), ("learn", "counts")]),
             ("event_correlation", &[("min_peers", "2"), ("learn", "events")]),
         ] {

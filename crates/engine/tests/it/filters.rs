@@ -72,6 +72,8 @@ proptest! {
         let of = |of| base(n, "filter_cardinality", &[("of", of)], seed);
         prop_assert_eq!(opened(&of("union")), vec![bits(1).iter().sum::<u128>()]);
         prop_assert_eq!(opened(&of("intersection")), vec![bits(n).iter().sum::<u128>()]);
+        let many = base(n, "filter_cardinality", &[("of", "threshold"), ("min_peers", &text)], seed);
+        prop_assert_eq!(opened(&many), vec![bits(least).iter().sum::<u128>()]);
     }
 
     #[test]

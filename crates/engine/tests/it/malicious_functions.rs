@@ -17,7 +17,7 @@ fn world(n: usize, t: usize, (aggregator, parameters): Function, items: usize, s
 
 type Function = (&'static str, &'static [(&'static str, &'static str)]);
 
-const FUNCTIONS: [Function; 14] = [
+const FUNCTIONS: [Function; 17] = [
     ("product", &[]),
     ("entropy", &[("q", "3")]),
     ("set_union", &[]),
@@ -32,6 +32,9 @@ const FUNCTIONS: [Function; 14] = [
     ("median", &[]),
     ("sort", &[]),
     ("top_k", &[("k", "2")]),
+    ("top_keys", &[("k", "2"), ("max_records", "1")]),
+    ("key_cardinality", &[("max_records", "3")]),
+    ("key_cardinality", &[("of", "threshold"), ("min_peers", "2"), ("max_records", "2")]),
 ];
 
 fn malicious(world: &World) -> World {
@@ -54,7 +57,11 @@ fn values(ends: &Ends) -> Vec<u128> {
 fn malicious_functions_equal_semi_honest_ones() {
     for (n, t) in [(3, 1), (4, 1), (5, 2), (6, 2), (7, 2), (7, 3)] {
         for (i, function) in FUNCTIONS.into_iter().enumerate() {
-            let items = if matches!(function.0, "distinct_count" | "sort") { 1 } else { 3 };
+            let items = match function.0 {
+                "distinct_count" | "sort" | "key_cardinality" => 1,
+                "top_keys" => 2,
+                _ => 3,
+            };
             let world = world(n, t, function, items, 20 + i as u64);
             assert_eq!(values(&malicious(&world).run(|_| {})), values(&world.run(|_| {})), "{function:?} n = {n}");
         }
@@ -188,6 +195,8 @@ fn rule5_what_is_offered_against_cheaters_is_a_closed_list() {
         "quantile",
         "sort",
         "top_k",
+        "top_keys",
+        "key_cardinality",
     ];
     let sorted = |mut names: Vec<&'static str>| {
         names.sort_unstable();

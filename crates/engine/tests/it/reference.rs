@@ -26,7 +26,7 @@ pub(crate) fn threshold(n: usize, model: SecurityModel, sum: bool) -> usize {
 fn items(aggregator: &Aggregator) -> usize {
     match aggregator.input {
         Shape::Vector => 100,
-        _ if ["sort", "distinct_count"].contains(&aggregator.name) => 1,
+        _ if ["sort", "distinct_count", "key_cardinality"].contains(&aggregator.name) => 1,
         _ => match aggregator.function {
             Function::Filter(Filtered::Set(_)) => 1,
             _ => 2,
@@ -51,7 +51,10 @@ pub(crate) fn task(aggregator: &'static Aggregator, model: SecurityModel, n: usi
         let value = match parameter.name {
             "max_records" => "10",
             "min_peers" => "2",
+            "of" => "threshold",
             "min_weight" => "50",
+            "peer_weights" => "0=2,1=3",
+            "min_peer_weight" => "3",
             "positions" => "100",
             "edges" => "0,25,50,75",
             "level" => "0.25",

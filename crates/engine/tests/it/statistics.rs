@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tacit_engine::simulator::SplitMix;
-use tacit_engine::{FieldChoice, NoResult, OwnInputError, Plan, PlanError, SessionError, Sharing};
+use tacit_engine::{FieldChoice, NoResult, OwnInputError, Plan, PlanError, SessionError, Sharing, aggregate};
 
 use crate::evaluations::{self, result, statistics};
 use crate::world::{World, error, outcome};
@@ -91,6 +91,29 @@ proptest! {
             close(variance[&format!("variance(x{})", at + 1)], plain, 1e-12);
             close(deviation[&format!("std_deviation(x{})", at + 1)], plain.sqrt(), 1e-12);
             prop_assert_eq!(deviation[&format!("mean(x{})", at + 1)], mean(&values));
+        }
+    }
+
+    /// Peers that count once each: the same as if each had its own mean as its only record.
+    #[test]
+    fn statistics_per_peer(rows in rows(2), median: bool) {
+        let own_mean = |row: &Vec<u64>| -> Vec<u64> {
+            let records = row.len() / 2;
+            let columns = (0..2usize.min(row.len())).map(|at| row.chunks(2).map(|r| r[at]).sum::<u64>());
+            columns.map(|sum| (sum as f64 / records as f64 + 0.5).floor() as u64).collect()
+        };
+        let means = rows.each_ref().map(own_mean);
+        let names: &[(&str, &[(&str, &str)])] = match median {
+            true => &[("min", &[]), ("max", &[]), ("range", &[]), ("median", &[]), ("quantile", &[("level", "0.3")])],
+            false => &[
+                ("count", &[]), ("mean", &[]), ("variance", &[("ddof", "0")]), ("std_deviation", &[]), ("covariance", &[]),
+                ("correlation", &[]), ("linear_regression", &[]), ("histogram", &[("edges", "10,500")]),
+            ],
+        };
+        for (name, parameters) in names {
+            let per_peer = [*parameters, &[("per_peer", "yes")][..]].concat();
+            let found = result(&world(name, 2, &per_peer, rows.clone()));
+            prop_assert_eq!(found, result(&world(name, 2, parameters, means.clone())), "{}", name);
         }
     }
 
@@ -340,6 +363,13 @@ fn settings_that_cannot_be_right_are_refused() {
     assert_eq!(refusal("mean", 2, &[("names", "only one")]), bad("mean", "names"));
     assert_eq!(refusal("mean", 2, &[("ddof", "1")]), bad("mean", "ddof"));
     assert_eq!(refusal("variance", 2, &[("ddof", "2")]), bad("variance", "ddof"));
+    for name in ["weighted_mean", "sum", "sort", "distinct_count", "logistic_regression"] {
+        assert_eq!(
+            refusal(name, 2, &[("per_peer", "yes")]),
+            bad(aggregate::find(name).expect("registered").name, "per_peer")
+        );
+    }
+    assert_eq!(refusal("mean", 1, &[("per_peer", "1")]), bad("mean", "per_peer"));
     assert_eq!(refusal("mean", 1, &[("max_records", "0")]), bad("mean", "max_records"));
     let missing = PlanError::MissingParameter { name: "histogram", parameter: "edges" };
     assert_eq!(refusal("histogram", 1, &[]), missing);

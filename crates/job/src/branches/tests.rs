@@ -84,7 +84,7 @@ fn w2_the_part_of_a_branch_follows_from_the_task_above() {
     }
 }
 
-fn charter(members: &[(u8, &str, MemberRole)]) -> Charter {
+pub(crate) fn charter(members: &[(u8, &str, MemberRole)]) -> Charter {
     let member = |(number, operator, role): &(u8, &str, MemberRole)| Member {
         name: format!("m{number}"),
         fingerprint: Fingerprint([*number; 32]),

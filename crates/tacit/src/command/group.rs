@@ -28,9 +28,12 @@ use crate::wizard;
     tacit group start 1\n  \
     tacit group slots 1\n\n\
     A mean and a spread instead, over records of two numbers:\n  \
-    tacit group aggregators\n  \
-    tacit group configure 1 --aggregator variance --items 2 --max-element 200 --parameter names=age,stay
-    tacit group configure 1 --aggregator sum --items 24 --max-element 500 --parameter security_model=malicious")]
+    tacit group aggregators                      (all; `tacit group aggregators variance` only that)\n  \
+    tacit group configure 1 --aggregator variance --items 2 --max-element 200 --parameter names=age,stay\n  \
+    tacit group configure 1 --aggregator sum --items 24 --max-element 500 --parameter security_model=malicious\n\n\
+    Alerts that count where enough of us see them, alpha's word three times:\n  \
+    tacit group configure 1 --aggregator event_correlation --items 3 --max-element 100 --parameter names=scan,flood,worm \
+    --parameter peer_weights=alpha=3 --parameter min_peer_weight=4")]
 pub(crate) struct Group {
     #[command(subcommand)]
     action: Action,
@@ -78,8 +81,11 @@ enum Action {
         /// The member.
         name: String,
     },
-    /// What can be computed, what each of them takes, and what somebody learns by it.
-    Aggregators,
+    /// What can be computed, what each of them takes, what somebody learns by it, and an example.
+    Aggregators {
+        /// Only these.
+        names: Vec<String>,
+    },
     /// Set what the group computes.
     Configure(Configure),
     /// Set when slots close and what happens without an input.
@@ -234,13 +240,13 @@ struct Configure {
 impl Group {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let json = self.json;
-        if matches!(self.action, Action::Aggregators) {
+        if let Action::Aggregators { names } = &self.action {
             // The program knows them; no gateway is asked.
-            return aggregators(json);
+            return aggregators(names, json);
         }
         let client = self.connection.client()?;
         match self.action {
-            Action::Aggregators => aggregators(json),
+            Action::Aggregators { names } => aggregators(&names, json),
             Action::Create(create) => create.run(client, json).await,
             Action::List => print(json, &client.groups().await?, |groups| {
                 let lines = groups.iter().map(|g| {
@@ -323,8 +329,16 @@ impl Group {
     }
 }
 
-fn aggregators(json: bool) -> Result<(), Failure> {
-    let described: Vec<_> = aggregate::registry()
+fn aggregators(names: &[String], json: bool) -> Result<(), Failure> {
+    let found = |name: &String| {
+        let unknown = || format!("there is no aggregator {name:?}: choose one of {}", aggregate::names());
+        aggregate::find(name).ok_or_else(|| Failure::usage(unknown()))
+    };
+    let chosen: Vec<_> = match names {
+        [] => aggregate::registry().iter().collect(),
+        names => names.iter().map(found).collect::<Result<_, _>>()?,
+    };
+    let described: Vec<_> = chosen
         .iter()
         .map(|a| {
             let parameters: BTreeMap<_, _> = a.parameters.iter().map(|p| (p.name, p.meaning)).collect();
@@ -333,11 +347,11 @@ fn aggregators(json: bool) -> Result<(), Failure> {
                 "name": a.name, "aliases": a.aliases, "version": a.version, "summary": a.summary,
                 "input": a.input.describe(), "output": a.output.describe(), "parameters": parameters,
                 "models": models, "additive_sharing": a.additive, "leakage": a.leakage, "accuracy": a.accuracy,
-                "refusals": a.refusals,
+                "refusals": a.refusals, "example": aggregate::Example::of(a).to_string(),
             })
         })
         .collect();
-    print(json, &described, |_| aggregate::listing().trim_end().to_owned())
+    print(json, &described, |_| aggregate::listing(chosen).trim_end().to_owned())
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {

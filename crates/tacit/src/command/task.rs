@@ -24,6 +24,8 @@ use request::Question;
     tacit task run --group 1 --source temperature --aggregator mean --purpose HVAC --every 60 --times 10 --no-wait \
     --result-key hvac.key\n  \
     tacit task run --group 1 --branches 3 --source temperature --preselector last_1h --aggregator mean --purpose HVAC\n  \
+    tacit task run --group 1 --source scan --source flood --aggregator event_correlation --parameter peer_weights=alpha=3 \
+    --parameter min_peer_weight=4 --purpose alerts\n  \
     tacit task watch ID --result-key hvac.key\n  \
     tacit task offers --group 1               what could be asked for now")]
 pub(crate) struct Task {

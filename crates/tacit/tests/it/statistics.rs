@@ -145,6 +145,22 @@ fn p30_p31_p32_functions_on_shares_over_three_processes() {
     let median = ["--aggregator", "median", "--items", "2", "--max-element", "9000", "--parameter", "max_records=2"];
     let median = trio.compute(8, &median, [&[1, 10, 4, 9000], &[], &[3, 20, 8, 0]]);
     assert_eq!([number(&median, "median(x1)"), number(&median, "median(x2)")], [3.5, 15.0]);
+
+    // What b says counts twice; a and c, who agree on the third event alone, count once each.
+    let weights =
+        ["--parameter", "peer_weights=b=2", "--parameter", "min_peer_weight=3", "--parameter", "learn=counts"];
+    let trusted = of(9, "event_correlation", &weights, [&[1, 1, 1, 0], &[1, 0, 0, 1], &[0, 1, 1, 1]]);
+    assert_eq!(
+        trusted["statistics"],
+        json!([{ "name": "peers(1)", "value": 2.0 }, { "name": "peers(4)", "value": 2.0 }])
+    );
+
+    // Addresses that nobody listed before: 192.0.2.1 and 198.51.100.7.
+    let addresses = ["--aggregator", "top_keys", "--items", "2", "--max-element", "4294967295", "--parameter", "k=1"];
+    let addresses = [&addresses[..], &["--parameter", "keys_as=ipv4", "--parameter", "max_records=2"]].concat();
+    let (one, other) = (3_221_225_985, 3_325_256_711);
+    let top = trio.compute(10, &addresses, [&[one, 500, other, 400], &[], &[other, 300]]);
+    assert_eq!(top["statistics"], json!([{ "name": "sum(198.51.100.7)", "value": 700.0 }]));
 }
 
 /// Noise, and what it costs where strangers read it.

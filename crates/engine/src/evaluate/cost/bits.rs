@@ -57,6 +57,16 @@ impl Cost {
         true
     }
 
+    /// The same for numbers and what belongs to each.
+    pub(in crate::evaluate) fn sort_pairs_on_bits(&mut self, length: usize, bits: u32, payload: u32) -> bool {
+        let on_bits =
+            self.noted.is_none() && !self.robust && sorts_on_bits(self.n, self.t, length, length, bits + payload);
+        if on_bits {
+            self.sort_with(length, bits, payload);
+        }
+        on_bits
+    }
+
     /// Numbers in order, and what belongs to each.
     pub(in crate::evaluate) fn sort_with(&mut self, length: usize, bits: u32, payload: u32) {
         self.apart(length, bits);

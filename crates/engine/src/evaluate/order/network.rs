@@ -60,6 +60,51 @@ fn stage_cost(pairs: usize, bits: u32, cost: &mut Cost) {
     cost.multiply(pairs);
 }
 
+/// Keys in ascending order, and what belongs to each in the same order; both with their bits. As [`sort`], in one row.
+pub(in crate::evaluate) async fn sort_pairs<F: Field>(
+    arithmetic: &mut Arithmetic<'_, F>,
+    (mut keys, bits): (Shared<F>, u32),
+    (mut payload, payload_bits): (Shared<F>, u32),
+) -> Result<(Shared<F>, Shared<F>), ArithmeticError> {
+    let length = keys.len();
+    if arithmetic.sorts_on_bits(length, length, bits + payload_bits) {
+        return arithmetic.sort_with(&keys, bits, &payload, payload_bits).await;
+    }
+    for stage in sorting(length).into_iter().filter(|stage| !stage.is_empty()) {
+        let places = |upper: bool| stage.iter().map(move |(a, b)| if upper { *b } else { *a });
+        let (low, high) = (taken(&keys, places(false)), taken(&keys, places(true)));
+        let swap = arithmetic.less_than(&high, &low, bits).await?;
+        let mut moved =
+            Shared::concat(&[&high.sub(&low), &taken(&payload, places(true)).sub(&taken(&payload, places(false)))]);
+        arithmetic.multiply_assign(&mut moved, &Shared::concat(&[&swap, &swap])).await?;
+        for (numbers, moved) in
+            [(&mut keys, &moved.expose_shares()[..stage.len()]), (&mut payload, &moved.expose_shares()[stage.len()..])]
+        {
+            let mut shares = numbers.expose_shares().to_vec();
+            for ((a, b), moved) in stage.iter().zip(moved) {
+                (shares[*a], shares[*b]) = (shares[*a] + *moved, shares[*b] - *moved);
+            }
+            *numbers = Shared::from_shares(shares);
+        }
+    }
+    Ok((keys, payload))
+}
+
+pub(in crate::evaluate) fn sort_pairs_cost(length: usize, bits: u32, payload_bits: u32, cost: &mut Cost) {
+    if !cost.sort_pairs_on_bits(length, bits, payload_bits) {
+        for pairs in sorting(length).iter().map(Vec::len).filter(|pairs| *pairs > 0) {
+            cost.compare(pairs, bits);
+            cost.multiply(2 * pairs);
+        }
+    }
+}
+
+/// The numbers at these places.
+fn taken<F: Field>(numbers: &Shared<F>, places: impl Iterator<Item = usize>) -> Shared<F> {
+    let shares = numbers.expose_shares();
+    Shared::from_shares(places.map(|place| shares[place]).collect())
+}
+
 /// Puts each pair of each row in order.
 async fn exchange<F: Field>(
     arithmetic: &mut Arithmetic<'_, F>,
@@ -73,9 +118,8 @@ async fn exchange<F: Field>(
     }
     let places = |row: usize| stage.iter().map(move |(a, b)| (row * width + a, row * width + b));
     let pairs: Vec<(usize, usize)> = (0..rows.len() / width).flat_map(places).collect();
-    let shares = rows.expose_shares();
-    let first = Shared::from_shares(pairs.iter().map(|(a, _)| shares[*a]).collect());
-    let second = Shared::from_shares(pairs.iter().map(|(_, b)| shares[*b]).collect());
+    let first = taken(&rows, pairs.iter().map(|(a, _)| *a));
+    let second = taken(&rows, pairs.iter().map(|(_, b)| *b));
     let (low, high) = in_order(arithmetic, &first, &second, bits).await?;
     let mut out = rows.expose_shares().to_vec();
     for (i, (a, b)) in pairs.iter().enumerate() {

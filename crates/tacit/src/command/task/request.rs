@@ -39,10 +39,10 @@ pub(super) struct Question {
     /// by default samples of the same moment do.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     align: u32,
-    /// What is computed.
+    /// What is computed; `tacit group aggregators` describes all, with their settings and an example of each.
     #[arg(long)]
     aggregator: String,
-    /// A setting of the aggregator, NAME=VALUE; may be given several times.
+    /// A setting of the aggregator, NAME=VALUE; may be given several times. `tacit group aggregators AGGREGATOR` names all.
     #[arg(long = "parameter", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
     /// Decimal places that count; by default 2, or none where the aggregator takes whole numbers only.
