@@ -4,6 +4,7 @@ import math
 import random
 import subprocess
 import sys
+from collections import Counter
 from fractions import Fraction
 
 import mpyc
@@ -237,11 +238,33 @@ def check_functions(program):
     return len(cases)
 
 
+def check_keys(program):
+    """Keys that nobody listed before, against collections.Counter."""
+    cases = []
+    for largest in (4, 1000, 2**32 - 1):
+        heaviest = min(largest, 1000)
+        for count in (1, 8, 30):
+            keys = [largest, 0] + [random.randint(0, largest) for _ in range(6)]
+            pairs = [[random.choice(keys), random.choice((0, 1, heaviest))] for _ in range(count)]
+            cases.append(Case("top_keys", pairs, largest, k=3, max_records=30))
+            cases.append(Case("key_cardinality", [[key] for key, _ in pairs], largest, max_records=30))
+    for case, found in zip(cases, compute(program, cases)):
+        if case.aggregator == "key_cardinality":
+            assert found == {"keys": float(len({key for key, in case.records}))}, case.text()
+            continue
+        sums = Counter()
+        for key, weight in case.records:
+            sums[key] += weight
+        order = sorted((key for key in sums if sums[key]), key=lambda key: (-sums[key], key))[:3]
+        assert list(found.items()) == [(f"sum({key})", float(sums[key])) for key in order], case.text()
+    return len(cases)
+
+
 def main():
     program = sys.argv[1]
     total = 0
     for check in (check_moments, check_weighted, check_histogram, check_pairs, check_regression,
-                  check_logistic, check_order, check_functions):
+                  check_logistic, check_order, check_functions, check_keys):
         cases = check(program)
         print(f"{check.__name__}: {cases} cases agree")
         total += cases
