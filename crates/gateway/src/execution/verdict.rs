@@ -1,6 +1,6 @@
 //! What the reports of a phase mean together: whether it goes on, is tried again, or is over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tacit_engine::SecurityModel;
 use tacit_job::{Decline, Fault, Job, Report, Told};
@@ -17,10 +17,8 @@ mod tests;
 pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<String>, Outcome> {
     let mut nonces = Vec::with_capacity(prepared.len());
     let mut without = Vec::new();
-    let mut finished: BTreeMap<&str, (usize, BTreeSet<SessionId>)> = BTreeMap::new();
-    let mut frozen = Vec::new();
+    let mut bound = Bound::default();
     let mut refused = Vec::new();
-    let (mut contributors, mut told) = (u32::try_from(job.inputs.len()).unwrap_or(u32::MAX), Vec::new());
     let (mut waiting, mut busy) = (Vec::new(), Vec::new());
     for (member, report) in prepared {
         match report {
@@ -28,26 +26,22 @@ pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Resul
             Some(Report::Done { .. } | Report::Declined { why: Decline::Frozen { .. } })
                 if !job.recipients.contains(member) =>
             {
-                frozen.push(*member);
+                bound.members.push(*member);
             }
             // Of a client's task: the result of before, and what is told of it.
-            Some(Report::Done { agreement: Some(agreement), contributors: count, told: result, session, .. }) => {
-                frozen.push(*member);
-                let (holders, sessions) = finished.entry(agreement).or_default();
-                *holders += 1;
-                sessions.extend(session);
-                contributors = *count;
-                told.extend(result.clone());
+            Some(Report::Done { agreement: Some(agreement), contributors, told, session, .. }) => {
+                let held =
+                    Held { member: *member, contributors: *contributors, told: told.as_ref(), session: *session };
+                bound.hold(agreement, held);
             }
             Some(Report::Prepared { nonce }) => nonces.push(nonce.clone()),
-            Some(Report::Declined { why: Decline::Frozen { done, session } }) => {
-                frozen.push(*member);
-                if let Some(agreement) = done {
-                    let (count, sessions) = finished.entry(agreement).or_default();
-                    *count += 1;
-                    sessions.extend(session);
+            Some(Report::Declined { why: Decline::Frozen { done, session } }) => match done {
+                Some(agreement) => {
+                    let contributors = u32::try_from(job.inputs.len()).unwrap_or(u32::MAX);
+                    bound.hold(agreement, Held { member: *member, contributors, told: None, session: *session });
                 }
-            }
+                None => bound.members.push(*member),
+            },
             Some(Report::Declined { why: Decline::Waiting }) if job.ask().is_some() => waiting.push(*member),
             Some(Report::Declined { why: Decline::Policy | Decline::Plan | Decline::Roster | Decline::Waiting }) => {
                 refused.push(*member);
@@ -56,24 +50,17 @@ pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Resul
             _ => without.push(*member),
         }
     }
-    if !frozen.is_empty() {
-        // A run that was cut off after its freeze. If every recipient holds the result, it was only the
-        // news that got lost; otherwise this slot can never be opened again.
-        let mut agreements = finished.into_iter();
-        return Err(match (agreements.next(), agreements.next()) {
-            (Some((agreement, (count, sessions))), None) if count == job.recipients.len() => Outcome::Done(Agreed {
-                agreement: agreement.to_owned(),
-                // An older version does not say which one it was.
-                session: sessions.first().copied().filter(|_| sessions.len() == 1).unwrap_or(job.session),
-                contributors,
-                remarks: Vec::new(),
-                told,
-                timing: TaskTiming::default(),
-            }),
-            _ => {
-                Outcome::Failed { why: format!("{} had bound its inputs before the interruption", names.all(&frozen)) }
-            }
-        });
+    if !bound.members.is_empty() {
+        // A run that was cut off after its freeze. If there is a result, it was only the news that got lost; otherwise
+        // this slot can never be opened again.
+        if let Some(agreed) = bound.result(job, names)? {
+            return Err(Outcome::Done(agreed));
+        }
+        if !bound.may_be_invented(prepared, job, names) {
+            let why = format!("{} had bound its inputs before the interruption", names.all(&bound.members));
+            return Err(Outcome::Failed { why });
+        }
+        without.append(&mut bound.members);
     }
     if !refused.is_empty() && job.ask().is_some() {
         // A peer that does not want to is left out of a client's task.
@@ -120,18 +107,98 @@ struct Held<'r> {
     member: Fingerprint,
     contributors: u32,
     told: Option<&'r Told>,
+    /// The session that it comes from, if it says so.
+    session: Option<SessionId>,
+}
+
+fn members(held: &[Held<'_>]) -> Vec<Fingerprint> {
+    held.iter().map(|held| held.member).collect()
+}
+
+/// Those who say, before a session, that they bound themselves to an input set in an earlier one.
+#[derive(Default)]
+struct Bound<'r> {
+    members: Vec<Fingerprint>,
+    /// Recipients among them that have its result, by agreement.
+    results: BTreeMap<&'r str, Vec<Held<'r>>>,
+}
+
+impl<'r> Bound<'r> {
+    fn hold(&mut self, agreement: &'r str, held: Held<'r>) {
+        self.members.push(held.member);
+        self.results.entry(agreement).or_default().push(held);
+    }
+
+    /// The result of the earlier session: all recipients hold it, or in the model `guaranteed` enough for it to stand.
+    fn result(&self, job: &Job, names: &Names<'_>) -> Result<Option<Agreed>, Outcome> {
+        let others = |agreement: &str| -> Vec<Fingerprint> {
+            let others = self.results.iter().filter(|(other, _)| **other != agreement);
+            others.flat_map(|(_, held)| members(held)).collect()
+        };
+        let found = self.results.iter().find(|(agreement, held)| {
+            let others = others(agreement);
+            (others.is_empty() && held.len() == job.recipients.len()) || stands(held, &others, job, names)
+        });
+        let Some((agreement, held)) = found else { return Ok(None) };
+        let mut remarks = Vec::new();
+        let told = told_of(held, &others(agreement), &mut remarks, job, names)?;
+        remarks.extend(missing(held, &others(agreement), job, names));
+        // An older version does not say which session it was.
+        let sessions = said_by_operators(held, names, |held| held.session);
+        Ok(Some(Agreed {
+            agreement: (*agreement).to_owned(),
+            session: sessions.flatten().unwrap_or(job.session),
+            contributors: contributors(held, names),
+            remarks,
+            told,
+            timing: TaskTiming::default(),
+        }))
+    }
+
+    /// Whether they may be liars in the model `guaranteed`, whose results are not theirs to prevent. A set is opened after
+    /// n-t compute peers signed it, so more honest ones than t would say here that they are bound, or be away.
+    fn may_be_invented(&self, prepared: &Reported, job: &Job, names: &Names<'_>) -> bool {
+        let ready = |member: &Fingerprint| matches!(prepared.get(member), Some(Some(Report::Prepared { .. })));
+        job.task.model() == SecurityModel::Guaranteed.name()
+            && names.operators(job.compute.iter().filter(|member| !ready(member))) <= names.may_lie()
+    }
 }
 
 /// Whether, in the model `guaranteed`, a result stands against what others say: more operators hold it than may lie, so that
 /// an honest one does, and what an honest recipient of that model holds is right; and no more are against it than may lie.
 fn stands(held: &[Held<'_>], against: &[Fingerprint], job: &Job, names: &Names<'_>) -> bool {
-    let operators = |members: &mut dyn Iterator<Item = &Fingerprint>| {
-        members.map(|member| names.0.member(member).map(|m| m.operator.as_str())).collect::<BTreeSet<_>>().len()
-    };
-    let may_lie = names.0.threshold as usize;
     job.task.model() == SecurityModel::Guaranteed.name()
-        && operators(&mut held.iter().map(|held| &held.member)) > may_lie
-        && operators(&mut against.iter()) <= may_lie
+        && names.operators(held.iter().map(|held| &held.member)) > names.may_lie()
+        && names.operators(against) <= names.may_lie()
+}
+
+/// What is told of a result that stands, and what is remarked of those who say otherwise.
+fn told_of(
+    held: &[Held<'_>],
+    odd: &[Fingerprint],
+    remarks: &mut Vec<String>,
+    job: &Job,
+    names: &Names<'_>,
+) -> Result<Vec<Told>, Outcome> {
+    let (told, telling) = told_alike(held, job, names).map_err(|why| Outcome::Failed { why })?;
+    if !odd.is_empty() {
+        remarks.push(outvoted(format!("the result of {} differs", names.all(odd))));
+    }
+    if !telling.is_empty() {
+        remarks.push(outvoted(format!("what {} tells of the result differs", names.all(&telling))));
+    }
+    Ok(told)
+}
+
+fn outvoted(what: String) -> String {
+    format!("{what}; more operators hold the same result than may be corrupted")
+}
+
+/// Recipients that have no result at all.
+fn missing(held: &[Held<'_>], odd: &[Fingerprint], job: &Job, names: &Names<'_>) -> Option<String> {
+    let has = |member: &Fingerprint| odd.contains(member) || held.iter().any(|held| held.member == *member);
+    let missing: Vec<_> = job.recipients.iter().filter(|member| !has(member)).collect();
+    (!missing.is_empty()).then(|| format!("{} did not receive the result", names.all(missing)))
 }
 
 /// What holders of the same result tell of it, and who tells otherwise than more operators than may lie: the agreement is a
@@ -174,7 +241,8 @@ pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             Some(Report::Done { agreement, contributors: count, faults: wrong, left_out, told: result, .. }) => {
                 frozen = true;
                 if let (true, Some(agreement)) = (job.recipients.contains(member), agreement) {
-                    let held = Held { member: *member, contributors: *count, told: result.as_ref() };
+                    let told = result.as_ref();
+                    let held = Held { member: *member, contributors: *count, told, session: Some(job.session) };
                     agreements.entry(agreement).or_default().push(held);
                 }
                 if !wrong.is_empty() {
@@ -194,7 +262,6 @@ pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
     }
     let mut by_count: Vec<_> = agreements.into_iter().collect();
     by_count.sort_by_key(|(_, held)| core::cmp::Reverse(held.len()));
-    let members = |held: &[Held<'_>]| held.iter().map(|held| held.member).collect::<Vec<_>>();
     let doubts: Vec<_> = faults.iter().filter(|(member, fault)| is_contradiction(job, member, fault)).collect();
     let doubted =
         |(member, fault): &&(Fingerprint, &Fault)| format!("{} reports: {}", names.of(member), words(fault, names));
@@ -208,31 +275,20 @@ pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
     }
     match by_count.as_slice() {
         [(agreement, held), odd @ ..] if outvotes.is_some() || (odd.is_empty() && doubts.is_empty()) => {
-            let (told, telling) = match told_alike(held, job, names) {
+            let odd: Vec<_> = odd.iter().flat_map(|(_, held)| members(held)).collect();
+            let told = match told_of(held, &odd, &mut remarks, job, names) {
                 Ok(told) => told,
-                Err(why) => return Outcome::Failed { why },
+                Err(outcome) => return outcome,
             };
             remarks.extend(accused.texts(job, names));
-            let odd: Vec<_> = odd.iter().flat_map(|(_, held)| members(held)).collect();
-            let outvoted = |what: String| format!("{what}; more operators hold the same result than may be corrupted");
-            if !odd.is_empty() {
-                remarks.push(outvoted(format!("the result of {} differs", names.all(&odd))));
-            }
             remarks.extend(doubts.iter().map(doubted).map(outvoted));
-            if !telling.is_empty() {
-                remarks.push(outvoted(format!("what {} tells of the result differs", names.all(&telling))));
-            }
-            let missing: Vec<_> =
-                job.recipients.iter().filter(|r| !matches!(done.get(r), Some(Some(Report::Done { .. })))).collect();
-            if !missing.is_empty() {
-                remarks.push(format!("{} did not receive the result", names.all(missing)));
-            }
+            remarks.extend(missing(held, &odd, job, names));
             remarks.sort();
             remarks.dedup();
             Outcome::Done(Agreed {
                 agreement: (*agreement).to_owned(),
                 session: job.session,
-                contributors: said_by_most(held),
+                contributors: contributors(held, names),
                 remarks,
                 told,
                 timing: TaskTiming::default(),
@@ -280,11 +336,17 @@ pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
     }
 }
 
-/// How many contributed, as most of those say who hold the result.
-fn said_by_most(held: &[Held<'_>]) -> u32 {
-    let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
-    held.iter().for_each(|held| *votes.entry(held.contributors).or_default() += 1);
-    votes.into_iter().max_by_key(|(_, votes)| *votes).map_or(0, |(count, _)| count)
+/// How many contributed, as the operators of most say that hold the result; fewer, if as many say one thing as another.
+fn contributors(held: &[Held<'_>], names: &Names<'_>) -> u32 {
+    said_by_operators(held, names, |held| core::cmp::Reverse(held.contributors)).map_or(0, |count| count.0)
+}
+
+/// What most operators say of those who hold the result; the largest, if as many say one thing as another. The agreement is
+/// a hash that does not cover it.
+fn said_by_operators<T: Ord>(held: &[Held<'_>], names: &Names<'_>, said: impl Fn(&Held<'_>) -> T) -> Option<T> {
+    let mut votes: BTreeMap<T, Vec<Fingerprint>> = BTreeMap::new();
+    held.iter().for_each(|held| votes.entry(said(held)).or_default().push(held.member));
+    votes.into_iter().max_by_key(|(_, members)| names.operators(members)).map(|(what, _)| what)
 }
 
 /// Whether a recipient saw something that contradicts the result of others. A loss does not.

@@ -1,7 +1,7 @@
 //! What the reports of an attempt mean, in words for the operator. They name members, never data, and blame nobody
 //! whom an honest member does not blame.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_accord::Charter;
 use tacit_job::{Fault, Job};
@@ -17,6 +17,17 @@ impl Names<'_> {
 
     pub(super) fn all<'f>(&self, members: impl IntoIterator<Item = &'f Fingerprint>) -> String {
         members.into_iter().map(|m| self.of(m)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// How many operators these members belong to: members of one operator are one voice.
+    pub(super) fn operators<'f>(&self, members: impl IntoIterator<Item = &'f Fingerprint>) -> usize {
+        let operators = members.into_iter().map(|member| self.0.member(member).map(|m| m.operator.as_str()));
+        operators.collect::<BTreeSet<_>>().len()
+    }
+
+    /// How many operators may be corrupted.
+    pub(super) fn may_lie(&self) -> usize {
+        self.0.threshold as usize
     }
 }
 
@@ -36,7 +47,7 @@ impl Accused {
 
 /// Whether more compute peers say it than may lie: then an honest one does. Each has an operator of its own.
 fn backed(by: &[Fingerprint], job: &Job, names: &Names<'_>) -> bool {
-    by.iter().filter(|member| job.compute.contains(member)).count() > names.0.threshold as usize
+    by.iter().filter(|member| job.compute.contains(member)).count() > names.may_lie()
 }
 
 /// An accusation as a fact if it is one, otherwise as the word of those who make it, so that they frame nobody.

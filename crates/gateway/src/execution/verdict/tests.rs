@@ -235,6 +235,106 @@ fn f21_nobody_is_named_alone_without_a_majority() {
     assert_eq!(told(&["a", "b", "a", "c"]), tie(&format!("m0, m2, m1, {stranger}")));
 }
 
+/// Members 0 to 3 of these operators do everything, and one operator may be corrupted.
+fn four(model: &str, operators: [u8; 4]) -> (Charter, Job) {
+    let (mut charter, mut job) = scene();
+    charter.members.push(charter.members[0].clone());
+    for (number, (member, operator)) in (0..).zip(charter.members.iter_mut().zip(operators)) {
+        (member.fingerprint, member.name) = (who(number), format!("m{number}"));
+        member.operator = format!("o{operator}");
+    }
+    charter.threshold = 1;
+    job.task.parameters.insert("security_model".to_owned(), model.to_owned());
+    for members in [&mut job.inputs, &mut job.compute, &mut job.recipients] {
+        members.push(who(3));
+    }
+    (charter, job)
+}
+
+/// In the model `guaranteed` t operators cannot take away a result that was computed before an interruption, nor prevent
+/// one by saying that there was an interruption. Elsewhere all recipients must say the same, and whoever is bound ends it.
+#[test]
+fn rule5_guaranteed_results_are_not_voided_when_a_task_is_resumed() {
+    let done = |agreement: &str, contributors: u32, session: u8| {
+        Some(Report::Done {
+            agreement: Some(agreement.to_owned()),
+            contributors,
+            faults: Vec::new(),
+            left_out: Vec::new(),
+            told: Some(Told::Sealed(agreement.to_owned())),
+            session: Some(SessionId([session; 16])),
+        })
+    };
+    let frozen = || Some(Report::Declined { why: Decline::Frozen { done: None, session: None } });
+    let recorded = || {
+        let (done, session) = (Some("a".to_owned()), Some(SessionId([7; 16])));
+        Some(Report::Declined { why: Decline::Frozen { done, session } })
+    };
+    let busy = || Some(Report::Declined { why: Decline::Busy });
+    let ready = || Some(Report::Prepared { nonce: "n".to_owned() });
+    let right = || done("a", 4, 7);
+    let heard = |model: &str, reports: &[Option<Report>; 4], operators: [u8; 4]| {
+        let (charter, job) = four(model, operators);
+        let reported = (0..).map(who).zip(reports.iter().cloned()).collect();
+        nonces(&reported, &job, &Names(&charter))
+    };
+    let each = [0, 1, 2, 3];
+    // (what members report, what is told, what is remarked)
+    let stand = [
+        ([right(), right(), frozen(), frozen()], 2, "m2, m3 did not receive the result"),
+        ([right(), right(), ready(), None], 2, "m2, m3 did not receive the result"),
+        ([right(), right(), right(), done("b", 9, 9)], 3, "the result of m3 differs"),
+        ([done("b", 9, 9), recorded(), right(), None], 1, "the result of m0 differs"),
+    ];
+    for (reports, told, remark) in &stand {
+        match heard("guaranteed", reports, each) {
+            Err(Outcome::Done(agreed)) => {
+                assert_eq!((agreed.agreement.as_str(), agreed.contributors), ("a", 4));
+                assert_eq!(agreed.session, SessionId([7; 16]));
+                assert_eq!(agreed.told, vec![Told::Sealed("a".to_owned()); *told]);
+                assert!(agreed.remarks.iter().any(|said| said.starts_with(remark)), "{:?}", agreed.remarks);
+            }
+            other => panic!("{reports:?}: {other:?}"),
+        }
+        for model in ["semi-honest", "malicious"] {
+            assert!(matches!(heard(model, reports, each), Err(Outcome::Failed { .. })), "{model} {reports:?}");
+        }
+        // Members of one operator are one voice.
+        assert!(matches!(
+            heard("guaranteed", reports, [0, 0, 0, 0]),
+            Err(Outcome::Failed { .. } | Outcome::Repair { .. })
+        ));
+    }
+    for lie in [frozen(), right(), recorded()] {
+        let reports = [lie, ready(), ready(), ready()];
+        match heard("guaranteed", &reports, each) {
+            Err(Outcome::Repair { without, .. }) => assert_eq!(without, [who(0)]),
+            other => panic!("{reports:?}: {other:?}"),
+        }
+        assert!(matches!(heard("malicious", &reports, each), Err(Outcome::Failed { .. })));
+        // Those who do not answer may be bound, too: then more than t are.
+        for silent in [None, busy()] {
+            let reports = [reports[0].clone(), silent, ready(), ready()];
+            assert!(matches!(heard("guaranteed", &reports, each), Err(Outcome::Failed { .. })), "{reports:?}");
+        }
+    }
+    let halves = [right(), right(), done("b", 4, 7), done("b", 4, 7)];
+    assert!(matches!(heard("guaranteed", &halves, each), Err(Outcome::Failed { .. })));
+
+    // The agreement does not cover how many contributed: operators have a voice each, not members.
+    let reports = [done("a", 9, 9), done("a", 9, 9), right(), right()];
+    match heard("guaranteed", &reports, [0, 0, 2, 3]) {
+        Err(Outcome::Done(agreed)) => assert_eq!((agreed.contributors, agreed.session), (4, SessionId([7; 16]))),
+        other => panic!("{other:?}"),
+    }
+    let (charter, job) = four("guaranteed", [0, 0, 0, 3]);
+    let reports = [done("a", 9, 7), done("a", 9, 7), done("a", 9, 7), right()];
+    match judge(&(0..).map(who).zip(reports).collect(), &job, &Names(&charter)) {
+        Outcome::Done(agreed) => assert_eq!(agreed.contributors, 4, "no more than somebody else says"),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// In the model `guaranteed` the results of t+1 operators stand, whatever up to t others say; the gateway's log says
 /// who says it. Elsewhere, and where t+1 others do not hold the same, the slot has no result.
 #[test]
@@ -249,17 +349,7 @@ fn rule5_guaranteed_results_are_not_voided_by_t_recipients() {
     };
     let doubt = || Report::Failed { fault: Fault::Shares, frozen: true };
     let judged = |model: &str, reports: &[Report], operators: [u8; 4]| {
-        let (mut charter, mut job) = scene();
-        charter.members.push(charter.members[0].clone());
-        for (number, (member, operator)) in (0..).zip(charter.members.iter_mut().zip(operators)) {
-            (member.fingerprint, member.name) = (who(number), format!("m{number}"));
-            member.operator = format!("o{operator}");
-        }
-        charter.threshold = 1;
-        job.task.parameters.insert("security_model".to_owned(), model.to_owned());
-        for members in [&mut job.inputs, &mut job.compute, &mut job.recipients] {
-            members.push(who(3));
-        }
+        let (charter, job) = four(model, operators);
         let reported = (0..).map(who).zip(reports.iter().cloned().map(Some)).collect();
         judge(&reported, &job, &Names(&charter))
     };
