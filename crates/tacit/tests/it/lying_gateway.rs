@@ -1,8 +1,10 @@
 //! A gateway that lies, against peers as they are shipped: the test takes over the place, the key and the address of a
 //! real one, with which the peers were paired and have computed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 use tacit_accord::{Consensus, Member, MemberRole, Proposal, decide};
@@ -11,6 +13,7 @@ use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::api::TaskRequest;
 use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock};
 use tacit_pki::{Identity, keyfile};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::rooms::Rooms;
 use crate::scripted_gateway::{Open, ScriptedGateway};
@@ -82,6 +85,23 @@ impl Liar {
     async fn run(&mut self, job: &Job) -> BTreeMap<Fingerprint, Report> {
         self.gateway.run(&self.consensus, job).await
     }
+}
+
+/// An address that leads to this one, and how often somebody went there.
+async fn counted(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let (address, count) = (listener.local_addr().expect("an address"), Arc::new(AtomicUsize::new(0)));
+    let counter = count.clone();
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let mut there = TcpStream::connect(to).await.expect("the hub");
+                let _broken_off = tokio::io::copy_bidirectional(&mut from, &mut there).await;
+            });
+        }
+    });
+    (address, count)
 }
 
 fn stranger() -> Identity {
@@ -177,9 +197,19 @@ async fn rule1_rule3_real_peers_refuse_a_gateway_that_lies() {
     let ToPeer::Link { session, nonces, endpoints } = liar.gateway.link_message(&liar.consensus, &job, &ready) else {
         panic!("a link message")
     };
-    let endpoints = endpoints.iter().map(|_| hub.local_addr().to_string()).collect();
+    let (address, dialled) = counted(hub.local_addr()).await;
+    let endpoints = endpoints.iter().map(|_| address.to_string()).collect();
     let linked = liar.gateway.phase(&members, session, &ToPeer::Link { session, nonces, endpoints }).await;
-    assert!(!linked.values().any(|report| *report == Report::Linked), "{linked:?}");
+    assert_eq!(linked.len(), members.len());
+    for (room, report) in &linked {
+        let Report::Unlinked { missing } = report else { panic!("{room}: {report:?}") };
+        let missing: BTreeSet<_> = missing.iter().collect();
+        let others: BTreeSet<_> = members.iter().filter(|member| *member != room).collect();
+        assert_eq!(missing, others, "{room}");
+    }
+    // They did go there, one of every two: it was the certificate that they did not take.
+    let pairs = members.len() * (members.len() - 1) / 2;
+    assert!(dialled.load(Ordering::Relaxed) >= pairs, "{dialled:?} of {pairs}");
 
     // What is asked by the rules is computed: it was the lies that were refused.
     let honest = liar.ask(again(&first, 12));

@@ -15,6 +15,7 @@ mod branches;
 mod budgets;
 mod certificates;
 mod checks;
+mod children;
 mod command_line;
 mod computing;
 mod counted;
