@@ -14,6 +14,7 @@ use tacit_link::Traffic;
 use tacit_model::problem::ProblemKind;
 use tacit_model::{Clock, Fingerprint};
 use tacit_store::Store;
+use tokio::sync::watch;
 
 use crate::auth::AdminKey;
 use crate::desk::PartyDesk;
@@ -119,6 +120,8 @@ pub(crate) struct Shared {
     pub(crate) edge: Edge,
     pub(crate) sessions: Sessions,
     pub(crate) openapi: String,
+    /// Rung when a token or certificate was revoked.
+    pub(crate) revocations: watch::Sender<()>,
 }
 
 /// The state of every handler.
@@ -147,7 +150,8 @@ impl Shared {
 /// The router of an edge, with all its guards.
 pub fn router(edge: Edge) -> Router {
     let sessions = Sessions::default();
-    let app: App = Arc::new(Shared { edge, sessions, openapi: crate::openapi_document() });
+    let (openapi, revocations) = (crate::openapi_document(), watch::Sender::new(()));
+    let app: App = Arc::new(Shared { edge, sessions, openapi, revocations });
     let mut router = native::operations(&app).into_router().merge(status::routes()).merge(invitation::routes());
     if app.edge.options.p2ds_face {
         router = router.merge(face_p2ds::routes(&app));

@@ -18,6 +18,7 @@
 
 mod auth;
 mod body;
+mod caller;
 mod desk;
 mod edge;
 mod extract;
@@ -29,6 +30,8 @@ mod metrics;
 mod native;
 mod openapi;
 mod problem;
+mod reach;
+mod revocation;
 mod serve;
 mod standby;
 mod status;

@@ -11,8 +11,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::{Map, Value, json};
 use tacit_model::api::Role;
 
-use crate::auth::require;
+use crate::caller::{Gate, require};
 use crate::edge::App;
+use crate::reach::About;
 
 mod schemas;
 
@@ -134,7 +135,9 @@ impl Operations {
             let mut route = on(filter, handler);
             if let Some(role) = op.role {
                 let logged = (!op.quiet && op.method != Method::GET).then_some(op.id);
-                route = route.route_layer(from_fn_with_state((app.clone(), role, logged), require));
+                let about = About::of(&op.method, op.path);
+                let gate = Gate { app: app.clone(), role, logged, about, streams: op.stream.is_some() };
+                route = route.route_layer(from_fn_with_state(gate, require));
             }
             let before = self.routes.remove(op.path).unwrap_or_default();
             self.routes.insert(op.path, before.merge(route));

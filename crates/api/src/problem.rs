@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tacit_audit::AuditError;
-use tacit_gateway::GatewayError;
+use tacit_gateway::{GatewayError, NotAllowed};
 use tacit_model::problem::{Problem, ProblemKind};
 use tacit_store::StoreError;
 use tracing::{error, warn};
@@ -96,12 +96,19 @@ impl From<GatewayError> for ApiError {
             GatewayError::NotFound(what) => Self::not_found(what),
             GatewayError::Conflict(why) => Self::new(ProblemKind::Conflict, why),
             GatewayError::Invalid(why) => Self::new(ProblemKind::Invalid, why),
+            GatewayError::Forbidden(why) => Self::new(ProblemKind::Forbidden, why),
             GatewayError::Refused(why) => Self::new(ProblemKind::Refused, why),
             GatewayError::TooMany { why, retry_after } => Self::new(ProblemKind::TooMany, why).after(retry_after),
             GatewayError::Unavailable(why) => Self::new(ProblemKind::Unavailable, why),
             GatewayError::Store(error) => error.into(),
             other => Self::internal(&other),
         }
+    }
+}
+
+impl From<NotAllowed> for ApiError {
+    fn from(why: NotAllowed) -> Self {
+        Self::new(ProblemKind::Forbidden, why.to_string())
     }
 }
 

@@ -197,7 +197,7 @@ impl AuditLog {
 }
 
 /// Facts of an entry, as texts.
-pub fn facts<const N: usize>(facts: [(&str, String); N]) -> Map<String, Value> {
+pub fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) -> Map<String, Value> {
     facts.into_iter().map(|(name, fact)| (name.to_owned(), Value::String(fact))).collect()
 }
 

@@ -2,7 +2,7 @@ use core::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, RequestBuilder, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -107,7 +107,8 @@ impl Client {
     }
 
     pub(crate) fn post(&self, path: &[&str]) -> RequestBuilder {
-        self.request(Method::POST, path)
+        // Also without a body: nodes take no POST from a certificate that a page in a browser could have sent.
+        self.request(Method::POST, path).header(CONTENT_TYPE, "application/json")
     }
 
     pub(crate) fn put(&self, path: &[&str]) -> RequestBuilder {

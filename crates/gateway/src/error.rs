@@ -3,6 +3,8 @@ use tacit_accord::{CharterError, Refusal};
 use tacit_audit::AuditError;
 use tacit_store::StoreError;
 
+use crate::clients::{Denied, NotAllowed};
+
 /// Why the gateway did not do what was asked. Nothing changed, unless the variant says so.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,6 +18,9 @@ pub enum GatewayError {
     /// A value is not allowed; the text says which and what would be.
     #[error("{0}")]
     Invalid(String),
+    /// Who asks may not.
+    #[error("{0}")]
+    Forbidden(String),
     /// The charter or a check says no.
     #[error("{0}")]
     Refused(String),
@@ -45,6 +50,21 @@ impl From<StoreError> for GatewayError {
             StoreError::NotFound { what } => Self::NotFound(what),
             other => Self::Store(other),
         }
+    }
+}
+
+impl From<Denied> for GatewayError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Store(error) => error.into(),
+            denied => Self::Forbidden(denied.to_string()),
+        }
+    }
+}
+
+impl From<NotAllowed> for GatewayError {
+    fn from(why: NotAllowed) -> Self {
+        Self::Forbidden(why.to_string())
     }
 }
 

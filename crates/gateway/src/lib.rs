@@ -13,6 +13,7 @@
 //! result. Those rules are enforced by the peers; see `tacit-party`.
 
 mod authority;
+mod clients;
 mod control;
 mod decisions;
 mod directory;
@@ -31,6 +32,7 @@ mod seats;
 mod tasks;
 mod witness;
 
+pub use clients::{Client, Denied, NotAllowed, Scope, Shown, client_of};
 pub use control::Admitted;
 pub use error::GatewayError;
 pub use gateway::{Gateway, GatewaySetup, Lead, RunnerLimits};

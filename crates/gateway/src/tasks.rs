@@ -17,12 +17,13 @@ use std::time::Duration;
 use tacit_job::{Ask, AskError, Response};
 use tacit_model::api::{NewTask, TaskBody, TaskRequest, TaskWindow};
 use tacit_model::{Fingerprint, Slot, UnixMillis};
-use tacit_pki::{PublicKey, random};
+use tacit_pki::random;
 use tacit_store::{StoreError, TaskRow, What};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::clients::{Denied, Shown, client_of, signer, withdrawn};
 use crate::{Gateway, GatewayError};
 
 pub use matching::MemberOffer;
@@ -44,14 +45,21 @@ pub(crate) struct Tasks {
 
 struct Open {
     stop: CancellationToken,
-    body: watch::Receiver<TaskBody>,
+    body: watch::Sender<TaskBody>,
+    client: String,
     place: Place,
+    /// The key under the request, if it was signed.
+    signer: Option<Fingerprint>,
 }
 
 impl Open {
     /// Two clients may send the same request; only one of them has this task.
     fn watched_by(&self, client: &str) -> Result<TaskWatch, GatewayError> {
-        if self.place.is_of(client) { Ok(TaskWatch { body: self.body.clone() }) } else { Err(elsewhere()) }
+        if self.client == client { Ok(self.watch()) } else { Err(elsewhere()) }
+    }
+
+    fn watch(&self) -> TaskWatch {
+        TaskWatch { body: self.body.subscribe() }
     }
 }
 
@@ -84,7 +92,8 @@ impl Gateway {
     /// key of the same client, is the same task.
     ///
     /// With `wait` the task becomes durable while its first computation begins, otherwise before this
-    /// returns. `TooMany` if as many are open as may be, of this client or in all.
+    /// returns. `TooMany` if as many are open as may be, of this client or in all; `Refused` if the key under it may not
+    /// ask for it.
     pub async fn submit_task(
         &self,
         new: NewTask,
@@ -94,13 +103,18 @@ impl Gateway {
         if new.task.parent.is_some() {
             return Err(GatewayError::Invalid("parent is not set by clients: ask the group above".to_owned()));
         }
-        self.take_task(new, client, idempotency).await
+        if let Some(key) = signer(new.signature.as_ref()) {
+            client_of(&self.inner.store, Shown::Signature(key)).await?.may_ask(&new.task)?;
+        }
+        self.take_task(new, client, client, idempotency).await
     }
 
+    /// Takes a task of a client. It counts as one of `charged`.
     async fn take_task(
         &self,
         new: NewTask,
         client: &str,
+        charged: &str,
         idempotency: Option<String>,
     ) -> Result<TaskWatch, GatewayError> {
         if let Some(key) = &idempotency
@@ -127,7 +141,7 @@ impl Gateway {
             return Ok(known);
         }
         let limits = &self.inner.limits;
-        let place = self.inner.client_tasks.places.take(client, limits.open_tasks, limits.client_tasks)?;
+        let place = self.inner.client_tasks.places.take(charged, limits.open_tasks, limits.client_tasks)?;
         self.plan_task(&ask).await?;
         if let Some(url) = &new.notify {
             self.check_notice(url)?;
@@ -180,9 +194,8 @@ impl Gateway {
     /// A member asks for itself: it has signed the task, and nobody else learns the result.
     pub(crate) async fn ask_of_member(&self, member: Fingerprint, new: NewTask) -> Response {
         let group = self.inner.directory.present(&member).map(|present| present.group);
-        let signer = new.signature.as_ref().and_then(|signature| PublicKey::from_base64(&signature.key).ok());
         let task = &new.task;
-        let own = signer.is_some_and(|key| key.fingerprint() == member)
+        let own = signer(new.signature.as_ref()) == Some(member)
             && group == Some(task.group)
             && task.recipients == [member]
             && !task.tell_gateway
@@ -221,22 +234,61 @@ impl Gateway {
     pub async fn cancel_task(&self, id: &str, client: Option<&str>) -> Result<TaskBody, GatewayError> {
         let row = self.inner.store.task(id).await?.filter(|row| client.is_none_or(|client| row.client == client));
         let row = row.ok_or(GatewayError::NotFound("task"))?;
-        if !self.inner.store.end_task(id, "cancelled", "cancelled by its client", self.inner.clock.now()).await? {
+        if row.state != "open" || !self.end_task(id, "cancelled", "cancelled by its client").await? {
             return Err(GatewayError::Conflict(format!("the task is over: {}", row.state)));
         }
-        let open = self.open_tasks().remove(id);
-        if let Some(open) = open {
-            open.stop.cancel();
-        }
-        self.inner.news.notify_one();
         self.log_action(row.gid, "cancel-task", id).await?;
         Ok(self.task(id, None).await?.now())
+    }
+
+    /// Ends all tasks of a client whose token or certificate was revoked, and those that its key signed.
+    pub async fn end_tasks_of(&self, client: Fingerprint) -> Result<(), GatewayError> {
+        let name = client.to_string();
+        let of_client = |open: &Open| open.client == name || open.signer == Some(client);
+        let ids: Vec<_> =
+            self.open_tasks().iter().filter(|(_, open)| of_client(open)).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            let why = Denied::Revoked(Shown::Task(client).word()).to_string();
+            self.end_task(&id, "cancelled", &why).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a task before its time, if it is not over: durably, then for those who watch it.
+    async fn end_task(&self, id: &str, state: &str, why: &str) -> Result<bool, GatewayError> {
+        // Nothing is written by whoever works at it after this.
+        let open = self.open_tasks().remove(id);
+        if let Some(open) = &open {
+            open.stop.cancel();
+        }
+        let ended = self.inner.store.end_task(id, state, why, self.inner.clock.now()).await?;
+        if let Some(open) = open {
+            // What is durable is told: its end may have been on its way.
+            let stored = self.stored_task(id).await.ok();
+            open.body.send_modify(|body| match stored {
+                Some(stored) if stored.state != "open" => *body = stored,
+                _ => {
+                    state.clone_into(&mut body.state);
+                    why.clone_into(&mut body.detail);
+                }
+            });
+        }
+        self.inner.news.notify_one();
+        Ok(ended)
     }
 
     /// Goes on with the tasks that were open when this gateway ended.
     pub(crate) async fn continue_tasks(&self) -> Result<(), GatewayError> {
         for row in self.inner.store.open_tasks().await? {
-            let ask: Ask = serde_json::from_str(&row.ask_json).map_err(|e| GatewayError::Bug(e.to_string()))?;
+            let Ok(ask) = serde_json::from_str::<Ask>(&row.ask_json) else {
+                warn!(task = row.id, "an open task cannot be read, and is ended");
+                self.end_task(&row.id, "failed", "this gateway's program cannot read it; ask again").await?;
+                continue;
+            };
+            if let Some(why) = withdrawn(&self.inner.store, &row.client, &ask).await? {
+                self.end_task(&row.id, "cancelled", &why).await?;
+                continue;
+            }
             let windows = self.windows(&row.id).await?;
             self.begin_task(row, ask, windows, false, None)?;
         }
@@ -253,7 +305,8 @@ impl Gateway {
         place: Option<Place>,
     ) -> Result<TaskWatch, GatewayError> {
         let stop = self.inner.stop.child_token();
-        let (sender, receiver) = watch::channel(body_of(&row, &ask.request, windows));
+        let body = watch::Sender::new(body_of(&row, &ask.request, windows));
+        let watch = TaskWatch { body: body.subscribe() };
         let id = row.id.clone();
         {
             let mut open = self.open_tasks();
@@ -262,32 +315,53 @@ impl Gateway {
                 return known.watched_by(&row.client);
             }
             let place = place.unwrap_or_else(|| self.inner.client_tasks.places.keep(&row.client));
-            open.insert(id.clone(), Open { stop: stop.clone(), body: receiver.clone(), place });
+            let signer = signer(ask.client.as_ref());
+            let client = row.client.clone();
+            open.insert(id.clone(), Open { stop: stop.clone(), body: body.clone(), client, place, signer });
         }
-        let (gateway, own) = (self.clone(), receiver.clone());
+        let gateway = self.clone();
         self.inner.tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                ended = gateway.drive_task(&row, &ask, &sender, keep) => if let Err(error) = ended {
-                    warn!(task = row.id, %error, "a task was not finished");
-                    sender.send_modify(|body| {
-                        "failed".clone_into(&mut body.state);
-                        body.detail = "the gateway could not record it".to_owned();
-                    });
-                },
+            let driven = tokio::select! {
+                // Whoever stopped it says how it ended: nothing is to be written after that.
+                biased;
+                () = stop.cancelled() => Ok(()),
+                driven = gateway.drive_task(&row, &ask, &body, keep) => driven,
+            };
+            if let Err(error) = driven {
+                warn!(task = row.id, %error, "a task cannot go on");
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {}
+                    () = gateway.close_task(&row.id, "failed", BROKEN, &body) => {}
+                }
             }
             let mut open = gateway.open_tasks();
-            // Whoever cancelled it has removed it; the same request may have been made again since.
-            if open.get(&row.id).is_some_and(|open| open.body.same_channel(&own)) {
+            // Whoever ended it has removed it; the same request may have been made again since.
+            if open.get(&row.id).is_some_and(|open| open.body.same_channel(&body)) {
                 open.remove(&row.id);
             }
         });
-        Ok(TaskWatch { body: receiver })
+        Ok(watch)
+    }
+
+    /// The end of a task that whoever works at it cannot go on with, as soon as it can be recorded.
+    async fn close_task(&self, id: &str, state: &str, why: &str, body: &watch::Sender<TaskBody>) {
+        let mut pause = Duration::from_millis(100);
+        while let Err(error) = self.inner.store.end_task(id, state, why, self.inner.clock.now()).await {
+            warn!(task = id, %error, "a task's end was not recorded, trying again");
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+        body.send_modify(|body| {
+            state.clone_into(&mut body.state);
+            why.clone_into(&mut body.detail);
+        });
+        self.inner.news.notify_one();
     }
 
     async fn watch_row(&self, row: TaskRow) -> Result<TaskWatch, GatewayError> {
         if let Some(open) = self.open_tasks().get(&row.id) {
-            return Ok(TaskWatch { body: open.body.clone() });
+            return Ok(open.watch());
         }
         let ask: Ask = serde_json::from_str(&row.ask_json).map_err(|e| GatewayError::Bug(e.to_string()))?;
         let windows = self.windows(&row.id).await?;
@@ -356,5 +430,9 @@ fn invalid(error: AskError) -> GatewayError {
 
 /// How long a part of a branch waits for members that are busy; the group above waits for it.
 const PART_PATIENCE: Duration = Duration::from_secs(30);
+/// What a client hears if the gateway itself, or its database, failed.
+const BROKEN: &str = "the gateway could not go on with it, its operator finds the reason in its log; ask again";
+/// The longest pause between two tries to record an end.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a computation waits for members that come back.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use tacit_model::api::{
 };
 use tacit_model::{GroupId, UnixMillis};
 
-use crate::auth::Caller;
+use crate::caller::Caller;
 use crate::edge::App;
 use crate::extract::{JsonBody, PathOf};
 use crate::native::members::member_body;
@@ -26,15 +26,16 @@ pub(super) async fn create(
         gateway.set_sharing(group.group, Sharing::Additive).await?;
         group = gateway.group(group.group).await?;
     }
-    Ok((StatusCode::CREATED, Json(group_body(group, caller.role))))
+    Ok((StatusCode::CREATED, Json(group_body(group, caller.role()))))
 }
 
 pub(super) async fn list(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<GroupList>, ApiError> {
-    let groups = app.gateway()?.groups().await?;
-    Ok(Json(GroupList { groups: groups_of(groups, caller.role) }))
+    let mut groups = app.gateway()?.groups().await?;
+    groups.retain(|group| caller.known().reaches(Some(group.group)));
+    Ok(Json(GroupList { groups: groups_of(groups, caller.role()) }))
 }
 
 pub(super) async fn get(
@@ -42,7 +43,7 @@ pub(super) async fn get(
     Extension(caller): Extension<Caller>,
     PathOf(gid): PathOf<i64>,
 ) -> Result<Json<GroupBody>, ApiError> {
-    planned(app.gateway()?, GroupId(gid), caller.role).await
+    planned(app.gateway()?, GroupId(gid), caller.role()).await
 }
 
 pub(super) async fn delete(State(app): State<App>, PathOf(gid): PathOf<i64>) -> Result<StatusCode, ApiError> {
@@ -68,7 +69,7 @@ pub(super) async fn configure(
     };
     gateway.group(GroupId(gid)).await?;
     gateway.configure(GroupId(gid), configuration).await?;
-    planned(gateway, GroupId(gid), caller.role).await
+    planned(gateway, GroupId(gid), caller.role()).await
 }
 
 pub(super) async fn set_slot_rules(
@@ -103,7 +104,7 @@ pub(super) async fn set_slot_rules(
         first_slot,
     };
     gateway.set_slot_rules(GroupId(gid), rules).await?;
-    planned(gateway, GroupId(gid), caller.role).await
+    planned(gateway, GroupId(gid), caller.role()).await
 }
 
 pub(super) async fn consensus(

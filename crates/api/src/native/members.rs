@@ -1,7 +1,7 @@
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tacit_accord::MemberRole;
@@ -15,6 +15,7 @@ use tacit_model::problem::ProblemKind;
 use tacit_pki::PublicKey;
 use tacit_pki::p2ds_key::LegacyKey;
 
+use crate::caller::Caller;
 use crate::edge::App;
 use crate::extract::{Args, JsonBody, PathOf, read_json};
 use crate::problem::ApiError;
@@ -64,10 +65,13 @@ pub(super) async fn verify_many(
 }
 
 /// Everybody who registered at this gateway, in all groups.
-pub(super) async fn pairings(State(app): State<App>) -> Result<Json<MemberList>, ApiError> {
+pub(super) async fn pairings(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<MemberList>, ApiError> {
     let gateway = app.gateway()?;
     let mut members = Vec::new();
-    for group in gateway.groups().await? {
+    for group in gateway.groups().await?.into_iter().filter(|group| caller.known().reaches(Some(group.group))) {
         members.extend(group.members.into_iter().map(member_body));
     }
     Ok(Json(MemberList { members }))

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use tacit_accord::negotiation::{Act, Contribution, Invitation, OpeningRequest, SignedAct, Status};
 use tacit_gateway::{NegotiationView, RegistryView};
 use tacit_model::GroupId;
@@ -12,7 +12,7 @@ use tacit_model::api::{
 };
 use tacit_model::problem::ProblemKind;
 
-use crate::auth::role_of;
+use crate::caller::MaybeCaller;
 use crate::edge::App;
 use crate::extract::{Args, JsonBody, PathOf};
 use crate::native::members::peer_role;
@@ -20,10 +20,10 @@ use crate::problem::ApiError;
 
 pub(super) async fn open(
     State(app): State<App>,
-    headers: HeaderMap,
+    caller: MaybeCaller,
     JsonBody(body): JsonBody<OpenNegotiation>,
 ) -> Result<(StatusCode, Json<NegotiationBody>), ApiError> {
-    let by_operator = role_of(&app, &headers).await.is_some_and(|role| role >= Role::Operator);
+    let by_operator = caller.may(Role::Operator, body.group);
     let request = OpeningRequest {
         gateway: body.gateway,
         title: body.title,
@@ -38,7 +38,7 @@ pub(super) async fn open(
 
 pub(super) async fn list(
     State(app): State<App>,
-    headers: HeaderMap,
+    caller: MaybeCaller,
     args: Args,
 ) -> Result<Json<NegotiationList>, ApiError> {
     let gateway = app.gateway()?;
@@ -50,7 +50,9 @@ pub(super) async fn list(
             Ok(_) | Err(tacit_gateway::GatewayError::NotFound(_)) => Vec::new(),
             Err(error) => return Err(error.into()),
         },
-        (None, Some(group)) if role_of(&app, &headers).await.is_some() => gateway.negotiations(GroupId(group)).await?,
+        (None, Some(group)) if caller.may(Role::Viewer, Some(GroupId(group))) => {
+            gateway.negotiations(GroupId(group)).await?
+        }
         _ => {
             let detail = "must filter by consensus; with a token also by group";
             return Err(ApiError::new(ProblemKind::Forbidden, detail));

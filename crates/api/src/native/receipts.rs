@@ -1,9 +1,10 @@
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use tacit_model::SessionId;
 use tacit_model::api::{ReceiptBody, ReceiptLine, ReceiptList};
 use tacit_store::ReceiptRow;
 
+use crate::caller::Caller;
 use crate::edge::App;
 use crate::extract::{Args, PathOf};
 use crate::problem::ApiError;
@@ -11,11 +12,17 @@ use crate::problem::ApiError;
 /// Most receipts in one list.
 const LIST: u32 = 1000;
 /// The gateway's own receipts.
-const GATEWAY: &str = "";
+pub(crate) const GATEWAY: &str = "";
 
-pub(super) async fn list(State(app): State<App>, args: Args) -> Result<Json<ReceiptList>, ApiError> {
+pub(super) async fn list(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    args: Args,
+) -> Result<Json<ReceiptList>, ApiError> {
     app.gateway()?;
-    lines(&app, GATEWAY, &args).await
+    let Json(mut list) = lines(&app, GATEWAY, &args).await?;
+    list.receipts.retain(|line| caller.known().reaches(Some(line.group)));
+    Ok(Json(list))
 }
 
 pub(super) async fn get(

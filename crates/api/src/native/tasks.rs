@@ -12,11 +12,10 @@ use tacit_gateway::TaskWatch;
 use tacit_model::GroupId;
 use tacit_model::api::{
     DirectoryEntry, DirectoryList, MemberOfferBody, NewTask, OfferList, PingBody, Role, TaskBody, TaskList,
-    TaskRequest, TaskScope,
 };
 use tacit_model::problem::ProblemKind;
 
-use crate::auth::{Caller, limits_of_signer};
+use crate::caller::Caller;
 use crate::edge::App;
 use crate::extract::{Args, JsonBody, PathOf};
 use crate::native::members::peer_role;
@@ -32,10 +31,7 @@ pub(super) async fn submit(
     JsonBody(new): JsonBody<NewTask>,
 ) -> Result<Json<TaskBody>, ApiError> {
     let gateway = app.gateway()?;
-    within(caller.scope.as_ref(), &new.task, &format!("this {}", caller.kind()))?;
-    if let Some(signature) = &new.signature {
-        within(limits_of_signer(&app, signature).await?.as_ref(), &new.task, "the key that signed this task")?;
-    }
+    caller.known().may_ask(&new.task)?;
     let key = match headers.get("idempotency-key") {
         None => None,
         Some(key) => {
@@ -141,9 +137,10 @@ pub(super) async fn ping(
     Ok(Json(PingBody { members, messages, elapsed_us }))
 }
 
-/// An operator sees all tasks, others their own.
+/// An operator without limits sees all tasks, others their own.
 fn whose(caller: &Caller) -> Option<&str> {
-    (caller.role < Role::Operator).then_some(caller.client.as_str())
+    let all = caller.role() >= Role::Operator && !caller.known().is_limited();
+    (!all).then_some(caller.client.as_str())
 }
 
 /// Somebody who may ask for tasks at all; others are refused before their body is read.
@@ -157,28 +154,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
             ApiError::new(ProblemKind::Forbidden, "this token may not ask for tasks; an owner can issue one that may")
         };
         let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(refused)?;
-        if caller.role >= Role::Operator || caller.scope.is_some() { Ok(Self(caller)) } else { Err(refused()) }
+        if caller.known().asks() { Ok(Self(caller)) } else { Err(refused()) }
     }
-}
-
-/// Who is limited asks for what the limits say. Operators who are not may ask for anything.
-fn within(limits: Option<&TaskScope>, request: &TaskRequest, who: &str) -> Result<(), ApiError> {
-    let refused = |what: &str| {
-        let why = format!("{who} may not ask for {what}; an owner can issue a token, or admit a certificate, that may");
-        Err(ApiError::new(ProblemKind::Forbidden, why))
-    };
-    let Some(TaskScope { groups, sets, purposes, aggregators }) = limits else {
-        return Ok(());
-    };
-    let among = |list: &[String], word: &String| list.is_empty() || list.contains(word);
-    if !groups.is_empty() && !groups.contains(&request.group) {
-        return refused("tasks of this group");
-    }
-    if !among(sets, &request.set) {
-        return refused("this set");
-    }
-    if !among(purposes, &request.purpose) {
-        return refused("this purpose");
-    }
-    if among(aggregators, &request.aggregator) { Ok(()) } else { refused("this aggregator") }
 }

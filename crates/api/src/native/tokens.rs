@@ -1,11 +1,13 @@
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
+use tacit_gateway::Scope;
 use tacit_model::Fingerprint;
-use tacit_model::api::{IssuedToken, NewCertificate, NewToken, TokenBody, TokenList};
+use tacit_model::api::{IssuedToken, NewCertificate, NewToken, Role, TaskScope, TokenBody, TokenList};
 use tacit_store::TokenRow;
 
-use crate::auth::{IssueError, admit_certificate, issue_scoped_token, scope_of};
+use crate::auth::{IssueError, admit_certificate, issue_scoped_token};
+use crate::caller::Did;
 use crate::edge::App;
 use crate::extract::{JsonBody, PathOf};
 use crate::problem::ApiError;
@@ -13,12 +15,13 @@ use crate::problem::ApiError;
 pub(super) async fn issue(
     State(app): State<App>,
     JsonBody(new): JsonBody<NewToken>,
-) -> Result<(StatusCode, Json<IssuedToken>), ApiError> {
-    check_label(&new.label)?;
+) -> Result<(StatusCode, Extension<Did>, Json<IssuedToken>), ApiError> {
+    check(&new.label, new.role, new.tasks.as_ref())?;
     let token =
         issue_scoped_token(&app.edge.store, new.role, &new.label, new.tasks.as_ref(), app.edge.clock.now()).await?;
     let issued = IssuedToken { id: token.hash().to_string(), role: new.role, token: token.expose_text().to_owned() };
-    Ok((StatusCode::CREATED, Json(issued)))
+    let did = Did { on: issued.id.clone(), role: issued.role };
+    Ok((StatusCode::CREATED, Extension(did), Json(issued)))
 }
 
 pub(super) async fn list(State(app): State<App>) -> Result<Json<TokenList>, ApiError> {
@@ -29,13 +32,18 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<TokenList>, ApiE
 pub(super) async fn admit(
     State(app): State<App>,
     JsonBody(new): JsonBody<NewCertificate>,
-) -> Result<(StatusCode, Json<TokenBody>), ApiError> {
-    check_label(&new.label)?;
+) -> Result<(StatusCode, Extension<Did>, Json<TokenBody>), ApiError> {
+    check(&new.label, new.role, new.tasks.as_ref())?;
+    let did = Did { on: new.fingerprint.to_string(), role: new.role };
     let row = admit_certificate(&app.edge.store, new, app.edge.clock.now()).await?;
-    Ok((StatusCode::CREATED, Json(body(row))))
+    Ok((StatusCode::CREATED, Extension(did), Json(body(row))))
 }
 
-fn check_label(label: &str) -> Result<(), ApiError> {
+fn check(label: &str, role: Role, limits: Option<&TaskScope>) -> Result<(), ApiError> {
+    if role == Role::Owner && limits.is_some_and(|limits| *limits != TaskScope::default()) {
+        let detail = "an owner has no limits: it could issue itself a token without; limit an operator or a viewer";
+        return Err(ApiError::invalid(detail));
+    }
     let printable = !label.chars().any(char::is_control);
     if printable && (1..=120).contains(&label.chars().count()) {
         return Ok(());
@@ -45,7 +53,7 @@ fn check_label(label: &str) -> Result<(), ApiError> {
 
 fn body(row: TokenRow) -> TokenBody {
     // What a newer program wrote here is no limit that this one could tell.
-    let scope = scope_of(&row).unwrap_or_default();
+    let scope = Scope::of(&row).unwrap_or_default();
     TokenBody {
         id: Fingerprint(row.hash).to_string(),
         role: row.role,
@@ -61,6 +69,11 @@ pub(super) async fn revoke(State(app): State<App>, PathOf(id): PathOf<String>) -
     // An id is a hash: 64 hexadecimal digits, as a fingerprint.
     let hash: Fingerprint = id.parse().map_err(|_| ApiError::not_found("token"))?;
     app.edge.store.revoke_token(hash.0, app.edge.clock.now()).await?;
+    // What it began ends with it, and so does what it still listens to.
+    if let Some(gateway) = &app.edge.gateway {
+        gateway.end_tasks_of(hash).await?;
+    }
+    app.revocations.send_replace(());
     Ok(StatusCode::NO_CONTENT)
 }
 

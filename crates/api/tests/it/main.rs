@@ -1,6 +1,7 @@
 //! The edge with a real gateway, a real store and, where it matters, real peers.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod access;
 mod admin;
 mod desk;
 mod manager;

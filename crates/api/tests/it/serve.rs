@@ -11,13 +11,13 @@ use tokio::sync::oneshot;
 
 use crate::world::{World, world, world_with};
 
-struct Served {
-    address: std::net::SocketAddr,
+pub(crate) struct Served {
+    pub(crate) address: std::net::SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     task: tokio::task::JoinHandle<Result<(), ServeError>>,
 }
 
-async fn served(w: &World, tls: bool, options: ServeOptions) -> Served {
+pub(crate) async fn served(w: &World, tls: bool, options: ServeOptions) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let tls = tls.then(|| tls_config(&w.identity).unwrap());

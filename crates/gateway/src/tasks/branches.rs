@@ -13,12 +13,10 @@ use tacit_model::Fingerprint;
 use tacit_model::api::{NewTask, TaskRequest};
 use tracing::info;
 
-use super::PATIENCE;
-use crate::Gateway;
+use super::{PATIENCE, TaskWatch};
+use crate::clients::signer;
 use crate::directory::Present;
-
-/// Under this name parts are kept among clients' tasks.
-const ABOVE: &str = "the group above";
+use crate::{Gateway, GatewayError};
 
 impl Gateway {
     /// A compute peer of a group has its part of a task over branches computed: once, whoever of them asks first.
@@ -30,11 +28,7 @@ impl Gateway {
             let why = "a compute peer asks for the part of its own group in a task above".to_owned();
             return Response::Refused { why };
         }
-        let taken = {
-            let _one_at_a_time = self.inner.client_tasks.parts.lock().await;
-            let new = NewTask { task, signature: None, notify: None, wait: false };
-            self.take_task(new, ABOVE, None).await
-        };
+        let taken = self.take_part(member, task).await;
         match taken {
             Ok(task) => {
                 let body = task.ended().await;
@@ -42,6 +36,26 @@ impl Gateway {
             }
             Err(error) => Response::Refused { why: error.to_string() },
         }
+    }
+
+    /// Takes a part, or finds it. All that this gateway knows of the task above is what one compute peer says, which may
+    /// have invented it: so long as no other one asks for the same, the part counts as that peer's own. Then it counts
+    /// as the client's of the task above, so that neither fills the places of others.
+    async fn take_part(&self, member: Fingerprint, task: TaskRequest) -> Result<TaskWatch, GatewayError> {
+        let client = client_above(&task);
+        let asks = format!("member {member}");
+        let new = NewTask { task, signature: None, notify: None, wait: false };
+        let _one_at_a_time = self.inner.client_tasks.parts.lock().await;
+        let most = self.inner.limits.client_tasks;
+        let charged = if self.inner.client_tasks.places.has_room(&client, most) { &asks } else { &client };
+        let part = self.take_task(new, &client, charged, None).await?;
+        if let Some(open) = self.open_tasks().get_mut(&part.now().id)
+            && !open.place.is_of(&asks)
+            && !open.place.is_of(&client)
+        {
+            open.place.hand_over(&client);
+        }
+        Ok(part)
     }
 
     /// How long members may prepare: those of branches compute their part meanwhile.
@@ -57,6 +71,13 @@ impl Gateway {
             }
         }
     }
+}
+
+/// Whose a part is: the client's of the task above, by the key under it, as far as it signed; else its gateway's.
+fn client_above(task: &TaskRequest) -> String {
+    let Some(parent) = &task.parent else { return String::new() };
+    let signer = signer(parent.client.as_ref()).or_else(|| signer(Some(&parent.ticket)));
+    format!("client above {}", signer.map(|key| key.to_string()).unwrap_or_default())
 }
 
 /// The branches that a task above could be computed over.

@@ -30,6 +30,11 @@ impl Places {
         self.put(&mut self.lock(), client)
     }
 
+    /// Whether one more task of this client could have a place, of at most so many.
+    pub(super) fn has_room(&self, client: &str, most_of_client: usize) -> bool {
+        self.lock().by_client.get(client).is_none_or(|own| *own < most_of_client)
+    }
+
     /// A place for one more task, of at most so many in all and of one client.
     pub(super) fn take(&self, client: &str, most: usize, most_of_client: usize) -> Result<Place, GatewayError> {
         let too_many = |why| Err(GatewayError::TooMany { why, retry_after: COME_BACK });
@@ -63,8 +68,14 @@ impl Places {
 }
 
 impl Place {
+    /// Whether it counts as this client's.
     pub(super) fn is_of(&self, client: &str) -> bool {
         self.client == client
+    }
+
+    /// Counts as this client's from now on, whatever the bounds are.
+    pub(super) fn hand_over(&mut self, client: &str) {
+        *self = self.places.keep(client);
     }
 }
 
@@ -103,5 +114,18 @@ mod tests {
         let _fifth = places.keep("c");
         assert_eq!(places.lock().all, 4);
         assert_eq!(places.lock().by_client.len(), 3);
+    }
+
+    #[test]
+    fn a_place_that_is_handed_over_counts_once() {
+        let places = Places::default();
+        let mut place = places.take("a", 9, 1).unwrap();
+        assert!(!places.has_room("a", 1) && places.has_room("b", 1));
+        place.hand_over("b");
+        assert!(places.has_room("a", 1) && !places.has_room("b", 1) && place.is_of("b"));
+        assert_eq!(places.lock().all, 1);
+        drop(place);
+        assert_eq!(places.lock().all, 0);
+        assert!(places.lock().by_client.is_empty());
     }
 }

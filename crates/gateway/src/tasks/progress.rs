@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use super::branches::remark;
 use super::{PART_PATIENCE, PATIENCE};
+use crate::clients::withdrawn;
 use crate::execution::{Agreed, Outcome};
 use crate::receipts::{Debt, Parts};
 use crate::seats::{Pause, Place, Seated};
@@ -63,6 +64,13 @@ impl Gateway {
             let now = self.inner.clock.now();
             if let Ok(early @ 1..) = u64::try_from(at.since(now)) {
                 tokio::time::sleep(Duration::from_millis(early)).await;
+            }
+            // Its client was looked at when it was handed in; a later computation may be days after that.
+            if window > Slot(0)
+                && let Some(why) = withdrawn(&self.inner.store, &row.client, ask).await?
+            {
+                self.close_task(&row.id, "cancelled", &why, body).await;
+                return Ok(());
             }
             let first = keep && window == row.next_window;
             let kept = async {

@@ -50,13 +50,13 @@ enum Action {
 }
 
 /// The tasks that it may ask for. A viewer may ask for none unless one of these is given, and for those only; an
-/// operator or owner for all unless one is.
+/// operator for all unless one is. An owner has no limits.
 #[derive(Args, Debug)]
 struct Limits {
     /// Tasks of any kind, as far as the other limits go.
     #[arg(long)]
     tasks: bool,
-    /// Only of this group; may be given several times, as all of these.
+    /// Only of this group, also in everything else that it does and sees; may be given several times, as all of these.
     #[arg(long, value_name = "GROUP")]
     group: Vec<i64>,
     /// Only about this set, as tasks write it.

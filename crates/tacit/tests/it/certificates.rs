@@ -81,6 +81,6 @@ fn w3_a_client_certificate_is_limited_as_a_token_is() {
     told(&asks(&both, "mean", "HVAC", ""));
 
     assert_eq!(owner(&["token", "revoke", &fingerprint]).status.code(), Some(0));
-    refused(&asks(&as_hvac, "mean", "HVAC", ""), "token");
-    refused(&asks(&both, "mean", "HVAC", ""), "was revoked");
+    refused(&asks(&as_hvac, "mean", "HVAC", ""), "this certificate was revoked");
+    refused(&asks(&both, "mean", "HVAC", ""), "the key that signed this task was revoked");
 }

@@ -16,7 +16,7 @@ const FACTS: [(&str, &[&str]); 7] = [
     ("software", &["software"]),
     ("consensus", &["group", "consensus", "document"]),
     ("key_use", &["key", "use", "on"]),
-    ("action", &["action", "by", "on", "group"]),
+    ("action", &["action", "by", "on", "role", "group"]),
     ("session", &["group", "run", "slot", "attempt", "session", "consensus", "state", "agreement"]),
     ("receipt", &["group", "session", "statement", "signatures", "agreement"]),
     ("witness", &["party", "log", "why", "known", "shown", "settled"]),

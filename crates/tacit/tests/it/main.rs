@@ -20,6 +20,7 @@ mod command_line;
 mod computing;
 mod counted;
 mod discovery;
+mod ends;
 mod evidence;
 mod failover;
 mod failures;

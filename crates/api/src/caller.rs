@@ -1,0 +1,187 @@
+//! Who calls, and whether it may: before any operation of `/api/v1` runs.
+
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tacit_accord::log::Kind;
+use tacit_gateway::{Client, Denied, Shown, client_of};
+use tacit_model::api::Role;
+use tacit_model::problem::ProblemKind;
+use tacit_model::{Fingerprint, GroupId};
+use tacit_pki::token::ApiToken;
+
+use crate::auth::fingerprint;
+use crate::edge::App;
+use crate::extract::is_json;
+use crate::problem::ApiError;
+use crate::reach::About;
+use crate::revocation::until_revoked;
+use crate::serve::ShownCertificate;
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    known: Client,
+    /// Under this name its tasks are kept.
+    pub(crate) client: String,
+}
+
+impl Caller {
+    /// What it may do.
+    pub(crate) fn known(&self) -> &Client {
+        &self.known
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.known.role()
+    }
+
+    /// What it showed.
+    fn kind(&self) -> &'static str {
+        if self.known.is_certificate() { "certificate" } else { "token" }
+    }
+
+    /// What is shown again later, to hear whether it still holds.
+    pub(crate) fn shown(&self) -> Shown {
+        self.known.shown()
+    }
+}
+
+/// One operation as its guard knows it.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub(crate) app: App,
+    /// The least role.
+    pub(crate) role: Role,
+    /// The name under which it stands in the audit log.
+    pub(crate) logged: Option<&'static str>,
+    /// What it is about, for callers with limits.
+    pub(crate) about: About,
+    /// Whether its answer may go on for long.
+    pub(crate) streams: bool,
+}
+
+/// What an operation did, for the audit log: where the address does not say it.
+#[derive(Clone, Debug)]
+pub(crate) struct Did {
+    /// To whom or what.
+    pub(crate) on: String,
+    /// The role that was given.
+    pub(crate) role: Role,
+}
+
+/// Lets callers pass that have at least this role, and whose limits the operation is within. What is done by an
+/// operation with a name here is in the audit log, with the id of the token, before it is answered.
+pub(crate) async fn require(State(gate): State<Gate>, params: RawPathParams, request: Request, next: Next) -> Response {
+    let (mut head, body) = request.into_parts();
+    let caller = match admit(&gate, &params, &head).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    head.extensions.insert(caller.clone());
+    let response = next.run(Request::from_parts(head, body)).await;
+    if !response.status().is_success() {
+        return response;
+    }
+    let did = response.extensions().get::<Did>().cloned();
+    if let Some(operation) = gate.logged
+        && let Err(error) = log_call(&gate.app, &caller, operation, &params, did).await
+    {
+        return error.into_response();
+    }
+    if gate.streams { until_revoked(gate.app, caller, response) } else { response }
+}
+
+async fn admit(gate: &Gate, params: &RawPathParams, head: &Parts) -> Result<Caller, ApiError> {
+    let caller = identified(&gate.app, head).await?.ok_or_else(nobody)?;
+    if caller.role() < gate.role {
+        let why = match caller.known.only_asks() {
+            true => "; with limits on sets, purposes or aggregators it asks for tasks and decides nothing",
+            false => "",
+        };
+        let detail = format!("this needs a token of role {} or higher{why}", gate.role.word());
+        return Err(ApiError::new(ProblemKind::Forbidden, detail));
+    }
+    gate.about.within(&gate.app, &caller, params).await?;
+    Ok(caller)
+}
+
+async fn log_call(
+    app: &App,
+    caller: &Caller,
+    operation: &str,
+    params: &RawPathParams,
+    did: Option<Did>,
+) -> Result<(), ApiError> {
+    // A registration code is a secret, used or not; and who knows a negotiation's id may read it.
+    const SECRET: [&str; 2] = ["code", "negotiation"];
+    let on: Vec<&str> = params.iter().filter(|(name, _)| !SECRET.contains(name)).map(|(_, value)| value).collect();
+    let role = did.as_ref().map(|did| ("role", did.role.word().to_owned()));
+    let on = did.map_or_else(|| on.join(" "), |did| did.on);
+    let by = format!("{} {}", caller.kind(), &caller.known.id().to_string()[..16]);
+    let facts = [("action", operation.to_owned()), ("by", by), ("on", on)];
+    app.edge.log.append(Kind::Action, tacit_audit::facts(facts.into_iter().chain(role))).await?;
+    Ok(())
+}
+
+/// The caller of an operation that everybody may use, if it is somebody.
+pub(crate) struct MaybeCaller(pub(crate) Option<Caller>);
+
+impl MaybeCaller {
+    /// Whether it may do something of this role about this group.
+    pub(crate) fn may(&self, role: Role, group: Option<GroupId>) -> bool {
+        self.0.as_ref().is_some_and(|caller| caller.role() >= role && caller.known.reaches(group))
+    }
+}
+
+impl FromRequestParts<App> for MaybeCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        Ok(Self(identified(app, parts).await?))
+    }
+}
+
+fn nobody() -> ApiError {
+    let detail = "send Authorization: Bearer with a token, or show an admitted certificate over https; `tacit init` \
+                  writes the owner's token, an owner issues others";
+    ApiError::new(ProblemKind::Unauthenticated, detail)
+}
+
+/// Who asks: by the token, if one is sent, else by the certificate. Nobody, if there is no token and the certificate is
+/// none that was ever admitted. A token that is no good is refused, whatever certificate is beside it.
+async fn identified(app: &App, head: &Parts) -> Result<Option<Caller>, ApiError> {
+    let shown = match (head.headers.get(header::AUTHORIZATION), head.extensions.get()) {
+        (None, None) => return Ok(None),
+        (None, Some(ShownCertificate(key))) => Shown::Certificate(*key),
+        (Some(value), _) => Shown::Token(value.to_str().ok().and_then(token_id).ok_or_else(nobody)?),
+    };
+    match client_of(&app.edge.store, shown).await {
+        Ok(known) => {
+            if known.is_certificate() && head.method == Method::POST && !is_json(&head.headers) {
+                // A browser shows its certificate whoever's page makes it ask. Of what pages may send unasked, only
+                // POST changes anything, and never with this type.
+                let detail = "with a certificate and no token send Content-Type: application/json, also without a body";
+                return Err(ApiError::new(ProblemKind::UnsupportedMediaType, detail));
+            }
+            let client = known.id().to_string();
+            Ok(Some(Caller { known, client }))
+        }
+        Err(Denied::Unknown(_)) if matches!(shown, Shown::Certificate(_)) => Ok(None),
+        Err(Denied::Store(error)) => Err(error.into()),
+        Err(denied @ Denied::Revoked(_)) => {
+            let detail = format!("{denied}; an owner can issue a token, or admit another certificate");
+            Err(ApiError::new(ProblemKind::Unauthenticated, detail))
+        }
+        Err(_) => Err(nobody()),
+    }
+}
+
+/// By what the store knows the token of a header's value.
+fn token_id(value: &str) -> Option<Fingerprint> {
+    let (scheme, text) = value.split_once(' ')?;
+    let token = scheme.eq_ignore_ascii_case("bearer").then(|| ApiToken::parse(text.trim()).ok())??;
+    fingerprint(&token.hash()).ok()
+}

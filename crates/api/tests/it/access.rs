@@ -1,0 +1,212 @@
+//! What clients may do by their limits, and for how long: tokens, and certificates over https.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tacit_api::ServeOptions;
+use tacit_pki::https::{Trust, client_config};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::serve::served;
+use crate::world::{World, identity, world};
+
+/// A new token.
+async fn issue(w: &World, role: &str, tasks: Value) -> String {
+    let new = json!({ "role": role, "label": role, "tasks": tasks });
+    let reply = w.api("POST", "/tokens").json(&new.to_string()).await;
+    assert_eq!(reply.status, 201, "{}", reply.text);
+    reply.json()["token"].as_str().unwrap().to_owned()
+}
+
+/// Two groups, each with a member and a negotiation: what is of the second one is at these places.
+async fn two_groups(w: &World) -> Vec<(&'static str, String)> {
+    for group in ["one", "two"] {
+        assert_eq!(w.api("POST", "/groups").json(&json!({ "name": group }).to_string()).await.status, 201);
+    }
+    w.member(1, "one:member", 3).await;
+    w.member(2, "two:member", 3).await;
+    vec![
+        ("{gid}", "2".to_owned()),
+        ("{name}", "two:member".to_owned()),
+        ("{code}", w.code(2).await),
+        ("{negotiation}", "x".repeat(43)),
+        ("{session}", "0".repeat(32)),
+        ("{id}", "x".to_owned()),
+        ("{run}", "1".to_owned()),
+        ("{number}", "1".to_owned()),
+    ]
+}
+
+/// Every operation that needs a role is listed in the OpenAPI document; whoever is limited to a group gets nowhere with
+/// any of them but those that are about that group, or about none.
+#[tokio::test]
+async fn w3_who_is_limited_to_a_group_reaches_no_other_by_any_operation() {
+    let w = world().await;
+    let places = two_groups(&w).await;
+    let token = issue(&w, "operator", json!({ "groups": [1] })).await;
+    let call = |method: &str, path: &str| w.ask(method, format!("/api/v1{path}")).token(&token);
+    // These leave out what is of other groups, or are about none.
+    let open = [
+        "GET /groups",
+        "GET /pairing",
+        "GET /receipts",
+        "GET /tasks",
+        "POST /tasks",
+        "GET /tasks/{id}",
+        "DELETE /tasks/{id}",
+        "GET /tasks/{id}/events",
+        "GET /node",
+        "GET /log/checkpoint",
+        "GET /log/inclusion",
+        "GET /log/consistency",
+    ];
+    let document = w.get("/openapi.json").send().await.json();
+    let mut tried = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let (method, path) = (method.to_uppercase(), path.strip_prefix("/api/v1").unwrap());
+            if operation.get("x-role").is_none() || open.contains(&format!("{method} {path}").as_str()) {
+                continue;
+            }
+            let path = places.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value));
+            let reply = call(&method, &path).json("{}").await;
+            reply.is_problem(403, "forbidden");
+            tried += 1;
+        }
+    }
+    assert!(tried > 40, "{tried}");
+
+    let names = |reply: &Value, list: &str| -> Vec<String> {
+        reply[list].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&call("GET", "/groups").send().await.json(), "groups"), ["one"]);
+    assert_eq!(names(&call("GET", "/pairing").send().await.json(), "members"), ["one:member"]);
+    let task = json!({ "task": { "group": 2, "purpose": "p", "sources": ["s"], "aggregator": "sum" } });
+    call("POST", "/tasks").json(&task.to_string()).await.is_problem(403, "forbidden");
+    call("GET", "/negotiations?group=2").send().await.is_problem(403, "forbidden");
+    assert_eq!(call("GET", "/negotiations?group=1").send().await.status, 200);
+    // Within its group it is an operator.
+    assert_eq!(call("GET", "/groups/1").send().await.status, 200);
+    assert_eq!(call("POST", "/groups/1/codes").send().await.status, 201);
+    let code = w.code(1).await;
+    assert_eq!(call("DELETE", &format!("/codes/{code}")).send().await.status, 204);
+    let member = call("GET", "/members/one:member").send().await;
+    assert_eq!(member.json()["gid"], 1, "{}", member.text);
+    call("DELETE", "/groups/1").send().await.is_problem(403, "forbidden");
+}
+
+/// An operator that is limited to some aggregators could have a group compute others; an owner with limits could issue
+/// itself a token without.
+#[tokio::test]
+async fn w3_limits_hold_beyond_tasks() {
+    let w = world().await;
+    for limits in [json!({ "aggregators": ["sum"] }), json!({ "sets": ["a"] }), json!({ "purposes": ["p"] })] {
+        let token = issue(&w, "operator", limits.clone()).await;
+        let call = |method: &str, path: &str| w.ask(method, format!("/api/v1{path}")).token(&token);
+        let refused = call("POST", "/groups").json(r#"{"name":"g"}"#).await;
+        refused.is_problem(403, "forbidden");
+        assert!(refused.text.contains("decides nothing"), "{}", refused.text);
+        assert_eq!(call("GET", "/groups").send().await.status, 200);
+        let new = json!({ "role": "owner", "label": "x", "tasks": limits });
+        w.api("POST", "/tokens").json(&new.to_string()).await.is_problem(422, "invalid");
+        let key = identity("another").fingerprint();
+        let new = json!({ "role": "owner", "label": "x", "tasks": limits, "fingerprint": key });
+        w.api("POST", "/certificates").json(&new.to_string()).await.is_problem(422, "invalid");
+    }
+    // Limits that limit nothing are none.
+    let token = issue(&w, "operator", json!({})).await;
+    assert_eq!(w.post("/api/v1/groups").token(&token).json(r#"{"name":"g"}"#).await.status, 201);
+}
+
+/// A connection that stays, over which a certificate was shown.
+struct Kept(BufReader<TlsStream<TcpStream>>);
+
+impl Kept {
+    async fn open(address: std::net::SocketAddr, own: &tacit_pki::Identity) -> Self {
+        let anybody = Trust { pinned: Vec::new(), authorities: false, anybody: true };
+        let connector = TlsConnector::from(Arc::new(client_config(anybody, Some(own)).unwrap()));
+        let stream = TcpStream::connect(address).await.unwrap();
+        Self(BufReader::new(connector.connect(address.ip().into(), stream).await.unwrap()))
+    }
+
+    /// Status and body of one more answer.
+    async fn ask(&mut self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let length = body.len();
+        let head =
+            format!("{method} /api/v1{path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n{headers}");
+        self.0.write_all(format!("{head}\r\n{body}").as_bytes()).await.unwrap();
+        let (mut status, mut length, mut line) = (0, 0, String::new());
+        loop {
+            line.clear();
+            assert!(self.0.read_line(&mut line).await.unwrap() > 0, "the connection was closed");
+            if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
+                status = rest[..3].parse().unwrap();
+            }
+            if let Some(rest) = line.strip_prefix("content-length: ") {
+                length = rest.trim().parse().unwrap();
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).await.unwrap();
+        (status, String::from_utf8(body).unwrap())
+    }
+}
+
+const JSON: &str = "content-type: application/json\r\n";
+
+/// An admitted certificate stands for a token wherever one is asked for, and no page of somebody else can use it; a bad
+/// token beside it is refused; what the log says of it names it; and revoking it acts on connections that are open.
+#[tokio::test]
+async fn w3_a_certificate_is_a_token_until_it_is_revoked() {
+    let w = world().await;
+    let served = served(&w, true, ServeOptions::default()).await;
+    let own = identity("client");
+    let mut kept = Kept::open(served.address, &own).await;
+    assert_eq!(kept.ask("GET", "/groups", "", "").await.0, 401);
+    // Who is nobody may still open what needs no token: the refusal is about the signature.
+    assert_eq!(kept.ask("GET", "/negotiations?group=1", "", "").await.0, 403);
+
+    let key = own.fingerprint().to_string();
+    let new = json!({ "fingerprint": key, "role": "operator", "label": "operator" });
+    assert_eq!(w.api("POST", "/certificates").json(&new.to_string()).await.status, 201);
+    let (status, group) = kept.ask("POST", "/groups", JSON, r#"{"name":"g"}"#).await;
+    assert_eq!(status, 201, "{group}");
+    assert_eq!(kept.ask("GET", "/negotiations?group=1", "", "").await.0, 200);
+
+    // Pages can make a browser post texts and forms, and nothing, to other sites, with its certificate.
+    for kind in ["", "content-type: text/plain\r\n", "content-type: application/x-www-form-urlencoded\r\n"] {
+        for (path, body) in [("/groups/1/codes", ""), ("/groups", r#"{"name":"h"}"#)] {
+            let (status, text) = kept.ask("POST", path, kind, body).await;
+            assert_eq!(status, 415, "{kind} {text}");
+        }
+    }
+    assert_eq!(kept.ask("POST", "/groups/1/codes", JSON, "").await.0, 201);
+
+    let bad = format!("authorization: Bearer tacit_{}\r\n", "A".repeat(43));
+    for headers in [bad.as_str(), "authorization: Bearer x\r\n", "authorization: Basic dTpw\r\n"] {
+        for path in ["/groups", "/negotiations?group=1"] {
+            let (status, text) = kept.ask("GET", path, headers, "").await;
+            assert_eq!(status, 401, "{headers} {path} {text}");
+        }
+    }
+
+    let log = w.api("GET", "/log?max=1000").send().await.json();
+    let admitted = log["entries"].as_array().unwrap().iter().find_map(|entry| {
+        let body: Value = serde_json::from_str(entry["body"].as_str()?).ok()?;
+        (body["facts"]["action"] == "admitCertificate").then(|| body["facts"].clone())
+    });
+    let admitted = admitted.expect("an entry");
+    assert_eq!((&admitted["on"], &admitted["role"]), (&json!(key), &json!("operator")), "{admitted}");
+
+    assert_eq!(w.api("DELETE", &format!("/tokens/{key}")).send().await.status, 204);
+    for path in ["/groups", "/negotiations?group=1"] {
+        let (status, text) = kept.ask("GET", path, "", "").await;
+        assert!(status == 401 && text.contains("was revoked"), "{status} {text}");
+    }
+}
