@@ -167,14 +167,32 @@ impl Scenario {
         Ok(self.nodes.len() - 1)
     }
 
-    /// Sets what is computed and starts all members.
+    /// Sets what is computed and starts all members; they take rows when this returns.
     pub(crate) async fn begin(&self, configuration: &ConfigurationBody) -> Result<RunId, Failure> {
         let coordinator = client(&self.coordinator)?;
         coordinator.configure(self.group, configuration).await?;
         self.until_connected().await?;
         coordinator.start_group(self.group).await?;
         let run = coordinator.runs(self.group).await?.into_iter().next();
-        Ok(run.ok_or_else(|| Failure::new(Code::Other, "the group started without a run"))?.run)
+        let run = run.ok_or_else(|| Failure::new(Code::Other, "the group started without a run"))?.run;
+        self.until_running(run).await?;
+        Ok(run)
+    }
+
+    /// Waits until every peer has heard of the start, by its link: before that it takes no rows.
+    async fn until_running(&self, run: RunId) -> Result<(), Failure> {
+        let deadline = Instant::now() + Duration::from_secs(15);
+        for (node, Organisation { name, .. }) in self.nodes.iter().zip(&self.organisations) {
+            let node = client(node)?;
+            while node.peer(name).await?.run != Some(run) {
+                if Instant::now() > deadline {
+                    let why = format!("{name} did not hear that the group was started");
+                    return Err(Failure::new(Code::Unreachable, why));
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
+        Ok(())
     }
 
     async fn until_connected(&self) -> Result<(), Failure> {
@@ -265,8 +283,8 @@ pub(crate) fn fixed() -> Result<NodeConfig, Failure> {
 /// An address that is free, none twice. Below the range from which the system chooses, so that no connection takes it
 /// while its node is down.
 fn free() -> Result<SocketAddr, Failure> {
-    const FIRST: u32 = 12_000;
-    const COUNT: u32 = 8_000;
+    const FIRST: u32 = 13_000;
+    const COUNT: u32 = 7_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);
     // Not where the next process begins.
     let start = std::process::id().wrapping_mul(61);
@@ -278,7 +296,7 @@ fn free() -> Result<SocketAddr, Failure> {
             return Ok(address);
         }
     }
-    Err(Failure::new(Code::Other, "no port from 12000 to 19999 is free on this machine"))
+    Err(Failure::new(Code::Other, "no port from 13000 to 19999 is free on this machine"))
 }
 
 /// An organisation's node.
