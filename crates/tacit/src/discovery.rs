@@ -14,8 +14,6 @@ use tokio_util::sync::CancellationToken;
 use crate::config::NodeConfig;
 use crate::output::Failure;
 
-/// How long a search waits for answers.
-const PATIENCE: Duration = Duration::from_millis(1500);
 /// How often the machine's addresses are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -37,6 +35,8 @@ pub(crate) struct DiscoveryConfig {
     pub(crate) bootstrap: Vec<String>,
     /// As a gateway: stand by, and be chosen after others.
     pub(crate) backup: bool,
+    /// How long a search waits for answers, in milliseconds: who answers later is not chosen among.
+    pub(crate) search_ms: u64,
 }
 
 impl Default for DiscoveryConfig {
@@ -48,6 +48,7 @@ impl Default for DiscoveryConfig {
             sources: Vec::new(),
             bootstrap: Vec::new(),
             backup: false,
+            search_ms: 1500,
         }
     }
 }
@@ -78,7 +79,7 @@ pub(crate) fn finder(config: &NodeConfig, mdns: Option<Mdns>) -> Result<Finder, 
             sources: discovery.sources.clone(),
             ..Wishes::default()
         },
-        patience: PATIENCE,
+        patience: Duration::from_millis(discovery.search_ms),
         allow_plain_http: config.allow_plain_http,
     };
     Finder::new(setup).map_err(|e| Failure::usage(e.to_string()))
