@@ -68,11 +68,19 @@ async fn acknowledged_rows_survive_kill_9(f: &Fixture) {
             .spawn()
             .unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
+        let (tell, first) = tokio::sync::oneshot::channel();
         let reading = std::thread::spawn(move || {
-            out.lines().map_while(Result::ok).filter_map(|l| l.strip_prefix("ack ").map(str::to_owned)).collect()
+            let mut tell = Some(tell);
+            let acks = out.lines().map_while(Result::ok).filter_map(|l| l.strip_prefix("ack ").map(str::to_owned));
+            acks.inspect(|_| {
+                let _told = tell.take().map(|tell| tell.send(()));
+            })
+            .collect()
         });
+        // However long it takes to start: it is killed in the midst of its writing.
+        tokio::time::timeout(Duration::from_secs(30), first).await.expect("in time").expect("it writes");
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        tokio::time::sleep(Duration::from_millis(60 + (seed >> 33) % 140)).await;
+        tokio::time::sleep(Duration::from_millis((seed >> 33) % 140)).await;
         child.kill().unwrap();
         child.wait().unwrap();
         let mut lines: Vec<String> = tokio::task::spawn_blocking(|| reading.join().unwrap()).await.unwrap();

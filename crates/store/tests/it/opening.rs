@@ -115,7 +115,7 @@ async fn rule12_deleted_rows_leave_the_write_ahead_file() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(5), gone).await.expect("both files are clean while it runs");
+    tokio::time::timeout(std::time::Duration::from_secs(30), gone).await.expect("both files are clean while it runs");
 
     // Also if the process ends right after a write.
     store.append_rows("p", RunId(1), &rows(1), 1000, at(0)).await.unwrap();

@@ -126,8 +126,9 @@ async fn w1_a_snapshot_that_is_cut_off_leaves_old_or_new_rows() {
         let rows = staged(&target, &all).await;
         let marks = [("applied", "new".to_owned())];
         let done = tokio::time::timeout(Duration::from_millis(millis), target.install(&rows, 7, &marks)).await;
-        // The connection goes with whatever it was doing.
+        // The connection goes with whatever it was doing; who may write now waits until it has gone.
         drop((target, rows));
+        to.run("BEGIN IMMEDIATE; COMMIT").await.unwrap();
         let again = to.open().await;
         let applied = again.state("applied").await.unwrap().is_some();
         assert!(applied || done.is_err());
