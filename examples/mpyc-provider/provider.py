@@ -10,6 +10,7 @@ which carry it over their TLS links.
 import argparse
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -30,9 +31,15 @@ def load(proto):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the range from which the system chooses, so that no connection takes it before its listener does."""
+    while True:
+        port = random.randrange(20000, 32768)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 class Session:

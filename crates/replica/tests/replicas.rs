@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tacit_link::{Gate, LinkConfig, LinkError, LinkHub, Protocol, Refusal};
@@ -53,9 +55,8 @@ impl Cluster {
         let mut list = Vec::new();
         for number in 0..count {
             let identity = Identity::generate(&format!("g{number}"), OffsetDateTime::UNIX_EPOCH).unwrap();
-            // A port that is free now; tests of this file run in processes of their own.
-            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            list.push(ReplicaNode { fingerprint: identity.fingerprint(), addresses: vec![port.to_string()] });
+            let address = free().to_string();
+            list.push(ReplicaNode { fingerprint: identity.fingerprint(), addresses: vec![address] });
             nodes.push(Node { identity: Arc::new(identity), folder: tempfile::tempdir().unwrap(), up: None });
         }
         let mut cluster = Self { nodes, list, keeping };
@@ -180,6 +181,16 @@ impl Cluster {
         };
         tokio::time::timeout(PATIENCE, look).await.expect("the node catches up");
     }
+}
+
+/// An address that is free now; tests of this file run in processes of their own. Below the range from which the system
+/// chooses, so that no connection takes it while its node is down.
+fn free() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 500).unwrap() * 4;
+    let port = || 10_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 2_000;
+    let mut all = std::iter::repeat_with(|| SocketAddr::from(([127, 0, 0, 1], port()))).take(2_000);
+    all.find(|address| std::net::TcpListener::bind(address).is_ok()).expect("a free port")
 }
 
 const AT: UnixMillis = UnixMillis(1_790_000_000_000);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tacit_link::{CloseReason, How, LinkError, PortEvent};
 
-use crate::nodes::{Node, SOON, event, identity, join, linked, local, message, pair, session, until};
+use crate::nodes::{Node, SOON, event, identity, join, linked, local, message, nobody, pair, session, until};
 
 #[tokio::test]
 async fn concurrent_callers_share_one_link_also_when_both_sides_dial() {
@@ -65,15 +65,15 @@ async fn a_restarted_peer_replaces_its_dead_link() {
 #[tokio::test]
 async fn deadlines_hold_and_say_why() {
     let node = Node::new().await;
-    let nobody = identity("nobody").fingerprint();
+    let unknown = identity("nobody").fingerprint();
     let short = Duration::from_millis(200);
-    assert_eq!(node.host.link(nobody, How::Await, short).await, Err(LinkError::Deadline(nobody)));
+    assert_eq!(node.host.link(unknown, How::Await, short).await, Err(LinkError::Deadline(unknown)));
     let none = How::Dial { addrs: vec![] };
-    assert_eq!(node.host.link(nobody, none, SOON).await, Err(LinkError::NoAddress(nobody)));
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    assert_eq!(node.host.link(unknown, none, SOON).await, Err(LinkError::NoAddress(unknown)));
+    let closed = nobody().to_string();
     let dial = How::Dial { addrs: vec![closed.clone()] };
     let refused = Err(LinkError::Network(std::io::ErrorKind::ConnectionRefused));
-    assert_eq!(node.host.link(nobody, dial, short).await, refused);
+    assert_eq!(node.host.link(unknown, dial, short).await, refused);
     assert_eq!(node.host.link(node.id(), How::Await, SOON).await, Err(LinkError::BadPeers));
     // The second address is right.
     let other = Node::new().await;
@@ -84,9 +84,7 @@ async fn deadlines_hold_and_say_why() {
 #[tokio::test]
 async fn a_peer_that_starts_late_is_found() {
     let node = Node::new().await;
-    let spare = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = spare.local_addr().unwrap();
-    drop(spare);
+    let addr = nobody();
     let key = identity("late");
     let fingerprint = key.fingerprint();
     let start = async {

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -109,6 +110,15 @@ pub(crate) async fn message(port: &mut SessionPort) -> (usize, Vec<u8>) {
 
 pub(crate) async fn event(port: &mut SessionPort) -> PortEvent {
     tokio::time::timeout(SOON, port.recv()).await.expect("an event")
+}
+
+/// An address at which nobody listens. Below the range from which the system chooses, so that nobody is given it.
+pub(crate) fn nobody() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 700).unwrap();
+    let port = || 32_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 700;
+    let mut all = std::iter::repeat_with(|| SocketAddr::from(([127, 0, 0, 1], port()))).take(700);
+    all.find(|address| std::net::TcpListener::bind(address).is_ok()).expect("a free port")
 }
 
 /// Waits until something holds.
