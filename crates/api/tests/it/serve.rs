@@ -111,7 +111,7 @@ async fn bodies_beyond_the_limit_are_not_read() {
         let chunk = [&b"10000\r\n"[..], &[b' '; 0x10000], b"\r\n"].concat();
         let (sent, answer) = endless(served.address, &head(path, &rest), &chunk).await;
         assert!(answer.starts_with("HTTP/1.1 413 "), "{path}: {answer}");
-        assert!(((8 << 20)..(24 << 20)).contains(&sent), "{path}: {sent} bytes were taken");
+        assert!(((8 << 20)..(64 << 20)).contains(&sent), "{path}: {sent} bytes were taken");
     }
     // Who may not speak is not listened to at all.
     let rest = format!("{json}transfer-encoding: chunked\r\n");

@@ -83,6 +83,7 @@ fn p11_start_stop_status() {
     // One by one.
     let (a, code) = seat("a");
     service.stop(&a, &code).expect(400, "ERR_NOT_RUNNING");
+    group.wait_connected();
     for peer in ["x", "y", "z", "b", "a"] {
         group.start_peer(peer);
     }
@@ -146,6 +147,7 @@ fn p13_start_order_irrelevant() {
             Group::usual(&manager, &service, name, &|peer| sink.url(&format!("{name}-{peer}")), &config)
         })
         .collect();
+    groups.iter().for_each(Group::wait_connected);
     let give = |group: &Group, peers: &[&str]| {
         for peer in peers {
             group.start_peer(peer);

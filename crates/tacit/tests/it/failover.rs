@@ -135,8 +135,12 @@ impl Cluster {
     /// A call to whoever leads, which must work.
     #[track_caller]
     fn told(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let leader = &self.gateways[self.leader()];
-        let reply = leader.call(token, method, &format!("/api/v1{path}"), body).expect("an answer");
+        // Whoever led a moment ago may have to say that it leads no more.
+        let reply = until(&format!("{method} {path} at whoever leads"), || {
+            let leader = &self.gateways[self.leader()];
+            let reply = leader.call(token, method, &format!("/api/v1{path}"), body).expect("an answer");
+            if reply.status == 503 { Err(format!("{reply:?}")) } else { Ok(reply) }
+        });
         assert!((200..300).contains(&reply.status), "{method} {path}: {reply:?}");
         if reply.body.is_empty() { Value::Null } else { reply.json() }
     }
@@ -315,7 +319,8 @@ fn w1_f09_another_gateway_takes_over_without_new_pairing() {
     for peer in &building.peers {
         let shown = peer.api("GET", "/peers", None).ok().json();
         let trouble = &shown["peers"][0]["last_error"];
-        assert!(!trouble.to_string().contains("refused"), "{shown}");
+        // That there was no link for a while is no fault.
+        assert!(!trouble.to_string().contains("charter was refused"), "{shown}");
     }
 
     // The first comes back and follows; when the second is gone, it or the third has everything.
@@ -444,8 +449,8 @@ fn three(lab: &Lab, mdns: bool) -> Vec<Machine> {
 #[track_caller]
 fn leading(machines: &[Machine], without: Option<usize>) -> usize {
     until("a gateway to lead", || {
-        let leads = |at: &usize| machines[*at].run(&["group", "list"]).status.success();
-        let found = (0..machines.len()).find(|at| Some(*at) != without && leads(at));
+        // A command would be sent on by one that follows.
+        let found = (0..machines.len()).find(|at| Some(*at) != without && machines[*at].is_ready());
         found.ok_or_else(|| "none does".to_owned())
     })
 }

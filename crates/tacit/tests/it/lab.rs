@@ -38,7 +38,7 @@ impl Lab {
         need_ip();
         let name = format!("tacit{}-{}", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
         let lab = Self { name, ports: AtomicU32::new(0) };
-        ip(&["netns", "add", &lab.name]);
+        add_namespace(&lab.name);
         ip(&["-n", &lab.name, "link", "add", "bridge", "type", "bridge", "mcast_snooping", "0"]);
         ip(&["-n", &lab.name, "link", "set", "bridge", "up"]);
         lab
@@ -48,7 +48,7 @@ impl Lab {
     pub(crate) fn machine(&self, addresses: &[&str]) -> Machine {
         let number = self.ports.fetch_add(1, Ordering::Relaxed);
         let (namespace, port) = (format!("{}-{number}", self.name), format!("port{number}"));
-        ip(&["netns", "add", &namespace]);
+        add_namespace(&namespace);
         let machine = Machine { namespace, port: port.clone(), folder: TempDir::new().expect("a folder"), child: None };
         let inside = &machine.namespace;
         ip(&["-n", &self.name, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", inside]);
@@ -208,6 +208,14 @@ impl Machine {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {output:?}"))
     }
 
+    /// Whether this machine's node itself is ready; one that follows another is not. It serves https.
+    pub(crate) fn is_ready(&self) -> bool {
+        let url = format!("https://127.0.0.1:{HTTP}/readyz");
+        let mut curl = self.command(Path::new("curl"));
+        curl.args(["--insecure", "--silent", "--fail", "--noproxy", "*", "--max-time", "10", &url]);
+        curl.output().expect("curl runs").status.success()
+    }
+
     /// The node's certificate.
     pub(crate) fn fingerprint(&self) -> String {
         let text = std::fs::read_to_string(self.data().join("run").join("addr.json")).expect("a running node");
@@ -234,6 +242,13 @@ impl Drop for Machine {
 fn ip(args: &[&str]) {
     let output = Command::new("ip").args(args).output().expect("ip runs");
     assert!(output.status.success(), "ip {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+}
+
+/// A new one. What a killed process with the same number left behind is removed.
+#[track_caller]
+fn add_namespace(name: &str) {
+    let _left = Command::new("ip").args(["netns", "del", name]).output();
+    ip(&["netns", "add", name]);
 }
 
 /// Installs iproute2 where it is missing. A test that cannot have its network fails.

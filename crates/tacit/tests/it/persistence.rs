@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::harness::{Node, files_below, run, tacit};
-use crate::http::{Request, get};
+use crate::http::{Request, escaped, get};
 use crate::p2ds::{Config, Group, STARTED, STOPPED};
 use crate::sink::Sink;
 use crate::wait::until;
@@ -120,6 +120,11 @@ fn p27_a_peer_that_missed_the_stop_hears_of_it() {
     // Nobody believes to be running.
     group.wait_connected();
     for peer in ["x", "y", "z", "a", "b"] {
+        until(&format!("{peer} to hear of the end"), || {
+            let path = format!("/peers/{}", escaped(&group.full(peer)));
+            let own = peers.api("GET", &path, None).ok().json();
+            if own["status"] == "running" { Err(own.to_string()) } else { Ok(()) }
+        });
         group.start_peer(peer);
     }
     group.give("a", &["5"]);

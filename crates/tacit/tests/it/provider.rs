@@ -22,6 +22,9 @@ fn python() -> PathBuf {
     let wanted = std::fs::read_to_string(example.join("requirements.txt")).expect("requirements.txt");
     let folder = std::env::temp_dir().join("tacit-mpyc-venv");
     let (python, done) = (folder.join("bin/python"), folder.join("done"));
+    // One run makes it, others wait; the lock goes with the process.
+    let lock = std::fs::File::create(std::env::temp_dir().join("tacit-mpyc-venv.lock")).expect("a lock file");
+    lock.lock().expect("the lock");
     if std::fs::read_to_string(&done).is_ok_and(|text| text == wanted) {
         return python;
     }
