@@ -129,10 +129,15 @@ const NAMES: Parameter = Parameter {
     meaning: "the columns' names, with commas between them; x1,x2,... unless set",
     accepts: records::are_names,
 };
+const ITEM_NAMES: Parameter = Parameter {
+    name: "names",
+    meaning: "the items' names, with commas between them; 1,2,... unless set",
+    accepts: records::are_names,
+};
 const PER_PEER: Parameter = Parameter {
     name: "per_peer",
-    meaning: "yes: each peer counts once, with the mean of its own records rounded to the nearest whole number (halves up); no: \
-              each record counts; no unless set",
+    meaning: "yes: each peer counts once, with the mean of its own records rounded to the nearest whole number (halves up), and \
+              what is opened is of these; no: each record counts; no unless set",
     accepts: |text| matches!(text, "yes" | "no"),
 };
 const DDOF: Parameter = Parameter {

@@ -10,7 +10,7 @@ use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey};
 
 use crate::job::PROVIDER;
-use crate::plan::MODEL;
+use crate::plan::{MODEL, names_level};
 use crate::preselector::{Preselector, Window};
 use crate::scale::{Micro, Scale};
 use crate::{Source, Task};
@@ -269,7 +269,7 @@ impl Ask {
         if request.parameters.contains_key(MODEL) {
             return Err(bad("the security model has a field of its own"));
         }
-        if request.parameters.contains_key(LEVEL) {
+        if names_level(&request.parameters) {
             return Err(bad("level is set by tasks over branches alone: ask with branches"));
         }
         if !(request.branches == 0 || (2..=MAX_BRANCHES).contains(&request.branches)) {

@@ -147,7 +147,12 @@ fn check_provider(charter: &Charter, task: &Task) -> Result<(), JobError> {
 }
 
 fn no_level(parameters: &BTreeMap<String, String>) -> Result<(), JobError> {
-    if parameters.contains_key(LEVEL) { Err(JobError::Level) } else { Ok(()) }
+    if names_level(parameters) { Err(JobError::Level) } else { Ok(()) }
+}
+
+/// Whether a setting makes a part of a result over branches. A quantile has a level, too, which is a number.
+pub(crate) fn names_level(parameters: &BTreeMap<String, String>) -> bool {
+    parameters.get(LEVEL).is_some_and(|text| Level::named(text).is_some())
 }
 
 /// Whether a configuration can be right for a group of the smallest size. Members come and go, so the

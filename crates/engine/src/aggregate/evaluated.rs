@@ -1,8 +1,8 @@
 //! The registry's entries of what is computed on shares before the opening.
 
 use super::{
-    ALL_MODELS, Aggregator, Function, MAX_RECORDS, NAMES, Order, PER_PEER, Parameter, Presence, SEMI_HONEST, Shape,
-    VERIFIED, entropy, keys, logistic, order, peers, records, top,
+    ALL_MODELS, Aggregator, Function, ITEM_NAMES, MAX_RECORDS, NAMES, Order, PER_PEER, Parameter, Presence,
+    SEMI_HONEST, Shape, VERIFIED, entropy, keys, logistic, order, peers, records, top,
 };
 
 /// Accepts a number of contributors.
@@ -232,7 +232,7 @@ pub(super) const EVALUATED: [Aggregator; 18] = [
         )
     },
     Aggregator {
-        parameters: &[MIN_PEERS_OR_WEIGHT, MIN_WEIGHT, PEER_WEIGHTS, MIN_PEER_WEIGHT, LEARN, NAMES],
+        parameters: &[MIN_PEERS_OR_WEIGHT, MIN_WEIGHT, PEER_WEIGHTS, MIN_PEER_WEIGHT, LEARN, ITEM_NAMES],
         models: VERIFIED,
         output: Shape::Statistics,
         leakage: leaks!(
@@ -342,7 +342,7 @@ pub(super) const EVALUATED: [Aggregator; 18] = [
         ..ordered("sort", "all records of one number each, in ascending order", Order::Sort)
     },
     Aggregator {
-        parameters: &[K, NAMES],
+        parameters: &[K, ITEM_NAMES],
         models: VERIFIED,
         output: Shape::Statistics,
         leakage: leaks!("Opened: the k items with the largest sums and these sums, in their order; of others nothing."),

@@ -107,7 +107,10 @@ pub enum PlanError {
     )]
     OnePeerWeighsEnough { weight: u64, least: u64 },
     /// Records that the aggregator does not take.
-    #[error("{name} takes records of {least} to {most} numbers, and {columns} are configured as items")]
+    #[error(
+        "{name} takes records of {} numbers, and {columns} are configured: set items, or name so many sources",
+        range(*least, *most)
+    )]
     BadColumns { name: &'static str, columns: usize, least: usize, most: usize },
     /// Where nobody may be trusted, bounds cannot be left to the input peers.
     #[error("bounds are always proven in the model {}: leave the parameter \"bounds\" out", .model.name())]
@@ -169,6 +172,10 @@ pub enum PlanError {
     /// The aggregator does not exist in that model.
     #[error("{name} is not implemented in the model {}: choose {}", .model.name(), models(name))]
     ModelNotOffered { name: &'static str, model: SecurityModel },
+}
+
+fn range(least: usize, most: usize) -> String {
+    if least == most { least.to_string() } else { format!("{least} to {most}") }
 }
 
 fn meaning(aggregator: &str, parameter: &str) -> Option<&'static str> {

@@ -41,11 +41,12 @@ pub enum Level {
 impl Level {
     /// The level that a plan's parameters name.
     pub(super) fn of(request: &PlanRequest) -> Self {
-        match request.parameters.get(LEVEL).map(String::as_str) {
-            Some("branch") => Self::Branch,
-            Some("root") => Self::Root,
-            _ => Self::Flat,
-        }
+        request.parameters.get(LEVEL).and_then(|text| Self::named(text)).unwrap_or(Self::Flat)
+    }
+
+    /// The level that a text names. A quantile's level, which goes by the same parameter, names none.
+    pub fn named(text: &str) -> Option<Self> {
+        [Self::Branch, Self::Root].into_iter().find(|level| level.name() == Some(text))
     }
 
     /// Its name in parameters; none for a session that stands alone.

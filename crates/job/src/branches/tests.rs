@@ -82,6 +82,11 @@ fn w2_the_part_of_a_branch_follows_from_the_task_above() {
         change(&mut wrong.request);
         assert!(matches!(wrong.terms(), Err(AskError::Field(_))));
     }
+    let mut quantile = ask(0);
+    quantile.request.aggregator = "quantile".to_owned();
+    quantile.request.parameters.insert(LEVEL.to_owned(), "0.5".to_owned());
+    assert_eq!(quantile.terms().err(), None);
+    assert_eq!(quantile.level(), Level::Flat);
 }
 
 pub(crate) fn charter(members: &[(u8, &str, MemberRole)]) -> Charter {

@@ -59,6 +59,32 @@ fn p31_weights_of_members_are_those_of_their_places() {
     assert_eq!(placed(&[1, 2], "m1=0"), Err(JobError::Plan(light)));
 }
 
+/// What the list of aggregators shows as an example is taken, and a quantile's level is no level of branches.
+#[test]
+fn examples_of_all_aggregators_are_configurations_that_are_taken() {
+    let configuration = |aggregator: &aggregate::Aggregator| {
+        let example = aggregate::Example::of(aggregator);
+        let parameters = example.parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Configuration {
+            field: "2305843009213693951".to_owned(),
+            max_element: example.max_element.to_string(),
+            aggregator: example.name.to_owned(),
+            items: u32::try_from(example.items).expect("small"),
+            parameters: parameters.collect(),
+            time_slots: 1,
+            result_buffer_size: 1,
+        }
+    };
+    for aggregator in aggregate::registry() {
+        let mut configuration = configuration(aggregator);
+        assert_eq!(check_configuration(&configuration), Ok(()), "{}", aggregator.name);
+        for level in ["branch", "root"] {
+            configuration.parameters.insert(LEVEL.to_owned(), level.to_owned());
+            assert_eq!(check_configuration(&configuration), Err(JobError::Level), "{}", aggregator.name);
+        }
+    }
+}
+
 /// A configuration is looked at before members are known, for the smallest group that it could be right for.
 #[test]
 fn configurations_for_more_than_two_input_peers() {

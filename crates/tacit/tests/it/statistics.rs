@@ -161,6 +161,10 @@ fn p30_p31_p32_functions_on_shares_over_three_processes() {
     let (one, other) = (3_221_225_985, 3_325_256_711);
     let top = trio.compute(10, &addresses, [&[one, 500, other, 400], &[], &[other, 300]]);
     assert_eq!(top["statistics"], json!([{ "name": "sum(198.51.100.7)", "value": 700.0 }]));
+
+    let quantile = ["--aggregator", "quantile", "--items", "1", "--max-element", "9", "--parameter", "level=0.25"];
+    let quantile = trio.compute(11, &quantile, [&[8], &[2], &[4]]);
+    assert_eq!(number(&quantile, "quantile_0.25(x1)"), 3.0);
 }
 
 /// Noise, and what it costs where strangers read it.
