@@ -47,13 +47,10 @@ impl Gateway {
         let new = NewTask { task, signature: None, notify: None, wait: false };
         let _one_at_a_time = self.inner.client_tasks.parts.lock().await;
         let most = self.inner.limits.client_tasks;
-        let charged = if self.inner.client_tasks.places.has_room(&client, most) { &asks } else { &client };
+        let charged = self.inner.client_tasks.places.charged(&asks, &client, most);
         let part = self.take_task(new, &client, charged, None).await?;
-        if let Some(open) = self.open_tasks().get_mut(&part.now().id)
-            && !open.place.is_of(&asks)
-            && !open.place.is_of(&client)
-        {
-            open.place.hand_over(&client);
+        if let Some(open) = self.open_tasks().get_mut(&part.now().id) {
+            open.place.confirm(&asks, &client);
         }
         Ok(part)
     }

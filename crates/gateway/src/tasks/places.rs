@@ -30,9 +30,11 @@ impl Places {
         self.put(&mut self.lock(), client)
     }
 
-    /// Whether one more task of this client could have a place, of at most so many.
-    pub(super) fn has_room(&self, client: &str, most_of_client: usize) -> bool {
-        self.lock().by_client.get(client).is_none_or(|own| *own < most_of_client)
+    /// Whose place one more part takes that a peer asks for in the name of a client above: the peer's own, as long as
+    /// nobody else asked for it; the client's, which has none left, if it has as many as may be.
+    pub(super) fn charged<'c>(&self, peer: &'c str, client: &'c str, most_of_client: usize) -> &'c str {
+        let has_room = self.lock().by_client.get(client).is_none_or(|own| *own < most_of_client);
+        if has_room { peer } else { client }
     }
 
     /// A place for one more task, of at most so many in all and of one client.
@@ -68,14 +70,16 @@ impl Places {
 }
 
 impl Place {
-    /// Whether it counts as this client's.
-    pub(super) fn is_of(&self, client: &str) -> bool {
+    fn is_of(&self, client: &str) -> bool {
         self.client == client
     }
 
-    /// Counts as this client's from now on, whatever the bounds are.
-    pub(super) fn hand_over(&mut self, client: &str) {
-        *self = self.places.keep(client);
+    /// A peer asks for the part that has this place, in the name of a client above. If another one took the place, it did
+    /// not invent the part: the place is the client's from now on.
+    pub(super) fn confirm(&mut self, peer: &str, client: &str) {
+        if !self.is_of(peer) && !self.is_of(client) {
+            *self = self.places.keep(client);
+        }
     }
 }
 
@@ -116,15 +120,32 @@ mod tests {
         assert_eq!(places.lock().by_client.len(), 3);
     }
 
+    /// A peer that invents parts fills its own places and nobody else's; what two ask for counts as the client's above, each
+    /// client for itself.
     #[test]
-    fn a_place_that_is_handed_over_counts_once() {
+    fn w2_parts_are_bounded_for_each_client_above_and_each_peer() {
+        const MOST: usize = 2;
         let places = Places::default();
-        let mut place = places.take("a", 9, 1).unwrap();
-        assert!(!places.has_room("a", 1) && places.has_room("b", 1));
-        place.hand_over("b");
-        assert!(places.has_room("a", 1) && !places.has_room("b", 1) && place.is_of("b"));
-        assert_eq!(places.lock().all, 1);
-        drop(place);
+        let ask = |peer: &str, client: &str| places.take(places.charged(peer, client, MOST), 99, MOST);
+        let both = |client: &str| {
+            ask("peer a", client).map(|mut place| {
+                place.confirm("peer a", client);
+                assert!(place.is_of("peer a"));
+                place.confirm("peer b", client);
+                assert!(place.is_of(client));
+                place
+            })
+        };
+        let held: Vec<Place> = ["x", "x", "y", "y", "z"].into_iter().map(|client| both(client).unwrap()).collect();
+        assert!(both("x").is_err() && both("y").is_err());
+        let invented: Vec<Place> = (0..MOST).map(|_| ask("peer c", "z").unwrap()).collect();
+        assert!(ask("peer c", "z").is_err() && ask("peer c", "new").is_err());
+        // Neither the client in whose name it did that, nor another peer, nor another client has fewer places.
+        let last = both("z").unwrap();
+        assert!(both("z").is_err());
+        assert!(both("new").is_ok());
+        assert_eq!(places.lock().all, held.len() + invented.len() + 1);
+        drop((held, invented, last));
         assert_eq!(places.lock().all, 0);
         assert!(places.lock().by_client.is_empty());
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Node, run};
 use crate::rooms::Rooms;
@@ -55,7 +55,7 @@ fn w3_a_client_certificate_is_limited_as_a_token_is() {
     let limits = ["--group", &group, "--set", "", "--purpose", "HVAC", "--aggregator", "mean"];
     let admitted = told(&owner(&[&label[..], &limits].concat()));
     assert_eq!((&admitted["id"], &admitted["certificate"]), (&fingerprint.as_str().into(), &true.into()));
-    assert_eq!(admitted["tasks"]["purposes"], serde_json::json!(["HVAC"]), "{admitted}");
+    assert_eq!(admitted["tasks"]["purposes"], json!(["HVAC"]), "{admitted}");
     assert_eq!(told(&owner(&["token", "list"])).as_array().map(Vec::len), Some(2));
     // What it may do is not widened by saying it again.
     assert_eq!(owner(&label).status.code(), Some(1));
@@ -83,4 +83,36 @@ fn w3_a_client_certificate_is_limited_as_a_token_is() {
     assert_eq!(owner(&["token", "revoke", &fingerprint]).status.code(), Some(0));
     refused(&asks(&as_hvac, "mean", "HVAC", ""), "this certificate was revoked");
     refused(&asks(&both, "mean", "HVAC", ""), "the key that signed this task was revoked");
+}
+
+/// A member asks for itself with its own key: if an owner has limited or revoked that key as a client's, so it stays.
+#[test]
+fn w3_the_limits_of_a_key_bind_a_member_that_asks_with_it() {
+    let scene = Rooms::found(3);
+    scene.measure("temperature", 1000, &["20", "21", "25"]);
+    let compare = |room: usize| {
+        let room = &scene.rooms[room];
+        let question = json!({
+            "source": "temperature", "purpose": "HVAC", "preselector": "last_1h", "decimals": 0, "least": "0",
+            "most": "50",
+        });
+        room.node.api("POST", &format!("/peers/{}/compare", room.name), Some(&question))
+    };
+    assert_eq!(compare(0).ok().json()["average"], 22.0);
+    let admit = |room: usize, limits: Value| {
+        let key = &scene.rooms[room].key;
+        let new = json!({ "fingerprint": key, "role": "viewer", "label": "room", "tasks": limits });
+        assert_eq!(scene.gateway.api("POST", "/certificates", Some(&new)).status, 201);
+    };
+    admit(0, json!({ "aggregators": ["sum"] }));
+    admit(1, json!({ "aggregators": ["mean"] }));
+    let refused = |room: usize, why: &str| {
+        let reply = compare(room);
+        assert!(reply.status == 403 && reply.body.contains(why), "{reply:?}");
+    };
+    refused(0, "the key that signed this task may not ask for this aggregator");
+    assert_eq!(compare(1).ok().json()["average"], 22.0);
+    assert_eq!(scene.gateway.api("DELETE", &format!("/tokens/{}", scene.rooms[1].key), None).status, 204);
+    refused(1, "the key that signed this task was revoked");
+    assert_eq!(compare(2).ok().json()["average"], 22.0);
 }
