@@ -9,7 +9,7 @@ use tacit_job::{GatewayAt, Report, Request, Response, ToGateway, ToPeer};
 use tacit_link::{CloseReason, ControlLink, ControlSender, LinkError, Refusal};
 use tacit_model::Fingerprint;
 use tacit_model::api::PairingState;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -47,6 +47,7 @@ const REFUSED: u32 = 8;
 #[derive(Default)]
 pub(crate) struct Line {
     state: Mutex<State>,
+    opened: Notify,
     next_request: AtomicU64,
 }
 
@@ -60,6 +61,20 @@ struct State {
 impl Line {
     pub(crate) fn connected(&self) -> bool {
         self.lock().sender.is_some()
+    }
+
+    /// Waits until there is a link, at most so long.
+    pub(crate) async fn until_connected(&self, limit: Duration) {
+        let connected = async {
+            loop {
+                let opened = self.opened.notified();
+                if self.connected() {
+                    return;
+                }
+                opened.await;
+            }
+        };
+        let _in_time = tokio::time::timeout(limit, connected).await;
     }
 
     /// Whether it was queued.
@@ -94,6 +109,7 @@ impl Line {
         let mut state = self.lock();
         state.gateway = Some(sender.peer());
         state.sender = Some(sender);
+        self.opened.notify_waiters();
     }
 
     fn close(&self) {

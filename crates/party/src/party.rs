@@ -42,6 +42,9 @@ use crate::source::{Row, RowError, RowText, parse_row};
 use crate::standing::{Standing, StandingCell};
 use crate::{PartyError, gateway_link, outbox};
 
+/// Whoever has just registered is linked to its gateway before that.
+const SOON: Duration = Duration::from_secs(2);
+
 /// What a party is made of. It must have joined a group before: see [`register`](crate::register).
 pub struct PartySetup {
     /// Its name on this node and in its group.
@@ -229,12 +232,13 @@ impl Party {
         self.inner.group
     }
 
-    /// Asks the gateway to let it take part in the group's standing task.
+    /// Asks the gateway to let it take part in the group's standing task. A link that is only being made is waited for.
     pub async fn start(&self) -> Result<RunId, PartyError> {
         let party = &self.inner;
         if party.standing.run().is_some() {
             return Err(PartyError::AlreadyRunning);
         }
+        party.line.until_connected(SOON).await;
         match party.line.request(Request::Start, party.limits.request).await? {
             Response::Started { run, .. } => Ok(run),
             Response::Refused { why } => Err(party.why_refused(why)),
