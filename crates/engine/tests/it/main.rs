@@ -21,6 +21,7 @@ mod fixed_values;
 mod forecasts;
 mod freeze;
 mod guaranteed;
+mod guaranteed_attacks;
 mod guaranteed_functions;
 mod guaranteed_late;
 mod logistic;
