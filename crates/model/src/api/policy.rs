@@ -49,6 +49,10 @@ pub struct PeerPolicy {
     /// Give the same records to results with different members never. Without it, the difference of two
     /// results may tell what one member gave.
     pub disjoint_windows: bool,
+    /// Whether a task may take some of this peer's records and leave others: by a condition, or by bounds that some do
+    /// not fit. A result over few records may tell one of them, however many members take part. Without it this peer
+    /// takes part with all its records of the window, or not at all.
+    pub conditions: bool,
     /// Ask the owner before this peer gives data to a task. Approved once, a task is approved for all its
     /// computations.
     pub manual_approval: bool,
@@ -88,6 +92,7 @@ impl Default for PeerPolicy {
             tasks_per_minute: 0,
             tasks_per_day: 0,
             disjoint_windows: true,
+            conditions: false,
             manual_approval: false,
             parents: BTreeSet::new(),
             branch: Vec::new(),

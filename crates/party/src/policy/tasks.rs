@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tacit_accord::Charter;
 use tacit_engine::SecurityModel;
 use tacit_job::{Ask, Job, Terms, Window};
+use tacit_model::api::TaskRequest;
 use tacit_model::{Fingerprint, UnixMillis};
 use tacit_store::{AskedRow, StoreError};
 
@@ -79,6 +80,25 @@ pub enum TaskRefusal {
         name: String,
         /// What was asked for.
         window: Window,
+    },
+    /// It asks which records meet a condition.
+    #[error(
+        "the task takes only records that meet a condition ({0}), and this peer's policy gives all or none: a result over few \
+         records may tell one of them; set conditions to allow it"
+    )]
+    Condition(String),
+    /// Its bounds leave records out.
+    #[error(
+        "the task takes values from {least} to {most}, which leaves {left_out} of this peer's records out, and its policy \
+         gives all or none; set conditions to allow it"
+    )]
+    LeftOut {
+        /// How many.
+        left_out: usize,
+        /// The least value it takes.
+        least: String,
+        /// The largest.
+        most: String,
     },
     /// Exact numbers of a series whose leakage is bounded.
     #[error(
@@ -166,6 +186,22 @@ impl Policy {
             false => fewest_operators(&asked.me, job, charter),
         };
         self.enough_operators(found, charter)
+    }
+
+    /// Whether a task may leave records of this peer out by its conditions. To be asked of who gives records.
+    pub(crate) fn judge_conditions(&self, request: &TaskRequest) -> Result<(), TaskRefusal> {
+        match self.conditions || request.filter.is_empty() {
+            true => Ok(()),
+            false => Err(TaskRefusal::Condition(request.filter.join(", "))),
+        }
+    }
+
+    /// Whether it may leave so many out by its bounds.
+    pub(crate) fn judge_left_out(&self, request: &TaskRequest, left_out: usize) -> Result<(), TaskRefusal> {
+        match self.conditions || left_out == 0 {
+            true => Ok(()),
+            false => Err(TaskRefusal::LeftOut { left_out, least: request.least.clone(), most: request.most.clone() }),
+        }
     }
 
     /// Whether those whose data is about to be bound are enough: losses may have made them fewer than the job named.

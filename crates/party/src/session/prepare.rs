@@ -140,7 +140,13 @@ fn ready(
     let mut nonce = [0; 32];
     random::fill(&mut nonce).map_err(|error| Declined::new(Decline::NoRow, error.to_string()))?;
     let freezes = freezes(&party.me, &job);
-    let (before, with_freeze) = if freezes { (Given::default(), given) } else { (given, Given::default()) };
+    let (before, with_freeze) = match job.compute.contains(&party.me) {
+        _ if freezes => (Given::default(), given),
+        // In `guaranteed` the others can do without this peer, so what it gives is noted before; and at the freeze
+        // once more, with those whose data is in.
+        true => (given.clone(), Given { spent: Vec::new(), ..given }),
+        false => (given, Given::default()),
+    };
     let now = if freezes && job.ask().is_some() { None } else { Some(claim(party, &job)) };
     let claim = Claim { now, before, with_freeze };
     let input = input.map(|row| InputVector::new(row.into_values()));
@@ -190,10 +196,12 @@ async fn prepare_task(
         // A branch is asked at the end, when nothing else stands against it.
         Level::Root => (None, terms.window(job.slot)),
         Level::Flat | Level::Branch => {
+            policy.judge_conditions(&ask.request).map_err(refused)?;
             let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
             let selected = series::select(&party.store, &party.name, ask, &terms, job.slot, plan).await;
             let selected = selected.map_err(nothing)?;
             left_out = selected.left_out;
+            policy.judge_left_out(&ask.request, left_out).map_err(refused)?;
             (Some(selected.row), Some(selected.window))
         }
     };

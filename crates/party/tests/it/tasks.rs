@@ -187,27 +187,33 @@ async fn rule3_second_opening_without_the_victim_is_refused() {
 /// The history of a peer is about those whose data went in, not about those whom the job named.
 #[tokio::test]
 async fn rule3_who_was_lost_before_the_freeze_is_no_company() {
-    let mut world = room().await;
-    let first = ask(&world, 1);
-    let attempt = job(&world, &first, 1);
-    let done = run_and_lose_e(&mut world, &attempt).await;
-    assert!(done.values().all(is_done), "{done:?}");
-    assert_eq!(learned(&world, &first).await.unwrap().1, 4);
+    for model in ["semi-honest", "guaranteed"] {
+        let mut world = room().await;
+        let in_model = |world: &World, nonce: u8| {
+            let request = TaskRequest { model: model.to_owned(), ..request(world, nonce, "last_1h") };
+            Ask::admit(request, None, &world.gateway.identity).unwrap()
+        };
+        let first = in_model(&world, 1);
+        let attempt = job(&world, &first, 1);
+        let done = run_and_lose_e(&mut world, &attempt).await;
+        assert!(done.values().all(is_done), "{model}: {done:?}");
+        assert_eq!(learned(&world, &first).await.unwrap().1, 4);
 
-    // The difference of a sum with e and this one would be e's value, although both jobs name it.
-    let lost = return_of_e(&mut world).await;
-    let second = ask(&world, 2);
-    let whole = job(&world, &second, 2);
-    for peer in 0..4 {
-        assert_eq!(declined(&mut world, peer, &whole).await, Decline::Policy);
+        // The difference of a sum with e and this one would be e's value, although both jobs name it.
+        let lost = return_of_e(&mut world).await;
+        let second = in_model(&world, 2);
+        let whole = job(&world, &second, 2);
+        for peer in 0..4 {
+            assert_eq!(declined(&mut world, peer, &whole).await, Decline::Policy, "{model}");
+        }
+        // The same four may be asked again.
+        let third = in_model(&world, 3);
+        let mut fewer = job(&world, &third, 3);
+        fewer.inputs.retain(|input| *input != lost);
+        let reports = world.gateway.run(&world.consensus, &fewer).await;
+        assert!(reports.values().all(is_done), "{model}: {reports:?}");
+        world.close().await;
     }
-    // The same four may be asked again.
-    let third = ask(&world, 3);
-    let mut fewer = job(&world, &third, 3);
-    fewer.inputs.retain(|input| *input != lost);
-    let reports = world.gateway.run(&world.consensus, &fewer).await;
-    assert!(reports.values().all(is_done), "{reports:?}");
-    world.close().await;
 }
 
 /// The other way round: everybody went into the first sum, and one is lost on the way to the second. The peers find out

@@ -170,6 +170,10 @@ async fn move_in(scenario: &Scenario, room: usize, readings: &[Reading], now: Un
     let device = client(&scenario.nodes[room])?;
     let floor = FLOORS.iter().find(|(_, rooms)| rooms.contains(&room)).map_or("", |(label, _)| label);
     device.set_labels(ROOMS[room], vec!["rooms".to_owned(), floor.to_owned()]).await?;
+    // The questions are about occupied rooms only, which each owner has to allow.
+    let mut policy = device.policy(ROOMS[room]).await?.policy;
+    policy.conditions = true;
+    device.set_policy(ROOMS[room], &policy).await?;
     device.add_samples(ROOMS[room], readings.iter().map(|reading| reading.sample(now)).collect()).await?;
     Ok(())
 }

@@ -53,6 +53,15 @@ impl Building {
         building
     }
 
+    fn allow_conditions(&self) {
+        for (name, node) in NAMES.iter().zip(&self.nodes) {
+            let path = format!("/peers/{name}/policy");
+            let mut policy = node.api("GET", &path, None).ok().json()["policy"].clone();
+            policy["conditions"] = true.into();
+            node.api("PUT", &path, Some(&policy)).ok();
+        }
+    }
+
     /// A sample of so many milliseconds ago.
     fn measure(&self, peer: usize, ago: i64, values: &[(&str, &str)]) {
         let values: serde_json::Map<String, Value> =
@@ -100,9 +109,34 @@ fn near(found: f64, expected: f64) {
     assert!((found - expected).abs() < 1e-9, "{found}, not {expected}");
 }
 
+/// A question about those above a bound, or who meet a condition, would tell the number of the only one: the peers' policy
+/// gives all records or none, unless its owner says otherwise.
+#[test]
+fn f05_no_condition_and_no_bound_singles_somebody_out() {
+    let building = Building::found();
+    let trouble = |peer: usize| {
+        let path = format!("/peers/{}", NAMES[peer]);
+        building.nodes[peer].api("GET", &path, None).ok().json()["last_error"].to_string()
+    };
+    for (more, reason) in [
+        (json!({ "filter": ["temperature>25"] }), "meet a condition (temperature>25)"),
+        (json!({ "least": "25" }), "takes values from 25 to 50, which leaves 1 of this peer's records out"),
+        (json!({ "most": "21" }), "takes values from 0 to 21, which leaves 1 of this peer's records out"),
+    ] {
+        let told = building.ask(&building.question("mean", more));
+        assert_eq!((&told["state"], &told["windows"][0]["result"]), (&"failed".into(), &Value::Null), "{told}");
+        let heard = trouble(2);
+        assert!(heard.contains(reason) && heard.contains("set conditions"), "{heard}");
+    }
+    building.allow_conditions();
+    let told = building.ask(&building.question("mean", json!({ "filter": ["temperature>21"] })));
+    near(number(&told, "count"), 3.0);
+}
+
 #[test]
 fn f15_tasks_over_series_equal_plaintext() {
     let building = Building::found();
+    building.allow_conditions();
     // Older than an hour: not selected.
     building.measure(0, 4_000_000, &[("temperature", "50"), ("occupancy", "1")]);
     // The second of two records of b; `now` takes the latest.
@@ -339,6 +373,9 @@ fn w3_tokens_idempotency_and_repeated_tasks() {
     let again = call(&token, Some("k1"), &building.question("mean", json!({})), true).ok().json();
     assert_eq!(first["id"], again["id"]);
     assert_eq!(first["windows"], again["windows"]);
+    // And another question under it is none of both.
+    let other = call(&token, Some("k1"), &building.question("mean", json!({ "preselector": "now" })), true);
+    assert!(other.status == 409 && other.body.contains("choose a new key"), "{other:?}");
 
     // Two computations, a second apart; the gateway is killed between taking and ending.
     // All four, also those who come back last.
@@ -403,7 +440,8 @@ fn f15_the_plain_command_counts_places_and_signs() {
     assert!(said.contains("from -1000000 to 1000000") && said.contains("2 decimal places"), "{said}");
     assert!(!trouble(1).contains("records out"), "{}", trouble(1));
 
-    // Bounds that leave somebody out: its owner hears how much, and not from whom else.
+    // Bounds that leave somebody out, where that is allowed: its owner hears how much, and not from whom else.
+    building.allow_conditions();
     let (mean, said) = ask("--least 0 --most 50 --decimals 0");
     near(mean, (22.0 + 0.0 + 7.0) / 3.0);
     assert!(!said.contains("note"), "{said}");

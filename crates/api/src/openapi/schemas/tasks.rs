@@ -145,6 +145,7 @@ pub(super) fn tasks(add: Add<'_>) {
         ("tasks_per_minute", whole()),
         ("tasks_per_day", whole()),
         ("disjoint_windows", truth()),
+        ("conditions", truth()),
         ("manual_approval", truth()),
         ("parents", list(is("Fingerprint"))),
         ("branch", texts()),
