@@ -120,6 +120,7 @@ impl Gateway {
         if let Some(key) = &idempotency
             && let Some(row) = self.inner.store.task_by_key(client, key).await?
         {
+            same_question(&row, &new.task)?;
             return self.watch_row(row).await;
         }
         let now = self.inner.clock.now();
@@ -171,6 +172,7 @@ impl Gateway {
                 if let Some(key) = &row.idempotency
                     && let Some(known) = self.inner.store.task_by_key(client, key).await?
                 {
+                    same_question(&known, &ask.request)?;
                     return self.watch_row(known).await;
                 }
                 self.known_task(&row.id, client).await?.ok_or_else(elsewhere)
@@ -419,6 +421,25 @@ fn complete(mut request: TaskRequest, signed: bool, now: UnixMillis) -> Result<T
         request.nonce = random::nonce().map_err(|e| GatewayError::Bug(e.to_string()))?;
     }
     Ok(request)
+}
+
+/// Whether a task is what its client asks for under the same idempotency key: in all but what differs each time that
+/// the same is asked.
+fn same_question(row: &TaskRow, asked: &TaskRequest) -> Result<(), GatewayError> {
+    let question = |request: &TaskRequest| TaskRequest {
+        issued: String::new(),
+        nonce: String::new(),
+        result_key: None,
+        ..request.clone()
+    };
+    let known = serde_json::from_str::<Ask>(&row.ask_json).map_err(|e| GatewayError::Bug(e.to_string()))?;
+    match question(&known.request) == question(asked) {
+        true => Ok(()),
+        false => Err(GatewayError::Conflict(format!(
+            "another question was asked under this Idempotency-Key, task {}: choose a new key",
+            row.id
+        ))),
+    }
 }
 
 fn invalid(error: AskError) -> GatewayError {

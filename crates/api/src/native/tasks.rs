@@ -42,7 +42,16 @@ pub(super) async fn submit(
     };
     let wait = new.wait && new.notify.is_none();
     let watch = gateway.submit_task(new, &caller.client, key).await?;
-    Ok(Json(if wait { watch.ended().await } else { watch.now() }))
+    if !wait {
+        return Ok(Json(watch.now()));
+    }
+    let body = watch.ended().await;
+    if body.state == "open" {
+        // This gateway stops, or leads no more: that is no answer, and the task is not over.
+        let why = format!("this gateway stopped working at the task, which goes on: GET /api/v1/tasks/{}", body.id);
+        return Err(ApiError::new(ProblemKind::Unavailable, why).after(1));
+    }
+    Ok(Json(body))
 }
 
 pub(super) async fn list(

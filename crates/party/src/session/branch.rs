@@ -4,7 +4,7 @@
 //! above, the second has the branch's gateway compute the branch's part, in which the first keeps its share of the
 //! total; then the second gives that share as its input. Neither gateway sees it, and it never touches the disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use crate::source::Row;
 const PART: Duration = Duration::from_secs(45);
 /// Shares that nobody came for are let go after so long.
 const KEPT: Duration = Duration::from_secs(300);
-/// So many totals are kept at once.
-const MOST: usize = 64;
+/// So many totals are kept at once; then the oldest goes.
+const MOST: usize = 256;
 
 /// The parties of a node, for each other.
 #[derive(Clone, Default)]
@@ -42,24 +42,27 @@ impl Siblings {
 /// Shares of totals that the group above may come for, by the id of the branch's part, which is of everything that the
 /// task above says. In memory only.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<HashMap<SessionId, Carried>>);
+pub(crate) struct Kept(Mutex<VecDeque<(SessionId, Carried)>>);
 
 impl Kept {
     fn put(&self, part: SessionId, carried: Carried) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < MOST {
-            kept.insert(part, carried);
+        kept.retain(|(known, _)| *known != part);
+        kept.push_back((part, carried));
+        if kept.len() > MOST {
+            kept.pop_front();
         }
     }
 
     fn forget(&self, part: SessionId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&part);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _)| *known != part);
     }
 
     /// The share, which may be dealt in several attempts that are not frozen.
     fn get(&self, part: SessionId) -> Option<Row> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&part).map(|carried| Row::new(carried.input().expose().to_vec()))
+        let carried = kept.iter().find(|(known, _)| *known == part);
+        carried.map(|(_, carried)| Row::new(carried.input().expose().to_vec()))
     }
 }
 
