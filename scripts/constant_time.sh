@@ -9,22 +9,28 @@ command -v valgrind >/dev/null || { echo "constant_time.sh needs valgrind" >&2; 
 cargo build --quiet --release --locked --workspace --example constant_time
 program="${CARGO_TARGET_DIR:-target}/release/examples/constant_time"
 # count PART SECRETS: instructions, reads, writes, misses. Without randomised addresses, which alone would change misses.
+said="$(mktemp)"
+trap 'rm -f "$said"' EXIT
 count() {
-    counted=$(setarch -R valgrind --tool=callgrind --cache-sim=yes --callgrind-out-file=/dev/null \
-        --toggle-collect='*constant_time*measured*' "$program" "$@" 2>&1 | sed -n 's/^.*Collected : //p')
+    setarch -R valgrind --tool=callgrind --cache-sim=yes --callgrind-out-file=/dev/null \
+        --toggle-collect='*constant_time*measured*' "$program" "$@" >"$said" 2>&1 ||
+        { cat "$said" >&2; echo "the program did not come to its end with $*" >&2; exit 1; }
+    counted=$(sed -n 's/^.*Collected : //p' "$said")
     [ "${counted:-0}" != 0 ] || { echo "nothing was counted of $*" >&2; exit 1; }
     echo "$counted"
 }
 for part in branch index; do
-    if [ "$(count $part 0)" = "$(count $part 2)" ]; then
+    first="$(count $part 0)" || exit 1
+    second="$(count $part 2)" || exit 1
+    if [ "$first" = "$second" ]; then
         echo "a leak on purpose ($part) was not found: this check shows nothing" >&2
         exit 1
     fi
 done
 for part in fields sessions verified semi-honest; do
-    wanted="$(count $part 0)"
+    wanted="$(count $part 0)" || exit 1
     for secrets in 1 2 3; do
-        found="$(count $part $secrets)"
+        found="$(count $part $secrets)" || exit 1
         if [ "$found" != "$wanted" ]; then
             printf '%s depends on secrets:\n  %s\n  %s\n' "$part" "$wanted" "$found" >&2
             exit 1

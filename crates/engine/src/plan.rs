@@ -550,6 +550,10 @@ fn check_guaranteed(request: &PlanRequest, aggregator: &'static Aggregator, thre
     if request.on_missing == OnMissing::Fail {
         return Err(PlanError::GuaranteedMustProceed);
     }
+    // A set of parties is a number of 64 bits.
+    if n > 64 {
+        return Err(PlanError::TooManyForGuaranteed { n, dealers: request.inputs.len() + request.compute.len() });
+    }
     // n-1 choose t hashes per dealer, in everybody's text, passed on by everybody.
     let held = (0..threshold).fold(1usize, |held, i| held.saturating_mul(n - 1 - i) / (i + 1));
     let dealers = request.inputs.len() + request.compute.len();

@@ -37,6 +37,8 @@ pub(super) use circuits::Sum;
 pub(super) use planes::{Planes, join_bits, slice_bits, slice_words, words};
 pub(super) use sharing::Source;
 
+/// More parties than this do not compute on bits: what each does grows with two to the power of their number.
+const COMPARE_AT_MOST: usize = 11;
 /// A party in more sets than this does not compute on bits.
 const HELD_AT_MOST: usize = 500;
 
@@ -44,7 +46,7 @@ const HELD_AT_MOST: usize = 500;
 pub(crate) fn can_compare(n: usize, t: usize) -> bool {
     // n-1 choose t, without the sets themselves.
     let held = (0..t).try_fold(1usize, |held, i| Some(held.checked_mul((n - 1).checked_sub(i)?)? / (i + 1)));
-    n <= 64 && held.is_some_and(|held| held <= HELD_AT_MOST)
+    n <= COMPARE_AT_MOST && held.is_some_and(|held| held <= HELD_AT_MOST)
 }
 
 /// Who has which component, and who computes what of a product: the same for all, from n and t alone.
@@ -170,6 +172,12 @@ impl<F: Field> Arithmetic<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn up_to_eleven_parties_compare() {
+        assert!((3..=11).all(|n| (1..=(n - 1) / 2).all(|t| can_compare(n, t))));
+        assert!([(12, 5), (12, 1), (16, 3), (33, 2), (64, 1), (65, 1)].iter().all(|(n, t)| !can_compare(*n, *t)));
+    }
 
     #[test]
     fn every_pair_of_components_is_multiplied_once() {

@@ -165,7 +165,23 @@ impl Forecast {
         let agreement_micros = guaranteed.as_ref().map_or(0, |g| g.input_rounds as u64 * round_micros(n));
         let session_micros =
             SESSION_MICROS + (n * plan.members().len()) as u64 * pair_micros + agreement_micros + all / BYTES_PER_MICRO;
-        let faulty = guaranteed.as_ref().map_or(0, |g| g.faulty);
+        // Who is silent gives nothing either, and a task may ask for more inputs than are left then.
+        let give = plan.inputs().iter().filter(|input| plan.compute().contains(input)).count();
+        let spare_inputs = match plan.on_missing() {
+            OnMissing::Proceed { min } => plan.inputs().len() - min,
+            OnMissing::Fail => 0,
+        };
+        let faulty = guaranteed.as_ref().map_or(0, |g| match spare_inputs < give {
+            true => g.faulty.min(spare_inputs),
+            false => g.faulty,
+        });
+        if let Some(guaranteed) = guaranteed.as_ref().filter(|guaranteed| faulty < guaranteed.faulty) {
+            notes.push(format!(
+                "so many inputs are asked for that the result comes without {faulty} of the compute peers that give, not without \
+                 {}",
+                guaranteed.faulty
+            ));
+        }
         Self {
             rounds,
             input_bytes,
@@ -176,7 +192,7 @@ impl Forecast {
             opening_rounds,
             micros: session_micros.saturating_add(evaluation.map_or(0, |cost| cost.micros())),
             losses: match &guaranteed {
-                Some(guaranteed) => guaranteed.faulty,
+                Some(_) => faulty,
                 None if evaluation.is_some() => 0,
                 None => losses,
             },

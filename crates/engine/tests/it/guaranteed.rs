@@ -266,6 +266,21 @@ fn rule5_guaranteed_plans_are_refused_where_nothing_can_be_promised() {
     let left = refusal(7, 2, |w| w.request.compute.truncate(4));
     assert_eq!(left, PlanError::TooFewLeft { left: 4, needed: 5, n: 7 });
     assert_eq!(refusal(4, 1, |w| w.request.on_missing = OnMissing::Fail), PlanError::GuaranteedMustProceed);
+    // A task that asks for all inputs is not one that a silent peer cannot end, and the forecast says so.
+    for (min, survived) in [(4, 0), (3, 1), (2, 1)] {
+        let mut world = guaranteed(World::decentralised(4, 1, 2, 1));
+        world.request.on_missing = OnMissing::Proceed { min };
+        let forecast = world.plan().forecast();
+        assert_eq!(
+            (forecast.cheaters_survived, forecast.losses, forecast.losses_before),
+            (survived, survived, survived)
+        );
+        assert_eq!(forecast.notes.iter().any(|note| note.contains("not without 1")), survived == 0);
+    }
+    // Two to the power of its number of peers is nothing to wait for.
+    let mut many = guaranteed(World::decentralised(40, 1, 2, 1));
+    many.request.on_missing = OnMissing::Proceed { min: 2 };
+    assert!(Plan::build(many.request).is_ok_and(|plan| plan.forecast().cheaters_survived == 1));
     assert!(matches!(refusal(4, 1, |w| w.request.sharing = Sharing::Additive), PlanError::SharingNotOffered { .. }));
     let median = refusal(4, 1, |w| w.request.aggregator = "median".to_owned());
     assert!(matches!(median, PlanError::ModelNotOffered { name: "median", .. }));

@@ -22,9 +22,16 @@ pub(in crate::arithmetic) struct Subsets<F: Field> {
     arena: Zeroizing<Vec<F>>,
 }
 
-/// All sets of n-t of n parties, as bits.
+/// All sets of n-t of up to 64 parties, as bits, ascending: n choose t steps, by the next number with as many ones
+/// (Gosper).
 pub(crate) fn sets(n: usize, t: usize) -> impl Iterator<Item = u64> {
-    (0..1u64 << n).filter(move |set| set.count_ones() as usize == n - t)
+    let next = |set: u128| {
+        let low = set & set.wrapping_neg();
+        let up = set + low;
+        (low > 0).then(|| (((set ^ up) >> 2) / low) | up)
+    };
+    let first = (1u128 << (n - t)) - 1;
+    std::iter::successors(Some(first), move |set| next(*set)).take_while(move |set| set >> n == 0).map(|set| set as u64)
 }
 
 pub(in crate::arithmetic) fn contains(set: u64, party: usize) -> bool {
@@ -113,5 +120,23 @@ impl<F: Field> Arithmetic<'_, F> {
             }
         }
         Ok(streams.into_iter().flatten().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_all_of_their_size_in_order() {
+        for n in 1..=12 {
+            for t in 0..=n {
+                let all = (0..1u64 << n).filter(|set| set.count_ones() as usize == n - t);
+                assert!(sets(n, t).eq(all), "{n} {t}");
+            }
+        }
+        let many: Vec<u64> = sets(64, 1).collect();
+        assert!(many.len() == 64 && many.iter().all(|set| set.count_ones() == 63) && many.is_sorted());
+        assert_eq!(sets(40, 2).count(), 780);
     }
 }

@@ -166,7 +166,7 @@ mod tests {
             max_element: 1,
             modulus: None,
             members: (0..4).map(|i| Fingerprint([i; 32])).collect(),
-            inputs: vec![0, 1],
+            inputs: vec![0, 1, 2],
             compute: vec![0, 1, 2, 3],
             recipients: vec![0],
             on_missing: OnMissing::Proceed { min: 2 },
