@@ -172,6 +172,28 @@ pub fn row_shape(configuration: &Configuration) -> Result<RowShape, JobError> {
     }
 }
 
+/// The first number that is above what the configuration lets in, if one is: its row and its place there, both counted
+/// from 0, and the limit there.
+pub fn above_bound<'a>(
+    configuration: &Configuration,
+    rows: impl Iterator<Item = &'a [u64]>,
+) -> Result<Option<(usize, usize, u64)>, JobError> {
+    let first = |bound: &dyn Fn(usize) -> u64| {
+        let above = |row: &[u64]| row.iter().enumerate().position(|(item, value)| *value > bound(item));
+        rows.enumerate().find_map(|(number, row)| above(row).map(|item| (number, item, bound(item))))
+    };
+    match aggregate::find(&configuration.aggregator) {
+        Some(aggregator) if aggregator.input == Shape::Vector => {
+            let most = number(&configuration.max_element, "maxElement")?;
+            Ok(first(&|_| most))
+        }
+        _ => {
+            let plan = smallest_plan(configuration)?;
+            Ok(first(&|item| plan.row_bound(item)))
+        }
+    }
+}
+
 fn smallest_plan(configuration: &Configuration) -> Result<Plan, JobError> {
     if configuration.parameters.contains_key(PROVIDER)
         && !matches!(configuration.aggregator.as_str(), "sum" | "additive")

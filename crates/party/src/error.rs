@@ -15,7 +15,8 @@ use crate::source::{RowError, SampleError};
 pub enum PartyError {
     /// No address was given, and this node neither browses nor knows a bootstrap address.
     #[error(
-        "name the gateway's address: this node looks for none; set mdns or bootstrap in [discovery] of node.toml to let it"
+        "name the gateway's address: this node looks for none; set bootstrap, or mdns (with \
+         loopback = true where the links are on this machine only), in [discovery] of node.toml to let it"
     )]
     NowhereToLook,
     /// No gateway that fits was found.
@@ -60,7 +61,7 @@ pub enum PartyError {
     #[error("a row's slot is over or holds other numbers already; nothing was taken")]
     SlotTaken,
     /// The party takes part in no run.
-    #[error("this peer is not running; start it first")]
+    #[error("this peer is not running; start it first: `tacit group start` at the gateway, or `tacit peer start` here")]
     NotRunning,
     /// It takes part in a run already.
     #[error("this peer is running already")]
@@ -71,7 +72,9 @@ pub enum PartyError {
     #[error("no party called {0:?} is registered on this node; join a group first")]
     Unknown(String),
     /// A party of this name is here already.
-    #[error("a party called {0:?} exists on this node; delete it first")]
+    #[error(
+        "a party called {0:?} exists on this node; choose another name, or `tacit peer leave` lets it leave its group first"
+    )]
     NameTaken(String),
     /// A party of this node has this key already.
     #[error("the party {0:?} of this node has that key already: each party needs one of its own")]

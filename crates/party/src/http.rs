@@ -65,7 +65,8 @@ pub enum HttpError {
     #[error(
         "the certificate of {0} is not trusted: it is not the one whose fingerprint was given, and no authority of \
          this system issued it; ask its operator for the fingerprint over another channel, and give it with the call \
-         (gateway_fingerprint), in `trusted` of node.toml, or with `tacit p2ds --trust FINGERPRINT`"
+         (gateway_fingerprint, `--gateway-fingerprint` of `tacit join`), in `trusted` of node.toml, or with `tacit p2ds \
+         --trust FINGERPRINT`"
     )]
     Untrusted(String),
     /// The answer is too long.

@@ -272,6 +272,9 @@ impl Party {
 
     /// Queues rows in the order given, each with the start of its slot where the source knows it; the first slot
     /// that has no row yet. Where the charter gives slots their times, each row goes to the slot of its time.
+    ///
+    /// A number above the group's maxElement is refused here, before anybody waits for it. [`add_rows`](Self::add_rows)
+    /// takes it: the P2DS manual has the round fail visibly.
     pub async fn add_timed_rows(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<Slot, PartyError> {
         let party = &self.inner;
         let shape = party.row_shape()?;
@@ -279,6 +282,7 @@ impl Party {
             let why = RowError::shape(rows[index].1.len(), shape);
             return Err(PartyError::InvalidData { row: index + 1, why });
         }
+        party.check_bounds(rows.iter().map(|(_, row)| row))?;
         if let Some(row) = party.gap(&rows) {
             return Err(PartyError::InvalidData { row, why: RowError::Gap });
         }

@@ -72,7 +72,7 @@ pub enum SessionError {
     #[error("the shares of members {members:?} contradict each other; leave them out, or ask for an audit")]
     Contradiction { members: Vec<usize> },
     /// A result above contributors times maxElement: some input was out of bounds.
-    #[error("item {item} is above what the contributors may reach; some input was out of bounds")]
+    #[error("item {} is above what the contributors may reach; some input was out of bounds", item + 1)]
     OutOfRange { item: usize },
 
     // ---- a peer ------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ pub enum SessionError {
 
     // ---- the task ----------------------------------------------------------------------------
     /// The exact sum is not below the declared modulus.
-    #[error("item {item} is not below the declared modulus; choose a larger modulus")]
+    #[error("item {} is not below the declared modulus; choose a larger modulus", item + 1)]
     AboveModulus { item: usize },
 }
 
@@ -103,8 +103,11 @@ pub enum OwnInputError {
     #[error("it has {found} numbers, which are not up to {most} records of {columns}")]
     Records { found: usize, columns: usize, most: u64 },
     /// A value above the plan's maxElement.
-    #[error("item {item} is above maxElement")]
-    TooLarge { item: usize },
+    #[error("item {} is above maxElement", item + 1)]
+    TooLarge {
+        /// Which item, counted from 0; told to people from 1.
+        item: usize,
+    },
     /// The plan does not list this member as an input peer.
     #[error("the plan expects none from this node")]
     NotExpected,

@@ -145,6 +145,19 @@ impl Inner {
         tacit_job::row_shape(configuration).map_err(|_| PartyError::NoConfiguration)
     }
 
+    /// Refuses rows that the own session would refuse later, when the run would end by it for everybody.
+    pub(super) fn check_bounds<'a>(&self, rows: impl Iterator<Item = &'a Row>) -> Result<(), PartyError> {
+        let known = self.roster.known().ok_or(PartyError::NotVerified)?;
+        let configuration = known.charter().configuration.as_ref().ok_or(PartyError::NoConfiguration)?;
+        match tacit_job::above_bound(configuration, rows.map(Row::expose)).map_err(|_| PartyError::NoConfiguration)? {
+            Some((row, item, most)) => {
+                let why = RowError::AboveMaxElement { item: item + 1, most };
+                Err(PartyError::InvalidData { row: row + 1, why })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The first row, counted from 1, whose slot does not follow that of the row before: where slots have
     /// a length, a missing row must not shift those behind it.
     pub(super) fn gap(&self, rows: &[(Option<UnixMillis>, Row)]) -> Option<usize> {

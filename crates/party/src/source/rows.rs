@@ -35,6 +35,17 @@ pub enum RowError {
         /// Which item, counted from 1.
         item: usize,
     },
+    /// A number above what the group's configuration lets in.
+    #[error(
+        "item {item} is above {most}, the largest value that the group lets in (maxElement; `tacit group configure \
+         --max-element` sets it)"
+    )]
+    AboveMaxElement {
+        /// Which item, counted from 1.
+        item: usize,
+        /// The limit.
+        most: u64,
+    },
     /// Not as many items as the charter says.
     #[error("the row has {found} items, the group's configuration says {expected}")]
     Length {
