@@ -138,7 +138,7 @@ pub enum DeskError {
     #[error("this peer is running already")]
     Running,
     /// It takes part in no run.
-    #[error("this peer is not running; start it first")]
+    #[error("this peer is not running; start it first: `tacit group start` at the gateway, or `tacit peer start` here")]
     NotRunning,
     /// The code is unknown or was used.
     #[error("this registration code is unknown or was used; ask for a new one")]

@@ -1,6 +1,6 @@
 //! The command line. Each command's flags live beside its code; this file is the list of them.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use clap::builder::StyledStr;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -58,11 +58,39 @@ fn with_examples(command: clap::Command, above: Option<&StyledStr>) -> clap::Com
     command.mut_subcommands(|sub| with_examples(sub, examples.as_ref()))
 }
 
+/// What is logged: `TACIT_LOG`, or warnings. A filter that cannot be meant is said to be none.
+fn log_filter() -> EnvFilter {
+    const USUAL: &str = "warn";
+    let given = std::env::var("TACIT_LOG").unwrap_or_default();
+    // A bare word is a level or one of our rooms: of any other word the filter would let nothing through.
+    let meant = |part: &str| {
+        let word = part.trim();
+        word.contains(['=', '['])
+            || word.is_empty()
+            || word.starts_with("tacit")
+            || word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok()
+    };
+    match EnvFilter::try_new(&given) {
+        _ if given.is_empty() => EnvFilter::new(USUAL),
+        Ok(filter) if given.split(',').all(meant) => filter,
+        _ => {
+            let text = format!(
+                "tacit: TACIT_LOG={given:?} is not understood, {USUAL} is taken; say a level, such as info, or rooms \
+                 with levels, such as warn,tacit_party=debug"
+            );
+            let _read = writeln!(std::io::stderr(), "{text}");
+            EnvFilter::new(USUAL)
+        }
+    }
+}
+
 /// Runs a command to its end on one thread; see ARCHITECTURE.md for why one.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("TACIT_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_env_filter(log_filter())
         .with_writer(std::io::stderr)
+        // A reader of the log that has gone must not matter to a node.
+        .log_internal_errors(false)
         // Colours are for people: a log file or a journal holds plain text.
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()))
         .init();

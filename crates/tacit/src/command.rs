@@ -17,25 +17,27 @@ pub(crate) mod token;
 
 use serde::Serialize;
 
-use crate::output::Failure;
-
-/// A line for whoever reads, which may be a `head` that has read enough: then the command has done its work.
-fn line(text: &str) -> Result<(), Failure> {
-    match crate::output::line(text) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        written => Ok(written?),
-    }
-}
+use crate::output::{Failure, result_line};
 
 /// Prints a value as JSON, or what the closure makes of it for people.
 pub(crate) fn print<T: Serialize>(json: bool, value: &T, people: impl FnOnce(&T) -> String) -> Result<(), Failure> {
     if json {
-        line(&serde_json::to_string(value)?)?;
+        result_line(&serde_json::to_string(value)?)?;
     } else {
         let text = people(value);
         if !text.is_empty() {
-            line(&text)?;
+            result_line(&text)?;
         }
     }
     Ok(())
+}
+
+/// So many of something: `1 row`, `2 rows`.
+pub(crate) fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// `1 row is`, `2 rows are`.
+pub(crate) fn are(number: usize, what: &str) -> String {
+    format!("{} {}", counted(number, what), if number == 1 { "is" } else { "are" })
 }

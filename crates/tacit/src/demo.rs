@@ -38,10 +38,13 @@ pub(crate) struct Demo {
     /// Print one JSON object instead of the story.
     #[arg(long)]
     json: bool,
-    /// hospital: how many times the four processes add up fresh numbers.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    rounds: u32,
+    /// hospital: how many times the four processes add up fresh numbers; 100 by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
 }
+
+/// How often the hospital adds up unless somebody wants it otherwise.
+const ROUNDS: u32 = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Scenario {
@@ -109,6 +112,9 @@ impl Demo {
         if self.input.is_some() && self.scenario != Scenario::Attacks {
             return Err(Failure::usage("--input belongs to `tacit demo attacks`"));
         }
+        if self.rounds.is_some() && self.scenario != Scenario::Hospital {
+            return Err(Failure::usage("--rounds belongs to `tacit demo hospital`"));
+        }
         let folder = Folder::new(self.data, self.keep)?;
         let path = folder.path();
         let mut report = match self.scenario {
@@ -119,7 +125,7 @@ impl Demo {
         let scene = async {
             match self.scenario {
                 Scenario::Attacks => attacks::run(&path, self.input.as_deref(), &mut report).await,
-                Scenario::Hospital => hospital::run(&path, self.rounds, &mut report).await,
+                Scenario::Hospital => hospital::run(&path, self.rounds.unwrap_or(ROUNDS), &mut report).await,
                 Scenario::Hvac => hvac::run(&path, &mut report).await,
             }
         };

@@ -56,9 +56,17 @@ impl Failure {
         Self { error: self.error.context(what.to_owned()), ..self }
     }
 
+    /// Whether all that happened is that a `head` on the other end of the output has read enough.
+    fn nobody_reads(&self) -> bool {
+        self.error.downcast_ref::<NobodyReads>().is_some()
+    }
+
     /// Says what went wrong, on the error output.
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("tacit: {:#}", self.error);
+        if self.nobody_reads() {
+            return ExitCode::SUCCESS;
+        }
+        let _read = writeln!(std::io::stderr(), "tacit: {:#}", self.error);
         ExitCode::from(self.code as u8)
     }
 }
@@ -83,6 +91,32 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         };
         Self { code, error }
     }
+}
+
+/// The reader of the output has gone: the command is over, and did nothing wrong.
+#[derive(Debug)]
+struct NobodyReads;
+
+impl core::fmt::Display for NobodyReads {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("nobody reads the output any more")
+    }
+}
+
+impl core::error::Error for NobodyReads {}
+
+/// A result line of a command. A reader that has gone ends the command quietly, on its way through the callers: so
+/// whatever they hold is put away.
+pub(crate) fn result_line(text: &str) -> Result<(), Failure> {
+    match line(text) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(NobodyReads.into()),
+        written => Ok(written?),
+    }
+}
+
+/// What a service says of itself. Whether anybody reads it must not matter to the service.
+pub(crate) fn notice(text: &str) {
+    let _read = line(text);
 }
 
 /// Prints a line; unlike `println!` it does not panic when nobody reads any more.

@@ -7,7 +7,7 @@ use clap::Args;
 use tacit_model::Fingerprint;
 
 use crate::config::{DataFolder, NodeConfig, P2dsConfig, Role};
-use crate::output::Failure;
+use crate::output::{Failure, notice};
 
 /// The key that the manual prints; refused outside the test mode.
 const DEFAULT_ADMIN_KEY: &str = "default-admin-key";
@@ -78,7 +78,7 @@ impl P2ds {
             None if self.test_mode => {
                 let folder = tempfile::Builder::new().prefix("tacit-p2ds-").tempdir()?;
                 let path = folder.path().to_owned();
-                println!("data is kept in {} and removed at the end; --data DIR keeps it", path.display());
+                notice(&format!("data is kept in {} and removed at the end; --data DIR keeps it", path.display()));
                 temporary = Some(folder);
                 path
             }

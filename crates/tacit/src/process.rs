@@ -46,11 +46,7 @@ impl ChildNode {
 
     /// Starts a node whose folder is there already.
     pub(crate) async fn restart(name: &str, data: &DataFolder) -> Result<Self, Failure> {
-        // A stale address would look like a node that is ready.
-        match std::fs::remove_file(data.address()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+        forget_address(data)?;
         let log = std::fs::File::options().create(true).append(true).open(data.0.join("node.log"))?;
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
@@ -65,7 +61,11 @@ impl ChildNode {
         let deadline = Instant::now() + READY_WITHIN;
         let address = loop {
             if let Ok(text) = std::fs::read_to_string(data.address()) {
-                break serde_json::from_str::<Address>(&text)?;
+                let address = serde_json::from_str::<Address>(&text)?;
+                // Of another that was quicker to take the folder, if not.
+                if child.id() == Some(address.pid) {
+                    break address;
+                }
             }
             if let Some(status) = child.try_wait()? {
                 let log = std::fs::read_to_string(data.0.join("node.log")).unwrap_or_default();
@@ -90,5 +90,15 @@ impl ChildNode {
             Ok(status) => status.map(drop).map_err(Into::into),
             Err(_) => Ok(self.child.kill().await?),
         }
+    }
+}
+
+/// Removes the address of a node that has ended without doing so: it would look like one that is ready. Of a node that
+/// is running nothing is touched.
+fn forget_address(data: &DataFolder) -> Result<(), Failure> {
+    let _lock = crate::node::lock(data)?;
+    match std::fs::remove_file(data.address()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
     }
 }

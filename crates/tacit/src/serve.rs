@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::config::{DataFolder, NodeConfig, Role};
 use crate::node::{Node, fingerprint_text};
-use crate::output::Failure;
+use crate::output::{Failure, notice};
 
 /// Run a node.
 #[derive(Args, Debug)]
@@ -45,10 +45,10 @@ pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Fail
         return crate::replicated::run(data, config).await;
     }
     let node = Node::open(data, config).await?;
-    println!("tacit {} is up", env!("CARGO_PKG_VERSION"));
-    println!("  http   {}", node.address.url);
-    println!("  links  {}", node.address.link);
-    println!("  node   {}", fingerprint_text(&node.address.fingerprint));
+    notice(&format!("tacit {} is up", env!("CARGO_PKG_VERSION")));
+    notice(&format!("  http   {}", node.address.url));
+    notice(&format!("  links  {}", node.address.link));
+    notice(&format!("  node   {}", fingerprint_text(&node.address.fingerprint)));
     node.until_stopped().await?;
     node.shutdown().await;
     Ok(())

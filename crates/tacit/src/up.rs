@@ -7,7 +7,7 @@ use clap::Args;
 use tacit_model::api::{ConfigurationBody, PeerRole, SharingKind};
 
 use crate::config::{DataFolder, NodeConfig, Role};
-use crate::output::{Failure, program};
+use crate::output::{Failure, notice, program};
 use crate::process::ChildNode;
 use crate::scenario::{Organisation, Scenario, client, fixed};
 
@@ -18,9 +18,9 @@ pub(crate) struct Up {
     /// Where the nodes keep their data; used again at the next start.
     #[arg(long, value_name = "DIR", default_value = "tacit-up")]
     data: PathBuf,
-    /// Where the coordinator's status page and API are.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7400")]
-    http: SocketAddr,
+    /// Where the coordinator's status page and API are; 127.0.0.1:7400 by default. Chosen at the first start.
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
 }
 
 const ORGANISATIONS: [Organisation; 3] = [
@@ -32,20 +32,30 @@ const ORGANISATIONS: [Organisation; 3] = [
 impl Up {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         std::fs::create_dir_all(&self.data)?;
-        let coordinator =
-            NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], http: self.http, ..fixed()? };
-        let known = self.data.join("coordinator").join("node.toml").exists();
+        let written = self.data.join("coordinator").join("node.toml");
+        let known = written.exists();
+        if let (true, Some(http)) = (known, self.http)
+            && NodeConfig::read(&written)?.http != http
+        {
+            return Err(Failure::usage(format!(
+                "{} says since the first start where HTTP is: leave --http out, edit http there, or choose another \
+                 --data folder",
+                written.display()
+            )));
+        }
+        let http = self.http.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7400)));
+        let coordinator = NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], http, ..fixed()? };
         let nodes = if known { again(&self.data).await? } else { first(&self.data, coordinator).await? };
         let url = &nodes[0].address.url;
-        println!("Three organisations are up: alpha, beta, gamma. Each has its own process, key and data.");
-        println!("  status page and API   {url}");
-        println!("  data                  {}", self.data.display());
-        println!("\nTry next, in another terminal:");
+        notice(&format!("Three organisations are up: alpha, beta, gamma. Each has its own process, key and data."));
+        notice(&format!("  status page and API   {url}"));
+        notice(&format!("  data                  {}", self.data.display()));
+        notice(&format!("\nTry next, in another terminal:"));
         let (tacit, data) = (program(), self.data.display());
-        println!("  for o in alpha beta gamma; do {tacit} peer rows $o '5;7' --data {data}/$o; done");
-        println!("  {tacit} peer results alpha --data {data}/alpha");
-        println!("  {tacit} group show 1 --data {data}/coordinator");
-        println!("\nStop with Ctrl-C; the next `tacit up` goes on where this one ended.");
+        notice(&format!("  for o in alpha beta gamma; do {tacit} peer rows $o '5;7' --data {data}/$o; done"));
+        notice(&format!("  {tacit} peer results alpha --data {data}/alpha"));
+        notice(&format!("  {tacit} group show 1 --data {data}/coordinator"));
+        notice(&format!("\nStop with Ctrl-C; the next `tacit up` goes on where this one ended."));
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             _ = terminate.recv() => {}

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
-use crate::output::{Failure, line};
+use crate::output::{Failure, result_line};
 
 /// A run of questions with a memory.
 pub(crate) struct Wizard {
@@ -74,15 +74,30 @@ impl Wizard {
 
     /// The answer to a question: the flag, what was answered before, or what is typed; Enter takes the default.
     pub(crate) fn ask(&mut self, question: &Question<'_>, flag: Option<String>) -> Result<String, Failure> {
+        self.ask_checked(question, flag, |_| Ok(()))
+    }
+
+    /// As [`ask`](Self::ask), for an answer that must hold something. What does not is never remembered: it is asked
+    /// for again at once; where nobody is there to ask, the command ends with the reason.
+    pub(crate) fn ask_checked(
+        &mut self,
+        question: &Question<'_>,
+        flag: Option<String>,
+        check: impl Fn(&str) -> Result<(), Failure>,
+    ) -> Result<String, Failure> {
         let name = question.name;
         if let Some(value) = flag {
+            check(&value)?;
             self.note(name, &value)?;
             say(&format!("{name}: {value} (as you said)"))?;
             return Ok(value);
         }
         if let Some(value) = self.noted(name).map(str::to_owned) {
             say(&format!("{name}: {value} (answered before)"))?;
-            return Ok(value);
+            match check(&value) {
+                Ok(()) => return Ok(value),
+                Err(why) => say(&why.to_string())?,
+            }
         }
         let choices = if question.choices.is_empty() {
             String::new()
@@ -94,10 +109,15 @@ impl Wizard {
         let value = loop {
             let typed = if self.ask { typed(name)? } else { String::new() };
             let value = if typed.is_empty() { question.default.to_owned() } else { typed };
-            if question.choices.is_empty() || question.choices.contains(&value.as_str()) {
-                break value;
+            if !(question.choices.is_empty() || question.choices.contains(&value.as_str())) {
+                say(&format!("{value:?} is none of {}", question.choices.join(", ")))?;
+                continue;
             }
-            say(&format!("{value:?} is none of {}", question.choices.join(", ")))?;
+            match check(&value) {
+                Ok(()) => break value,
+                Err(why) if !self.ask => return Err(why),
+                Err(why) => say(&why.to_string())?,
+            }
         };
         self.note(name, &value)?;
         say(&format!("{name}: {value}"))?;
@@ -118,6 +138,21 @@ impl Wizard {
     }
 }
 
+/// Asks before something that cannot be undone. Without a terminal nobody can be asked: then `--yes` is needed.
+pub(crate) fn confirm(what: &str, yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(format!("{what}; nothing was done. Add --yes if that is meant")));
+    }
+    say(&format!("{what}."))?;
+    match typed("Type yes to go on")?.as_str() {
+        "yes" | "y" => Ok(()),
+        _ => Err(Failure::usage("nothing was done")),
+    }
+}
+
 /// Invitations are kept here until they are used.
 fn private_file(path: &std::path::Path) -> Result<std::fs::File, Failure> {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -132,11 +167,11 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
 
 /// One result line.
 pub(crate) fn tell(text: &str) -> Result<(), Failure> {
-    Ok(line(text)?)
+    result_line(text)
 }
 
 fn typed(name: &str) -> Result<String, Failure> {
-    eprint!("{name}: ");
+    let _shown = write!(std::io::stderr(), "{name}: ");
     let mut text = String::new();
     if std::io::stdin().lock().read_line(&mut text)? == 0 {
         return Err(Failure::usage("nobody answers any more; run the same command again to go on from here"));

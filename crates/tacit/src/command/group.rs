@@ -8,15 +8,15 @@ use serde_json::json;
 use tacit_engine::aggregate;
 use tacit_model::api::{
     ConfigurationBody, Decimal, DirectoryEntry, ForecastBody, GroupBody, MemberBody, OnMissing, SharingKind,
-    SlotRulesBody,
+    SlotRulesBody, Standing,
 };
 use tacit_model::{GroupId, RunId};
 
-use super::print;
+use super::{counted, print};
 use crate::connection::Connection;
 use crate::negotiating::Seat;
 use crate::output::{Failure, bytes};
-use crate::wizard;
+use crate::wizard::{self, confirm};
 
 /// Create, configure and run groups at a gateway.
 #[derive(Args, Debug)]
@@ -133,6 +133,9 @@ enum Action {
     Delete {
         /// The group's number.
         group: i64,
+        /// Ask nothing.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -250,8 +253,12 @@ impl Group {
             Action::Create(create) => create.run(client, json).await,
             Action::List => print(json, &client.groups().await?, |groups| {
                 let lines = groups.iter().map(|g| {
-                    format!("{:>4}  {:<24} {:<20} {} members", g.gid.0, g.name, g.status.word(), g.members.len())
+                    let members = counted(g.members.len(), "member");
+                    format!("{:>4}  {:<24} {:<20} {members}", g.gid.0, g.name, g.status.word())
                 });
+                if groups.is_empty() {
+                    return "no group yet: `tacit group create` makes one".to_owned();
+                }
                 lines.collect::<Vec<_>>().join("\n")
             }),
             Action::Show { group } => print(json, &client.group(GroupId(group)).await?, describe),
@@ -288,7 +295,7 @@ impl Group {
                 0 => "0 members started: those that run already, are not connected or not verified are left out; \
                           see `tacit group show`"
                     .to_owned(),
-                n => format!("{n} members started"),
+                n => format!("{} started", counted(*n, "member")),
             }),
             Action::Stop { group } => {
                 client.stop_group(GroupId(group)).await?;
@@ -321,7 +328,10 @@ impl Group {
             Action::Consensus { group } => {
                 print(json, &client.consensus(GroupId(group)).await?, |documents| documents.join("\n"))
             }
-            Action::Delete { group } => {
+            Action::Delete { group, yes } => {
+                if matches!(client.group(GroupId(group)).await?.status, Standing::Running | Standing::Mixed) {
+                    confirm(&format!("group {group} is running and would be stopped, and then deleted"), yes)?;
+                }
                 client.delete_group(GroupId(group)).await?;
                 print(json, &group, |g| format!("group {g} is deleted"))
             }

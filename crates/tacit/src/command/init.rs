@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum as _};
 
 use crate::config::{DataFolder, NodeConfig, Role};
-use crate::output::Failure;
+use crate::output::{Failure, result_line};
 use crate::wizard::{self, Question, Wizard};
 
 /// Write a node's configuration; every question is also a flag.
@@ -63,32 +63,42 @@ impl Init {
             true => Some(Wizard::open(data.0.join("wizard.json"), true)?),
             false => None,
         };
-        let mut answer = |name: &str, title: &str, default: String, flag: Option<String>| match &mut wizard {
-            Some(wizard) => {
-                let question = Question { name, title, default: &default, by: "this program", choices: &[] };
-                wizard.ask(&question, flag)
-            }
-            None => Ok(flag.unwrap_or(default)),
-        };
+        type Check = fn(&str) -> Result<(), Failure>;
+        let mut answer =
+            |name: &str, title: &str, default: String, flag: Option<String>, check: Check| match &mut wizard {
+                Some(wizard) => {
+                    let question = Question { name, title, default: &default, by: "this program", choices: &[] };
+                    wizard.ask_checked(&question, flag, check)
+                }
+                None => {
+                    let value = flag.unwrap_or(default);
+                    check(&value)?;
+                    Ok(value)
+                }
+            };
         let text = |address: Option<SocketAddr>| address.map(|address| address.to_string());
-        let name = answer("NODE_NAME", "How this node is called", default.name, self.name)?;
+        let name = answer("NODE_NAME", "How this node is called", default.name, self.name, named)?;
         let roles = words(self.roles.as_deref());
         let usual = words(Some(&default.roles)).unwrap_or_default();
-        let roles = answer("ROLES", "What it does: gateway, peer, receiver, with commas between them", usual, roles)?;
+        let roles =
+            answer("ROLES", "What it does: gateway, peer, receiver, with commas between them", usual, roles, |text| {
+                read_roles(text).map(drop)
+            })?;
         let title = "Where HTTP is served; plain http stays on this machine";
-        let http = answer("HTTP", title, default.http.to_string(), text(self.http))?;
-        let link =
-            answer("LINK", "Where links are served: peers connect here", default.link.to_string(), text(self.link))?;
+        let is_address: Check = |text| address(text).map(drop);
+        let http = answer("HTTP", title, default.http.to_string(), text(self.http), is_address)?;
+        let title = "Where links are served: peers connect here";
+        let link = answer("LINK", title, default.link.to_string(), text(self.link), is_address)?;
         let title = "Where others find the link port, host:port; empty: as above";
-        let advertise = answer("ADVERTISE", title, default.advertise, self.advertise)?;
+        let advertise = answer("ADVERTISE", title, default.advertise, self.advertise, place)?;
         let title = "The database: sqlite:FILE in the data folder, or postgres://...";
-        let store = answer("STORE", title, default.store, self.store)?;
+        let store = answer("STORE", title, default.store, self.store, database)?;
         let config = NodeConfig {
             name,
             roles: read_roles(&roles)?,
-            http: address("HTTP", &http)?,
+            http: address(&http)?,
             tls: self.tls,
-            link: address("LINK", &link)?,
+            link: address(&link)?,
             advertise,
             store,
             ..NodeConfig::default()
@@ -98,15 +108,38 @@ impl Init {
         if let Some(wizard) = wizard {
             wizard.finish()?;
         }
-        println!("{} is written. Next:", data.config().display());
-        println!("  tacit serve --config {}", data.config().display());
-        println!("The owner's token will be in {} (readable by you only).", data.owner_token().display());
+        result_line(&format!("{} is written. Next:", data.config().display()))?;
+        result_line(&format!("  tacit serve --config {}", data.config().display()))?;
+        result_line(&format!("The owner's token will be in {} (readable by you only).", data.owner_token().display()))?;
         Ok(())
     }
 }
 
-fn address(name: &str, text: &str) -> Result<SocketAddr, Failure> {
-    text.parse().map_err(|_| Failure::usage(format!("{name} is ADDRESS:PORT, such as 127.0.0.1:7400, not {text:?}")))
+fn named(text: &str) -> Result<(), Failure> {
+    if text.trim().is_empty() { Err(Failure::usage("a node has a name, such as alpha")) } else { Ok(()) }
+}
+
+fn address(text: &str) -> Result<SocketAddr, Failure> {
+    text.parse()
+        .map_err(|_| Failure::usage(format!("this is an IP address and a port, such as 127.0.0.1:7400, not {text:?}")))
+}
+
+/// Where others find this node: a name does as well as an address.
+fn place(text: &str) -> Result<(), Failure> {
+    let port = |port: &str| port.parse::<u16>().is_ok();
+    match text.rsplit_once(':') {
+        _ if text.is_empty() => Ok(()),
+        Some((host, number)) if !host.is_empty() && port(number) => Ok(()),
+        _ => Err(Failure::usage(format!("this is HOST:PORT, such as alpha.example:7401, not {text:?}"))),
+    }
+}
+
+fn database(text: &str) -> Result<(), Failure> {
+    if ["sqlite:", "postgres://", "postgresql://"].iter().any(|kind| text.len() > kind.len() && text.starts_with(kind))
+    {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("this is sqlite:FILE or postgres://..., such as sqlite:tacit.db, not {text:?}")))
 }
 
 fn words(roles: Option<&[Role]>) -> Option<String> {
@@ -115,7 +148,9 @@ fn words(roles: Option<&[Role]>) -> Option<String> {
 }
 
 fn read_roles(text: &str) -> Result<Vec<Role>, Failure> {
-    let read =
-        |word: &str| Role::from_str(word.trim(), true).map_err(|_| Failure::usage(format!("{word:?} is no role")));
+    let read = |word: &str| {
+        Role::from_str(word.trim(), true)
+            .map_err(|_| Failure::usage(format!("{word:?} is none of gateway, peer, receiver")))
+    };
     text.split(',').map(read).collect()
 }

@@ -124,7 +124,7 @@ fn read_label(file: &Path) -> Result<String, Failure> {
         std::fs::read_to_string(file).map_err(|e| Failure::usage(format!("--label-key {}: {e}", file.display())))?;
     let key =
         LegacyKey::from_base64(&text).map_err(|e| Failure::usage(format!("--label-key {}: {e}", file.display())))?;
-    eprintln!("label: a key on {} with the fingerprint {}", key.curve().name(), key.fingerprint());
+    wizard::say(&format!("label: a key on {} with the fingerprint {}", key.curve().name(), key.fingerprint()))?;
     Ok(key.to_base64())
 }
 

@@ -15,7 +15,7 @@ use tacit_pki::PublicKey;
 
 use super::print;
 use crate::connection::Connection;
-use crate::output::{Failure, line};
+use crate::output::{Failure, result_line};
 pub(crate) use verify::Key;
 use verify::told;
 
@@ -167,7 +167,7 @@ impl Audit {
                 continue;
             }
             for entry in page.entries {
-                line(&format!("{:>6} {}", entry.seq, entry.body))?;
+                result_line(&format!("{:>6} {}", entry.seq, entry.body))?;
             }
         }
         if self.json { print(true, &entries, |_| String::new()) } else { Ok(()) }

@@ -4,9 +4,10 @@ use clap::{Args, Subcommand};
 use tacit_model::RunId;
 use tacit_model::api::{CompareRequest, Decimal, PeerBody, RowBody, SampleBody};
 
-use super::print;
+use super::{are, counted, print};
 use crate::connection::Connection;
 use crate::output::{Code, Failure};
+use crate::wizard::{confirm, say};
 
 /// Look after the peers of a node: start, stop, hand in rows, read results.
 #[derive(Args, Debug)]
@@ -41,10 +42,13 @@ enum Action {
         /// Its name.
         name: String,
     },
-    /// Take part no longer.
+    /// Take part no longer; rows that wait for their slots are given up.
     Stop {
         /// Its name.
         name: String,
+        /// Ask nothing.
+        #[arg(long)]
+        yes: bool,
     },
     /// Hand in rows: one argument is one time slot, all or none are taken.
     Rows {
@@ -123,6 +127,9 @@ enum Action {
     Leave {
         /// Its name.
         name: String,
+        /// Ask nothing.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -138,12 +145,18 @@ impl Peer {
             Action::Start { name } => {
                 print(json, &client.start_peer(&name).await?, |p| format!("{} takes part", p.name))
             }
-            Action::Stop { name } => {
+            Action::Stop { name, yes } => {
+                let waiting = usize::try_from(client.peer(&name).await?.queued)?;
+                if waiting > 0 {
+                    let rows = counted(waiting, "row");
+                    confirm(&format!("{rows} of {name} would be given up before the slot"), yes)?;
+                    say(&format!("given up: {rows} of {name}"))?;
+                }
                 print(json, &client.stop_peer(&name).await?, |p| format!("{} has stopped", p.name))
             }
             Action::Rows { name, rows } => {
                 let rows = rows.iter().map(|row| read_row(row)).collect::<Result<_, _>>()?;
-                print(json, &client.add_rows(&name, rows).await?, |r| format!("{} rows are kept", r.accepted))
+                print(json, &client.add_rows(&name, rows).await?, |r| format!("{} kept", are(r.accepted, "row")))
             }
             Action::Results { name, run } => print(json, &client.results(&name, run.map(RunId)).await?, |results| {
                 let lines = results.iter().map(|r| {
@@ -198,7 +211,7 @@ impl Peer {
             Action::Measure { name, values, at } => {
                 let values = values.iter().map(|value| reading(value)).collect::<Result<_, _>>()?;
                 let receipt = client.add_samples(&name, vec![SampleBody { at, values }]).await?;
-                print(json, &receipt, |r| format!("{} sample is kept", r.accepted))
+                print(json, &receipt, |r| format!("{} kept", are(r.accepted, "sample")))
             }
             Action::Labels { name, labels } => {
                 let offer = match labels.is_empty() {
@@ -215,7 +228,9 @@ impl Peer {
                     format!("own {own}, average of {} peers {}", told.contributors, told.average)
                 })
             }
-            Action::Leave { name } => {
+            Action::Leave { name, yes } => {
+                let lost = "would leave its group, and its rows, results and receipts on this node be deleted";
+                confirm(&format!("{name} {lost}"), yes)?;
                 client.delete_peer(&name).await?;
                 print(json, &name, |n| format!("{n} has left"))
             }
@@ -225,12 +240,12 @@ impl Peer {
 
 fn describe(peer: &PeerBody) -> String {
     let mut text = format!(
-        "{:<16} {:<9} {:<12} {:<10} {} rows wait",
+        "{:<16} {:<9} {:<12} {:<10} {}",
         peer.name,
         peer.role.word(),
         peer.status.word(),
         if peer.connected { "connected" } else { "away" },
-        peer.queued
+        if peer.queued == 1 { "1 row waits".to_owned() } else { format!("{} rows wait", peer.queued) }
     );
     if let Some(error) = &peer.last_error {
         text.push_str(&format!("\n  last trouble: {error}"));
@@ -251,6 +266,6 @@ fn read_row(text: &str) -> Result<RowBody, Failure> {
     let numbers = text.split(';').map(|part| part.trim().parse::<Decimal>());
     let values = numbers
         .collect::<Result<_, _>>()
-        .map_err(|_| Failure::usage("a row is numbers with semicolons between them, such as '1;4;2'"))?;
+        .map_err(|_| Failure::usage("a row is whole numbers from 0 with semicolons between them, such as '1;4;2'"))?;
     Ok(RowBody { slot_start: None, values })
 }

@@ -11,7 +11,7 @@ use tacit_pki::PublicKey;
 use super::log::Key;
 use super::print;
 use crate::connection::Connection;
-use crate::output::{Code, Failure, line};
+use crate::output::{Code, Failure, result_line};
 
 /// Receipts of results: which task, under which consensus, over how many contributions, computed and signed by whom.
 #[derive(Args, Debug)]
@@ -90,7 +90,7 @@ impl Receipt {
                 }
                 match out {
                     Some(path) => Ok(std::fs::write(path, found.receipt + "\n")?),
-                    None => Ok(line(&found.receipt)?),
+                    None => result_line(&found.receipt),
                 }
             }
             Action::Verify { file, key, consensus, contribution } => {

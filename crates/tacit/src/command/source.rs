@@ -8,7 +8,7 @@ use tacit_model::UnixMillis;
 use tacit_model::api::{Decimal, RowBody};
 use tacit_party::source::{LogPattern, SlotWindow, count_log, read_csv};
 
-use super::print;
+use super::{are, print};
 use crate::connection::Connection;
 use crate::output::Failure;
 
@@ -108,7 +108,7 @@ impl Source {
         match to.peer {
             Some(peer) => {
                 let receipt = self.connection.client()?.add_rows(&peer, rows).await?;
-                print(self.json, &receipt, |r| format!("{} rows are kept", r.accepted))
+                print(self.json, &receipt, |r| format!("{} kept", are(r.accepted, "row")))
             }
             None => print(self.json, &rows, |rows| {
                 let line = |row: &RowBody| {

@@ -3,16 +3,19 @@
 pub(crate) mod answer;
 mod request;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use tacit_client::Client;
 use tacit_model::GroupId;
 use tacit_model::api::{MemberOfferBody, NewTask, TaskBody};
 use tacit_pki::result_key::ResultKey;
 
 use super::print;
 use crate::connection::Connection;
-use crate::output::{Code, Failure};
+use crate::output::{Code, Failure, result_line};
+use crate::wizard::say;
 use request::Question;
 
 /// Ask the peers of a group for a result, and look after what was asked.
@@ -40,7 +43,7 @@ pub(crate) struct Task {
 
 #[derive(Subcommand, Debug)]
 enum Action {
-    /// Ask, and wait for the result.
+    /// Ask, and wait for the result; of a repeated task each result is shown as it comes.
     Run(Box<Run>),
     /// What was asked, newest first.
     List,
@@ -106,7 +109,7 @@ impl Task {
                     (None, false) => Some(ResultKey::generate()?),
                 };
                 let group = run.question.group(&client).await?;
-                run.question.say_bounds();
+                run.question.say_bounds()?;
                 let given = run.idempotency_key;
                 let (task, signature) = run.question.request(
                     group,
@@ -120,9 +123,21 @@ impl Task {
                     None if self.connection.names_several() => Some(tacit_pki::random::nonce()?),
                     word => word,
                 };
-                let new = NewTask { task, signature, notify: run.notify, wait };
+                let repeated = task.repeat.is_some();
+                // Taken first and followed then: a task may last longer than any answer is waited for.
+                let new = NewTask { task, signature, notify: run.notify, wait: false };
                 let body = client.submit_task(&new, word.as_deref()).await?;
-                show(json, body, key.as_ref(), wait)
+                if !wait {
+                    return show(json, body, key.as_ref(), false);
+                }
+                say(&format!("task {} is taken", body.id))?;
+                let unheard = unheard(&body.id, run.result_key.as_deref(), key.is_some());
+                tokio::select! {
+                    ended = follow(&client, body, key.as_ref(), repeated && !json) => {
+                        show(json, ended.map_err(|failure| failure.about(&unheard))?, key.as_ref(), true)
+                    }
+                    _ = tokio::signal::ctrl_c() => Err(Failure::new(Code::Other, unheard.clone())),
+                }
             }
             Action::List => print(json, &client.tasks().await?, |tasks| {
                 tasks.iter().map(answer::line).collect::<Vec<_>>().join("\n")
@@ -154,6 +169,42 @@ impl Task {
             }
         }
     }
+}
+
+/// The task when it is over. With `tell` each computation is told as it ends, and no longer in what is returned.
+async fn follow(client: &Client, mut body: TaskBody, key: Option<&ResultKey>, tell: bool) -> Result<TaskBody, Failure> {
+    const LONGEST: Duration = Duration::from_millis(500);
+    let (mut told, mut pause) = (0, Duration::from_millis(5));
+    loop {
+        if tell {
+            let mut news = body.clone();
+            news.windows.drain(..told);
+            told = body.windows.len();
+            match answer::details(&answer::open(news, key)?) {
+                nothing if nothing.is_empty() => {}
+                text => result_line(&text)?,
+            }
+        }
+        if body.state != "open" {
+            body.windows.drain(..told);
+            return Ok(body);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 3 / 2).min(LONGEST);
+        body = client.task(&body.id).await?;
+    }
+}
+
+/// What whoever stopped listening should know. The gateway goes on with what it has taken.
+fn unheard(id: &str, file: Option<&Path>, sealed: bool) -> String {
+    let key = file.map(|file| format!(" --result-key {}", file.display())).unwrap_or_default();
+    let lost = match (sealed, file) {
+        (true, None) => " (what is sealed could be opened by this command only; --result-key FILE keeps the key)",
+        _ => "",
+    };
+    format!(
+        "task {id} goes on at the gateway{lost}: `tacit task watch {id}{key}` follows it, `tacit task cancel {id}` ends it"
+    )
 }
 
 fn offer(offer: &MemberOfferBody) -> String {

@@ -1,6 +1,7 @@
 //! What a demo tells: a story with progress for people, one object for scripts.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
@@ -15,18 +16,36 @@ pub(crate) struct Report {
     checks: Vec<Value>,
     ok: bool,
     results: Map<String, Value>,
+    /// Why a line could not be written, although there is somebody who would read it.
+    unwritten: OnceLock<std::io::Error>,
 }
 
 impl Report {
     pub(crate) fn new(demo: &'static str, json: bool) -> Self {
-        Self { demo, json, started: Instant::now(), checks: Vec::new(), ok: true, results: Map::new() }
+        Self {
+            demo,
+            json,
+            started: Instant::now(),
+            checks: Vec::new(),
+            ok: true,
+            results: Map::new(),
+            unwritten: OnceLock::new(),
+        }
     }
 
     /// A line of the story.
     pub(crate) fn say(&self, line: &str) {
         if !self.json {
-            // A demo whose reader has gone still ends its processes.
-            let _read = crate::output::line(line);
+            self.write(line);
+        }
+    }
+
+    /// A demo whose reader has gone, or whose disk is full, still ends its processes.
+    fn write(&self, line: &str) {
+        if let Err(error) = crate::output::line(line)
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            let _first = self.unwritten.set(error);
         }
     }
 
@@ -72,7 +91,10 @@ impl Report {
         if self.json {
             let elapsed = self.elapsed_ms();
             let told = json!({"demo": self.demo, "ok": self.ok, "checks": self.checks, "results": self.results, "elapsed_ms": elapsed});
-            let _read = crate::output::line(&told.to_string());
+            self.write(&told.to_string());
+        }
+        if let Some(error) = self.unwritten.into_inner() {
+            return Err(Failure::new(Code::Other, format!("what the demo tells could not be written: {error}")));
         }
         if self.ok { Ok(()) } else { Err(Failure::new(Code::Other, "a check of the demo failed; see above")) }
     }

@@ -42,37 +42,34 @@ pub(crate) async fn run(mut wizard: Wizard, seat: Seat, given: Given) -> Result<
     let name = ask(&mut wizard, "GROUP_NAME", "How the group is called", "group", &[], given.name)?;
     let sharing =
         ask(&mut wizard, "SHARING", "How inputs become shares", "shamir", &["shamir", "additive"], given.sharing)?;
-    let missing = ask(
+    let number: fn(&str) -> Result<(), Failure> = |text| whole(text).map(drop);
+    let checked = |wizard: &mut Wizard, name, title, default: &str, flag, check: fn(&str) -> Result<(), Failure>| {
+        wizard.ask_checked(&Question { name, title, default, by, choices: &[] }, flag, check)
+    };
+    let missing = checked(
         &mut wizard,
         "ON_MISSING_INPUT",
         "What happens to a slot without an input: wait, fail, or the least number of inputs to go on with",
         "fail",
-        &[],
         given.on_missing_input,
+        |text| missing_input(text).map(drop),
     )?;
     let seconds = given.deadline.map(|seconds| seconds.to_string());
     let deadline =
-        ask(&mut wizard, "DEADLINE", "Seconds from the first row of a slot to its close", "300", &[], seconds)?;
-    let number = given.invitations.map(|number| number.to_string());
-    let invited = ask(
+        checked(&mut wizard, "DEADLINE", "Seconds from the first row of a slot to its close", "300", seconds, number)?;
+    let others = given.invitations.map(|number| number.to_string());
+    let invited = checked(
         &mut wizard,
         "INVITATIONS",
         "How many others own the group with you; 0: you decide alone, with the manager key of this gateway",
         "0",
-        &[],
+        others,
         number,
     )?;
-    let whole = |name: &str, text: &str| {
-        text.parse::<u32>().map_err(|_| Failure::usage(format!("{name} is a whole number, not {text:?}")))
-    };
-    let invited = usize::try_from(whole("INVITATIONS", &invited)?)?;
+    let invited = usize::try_from(whole(&invited)?)?;
     let rules = SlotRulesBody {
-        on_missing_input: match missing.as_str() {
-            "wait" => OnMissing::Wait,
-            "fail" => OnMissing::Fail,
-            least => OnMissing::Proceed(whole("ON_MISSING_INPUT", least)?),
-        },
-        deadline_ms: whole("DEADLINE", &deadline)?.saturating_mul(1000),
+        on_missing_input: missing_input(&missing)?,
+        deadline_ms: whole(&deadline)?.saturating_mul(1000),
         slot_ms: 0,
         first_slot: None,
     };
@@ -97,6 +94,20 @@ pub(crate) async fn run(mut wizard: Wizard, seat: Seat, given: Given) -> Result<
         .to_string(),
     )?;
     wizard.finish()
+}
+
+fn whole(text: &str) -> Result<u32, Failure> {
+    text.parse().map_err(|_| Failure::usage(format!("this is a whole number from 0, not {text:?}")))
+}
+
+fn missing_input(text: &str) -> Result<OnMissing, Failure> {
+    match text {
+        "wait" => Ok(OnMissing::Wait),
+        "fail" => Ok(OnMissing::Fail),
+        least => whole(least).map(OnMissing::Proceed).map_err(|_| {
+            Failure::usage(format!("this is wait, fail, or the least number of inputs to go on with, not {least:?}"))
+        }),
+    }
 }
 
 /// The owners of what was agreed, and the id that they have together.

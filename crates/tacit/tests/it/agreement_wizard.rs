@@ -400,6 +400,31 @@ fn s01_init_names_its_defaults_and_asks_nothing_twice() {
     assert_eq!(code, Some(2), "{said}");
 }
 
+#[test]
+fn s01_init_asks_again_at_once_for_what_cannot_be_meant() {
+    let folder = TempDir::new().expect("a folder");
+    let start = || Talk::start(&["init", "--ask", "--data", "n"], folder.path());
+    let mut wizard = start();
+    wizard.wait_for("Set NODE_NAME");
+    wizard.enter(1);
+    wizard.answer("foo");
+    wizard.wait_for("\"foo\" is none of gateway, peer, receiver");
+    wizard.kill();
+    // What was not taken is not remembered.
+    let mut wizard = start();
+    wizard.wait_for("Set ROLES");
+    wizard.answer("peer");
+    wizard.wait_for("Set HTTP");
+    wizard.answer("127.0.0.1");
+    wizard.wait_for("not \"127.0.0.1\"");
+    wizard.answer("127.0.0.1:7409");
+    wizard.enter(3);
+    let (code, _, said) = wizard.end();
+    assert_eq!(code, Some(0), "{said}");
+    let config = std::fs::read_to_string(folder.path().join("n").join("node.toml")).expect("a configuration");
+    assert!(config.contains("127.0.0.1:7409") && config.contains("\"peer\""), "{config}");
+}
+
 /// D4.3, 4.5: "the wizard asks if there is an existing identity key to be registered, or if it is to create a new one".
 #[test]
 fn r01_a_newcomer_may_bring_the_key_it_is_known_by() {

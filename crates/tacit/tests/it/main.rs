@@ -36,6 +36,7 @@ mod limits;
 mod links;
 mod log_walk;
 mod lying_gateway;
+mod newcomer;
 mod orchestration;
 mod p2ds;
 mod pairing;

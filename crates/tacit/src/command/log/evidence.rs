@@ -8,7 +8,7 @@ use tacit_job::{EvidenceDocument, EvidenceFault};
 
 use super::print;
 use crate::command::receipt::{in_chain, text};
-use crate::output::{Code, Failure, line};
+use crate::output::{Code, Failure, result_line};
 
 /// The list of a peer, or the document of one session.
 pub(super) async fn read(
@@ -32,7 +32,7 @@ pub(super) async fn read(
     let found = client.evidence_of(peer, session).await?;
     match out {
         Some(path) => Ok(std::fs::write(path, found.evidence + "\n")?),
-        None => Ok(line(&found.evidence)?),
+        None => result_line(&found.evidence),
     }
 }
 

@@ -89,7 +89,13 @@ pub(crate) fn line(task: &TaskBody) -> String {
 
 /// A task with its results.
 pub(crate) fn words(opened: &Opened) -> String {
-    let mut lines = vec![line(&opened.task)];
+    let details = details(opened);
+    if details.is_empty() { line(&opened.task) } else { format!("{}\n{details}", line(&opened.task)) }
+}
+
+/// What its computations came to.
+pub(crate) fn details(opened: &Opened) -> String {
+    let mut lines = Vec::new();
     for result in &opened.results {
         lines.push(format!("  computation {}, {} contributed", result.window, result.contributors));
         lines.extend(result.statistics.iter().map(|one| format!("    {:<28} {}", one.name, one.value)));

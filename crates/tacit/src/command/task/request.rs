@@ -13,6 +13,7 @@ use tacit_pki::{Identity, keyfile, random};
 
 use crate::config::DataFolder;
 use crate::output::Failure;
+use crate::wizard::say;
 
 /// What to ask for.
 #[derive(Args, Debug)]
@@ -106,15 +107,15 @@ impl Question {
     }
 
     /// What the bounds will be where they were not given, said on the error output: a value outside does not enter.
-    pub(super) fn say_bounds(&self) {
+    pub(super) fn say_bounds(&self) -> Result<(), Failure> {
         if self.decimals.is_some() && self.least.is_some() && self.most.is_some() {
-            return;
+            return Ok(());
         }
         let (least, most, decimals) = self.bounds();
-        eprintln!(
+        say(&format!(
             "note: values from {least} to {most} enter, rounded to {decimals} decimal places; whose records are left out \
              hears it. --least, --most and --decimals change this"
-        );
+        ))
     }
 
     fn bounds(&self) -> (String, String, u8) {

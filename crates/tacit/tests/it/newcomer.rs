@@ -1,0 +1,114 @@
+//! What somebody new to the program does: a second start, a reader that has gone, an answer that cannot be meant, a
+//! question that takes long.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Output, Stdio};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::{Port, run, tacit};
+use crate::http::Request;
+use crate::rooms::Rooms;
+use crate::wait::until;
+
+/// An output whose reader has gone.
+fn unread() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}
+
+#[track_caller]
+fn refused(output: &Output, words: &str) {
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(words), "{words}: {output:?}");
+}
+
+/// The nodes of the first `tacit up` stay reachable for every command that finds them by their folder.
+#[test]
+fn a_second_up_on_the_same_folder_is_refused_and_touches_nothing() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().join("coordinator");
+    std::fs::create_dir_all(data.join("run")).expect("folders");
+    std::fs::write(data.join("node.toml"), "name = \"coordinator\"\n").expect("a configuration");
+    let address = data.join("run").join("addr.json");
+    std::fs::write(&address, "{}").expect("an address");
+    let lock = std::fs::File::create(data.join("lock")).expect("a lock");
+    lock.try_lock().expect("nobody else has it");
+    let up = || run(&["up", "--data", folder.path().to_str().expect("a path")]);
+    refused(&up(), "another node is using");
+    assert_eq!(std::fs::read_to_string(&address).expect("it is there"), "{}");
+    let moved = run(&["up", "--data", folder.path().to_str().expect("a path"), "--http", "127.0.0.1:1"]);
+    refused(&moved, "leave --http out");
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_a_command_quietly_and_a_service_never() {
+    let output = tacit().args(["group", "aggregators"]).stdout(unread()).output().expect("tacit runs");
+    assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]), "{output:?}");
+
+    let folder = TempDir::new().expect("a folder");
+    let port = Port::reserve();
+    let mut service = tacit()
+        .args(["p2ds", "--admin-key", "a-key", "--listen", &format!("127.0.0.1:{}", port.number), "--data"])
+        .arg(folder.path().join("data"))
+        .stdout(unread())
+        .stderr(unread())
+        .spawn()
+        .expect("tacit starts");
+    until("the service", || {
+        assert_eq!(service.try_wait().expect("its state"), None, "it has ended");
+        let url = format!("http://127.0.0.1:{}/healthz", port.number);
+        Request::new("GET", &url).send().map(drop).map_err(|e| e.to_string())
+    });
+    service.kill().expect("it runs");
+    service.wait().expect("it ends");
+}
+
+/// Only a reader that has gone is nobody's fault: a full disk is an error.
+#[test]
+fn a_demo_that_cannot_tell_its_story_has_failed() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a full disk");
+    let demo = tacit().args(["demo", "hospital", "--rounds", "1"]).stdout(full).output().expect("tacit runs");
+    assert_eq!(demo.status.code(), Some(1), "{demo:?}");
+    refused(&run(&["demo", "hospital", "--rounds", "0"]), "--rounds");
+    refused(&run(&["demo", "attacks", "--rounds", "3"]), "--rounds belongs to");
+}
+
+/// What cannot be undone is asked about; nobody is there to answer, so nothing happens, before any node is asked.
+#[test]
+fn leaving_a_group_needs_a_yes() {
+    refused(&run(&["peer", "leave", "alpha"]), "--yes");
+}
+
+/// Each computation of a repeated task is told when it ends; whoever stops listening hears that the task goes on.
+#[test]
+fn a_repeated_task_is_followed_and_goes_on_without_its_listener() {
+    let scene = Rooms::found(3);
+    scene.measure("temperature", 1000, &["20", "21", "25"]);
+    let data = scene.gateway.data();
+    let mut asking = tacit()
+        .args(["task", "run", "--source", "temperature", "--aggregator", "mean", "--purpose", "HVAC"])
+        .args(["--every", "5", "--times", "100", "--data"])
+        .arg(&data)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tacit starts");
+    let mut told = String::new();
+    BufReader::new(asking.stdout.take().expect("its results")).read_line(&mut told).expect("a line");
+    assert!(told.contains("computation"), "{told}");
+    let pid = nix::unistd::Pid::from_raw(asking.id().try_into().expect("a number"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it runs");
+    let ended = asking.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    let id = said.split_once("task ").and_then(|(_, rest)| rest.split_once(" is taken")).map(|(id, _)| id.to_owned());
+    let id = id.unwrap_or_else(|| panic!("{said}"));
+    assert!(said.contains(&format!("tacit task cancel {id}")), "{said}");
+    let now = scene.gateway.api("GET", &format!("/tasks/{id}"), None).ok().json();
+    assert_eq!(now["state"], json!("open"), "{now}");
+    let cancelled = run(&["task", "cancel", &id, "--data", data.to_str().expect("a path")]);
+    assert_eq!(cancelled.status.code(), Some(0), "{cancelled:?}");
+}
