@@ -47,15 +47,15 @@ impl Up {
         let coordinator = NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], http, ..fixed()? };
         let nodes = if known { again(&self.data).await? } else { first(&self.data, coordinator).await? };
         let url = &nodes[0].address.url;
-        notice(&format!("Three organisations are up: alpha, beta, gamma. Each has its own process, key and data."));
+        notice("Three organisations are up: alpha, beta, gamma. Each has its own process, key and data.");
         notice(&format!("  status page and API   {url}"));
         notice(&format!("  data                  {}", self.data.display()));
-        notice(&format!("\nTry next, in another terminal:"));
+        notice("\nTry next, in another terminal:");
         let (tacit, data) = (program(), self.data.display());
         notice(&format!("  for o in alpha beta gamma; do {tacit} peer rows $o '5;7' --data {data}/$o; done"));
         notice(&format!("  {tacit} peer results alpha --data {data}/alpha"));
         notice(&format!("  {tacit} group show 1 --data {data}/coordinator"));
-        notice(&format!("\nStop with Ctrl-C; the next `tacit up` goes on where this one ended."));
+        notice("\nStop with Ctrl-C; the next `tacit up` goes on where this one ended.");
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             _ = terminate.recv() => {}

@@ -324,7 +324,7 @@ fn planner_forecast_of_a_group_is_shown() {
     let gid = trio.gid.to_string();
     let configured = trio.command(0, &["group", "configure", &gid, "--items", "3", "--max-element", "1000000"]);
     let said = String::from_utf8_lossy(&configured.stdout);
-    let line = "about 5 rounds, 1.1 kB from each input peer and 966 B from each compute peer, 2 ms on one machine";
+    let line = "about 5 rounds, 1.1 kB from each input peer and 846 B from each compute peer, 2 ms on one machine";
     assert!(said.contains(line), "{said}");
 
     let (said, _) = shown(&trio, &["--aggregator", "product", "--parameter", "security_model=malicious"]);
