@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tacit_accord::{Consensus, MemberRole};
 use tacit_model::api::{ApprovalBody, CompareBody, CompareRequest, OfferBody, PairingState, PeerPolicy, PolicyBody};
 use tacit_model::{Fingerprint, GroupId, RunId, Slot, UnixMillis};
-use tacit_party::source::{Row, SampleText};
+use tacit_party::source::{AboveMax, Row, SampleText};
 use tacit_store::Redacted;
 
 /// Who wants to become a member, and where.
@@ -179,7 +179,7 @@ pub struct PartyDesk {
     pub(crate) remove: Operation<String, ()>,
     pub(crate) start: Operation<String, ()>,
     pub(crate) stop: Operation<String, ()>,
-    pub(crate) add_rows: Operation<(String, Vec<TimedRow>), RowsKept>,
+    pub(crate) add_rows: Operation<(String, Vec<TimedRow>, AboveMax), RowsKept>,
     pub(crate) results: Operation<(String, Option<RunId>), Vec<PartyResult>>,
     pub(crate) roster: Operation<String, PartyRoster>,
     pub(crate) compare: Operation<(String, Option<Fingerprint>, Option<String>), ()>,
@@ -250,7 +250,7 @@ impl PartyDesk {
         /// Takes part no longer.
         stop(String) -> ();
         /// Queues rows, all or none.
-        add_rows((String, Vec<TimedRow>)) -> RowsKept;
+        add_rows((String, Vec<TimedRow>, AboveMax)) -> RowsKept;
         /// The results a party received, of one run or of all.
         results((String, Option<RunId>)) -> Vec<PartyResult>;
         /// What a party knows of its group.

@@ -38,7 +38,7 @@ use crate::roster::{Roster, RosterGate};
 use crate::session::Sessions;
 use crate::session::ahead::Ahead;
 use crate::session::branch::{Kept, Siblings};
-use crate::source::{Row, RowError, RowText, parse_row};
+use crate::source::{AboveMax, Row, RowError, RowText, parse_row};
 use crate::standing::{Standing, StandingCell};
 use crate::{PartyError, gateway_link, outbox};
 
@@ -273,16 +273,21 @@ impl Party {
     /// Queues rows in the order given, each with the start of its slot where the source knows it; the first slot
     /// that has no row yet. Where the charter gives slots their times, each row goes to the slot of its time.
     ///
-    /// A number above the group's maxElement is refused here, before anybody waits for it. [`add_rows`](Self::add_rows)
-    /// takes it: the P2DS manual has the round fail visibly.
-    pub async fn add_timed_rows(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<Slot, PartyError> {
+    /// [`add_rows`](Self::add_rows) takes numbers above the group's maxElement; here the caller chooses.
+    pub async fn add_timed_rows(
+        &self,
+        rows: Vec<(Option<UnixMillis>, Row)>,
+        above_max: AboveMax,
+    ) -> Result<Slot, PartyError> {
         let party = &self.inner;
         let shape = party.row_shape()?;
         if let Some(index) = rows.iter().position(|(_, row)| !shape.fits(row.len())) {
             let why = RowError::shape(rows[index].1.len(), shape);
             return Err(PartyError::InvalidData { row: index + 1, why });
         }
-        party.check_bounds(rows.iter().map(|(_, row)| row))?;
+        if above_max == AboveMax::Refused {
+            party.check_bounds(rows.iter().map(|(_, row)| row))?;
+        }
         if let Some(row) = party.gap(&rows) {
             return Err(PartyError::InvalidData { row, why: RowError::Gap });
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tacit_model::api::{ApprovalBody, CompareBody, CompareRequest, OfferBody, PeerPolicy, PolicyBody};
 use tacit_model::{Fingerprint, RunId};
-use tacit_party::source::SampleText;
+use tacit_party::source::{AboveMax, SampleText};
 use tacit_party::{Approval, Comparison, HttpError, Parties, Party, PartyError, PartyState};
 use tacit_pki::PkiError;
 use tacit_store::StoreError;
@@ -30,9 +30,9 @@ impl From<Parties> for PartyDesk {
             .remove(with!(|parties, name: String| Ok(parties.remove(&name).await?)))
             .start(with!(|parties, name: String| Ok(find(&parties, &name)?.start().await.map(drop)?)))
             .stop(with!(|parties, name: String| Ok(find(&parties, &name)?.stop().await?)))
-            .add_rows(with!(
-                |parties, (name, rows): (String, Vec<TimedRow>)| add_rows(&find(&parties, &name)?, rows).await
-            ))
+            .add_rows(with!(|parties, (name, rows, above_max): (String, Vec<TimedRow>, AboveMax)| {
+                add_rows(&find(&parties, &name)?, rows, above_max).await
+            }))
             .results(with!(|parties, (name, run): (String, Option<RunId>)| results(&parties, &name, run).await))
             .compare(with!(|parties, (name, fingerprint, code): (String, Option<Fingerprint>, Option<String>)| Ok(
                 find(&parties, &name)?.compare_gateway(fingerprint, code.as_deref()).await?
@@ -154,9 +154,10 @@ async fn facts(parties: &Parties, party: &Party) -> Result<PartyFacts, DeskError
     })
 }
 
-async fn add_rows(party: &Party, rows: Vec<TimedRow>) -> Result<RowsKept, DeskError> {
+async fn add_rows(party: &Party, rows: Vec<TimedRow>, above_max: AboveMax) -> Result<RowsKept, DeskError> {
     let accepted = rows.len();
-    let next = party.add_timed_rows(rows.into_iter().map(|row| (row.slot_start, row.row)).collect()).await?;
+    let rows = rows.into_iter().map(|row| (row.slot_start, row.row)).collect();
+    let next = party.add_timed_rows(rows, above_max).await?;
     Ok(RowsKept { accepted, next_slot: Some(next) })
 }
 

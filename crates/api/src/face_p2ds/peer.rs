@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tacit_model::GroupId;
 use tacit_model::api::{PeerInfo, PeerRole};
-use tacit_party::source::parse_row;
+use tacit_party::source::{AboveMax, parse_row};
 use tacit_pki::p2ds_key::{LegacyKey, check_private_key};
 use tacit_store::Redacted;
 
@@ -176,7 +176,7 @@ async fn queue(app: &App, args: &Args, name: String, texts: Vec<String>) -> Answ
         Err(why) => Err(FaceError::data(format!("row {}: {why}", index + 1))),
     });
     let rows = rows.collect::<Answer<Vec<_>>>()?;
-    let kept = (app.desk()?.add_rows)((name, rows)).await?;
+    let kept = (app.desk()?.add_rows)((name, rows, AboveMax::FailsItsRound)).await?;
     ::metrics::counter!("tacit_rows_accepted_total").increment(kept.accepted.try_into().unwrap_or(u64::MAX));
     Ok(SUCCESS)
 }

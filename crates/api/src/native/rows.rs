@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use tacit_model::UnixMillis;
 use tacit_model::api::{RowBody, RowsBody, RowsReceipt};
-use tacit_party::source::Row;
+use tacit_party::source::{AboveMax, Row};
 
 use crate::desk::TimedRow;
 use crate::edge::App;
@@ -20,7 +20,7 @@ pub(super) async fn add(
     }
     let rows = body.rows.into_iter().enumerate().map(|(index, row)| timed(index + 1, row));
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    let kept = (desk.add_rows)((name, rows)).await?;
+    let kept = (desk.add_rows)((name, rows, AboveMax::Refused)).await?;
     ::metrics::counter!("tacit_rows_accepted_total").increment(kept.accepted.try_into().unwrap_or(u64::MAX));
     Ok(Json(RowsReceipt { accepted: kept.accepted, next_slot: kept.next_slot }))
 }

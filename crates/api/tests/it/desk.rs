@@ -111,7 +111,7 @@ impl Fake {
                 });
                 async { done }
             })
-            .add_rows(move |(name, rows)| {
+            .add_rows(move |(name, rows, _)| {
                 let done = g.with(&name, |(facts, kept)| {
                     facts.run.ok_or(DeskError::NotRunning)?;
                     if let Some(wrong) = rows.iter().position(|row| row.row.len() != ITEMS) {

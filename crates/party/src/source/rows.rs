@@ -13,6 +13,15 @@ pub struct RowText(String);
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Row(Vec<u64>);
 
+/// What becomes of rows with a number above the group's maxElement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AboveMax {
+    /// They are refused when they are handed in.
+    Refused,
+    /// They are taken, and their round fails visibly, as the P2DS manual says.
+    FailsItsRound,
+}
+
 /// What is wrong with a row; says where, never what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,6 +1,6 @@
 use tacit_job::{Fault, Report, StopReason, ToGateway, ToPeer};
 use tacit_model::{Attempt, RunId, Slot};
-use tacit_party::source::Row;
+use tacit_party::source::{AboveMax, Row};
 use tacit_party::{PartyError, PartyState, RowText};
 
 use crate::world::{GROUP, RUN, World, sign_next};
@@ -108,7 +108,12 @@ async fn p19_value_above_max_fails_visibly_and_nothing_is_sent() {
     let mut world = World::small().await;
     // Refused at the door, all or none, with its place and the limit and without the value.
     let batch = vec![(None, Row::new(vec![1000, 0])), (None, Row::new(vec![1000, 1001]))];
-    let refused = world.peers[0].party().add_timed_rows(batch).await.expect_err("above the maximum").to_string();
+    let refused = world.peers[0]
+        .party()
+        .add_timed_rows(batch, AboveMax::Refused)
+        .await
+        .expect_err("above the maximum")
+        .to_string();
     assert!(refused.starts_with("row 2: item 2 is above 1000,") && !refused.contains("1001"), "{refused}");
     assert!(refused.contains("--max-element"), "{refused}");
     // Through the P2DS face it is taken, and the round fails.
