@@ -280,7 +280,7 @@ impl Played {
                 let done = f.with(&name, |facts| facts.run.take().map(drop).ok_or(DeskError::NotRunning));
                 async { done }
             })
-            .add_rows(move |(name, rows)| {
+            .add_rows(move |(name, rows, _)| {
                 let done = g.with(&name, |facts| {
                     facts.run.ok_or(DeskError::NotRunning)?;
                     match rows.iter().all(|row| row.row.len() == 2) {
