@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::fuzz_target;
 use tacit_accord::{Consensus, Proposal, Text, canonical, decide};
 use tacit_fuzz::keys::{MANAGER, OWNER};
-use tacit_job::{Job, Task, plan_of, row_shape};
+use tacit_job::{Job, RowRules, Task, plan_of};
 use tacit_model::UnixMillis;
 use tacit_pki::Identity;
 use tacit_pki::envelope::{Context, sign_detached};
@@ -31,7 +31,7 @@ fuzz_target!(|text: &str| {
         assert_eq!(charter.member(&member.fingerprint), Some(member));
     }
     if let Some(configuration) = &charter.configuration {
-        let _ = row_shape(configuration).map(|shape| shape.fits(1));
+        let _ = RowRules::of(configuration).map(|rules| rules.shape.fits(1));
     }
     if let Some(task) = Task::standing(charter) {
         plan(&consensus, task, job);

@@ -179,8 +179,8 @@ impl Client {
     }
 
     /// Whether it may ask for any tasks.
-    pub fn asks(&self) -> bool {
-        self.tasks != Tasks::None
+    pub fn may_ask_at_all(&self) -> Result<(), NotAllowed> {
+        if self.tasks == Tasks::None { Err(self.not_allowed("tasks")) } else { Ok(()) }
     }
 
     /// Whether what it does and sees may be about this group; about the node as a whole, if none is named.
@@ -193,17 +193,9 @@ impl Client {
 
     /// Whether it may ask for this.
     pub fn may_ask(&self, request: &TaskRequest) -> Result<(), NotAllowed> {
-        let refused = |what: &str| {
-            let who = self.shown.word();
-            let why =
-                format!("{who} may not ask for {what}; an owner can issue a token, or admit a certificate, that may");
-            Err(NotAllowed(why))
-        };
-        let TaskScope { groups, sets, purposes, aggregators } = match &self.tasks {
-            Tasks::None => return refused("tasks"),
-            Tasks::All => return Ok(()),
-            Tasks::Within(limits) => limits,
-        };
+        self.may_ask_at_all()?;
+        let Tasks::Within(TaskScope { groups, sets, purposes, aggregators }) = &self.tasks else { return Ok(()) };
+        let refused = |what: &str| Err(self.not_allowed(what));
         let among = |list: &[String], word: &String| list.is_empty() || list.contains(word);
         if !groups.is_empty() && !groups.contains(&request.group) {
             return refused("tasks of this group");
@@ -215,6 +207,13 @@ impl Client {
             return refused("this purpose");
         }
         if among(aggregators, &request.aggregator) { Ok(()) } else { refused("this aggregator") }
+    }
+
+    fn not_allowed(&self, what: &str) -> NotAllowed {
+        let who = self.shown.word();
+        NotAllowed(format!(
+            "{who} may not ask for {what}; an owner can issue a token, or admit a certificate, that may"
+        ))
     }
 }
 

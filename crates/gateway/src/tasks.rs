@@ -92,7 +92,7 @@ impl Gateway {
     /// key of the same client, is the same task.
     ///
     /// With `wait` the task becomes durable while its first computation begins, otherwise before this
-    /// returns. `TooMany` if as many are open as may be, of this client or in all; `Refused` if the key under it may not
+    /// returns. `TooMany` if as many are open as may be, of this client or in all; `Forbidden` if the key under it may not
     /// ask for it.
     pub async fn submit_task(
         &self,
@@ -269,10 +269,7 @@ impl Gateway {
             let stored = self.stored_task(id).await.ok();
             open.body.send_modify(|body| match stored {
                 Some(stored) if stored.state != "open" => *body = stored,
-                _ => {
-                    state.clone_into(&mut body.state);
-                    why.clone_into(&mut body.detail);
-                }
+                _ => end_body(body, state, why),
             });
         }
         self.inner.news.notify_one();
@@ -354,10 +351,7 @@ impl Gateway {
             tokio::time::sleep(pause).await;
             pause = (2 * pause).min(LONGEST_PAUSE);
         }
-        body.send_modify(|body| {
-            state.clone_into(&mut body.state);
-            why.clone_into(&mut body.detail);
-        });
+        body.send_modify(|body| end_body(body, state, why));
         self.inner.news.notify_one();
     }
 
@@ -440,6 +434,11 @@ fn same_question(row: &TaskRow, asked: &TaskRequest) -> Result<(), GatewayError>
             row.id
         ))),
     }
+}
+
+fn end_body(body: &mut TaskBody, state: &str, why: &str) {
+    state.clone_into(&mut body.state);
+    why.clone_into(&mut body.detail);
 }
 
 fn invalid(error: AskError) -> GatewayError {

@@ -29,7 +29,7 @@ pub use job::{Job, Source, Task, pairing_digest, registration_proof};
 pub use messages::{
     Cosigned, Decline, Fault, GatewayAt, Report, Request, Response, Shown, StopReason, ToGateway, ToPeer, Told,
 };
-pub use plan::{JobError, above_bound, check_configuration, plan_of, row_shape};
+pub use plan::{JobError, RowRules, check_configuration, plan_of};
 pub use preselector::{NoPreselector, Preselector, Window};
 pub use receipt::{Awaited, Computed, Own, ReceiptPart, SignedPart};
 pub use scale::{MICRO, Micro, NotMicro, Scale};

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use tacit_accord::{Charter, Configuration, Consensus, MAX_MEMBERS, Member, OnMissingInput, Sharing as CharterSharing};
-use tacit_engine::aggregate::Shape;
+use tacit_engine::aggregate::{PEER_WEIGHTS, Shape};
 use tacit_engine::{
     LEVEL, Level, OnMissing, Plan, PlanError, PlanRequest, RowShape, SecurityModel, Sharing, aggregate,
 };
@@ -11,8 +11,6 @@ use crate::branches::check_whole;
 use crate::job::PROVIDER;
 use crate::{Job, Source, Task};
 
-/// The parameter that names input peers and says what they weigh.
-const PEER_WEIGHTS: &str = aggregate::PEER_WEIGHTS;
 #[cfg(test)]
 mod tests;
 
@@ -161,36 +159,39 @@ pub fn check_configuration(configuration: &Configuration) -> Result<(), JobError
     smallest_plan(configuration).map(|_| ())
 }
 
-/// How many numbers a row has under a configuration.
-pub fn row_shape(configuration: &Configuration) -> Result<RowShape, JobError> {
-    match aggregate::find(&configuration.aggregator) {
-        // Known without a plan; rows come often.
-        Some(aggregator) if aggregator.input == Shape::Vector => {
-            Ok(RowShape::Items(usize::try_from(configuration.items).unwrap_or(usize::MAX)))
-        }
-        _ => Ok(smallest_plan(configuration)?.row_shape()),
-    }
+/// What a row may be under a configuration.
+pub struct RowRules {
+    /// How many numbers it has.
+    pub shape: RowShape,
+    bounds: Bounds,
 }
 
-/// The first number that is above what the configuration lets in, if one is: its row and its place there, both counted
-/// from 0, and the limit there.
-pub fn above_bound<'a>(
-    configuration: &Configuration,
-    rows: impl Iterator<Item = &'a [u64]>,
-) -> Result<Option<(usize, usize, u64)>, JobError> {
-    let first = |bound: &dyn Fn(usize) -> u64| {
+enum Bounds {
+    /// The same for all numbers of a vector: known without a plan, as rows come often.
+    Same(u64),
+    /// Those of a plan.
+    Planned(Box<Plan>),
+}
+
+impl RowRules {
+    /// Those of a configuration.
+    pub fn of(configuration: &Configuration) -> Result<Self, JobError> {
+        if aggregate::find(&configuration.aggregator).is_some_and(|aggregator| aggregator.input == Shape::Vector) {
+            let shape = RowShape::Items(usize::try_from(configuration.items).unwrap_or(usize::MAX));
+            return Ok(Self { shape, bounds: Bounds::Same(number(&configuration.max_element, "maxElement")?) });
+        }
+        let plan = smallest_plan(configuration)?;
+        Ok(Self { shape: plan.row_shape(), bounds: Bounds::Planned(Box::new(plan)) })
+    }
+
+    /// The first number above what is let in, if one is: its row and its place there, both counted from 0, and the limit.
+    pub fn above<'a>(&self, rows: impl Iterator<Item = &'a [u64]>) -> Option<(usize, usize, u64)> {
+        let bound = |item: usize| match &self.bounds {
+            Bounds::Same(most) => *most,
+            Bounds::Planned(plan) => plan.row_bound(item),
+        };
         let above = |row: &[u64]| row.iter().enumerate().position(|(item, value)| *value > bound(item));
         rows.enumerate().find_map(|(number, row)| above(row).map(|item| (number, item, bound(item))))
-    };
-    match aggregate::find(&configuration.aggregator) {
-        Some(aggregator) if aggregator.input == Shape::Vector => {
-            let most = number(&configuration.max_element, "maxElement")?;
-            Ok(first(&|_| most))
-        }
-        _ => {
-            let plan = smallest_plan(configuration)?;
-            Ok(first(&|item| plan.row_bound(item)))
-        }
     }
 }
 
@@ -253,12 +254,16 @@ fn smallest_inputs(mut parameters: BTreeMap<String, String>) -> (usize, BTreeMap
     let weights: Vec<u64> = weights.unwrap_or_default().into_values().collect();
     least = least.max(weights.len() as u64 + wanted.saturating_sub(weights.iter().sum()));
     if !weights.is_empty() {
-        let placed = weights.iter().enumerate().map(|(place, weight)| format!("{place}={weight}"));
-        parameters.insert(PEER_WEIGHTS.to_owned(), placed.collect::<Vec<_>>().join(","));
+        parameters.insert(PEER_WEIGHTS.to_owned(), placed_weights(weights.into_iter().enumerate()));
     }
     // Whatever is above what a plan can have is refused as too much.
     let most = MAX_MEMBERS as u64;
     (usize::try_from(least.clamp(2, most)).unwrap_or(2), parameters)
+}
+
+/// Weights by place, as the engine reads them.
+fn placed_weights(weights: impl IntoIterator<Item = (usize, u64)>) -> String {
+    weights.into_iter().map(|(place, weight)| format!("{place}={weight}")).collect::<Vec<_>>().join(",")
 }
 
 /// Who weighs how much, from members' names to their places among those who give data today. Members that are not there
@@ -279,10 +284,9 @@ fn place_weights(charter: &Charter, job: &Job, parameters: &mut BTreeMap<String,
             return Err(JobError::Weighed(name.to_owned()));
         }
     }
-    let placed: Vec<String> = placed.into_iter().map(|(place, weight)| format!("{place}={weight}")).collect();
     match placed.is_empty() {
         true => _ = parameters.remove(PEER_WEIGHTS),
-        false => _ = parameters.insert(PEER_WEIGHTS.to_owned(), placed.join(",")),
+        false => _ = parameters.insert(PEER_WEIGHTS.to_owned(), placed_weights(placed)),
     }
     Ok(())
 }

@@ -261,7 +261,7 @@ impl Party {
     /// Queues rows, one per time slot, all of them or none; the slot of the first.
     pub async fn add_rows(&self, rows: &[RowText]) -> Result<Slot, PartyError> {
         let party = &self.inner;
-        let shape = party.row_shape()?;
+        let shape = party.row_rules()?.shape;
         let mut parsed = Vec::with_capacity(rows.len());
         for (index, text) in rows.iter().enumerate() {
             let row = parse_row(text.expose(), Some(shape));
@@ -280,13 +280,16 @@ impl Party {
         above_max: AboveMax,
     ) -> Result<Slot, PartyError> {
         let party = &self.inner;
-        let shape = party.row_shape()?;
-        if let Some(index) = rows.iter().position(|(_, row)| !shape.fits(row.len())) {
-            let why = RowError::shape(rows[index].1.len(), shape);
+        let rules = party.row_rules()?;
+        if let Some(index) = rows.iter().position(|(_, row)| !rules.shape.fits(row.len())) {
+            let why = RowError::shape(rows[index].1.len(), rules.shape);
             return Err(PartyError::InvalidData { row: index + 1, why });
         }
-        if above_max == AboveMax::Refused {
-            party.check_bounds(rows.iter().map(|(_, row)| row))?;
+        if above_max == AboveMax::Refused
+            && let Some((row, item, most)) = rules.above(rows.iter().map(|(_, row)| row.expose()))
+        {
+            let why = RowError::AboveMaxElement { item: item + 1, most };
+            return Err(PartyError::InvalidData { row: row + 1, why });
         }
         if let Some(row) = party.gap(&rows) {
             return Err(PartyError::InvalidData { row, why: RowError::Gap });

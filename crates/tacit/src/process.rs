@@ -10,7 +10,8 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
 use crate::config::{DataFolder, NodeConfig};
-use crate::output::{Code, Failure};
+use crate::node::fingerprint_text;
+use crate::output::{Code, Failure, notice};
 
 /// What a running node says of itself in `run/addr.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +24,16 @@ pub(crate) struct Address {
     pub(crate) fingerprint: Fingerprint,
     /// Its process id.
     pub(crate) pid: u32,
+}
+
+impl Address {
+    /// Says where a node is that is up.
+    pub(crate) fn tell(&self, what: &str) {
+        notice(what);
+        notice(&format!("  http   {}", self.url));
+        notice(&format!("  links  {}", self.link));
+        notice(&format!("  node   {}", fingerprint_text(&self.fingerprint)));
+    }
 }
 
 /// A node that runs as a child of this process and ends with it.

@@ -28,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{DataFolder, NodeConfig, Role};
 use crate::discovery::Announcer;
-use crate::node::{announce, check_http, fingerprint_text, in_use, key_fault, lock, runner_limits, until_told};
-use crate::output::{Failure, notice};
+use crate::node::{announce, check_http, in_use, key_fault, lock, runner_limits, until_told};
+use crate::output::Failure;
 use crate::process::Address;
 use crate::retention::Keeps;
 
@@ -41,15 +41,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// Opens the node, says where it is, and serves until it is told to stop.
 pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Failure> {
     let node = Node::open(data, config).await?;
-    let address = &node.work.address;
-    notice(&format!(
-        "tacit {} is up, one of {} gateways",
-        env!("CARGO_PKG_VERSION"),
-        node.work.config.replication.nodes.len()
-    ));
-    notice(&format!("  http   {}", address.url));
-    notice(&format!("  links  {}", address.link));
-    notice(&format!("  node   {}", fingerprint_text(&address.fingerprint)));
+    let gateways = node.work.config.replication.nodes.len();
+    node.work.address.tell(&format!("tacit {} is up, one of {gateways} gateways", env!("CARGO_PKG_VERSION")));
     let stopped = tokio::select! {
         told = until_told() => told,
         // A replica that cannot keep up must not look as if it did.

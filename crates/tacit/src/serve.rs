@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::config::{DataFolder, NodeConfig, Role};
-use crate::node::{Node, fingerprint_text};
-use crate::output::{Failure, notice};
+use crate::node::Node;
+use crate::output::Failure;
 
 /// Run a node.
 #[derive(Args, Debug)]
@@ -45,10 +45,7 @@ pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Fail
         return crate::replicated::run(data, config).await;
     }
     let node = Node::open(data, config).await?;
-    notice(&format!("tacit {} is up", env!("CARGO_PKG_VERSION")));
-    notice(&format!("  http   {}", node.address.url));
-    notice(&format!("  links  {}", node.address.link));
-    notice(&format!("  node   {}", fingerprint_text(&node.address.fingerprint)));
+    node.address.tell(&format!("tacit {} is up", env!("CARGO_PKG_VERSION")));
     node.until_stopped().await?;
     node.shutdown().await;
     Ok(())

@@ -159,10 +159,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let refused = || {
-            ApiError::new(ProblemKind::Forbidden, "this token may not ask for tasks; an owner can issue one that may")
-        };
-        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(refused)?;
-        if caller.known().asks() { Ok(Self(caller)) } else { Err(refused()) }
+        let unguarded = || ApiError::new(ProblemKind::Forbidden, "nobody is known to ask");
+        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(unguarded)?;
+        caller.known().may_ask_at_all()?;
+        Ok(Self(caller))
     }
 }

@@ -3,8 +3,7 @@
 use std::sync::PoisonError;
 
 use tacit_accord::SlotRules;
-use tacit_engine::RowShape;
-use tacit_job::{StopReason, ToGateway};
+use tacit_job::{RowRules, StopReason, ToGateway};
 use tacit_model::{RunId, Slot, UnixMillis};
 use tacit_store::{InputState, NewRow, Redacted, StoreError, What};
 use tokio::task::JoinSet;
@@ -138,24 +137,11 @@ impl Inner {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).filter(|(of, _)| *of == run).map(|(_, slot)| slot)
     }
 
-    pub(super) fn row_shape(&self) -> Result<RowShape, PartyError> {
+    pub(super) fn row_rules(&self) -> Result<RowRules, PartyError> {
         self.standing.run().ok_or(PartyError::NotRunning)?;
         let known = self.roster.known().ok_or(PartyError::NotVerified)?;
         let configuration = known.charter().configuration.as_ref().ok_or(PartyError::NoConfiguration)?;
-        tacit_job::row_shape(configuration).map_err(|_| PartyError::NoConfiguration)
-    }
-
-    /// Refuses rows that the own session would refuse later, when the run would end by it for everybody.
-    pub(super) fn check_bounds<'a>(&self, rows: impl Iterator<Item = &'a Row>) -> Result<(), PartyError> {
-        let known = self.roster.known().ok_or(PartyError::NotVerified)?;
-        let configuration = known.charter().configuration.as_ref().ok_or(PartyError::NoConfiguration)?;
-        match tacit_job::above_bound(configuration, rows.map(Row::expose)).map_err(|_| PartyError::NoConfiguration)? {
-            Some((row, item, most)) => {
-                let why = RowError::AboveMaxElement { item: item + 1, most };
-                Err(PartyError::InvalidData { row: row + 1, why })
-            }
-            None => Ok(()),
-        }
+        RowRules::of(configuration).map_err(|_| PartyError::NoConfiguration)
     }
 
     /// The first row, counted from 1, whose slot does not follow that of the row before: where slots have
