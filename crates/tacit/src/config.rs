@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tacit_model::Fingerprint;
@@ -161,8 +162,8 @@ pub(crate) struct Limits {
     pub(crate) queued_rows: u64,
     /// Sessions that a peer runs at once.
     pub(crate) sessions: usize,
-    /// Seconds after which an idle link between peers is closed.
-    pub(crate) idle_link: u64,
+    /// Seconds, or parts of one, after which an idle link between peers is closed.
+    pub(crate) idle_link: f64,
     /// Seconds from the first row of a slot to its close, for new groups.
     pub(crate) slot_deadline: u64,
     /// Clients' tasks that may be open at a gateway at the same time.
@@ -205,12 +206,20 @@ impl Default for Limits {
             body: 8 << 20,
             queued_rows: 100_000,
             sessions: 8,
-            idle_link: 60,
+            idle_link: 60.0,
             slot_deadline: 300,
             open_tasks: 10_000,
             client_tasks: 1_000,
             retention_days: 365,
         }
+    }
+}
+
+impl Limits {
+    /// How long a link between peers may be idle.
+    pub(crate) fn idle_link(&self) -> Result<Duration, Failure> {
+        let unusable = || Failure::usage(format!("limits.idle_link = {}: give seconds, more than 0", self.idle_link));
+        Duration::try_from_secs_f64(self.idle_link).ok().filter(|idle| !idle.is_zero()).ok_or_else(unusable)
     }
 }
 
@@ -319,5 +328,17 @@ mod tests {
         assert!(toml::from_str::<NodeConfig>("[policy]\nverified_olny = true\n").is_err());
         // Those are limits of the node, under another heading.
         assert!(toml::from_str::<NodeConfig>("[policy]\nmax_sessions = 3\n").is_err());
+    }
+
+    #[test]
+    fn links_may_be_idle_for_parts_of_a_second() {
+        let read = |text: &str| {
+            let config: NodeConfig = toml::from_str(&format!("[limits]\nidle_link = {text}\n")).expect("a number");
+            config.limits.idle_link().map_err(|failure| failure.to_string())
+        };
+        assert_eq!((read("5"), read("0.05")), (Ok(Duration::from_secs(5)), Ok(Duration::from_millis(50))));
+        for unusable in ["0", "-1", "nan", "inf", "1e300", "1e-30"] {
+            assert!(read(unusable).is_err_and(|why| why.contains("limits.idle_link")), "{unusable}");
+        }
     }
 }

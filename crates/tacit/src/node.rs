@@ -54,7 +54,7 @@ impl Node {
         crate::token::ensure_owner(&data, &store, clock.now()).await?;
 
         let mut links = LinkConfig::new(config.link);
-        links.idle_link = Duration::from_secs(config.limits.idle_link);
+        links.idle_link = config.limits.idle_link()?;
         links.clock = clock.clone();
         let hub = Arc::new(LinkHub::bind(links).await.map_err(|e| in_use(config.link, &e.to_string()))?);
         let endpoint = crate::discovery::endpoint(&config, hub.local_addr());

@@ -128,7 +128,7 @@ impl Node {
         crate::token::ensure_file(&data)?;
 
         let mut links = LinkConfig::new(config.link);
-        links.idle_link = Duration::from_secs(config.limits.idle_link);
+        links.idle_link = config.limits.idle_link()?;
         links.clock = clock.clone();
         let hub = Arc::new(LinkHub::bind(links).await.map_err(|e| in_use(config.link, &e.to_string()))?);
         let listener = TcpListener::bind(config.http).await.map_err(|e| in_use(config.http, &e.to_string()))?;

@@ -114,6 +114,7 @@ pub(crate) const STATISTICS: &[Figure] = &[
     statistic("linear_regression", &[10_000], |size| Work::Statistic { kind: Kind::LinearRegression, size }),
     statistic("median", &[100], |size| Work::Statistic { kind: Kind::Median, size }),
     statistic("top_k", &[1_000], |size| Work::Statistic { kind: Kind::TopK, size }),
+    statistic("top_keys", &[100], |size| Work::Statistic { kind: Kind::TopKeys, size }),
     statistic("entropy", &[1_000], |size| Work::Statistic { kind: Kind::Entropy, size }),
     statistic("distinct_count", &[1_000], |size| Work::Statistic { kind: Kind::DistinctCount, size }),
     statistic("logistic_regression", &[100], |size| Work::Statistic { kind: Kind::LogisticRegression, size }),

@@ -34,7 +34,12 @@ use crate::scenario::{Organisation, Scenario, client, ephemeral};
 /// Requests before those that count.
 const WARM_UP: usize = 20;
 /// Requests with cold links, unless there are fewer requests at all: each waits until links have closed.
-const COLD: usize = 20;
+const COLD: usize = 200;
+/// Seconds until unused links close where they should be warm, and where they should be cold.
+const WARM_LINK: f64 = 3600.0;
+const COLD_LINK: f64 = 0.05;
+/// More than twice that: whoever dialled looks at its links every quarter of it.
+const UNTIL_COLD: Duration = Duration::from_millis(120);
 const NAMES: [&str; 11] = ["p01", "p02", "p03", "p04", "p05", "p06", "p07", "p08", "p09", "p10", "p11"];
 
 /// Measures one number of peers; all figures in milliseconds.
@@ -43,7 +48,7 @@ pub(super) async fn measure(peers: usize, requests: usize, cold: Option<usize>) 
         .get(..peers)
         .ok_or_else(|| Failure::usage(format!("--parties {peers}: orchestration is measured with 3 to 11 peers")))?;
     let mut cells = Vec::new();
-    let stage = Stage::open(names, 3600).await?;
+    let stage = Stage::open(names, WARM_LINK).await?;
     stage.requests("warming up", WARM_UP).await?;
     let mut add = |what: &'static str, (values, sent): (Vec<f64>, u64)| {
         cells.push(Cell::new(what, peers, Spread::of(values), sent));
@@ -68,15 +73,15 @@ pub(super) async fn measure(peers: usize, requests: usize, cold: Option<usize>) 
     add("link_warm", of(&warm, sent, |t| t.link_us));
     add("session", of(&warm, sent, |t| t.session_us));
     add("T_total", (warm.iter().map(|sample| sample.total_ms).collect(), sent));
-    // Links close after a second without a session; a request that finds none makes all of them anew.
-    let stage = Stage::open(names, 1).await?;
+    // A request that finds no links makes all of them anew.
+    let stage = Stage::open(names, COLD_LINK).await?;
     let mut all = Vec::new();
     let cold = cold.unwrap_or(COLD.min(requests));
     let before = stage.mark().await?;
     if cold > 0 {
         let mut progress = stage.progress("tasks, links cold", cold);
         for _ in 0..cold {
-            sleep(Duration::from_millis(2300)).await;
+            sleep(UNTIL_COLD).await;
             all.push(stage.request().await?);
             progress.step();
         }
@@ -115,7 +120,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn open(names: &[&'static str], idle_link: u64) -> Result<Self, Failure> {
+    async fn open(names: &[&'static str], idle_link: f64) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("tacit-bench-").tempdir()?;
         let rooms: Vec<Organisation> = names.iter().map(|name| Organisation { name, role: PeerRole::Both }).collect();
         let gateway = NodeConfig { name: "gateway".to_owned(), roles: vec![Role::Gateway], ..ephemeral() };

@@ -3,6 +3,7 @@
 //! In the time: a whole session from the barrier on, with proven bounds and the frozen set on the disk, and the decoding of the
 //! opened numbers. Not in it: the plan, the links, drawing the records.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub(crate) enum Kind {
     Median,
     /// The ten largest sums of items.
     TopK,
+    /// The ten keys with the largest sums of weights.
+    TopKeys,
     /// Of the sums of items.
     Entropy,
     /// How many values there are.
@@ -44,6 +47,7 @@ impl Kind {
             Self::LinearRegression => "linear_regression",
             Self::Median => "median",
             Self::TopK => "top_k",
+            Self::TopKeys => "top_keys",
             Self::Entropy => "entropy",
             Self::DistinctCount => "distinct_count",
             Self::LogisticRegression => "logistic_regression",
@@ -54,6 +58,7 @@ impl Kind {
     fn columns(self) -> Option<usize> {
         match self {
             Self::StdDeviation | Self::LinearRegression | Self::LogisticRegression => Some(3),
+            Self::TopKeys => Some(2),
             Self::Median | Self::DistinctCount => Some(1),
             Self::TopK | Self::Entropy => None,
         }
@@ -107,6 +112,18 @@ impl Kind {
             }
             Self::DistinctCount => {
                 get("distinct") == records.iter().map(|record| record[0]).collect::<BTreeSet<u64>>().len() as f64
+            }
+            Self::TopKeys => {
+                let mut sums: BTreeMap<u64, u64> = BTreeMap::new();
+                records.iter().for_each(|record| *sums.entry(record[0]).or_default() += record[1]);
+                // Of equal sums the smaller key comes first; who weighs nothing is not there.
+                let mut sums: Vec<(Reverse<u64>, u64)> =
+                    sums.into_iter().map(|(key, sum)| (Reverse(sum), key)).collect();
+                sums.sort_unstable();
+                let wanted = sums.iter().filter(|(sum, _)| sum.0 > 0).take(10);
+                wanted
+                    .map(|(sum, key)| (format!("sum({key})"), sum.0 as f64))
+                    .eq(result.iter().map(|found| (found.name.clone(), found.value)))
             }
             Self::TopK | Self::Entropy => {
                 let mut sums: Vec<u64> =

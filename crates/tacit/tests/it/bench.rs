@@ -45,8 +45,16 @@ fn bench_statistics_are_right() {
     let text = String::from_utf8_lossy(&output.stdout);
     let found: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let whats: Vec<&str> = found.iter().filter_map(|line| line["what"].as_str()).collect();
-    let wanted =
-        ["std_deviation", "linear_regression", "median", "top_k", "entropy", "distinct_count", "logistic_regression"];
+    let wanted = [
+        "std_deviation",
+        "linear_regression",
+        "median",
+        "top_k",
+        "top_keys",
+        "entropy",
+        "distinct_count",
+        "logistic_regression",
+    ];
     assert_eq!(whats, wanted);
     assert!(found.iter().all(|line| line["size"] == 20 && line["unit"] == "ms" && line["model"] == "semi-honest"));
 }
