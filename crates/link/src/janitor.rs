@@ -44,15 +44,21 @@ pub(crate) async fn run(hub: Arc<HubInner>) {
         // If this node itself was busy or asleep, silence proves nothing about the peers.
         let late = now.duration_since(last) > tick * 3;
         last = now;
-        let conns = hub.conns();
+        let (conns, parties) = (hub.conns(), hub.parties());
+        let kept = |conn: &Conn| {
+            let mut own = parties.iter().filter(|host| host.fingerprint == conn.local);
+            conn.protocol == Protocol::Mpc && own.any(|host| host.mesh.is_wanted(&conn.peer))
+        };
         for conn in &conns {
             let seen = seen.entry(conn.id).or_insert(Seen { heard: now, pinged: now, used: now });
-            if let Some(reason) = look(conn, seen, now, tick, late, config) {
-                conn.close(reason);
+            match look(conn, seen, now, tick, late, config) {
+                Some(CloseReason::Idle) if kept(conn) => {}
+                Some(reason) => conn.close(reason),
+                None => {}
             }
         }
         seen.retain(|id, _| conns.iter().any(|c| c.id == *id));
-        for host in hub.parties() {
+        for host in parties {
             host.mesh.expire(now);
         }
     }

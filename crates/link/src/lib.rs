@@ -54,6 +54,6 @@ pub use error::{CloseReason, LinkError, Refusal};
 pub use frame::DATA_OVERHEAD;
 pub use hello::{Hello, VersionRange};
 pub use hub::{Gate, Host, LinkHub, LinkStatus, Protocol};
-pub use mesh::How;
+pub use mesh::{How, KeptLinks};
 pub use session::{PortEvent, SessionPort, SessionStats};
 pub use traffic::{Sent, Traffic};

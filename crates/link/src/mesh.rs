@@ -64,6 +64,13 @@ impl Host {
         }
     }
 
+    /// While this is kept, links with these peers do not close for being idle: those that are there while others are still
+    /// waited for.
+    pub fn keep_links(&self, peers: Vec<Fingerprint>) -> KeptLinks {
+        self.inner.mesh.want(&peers);
+        KeptLinks { host: Arc::clone(&self.inner), peers }
+    }
+
     /// Opens a session with these peers, all of whom must be linked. Ids never repeat.
     pub fn open_session(&self, id: SessionId, peers: Vec<Fingerprint>) -> Result<SessionPort, LinkError> {
         let (mailbox, outlets) = self.inner.mesh.open(id, &peers)?;
@@ -74,6 +81,19 @@ impl Host {
     /// Whether there is a live MPC link with this peer.
     pub fn is_linked(&self, peer: &Fingerprint) -> bool {
         self.inner.mesh.has_link(peer)
+    }
+}
+
+/// Links that are about to be used.
+#[must_use = "links may close as soon as this is dropped"]
+pub struct KeptLinks {
+    host: Arc<HostInner>,
+    peers: Vec<Fingerprint>,
+}
+
+impl Drop for KeptLinks {
+    fn drop(&mut self) {
+        self.host.mesh.want_no_longer(&self.peers);
     }
 }
 
@@ -117,6 +137,8 @@ struct State {
     ended_order: VecDeque<SessionId>,
     dials: HashMap<Fingerprint, Arc<AtomicBool>>,
     waiters: HashMap<Fingerprint, Vec<Waiter>>,
+    /// How many keep the link with a peer.
+    wanted: HashMap<Fingerprint, usize>,
     down: bool,
 }
 
@@ -193,6 +215,30 @@ impl Mesh {
         for waiter in waiters {
             let _ = waiter.send(Err(error.clone()));
         }
+    }
+
+    fn want(&self, peers: &[Fingerprint]) {
+        let mut state = lock(&self.state);
+        peers.iter().for_each(|peer| *state.wanted.entry(*peer).or_default() += 1);
+    }
+
+    fn want_no_longer(&self, peers: &[Fingerprint]) {
+        let mut state = lock(&self.state);
+        let State { links, wanted, .. } = &mut *state;
+        for peer in peers {
+            if let Some(count) = wanted.get_mut(peer) {
+                *count -= 1;
+            }
+            if let Some(conn) = links.get(peer) {
+                conn.touched.store(true, Ordering::Relaxed);
+            }
+        }
+        wanted.retain(|_, count| *count > 0);
+    }
+
+    /// Whether this is a link that somebody keeps.
+    pub(crate) fn is_wanted(&self, peer: &Fingerprint) -> bool {
+        lock(&self.state).wanted.contains_key(peer)
     }
 
     fn claim_dial(&self, peer: Fingerprint) -> Option<Arc<AtomicBool>> {
@@ -279,6 +325,8 @@ impl Mesh {
                 Some(mailbox) => Arc::clone(mailbox),
                 None if state.ended.contains(&session) => return,
                 None => {
+                    // Its session is about to open here.
+                    conn.touched.store(true, Ordering::Relaxed);
                     let refused = state.parking.get_mut(&conn.id).and_then(|p| p.park(session, frame, &self.parking));
                     drop(state);
                     if let Some(refused) = refused {

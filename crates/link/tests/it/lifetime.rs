@@ -38,6 +38,19 @@ async fn a_warm_link_is_used_again_and_an_idle_one_closes() {
     join(&a, &b).await;
 }
 
+/// One link may be long there before another is: whoever waits for both keeps the first.
+#[tokio::test]
+async fn a_link_that_is_kept_does_not_close_before_its_session() {
+    let mut config = local();
+    config.idle_link = Duration::from_millis(100);
+    let (a, b) = linked(config.clone(), config).await;
+    let kept = [(&a, &b), (&b, &a)].map(|(own, other)| own.host.keep_links(vec![other.id()]));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(a.host.is_linked(&b.id()) && b.host.is_linked(&a.id()), "nobody dials again here");
+    drop(kept);
+    until(|| a.host.links().is_empty() && b.host.links().is_empty()).await;
+}
+
 #[tokio::test]
 async fn a_restarted_peer_replaces_its_dead_link() {
     let node = Node::new().await;

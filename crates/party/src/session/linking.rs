@@ -45,6 +45,8 @@ pub(super) async fn link(
     let Prepared { job, consensus, plan, me, nonce, input, claim, policy } = prepared;
     let nonces = check_nonces(&plan, me, &nonce, nonces)?;
     let peers = counterparts(&plan, me);
+    // Those that are there must not go while others are waited for.
+    let _kept = party.host.keep_links(peers.clone());
     let mut waiting = JoinSet::new();
     for peer in &peers {
         if !party.host.is_linked(peer) {
