@@ -123,6 +123,8 @@ impl Gateway {
                 }
                 self.send_charter(member, group, known).await?;
                 self.show_log(member).await?;
+                // As it stands now: it may have been started meanwhile.
+                let row = self.row(&row.peer_name).await?;
                 directory.send(&member, &ToPeer::Pairing { state: state_of(&row) });
                 if row.last_status == PeerStatus::Started {
                     // It was taking part before one of the two was restarted.

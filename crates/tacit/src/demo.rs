@@ -84,10 +84,11 @@ impl Folder {
         if let Self::Temporary(folder) = self {
             let path = folder.keep();
             for _ in 0..50 {
-                if std::fs::remove_dir_all(&path).is_ok() {
+                let _again = std::fs::remove_dir_all(&path);
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                if !path.exists() {
                     return;
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
         }
     }

@@ -15,6 +15,7 @@ use tacit_pki::{Identity, keyfile};
 use tacit_store::Store;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DataFolder, NodeConfig, Role};
@@ -179,21 +180,33 @@ impl Node {
         self.store.close().await;
         let _gone = std::fs::remove_file(self.data.address());
     }
-
-    /// Waits for an interrupt or a request to end.
-    pub(crate) async fn until_stopped(&self) -> Result<(), Failure> {
-        until_told().await
-    }
 }
 
-/// Waits for an interrupt or a request to end.
-pub(crate) async fn until_told() -> Result<(), Failure> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+/// An interrupt or a request to end, heard from the moment this is made.
+pub(crate) struct ToldToEnd {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl ToldToEnd {
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    pub(crate) async fn heard(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// What comes of this, unless the end comes first.
+    pub(crate) async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            () = self.heard() => None,
+            done = work => Some(done),
+        }
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "the wiring of one role")]

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{DataFolder, NodeConfig, Role};
 use crate::discovery::Announcer;
-use crate::node::{announce, check_http, in_use, key_fault, lock, runner_limits, until_told};
+use crate::node::{ToldToEnd, announce, check_http, in_use, key_fault, lock, runner_limits};
 use crate::output::Failure;
 use crate::process::Address;
 use crate::retention::Keeps;
@@ -40,11 +40,13 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 /// Opens the node, says where it is, and serves until it is told to stop.
 pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Failure> {
-    let node = Node::open(data, config).await?;
+    let mut told = ToldToEnd::listen()?;
+    let Some(opened) = told.unless(Node::open(data, config)).await else { return Ok(()) };
+    let node = opened?;
     let gateways = node.work.config.replication.nodes.len();
     node.work.address.tell(&format!("tacit {} is up, one of {gateways} gateways", env!("CARGO_PKG_VERSION")));
     let stopped = tokio::select! {
-        told = until_told() => told,
+        () = told.heard() => Ok(()),
         // A replica that cannot keep up must not look as if it did.
         () = node.broken() => Err(Failure::usage("the replication has ended; the log says why. Start the node again")),
     };

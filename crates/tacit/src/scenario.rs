@@ -13,6 +13,7 @@ use tacit_model::api::{
 };
 use tacit_model::problem::ProblemKind;
 use tacit_model::{Fingerprint, GroupId, RunId};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::config::{DataFolder, NodeConfig, Role};
@@ -313,10 +314,12 @@ pub(crate) fn client(node: &ChildNode) -> Result<Client, Failure> {
 async fn join_all<T: Send + 'static>(
     futures: impl IntoIterator<Item = impl Future<Output = Result<T, Failure>> + Send + 'static>,
 ) -> Result<Vec<T>, Failure> {
-    let tasks: Vec<_> = futures.into_iter().map(tokio::spawn).collect();
-    let mut values = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        values.push(task.await?);
+    // Dropped, it ends them all.
+    let mut tasks = JoinSet::new();
+    for (place, future) in futures.into_iter().enumerate() {
+        tasks.spawn(async move { (place, future.await) });
     }
-    values.into_iter().collect()
+    let mut values = tasks.join_all().await;
+    values.sort_unstable_by_key(|(place, _)| *place);
+    values.into_iter().map(|(_, value)| value).collect()
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::config::{DataFolder, NodeConfig, Role};
-use crate::node::Node;
+use crate::node::{Node, ToldToEnd};
 use crate::output::Failure;
 
 /// Run a node.
@@ -44,9 +44,12 @@ pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Fail
     if config.replication.is_on() {
         return crate::replicated::run(data, config).await;
     }
-    let node = Node::open(data, config).await?;
+    // Before anybody can know of this process: who ends it right then means a clean end, too.
+    let mut told = ToldToEnd::listen()?;
+    let Some(opened) = told.unless(Node::open(data, config)).await else { return Ok(()) };
+    let node = opened?;
     node.address.tell(&format!("tacit {} is up", env!("CARGO_PKG_VERSION")));
-    node.until_stopped().await?;
+    told.heard().await;
     node.shutdown().await;
     Ok(())
 }

@@ -139,7 +139,7 @@ fn an_interrupted_demo_leaves_nothing_behind() {
         .expect("tacit starts");
     until("the demo to be at work", || {
         let nodes = files_below(temporary.path()).iter().filter(|file| file.ends_with("run/addr.json")).count();
-        if nodes >= 4 { Ok(()) } else { Err(format!("{nodes} nodes are ready")) }
+        if nodes == 5 { Ok(()) } else { Err(format!("{nodes} nodes are ready")) }
     });
     let told = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().expect("kill runs");
     assert!(told.success());

@@ -67,7 +67,10 @@ fn counts(peers: u32) -> Counts {
     (0..TASKS).for_each(|_| sum());
     // As many heads as seconds: on a slow machine more of them fall on the same tasks.
     let heads = (begun.elapsed().as_secs_f64() + 1.0) / TASKS as f64;
+    let resting = Instant::now();
     let [after_asked, after_answered] = at_rest();
+    // And who rests long on it asks every few seconds whether the others are there.
+    let heads = heads + resting.elapsed().as_secs_f64() / 4.0 / TASKS as f64;
     let session = each(in_sessions(), session, TASKS) / f64::from(peers - 1);
     let path = format!("/groups/{}/ping?messages=10", scene.gid);
     let [pinged, ponged] = [after_asked, after_answered];

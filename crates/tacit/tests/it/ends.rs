@@ -11,7 +11,7 @@ use tacit_model::{Clock, SystemClock};
 use tacit_pki::Identity;
 
 use crate::rooms::Rooms;
-use crate::wait::{PATIENCE, until};
+use crate::wait::{PATIENCE, until, until_offers};
 
 /// An open stream of a task's events, of which the first has arrived.
 struct Events(BufReader<TcpStream>);
@@ -161,6 +161,7 @@ fn f13_a_task_that_the_gateway_cannot_go_on_with_ends_clearly() {
     assert!(ended["windows"].as_array().is_some_and(Vec::is_empty), "{ended}");
     run("DROP TRIGGER broken");
     scene.gateway.restart();
+    until_offers(3, || scene.gateway.offers(scene.gid), |offer| offer["sources"] != json!([]));
     let after = scene.gateway.api("GET", &format!("/tasks/{}", id_of(&ended)), None).ok().json();
     assert_eq!(of(&after), (state, why));
     assert_eq!(scene.ask(&scene.question("mean", json!({})))["state"], "done");

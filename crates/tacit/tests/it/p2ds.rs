@@ -379,6 +379,13 @@ impl Group {
     #[track_caller]
     pub(crate) fn start(&self) {
         self.wait_connected();
+        // Who comes back from a run that ended without it may still believe in that one, and would take rows for it.
+        for peer in self.seats.keys().filter(|peer| self.status(peer) != STARTED) {
+            until(&format!("{peer} to know that nothing runs"), || {
+                let reply = self.try_input(peer, "x")?;
+                if reply.contains("ERR_NOT_RUNNING") { Ok(()) } else { Err(reply) }
+            });
+        }
         self.manager.start_group(self.gid).expect(200, "ERR_SUCCESS");
         for peer in self.seats.keys() {
             if truth(&self.manager.peer(&self.full(peer))["verified"]) {
@@ -391,16 +398,18 @@ impl Group {
     /// Waits until a member's own node knows that it runs. The manager's word travels to it by link.
     #[track_caller]
     pub(crate) fn wait_running(&self, peer: &str) {
-        let seat = self.seat(peer);
         until(&format!("{peer} to run"), || {
             // Not a row: refused for its letters if the peer runs, and for not running otherwise.
-            let reply = seat.service.input(&self.full(peer), &seat.code, "x").map_err(|e| e.to_string())?;
-            if reply.body.contains("ERR_NOT_RUNNING") {
-                Err(format!("{}; {}", reply.body, self.runs()))
-            } else {
-                Ok(())
-            }
+            let reply = self.try_input(peer, "x")?;
+            if reply.contains("ERR_NOT_RUNNING") { Err(format!("{reply}; {}", self.runs())) } else { Ok(()) }
         });
+    }
+
+    /// What the member's node answers.
+    fn try_input(&self, peer: &str, row: &str) -> Result<String, String> {
+        let seat = self.seat(peer);
+        let reply = seat.service.input(&self.full(peer), &seat.code, row);
+        reply.map(|reply| reply.body).map_err(|error| error.to_string())
     }
 
     /// What the manager tells of the group's runs.

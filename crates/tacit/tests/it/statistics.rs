@@ -61,6 +61,10 @@ impl Trio {
         });
         self.nodes[0].api("POST", &format!("/groups/{gid}/start"), None).ok();
         for ((name, node), row) in NAMES.iter().zip(&self.nodes).zip(rows) {
+            until("the run to be heard of", || {
+                let peer = node.api("GET", &format!("/peers/{name}"), None).ok().json();
+                if peer["run"] == run_number { Ok(()) } else { Err(peer.to_string()) }
+            });
             let values: Vec<String> = row.iter().map(u64::to_string).collect();
             let body = json!({ "rows": [{ "values": values }] });
             until("the row to be taken", || {
