@@ -176,12 +176,13 @@ async fn over_bits<F: Field>(
     Ok(())
 }
 
-/// Whole sessions: inputs are shared with the proofs of their bounds, noise is tossed. Two peers' numbers add up to the
+/// Whole sessions: inputs are shared with the proofs of their bounds and ties, noise is tossed. Two peers' numbers add up to the
 /// same, so that the results, which are public, are the same for all secrets.
 fn sessions(secrets: &[u64]) -> Result<(), Failure> {
     session(3, "sum", &[("bounds", "declared")], SecurityModel::SemiHonest, secrets)?;
     session(5, "sum", &[], SecurityModel::Malicious, secrets)?;
     session(4, "sum", &[], SecurityModel::Guaranteed, secrets)?;
+    session(3, "mean", &[("max_records", "1")], SecurityModel::SemiHonest, secrets)?;
     session(3, "noisy_sum", &[("epsilon", "5")], SecurityModel::SemiHonest, secrets)
 }
 

@@ -29,6 +29,7 @@ mod regression;
 mod statistic;
 #[cfg(test)]
 mod tests;
+pub(crate) mod ties;
 mod weighted;
 
 pub use example::Example;

@@ -9,6 +9,7 @@ use tacit_model::codec::{Encode, put_bytes};
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
 use crate::aggregate::records::Encoding;
+use crate::aggregate::ties::Tie;
 use crate::aggregate::{self, Aggregator, NoResult, RowShape, Statistic};
 use crate::evaluate::{Cost, Evaluation};
 use crate::session::{range_bits, range_elements};
@@ -19,7 +20,7 @@ mod forecast;
 mod level;
 mod request;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::PlanError;
 pub use forecast::{BYTES_PER_MICRO, Forecast, PAIR_MICROS, PROVEN_PAIR_MICROS, SESSION_MICROS};
@@ -140,7 +141,7 @@ impl Plan {
             None => 0,
         };
         let field = match level {
-            Level::Flat => choose_field(inputs, encoding.largest_bound(), proven.is_some())?,
+            Level::Flat => choose_field(inputs, &encoding, proven.is_some())?,
             _ if level::fits(encoding.largest_bound()) => FieldChoice::F127,
             _ => return Err(PlanError::SumsCouldWrap),
         };
@@ -270,6 +271,16 @@ impl Plan {
         self.proven.is_some()
     }
 
+    /// What each contributor proves to hold between its numbers, besides the bound of each.
+    pub(crate) fn ties(&self) -> &[Tie] {
+        if self.bounds_proven() { self.encoding.ties() } else { &[] }
+    }
+
+    /// Elements that are opened of each contributor where bounds are proven.
+    pub(crate) fn answers(&self) -> usize {
+        self.encoding.proven_numbers() + 2
+    }
+
     /// Elements that each input peer deals.
     pub(crate) fn dealt_elements(&self) -> usize {
         let salt = self.field.salt_elements();
@@ -387,6 +398,15 @@ impl Plan {
         self.encoding.encode(row)
     }
 
+    /// The plan of a cheater: nobody else can tell it apart, but it adds up something else of its records, or fits slacks to
+    /// something else.
+    #[cfg(test)]
+    pub(crate) fn cheating(mut self, cheat: impl FnOnce(&mut aggregate::records::Records)) -> Self {
+        let Encoding::Records(records) = &mut self.encoding else { panic!("a statistic over records") };
+        cheat(records);
+        self
+    }
+
     fn compute_digest(&self) -> PlanDigest {
         let mut transcript = Transcript::new("tacit/plan/v1");
         transcript.bytes(&self.canonical_bytes());
@@ -399,10 +419,10 @@ impl Plan {
 /// end in a dispute. To be changed with every change of those messages.
 fn protocol(model: SecurityModel, bounds_proven: bool) -> Option<&'static [u8]> {
     match model {
-        // Version 2: the answers of several input peers are one message.
-        SecurityModel::SemiHonest | SecurityModel::Malicious => bounds_proven.then_some(b"tacit/proven/v2"),
-        // Version 2: answers and products are signed.
-        SecurityModel::Guaranteed => Some(b"tacit/guaranteed/v2"),
+        // Version 2: the answers of several input peers are one message. Version 3: ties are proven.
+        SecurityModel::SemiHonest | SecurityModel::Malicious => bounds_proven.then_some(b"tacit/proven/v3"),
+        // Version 2: answers and products are signed. Version 3: ties are proven.
+        SecurityModel::Guaranteed => Some(b"tacit/guaranteed/v3"),
     }
 }
 
@@ -588,8 +608,7 @@ fn choose_bounds(
     encoding: &Encoding,
     noisy: Option<&'static str>,
 ) -> Result<Option<usize>, PlanError> {
-    let elements = |item| range_elements(range_bits(encoding.bound(item)));
-    let elements: usize = (0..encoding.length()).map(elements).sum();
+    let elements: usize = encoding.proven_bounds().map(|bound| range_elements(range_bits(bound))).sum();
     let asked = request.parameters.get("bounds").map(String::as_str);
     let proven = match (asked, request.model) {
         (Some("proven"), _) => true,
@@ -602,7 +621,9 @@ fn choose_bounds(
         (None, _) => true,
     };
     let (limit, answers) = match request.model {
-        SecurityModel::Guaranteed => (MAX_GUARANTEED, (encoding.length() + 2).saturating_mul(request.inputs.len())),
+        SecurityModel::Guaranteed => {
+            (MAX_GUARANTEED, (encoding.proven_numbers() + 2).saturating_mul(request.inputs.len()))
+        }
         _ => (MAX_PROVEN, 0),
     };
     // All answers of a peer wait at the others together.
@@ -614,12 +635,20 @@ fn choose_bounds(
     }
 }
 
-/// The smallest field in which so many numbers up to a bound never wrap, and in which proofs are sound.
-fn choose_field(inputs: usize, bound: u128, proven: bool) -> Result<FieldChoice, PlanError> {
-    let tries = inputs.saturating_mul(range_elements(range_bits(bound)));
-    match (inputs as u128).checked_mul(bound) {
-        Some(sum) if sum < F61::MODULUS && !(proven && tries > PROVEN_IN_F61) => Ok(FieldChoice::F61),
-        Some(sum) if sum < F127::MODULUS => Ok(FieldChoice::F127),
+/// The smallest field in which the sums of so many vectors, and their ties, never wrap, and in which proofs are sound.
+fn choose_field(inputs: usize, encoding: &Encoding, proven: bool) -> Result<FieldChoice, PlanError> {
+    let sum = (inputs as u128).checked_mul(encoding.largest_bound()).ok_or(PlanError::SumsCouldWrap)?;
+    let (most, tries) = match proven {
+        true => {
+            let bound = encoding.ties().iter().map(|tie| tie.bound).fold(encoding.largest_bound(), u128::max);
+            let reach = encoding.reach().ok_or(PlanError::SumsCouldWrap)?;
+            (sum.max(reach), inputs.saturating_mul(range_elements(range_bits(bound))))
+        }
+        false => (sum, 0),
+    };
+    match most {
+        most if most < F61::MODULUS && tries <= PROVEN_IN_F61 => Ok(FieldChoice::F61),
+        most if most < F127::MODULUS => Ok(FieldChoice::F127),
         _ => Err(PlanError::SumsCouldWrap),
     }
 }

@@ -49,6 +49,8 @@ mod message;
 mod opening;
 mod output;
 mod range;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use carried::Carried;
@@ -244,7 +246,7 @@ impl<E: Environment> Party<'_, E> {
     /// What is dealt where bounds are proven.
     fn layout<F: Field>(&self) -> range::Layout<F> {
         let bounds = (0..self.plan.items()).map(|item| self.plan.bound(item));
-        range::Layout::new(bounds, self.plan.field().salt_elements())
+        range::Layout::new(bounds, self.plan.ties(), self.plan.field().salt_elements())
     }
 }
 

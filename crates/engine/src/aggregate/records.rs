@@ -7,6 +7,7 @@
 use zeroize::Zeroizing;
 
 use super::filter::{Filter, read as read_filter};
+use super::ties::{Tie, ties};
 use super::{Aggregator, Filtered, Function, Order, Presence};
 use crate::plan::{PlanError, PlanRequest};
 
@@ -22,7 +23,7 @@ const MOST_RECORDS: u64 = 1 << 32;
 const MOST_EDGES: usize = 1000;
 
 /// What is added up of each record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Term {
     /// 1: its sum counts records.
     One,
@@ -57,7 +58,8 @@ impl Term {
     fn largest(self, max_element: u64) -> u128 {
         let max = u128::from(max_element);
         match self {
-            Self::One | Self::Within { .. } => 1,
+            Self::One => 1,
+            Self::Within { from, .. } => u128::from(from <= max_element),
             Self::Value(_) => max,
             Self::Product(..) => max * max,
         }
@@ -183,9 +185,11 @@ pub(crate) enum Encoding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Records {
     pub(crate) settings: Settings,
-    terms: Vec<Term>,
+    pub(crate) terms: Vec<Term>,
     /// Of one contributor, for each term.
     bounds: Vec<u128>,
+    /// What holds between the terms' sums.
+    pub(crate) ties: Vec<Tie>,
 }
 
 /// How many numbers a row may have.
@@ -285,10 +289,33 @@ impl Encoding {
         }
         let settings = Settings::read(aggregator, request)?;
         let terms = (codec.terms)(&settings);
-        let most = if settings.per_peer { 1 } else { u128::from(settings.max_records) };
-        let bound = |term: &Term| term.largest(max_element).checked_mul(most);
+        let most = if settings.per_peer { 1 } else { settings.max_records };
+        let bound = |term: &Term| term.largest(max_element).checked_mul(u128::from(most));
         let bounds = terms.iter().map(bound).collect::<Option<Vec<_>>>().ok_or(PlanError::SumsCouldWrap)?;
-        Ok(Self::Records(Box::new(Records { settings, terms, bounds })))
+        let ties = ties(&terms, max_element, most).ok_or(PlanError::SumsCouldWrap)?;
+        Ok(Self::Records(Box::new(Records { settings, terms, bounds, ties })))
+    }
+
+    /// What holds between numbers of the vector beyond the bound of each.
+    pub(crate) fn ties(&self) -> &[Tie] {
+        if let Self::Records(records) = self { &records.ties } else { &[] }
+    }
+
+    /// The bounds of all numbers that are proven: those of the vector, and those of its ties that are no equalities.
+    pub(crate) fn proven_bounds(&self) -> impl Iterator<Item = u128> {
+        let slacks = self.ties().iter().map(|tie| tie.bound).filter(|bound| *bound > 0);
+        (0..self.length()).map(|item| self.bound(item)).chain(slacks)
+    }
+
+    /// How many these are.
+    pub(crate) fn proven_numbers(&self) -> usize {
+        self.length() + self.ties().iter().filter(|tie| tie.bound > 0).count()
+    }
+
+    /// A field above it is one in which no tie wraps; `None` if that is beyond all fields.
+    pub(crate) fn reach(&self) -> Option<u128> {
+        let Self::Records(records) = self else { return Some(0) };
+        records.ties.iter().try_fold(0, |most: u128, tie| Some(most.max(tie.reach(&records.bounds)?)))
     }
 
     /// Numbers of the vector.

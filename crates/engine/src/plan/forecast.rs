@@ -88,7 +88,7 @@ impl Forecast {
         let answers = match plan.bounds_proven() {
             // A coin, in malicious hidden first.
             true => {
-                (n as u64 - 1) * (bytes_of((plan.items() + 2) * plan.inputs().len()) + if proof == 1 { 32 } else { 97 })
+                (n as u64 - 1) * (bytes_of(plan.answers() * plan.inputs().len()) + if proof == 1 { 32 } else { 97 })
             }
             false => 0,
         };
@@ -238,7 +238,7 @@ impl Guaranteed {
             input_bytes: n as u64 * (dealt + 64 + 1 + 32 * held as u64),
             // What was agreed goes with the coin; each chunk of answers and of the result is signed.
             agreement_bytes: others
-                * ((n * texts) + 32 + 64 * plan.inputs().len() * (plan.items() + 2).div_ceil(CHUNK)) as u64,
+                * ((n * texts) + 32 + 64 * plan.inputs().len() * plan.answers().div_ceil(CHUNK)) as u64,
             opening_bytes: (opened + 65 * plan.opened_elements().div_ceil(CHUNK) as u64)
                 * plan.recipients().len() as u64,
         }

@@ -4,11 +4,11 @@ use tacit_model::codec::Decode;
 
 use super::*;
 
-fn member(i: u8) -> Fingerprint {
+pub(crate) fn member(i: u8) -> Fingerprint {
     Fingerprint([i; 32])
 }
 
-fn request() -> PlanRequest {
+pub(crate) fn request() -> PlanRequest {
     PlanRequest {
         session: SessionId([1; 16]),
         attempt: Attempt(0),
@@ -391,7 +391,7 @@ fn rule2_the_digest_covers_the_version_of_the_messages() {
     for (model, version) in [
         (SecurityModel::SemiHonest, None),
         (SecurityModel::Malicious, None),
-        (SecurityModel::Guaranteed, Some(&b"tacit/guaranteed/v2"[..])),
+        (SecurityModel::Guaranteed, Some(&b"tacit/guaranteed/v3"[..])),
     ] {
         let mut request = request();
         request.model = model;
@@ -402,7 +402,7 @@ fn rule2_the_digest_covers_the_version_of_the_messages() {
         }
         let plan = Plan::build(request).expect("a plan");
         let bytes = plan.canonical_bytes();
-        let found = bytes.windows(19).find(|window| *window == b"tacit/guaranteed/v2");
+        let found = bytes.windows(19).find(|window| *window == b"tacit/guaranteed/v3");
         assert_eq!(found, version, "{model:?}");
     }
 }

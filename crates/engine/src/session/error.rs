@@ -80,8 +80,8 @@ pub enum SessionError {
     #[error("member {member} broke the protocol: {what}")]
     PeerMisbehaved { member: usize, what: Misbehaviour },
 
-    /// The compute peers found, under sharing, that these input peers' numbers are not in `[0, maxElement]`.
-    /// Nothing was frozen or opened.
+    /// The compute peers found, under sharing, that these input peers' numbers are not in `[0, maxElement]`, or are sums that no
+    /// such records have. Nothing was frozen or opened.
     #[error("members {members:?} gave numbers out of bounds; leave them out, or let them correct their rows")]
     OutOfBounds { members: Vec<usize> },
 
@@ -143,7 +143,7 @@ pub enum FaultKind {
     WrongShare,
     /// Compute peers hold different commitments of this input peer, which was therefore left out.
     ConflictingCommitments,
-    /// Numbers of this input peer are not in `[0, maxElement]`; it was left out.
+    /// Numbers of this input peer are not in `[0, maxElement]`, or are sums that no such records have; it was left out.
     OutOfBounds,
     /// What compute peers say about this input peer's shares contradicts itself; it was left out. It or a
     /// compute peer is at fault.

@@ -10,19 +10,27 @@
 //! * all b_k are bits exactly if Z(X) = (X-1)...(X-K) divides f(f-1), and the dealer deals the quotient h, of degree K,
 //!   by its values at K+1 further points.
 //!
+//! Where numbers belong together ([`Tie`]), what a linear form of them gives is dealt behind them, as one more number in
+//! range: its slack y. Then "form - y = 0" is left to prove, and as it is linear in what was dealt, it costs no more than a
+//! coefficient. (Where the slack can only be 0, nothing is dealt.)
+//!
 //! After everything is dealt the compute peers toss a point s and coefficients r and open, per contributor,
 //!
 //! ```text
-//!   v_c = f_c(s) for every number c,   q = sum of r_c Z_c(s) h_c(s),   e = salt mask + sum of r'_k salt_k
+//!   v_c = f_c(s) for every number c,   e = salt mask + sum of r'_k salt_k,
+//!   q = sum of r_c Z_c(s) h_c(s) + sum of r"_j (form_j - y_j)
 //! ```
 //!
 //! and accept if sum of r_c v_c (v_c - 1) = q. All three are linear in the shares, so that they are opened like
 //! any vector: wrong shares show. The opening also proves that everything was dealt by polynomials of degree t.
 //!
-//! **Error**: a contributor with a number out of range, or with a sharing of another degree, is accepted with
-//! probability at most (2K+2)/p per opening; the planner takes a field where that is below 2^-40 for all
-//! contributors together. **Leakage**: v_c is uniform because of u, e because of its mask, q follows from the
-//! v_c; s is never one of the bits' places. **Cost**: 2K+2 elements are dealt per number instead of one.
+//! **Error**: a contributor with a number out of range, with a tie that does not hold, or with a sharing of another degree, is
+//! accepted with probability at most (2K+2)/p per opening: 2K/p that s is a root of what a wrong number leaves, 1/p that a
+//! combination of what does not vanish does, that of ties included, and 1/p for the degree. The planner takes a field where
+//! that is below 2^-40 for all contributors together, and in which no tie wraps.
+//!
+//! **Leakage**: v_c is uniform because of u, e because of its mask; q follows from the v_c, since what ties add to it is 0 of
+//! every honest dealer; s is never one of the bits' places. **Cost**: 2K+2 elements are dealt per number instead of one.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +38,7 @@ use tacit_algebra::Field;
 use tacit_algebra::poly::{consecutive_weights, lagrange_with};
 use zeroize::Zeroizing;
 
+use crate::aggregate::ties::Tie;
 use crate::keystream::{CryptoFailed, Keystream};
 
 /// Elements that are dealt for a number with so many bits: the mask, the bits, the quotient.
@@ -45,8 +54,11 @@ pub(crate) const fn bits(bound: u128) -> usize {
 /// What is dealt for vectors with these bounds, and how it is computed.
 pub(super) struct Layout<F: Field> {
     shapes: Vec<Shape<F>>,
-    /// Which shape each number has.
+    /// Which shape each number has: those that are added up, then slacks.
     numbers: Vec<usize>,
+    /// How many are added up.
+    summed: usize,
+    ties: Vec<Tie>,
     /// Salt elements behind the numbers, before their mask.
     salt: usize,
 }
@@ -64,11 +76,13 @@ struct Shape<F> {
 }
 
 impl<F: Field> Layout<F> {
-    /// The layout of a vector whose numbers have these bounds, followed by `salt` elements.
-    pub(super) fn new(bounds: impl Iterator<Item = u128>, salt: usize) -> Self {
+    /// The layout of a vector whose numbers have these bounds and ties, followed by `salt` elements.
+    pub(super) fn new(bounds: impl Iterator<Item = u128>, ties: &[Tie], salt: usize) -> Self {
         let mut known = BTreeMap::new();
         let (mut shapes, mut numbers) = (Vec::new(), Vec::new());
-        for bound in bounds {
+        let mut summed = 0;
+        let slacks = ties.iter().map(|tie| tie.bound).filter(|bound| *bound > 0);
+        for bound in bounds.inspect(|_| summed += 1).chain(slacks) {
             let shape = match known.get(&bound) {
                 Some(shape) => *shape,
                 None => {
@@ -79,7 +93,7 @@ impl<F: Field> Layout<F> {
             };
             numbers.push(shape);
         }
-        Self { shapes, numbers, salt }
+        Self { shapes, numbers, summed, ties: ties.to_vec(), salt }
     }
 
     /// Elements of the dealt vector.
@@ -92,7 +106,8 @@ impl<F: Field> Layout<F> {
         self.numbers.len() + 2
     }
 
-    /// The vector to be dealt. The masks come from `random`; a number out of range gives bits that are none.
+    /// The vector to be dealt. The masks come from `random`; a number out of range gives others bits than its own, and so
+    /// does a slack that no records have.
     pub(super) fn encode(
         &self,
         numbers: impl Iterator<Item = u128>,
@@ -102,8 +117,17 @@ impl<F: Field> Layout<F> {
         let mut out = Zeroizing::new(Vec::with_capacity(self.length()));
         let mut masks = Zeroizing::new(vec![F::ZERO; self.numbers.len() + 1]);
         F::fill_uniform(&mut |bytes: &mut [u8]| random(bytes), &mut masks);
-        for ((number, shape), mask) in numbers.zip(&self.numbers).zip(masks.iter()) {
+        let mut tied = Zeroizing::new(Vec::with_capacity(if self.ties.is_empty() { 0 } else { self.summed }));
+        let (summed, slacks) = self.numbers.split_at(self.summed);
+        for ((number, shape), mask) in numbers.zip(summed).zip(masks.iter()) {
             self.shapes[*shape].encode(number, *mask, &mut out);
+            if !self.ties.is_empty() {
+                tied.push(number);
+            }
+        }
+        let dealt = self.ties.iter().filter(|tie| tie.bound > 0);
+        for ((tie, shape), mask) in dealt.zip(slacks).zip(&masks[self.summed..]) {
+            self.shapes[*shape].encode(tie.slack(&tied), *mask, &mut out);
         }
         out.extend_from_slice(salt);
         out.push(masks[self.numbers.len()]);
@@ -171,6 +195,8 @@ pub(super) struct Query<'l, F: Field> {
     at: Vec<At<F>>,
     /// r, then r'.
     coefficients: Vec<F>,
+    /// What the combination of all ties takes of each number; nothing where there are none.
+    tied: Vec<F>,
 }
 
 /// One shape at the point s.
@@ -198,7 +224,20 @@ impl<'l, F: Field> Query<'l, F> {
         let mut coefficients = vec![F::ZERO; layout.numbers.len() + layout.salt];
         F::fill_uniform(&mut draw, &mut coefficients);
         let at = layout.shapes.iter().map(|shape| At::new(shape, s)).collect();
-        Ok(Self { layout, at, coefficients })
+        let mut tied = vec![F::ZERO; if layout.ties.is_empty() { 0 } else { layout.numbers.len() }];
+        let mut slack = layout.summed;
+        for tie in &layout.ties {
+            let coefficient = F::uniform(&mut draw);
+            for (number, times) in &tie.terms {
+                let size = F::from_u128(times.unsigned_abs());
+                tied[*number] += coefficient * if *times < 0 { -size } else { size };
+            }
+            if tie.bound > 0 {
+                tied[slack] = -coefficient;
+                slack += 1;
+            }
+        }
+        Ok(Self { layout, at, coefficients, tied })
     }
 
     /// This party's share of the answers, appended, and, added to `sums`, of the numbers and the salt, from its share
@@ -212,16 +251,22 @@ impl<'l, F: Field> Query<'l, F> {
             share = rest;
             answers.push(F::dot(&at.f, f));
             quotient = self.coefficients[c].mul_add(F::dot(&at.h, h), quotient);
-            sums[c] += F::dot(weights, &f[1..]);
+            let number = F::dot(weights, &f[1..]);
+            if let Some(tied) = self.tied.get(c) {
+                quotient = tied.mul_add(number, quotient);
+            }
+            if c < self.layout.summed {
+                sums[c] += number;
+            }
         }
         let (salt, mask) = share.split_at(self.layout.salt);
         let numbers = self.layout.numbers.len();
         answers.push(quotient);
         answers.push(F::dot(&self.coefficients[numbers..], salt) + mask[0]);
-        F::add_assign_slice(&mut sums[numbers..], salt);
+        F::add_assign_slice(&mut sums[self.layout.summed..], salt);
     }
 
-    /// Whether opened answers are those of numbers in range.
+    /// Whether opened answers are those of numbers in range that belong together.
     pub(super) fn accepts(&self, answers: &[F]) -> bool {
         let numbers = self.layout.numbers.len();
         let products = answers[..numbers].iter().zip(&self.coefficients).map(|(v, r)| *v * (*v - F::ONE) * *r);
@@ -254,7 +299,7 @@ mod tests {
     #[test]
     fn p19_engine_a_proof_exists_exactly_for_numbers_in_range() {
         for bound in [0u128, 1, 2, 3, 4, 5, 6, 7, 9, 31, 32, 33, 1013] {
-            let layout = Layout::<F61>::new([bound].into_iter(), 2);
+            let layout = Layout::<F61>::new([bound].into_iter(), &[], 2);
             let query = Query::new(&layout, &[3; 32]).expect("key");
             let salt = [F61::from_u64(11), F61::from_u64(12)];
             for number in 0..2 * bound + 3 {
@@ -287,7 +332,7 @@ mod tests {
     #[test]
     fn shapes_of_statistics_differ_by_number() {
         let bounds = [1u128, 1000, 1_000_000, 1000];
-        let layout = Layout::<F61>::new(bounds.into_iter(), 5);
+        let layout = Layout::<F61>::new(bounds.into_iter(), &[], 5);
         assert_eq!(layout.shapes.len(), 3);
         assert_eq!(layout.length(), 4 + 22 + 42 + 22 + 6);
         let numbers = [1u128, 999, 1_000_000, 0];
@@ -299,26 +344,72 @@ mod tests {
         assert!(sums.iter().zip(numbers).all(|(sum, number)| sum.to_u128() == number));
     }
 
-    /// What is opened of a contributor is distributed alike for every vector: over all masks.
+    /// Twice the first number less the second is from 0 to 3, and the third is the second.
+    fn ties() -> [Tie; 2] {
+        [Tie { terms: vec![(0, 2), (1, -1)], bound: 3 }, Tie { terms: vec![(1, 1), (2, -1)], bound: 0 }]
+    }
+
+    #[test]
+    fn p19_engine_numbers_that_do_not_belong_together_are_caught() {
+        let layout = Layout::<F61>::new([3u128, 6, 6].into_iter(), &ties(), 2);
+        assert_eq!(layout.answers(), 4 + 2, "an equality takes no slack");
+        let query = Query::new(&layout, &[4; 32]).expect("key");
+        let passes = |dealt: &[F61]| {
+            let (mut answers, mut sums) = (Vec::new(), vec![F61::ZERO; 5]);
+            query.answer(dealt, &mut answers, &mut sums);
+            (query.accepts(&answers), sums)
+        };
+        let salt = [F61::from_u64(11), F61::from_u64(12)];
+        for numbers in (0..=3u128).flat_map(|a| (0..=6).flat_map(move |b| (0..=6).map(move |c| [a, b, c]))) {
+            let [a, b, c] = numbers;
+            let dealt = layout.encode(numbers.into_iter(), &salt, &mut random());
+            assert_eq!(dealt.len(), layout.length());
+            let (passed, sums) = passes(&dealt);
+            assert_eq!(passed, b <= 2 * a && 2 * a <= b + 3 && b == c, "{numbers:?}");
+            assert!(sums.iter().zip(numbers).all(|(sum, number)| sum.to_u128() == number));
+            assert_eq!(sums[3..], salt);
+            // The slack that would fit, dealt as if it were a bit.
+            let mut crafted = dealt.to_vec();
+            let first = elements(bits(3)) + 2 * elements(bits(6)) + 1;
+            crafted[first] = F61::from_u128(2 * a) - F61::from_u128(b);
+            crafted[first + 1] = F61::ZERO;
+            let bit = 2 * a == b || 2 * a == b + 1;
+            assert!(!passes(&crafted).0 || bit && b == c, "{numbers:?}");
+        }
+    }
+
+    /// What is opened of a contributor is distributed alike for every vector that it may have: over all masks.
     #[test]
     fn secrecy_of_range_proofs_exhaustive() {
         use tacit_algebra::Fp;
-        type Small = Fp<1009>;
-        let layout = Layout::<Small>::new([3u128].into_iter(), 0);
-        let query = Query::new(&layout, &[5; 32]).expect("key");
-        let views = |number: u128| {
+        type Small = Fp<263>;
+        let views = |layout: &Layout<Small>, numbers: &[u128]| {
+            let query = Query::new(layout, &[5; 32]).expect("key");
+            let slacks = layout.ties.iter().map(|tie| tie.slack(numbers));
+            let all: Vec<u128> = numbers.iter().copied().chain(slacks).collect();
             let mut seen: Vec<Vec<u128>> = Vec::new();
-            for mask in 0..1009u64 {
+            for masks in 0..263u64.pow(all.len() as u32) {
                 let mut dealt = Vec::new();
-                layout.shapes[0].encode(number, Small::from_u64(mask), &mut dealt);
+                for (k, (number, shape)) in all.iter().zip(&layout.numbers).enumerate() {
+                    layout.shapes[*shape].encode(*number, Small::from_u64(masks / 263u64.pow(k as u32)), &mut dealt);
+                }
                 dealt.push(Small::ZERO);
-                let (mut answers, mut sums) = (Vec::new(), vec![Small::ZERO; 1]);
+                let (mut answers, mut sums) = (Vec::new(), vec![Small::ZERO; numbers.len()]);
                 query.answer(&dealt, &mut answers, &mut sums);
+                assert!(query.accepts(&answers), "what ties add is 0");
                 seen.push(answers.iter().map(|a| a.to_u128()).collect());
             }
             seen.sort_unstable();
             seen
         };
-        assert!((1..=3).all(|number| views(number) == views(0)));
+        let one = Layout::<Small>::new([3u128].into_iter(), &[], 0);
+        // A slack is masked like a number.
+        let tie = Tie { terms: vec![(0, 2)], bound: 6 };
+        let tied = Layout::<Small>::new([3u128].into_iter(), &[tie], 0);
+        for layout in [one, tied] {
+            let first = views(&layout, &[0]);
+            assert!(first.windows(2).all(|pair| pair[0] != pair[1]), "every mask gives another view");
+            assert!((1..=3).all(|number| views(&layout, &[number]) == first));
+        }
     }
 }

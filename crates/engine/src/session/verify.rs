@@ -1,4 +1,5 @@
-//! Between sharing and freeze: are all contributors' numbers in range, and dealt by polynomials of degree t?
+//! Between sharing and freeze: are all contributors' numbers in range, do they belong together, and were they dealt by polynomials
+//! of degree t?
 //!
 //! ```text
 //!   hold     what is complete here; a coin (semi-honest) or its hash (malicious)     all to all
@@ -11,6 +12,9 @@
 //! out of the sum, or ends the session where the plan wants all inputs.
 //!
 //! # What it promises
+//!
+//! Of a statistic, a contributor whose sums no records within the bounds give is out of range too, as far as
+//! [ties](crate::aggregate::ties) say it; that includes the histograms of which one could void all.
 //!
 //! `semi-honest`: a contributor out of range is found and named if all compute peers follow the protocol.
 //!

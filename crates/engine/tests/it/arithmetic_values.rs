@@ -242,7 +242,7 @@ fn p32_matrix_products_and_linear_maps() {
     }
     let mut expected: Vec<F61> = product.clone();
     expected.extend(public.chunks(product.len()).map(|row| F61::dot(row, &product)));
-    for n in [3, 5] {
+    for n in [3, 4, 5, 7] {
         check(n, most(n), 16, &expected, async |context| {
             let (a, b) = inputs(context, &a, &b).await;
             let product = context.matmul(&a, &b, rows, columns).await.expect("matrix product");

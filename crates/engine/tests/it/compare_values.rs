@@ -287,7 +287,7 @@ fn p32_rows_are_sorted_each_by_itself() {
 
 #[test]
 fn p32_what_belongs_to_a_key_goes_with_it() {
-    for n in [3, 5] {
+    for n in [3, 4, 5, 7] {
         let keys = below(10, 150, 4);
         let payload: Vec<u128> = keys.iter().map(|key| key * key).collect();
         let mut expected = keys.clone();
@@ -303,7 +303,7 @@ fn p32_what_belongs_to_a_key_goes_with_it() {
 
 #[test]
 fn p32_shuffles_keep_what_is_there_and_move_it() {
-    for n in [3, 5] {
+    for n in [3, 4, 5, 7] {
         let numbers: Vec<u128> = (0..300).collect();
         let opened = delayed(n, most(n), 15, async |context: &mut Arithmetic<'_, F61>| {
             let x = input(context, &numbers).await;

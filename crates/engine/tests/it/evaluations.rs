@@ -52,7 +52,8 @@ fn counts(world: &World) -> Vec<usize> {
     columns(world).map(|column| column.iter().filter(|v| **v > 0).count()).collect()
 }
 
-fn parties() -> impl Strategy<Value = usize> {
+/// How many compute, in tests against plain computations.
+pub(crate) fn parties() -> impl Strategy<Value = usize> {
     prop_oneof![Just(3usize), Just(4), Just(5), Just(7)]
 }
 

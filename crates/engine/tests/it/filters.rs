@@ -7,7 +7,7 @@ use tacit_engine::aggregate::Filter;
 use tacit_engine::simulator::SplitMix;
 use tacit_engine::{Plan, PlanError, SecurityModel};
 
-use crate::evaluations::{opened, rows, statistics, world};
+use crate::evaluations::{opened, parties, rows, statistics, world};
 use crate::world::World;
 
 const POSITIONS: usize = 61;
@@ -58,7 +58,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
-    fn p31_filters_of_sets(n in prop_oneof![Just(3usize), Just(4), Just(5)], least in 1usize..6, seed: u64) {
+    fn p31_filters_of_sets(n in parties(), least in 1usize..8, seed: u64) {
         let least = least.min(n);
         let text = least.to_string();
         let plain = counts(&base(n, "filter_union", &[], seed));
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn p31_filters_of_weighted_sets(n in prop_oneof![Just(3usize), Just(4)], least in 1usize..4, weight in 0u64..12, seed: u64) {
+    fn p31_filters_of_weighted_sets(n in parties(), least in 1usize..4, weight in 0u64..12, seed: u64) {
         let (text, least_weight) = (least.to_string(), weight.to_string());
         let positions = POSITIONS.to_string();
         let parameters = [

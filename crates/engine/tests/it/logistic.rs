@@ -87,7 +87,17 @@ fn logistic_regressions_equal_plaintext() {
         check(&found, &rows, &["intercept", "age", "dose"]);
         assert_eq!(found.len(), 6);
     }
-    // Seven columns, and one.
+}
+
+#[test]
+fn logistic_regressions_among_seven_equal_plaintext() {
+    let rows = records(7, 210, &[-1.0, 0.08], &[40], 4);
+    let world = world(7, 2, rows.clone(), &[("max_records", "65"), ("names", "dose,ill"), ("maxima", "40")]);
+    check(&statistics(&world), &rows, &["intercept", "dose"]);
+}
+
+#[test]
+fn logistic_regressions_of_many_columns_and_of_one() {
     let rows = records(3, 400, &[0.3, 0.1, -0.1, 0.2, 0.05, -0.2, 0.0, 0.02], &[10, 10, 8, 20, 5, 9, 100], 4);
     let wide = world(3, 8, rows.clone(), &[("max_records", "200"), ("maxima", "10,10,8,20,5,9,100")]);
     check(&statistics(&wide), &rows, &["intercept", "x1", "x2", "x3", "x4", "x5", "x6", "x7"]);

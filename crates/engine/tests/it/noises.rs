@@ -82,9 +82,14 @@ fn rule9_noise_has_its_distribution() {
 #[test]
 fn rule9_counts_means_and_histograms_with_noise() {
     let records: Vec<Vec<u64>> = vec![(0..200).collect(), (0..100).collect(), vec![7; 50]];
+    [3, 4, 5, 7].into_iter().for_each(|n| with_little_noise(n, &records));
+}
+
+fn with_little_noise(n: usize, records: &[Vec<u64>]) {
     let result = |name: &str, parameters: &[(&str, &str)]| -> BTreeMap<String, f64> {
-        let mut world = world(3, name, 1, parameters, 4).with_max(200);
-        world.inputs = records.iter().cloned().map(Some).collect();
+        let mut world = world(n, name, 1, parameters, 4).with_max(200);
+        // The others have none.
+        world.inputs = (0..n).map(|peer| Some(records.get(peer).cloned().unwrap_or_default())).collect();
         statistics(&world)
     };
     // So little noise that some of it would be astonishing: alpha = e^-20.

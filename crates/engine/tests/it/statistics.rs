@@ -9,10 +9,14 @@ use tacit_engine::{FieldChoice, NoResult, OwnInputError, Plan, PlanError, Sessio
 use crate::evaluations::{self, result, statistics};
 use crate::world::{World, error, outcome};
 
-/// A world in which each of three members gives records.
-fn world(aggregator: &str, columns: usize, parameters: &[(&str, &str)], rows: [Vec<u64>; 3]) -> World {
+/// Three without records.
+const NOBODY: [Vec<u64>; 3] = [Vec::new(), Vec::new(), Vec::new()];
+
+/// A world in which each member gives records.
+fn world(aggregator: &str, columns: usize, parameters: &[(&str, &str)], rows: impl Into<Vec<Vec<u64>>>) -> World {
+    let rows = rows.into();
     let seed = rows.iter().flatten().fold(77, |seed, v| seed ^ v);
-    let mut world = evaluations::world(3, aggregator, columns, parameters, seed).with_max(1000);
+    let mut world = evaluations::world(rows.len(), aggregator, columns, parameters, seed).with_max(1000);
     world.inputs = rows.into_iter().map(Some).collect();
     world
 }
@@ -22,7 +26,7 @@ fn close(found: f64, wanted: f64, relative: f64) {
     assert!((found - wanted).abs() <= relative * scale, "{found} is not {wanted}");
 }
 
-fn records(rows: &[Vec<u64>; 3], columns: usize) -> Vec<Vec<f64>> {
+fn records(rows: &[Vec<u64>], columns: usize) -> Vec<Vec<f64>> {
     rows.iter().flat_map(|row| row.chunks(columns)).map(|r| r.iter().map(|v| *v as f64).collect()).collect()
 }
 
@@ -45,8 +49,9 @@ fn row(columns: usize) -> impl Strategy<Value = Vec<u64>> {
     prop::collection::vec(prop::collection::vec(value, columns), 0..6).prop_map(|records| records.concat())
 }
 
-fn rows(columns: usize) -> impl Strategy<Value = [Vec<u64>; 3]> {
-    [row(columns), row(columns), row(columns)]
+/// Rows of 3, 4, 5 or 7 peers.
+fn rows(columns: usize) -> impl Strategy<Value = Vec<Vec<u64>>> {
+    evaluations::parties().prop_flat_map(move |n| prop::collection::vec(row(columns), n))
 }
 
 proptest! {
@@ -102,7 +107,9 @@ proptest! {
             let columns = (0..2usize.min(row.len())).map(|at| row.chunks(2).map(|r| r[at]).sum::<u64>());
             columns.map(|sum| (sum as f64 / records as f64 + 0.5).floor() as u64).collect()
         };
-        let means = rows.each_ref().map(own_mean);
+        // Comparisons among many have tests of their own.
+        let rows = if median { rows[..3].to_vec() } else { rows };
+        let means: Vec<Vec<u64>> = rows.iter().map(own_mean).collect();
         let names: &[(&str, &[(&str, &str)])] = match median {
             true => &[("min", &[]), ("max", &[]), ("range", &[]), ("median", &[]), ("quantile", &[("level", "0.3")])],
             false => &[
@@ -310,7 +317,7 @@ fn regression_of_longley_to_all_digits() {
 fn rule8_statistics_never_wrap() {
     // Sums of squares: 3 peers, m records each, values up to max.
     let plan = |max: u64, records: &str| {
-        let mut world = world("variance", 1, &[("max_records", records)], Default::default());
+        let mut world = world("variance", 1, &[("max_records", records)], NOBODY);
         world.request.max_element = max;
         Plan::build(world.request)
     };
@@ -357,7 +364,7 @@ fn rows_that_do_not_fit_are_not_sent() {
 #[test]
 fn settings_that_cannot_be_right_are_refused() {
     let refusal = |aggregator: &str, columns: usize, parameters: &[(&str, &str)]| {
-        Plan::build(world(aggregator, columns, parameters, Default::default()).request).expect_err("a refusal")
+        Plan::build(world(aggregator, columns, parameters, NOBODY).request).expect_err("a refusal")
     };
     let bad = |name: &'static str, parameter: &str| PlanError::BadParameter { name, parameter: parameter.to_owned() };
     assert_eq!(refusal("mean", 2, &[("names", "only one")]), bad("mean", "names"));
@@ -402,11 +409,11 @@ fn longer_vectors_and_many_records() {
 /// Sums that no records have are no result, however they came about.
 #[test]
 fn impossible_sums_are_refused() {
-    let plan = world("variance", 1, &[], Default::default()).plan();
+    let plan = world("variance", 1, &[], NOBODY).plan();
     assert_eq!(plan.statistics(&[3, 30, 100]), Some(Err(NoResult::Impossible)));
     assert_eq!(plan.statistics(&[3, 30]), Some(Err(NoResult::Impossible)));
-    let plan = world("linear_regression", 2, &[], Default::default()).plan();
+    let plan = world("linear_regression", 2, &[], NOBODY).plan();
     assert_eq!(plan.statistics(&[5, 10, 10, 21, 20, 1]), Some(Err(NoResult::Impossible)));
-    let plan = world("histogram", 2, &[("edges", "0,5")], Default::default()).plan();
+    let plan = world("histogram", 2, &[("edges", "0,5")], NOBODY).plan();
     assert_eq!(plan.statistics(&[1, 1, 2, 1]), Some(Err(NoResult::Impossible)));
 }
