@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tacit_accord::{Consensus, MemberRole};
-use tacit_model::api::{ApprovalBody, CompareBody, CompareRequest, OfferBody, PairingState, PeerPolicy, PolicyBody};
+use tacit_model::api::{
+    ApprovalBody, CompareBody, CompareRequest, JobBody, OfferBody, PairingState, PeerPolicy, PolicyBody,
+};
 use tacit_model::{Fingerprint, GroupId, RunId, Slot, UnixMillis};
 use tacit_party::source::{AboveMax, Row, SampleText};
 use tacit_store::Redacted;
@@ -109,6 +111,8 @@ pub struct PartyResult {
     pub statistics: Vec<(String, f64)>,
     /// Why the sums make no statistic.
     pub no_result: Option<String>,
+    /// The id of the client's task.
+    pub task: Option<String>,
     /// How many contributed.
     pub contributors: u32,
     /// When it became durable.
@@ -191,6 +195,7 @@ pub struct PartyDesk {
     pub(crate) approvals: Operation<String, Vec<ApprovalBody>>,
     pub(crate) decide_approval: Operation<(String, String, bool), ApprovalBody>,
     pub(crate) compare_average: Operation<(String, CompareRequest), CompareBody>,
+    pub(crate) jobs: Operation<(String, u32), Vec<JobBody>>,
 }
 
 macro_rules! plugs {
@@ -233,6 +238,7 @@ impl PartyDesk {
             approvals: closed(),
             decide_approval: closed(),
             compare_average: closed(),
+            jobs: closed(),
         }
     }
 
@@ -273,6 +279,8 @@ impl PartyDesk {
         decide_approval((String, String, bool)) -> ApprovalBody;
         /// Asks the group for an average, for this party alone.
         compare_average((String, CompareRequest)) -> CompareBody;
+        /// What a party was asked to take part in, newest first, at most so many.
+        jobs((String, u32)) -> Vec<JobBody>;
     }
 }
 

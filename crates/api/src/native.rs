@@ -320,7 +320,7 @@ fn of_peers(operations: Operations) -> Operations {
         .add(
             Op::get("/peers/{name}/results", "listResults", "Results this peer received")
                 .role(Operator)
-                .query(&[("run", "Only of this run")])
+                .query(&[("run", "Only of this run"), ("task", "Only of the client's task with this id")])
                 .answer("ResultList"),
             results::list,
         )
@@ -333,6 +333,17 @@ fn of_peers(operations: Operations) -> Operations {
             .role(Viewer)
             .answer("RosterBody"),
             peers::roster,
+        )
+        .add(
+            Op::get(
+                "/peers/{name}/jobs",
+                "listJobs",
+                "What this peer was asked to take part in, by whom and with whom, and what became of it; newest first",
+            )
+            .role(Operator)
+            .query(&[("max", "At most so many, up to 100")])
+            .answer("JobList"),
+            peers::jobs,
         )
         .add(
             Op::get("/peers/{name}/receipts", "listPeerReceipts", "Receipts that this peer verified and keeps")

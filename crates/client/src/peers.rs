@@ -2,8 +2,8 @@
 
 use tacit_model::RunId;
 use tacit_model::api::{
-    JoinBody, PairingBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RowBody, RowsBody, RowsReceipt,
-    SettleBody, WitnessBody,
+    JobBody, JobList, JoinBody, PairingBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RowBody, RowsBody,
+    RowsReceipt, SettleBody, WitnessBody,
 };
 
 use crate::{Client, ClientError};
@@ -49,13 +49,27 @@ impl Client {
         self.call_with(self.post(&["peers", name, "rows"]), &RowsBody { rows }).await
     }
 
-    /// Results a peer received, of one run or of all.
-    pub async fn results(&self, name: &str, run: Option<RunId>) -> Result<Vec<ResultBody>, ClientError> {
+    /// Results a peer received, of one run, of one task by its id, or of all.
+    pub async fn results(
+        &self,
+        name: &str,
+        run: Option<RunId>,
+        task: Option<&str>,
+    ) -> Result<Vec<ResultBody>, ClientError> {
         let mut request = self.get(&["peers", name, "results"]);
+        if let Some(task) = task {
+            request = request.query(&[("task", task)]);
+        }
         if let Some(run) = run {
             request = request.query(&[("run", run.to_string())]);
         }
         Ok(self.call::<ResultList>(request).await?.results)
+    }
+
+    /// What a peer was asked to take part in, newest first, at most so many.
+    pub async fn jobs(&self, name: &str, max: u32) -> Result<Vec<JobBody>, ClientError> {
+        let request = self.get(&["peers", name, "jobs"]).query(&[("max", max.to_string())]);
+        Ok(self.call::<JobList>(request).await?.jobs)
     }
 
     /// What a peer saw of its gateway's log.

@@ -163,7 +163,12 @@ pub fn task_id(request: &TaskRequest) -> SessionId {
 
 /// The number under which the computations of a task are kept, see [`Ask::run`].
 pub fn task_run(request: &TaskRequest) -> RunId {
-    let SessionId(id) = task_id(request);
+    run_of(task_id(request))
+}
+
+/// The same from the task's id.
+pub fn run_of(task: SessionId) -> RunId {
+    let SessionId(id) = task;
     let mut low = [0; 8];
     low[2..].copy_from_slice(&id[..6]);
     // 48 bits: canonical texts hold numbers up to 2^53.

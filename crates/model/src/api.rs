@@ -10,6 +10,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod group;
+mod job;
 mod negotiation;
 mod node;
 mod peer;
@@ -22,6 +23,7 @@ pub use group::{
     MemberList, NewGroup, OnMissing, PairingBody, PairingDecision, RunBody, RunList, SharingKind, SlotBody, SlotList,
     SlotRulesBody, StartedBody, VerifyBody, VerifyManyBody,
 };
+pub use job::{JobBody, JobList, JobParticipant, JobSignatures, JobState, JobWindow};
 pub use negotiation::{
     CandidateBody, ContributionBody, ContributionList, HistoryRequest, ManagerAccept, NegotiationAct, NegotiationBody,
     NegotiationList, OpenNegotiation, RegistryBody, RegistryEntry,

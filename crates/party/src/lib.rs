@@ -37,6 +37,7 @@ mod evidence;
 mod finder;
 mod gateway_link;
 mod http;
+mod jobs;
 mod outbox;
 mod parties;
 mod party;

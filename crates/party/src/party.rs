@@ -17,6 +17,7 @@ use std::time::Duration;
 use tacit_audit::AuditLog;
 use tacit_job::{Request, Response, StopReason, ToGateway, pairing_digest};
 use tacit_link::{Host, LinkHub};
+use tacit_model::api::JobBody;
 use tacit_model::{Clock, Fingerprint, GroupId, RunId, Slot, UnixMillis};
 use tacit_pki::{Identity, PublicKey, comparison_code};
 use tacit_store::Store;
@@ -28,6 +29,7 @@ use tracing::warn;
 use crate::finder::Finder;
 use crate::gateway_link::Line;
 use crate::http::HttpPoster;
+use crate::jobs::Jobs;
 use crate::parties::Endpoint;
 use crate::policy::{Governing, Policy};
 use crate::provider::Provider;
@@ -159,8 +161,8 @@ pub(crate) struct Inner {
     trouble: Mutex<Option<Trouble>>,
     /// The first slot without a row, of the run.
     next: Mutex<Option<(RunId, Slot)>>,
-    /// The last job of a Prepare.
-    last_job: Mutex<Option<tacit_job::Job>>,
+    /// What it was asked to take part in.
+    pub(crate) jobs: Arc<Jobs>,
     pub(crate) awaited: Expected,
     /// Held while a head of the gateway's log is looked at.
     pub(crate) witnessing: tokio::sync::Mutex<()>,
@@ -179,6 +181,7 @@ impl Party {
         inner.siblings.add(&inner);
         inner.tasks.spawn(gateway_link::run(Arc::clone(&inner)));
         inner.tasks.spawn(retention::run(Arc::clone(&inner)));
+        inner.tasks.spawn(Arc::clone(&inner.jobs).run(inner.stop.clone()));
         if let Some(url) = inner.final_results_url.clone() {
             inner.tasks.spawn(outbox::run(Arc::clone(&inner), url));
         }
@@ -300,8 +303,13 @@ impl Party {
     /// What this party was last asked to take part in: the whole job, for its owner to see. It names who
     /// takes part and what is computed, never data.
     pub fn last_job(&self) -> Option<String> {
-        let job = self.inner.last_job.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        job.and_then(|job| serde_json::to_string(&job).ok())
+        serde_json::to_string(&*self.inner.jobs.last()?).ok()
+    }
+
+    /// What this party was asked to take part in and what became of it, newest first, at most so many; the last 100 are
+    /// kept.
+    pub async fn jobs(&self, max: u32) -> Result<Vec<JobBody>, PartyError> {
+        self.inner.jobs.list(max).await
     }
 
     /// The results of a run that this party learned, in order of slots.
@@ -345,6 +353,7 @@ impl Party {
         }
         party.tasks.close();
         party.tasks.wait().await;
+        party.jobs.keep().await;
     }
 }
 
@@ -380,6 +389,7 @@ impl Inner {
         gate.revoke(store.revoked_keys().await?.into_iter().map(|row| row.fingerprint));
         let roster = Roster::open(&name, group, manager, store.clone(), Arc::clone(&gate)).await?;
         let sources = store.sources(&name).await?.into_iter().collect();
+        let jobs = Jobs::open(&name, store.clone(), Arc::clone(&clock)).await?;
         let host = hub.host(Arc::clone(&identity), Arc::clone(&gate) as Arc<dyn tacit_link::Gate>)?;
         Ok(Self {
             group,
@@ -410,7 +420,7 @@ impl Inner {
             gate,
             hub: Mutex::new(Some(hub)),
             trouble: Mutex::new(None),
-            last_job: Mutex::new(None),
+            jobs,
             awaited: Expected::default(),
             witnessing: tokio::sync::Mutex::new(()),
             log,
@@ -435,11 +445,6 @@ impl Inner {
     /// The operator verified these members.
     pub(crate) fn verified(&self, members: BTreeSet<Fingerprint>) {
         self.gate.set_verified(members);
-    }
-
-    /// Shows the owner what this party is asked to do, before anything is done.
-    pub(crate) fn asked(&self, job: &tacit_job::Job) {
-        *self.last_job.lock().unwrap_or_else(PoisonError::into_inner) = Some(job.clone());
     }
 
     /// The gateways that its charter names, or the pinned one.

@@ -24,6 +24,8 @@ pub struct SlotResult {
     pub agreement: String,
     /// When it was stored.
     pub at: UnixMillis,
+    /// The id of the client's task.
+    pub task: Option<String>,
 }
 
 impl SlotResult {
@@ -46,6 +48,7 @@ impl SlotResult {
                 contributors: row.contributors,
                 agreement: hex::encode(&row.agreement),
                 at: row.at,
+                task: stored.task().map(str::to_owned),
             })
         }))
     }
@@ -67,19 +70,23 @@ pub(crate) enum Stored {
         /// Why they make nothing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         no_result: Option<String>,
+        /// The id of the client's task.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
     },
 }
 
 impl Stored {
-    /// What is kept of these sums and of what the aggregator made of them.
-    pub(crate) fn new(sums: &[u128], made: Option<Result<Vec<Statistic>, NoResult>>) -> Self {
+    /// What is kept of these sums and of what the aggregator made of them, for a client's task.
+    pub(crate) fn new(sums: &[u128], made: Option<Result<Vec<Statistic>, NoResult>>, task: Option<String>) -> Self {
         let sums = sums.iter().map(u128::to_string).collect();
         let (statistics, no_result) = match made {
-            None => return Self::Sums(sums),
+            None if task.is_none() => return Self::Sums(sums),
+            None => (Vec::new(), None),
             Some(Ok(statistics)) => (statistics.into_iter().map(|s| (s.name, s.value)).collect(), None),
             Some(Err(why)) => (Vec::new(), Some(why.to_string())),
         };
-        Self::Statistics { sums, statistics, no_result }
+        Self::Statistics { sums, statistics, no_result, task }
     }
 
     /// As the store keeps it.
@@ -116,6 +123,13 @@ impl Stored {
             Self::Statistics { no_result, .. } => no_result.as_deref(),
         }
     }
+
+    fn task(&self) -> Option<&str> {
+        match self {
+            Self::Sums(_) => None,
+            Self::Statistics { task, .. } => task.as_deref(),
+        }
+    }
 }
 
 fn damaged() -> PartyError {
@@ -134,7 +148,7 @@ mod tests {
     #[test]
     fn what_is_stored_comes_back() {
         let values = [0, 7, u128::from(u64::MAX) + 1];
-        let text = Stored::new(&values, None).text();
+        let text = Stored::new(&values, None, None).text();
         assert_eq!(text, "[\"0\",\"7\",\"18446744073709551616\"]");
         let stored = Stored::read(&text).expect("what was written");
         assert_eq!(stored.sums().ok().as_deref(), Some(&values[..]));
@@ -147,11 +161,13 @@ mod tests {
     fn statistics_come_back_to_the_last_bit() {
         for value in [0.1 + 0.2, 1.0 / 3.0, 3.0, 123456.789e-30] {
             let made = vec![Statistic { name: "mean(x1)".to_owned(), value }];
-            let stored = Stored::read(&Stored::new(&[3, 1], Some(Ok(made))).text()).expect("what was written");
+            let stored = Stored::read(&Stored::new(&[3, 1], Some(Ok(made)), Some("0a".to_owned())).text())
+                .expect("what was written");
             assert_eq!(stored.statistics(), [("mean(x1)".to_owned(), value)]);
             assert_eq!(stored.row().ok().as_deref(), Some("3;1"));
+            assert_eq!(stored.task(), Some("0a"));
         }
-        let none = Stored::read(&Stored::new(&[0, 0], Some(Err(NoResult::NoRecords))).text()).expect("the same");
+        let none = Stored::read(&Stored::new(&[0, 0], Some(Err(NoResult::NoRecords)), None).text()).expect("the same");
         assert_eq!(none.no_result(), Some("no records"));
     }
 }

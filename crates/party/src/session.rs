@@ -22,11 +22,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tacit_job::{Decline, Fault, Job, Report, ToGateway, status};
+use tacit_model::api::JobState;
 use tacit_model::{RunId, SessionId, Slot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span};
 
+use crate::jobs::Noted;
 use crate::party::Inner;
 use crate::receipts;
 use linking::Linked;
@@ -59,6 +61,8 @@ struct Entry {
     since: Instant,
     abort: CancellationToken,
     step: Step,
+    /// Where its owner reads of it. It was given up if nobody else holds it when this goes.
+    noted: Arc<Noted>,
 }
 
 enum Step {
@@ -101,7 +105,7 @@ impl Sessions {
         self.lock().open.drain().for_each(|(_, entry)| entry.abort.cancel());
     }
 
-    fn take(&self, job: &Job, limit: usize) -> Result<CancellationToken, Decline> {
+    fn take(&self, job: &Job, limit: usize, noted: &Arc<Noted>) -> Result<CancellationToken, Decline> {
         let mut state = self.lock();
         state.open.retain(|_, entry| {
             let keep = matches!(entry.step, Step::Running) || entry.since.elapsed() < STALE;
@@ -120,7 +124,8 @@ impl Sessions {
             state.used.remove(&oldest);
         }
         let abort = CancellationToken::new();
-        let entry = Entry { run: job.run, since: Instant::now(), abort: abort.clone(), step: Step::Busy };
+        let (since, noted) = (Instant::now(), Arc::clone(noted));
+        let entry = Entry { run: job.run, since, abort: abort.clone(), step: Step::Busy, noted };
         state.open.insert(job.session, entry);
         Ok(abort)
     }
@@ -134,11 +139,11 @@ impl Sessions {
         self.lock().open.remove(&session);
     }
 
-    fn take_prepared(&self, session: SessionId) -> Option<(Box<Prepared>, CancellationToken)> {
+    fn take_prepared(&self, session: SessionId) -> Option<(Box<Prepared>, CancellationToken, Arc<Noted>)> {
         let mut state = self.lock();
         let entry = state.open.get_mut(&session)?;
         match std::mem::replace(&mut entry.step, Step::Busy) {
-            Step::Prepared(prepared) => Some((prepared, entry.abort.clone())),
+            Step::Prepared(prepared) => Some((prepared, entry.abort.clone(), Arc::clone(&entry.noted))),
             other => {
                 entry.step = other;
                 None
@@ -146,11 +151,11 @@ impl Sessions {
         }
     }
 
-    fn take_linked(&self, session: SessionId) -> Option<(Box<Linked>, CancellationToken)> {
+    fn take_linked(&self, session: SessionId) -> Option<(Box<Linked>, CancellationToken, Arc<Noted>)> {
         let mut state = self.lock();
         let entry = state.open.get_mut(&session)?;
         match std::mem::replace(&mut entry.step, Step::Running) {
-            Step::Linked(linked) => Some((linked, entry.abort.clone())),
+            Step::Linked(linked) => Some((linked, entry.abort.clone(), Arc::clone(&entry.noted))),
             other => {
                 entry.step = other;
                 None
@@ -176,10 +181,16 @@ impl Sessions {
 /// Phase 1.
 pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
     let (session, slot) = (job.session, job.slot);
-    party.asked(&job);
-    let abort = match party.sessions.take(&job, party.policy().max_sessions) {
+    let noted = party.jobs.note(party, &job);
+    let abort = match party.sessions.take(&job, party.policy().max_sessions, &noted) {
         Ok(abort) => abort,
-        Err(why) => return report(party, session, Report::Declined { why }),
+        Err(why) => {
+            noted.ended(
+                JobState::Declined,
+                "as many sessions as allowed are open, or this session's id was used before",
+            );
+            return report(party, session, Report::Declined { why });
+        }
     };
     let span = info_span!("prepare", party = %party.name, %session, %slot, attempt = %job.attempt);
     let party = Arc::clone(party);
@@ -187,7 +198,7 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
         async move {
             let checked = tokio::select! {
                 () = abort.cancelled() => return,
-                checked = prepare::prepare(&party, job, &plan) => checked,
+                checked = prepare::prepare(&party, job, &plan, &noted) => checked,
             };
             let told = match checked {
                 Ok(prepared) => {
@@ -204,8 +215,11 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
                 Err(declined) => {
                     party.sessions.end(session);
                     match declined.done {
-                        Some(done) => *done,
-                        None => return decline(&party, session, slot, declined),
+                        Some(done) => {
+                            noted.ended(JobState::Done, "this computation was over; its end was told once more");
+                            *done
+                        }
+                        None => return decline(&party, session, slot, declined, &noted),
                     }
                 }
             };
@@ -216,9 +230,10 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
 }
 
 /// Not with this party; why, only its owner reads.
-fn decline(party: &Inner, session: SessionId, slot: Slot, declined: Declined) {
+fn decline(party: &Inner, session: SessionId, slot: Slot, declined: Declined, noted: &Noted) {
     let told = Report::Declined { why: declined.why };
     let (number, name) = status(&told);
+    noted.ended(JobState::Declined, format!("{name} ({number}): {}", declined.detail));
     party.trouble(format!("slot {} was declined with {name} ({number}): {}", slot.counted(), declined.detail));
     report(party, session, told);
 }
@@ -238,13 +253,13 @@ fn out_of_order(party: &Inner, session: SessionId, step: &'static str) {
 
 /// Phase 2.
 pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String>, endpoints: Vec<String>) {
-    let Some((prepared, abort)) = party.sessions.take_prepared(session) else {
+    let Some((prepared, abort, noted)) = party.sessions.take_prepared(session) else {
         return out_of_order(party, session, "Link");
     };
     let span = info_span!("link", party = %party.name, %session);
     if let Err(declined) = prepare::still_willing(party, &prepared) {
         party.sessions.end(session);
-        return decline(party, session, prepared.job.slot, declined);
+        return decline(party, session, prepared.job.slot, declined, &noted);
     }
     let party = Arc::clone(party);
     party.tasks.clone().spawn(
@@ -262,6 +277,7 @@ pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String
                 }
                 Err(failed) => {
                     party.sessions.end(session);
+                    noted.ended(JobState::Failed, failed.detail.clone());
                     party.trouble(failed.detail);
                     *failed.report
                 }
@@ -274,7 +290,7 @@ pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String
 
 /// Phase 3.
 pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
-    let Some((linked, abort)) = party.sessions.take_linked(session) else {
+    let Some((linked, abort, noted)) = party.sessions.take_linked(session) else {
         return out_of_order(party, session, "Session");
     };
     let (run, slot, asked) = (linked.job.run, linked.job.slot, linked.job.ask().is_some());
@@ -282,7 +298,11 @@ pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
     let party = Arc::clone(party);
     party.tasks.clone().spawn(
         async move {
-            let (told, left) = running::run(&party, *linked, &abort).await;
+            noted.computes();
+            let (told, left) = running::run(&party, *linked, &abort, &noted).await;
+            if let Report::Done { contributors, .. } = &told {
+                noted.ended(JobState::Done, format!("{contributors} members gave data"));
+            }
             info!(outcome = outcome_word(&told), "session ended");
             // Before the report: whoever hears it may end the run, and then the results are flushed.
             party.sessions.end(session);

@@ -145,6 +145,7 @@ impl Store {
                     "DELETE FROM series WHERE party = $1",
                     "DELETE FROM asked WHERE party = $1",
                     "DELETE FROM approvals WHERE party = $1",
+                    "DELETE FROM jobs WHERE party = $1",
                 ] {
                     db.execute(sql, args![name]).await?;
                 }

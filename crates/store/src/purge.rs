@@ -81,12 +81,13 @@ const ASKED: &str =
     "DELETE FROM asked WHERE (party, run, slot, source) IN (SELECT party, run, slot, source FROM asked o
      WHERE o.at < $1 AND NOT EXISTS (SELECT 1 FROM series s
          WHERE s.party = o.party AND s.source = o.source AND s.at < o.to_ms) LIMIT $2)";
-static OTHERS: [&str; 5] = [
+static OTHERS: [&str; 6] = [
     EVIDENCE,
     "DELETE FROM outbox_batches WHERE batch_key IN (SELECT batch_key FROM outbox_batches b
          WHERE b.delivered < $1 AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.batch_key = b.batch_key) LIMIT $2)",
     "DELETE FROM receipts_owed WHERE (holder, session) IN (SELECT holder, session FROM receipts_owed
          WHERE holder <> '' AND at < $1 LIMIT $2)",
+    "DELETE FROM jobs WHERE (party, number) IN (SELECT party, number FROM jobs WHERE at < $1 LIMIT $2)",
     "DELETE FROM approvals WHERE (party, task) IN (SELECT party, task FROM approvals
          WHERE asked < $1 AND COALESCE(decided, asked) < $1 LIMIT $2)",
     // A task's only keep the slots of rows that are gone; its number is not used for anything else. No time is kept.
@@ -122,9 +123,9 @@ const RECEIVED_KEYS: &str = "DELETE FROM received_keys WHERE idempotency_key IN 
 
 impl Store {
     /// Removes what parties keep of runs closed before `before`, and of tasks computed before then: markers, freezes,
-    /// results, evidence, delivered posts, session ids, decisions of owners; what they gave to tasks once the samples are gone;
-    /// and what they kept for receipts that never came. What is not delivered stays, and so do the numbers of used
-    /// slots of runs, receipts, and what noise cost.
+    /// results, evidence, delivered posts, session ids, decisions of owners, notes of jobs; what they gave to tasks once
+    /// the samples are gone; and what they kept for receipts that never came. What is not delivered stays, and so do the
+    /// numbers of used slots of runs, receipts, and what noise cost.
     ///
     /// Tasks that are for a moment up to 10 minutes after `before` are over for ever:
     /// [`is_forgotten`](Self::is_forgotten).

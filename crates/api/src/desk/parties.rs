@@ -63,6 +63,7 @@ impl From<Parties> for PartyDesk {
             .decide_approval(with!(|parties, (name, task, approved): (String, String, bool)| {
                 Ok(approval_body(find(&parties, &name)?.decide_approval(&task, approved).await?))
             }))
+            .jobs(with!(|parties, (name, max): (String, u32)| Ok(find(&parties, &name)?.jobs(max).await?)))
             .compare_average(with!(|parties, (name, request): (String, CompareRequest)| {
                 let found = find(&parties, &name)?.compare(request).await?;
                 let Comparison { task, average, own, contributors } = found;
@@ -175,6 +176,7 @@ async fn results(parties: &Parties, name: &str, run: Option<RunId>) -> Result<Ve
             values: result.values,
             statistics: result.statistics,
             no_result: result.no_result,
+            task: result.task,
             contributors: result.contributors,
             at: result.at,
         }));

@@ -3,7 +3,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use tacit_accord::log::{Checkpoint, Kind};
 use tacit_model::api::{
-    JoinBody, PairingBody, PairingDecision, PeerBody, PeerList, RosterBody, RosterMember, SettleBody, WitnessBody,
+    JobList, JoinBody, PairingBody, PairingDecision, PeerBody, PeerList, RosterBody, RosterMember, SettleBody,
+    WitnessBody,
 };
 use tacit_model::problem::ProblemKind;
 use tacit_pki::p2ds_key::LegacyKey;
@@ -11,7 +12,7 @@ use tacit_store::Redacted;
 
 use crate::desk::{JoinRequest, PartyFacts, PartyRoster};
 use crate::edge::App;
-use crate::extract::{JsonBody, PathOf};
+use crate::extract::{Args, JsonBody, PathOf};
 use crate::native::members::{member_role, peer_role, standing};
 use crate::problem::ApiError;
 
@@ -104,6 +105,17 @@ pub(super) async fn roster(State(app): State<App>, PathOf(name): PathOf<String>)
         members,
         last_job,
     }))
+}
+
+/// Most jobs in one list.
+const JOBS: u32 = 100;
+
+pub(super) async fn jobs(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+    args: Args,
+) -> Result<Json<JobList>, ApiError> {
+    Ok(Json(JobList { jobs: (app.parties()?.jobs)((name, args.at_most(JOBS)?)).await? }))
 }
 
 pub(super) async fn witness(

@@ -1,5 +1,6 @@
 use axum::Json;
 use axum::extract::State;
+use tacit_job::run_of;
 use tacit_model::RunId;
 use tacit_model::api::{Decimal, ResultBody, ResultList, StatisticBody};
 
@@ -12,12 +13,17 @@ pub(super) async fn list(
     PathOf(name): PathOf<String>,
     args: Args,
 ) -> Result<Json<ResultList>, ApiError> {
-    let run = args.number("run")?.map(RunId);
+    let mut run = args.number("run")?.map(RunId);
+    if let Some(task) = args.get("task") {
+        let task = task.parse().map_err(|_| ApiError::invalid("task: 32 hexadecimal digits, as results show them"))?;
+        run = Some(run_of(task));
+    }
     let results = (app.parties()?.results)((name, run)).await?;
     let results = results
         .into_iter()
         .map(|result| ResultBody {
             run: result.run,
+            task: result.task,
             slot: result.slot,
             values: result.values.into_iter().map(Decimal).collect(),
             statistics: result.statistics.into_iter().map(|(name, value)| StatisticBody { name, value }).collect(),

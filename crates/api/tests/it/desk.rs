@@ -132,6 +132,7 @@ impl Fake {
                     values: vec![3, u128::from(u64::MAX) + 1],
                     statistics: Vec::new(),
                     no_result: None,
+                    task: None,
                     contributors: 2,
                     at: UnixMillis(0),
                 };

@@ -178,6 +178,7 @@ fn schemas_and_types_agree() {
         no_result: Some(text()),
         contributors: 1,
         at: text(),
+        task: Some(text()),
     };
     let roster_member =
         RosterMember { name: text(), fingerprint, operator: text(), role: PeerRole::Both, endpoint: text() };
@@ -415,6 +416,49 @@ fn schemas_and_types_agree() {
     same("LabelsBody", json!(LabelsBody { labels: vec![] }));
     same("MemberOfferBody", json!(offer));
     let client = Some(fingerprint);
+    let signatures = JobSignatures { client: Some(signature.clone()), gateway: signature.clone(), hold: true };
+    let window = JobWindow { from: text(), to: Some(text()) };
+    let participant = JobParticipant {
+        fingerprint,
+        name: Some(text()),
+        operator: Some(text()),
+        gives: true,
+        computes: true,
+        learns: true,
+    };
+    let job = JobBody {
+        number: 1,
+        state: JobState::Done,
+        detail: text(),
+        asked: text(),
+        ended: Some(text()),
+        gateway: fingerprint,
+        group: GroupId(1),
+        consensus: text(),
+        session: text(),
+        run: RunId(1),
+        slot: Slot(0),
+        attempt: tacit_model::Attempt(0),
+        task: Some(text()),
+        client,
+        request: Some(Box::new(request.clone())),
+        signatures: Some(signatures.clone()),
+        purpose: text(),
+        sources: vec![],
+        window: Some(window.clone()),
+        aggregator: text(),
+        parameters: Default::default(),
+        model: text(),
+        threshold: Some(1),
+        participants: vec![],
+        opened: text(),
+        told: text(),
+    };
+    same("JobBody", json!(job));
+    same("JobSignatures", json!(signatures));
+    same("JobWindow", json!(window));
+    same("JobParticipant", json!(participant));
+    same("JobList", json!(JobList { jobs: vec![] }));
     let approval = ApprovalBody {
         task: text(),
         state: text(),

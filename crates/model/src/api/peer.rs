@@ -109,9 +109,12 @@ pub struct RowsReceipt {
 /// The result of one slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResultBody {
-    /// The run.
+    /// The run; of a client's task the number that stands for it.
     pub run: RunId,
-    /// The slot.
+    /// The id of the client's task; left out for the group's standing task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// The slot, or which computation of the task.
     pub slot: Slot,
     /// One number per item; where statistics are computed, the sums that were opened for them.
     pub values: Vec<Decimal>,

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::running::above;
 use super::{branch, outside, told};
 use crate::environment::{Given, name_company, name_members};
+use crate::jobs::Noted;
 use crate::party::Inner;
 use crate::policy::{Asked, Policy, QUEUE, TaskRefusal, freezes};
 use crate::results::Stored;
@@ -61,7 +62,7 @@ impl Declined {
     }
 }
 
-pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Prepared, Declined> {
+pub(super) async fn prepare(party: &Inner, job: Job, digest: &str, noted: &Noted) -> Result<Prepared, Declined> {
     let asked = job.ask().is_some();
     if job.group != party.group || (!asked && party.standing.run() != Some(job.run)) {
         return Err(Declined::new(Decline::NotRunning, "this peer does not take part in that run"));
@@ -106,7 +107,7 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str) -> Result<Pre
 
     let gives = plan.inputs().binary_search(&me).is_ok();
     if asked {
-        let (input, given) = prepare_task(party, &policy, &job, &consensus, &plan, gives).await?;
+        let (input, given) = prepare_task(party, &policy, &job, &consensus, &plan, gives, noted).await?;
         return ready(party, policy, job, consensus, plan, me, input.filter(|_| gives), given);
     }
     let timed = consensus.charter().slots.start_of(job.slot).is_some();
@@ -161,10 +162,12 @@ async fn prepare_task(
     consensus: &Consensus,
     plan: &Plan,
     gives: bool,
+    noted: &Noted,
 ) -> Result<(Option<Row>, Given), Declined> {
     let ask = job.ask().ok_or_else(|| Declined::new(Decline::Plan, "not a task of a client"))?;
     let unfit = |error: tacit_job::AskError| Declined::new(Decline::Plan, error.to_string());
     let client = branch::client_of(party, policy, ask)?;
+    noted.verified(client);
     let terms = ask.terms().map_err(unfit)?;
     let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
     let now = party.clock.now();

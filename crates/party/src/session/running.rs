@@ -7,6 +7,7 @@ use std::time::Duration;
 use tacit_engine::{FaultKind, FreezeRefused, Level, Mailbox, Outcome, Plan, SessionError};
 use tacit_job::{Fault, Job, Report};
 use tacit_link::SessionPort;
+use tacit_model::api::JobState;
 use tacit_model::{Fingerprint, RunId, Slot};
 use tacit_store::{InputState, OwedRow, ResultRow, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -20,15 +21,22 @@ use super::told;
 use crate::drive::{GivenUp, Seats, drive};
 use crate::environment::{Judges, PartyEnvironment, name_members};
 use crate::evidence;
+use crate::jobs::Noted;
 use crate::party::Inner;
 use crate::receipts::Left;
 use crate::results::Stored;
 
 /// The report, and what the receipt of a session needs that is done.
-pub(super) async fn run(party: &Arc<Inner>, linked: Linked, abort: &CancellationToken) -> (Report, Option<Left>) {
+pub(super) async fn run(
+    party: &Arc<Inner>,
+    linked: Linked,
+    abort: &CancellationToken,
+    noted: &Noted,
+) -> (Report, Option<Left>) {
     let Linked { job, consensus, plan, me, nonces, input, mut port, seats, claim, policy } = linked;
     let (slot, run) = (job.slot.counted(), job.run);
     let end = |fault, frozen, why: String| {
+        noted.ended(JobState::Failed, why.clone());
         party.trouble(format!("slot {slot} of run {run}: {why}"));
         (Report::Failed { fault, frozen }, None)
     };
@@ -224,7 +232,8 @@ async fn settle(
         Some(values) => {
             let made = told::in_units(job, plan, &values);
             told = told::tell(job, &party.me, plan, &values, made.as_ref(), contributors);
-            let row = result(Stored::new(&values, made).text(), outcome.agreement.to_vec());
+            let task = job.ask().map(|ask| ask.id().to_string());
+            let row = result(Stored::new(&values, made, task).text(), outcome.agreement.to_vec());
             let posts = party.final_results_url.is_some() && job.ask().is_none();
             match job.ask().is_some() && computes {
                 true => party.store.commit_task_result(&party.name, run, row).await?,

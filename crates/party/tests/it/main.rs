@@ -5,6 +5,7 @@ mod cheaters;
 mod evidence;
 mod failover;
 mod gateway;
+mod jobs;
 mod liar;
 mod outbox;
 mod phases;

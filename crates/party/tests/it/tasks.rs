@@ -17,7 +17,7 @@ use crate::gateway::Open;
 use crate::world::{GROUP, Peer, World, identity, sign_first, sign_next};
 
 /// Four peers that give and compute, and one that only gives; each has measured once.
-async fn room() -> World {
+pub(crate) async fn room() -> World {
     room_for(PartyLimits::default().session).await
 }
 
@@ -57,7 +57,7 @@ async fn measure(world: &World, ago: i64) {
     }
 }
 
-fn request(world: &World, nonce: u8, preselector: &str) -> TaskRequest {
+pub(crate) fn request(world: &World, nonce: u8, preselector: &str) -> TaskRequest {
     TaskRequest {
         preselector: preselector.to_owned(),
         most: "1000".to_owned(),
@@ -73,7 +73,7 @@ fn ask(world: &World, nonce: u8) -> Ask {
 }
 
 /// An attempt at an ask with everybody.
-fn job(world: &World, ask: &Ask, session: u8) -> Job {
+pub(crate) fn job(world: &World, ask: &Ask, session: u8) -> Job {
     let charter = world.consensus.charter();
     Job {
         session: SessionId([session; 16]),
@@ -90,7 +90,7 @@ fn job(world: &World, ask: &Ask, session: u8) -> Job {
 }
 
 /// What a peer says to a Prepare, with the right plan where there is one.
-async fn prepared(world: &mut World, peer: usize, job: &Job) -> Report {
+pub(crate) async fn prepared(world: &mut World, peer: usize, job: &Job) -> Report {
     let plan =
         plan_of(&world.consensus, job).map_or_else(|_| hex::encode([0; 32]), |plan| hex::encode(plan.digest().0));
     let peer = world.peers[peer].fingerprint();
@@ -98,7 +98,7 @@ async fn prepared(world: &mut World, peer: usize, job: &Job) -> Report {
     world.gateway.phase(&[peer], job.session, &prepare).await.remove(&peer).unwrap()
 }
 
-async fn declined(world: &mut World, peer: usize, job: &Job) -> Decline {
+pub(crate) async fn declined(world: &mut World, peer: usize, job: &Job) -> Decline {
     match prepared(world, peer, job).await {
         Report::Declined { why } => why,
         other => panic!("{other:?}"),
@@ -115,7 +115,7 @@ async fn learned(world: &World, ask: &Ask) -> Option<(String, u32)> {
     results.first().map(|result| (format!("{:?}", result.values), result.contributors))
 }
 
-fn is_done(report: &Report) -> bool {
+pub(crate) fn is_done(report: &Report) -> bool {
     matches!(report, Report::Done { .. })
 }
 

@@ -126,6 +126,7 @@ async fn the_chain_before_it_stays(f: &Fixture) {
         "evidence",
         "spent",
         "forgotten",
+        "jobs",
     ];
     for table in made.iter().chain(&later) {
         run(f, &format!("DROP TABLE {table}")).await.unwrap();

@@ -5,6 +5,7 @@
 mod directory;
 mod evidence;
 mod foreign;
+mod jobs;
 mod kill;
 mod latency;
 mod log;

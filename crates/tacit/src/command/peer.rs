@@ -1,5 +1,7 @@
 //! `tacit peer`: what the operator of a peer does.
 
+mod jobs;
+
 use clap::{Args, Subcommand};
 use tacit_model::RunId;
 use tacit_model::api::{CompareRequest, Decimal, PeerBody, RowBody, SampleBody};
@@ -14,6 +16,7 @@ use crate::wizard::{confirm, say};
 #[command(after_help = "Examples:\n  \
     tacit peer rows alpha '1;4;2' '8;9;23'     two time slots of three items\n  \
     tacit peer results alpha\n  \
+    tacit peer jobs alpha --max 3              what it was asked, by whom, and what is opened to whom\n  \
     tacit peer roster alpha                    who would see shares, and what was asked last\n  \
     tacit peer labels alpha offices floor=3\n  \
     tacit peer measure alpha temperature=21.5 occupancy=1\n  \
@@ -62,9 +65,20 @@ enum Action {
     Results {
         /// Its name.
         name: String,
-        /// The run; all by default.
-        #[arg(long)]
+        /// The run of the group's standing task; all by default.
+        #[arg(long, conflicts_with = "task")]
         run: Option<i64>,
+        /// The client's task, by its id; all by default.
+        #[arg(long, value_name = "ID")]
+        task: Option<String>,
+    },
+    /// What the peer was asked to take part in: by whom, what for, with whom, what is opened to whom, and the end.
+    Jobs {
+        /// Its name.
+        name: String,
+        /// At most so many, the newest first; the last 100 are kept.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+        max: u32,
     },
     /// Who would see shares, and what was asked last.
     Roster {
@@ -158,26 +172,30 @@ impl Peer {
                 let rows = rows.iter().map(|row| read_row(row)).collect::<Result<_, _>>()?;
                 print(json, &client.add_rows(&name, rows).await?, |r| format!("{} kept", are(r.accepted, "row")))
             }
-            Action::Results { name, run } => print(json, &client.results(&name, run.map(RunId)).await?, |results| {
-                let lines = results.iter().map(|r| {
-                    let values: Vec<String> = r.values.iter().map(ToString::to_string).collect();
-                    let mut text = format!(
-                        "run {} slot {:>4}  {}  ({} contributors, {})",
-                        r.run,
-                        r.slot.counted(),
-                        values.join(";"),
-                        r.contributors,
-                        r.at
-                    );
-                    for statistic in &r.statistics {
-                        text.push_str(&format!("\n  {:<32} {}", statistic.name, statistic.value));
-                    }
-                    if let Some(why) = &r.no_result {
-                        text.push_str(&format!("\n  no result: {why}"));
-                    }
-                    text
-                });
-                lines.collect::<Vec<_>>().join("\n")
+            Action::Results { name, run, task } => {
+                print(json, &client.results(&name, run.map(RunId), task.as_deref()).await?, |results| {
+                    let lines = results.iter().map(|r| {
+                        let values: Vec<String> = r.values.iter().map(ToString::to_string).collect();
+                        let of = match &r.task {
+                            Some(task) => format!("task {task} computation {}", r.slot.counted()),
+                            None => format!("run {} slot {:>4}", r.run, r.slot.counted()),
+                        };
+                        let mut text =
+                            format!("{of}  {}  ({} contributors, {})", values.join(";"), r.contributors, r.at);
+                        for statistic in &r.statistics {
+                            text.push_str(&format!("\n  {:<32} {}", statistic.name, statistic.value));
+                        }
+                        if let Some(why) = &r.no_result {
+                            text.push_str(&format!("\n  no result: {why}"));
+                        }
+                        text
+                    });
+                    lines.collect::<Vec<_>>().join("\n")
+                })
+            }
+            Action::Jobs { name, max } => print(json, &client.jobs(&name, max).await?, |jobs| match jobs.as_slice() {
+                [] => "nothing yet".to_owned(),
+                jobs => jobs.iter().map(jobs::describe).collect::<Vec<_>>().join("\n\n"),
             }),
             Action::Roster { name } => print(json, &client.roster(&name).await?, |roster| {
                 let mut text = format!(

@@ -22,6 +22,7 @@ mod counted;
 mod discovery;
 mod ends;
 mod evidence;
+mod exposure;
 mod failover;
 mod failures;
 mod grp_script;

@@ -1,7 +1,8 @@
 //! Schemas: joining, rows, results and the roster as one peer sees them.
 
 use super::{
-    Add, is, list, list_body, moment, number, object, or_null, request, text, text_or_null, truth, whole, whole_or_null,
+    Add, is, list, list_body, moment, number, object, one_of, or_null, request, text, text_map, text_or_null, truth,
+    whole, whole_or_null,
 };
 
 pub(super) fn peers(add: Add<'_>) {
@@ -56,7 +57,7 @@ pub(super) fn peers(add: Add<'_>) {
                 ("contributors", whole()),
                 ("at", moment()),
             ],
-            &[("statistics", list(is("StatisticBody"))), ("no_result", text())],
+            &[("task", text()), ("statistics", list(is("StatisticBody"))), ("no_result", text())],
         ),
     );
     add("StatisticBody", object(&[("name", text()), ("value", number())], &[]));
@@ -74,6 +75,7 @@ pub(super) fn peers(add: Add<'_>) {
             &[],
         ),
     );
+    jobs(add);
     add(
         "RosterMember",
         object(
@@ -87,4 +89,56 @@ pub(super) fn peers(add: Add<'_>) {
             &[],
         ),
     );
+}
+
+fn jobs(add: Add<'_>) {
+    let states = ["asked", "computing", "declined", "done", "failed", "given_up", "interrupted"];
+    add(
+        "JobBody",
+        object(
+            &[
+                ("number", whole()),
+                ("state", one_of(&states)),
+                ("detail", text()),
+                ("asked", moment()),
+                ("gateway", is("Fingerprint")),
+                ("group", whole()),
+                ("consensus", text()),
+                ("session", text()),
+                ("run", whole()),
+                ("slot", whole()),
+                ("attempt", whole()),
+                ("purpose", text()),
+                ("sources", list(text())),
+                ("aggregator", text()),
+                ("parameters", text_map()),
+                ("model", text()),
+                ("participants", list(is("JobParticipant"))),
+                ("opened", text()),
+                ("told", text()),
+            ],
+            &[
+                ("ended", moment()),
+                ("task", text()),
+                ("client", is("Fingerprint")),
+                ("request", is("TaskRequest")),
+                ("signatures", is("JobSignatures")),
+                ("window", is("JobWindow")),
+                ("threshold", whole()),
+            ],
+        ),
+    );
+    add(
+        "JobSignatures",
+        object(&[("gateway", is("TaskSignature")), ("hold", truth())], &[("client", is("TaskSignature"))]),
+    );
+    add("JobWindow", object(&[("from", moment())], &[("to", moment())]));
+    add(
+        "JobParticipant",
+        object(
+            &[("fingerprint", is("Fingerprint")), ("gives", truth()), ("computes", truth()), ("learns", truth())],
+            &[("name", text()), ("operator", text())],
+        ),
+    );
+    add("JobList", list_body("jobs", "JobBody"));
 }

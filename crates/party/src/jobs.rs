@@ -1,0 +1,211 @@
+//! What a party shows its owner of the jobs it is asked to take part in (FlexSMC, requirement R.4): who asks, what for,
+//! over which records, with whom, under which model, what is opened to whom, and what became of it.
+//!
+//! A job is shown from before anything else is done with it. It becomes durable a moment later, with others, so that no
+//! session waits for the disk because of it: what a node was told in its last 200 ms may be missing after a crash.
+//! Notes: nothing that a party may or may not do follows from them. The newest [`KEPT`] are kept, until they are as old
+//! as other records are kept for.
+
+mod body;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tacit_accord::Consensus;
+use tacit_job::Job;
+use tacit_model::api::{JobBody, JobState};
+use tacit_model::{Clock, Fingerprint, UnixMillis};
+use tacit_store::{JobRow, Store, StoreError};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::PartyError;
+use crate::party::Inner;
+
+/// So many jobs are kept: some hours of a task that is asked every minute or two, some hundred kilobytes in a group of
+/// eleven.
+const KEPT: u32 = 100;
+/// A text of the gateway's making that is longer is not kept in whole.
+const LONGEST: usize = 256 * 1024;
+
+/// The jobs of one party.
+pub(crate) struct Jobs {
+    party: String,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    /// Rung when there is something to write.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    latest: i64,
+    /// What was last asked.
+    last: Option<Arc<Job>>,
+    /// Jobs that go on, or whose end is not durable, by number.
+    open: BTreeMap<i64, Entry>,
+}
+
+/// A job that is not durable as it stands.
+#[derive(Clone)]
+struct Entry {
+    job: Arc<Job>,
+    gateway: Fingerprint,
+    consensus: Option<Arc<Consensus>>,
+    /// The client, once the signatures under its task were found to hold.
+    verified: Option<Option<Fingerprint>>,
+    at: UnixMillis,
+    state: JobState,
+    detail: String,
+    ended: Option<UnixMillis>,
+    /// Whether it changed since it was last written.
+    changed: bool,
+}
+
+/// One job, while something is done with it. Dropped without an end, it was given up.
+pub(crate) struct Noted {
+    jobs: Arc<Jobs>,
+    number: i64,
+}
+
+impl Jobs {
+    /// Takes up what the store has. What had not ended there was interrupted.
+    pub(crate) async fn open(party: &str, store: Store, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
+        let latest = store.take_up_jobs(party, JobState::Interrupted.word(), clock.now()).await?;
+        let state = Mutex::new(State { latest, ..State::default() });
+        Ok(Arc::new(Self { party: party.to_owned(), store, clock, state, changed: Notify::new() }))
+    }
+
+    /// Shows a job that this party was just asked to take part in.
+    pub(crate) fn note(self: &Arc<Self>, party: &Inner, job: &Job) -> Arc<Noted> {
+        let job = Arc::new(job.clone());
+        let entry = Entry {
+            job: Arc::clone(&job),
+            gateway: party.leading(),
+            consensus: party.roster.known(),
+            verified: None,
+            at: self.clock.now(),
+            state: JobState::Asked,
+            detail: String::new(),
+            ended: None,
+            changed: true,
+        };
+        let mut state = self.lock();
+        state.latest += 1;
+        let number = state.latest;
+        state.last = Some(job);
+        state.open.insert(number, entry);
+        drop(state);
+        self.changed.notify_one();
+        Arc::new(Noted { jobs: Arc::clone(self), number })
+    }
+
+    /// What was last asked since the node started.
+    pub(crate) fn last(&self) -> Option<Arc<Job>> {
+        self.lock().last.clone()
+    }
+
+    /// The newest, at most so many.
+    pub(crate) async fn list(&self, max: u32) -> Result<Vec<JobBody>, PartyError> {
+        // Read first: what is written meanwhile leaves memory only then.
+        let open = self.lock().open.clone();
+        let mut all = BTreeMap::new();
+        for row in self.store.jobs(&self.party, max.min(KEPT)).await? {
+            all.insert(row.number, body::read(row)?);
+        }
+        all.extend(open.iter().map(|(number, entry)| (*number, body::of(*number, entry))));
+        Ok(all.into_values().rev().take(max.min(KEPT) as usize).collect())
+    }
+
+    /// Writes whatever changes, until the party is closed.
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.changed.notified() => {}
+            }
+            self.keep().await;
+        }
+    }
+
+    /// Writes what has changed. What cannot be written is shown as long as the node runs and there is room.
+    pub(crate) async fn keep(&self) {
+        let changed: Vec<(i64, Entry)> = {
+            let mut state = self.lock();
+            let changed = state.open.iter_mut().filter(|(_, entry)| entry.changed);
+            let taken = changed.map(|(number, entry)| {
+                entry.changed = false;
+                (*number, entry.clone())
+            });
+            taken.collect()
+        };
+        if changed.is_empty() {
+            return;
+        }
+        // Those before will not be kept.
+        let newest = changed.iter().rev().take(KEPT as usize).rev();
+        let rows: Vec<JobRow> = newest.map(|(number, entry)| body::row(*number, entry)).collect();
+        let written = self.store.note_jobs(&self.party, rows, KEPT.into()).await;
+        let mut state = self.lock();
+        match written {
+            Ok(()) => {
+                for (number, _) in changed {
+                    if state.open.get(&number).is_some_and(|entry| entry.ended.is_some() && !entry.changed) {
+                        state.open.remove(&number);
+                    }
+                }
+            }
+            Err(error) => {
+                warn!(party = %self.party, %error, "what this peer was asked could not be kept");
+                // With the next one again.
+                for (number, _) in changed {
+                    state.open.entry(number).and_modify(|entry| entry.changed = true);
+                }
+            }
+        }
+        while state.open.len() > KEPT as usize && state.open.values().next().is_some_and(|entry| entry.ended.is_some())
+        {
+            state.open.pop_first();
+        }
+    }
+
+    fn change(&self, number: i64, change: impl FnOnce(&mut Entry)) {
+        let mut state = self.lock();
+        let Some(entry) = state.open.get_mut(&number).filter(|entry| entry.ended.is_none()) else { return };
+        change(entry);
+        entry.changed = true;
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Noted {
+    /// The signatures hold; the client's certificate, if it signed.
+    pub(crate) fn verified(&self, client: Option<Fingerprint>) {
+        self.jobs.change(self.number, |entry| entry.verified = Some(client));
+    }
+
+    /// The session begins.
+    pub(crate) fn computes(&self) {
+        self.jobs.change(self.number, |entry| entry.state = JobState::Computing);
+    }
+
+    /// What became of it; only the first end counts.
+    pub(crate) fn ended(&self, state: JobState, detail: impl Into<String>) {
+        let (detail, now) = (detail.into(), self.jobs.clock.now());
+        self.jobs.change(self.number, |entry| (entry.state, entry.detail, entry.ended) = (state, detail, Some(now)));
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let why = "the gateway gave it up or does not go on with it, or the link to it was lost";
+        self.ended(JobState::GivenUp, why);
+    }
+}

@@ -1,0 +1,144 @@
+//! A job in words for its owner.
+
+use std::collections::BTreeSet;
+
+use tacit_engine::{Level, aggregate};
+use tacit_job::{Ask, Job};
+use tacit_model::UnixMillis;
+use tacit_model::api::{JobBody, JobParticipant, JobSignatures, JobState, JobWindow};
+use tacit_store::JobRow;
+
+use super::{Entry, LONGEST};
+use crate::PartyError;
+
+/// As it is shown.
+pub(super) fn of(number: i64, entry: &Entry) -> JobBody {
+    let Entry { job, gateway, consensus, verified, at, state, detail, ended, .. } = entry;
+    let charter = consensus.as_ref().filter(|known| known.id() == job.charter).map(|known| known.charter());
+    let ask = job.ask();
+    let slot_start = || charter?.slots.start_of(job.slot).map(|from| JobWindow { from: moment(from), to: None });
+    JobBody {
+        number,
+        state: *state,
+        detail: detail.clone(),
+        asked: moment(*at),
+        ended: ended.map(moment),
+        gateway: *gateway,
+        group: job.group,
+        consensus: job.charter.to_string(),
+        session: job.session.to_string(),
+        run: job.run,
+        slot: job.slot,
+        attempt: job.attempt,
+        task: ask.map(|ask| ask.id().to_string()),
+        client: verified.flatten(),
+        request: ask.map(|ask| Box::new(ask.request.clone())),
+        signatures: ask.map(|ask| JobSignatures {
+            client: ask.client.clone(),
+            gateway: ask.ticket.clone(),
+            hold: verified.is_some(),
+        }),
+        purpose: job.task.purpose.clone(),
+        sources: match ask {
+            Some(ask) => ask.request.sources.clone(),
+            None => vec!["queue".to_owned()],
+        },
+        window: match ask {
+            Some(ask) => window(ask, job),
+            None => slot_start(),
+        },
+        aggregator: job.task.aggregator.clone(),
+        parameters: job.task.parameters.clone(),
+        model: job.task.model().to_owned(),
+        threshold: charter.map(|charter| charter.threshold),
+        participants: participants(entry),
+        opened: opened(job),
+        told: told(job),
+    }
+}
+
+/// As it is kept.
+pub(super) fn row(number: i64, entry: &Entry) -> JobRow {
+    let mut shown = of(number, entry);
+    let mut body = text(&shown);
+    if body.len() > LONGEST {
+        // Nothing that its gateway can have computed is so long: it was declined.
+        shown.opened = format!("what was asked is {} bytes long and not kept in whole", body.len());
+        shown.participants.clear();
+        shown.parameters.clear();
+        (shown.request, shown.signatures) = (None, None);
+        for part in shown.sources.iter_mut().chain([&mut shown.purpose, &mut shown.aggregator, &mut shown.model]) {
+            *part = part.chars().take(200).collect();
+        }
+        shown.sources.truncate(32);
+        body = text(&shown);
+    }
+    let detail = shown.detail.replace('\0', "");
+    JobRow { number, at: entry.at, state: entry.state.word().to_owned(), detail, ended: entry.ended, body }
+}
+
+/// As it was kept, with what is known since.
+pub(super) fn read(row: JobRow) -> Result<JobBody, PartyError> {
+    let damaged = |error: serde_json::Error| PartyError::Damaged(format!("a job it was asked for: {error}"));
+    let mut body: JobBody = serde_json::from_str(&row.body).map_err(damaged)?;
+    body.state = serde_json::from_value(row.state.into()).map_err(damaged)?;
+    body.ended = row.ended.map(moment);
+    body.detail = match body.state {
+        JobState::Interrupted => "this peer's node stopped before it heard of an end".to_owned(),
+        _ => row.detail,
+    };
+    Ok(body)
+}
+
+fn text(body: &JobBody) -> String {
+    // Texts and whole numbers always have a JSON form.
+    serde_json::to_string(body).unwrap_or_default()
+}
+
+fn moment(at: UnixMillis) -> String {
+    at.to_rfc3339()
+}
+
+fn window(ask: &Ask, job: &Job) -> Option<JobWindow> {
+    let window = ask.terms().ok()?.window(job.slot)?;
+    Some(JobWindow { from: moment(window.from), to: Some(moment(window.to)) })
+}
+
+fn participants(entry: &Entry) -> Vec<JobParticipant> {
+    let job = &entry.job;
+    let [gives, computes, learns] =
+        [&job.inputs, &job.compute, &job.recipients].map(|named| named.iter().copied().collect::<BTreeSet<_>>());
+    let describe = |fingerprint| {
+        let member = entry.consensus.as_ref().and_then(|known| known.charter().member(&fingerprint));
+        JobParticipant {
+            fingerprint,
+            name: member.map(|member| member.name.clone()),
+            operator: member.map(|member| member.operator.clone()),
+            gives: gives.contains(&fingerprint),
+            computes: computes.contains(&fingerprint),
+            learns: learns.contains(&fingerprint),
+        }
+    };
+    job.members().into_iter().map(describe).collect()
+}
+
+/// What the recipients read.
+fn opened(job: &Job) -> String {
+    if job.ask().is_some_and(|ask| ask.level() == Level::Branch) {
+        return "nothing here: the members that compute keep shares of the total for the group above".to_owned();
+    }
+    match aggregate::find(&job.task.aggregator) {
+        Some(found) => format!("{}: {}; leakage: {}", found.summary, found.output.describe(), found.leakage),
+        None => "nothing: no such aggregator is known here".to_owned(),
+    }
+}
+
+/// Who reads it beside the recipients.
+fn told(job: &Job) -> String {
+    let told = match job.ask().map(|ask| &ask.request) {
+        Some(request) if request.tell_gateway => "the gateway and its client, in clear",
+        Some(request) if request.result_key.is_some() => "the client, sealed for its key; the gateway reads nothing",
+        _ => "nobody",
+    };
+    told.to_owned()
+}

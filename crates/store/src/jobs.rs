@@ -1,0 +1,71 @@
+//! Peer: what its parties were asked to take part in, the latest of it, for their owners.
+//!
+//! Rows are notes: nothing that a party may or may not do follows from them.
+
+use tacit_model::UnixMillis;
+
+use crate::db::{Scalar, args, from_row};
+use crate::{Store, StoreError};
+
+/// A job that a party was asked to take part in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRow {
+    /// Counted from 1 at this party.
+    pub number: i64,
+    /// When it was asked.
+    pub at: UnixMillis,
+    /// A word of the caller's: how it stands.
+    pub state: String,
+    /// Why, for the owner.
+    pub detail: String,
+    /// When it ended.
+    pub ended: Option<UnixMillis>,
+    /// What was asked.
+    pub body: String,
+}
+from_row!(JobRow { number, at, state, detail, ended, body });
+
+impl Store {
+    /// Notes jobs or how they stand now, and lets go of all but the newest `kept`. It does not hurry: see `run_later`.
+    pub async fn note_jobs(&self, party: &str, rows: Vec<JobRow>, kept: i64) -> Result<(), StoreError> {
+        self.run_later("note_jobs", (party.to_owned(), rows, kept), |db, (party, rows, kept)| {
+            Box::pin(async move {
+                for row in rows {
+                    db.execute(
+                        "INSERT INTO jobs (party, number, at, state, detail, ended, body)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7)
+                         ON CONFLICT (party, number) DO UPDATE SET at = excluded.at, state = excluded.state,
+                             detail = excluded.detail, ended = excluded.ended, body = excluded.body",
+                        args![party, row.number, row.at, row.state, row.detail, row.ended, row.body],
+                    )
+                    .await?;
+                }
+                let sql = "DELETE FROM jobs WHERE party = $1 AND number <= (SELECT max(number) FROM jobs
+                               WHERE party = $1) - $2";
+                db.execute(sql, args![party, kept]).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    /// The jobs of a party, newest first, at most so many.
+    pub async fn jobs(&self, party: &str, max: u32) -> Result<Vec<JobRow>, StoreError> {
+        let sql = "SELECT number, at, state, detail, ended, body FROM jobs WHERE party = $1
+                   ORDER BY number DESC LIMIT $2";
+        self.reader().await?.all(sql, args![party, max]).await
+    }
+
+    /// The number of a party's latest job, 0 if there is none. Those that had not ended when the node stopped get this state.
+    pub async fn take_up_jobs(&self, party: &str, state: &str, now: UnixMillis) -> Result<i64, StoreError> {
+        self.run_tx("take_up_jobs", (party.to_owned(), state.to_owned(), now), |db, (party, state, now)| {
+            Box::pin(async move {
+                let sql = "UPDATE jobs SET state = $1, ended = $2 WHERE party = $3 AND ended IS NULL";
+                db.execute(sql, args![state, now, party]).await?;
+                let sql = "SELECT COALESCE(max(number), 0) AS v FROM jobs WHERE party = $1";
+                let Scalar(latest) = db.one(sql, args![party]).await?;
+                Ok(latest)
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,38 @@
+//! Notes of what parties were asked: the newest stay, until they are old or their party goes.
+
+use tacit_store::JobRow;
+
+use crate::{Fixture, at, on_both};
+
+fn job(number: i64, ended: Option<i64>) -> JobRow {
+    JobRow {
+        number,
+        at: at(number),
+        state: "asked".to_owned(),
+        detail: String::new(),
+        ended: ended.map(at),
+        body: format!("job {number}"),
+    }
+}
+
+async fn f04_the_newest_jobs_stay_until_they_are_old(f: &Fixture) {
+    let s = &f.store;
+    assert_eq!(s.take_up_jobs("p", "interrupted", at(0)).await.unwrap(), 0);
+    s.note_jobs("p", vec![job(1, None), job(2, None)], 3).await.unwrap();
+    s.note_jobs("q", vec![job(7, None)], 3).await.unwrap();
+    let done = JobRow { state: "done".to_owned(), detail: "so".to_owned(), ..job(1, Some(5)) };
+    s.note_jobs("p", vec![done.clone()], 3).await.unwrap();
+    assert_eq!(s.jobs("p", 9).await.unwrap(), [job(2, None), done.clone()]);
+    assert_eq!(s.jobs("p", 1).await.unwrap(), [job(2, None)]);
+    // A node that starts again: what had not ended, did not end.
+    assert_eq!(s.take_up_jobs("p", "interrupted", at(9)).await.unwrap(), 2);
+    let cut = JobRow { state: "interrupted".to_owned(), ..job(2, Some(9)) };
+    assert_eq!(s.jobs("p", 9).await.unwrap(), [cut, done]);
+    s.note_jobs("p", (3..=5).map(|number| job(number, None)).collect(), 3).await.unwrap();
+    let numbers = async |party| s.jobs(party, 9).await.unwrap().iter().map(|row| row.number).collect::<Vec<_>>();
+    assert_eq!((numbers("p").await, numbers("q").await), (vec![5, 4, 3], vec![7]));
+    s.purge(at(5)).await.unwrap();
+    assert_eq!((numbers("p").await, numbers("q").await), (vec![5], vec![7]));
+}
+
+on_both!(f04_the_newest_jobs_stay_until_they_are_old);
