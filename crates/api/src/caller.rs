@@ -59,6 +59,8 @@ pub(crate) struct Gate {
     pub(crate) logged: Option<&'static str>,
     /// What it is about, for callers with limits.
     pub(crate) about: About,
+    /// Whether it is for those, too, who ask for tasks and decide nothing.
+    pub(crate) asks: bool,
     /// Whether its answer may go on for long.
     pub(crate) streams: bool,
 }
@@ -102,6 +104,11 @@ async fn admit(gate: &Gate, params: &RawPathParams, head: &Parts) -> Result<Call
             false => "",
         };
         let detail = format!("this needs a token of role {} or higher{why}", gate.role.word());
+        return Err(ApiError::new(ProblemKind::Forbidden, detail));
+    }
+    if !gate.asks && caller.known.is_asker() {
+        let detail = "who asks for tasks sees results and how many took part, not who is there or what they do; `tacit token \
+                      create viewer` without limits makes a token that looks and asks for nothing";
         return Err(ApiError::new(ProblemKind::Forbidden, detail));
     }
     gate.about.within(&gate.app, &caller, params).await?;

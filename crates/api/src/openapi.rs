@@ -136,7 +136,8 @@ impl Operations {
             if let Some(role) = op.role {
                 let logged = (!op.quiet && op.method != Method::GET).then_some(op.id);
                 let about = About::of(&op.method, op.path);
-                let gate = Gate { app: app.clone(), role, logged, about, streams: op.stream.is_some() };
+                let (asks, streams) = (About::is_for_askers(&op.method, op.path), op.stream.is_some());
+                let gate = Gate { app: app.clone(), role, logged, about, asks, streams };
                 route = route.route_layer(from_fn_with_state(gate, require));
             }
             let before = self.routes.remove(op.path).unwrap_or_default();

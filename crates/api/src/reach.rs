@@ -48,6 +48,18 @@ impl About {
         }
     }
 
+    /// Whether the operation at this path is for somebody who asks for tasks, too. Rule 10: who takes part is told to such
+    /// a caller as a count, so it does not see who is there, nor what the peers of this node and its log hold. Anything
+    /// new is not for it until somebody says otherwise.
+    pub(crate) fn is_for_askers(method: &Method, path: &str) -> bool {
+        match path {
+            "/groups" | "/groups/{gid}" | "/groups/{gid}/consensus" | "/groups/{gid}/offers" => method == Method::GET,
+            "/node" | "/log/checkpoint" | "/log/inclusion" | "/log/consistency" => true,
+            "/tasks" | "/tasks/{id}" | "/tasks/{id}/events" | "/receipts" | "/receipts/{session}" => true,
+            _ => false,
+        }
+    }
+
     /// Refuses whoever is limited to other groups. What does not exist is refused alike.
     pub(crate) async fn within(self, app: &App, caller: &Caller, params: &RawPathParams) -> Result<(), ApiError> {
         if matches!(self, Self::Several | Self::Nothing) || !caller.known().is_limited() {

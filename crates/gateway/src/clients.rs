@@ -178,6 +178,19 @@ impl Client {
         matches!(self.tasks, Tasks::Within(_))
     }
 
+    /// Whether it asks for tasks and decides nothing. Who takes part in them is told to it as a count, and nothing that it
+    /// could be seen from.
+    pub fn is_asker(&self) -> bool {
+        self.role() == Role::Viewer && self.tasks != Tasks::None
+    }
+
+    /// Whether a task that it may ask for can be about a peer with these labels.
+    pub fn reaches_labels<'a>(&self, labels: impl Fn(&str) -> bool + 'a) -> bool {
+        let Tasks::Within(TaskScope { sets, .. }) = &self.tasks else { return true };
+        let has_all = |set: &String| set.split(',').map(str::trim).filter(|label| !label.is_empty()).all(&labels);
+        sets.is_empty() || sets.iter().any(has_all)
+    }
+
     /// Whether it may ask for any tasks.
     pub fn may_ask_at_all(&self) -> Result<(), NotAllowed> {
         if self.tasks == Tasks::None { Err(self.not_allowed("tasks")) } else { Ok(()) }

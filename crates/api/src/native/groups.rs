@@ -35,7 +35,9 @@ pub(super) async fn list(
 ) -> Result<Json<GroupList>, ApiError> {
     let mut groups = app.gateway()?.groups().await?;
     groups.retain(|group| caller.known().reaches(Some(group.group)));
-    Ok(Json(GroupList { groups: groups_of(groups, caller.role()) }))
+    let mut groups = groups_of(groups, caller.role());
+    groups.iter_mut().for_each(|group| without_names(group, &caller));
+    Ok(Json(GroupList { groups }))
 }
 
 pub(super) async fn get(
@@ -43,7 +45,16 @@ pub(super) async fn get(
     Extension(caller): Extension<Caller>,
     PathOf(gid): PathOf<i64>,
 ) -> Result<Json<GroupBody>, ApiError> {
-    planned(app.gateway()?, GroupId(gid), caller.role()).await
+    let mut body = planned(app.gateway()?, GroupId(gid), caller.role()).await?;
+    without_names(&mut body, &caller);
+    Ok(body)
+}
+
+/// Who asks for tasks does not see who is there.
+fn without_names(group: &mut GroupBody, caller: &Caller) {
+    if caller.known().is_asker() {
+        group.members.clear();
+    }
 }
 
 pub(super) async fn delete(State(app): State<App>, PathOf(gid): PathOf<i64>) -> Result<StatusCode, ApiError> {

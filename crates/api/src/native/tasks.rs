@@ -100,16 +100,30 @@ pub(super) async fn events(
     Ok(Sse::new(stream::unfold((watch, Some(first)), next)).keep_alive(KeepAlive::default()))
 }
 
-/// What the connected members of a group offer to tasks.
-pub(super) async fn offers(State(app): State<App>, PathOf(gid): PathOf<i64>) -> Result<Json<OfferList>, ApiError> {
-    let offers = app.gateway()?.offers(GroupId(gid)).await?;
-    let offers = offers.into_iter().map(|offer| MemberOfferBody {
-        name: offer.name,
-        fingerprint: offer.fingerprint,
-        labels: offer.labels.into_iter().collect(),
-        sources: offer.sources.into_iter().collect(),
-    });
-    Ok(Json(OfferList { offers: offers.collect() }))
+/// What the connected members of a group offer to tasks. Who asks for tasks sees that of the sets that it may ask about,
+/// and not whose it is.
+pub(super) async fn offers(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    PathOf(gid): PathOf<i64>,
+) -> Result<Json<OfferList>, ApiError> {
+    let named = !caller.known().is_asker();
+    let mut offers = app.gateway()?.offers(GroupId(gid)).await?;
+    offers.retain(|offer| caller.known().reaches_labels(|label| offer.labels.contains(label)));
+    let mut offers: Vec<MemberOfferBody> = offers
+        .into_iter()
+        .map(|offer| MemberOfferBody {
+            name: named.then_some(offer.name),
+            fingerprint: named.then_some(offer.fingerprint),
+            labels: offer.labels.into_iter().collect(),
+            sources: offer.sources.into_iter().collect(),
+        })
+        .collect();
+    if !named {
+        // Their order would tell.
+        offers.sort_by(|a, b| (&a.labels, &a.sources).cmp(&(&b.labels, &b.sources)));
+    }
+    Ok(Json(OfferList { offers }))
 }
 
 /// Who is there, since when, where, and with what.

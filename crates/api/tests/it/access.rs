@@ -121,6 +121,63 @@ async fn w3_limits_hold_beyond_tasks() {
     assert_eq!(w.post("/api/v1/groups").token(&token).json(r#"{"name":"g"}"#).await.status, 201);
 }
 
+/// Rule 10: who asks for tasks is told how many took part. So it sees nobody: not who is there and free, nor what the peers
+/// of the node were asked, nor the log. A viewer that asks for nothing looks as before.
+#[tokio::test]
+async fn rule10_who_asks_for_tasks_sees_nobody() {
+    let w = world().await;
+    let places = two_groups(&w).await;
+    let open = [
+        "GET /groups",
+        "GET /groups/{gid}",
+        "GET /groups/{gid}/consensus",
+        "GET /groups/{gid}/offers",
+        "GET /receipts",
+        "GET /receipts/{session}",
+        "GET /tasks",
+        "POST /tasks",
+        "GET /tasks/{id}",
+        "DELETE /tasks/{id}",
+        "GET /tasks/{id}/events",
+        "GET /node",
+        "GET /log/checkpoint",
+        "GET /log/inclusion",
+        "GET /log/consistency",
+    ];
+    let looks = w.api("POST", "/tokens").json(r#"{"role":"viewer","label":"looks"}"#).await.json();
+    let looks = looks["token"].as_str().unwrap();
+    let document = w.get("/openapi.json").send().await.json();
+    for limits in [json!({}), json!({ "sets": ["a"] }), json!({ "groups": [2], "purposes": ["p"] })] {
+        let token = issue(&w, "viewer", limits).await;
+        let call = |method: &str, path: &str| w.ask(method, format!("/api/v1{path}")).token(&token);
+        let mut tried = 0;
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let (method, path) = (method.to_uppercase(), path.strip_prefix("/api/v1").unwrap());
+                if operation["x-role"] != "viewer" || open.contains(&format!("{method} {path}").as_str()) {
+                    continue;
+                }
+                let path = places.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value));
+                let reply = call(&method, &path).json("{}").await;
+                reply.is_problem(403, "forbidden");
+                assert!(reply.text.contains("how many took part"), "{path}: {}", reply.text);
+                let seen = w.ask(&method, format!("/api/v1{path}")).token(looks).send().await.status;
+                assert!(seen != 403 && seen != 401, "{path}: {seen}");
+                tried += 1;
+            }
+        }
+        assert!(tried > 12, "{tried}");
+        let group = call("GET", "/groups/2").send().await;
+        assert_eq!(group.status, 200, "{}", group.text);
+        assert_eq!(group.json()["members"], json!([]));
+        assert!(!call("GET", "/groups").send().await.text.contains("two:member"));
+    }
+    assert_eq!(
+        w.ask("GET", "/api/v1/groups/2".to_owned()).token(looks).send().await.json()["members"][0]["name"],
+        "two:member"
+    );
+}
+
 /// A connection that stays, over which a certificate was shown.
 struct Kept(BufReader<TlsStream<TcpStream>>);
 

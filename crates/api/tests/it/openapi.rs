@@ -396,7 +396,7 @@ fn schemas_and_types_agree() {
     let body =
         TaskBody { id: text(), task: request.clone(), state: text(), detail: text(), created: text(), windows: vec![] };
     let sample = SampleBody { at: Some(text()), values: Default::default() };
-    let offer = MemberOfferBody { name: text(), fingerprint, labels: vec![], sources: vec![] };
+    let offer = MemberOfferBody { name: Some(text()), fingerprint: Some(fingerprint), labels: vec![], sources: vec![] };
     same("TaskTiming", json!(TaskTiming::default()));
     same("PingBody", json!(PingBody { members: 1, messages: 1, elapsed_us: 1 }));
     same("TaskRequest", json!(request));

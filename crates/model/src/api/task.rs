@@ -307,10 +307,12 @@ pub struct LabelsBody {
 /// What a member that is connected offers to tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberOfferBody {
-    /// Its name.
-    pub name: String,
-    /// Its certificate.
-    pub fingerprint: Fingerprint,
+    /// Its name; left out for those who ask for tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its certificate; left out in the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
     /// Labels by which sets choose it.
     pub labels: Vec<String>,
     /// Names of its series.

@@ -208,7 +208,8 @@ fn unheard(id: &str, file: Option<&Path>, sealed: bool) -> String {
 }
 
 fn offer(offer: &MemberOfferBody) -> String {
-    format!("{}  labels {}  sources {}", offer.name, offer.labels.join(","), offer.sources.join(","))
+    let name = offer.name.as_deref().unwrap_or("(a member)");
+    format!("{name}  labels {}  sources {}", offer.labels.join(","), offer.sources.join(","))
 }
 
 /// Prints a task with its results opened. With `must_be_done` a task that failed is a failed command.

@@ -115,3 +115,35 @@ fn f04_each_owner_reads_who_asked_what_for_with_whom_and_how_it_ended_also_after
     assert_eq!(command(&scene.rooms[0], &["peer", "results", "room0"]), results);
     assert_eq!(command(&scene.rooms[0], &["peer", "results", "room0", "--task", &"0".repeat(32)]), "");
 }
+
+/// A client sees which series there are for the sets that it may ask about, and how many offer them; not who.
+#[test]
+fn rule10_who_asks_for_tasks_sees_what_is_offered_and_not_by_whom() {
+    let scene = Rooms::found(3);
+    scene.measure("temperature", 0, &["20", "21", "22"]);
+    for (room, floor) in scene.rooms.iter().zip(["floor=1", "floor=2", "floor=2"]) {
+        let labels = json!({ "labels": ["offices", floor] });
+        room.node.api("PUT", &format!("/peers/{}/labels", room.name), Some(&labels)).ok();
+    }
+    until("the labels", || {
+        let offers = scene.gateway.offers(scene.gid);
+        let labelled = offers.as_array().expect("a list").iter().filter(|offer| offer["labels"] != json!([])).count();
+        if labelled == 3 { Ok(()) } else { Err(offers.to_string()) }
+    });
+    for (tasks, seen) in
+        [(json!({}), 3), (json!({ "sets": ["offices,floor=2", "cellar"] }), 2), (json!({ "sets": [""] }), 3)]
+    {
+        let new = json!({ "role": "viewer", "label": "client", "tasks": tasks });
+        let token = scene.gateway.api("POST", "/tokens", Some(&new)).json()["token"].clone();
+        let call = |path: &str| scene.call(token.as_str(), "GET", &format!("/groups/{}{path}", scene.gid), &json!({}));
+        let told = call("/offers").ok();
+        let offers = told.json()["offers"].as_array().expect("a list").clone();
+        assert_eq!(offers.len(), seen, "{offers:?}");
+        assert!(offers.iter().all(|offer| offer["sources"] == json!(["temperature"])), "{offers:?}");
+        for room in &scene.rooms {
+            assert!(!told.body.contains(&room.name) && !told.body.contains(&room.key), "{}", told.body);
+        }
+        let refused = call("/directory");
+        assert!(refused.status == 403 && refused.body.contains("how many took part"), "{refused:?}");
+    }
+}

@@ -105,7 +105,7 @@ pub(super) fn tasks(add: Add<'_>) {
     add("LabelsBody", request(&[("labels", texts())], &[]));
     add(
         "MemberOfferBody",
-        object(&[("name", text()), ("fingerprint", is("Fingerprint")), ("labels", texts()), ("sources", texts())], &[]),
+        object(&[("labels", texts()), ("sources", texts())], &[("name", text()), ("fingerprint", is("Fingerprint"))]),
     );
     add(
         "DirectoryEntry",
