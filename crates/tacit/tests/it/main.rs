@@ -37,6 +37,7 @@ mod limits;
 mod links;
 mod log_walk;
 mod lying_gateway;
+mod moving;
 mod newcomer;
 mod orchestration;
 mod p2ds;
