@@ -367,6 +367,7 @@ fn type_of(role: MemberRole) -> PeerType {
 }
 
 fn check_name(name: &str) -> Result<(), GatewayError> {
-    let fits = (1..=120).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if fits { Ok(()) } else { Err(GatewayError::Invalid("names have 1 to 120 printable characters".to_owned())) }
+    let fits = (1..=120).contains(&name.chars().count()) && !name.chars().any(char::is_control) && name.trim() == name;
+    let wanted = "names have 1 to 120 printable characters, and no space in front or behind";
+    if fits { Ok(()) } else { Err(GatewayError::Invalid(wanted.to_owned())) }
 }

@@ -3,8 +3,8 @@ use crate::PkiError;
 /// Labels are shown to people and become a certificate's common name (X.520: at most 64 characters).
 pub(crate) const MAX_LABEL: usize = 64;
 
-/// Accepts a label that reads the same for everybody.
-pub(crate) fn check_label(label: &str) -> Result<(), PkiError> {
+/// Accepts a label that reads the same for everybody: 1 to 64 visible characters, no space in front or behind.
+pub fn check_label(label: &str) -> Result<(), PkiError> {
     if label.is_empty() {
         return Err(PkiError::Label("it is empty"));
     }

@@ -37,5 +37,6 @@ pub use certificate::{CertificateFacts, PublicKey, Signature, fingerprint_of_cer
 pub use comparison::comparison_code;
 pub use error::{EnvelopeFault, KeyFileFault, LegacyKeyFault, PkiError, TrustFault};
 pub use identity::Identity;
+pub use label::check_label;
 pub use shown::{ShownKey, shown_key};
 pub use sni::{fingerprint_of_sni, sni_name};

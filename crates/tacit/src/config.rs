@@ -231,6 +231,23 @@ impl NodeConfig {
         toml::from_str(&text).map_err(|e| Failure::usage(format!("{} is not right:\n{e}", path.display())))
     }
 
+    /// Refuses what cannot be meant, before anything is written or served.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let wrong = |what: String| Err(Failure::usage(format!("node.toml: {what}")));
+        if let Err(why) = tacit_pki::check_label(&self.name) {
+            return wrong(format!("name = {:?}: {why}", self.name));
+        }
+        let host = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"));
+        if !self.url.is_empty() && host.is_none_or(|host| host.is_empty() || host.contains(char::is_whitespace)) {
+            return wrong(format!(
+                "url = {:?} is where others find HTTP, such as \"https://alpha.example:7400\"; leave it out for the address \
+                 that is listened on",
+                self.url
+            ));
+        }
+        Ok(())
+    }
+
     /// What the peers of this node are willing to take part in.
     pub(crate) fn policy(&self) -> Policy {
         Policy {

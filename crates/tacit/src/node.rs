@@ -43,6 +43,7 @@ impl Node {
     /// Opens everything in order: lock, keys, database, links, roles, HTTP. When this returns the node
     /// answers, and `run/addr.json` says where.
     pub(crate) async fn open(data: DataFolder, config: NodeConfig) -> Result<Self, Failure> {
+        config.check()?;
         check_http(&config)?;
         crate::discovery::check(&config)?;
         crate::pulling::check(&config)?;

@@ -343,6 +343,7 @@ impl Work {
 
 /// Refuses what cannot be, before anything is written.
 fn check(config: &NodeConfig) -> Result<(), Failure> {
+    config.check()?;
     check_http(config)?;
     crate::discovery::check(config)?;
     if config.roles.iter().any(|role| !matches!(role, Role::Gateway | Role::Receiver))

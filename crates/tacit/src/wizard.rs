@@ -146,6 +146,11 @@ pub(crate) fn confirm(what: &str, yes: bool) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage(format!("{what}; nothing was done. Add --yes if that is meant")));
     }
+    answered(what)
+}
+
+/// Asks whoever is there.
+pub(crate) fn answered(what: &str) -> Result<(), Failure> {
     say(&format!("{what}."))?;
     match typed("Type yes to go on")?.as_str() {
         "yes" | "y" => Ok(()),

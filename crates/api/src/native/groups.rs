@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::edge::App;
 use crate::extract::{JsonBody, PathOf};
 use crate::native::members::member_body;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, no_space_around};
 
 pub(super) async fn create(
     State(app): State<App>,
@@ -21,6 +21,7 @@ pub(super) async fn create(
     JsonBody(new): JsonBody<NewGroup>,
 ) -> Result<(StatusCode, Json<GroupBody>), ApiError> {
     let gateway = app.gateway()?;
+    no_space_around("name", &new.name)?;
     let mut group = gateway.create_group(&new.name).await?;
     if new.sharing == SharingKind::Additive {
         gateway.set_sharing(group.group, Sharing::Additive).await?;
@@ -103,7 +104,19 @@ pub(super) async fn set_slot_rules(
     if first_slot.is_some() && body.slot_ms == 0 {
         return Err(ApiError::invalid("first_slot needs slot_ms, the length of a slot"));
     }
-    gateway.group(GroupId(gid)).await?;
+    let group = gateway.group(GroupId(gid)).await?;
+    let give = group.charter.inputs().count();
+    match body.on_missing_input {
+        OnMissing::Proceed(0) => return Err(ApiError::invalid("on_missing_input: at least 1 input is needed")),
+        // Who makes the rules first invites later.
+        OnMissing::Proceed(least) if give > 0 && usize::try_from(least).is_ok_and(|least| least > give) => {
+            return Err(ApiError::invalid(format!(
+                "on_missing_input: {give} verified members give input, so no slot could have {least}; verify more of \
+                 them first, or say a number up to {give}"
+            )));
+        }
+        _ => {}
+    }
     let rules = SlotRules {
         on_missing_input: match body.on_missing_input {
             OnMissing::Wait => OnMissingInput::Wait,

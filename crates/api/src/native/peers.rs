@@ -14,13 +14,14 @@ use crate::desk::{JoinRequest, PartyFacts, PartyRoster};
 use crate::edge::App;
 use crate::extract::{Args, JsonBody, PathOf};
 use crate::native::members::{member_role, peer_role, standing};
-use crate::problem::ApiError;
+use crate::problem::{ApiError, no_space_around};
 
 pub(super) async fn join(
     State(app): State<App>,
     JsonBody(body): JsonBody<JoinBody>,
 ) -> Result<(StatusCode, Json<PeerBody>), ApiError> {
     let desk = app.parties()?;
+    no_space_around("name", &body.name)?;
     let label_key = match body.label_key.as_deref() {
         Some(text) => Some(LegacyKey::from_base64(text).map_err(|e| ApiError::invalid(format!("label_key: {e}")))?),
         None => None,

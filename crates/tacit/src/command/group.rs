@@ -15,7 +15,7 @@ use tacit_model::{GroupId, RunId};
 use super::{counted, print};
 use crate::connection::Connection;
 use crate::negotiating::Seat;
-use crate::output::{Failure, bytes};
+use crate::output::{Code, Failure, bytes};
 use crate::wizard::{self, confirm};
 
 /// Create, configure and run groups at a gateway.
@@ -76,6 +76,16 @@ enum Action {
         /// The group's number.
         group: i64,
     },
+    /// The registration codes that nobody has used yet.
+    Codes {
+        /// The group's number.
+        group: i64,
+    },
+    /// Take a registration code back that nobody has used yet: whoever has it gets in no more.
+    Withdraw {
+        /// The code, as `tacit group codes` shows it.
+        code: String,
+    },
     /// Remove a member.
     Remove {
         /// The member.
@@ -96,11 +106,11 @@ enum Action {
         #[arg(long, value_parser = on_missing)]
         on_missing_input: OnMissing,
         /// Seconds from the first row of a slot to its close.
-        #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+        #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=4_294_967))]
         deadline: u32,
-        /// Length of a slot in minutes, where rows carry their time.
-        #[arg(long, value_name = "MINUTES", default_value_t = 0)]
-        slot: u32,
+        /// Length of a slot in minutes, where rows carry their time; with --first-slot.
+        #[arg(long, value_name = "MINUTES", requires = "first_slot", value_parser = clap::value_parser!(u32).range(1..=71_582))]
+        slot: Option<u32>,
         /// When the first slot of the next run begins, RFC 3339: then every row goes to the slot of its time, and a
         /// missing row shifts nothing. Without it rows are counted.
         #[arg(long, value_name = "TIME", requires = "slot")]
@@ -263,6 +273,19 @@ impl Group {
             }),
             Action::Show { group } => print(json, &client.group(GroupId(group)).await?, describe),
             Action::Invite { group } => print(json, &client.invite(GroupId(group)).await?, Clone::clone),
+            Action::Codes { group } => {
+                let codes = client.group(GroupId(group)).await?.codes;
+                let refused = "codes are invitations: they are shown to operators of the group only";
+                let codes = codes.ok_or_else(|| Failure::new(Code::Refused, refused))?;
+                print(json, &codes, |codes| match codes.as_slice() {
+                    [] => "no open code: `tacit group invite` draws one".to_owned(),
+                    codes => codes.join("\n"),
+                })
+            }
+            Action::Withdraw { code } => {
+                client.withdraw_code(&code).await?;
+                print(json, &code, |code| format!("{code} lets nobody in any more"))
+            }
             Action::Remove { name } => {
                 client.delete_member(&name).await?;
                 print(json, &name, |n| format!("{n} is removed"))
@@ -287,8 +310,8 @@ impl Group {
             }
             Action::SlotRules { group, on_missing_input, deadline, slot, first_slot } => {
                 let deadline_ms = deadline.saturating_mul(1000);
-                let body =
-                    SlotRulesBody { on_missing_input, deadline_ms, slot_ms: slot.saturating_mul(60_000), first_slot };
+                let slot_ms = slot.unwrap_or(0).saturating_mul(60_000);
+                let body = SlotRulesBody { on_missing_input, deadline_ms, slot_ms, first_slot };
                 print(json, &client.set_slot_rules(GroupId(group), &body).await?, describe)
             }
             Action::Start { group } => print(json, &client.start_group(GroupId(group)).await?, |n| match n {

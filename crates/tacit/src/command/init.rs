@@ -116,7 +116,7 @@ impl Init {
 }
 
 fn named(text: &str) -> Result<(), Failure> {
-    if text.trim().is_empty() { Err(Failure::usage("a node has a name, such as alpha")) } else { Ok(()) }
+    tacit_pki::check_label(text).map_err(|why| Failure::usage(format!("a node has a name, such as alpha: {why}")))
 }
 
 fn address(text: &str) -> Result<SocketAddr, Failure> {

@@ -1,5 +1,7 @@
 //! `tacit negotiation`: agree on a charter, or on anything else, by signatures.
 
+mod signing;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -9,6 +11,7 @@ use tacit_accord::{Charter, ConsensusId};
 use tacit_model::api::NegotiationBody;
 use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
 
+use self::signing::Asking;
 use super::print;
 use crate::connection::Connection;
 use crate::negotiating::{
@@ -84,7 +87,7 @@ enum Action {
         #[arg(long)]
         owners_joined: bool,
     },
-    /// Accept a text with all its parameters. When all who decide have signed the same one, it is in force.
+    /// Accept a text with all its parameters: what it changes is shown, and asked about on a terminal. When all who decide have signed the same one, it is in force.
     Accept {
         /// The negotiation.
         negotiation: String,
@@ -94,6 +97,12 @@ enum Action {
         /// With the key of the gateway's manager, which decides while there are no owners.
         #[arg(long)]
         as_manager: bool,
+        /// Ask, also where no terminal is.
+        #[arg(long, conflicts_with = "yes")]
+        ask: bool,
+        /// Ask nothing; what is signed is shown all the same.
+        #[arg(long)]
+        yes: bool,
     },
     /// Take your own text back, before there is a consensus.
     Withdraw {
@@ -328,9 +337,10 @@ impl Negotiation {
                 text.rejected = reject.into_iter().map(numbered).collect();
                 done(json, &seat.contribute(&now, &text, None).await?, &seat)
             }
-            Action::Accept { negotiation, contribution, as_manager } => {
+            Action::Accept { negotiation, contribution, as_manager, ask, yes } => {
                 let now = seat.client.negotiation(&negotiation).await?;
                 let (chosen, text) = text_of(&now, contribution)?;
+                signing::agree(&seat, &now, &chosen, &text, Asking { ask, yes }).await?;
                 if as_manager {
                     return done(json, &seat.client.accept_as_manager(&now.id, chosen.number).await?, &seat);
                 }
@@ -434,7 +444,30 @@ impl New {
         };
         let expires = SystemClock.now().plus(i64::from(self.days) * 24 * 3600 * 1000);
         let group = self.group.map(GroupId);
-        let mut now = seat.open(gateway, &self.title, group, expires, self.invite_keys.clone()).await?;
+        let opened = seat.open(gateway, &self.title, group, expires, self.invite_keys.clone()).await?;
+        let id = opened.id.clone();
+        let (now, invitations) = match self.begin(seat, opened, group).await {
+            Ok(begun) => begun,
+            Err(why) => return Err(why.about(&undone(seat, &id).await)),
+        };
+        print(json, &json!({"negotiation": now.id, "invitations": invitations, "state": now}), |_| {
+            let mut lines = vec![format!("negotiation {}", now.id)];
+            if !invitations.is_empty() {
+                lines.push("Send one invitation to each, over a channel that you trust:".to_owned());
+                lines.extend(invitations.iter().map(|i| format!("  {i}")));
+            }
+            lines.push("Your initial proposal is contribution 1. See: tacit negotiation show".to_owned());
+            lines.join("\n")
+        })
+    }
+
+    /// Puts the first text forward.
+    async fn begin(
+        self,
+        seat: &Seat,
+        mut now: NegotiationBody,
+        group: Option<GroupId>,
+    ) -> Result<(NegotiationBody, Vec<String>), Failure> {
         let text = match group {
             Some(_) => {
                 let served = seat.client.negotiated_registry(&now.id).await?;
@@ -453,15 +486,22 @@ impl New {
             invitations.push(invitation.to_string());
         }
         now = seat.contribute(&now, &text, None).await?;
-        print(json, &json!({"negotiation": now.id, "invitations": invitations, "state": now}), |_| {
-            let mut lines = vec![format!("negotiation {}", now.id)];
-            if !invitations.is_empty() {
-                lines.push("Send one invitation to each, over a channel that you trust:".to_owned());
-                lines.extend(invitations.iter().map(|i| format!("  {i}")));
-            }
-            lines.push("Your initial proposal is contribution 1. See: tacit negotiation show".to_owned());
-            lines.join("\n")
-        })
+        Ok((now, invitations))
+    }
+}
+
+/// Ends a negotiation whose first text did not come about; what there is to know of it.
+async fn undone(seat: &Seat, id: &str) -> String {
+    let cancelled = async {
+        let now = seat.client.negotiation(id).await?;
+        seat.act(&now, Act::Cancel).await
+    };
+    match cancelled.await {
+        Ok(_) => "the negotiation is cancelled again: its first text did not come about".to_owned(),
+        Err(_) => format!(
+            "negotiation {id} is open and has no text: `tacit negotiation contribute {id}` goes on with it, `tacit \
+             negotiation cancel {id}` ends it"
+        ),
     }
 }
 

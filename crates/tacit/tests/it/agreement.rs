@@ -51,7 +51,7 @@ impl Court {
     }
 
     /// Made by the first who needs a key, for its owner only.
-    fn key_folder(&self) -> std::path::PathBuf {
+    pub(crate) fn key_folder(&self) -> std::path::PathBuf {
         self.keys.path().join("keys")
     }
 

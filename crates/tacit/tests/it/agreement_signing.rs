@@ -1,11 +1,14 @@
 //! Who signs a text, what it then says, and what each signer keeps of it: processes of their own, over HTTPS.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 use tacit_accord::negotiation::{Act, Wording, sign_act};
 use tacit_pki::keyfile;
 
 use crate::agreement::{Court, text};
-use crate::harness::{Node, run};
+use crate::harness::{Node, run, tacit};
 
 /// A negotiation of the administrator about nothing in particular, to which these keys are invited.
 fn statement(court: &Court, invited: &[&String]) -> String {
@@ -276,4 +279,48 @@ fn r13_an_owners_own_log_shows_what_was_signed_and_so_what_was_not() {
     }
     std::fs::write(file("alice"), &whole).expect("written");
     court.negotiate("alice", &["new", "--group", "1", "--gateway", &pin]).json();
+}
+
+/// Who signs sees what changes, before the key does anything; on a terminal there is a question.
+#[test]
+fn what_is_signed_is_shown_first_and_asked_about() {
+    let court = Court::new();
+    court.tacit("admin", &["group", "create", "floor3"]).json();
+    let new = court.negotiate("admin", &["new", "--group", "1", "--set", "slots/deadline_ms=60000"]).json();
+    let id = text(&new, "negotiation").to_owned();
+    let answer = |typed: &str| {
+        let mut command = tacit();
+        command.args(["negotiation", "accept", &id, "--as-manager", "--ask", "--node", &court.gateway.url()]);
+        command.args(["--pin", &court.pin(), "--as", "admin", "--keys"]).arg(court.key_folder());
+        command.arg("--token-file").arg(court.gateway.data().join("keys").join("owner.token"));
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tacit starts");
+        writeln!(child.stdin.take().expect("its input"), "{typed}").expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let before = in_force(&court);
+    let (code, said) = answer("no");
+    assert_eq!(code, Some(2), "{said}");
+    for words in ["slots/deadline_ms: 300000 -> 60000", "1 changed", "You would sign all of this", "nothing was done"] {
+        assert!(said.contains(words), "{words:?} in {said}");
+    }
+    assert!(!said.contains("threshold:"), "what stays as it is is not listed: {said}");
+    assert_eq!(in_force(&court), before);
+    let (code, said) = answer("yes");
+    assert_eq!(code, Some(0), "{said}");
+    assert_ne!(in_force(&court), before);
+}
+
+/// A proposal that cannot be put forward leaves no open negotiation that waits for it.
+#[test]
+fn a_negotiation_without_a_first_text_is_not_left_open() {
+    let court = Court::new();
+    court.tacit("admin", &["group", "create", "floor3"]).json();
+    let before = court.negotiate("admin", &["new", "--group", "1", "--remove-member", "nobody"]);
+    before.refused(2, "there is no member nobody");
+    assert!(before.err.contains("cancelled again"), "{}", before.err);
+    court.negotiate("admin", &["new", "--group", "1", "--set", "threshold=\"many\""]).refused(2, "cancelled again");
+    let all = court.tacit("admin", &["negotiation", "list", "--group", "1"]).json();
+    let all = all.as_array().expect("a list");
+    assert!(all.len() == 2 && all.iter().all(|one| one["status"] == "cancelled"), "{all:?}");
 }

@@ -82,6 +82,65 @@ fn leaving_a_group_needs_a_yes() {
     refused(&run(&["peer", "leave", "alpha"]), "--yes");
 }
 
+/// What cannot be meant is said at once, and nothing is done.
+#[test]
+fn an_answer_that_cannot_be_meant_is_wrong_usage() {
+    refused(&run(&["group", "slot-rules", "1", "--on-missing-input", "fail", "--slot", "5"]), "--first-slot");
+    refused(&run(&["group", "slot-rules", "1", "--on-missing-input", "fail", "--deadline", "0"]), "--deadline");
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().join("node");
+    let data = data.to_str().expect("a path");
+    refused(&run(&["init", "--yes", "--data", data, "--name", " alpha"]), "begins or ends with a space");
+    assert!(!folder.path().join("node").exists(), "nothing was written");
+    for (wrong, word) in [("url = \"foo\"", "url = \"foo\""), ("url = \"https://\"", "url"), ("name = \"a \"", "name")]
+    {
+        let file = folder.path().join("node.toml");
+        std::fs::write(&file, format!("{wrong}\nhttp = \"127.0.0.1:0\"\nlink = \"127.0.0.1:0\"\n")).expect("a file");
+        refused(&run(&["serve", "--config", file.to_str().expect("a path")]), word);
+        assert!(!folder.path().join("tacit.db").exists(), "nothing was made");
+    }
+
+    let scene = Rooms::found(3);
+    let data = scene.gateway.data();
+    let at = |args: &[&str]| run(&[args, &["--data", data.to_str().expect("a path")]].concat());
+    let group = scene.gid.to_string();
+    refused(&at(&["group", "slot-rules", &group, "--on-missing-input", "9"]), "3 verified members give input");
+    refused(&at(&["group", "slot-rules", &group, "--on-missing-input", "0"]), "at least 1");
+    assert_eq!(at(&["group", "slot-rules", &group, "--on-missing-input", "3"]).status.code(), Some(0));
+    refused(&at(&["group", "create", " offices"]), "space in front or behind");
+    let room = scene.rooms[0].node.data();
+    let join = ["join", "0123456789abcdef", "--name", "room9 ", "--gateway", &scene.gateway.url()];
+    refused(&run(&[&join[..], &["--data", room.to_str().expect("a path")]].concat()), "space in front or behind");
+}
+
+/// A code that went astray is taken back, and lets nobody in.
+#[test]
+fn a_registration_code_can_be_withdrawn() {
+    let scene = Rooms::found(0);
+    let data = scene.gateway.data();
+    let at = |args: &[&str]| {
+        let output = run(&[args, &["--data", data.to_str().expect("a path")]].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let group = scene.gid.to_string();
+    let (astray, kept) = (at(&["group", "invite", &group]), at(&["group", "invite", &group]));
+    let codes = at(&["group", "codes", &group]);
+    assert!(codes.lines().count() == 2 && codes.contains(&astray) && codes.contains(&kept), "{codes}");
+    at(&["group", "withdraw", &astray]);
+    assert_eq!(at(&["group", "codes", &group]), kept);
+    let register = |code: &str| {
+        let url = format!("{}/api/v1/register/{code}?name=late&url=&type=3", scene.gateway.url());
+        Request::new("POST", &url).json(&json!({})).answer()
+    };
+    let refused = register(&astray);
+    assert!((400..500).contains(&refused.status) && refused.body.contains("code"), "{refused:?}");
+    // Nobody is left to let in, and the list says so.
+    at(&["group", "withdraw", &kept]);
+    assert!(at(&["group", "codes", &group]).contains("no open code"));
+    assert_eq!(at(&["group", "codes", &group, "--json"]), "[]");
+}
+
 /// Each computation of a repeated task is told when it ends; whoever stops listening hears that the task goes on.
 #[test]
 fn a_repeated_task_is_followed_and_goes_on_without_its_listener() {
