@@ -44,6 +44,7 @@ mod lanes;
 mod linear;
 mod masked;
 mod multiply;
+pub(crate) mod network;
 mod open;
 mod products;
 mod random;

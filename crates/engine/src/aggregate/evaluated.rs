@@ -164,7 +164,7 @@ const fn how(function: Function) -> (&'static str, &'static str) {
         Function::Order(Order::Min | Order::Max | Order::Range) => ("a tournament of comparisons", "evaluate/order.rs"),
         Function::Order(_) => (
             "merge exchange (Batcher 1968; Knuth 5.2.2), on bits in semi-honest, empty places last",
-            "evaluate/order/network.rs",
+            "arithmetic/sort.rs",
         ),
         Function::TopK => ("sorted blocks, merged and cut to k (Batcher 1968)", "evaluate/top.rs"),
         Function::TopKeys => (

@@ -8,7 +8,9 @@
 //! less than 4k gates per comparator. 10,000 numbers of 32 bits: 105 layers, 735 rounds; n = 3: 121 bits per comparator
 //! and party, 11.5 MB.
 //!
-//! Batcher 1968; merge exchange: Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M. Semi-honest, t < n/2, n <= 11.
+//! Batcher 1968; merge exchange: Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M. Semi-honest, t < n/2, n <= 11. Where
+//! products are verified, or the bits of all numbers would take too much memory, the same network runs on comparisons of shared
+//! numbers (`network.rs`); shuffling is offered semi-honest only.
 
 use tacit_algebra::Field;
 use tacit_algebra::poly::powers;
@@ -51,6 +53,9 @@ impl<F: Field> Arithmetic<'_, F> {
         if width == 0 || !x.len().is_multiple_of(width) {
             return Err(ArithmeticError::WrongCall { what: "rows of the same width" });
         }
+        if !self.sorts_on_bits(x.len(), width, bits) {
+            return self.sort_by_comparisons(x.duplicate(), width, bits).await;
+        }
         self.ready_to_sort(bits).await?;
         let rows = Rows { count: x.len() / width, width };
         // One row has nothing behind it.
@@ -73,6 +78,9 @@ impl<F: Field> Arithmetic<'_, F> {
     ) -> Result<(Shared<F>, Shared<F>), ArithmeticError> {
         if keys.len() != payload.len() {
             return Err(ArithmeticError::WrongCall { what: "one payload per key" });
+        }
+        if !self.sorts_on_bits(keys.len(), keys.len(), bits + payload_bits) {
+            return self.sort_with_by_comparisons(keys.duplicate(), bits, payload.duplicate()).await;
         }
         self.ready_to_sort(bits.max(payload_bits)).await?;
         let length = keys.len();
@@ -106,8 +114,8 @@ impl<F: Field> Arithmetic<'_, F> {
         self.put_together(&sorted, key_planes..planes, length).await
     }
 
-    /// Whether [`sort_rows`](Self::sort_rows) takes so many numbers in rows of `width`.
-    pub(crate) fn sorts_on_bits(&self, length: usize, width: usize, bits: u32) -> bool {
+    /// Whether so many numbers in rows of `width` are sorted on bits, which are not verified, or by comparisons.
+    fn sorts_on_bits(&self, length: usize, width: usize, bits: u32) -> bool {
         !self.verifies() && self.robust.is_none() && sorts_on_bits(self.n, self.t, length, width, bits)
     }
 

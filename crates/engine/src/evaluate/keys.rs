@@ -180,8 +180,7 @@ impl Evaluate for TopKeys {
             Shared::concat(&parts.iter().collect::<Vec<_>>())
         };
         let (keys, weights) = (all(0), all(self.most));
-        let (keys, weights) =
-            network::sort_pairs(arithmetic, (keys, self.key_bits()), (weights, self.weight_bits())).await?;
+        let (keys, weights) = arithmetic.sort_with(&keys, self.key_bits(), &weights, self.weight_bits()).await?;
         let last = self.last(arithmetic, &keys).await?;
         let mut numbers = sums_of_segments(arithmetic, &weights, &last).await?;
         // Of equal sums the smaller key comes first.

@@ -199,11 +199,11 @@ impl Evaluate for Ordered {
                 Ok(low)
             }
             Order::Median | Order::Quantile => {
-                let sorted = network::sort(arithmetic, self.places(&inputs, false), places, bits).await?;
+                let sorted = arithmetic.sort_rows(&self.places(&inputs, false), places, bits).await?;
                 self.quantile(arithmetic, sorted, places).await
             }
             Order::Sort => {
-                let sorted = network::sort(arithmetic, self.places(&inputs, false), places, bits).await?;
+                let sorted = arithmetic.sort_rows(&self.places(&inputs, false), places, bits).await?;
                 let missing = vec![F::from_u128(self.beyond); self.outputs() - sorted.len()];
                 Ok(Shared::concat(&[&sorted, &Shared::constant(&missing)]))
             }

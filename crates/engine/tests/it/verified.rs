@@ -603,6 +603,35 @@ fn verified_comparisons_equal_plain_ones() {
     }
 }
 
+/// Sorting, also in rows and with what belongs to each key, is offered where products are verified, too.
+#[test]
+fn verified_orders_equal_plain_ones() {
+    let keys: Vec<u128> = (0..12u128).map(|i| i * 7 % 12 + 3).collect();
+    let field = |numbers: &[u128]| -> Vec<F61> { numbers.iter().map(|x| F61::from_u128(*x)).collect() };
+    let mut sorted = keys.clone();
+    sorted.sort_unstable();
+    let mut in_rows = keys.clone();
+    in_rows.chunks_exact_mut(4).for_each(<[u128]>::sort_unstable);
+    let squares = |keys: &[u128]| keys.iter().map(|key| key * key).collect::<Vec<u128>>();
+    let expected = field(&[sorted.clone(), in_rows, sorted.clone(), squares(&sorted)].concat());
+    for group in [(3, 1), (4, 1), (5, 2), (7, 3)] {
+        let ends = run::<F61>(
+            group,
+            17,
+            async |context| {
+                let (x, payload) = (Shared::constant(&field(&keys)), Shared::constant(&field(&squares(&keys))));
+                let (sorted, in_rows) = (context.sort(&x, 8).await?, context.sort_rows(&x, 4, 8).await?);
+                let (keys, payload) = context.sort_with(&x, 8, &payload, 8).await?;
+                context.open(&Shared::concat(&[&sorted, &in_rows, &keys, &payload])).await
+            },
+            |_| {},
+        );
+        for end in &ends {
+            assert_eq!(ok(end), Some(&expected), "{group:?}: {:?}", error(end));
+        }
+    }
+}
+
 /// A malformed bit, a wrong product in the tree, a wrong share of what is masked: no wrong order is ever opened, and the masked
 /// number is not opened before its mask is verified.
 #[test]

@@ -87,7 +87,7 @@ impl Evaluate for KeyCardinality {
         whose.scale(F::from_u64(self.inputs as u64));
         let owners: Vec<F> = (0..length).map(|place| F::from_u64((place / self.most) as u64)).collect();
         whose.add_constant(&owners);
-        let (whose, keys) = network::sort_pairs(arithmetic, (whose, self.bits()), (keys, bits(self.beyond))).await?;
+        let (whose, keys) = arithmetic.sort_with(&whose, self.bits(), &keys, bits(self.beyond)).await?;
 
         let full = Shared::constant(&vec![F::from_u128(self.beyond); length]);
         let rest = length - 1;

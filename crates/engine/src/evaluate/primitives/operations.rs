@@ -300,7 +300,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         count: |cost, numbers| network::sort_cost(64, numbers.div_ceil(64), 32, cost),
         ways: [
             by("merge exchange (Batcher 1968) on bit-sliced shares", "arithmetic/sort.rs"),
-            by("merge exchange over verified comparisons", "evaluate/order/network.rs"),
+            by("merge exchange over verified comparisons", "arithmetic/network.rs"),
             None,
         ],
     },
@@ -312,7 +312,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         count: |cost, numbers| network::sort_cost(numbers, 1, 32, cost),
         ways: [
             by("merge exchange (Batcher 1968) on bit-sliced shares", "arithmetic/sort.rs"),
-            by("merge exchange over verified comparisons", "evaluate/order/network.rs"),
+            by("merge exchange over verified comparisons", "arithmetic/network.rs"),
             None,
         ],
     },
@@ -321,8 +321,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         numbers: NUMBERS,
         field: F61,
         leakage: MASKED,
-        count: |cost, numbers| cost.sort_with(numbers, 32, 32),
-        ways: [by("merge exchange (Batcher 1968) on bit-sliced shares", "arithmetic/sort.rs"), None, None],
+        count: |cost, numbers| network::sort_pairs_cost(numbers, 32, 32, cost),
+        ways: [
+            by("merge exchange (Batcher 1968) on bit-sliced shares", "arithmetic/sort.rs"),
+            by("merge exchange over verified comparisons", "arithmetic/network.rs"),
+            None,
+        ],
     },
     Operation {
         name: "shuffle, 32 bits",
