@@ -7,7 +7,7 @@ use tacit_engine::{Environment, Evidence, FreezeRecord, FreezeRefused};
 use tacit_model::{Clock, Fingerprint, RunId, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
-use tacit_store::{AskedRow, FreezeOutcome, NewFreeze, SpendRow, Store, StoreError, What};
+use tacit_store::{AskedRow, FreezeOutcome, JobRow, NewFreeze, SpendRow, Store, StoreError, What};
 use zeroize::Zeroizing;
 
 use crate::policy::Policy;
@@ -54,6 +54,8 @@ pub struct PartyEnvironment {
     pub moment: Option<UnixMillis>,
     /// What goes in and is noted with the freeze.
     pub given: Given,
+    /// What the owner reads of the job, noted with the freeze; `None` where it is noted by the way.
+    pub job: Option<JobRow>,
     /// The group above, if this is a branch's part.
     pub above: Option<String>,
     /// Whether that must not overlap what went into results of others.
@@ -129,6 +131,7 @@ impl Environment for PartyEnvironment {
             taken,
             disjoint: self.disjoint,
             spent,
+            job: self.job.take(),
         };
         match self.store.freeze(&self.party, new, self.clock.now()).await {
             Ok(FreezeOutcome::Fresh) => {

@@ -1,7 +1,8 @@
 //! What a party shows its owner of the jobs it is asked to take part in (FlexSMC, requirement R.4): who asks, what for,
 //! over which records, with whom, under which model, what is opened to whom, and what became of it.
 //!
-//! A job is shown from before anything else is done with it. It becomes durable a moment later, with others, so that no
+//! A job is shown from before anything else is done with it. A client's task becomes durable with the freeze of a peer that
+//! computes, so nothing is opened that its owner could not read of; everything else a moment later, with others, so that no
 //! session waits for the disk because of it: what a node was told in its last 200 ms may be missing after a crash.
 //! Notes: nothing that a party may or may not do follows from them. The newest [`KEPT`] are kept, until they are as old
 //! as other records are kept for.
@@ -194,6 +195,11 @@ impl Noted {
     /// The session begins.
     pub(crate) fn computes(&self) {
         self.jobs.change(self.number, |entry| entry.state = JobState::Computing);
+    }
+
+    /// As it is kept.
+    pub(crate) fn row(&self) -> Option<JobRow> {
+        self.jobs.lock().open.get(&self.number).map(|entry| body::row(self.number, entry))
     }
 
     /// What became of it; only the first end counts.

@@ -4,7 +4,7 @@
 
 use tacit_model::UnixMillis;
 
-use crate::db::{Scalar, args, from_row};
+use crate::db::{Conn, Scalar, args, from_row};
 use crate::{Store, StoreError};
 
 /// A job that a party was asked to take part in.
@@ -31,14 +31,7 @@ impl Store {
         self.run_later("note_jobs", (party.to_owned(), rows, kept), |db, (party, rows, kept)| {
             Box::pin(async move {
                 for row in rows {
-                    db.execute(
-                        "INSERT INTO jobs (party, number, at, state, detail, ended, body)
-                         VALUES ($1, $2, $3, $4, $5, $6, $7)
-                         ON CONFLICT (party, number) DO UPDATE SET at = excluded.at, state = excluded.state,
-                             detail = excluded.detail, ended = excluded.ended, body = excluded.body",
-                        args![party, row.number, row.at, row.state, row.detail, row.ended, row.body],
-                    )
-                    .await?;
+                    put_job(db, party, row).await?;
                 }
                 let sql = "DELETE FROM jobs WHERE party = $1 AND number <= (SELECT max(number) FROM jobs
                                WHERE party = $1) - $2";
@@ -68,4 +61,13 @@ impl Store {
         })
         .await
     }
+}
+
+/// Notes a job as it stands.
+pub(crate) async fn put_job(db: &mut Conn, party: &str, row: &JobRow) -> Result<(), StoreError> {
+    let sql = "INSERT INTO jobs (party, number, at, state, detail, ended, body) VALUES ($1, $2, $3, $4, $5, $6, $7)
+               ON CONFLICT (party, number) DO UPDATE SET at = excluded.at, state = excluded.state,
+                   detail = excluded.detail, ended = excluded.ended, body = excluded.body";
+    let args = args![party, row.number, row.at, row.state, row.detail, row.ended, row.body];
+    db.execute(sql, args).await.map(drop)
 }

@@ -3,11 +3,12 @@
 use tacit_model::{Attempt, RunId, SessionId, Slot, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row};
+use crate::jobs::put_job;
 use crate::receipts::insert_owed;
 use crate::rows::{input_row, spend_row};
 use crate::series::{AskedRow, note_one};
 use crate::spent::spend_one;
-use crate::{InputState, OwedRow, SpendRow, Store, StoreError, What};
+use crate::{InputState, JobRow, OwedRow, SpendRow, Store, StoreError, What};
 
 /// Whether a freeze is the first of its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -42,6 +43,8 @@ pub struct NewFreeze {
     pub disjoint: bool,
     /// What the result costs the own series.
     pub spent: Vec<SpendRow>,
+    /// What the owner reads of the job: who is told later that it was computed is told all of it.
+    pub job: Option<JobRow>,
 }
 
 /// The frozen input set of a slot.
@@ -85,7 +88,7 @@ impl Store {
     /// into another computation with other members and must not, `Conflict(Budget)` if a series would cost more than it
     /// may.
     pub async fn freeze(&self, party: &str, new: NewFreeze, now: UnixMillis) -> Result<FreezeOutcome, StoreError> {
-        let alone = new.taken.is_empty() && new.spent.is_empty();
+        let alone = new.taken.is_empty() && new.spent.is_empty() && new.job.is_none();
         let args = (party.to_owned(), new, now);
         if alone {
             return self.run_one_write(args, |db, (party, new, now)| Box::pin(fix_set(db, party, new, *now))).await;
@@ -97,6 +100,9 @@ impl Store {
                 }
                 for row in &new.spent {
                     spend_one(db, party, row).await?;
+                }
+                if let Some(row) = &new.job {
+                    put_job(db, party, row).await?;
                 }
                 fix_set(db, party, new, *now).await
             })

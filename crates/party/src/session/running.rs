@@ -72,6 +72,7 @@ pub(super) async fn run(
         inputs: name_members(&job.inputs),
         moment,
         given: with_freeze,
+        job: job.ask().and_then(|_| noted.row()),
         above: above(&job),
         disjoint: party.policy().disjoint_windows,
         judges: job.ask().is_some().then(|| Judges { policy, consensus: Arc::clone(&consensus) }),

@@ -1,8 +1,9 @@
 //! Notes of what parties were asked: the newest stay, until they are old or their party goes.
 
-use tacit_store::JobRow;
+use tacit_model::{Attempt, RunId, Slot};
+use tacit_store::{FreezeOutcome, JobRow, NewFreeze, What};
 
-use crate::{Fixture, at, on_both};
+use crate::{Fixture, at, on_both, set};
 
 fn job(number: i64, ended: Option<i64>) -> JobRow {
     JobRow {
@@ -35,4 +36,22 @@ async fn f04_the_newest_jobs_stay_until_they_are_old(f: &Fixture) {
     assert_eq!((numbers("p").await, numbers("q").await), (vec![5], vec![7]));
 }
 
-on_both!(f04_the_newest_jobs_stay_until_they_are_old);
+/// Nothing is opened that the owner cannot read of, and what is not frozen leaves nothing.
+async fn f04_a_job_is_noted_with_the_freeze_or_not_at_all(f: &Fixture) {
+    let s = &f.store;
+    let frozen = |digest, number| NewFreeze {
+        job: Some(job(number, None)),
+        ..set(RunId(-3), Slot(0), Attempt(0), [digest; 32])
+    };
+    assert_eq!(s.freeze("p", frozen(1, 1), at(1)).await, Ok(FreezeOutcome::Fresh));
+    assert_eq!(s.freeze("p", frozen(2, 2), at(2)).await, Err(What::Frozen.into()));
+    assert_eq!(s.jobs("p", 9).await.unwrap(), [job(1, None)]);
+    let done = JobRow { state: "done".to_owned(), ..job(1, Some(5)) };
+    s.note_jobs("p", vec![done.clone()], 3).await.unwrap();
+    assert_eq!(s.jobs("p", 9).await.unwrap(), [done]);
+}
+
+on_both! {
+    f04_the_newest_jobs_stay_until_they_are_old,
+    f04_a_job_is_noted_with_the_freeze_or_not_at_all,
+}

@@ -93,6 +93,7 @@ pub(crate) fn set(run: RunId, slot: Slot, attempt: Attempt, set_digest: [u8; 32]
         taken: Vec::new(),
         disjoint: false,
         spent: Vec::new(),
+        job: None,
     }
 }
 

@@ -138,6 +138,7 @@ impl Seat {
             inputs: [0; 32],
             moment: None,
             given: Given::default(),
+            job: None,
             above: None,
             disjoint: false,
             judges: None,
