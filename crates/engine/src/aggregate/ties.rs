@@ -17,7 +17,7 @@
 //!
 //! **What that makes certain**: the sums behind `count`, `mean` and `histogram` are those of some records, at most `max_records`,
 //! each within its bounds. Those with squares and products satisfy these inequalities; that there are records which give them
-//! is not certain (c S_xx >= S_x² is not linear).
+//! is not certain (not every tangent of a square is here, and c S_xx >= S_x² is not linear).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -55,10 +55,10 @@ impl Tie {
 /// The ties of the sums of these terms over at most `most` records of numbers up to `max_element`. `None` if coefficients are
 /// beyond all fields.
 pub(crate) fn ties(terms: &[Term], max_element: u64, most: u64) -> Option<Vec<Tie>> {
-    let places: HashMap<Term, usize> = terms.iter().enumerate().map(|(at, term)| (*term, at)).collect();
+    let tied = terms.iter().enumerate().filter(|(_, term)| !matches!(term, Term::Within { .. }));
+    let places: HashMap<Term, usize> = tied.map(|(at, term)| (*term, at)).collect();
     let place = |term: Term| places.get(&term).copied();
     let (max, records) = (i128::from(max_element), place(Term::One));
-    let square = max.checked_mul(max)?;
     let mut ties = Vec::new();
     // What one record can give, times as many as there may be.
     let mut tie = |terms: Vec<(usize, i128)>, largest: i128| -> Option<()> {
@@ -75,6 +75,7 @@ pub(crate) fn ties(terms: &[Term], max_element: u64, most: u64) -> Option<Vec<Ti
                 }
             }
             Term::Product(a, b) if a == b => {
+                let square = max.checked_mul(max)?;
                 if let Some(value) = place(Term::Value(a)) {
                     tie(vec![(value, max), (at, -1)], (max / 2) * (max - max / 2))?;
                     tie(vec![(at, 1), (value, -1)], square - max)?;
@@ -84,6 +85,7 @@ pub(crate) fn ties(terms: &[Term], max_element: u64, most: u64) -> Option<Vec<Ti
                 }
             }
             Term::Product(a, b) => {
+                let square = max.checked_mul(max)?;
                 let (a, b) = (place(Term::Value(a)), place(Term::Value(b)));
                 for value in [a, b].into_iter().flatten() {
                     tie(vec![(value, max), (at, -1)], square)?;

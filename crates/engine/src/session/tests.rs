@@ -194,7 +194,7 @@ fn p19_engine_sums_that_no_records_give_stay_out_malicious() {
     [3, 4, 5, 7].into_iter().for_each(|n| stays_out(n, SecurityModel::Malicious));
 }
 
-/// And no statistic is void: a histogram whose columns differ in their totals is not in it.
+/// And no histogram is void: one whose columns differ in their totals is not in it.
 #[test]
 fn p19_engine_sums_that_no_records_give_are_named_in_guaranteed() {
     [4, 7].into_iter().for_each(|n| stays_out(n, SecurityModel::Guaranteed));

@@ -63,6 +63,20 @@ fn p19_engine_all_records_satisfy_all_ties() {
     assert!(checked > 10_000);
 }
 
+/// Where nothing is squared, numbers may be as large as they fit.
+#[test]
+fn the_largest_numbers_have_counts_means_and_histograms() {
+    for name in ["count", "mean", "histogram"] {
+        let mut request = PlanRequest { max_element: u64::MAX, items: 2, ..request() };
+        if name == "histogram" {
+            request.parameters.insert("edges".to_owned(), "1,18446744073709551615".to_owned());
+        }
+        let encoding = Encoding::new(named(name), &request).expect("an encoding");
+        let sums = encoding.encode(&[u64::MAX, 0, u64::MAX, u64::MAX]).expect("sums");
+        assert!(holds(&encoding, &sums), "{name}: {sums:?}");
+    }
+}
+
 fn named(name: &str) -> &'static Aggregator {
     crate::aggregate::find(name).expect("registered")
 }
