@@ -145,12 +145,20 @@ pub(crate) fn delayed<F: Field, T>(
     seed: u64,
     program: impl AsyncFn(&mut Arithmetic<'_, F>) -> T,
 ) -> Vec<T> {
+    delayed_of((n, t), seed, false, program)
+}
+
+/// The same, products verified if that is wanted.
+pub(crate) fn delayed_of<F: Field, T>(
+    (n, t): (usize, usize),
+    seed: u64,
+    verified: bool,
+    program: impl AsyncFn(&mut Arithmetic<'_, F>) -> T,
+) -> Vec<T> {
     let mut simulator = Simulator::new(n, seed);
     for me in 0..n {
         let (mailbox, program) = (simulator.mailbox(me), &program);
-        simulator.spawn(me, async move {
-            program(&mut Arithmetic::new(setup(&mailbox, me, n, t, seed)).expect("setup")).await
-        });
+        simulator.spawn(me, async move { program(&mut context(&mailbox, me, (n, t), seed, verified)).await });
     }
     simulator.run().into_iter().map(|ended| ended.finished().expect("finished")).collect()
 }

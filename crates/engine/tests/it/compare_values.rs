@@ -5,7 +5,7 @@ use tacit_algebra::{F61, F127, Field};
 use tacit_engine::arithmetic::{Arithmetic, ArithmeticError, Shared};
 use tacit_engine::simulator::SplitMix;
 
-use crate::arithmetic_world::{delayed, fill, lockstep, most};
+use crate::arithmetic_world::{delayed, delayed_of, fill, lockstep, most};
 
 const PARTIES: [usize; 9] = [3, 4, 5, 6, 7, 8, 9, 10, 11];
 
@@ -17,7 +17,18 @@ fn check<F: Field>(
     expected: &[u128],
     program: impl AsyncFn(&mut Arithmetic<'_, F>) -> Result<Shared<F>, ArithmeticError>,
 ) {
-    let opened = delayed(n, t, seed, async |context: &mut Arithmetic<'_, F>| {
+    check_of((n, t), false, seed, expected, program);
+}
+
+/// The same, products verified if that is wanted.
+fn check_of<F: Field>(
+    (n, t): (usize, usize),
+    verified: bool,
+    seed: u64,
+    expected: &[u128],
+    program: impl AsyncFn(&mut Arithmetic<'_, F>) -> Result<Shared<F>, ArithmeticError>,
+) {
+    let opened = delayed_of((n, t), seed, verified, async |context: &mut Arithmetic<'_, F>| {
         let shared = program(context).await.expect("operation");
         context.open(&shared).await.expect("open")
     });
@@ -25,7 +36,7 @@ fn check<F: Field>(
         let found: Vec<u128> = found.iter().map(|x| x.to_u128()).collect();
         assert_eq!(found.len(), expected.len());
         let wrong = (0..found.len()).find(|i| found[*i] != expected[*i]);
-        assert_eq!(wrong, None, "party {me} of {n}, t = {t}, {}, seed {seed}", F::NAME);
+        assert_eq!(wrong, None, "party {me} of {n}, t = {t}, {}, seed {seed}, verified: {verified}", F::NAME);
     }
 }
 
@@ -56,6 +67,10 @@ fn below(bits: u32, length: usize, seed: u64) -> Vec<u128> {
 }
 
 fn order<F: Field>(n: usize, t: usize, bits: u32, length: usize, seed: u64) {
+    order_of::<F>((n, t), false, bits, length, seed);
+}
+
+fn order_of<F: Field>(group: (usize, usize), verified: bool, bits: u32, length: usize, seed: u64) {
     let (a, mut b) = (below(bits, length, seed), below(bits, length, !seed));
     // Equal and neighbouring ones.
     for i in (0..length).step_by(5) {
@@ -65,11 +80,11 @@ fn order<F: Field>(n: usize, t: usize, bits: u32, length: usize, seed: u64) {
         b[i] = (a[i] + 1) & ((1 << bits) - 1);
     }
     let less: Vec<u128> = a.iter().zip(&b).map(|(a, b)| u128::from(a < b)).collect();
-    check::<F>(n, t, seed, &less, async |context| {
+    check_of::<F>(group, verified, seed, &less, async |context| {
         let (a, b) = (input(context, &a).await, input(context, &b).await);
         context.less_than(&a, &b, bits).await
     });
-    check::<F>(n, t, seed + 1, &less, async |context| {
+    check_of::<F>(group, verified, seed + 1, &less, async |context| {
         let public: Vec<F> = b.iter().map(|b| F::from_u128(*b)).collect();
         let a = input(context, &a).await;
         context.less_than_public(&a, &public, bits).await
@@ -84,6 +99,17 @@ fn p32_less_than_for_all_numbers_of_parties() {
         order::<F61>(n, most(n), 59, length, n as u64);
         order::<F127>(n, most(n), 64, length, n as u64);
     }
+}
+
+#[test]
+fn p32_verified_order_is_the_same() {
+    for group in [(3, 1), (4, 1), (5, 2), (7, 3)] {
+        order_of::<F61>(group, true, 59, 24, 3);
+        order_of::<F61>(group, true, 8, 24, 4);
+    }
+    order_of::<F61>((3, 1), true, 1, 24, 5);
+    order_of::<F127>((3, 1), true, 64, 24, 6);
+    order_of::<F127>((3, 1), true, 125, 24, 7);
 }
 
 #[test]
@@ -171,79 +197,93 @@ fn p32_lowest_bits_and_decompositions() {
     }
 }
 
+/// Of so many numbers.
+fn choices(n: usize, verified: bool, length: usize) {
+    let x = below(20, length, 1);
+    let mut low = below(20, length, 2);
+    let mut high = below(20, length, 3);
+    for i in 0..length {
+        (low[i], high[i]) = (low[i].min(high[i]), low[i].max(high[i]));
+        // Borders belong to it.
+        match i % 4 {
+            0 => low[i] = x[i].min(high[i]),
+            1 => high[i] = x[i].max(low[i]),
+            _ => {}
+        }
+    }
+    let inside: Vec<u128> = (0..length).map(|i| u128::from(low[i] <= x[i] && x[i] <= high[i])).collect();
+    assert!(inside.contains(&0) && inside.contains(&1));
+    check_of::<F61>((n, most(n)), verified, 9, &inside, async |context| {
+        let shared = input(context, &x).await;
+        let public = |numbers: &[u128]| numbers.iter().map(|x| F61::from_u128(*x)).collect::<Vec<F61>>();
+        context.in_interval(&shared, &public(&low), &public(&high), 20).await
+    });
+    for width in [1, 2, 7, 8, length] {
+        let x: Vec<u128> = below(3, 4 * width, 5).iter().map(|x| u128::from(*x == 0)).collect();
+        let prefixes: Vec<u128> = x
+            .chunks(width)
+            .flat_map(|row| {
+                row.iter().scan(0, |seen, bit| {
+                    *seen |= *bit;
+                    Some(*seen)
+                })
+            })
+            .collect();
+        check_of::<F61>((n, most(n)), verified, 10, &prefixes, async |context| {
+            let x = input(context, &x).await;
+            context.prefix_or(&x, width).await
+        });
+    }
+    let condition: Vec<u128> = (0..length as u128).map(|i| i % 3 / 2).collect();
+    let chosen: Vec<u128> = (0..length).map(|i| if condition[i] == 1 { low[i] } else { high[i] }).collect();
+    check_of::<F61>((n, most(n)), verified, 11, &chosen, async |context| {
+        let condition = input(context, &condition).await;
+        let (low, high) = (input(context, &low).await, input(context, &high).await);
+        context.select(&condition, &low, &high).await
+    });
+}
+
 #[test]
 fn p32_intervals_prefixes_and_choices() {
-    for n in [3, 4, 5, 7] {
-        let x = below(20, 60, 1);
-        let mut low = below(20, 60, 2);
-        let mut high = below(20, 60, 3);
-        for i in 0..60 {
-            (low[i], high[i]) = (low[i].min(high[i]), low[i].max(high[i]));
-            // Borders belong to it.
-            match i % 4 {
-                0 => low[i] = x[i].min(high[i]),
-                1 => high[i] = x[i].max(low[i]),
-                _ => {}
-            }
-        }
-        let inside: Vec<u128> = (0..60).map(|i| u128::from(low[i] <= x[i] && x[i] <= high[i])).collect();
-        assert!(inside.contains(&0) && inside.contains(&1));
-        check::<F61>(n, most(n), 9, &inside, async |context| {
-            let shared = input(context, &x).await;
-            let public = |numbers: &[u128]| numbers.iter().map(|x| F61::from_u128(*x)).collect::<Vec<F61>>();
-            context.in_interval(&shared, &public(&low), &public(&high), 20).await
-        });
-        for width in [1, 2, 7, 8, 60] {
-            let x: Vec<u128> = below(3, 4 * width, 5).iter().map(|x| u128::from(*x == 0)).collect();
-            let prefixes: Vec<u128> = x
-                .chunks(width)
-                .flat_map(|row| {
-                    row.iter().scan(0, |seen, bit| {
-                        *seen |= *bit;
-                        Some(*seen)
-                    })
-                })
-                .collect();
-            check::<F61>(n, most(n), 10, &prefixes, async |context| {
-                let x = input(context, &x).await;
-                context.prefix_or(&x, width).await
-            });
-        }
-        let condition: Vec<u128> = (0..60).map(|i| i % 3 / 2).collect();
-        let chosen: Vec<u128> = (0..60).map(|i| if condition[i] == 1 { low[i] } else { high[i] }).collect();
-        check::<F61>(n, most(n), 11, &chosen, async |context| {
-            let condition = input(context, &condition).await;
-            let (low, high) = (input(context, &low).await, input(context, &high).await);
-            context.select(&condition, &low, &high).await
+    [3, 4, 5, 7].into_iter().for_each(|n| choices(n, false, 60));
+}
+
+#[test]
+fn p32_verified_intervals_prefixes_and_choices() {
+    [3, 4, 5, 7].into_iter().for_each(|n| choices(n, true, 20));
+}
+
+fn extremes(n: usize, verified: bool, rows: usize, widths: &[usize]) {
+    for width in widths.iter().copied() {
+        let mut x = below(30, rows * width, width as u64);
+        // Ties.
+        x[0] = x[width - 1];
+        let row = |best: &dyn Fn(&[u128]) -> u128| x.chunks(width).map(best).collect::<Vec<u128>>();
+        let least = row(&|row| *row.iter().min().expect("not empty"));
+        let largest = row(&|row| *row.iter().max().expect("not empty"));
+        let first_of = |row: &[u128], best: u128| row.iter().position(|x| *x == best).expect("there") as u128;
+        let first_least: Vec<u128> = x.chunks(width).zip(&least).map(|(row, best)| first_of(row, *best)).collect();
+        let first_largest: Vec<u128> = x.chunks(width).zip(&largest).map(|(row, best)| first_of(row, *best)).collect();
+        let expected = [least.clone(), largest.clone(), least, first_least, largest, first_largest].concat();
+        check_of::<F61>((n, most(n)), verified, 12, &expected, async |context| {
+            let x = input(context, &x).await;
+            let least = context.min(&x, width, 30).await?;
+            let largest = context.max(&x, width, 30).await?;
+            let first = context.argmin(&x, width, 30).await?;
+            let last = context.argmax(&x, width, 30).await?;
+            Ok(Shared::concat(&[&least, &largest, &first.0, &first.1, &last.0, &last.1]))
         });
     }
 }
 
 #[test]
 fn p32_extremes_of_rows_and_their_places() {
-    for n in [3, 4, 5, 7] {
-        for width in [1, 2, 3, 8, 13] {
-            let mut x = below(30, 5 * width, width as u64);
-            // Ties.
-            x[0] = x[width - 1];
-            let row = |best: &dyn Fn(&[u128]) -> u128| x.chunks(width).map(best).collect::<Vec<u128>>();
-            let least = row(&|row| *row.iter().min().expect("not empty"));
-            let largest = row(&|row| *row.iter().max().expect("not empty"));
-            let first_of = |row: &[u128], best: u128| row.iter().position(|x| *x == best).expect("there") as u128;
-            let first_least: Vec<u128> = x.chunks(width).zip(&least).map(|(row, best)| first_of(row, *best)).collect();
-            let first_largest: Vec<u128> =
-                x.chunks(width).zip(&largest).map(|(row, best)| first_of(row, *best)).collect();
-            let expected = [least.clone(), largest.clone(), least, first_least, largest, first_largest].concat();
-            check::<F61>(n, most(n), 12, &expected, async |context| {
-                let x = input(context, &x).await;
-                let least = context.min(&x, width, 30).await?;
-                let largest = context.max(&x, width, 30).await?;
-                let first = context.argmin(&x, width, 30).await?;
-                let last = context.argmax(&x, width, 30).await?;
-                Ok(Shared::concat(&[&least, &largest, &first.0, &first.1, &last.0, &last.1]))
-            });
-        }
-    }
+    [3, 4, 5, 7].into_iter().for_each(|n| extremes(n, false, 5, &[1, 2, 3, 8, 13]));
+}
+
+#[test]
+fn p32_verified_extremes_of_rows_and_their_places() {
+    [3, 4, 5, 7].into_iter().for_each(|n| extremes(n, true, 2, &[1, 3, 8]));
 }
 
 fn sorted<F: Field>(n: usize, bits: u32, length: usize) {

@@ -43,12 +43,12 @@ pub(crate) fn rows(world: &World) -> Vec<&Vec<u64>> {
 }
 
 /// Per item, the numbers of all.
-fn columns(world: &World) -> impl Iterator<Item = Vec<u64>> + '_ {
+pub(crate) fn columns(world: &World) -> impl Iterator<Item = Vec<u64>> + '_ {
     (0..world.request.items).map(|item| rows(world).iter().map(|row| row[item]).collect())
 }
 
 /// How many have each item.
-fn counts(world: &World) -> Vec<usize> {
+pub(crate) fn counts(world: &World) -> Vec<usize> {
     columns(world).map(|column| column.iter().filter(|v| **v > 0).count()).collect()
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
 use tacit_engine::aggregate::Filter;
 use tacit_engine::simulator::SplitMix;
 use tacit_engine::{Plan, PlanError, SecurityModel};
@@ -12,19 +13,57 @@ use crate::world::World;
 
 const POSITIONS: usize = 61;
 
-/// Rows of up to eight keys below 30, or of keys and weights up to 9.
-fn with_keys(mut world: World, weighted: bool, seed: u64) -> World {
-    world.request.max_element = 29;
+/// The most records of one peer, the largest key and the largest weight.
+const MOST: u64 = 8;
+const LARGEST: u64 = 29;
+const HEAVIEST: u64 = 9;
+
+/// Rows of keys, or of keys and weights.
+fn keys(n: usize, weighted: bool, seed: u64) -> Vec<Vec<u64>> {
     let random = &mut SplitMix::new(seed);
-    for row in world.inputs.iter_mut().flatten() {
-        row.clear();
-        for _ in 0..random.below(9) {
-            row.push(random.below(30));
+    let row = |_| {
+        let mut row = Vec::new();
+        for _ in 0..random.below(MOST + 1) {
+            row.push(random.below(LARGEST + 1));
             if weighted {
-                row.push(random.below(10));
+                row.push(random.below(HEAVIEST + 1));
             }
         }
-    }
+        row
+    };
+    (0..n).map(row).collect()
+}
+
+/// Rows at the borders, and random ones.
+fn borders(n: usize, weighted: bool) -> Vec<Vec<Vec<u64>>> {
+    let full = |first: u64, weight: u64| -> Vec<u64> {
+        let key = |key: u64| if weighted { vec![(first + key) % (LARGEST + 1), weight] } else { vec![first + key] };
+        (0..MOST).flat_map(key).collect()
+    };
+    let nobody = vec![Vec::new(); n];
+    let mut one = nobody.clone();
+    one[n - 1] = full(LARGEST + 1 - MOST, HEAVIEST);
+    let mut all_but_one = vec![full(0, HEAVIEST); n];
+    all_but_one[0].clear();
+    let repeated =
+        if weighted { vec![LARGEST, HEAVIEST, LARGEST, 0, LARGEST, 1] } else { vec![LARGEST; MOST as usize] };
+    vec![
+        nobody,
+        one,
+        all_but_one,
+        vec![full(0, HEAVIEST); n],
+        vec![full(0, 0); n],
+        vec![repeated; n],
+        keys(n, weighted, 5),
+    ]
+}
+
+fn group(rows: &[Vec<u64>], name: &str, columns: usize, more: &[(&str, &str)]) -> World {
+    let text = POSITIONS.to_string();
+    let most = MOST.to_string();
+    let parameters = [&[("positions", text.as_str()), ("hashes", "2"), ("max_records", &most)], more].concat();
+    let mut world = world(rows.len(), name, columns, &parameters, 7).with_max(LARGEST);
+    world.inputs = rows.iter().cloned().map(Some).collect();
     world
 }
 
@@ -49,9 +88,62 @@ fn counts(world: &World) -> Vec<usize> {
 }
 
 fn base(n: usize, name: &str, more: &[(&str, &str)], seed: u64) -> World {
-    let text = POSITIONS.to_string();
-    let parameters = [&[("positions", text.as_str()), ("hashes", "2"), ("max_records", "8")], more].concat();
-    with_keys(world(n, name, 1, &parameters, seed), false, seed)
+    group(&keys(n, false, seed), name, 1, more)
+}
+
+/// All functions of these sets of keys.
+fn sets_are_right(model: SecurityModel, rows: &[Vec<u64>], least: usize) -> TestCaseResult {
+    let text = least.to_string();
+    let base = |name: &str, more: &[(&str, &str)]| group(rows, name, 1, more).in_model(model);
+    let plain = counts(&base("filter_union", &[]));
+    let bits = |k: usize| plain.iter().map(|c| u128::from(*c >= k)).collect::<Vec<_>>();
+    prop_assert_eq!(opened(&base("filter_union", &[])), bits(1));
+    prop_assert_eq!(opened(&base("filter_intersection", &[])), bits(rows.len()));
+    let threshold = |counts| base("filter_threshold_union", &[("min_peers", &text), ("counts", counts)]);
+    prop_assert_eq!(opened(&threshold("no")), bits(least));
+    let with_counts: Vec<u128> = plain.iter().map(|c| if *c >= least { *c as u128 } else { 0 }).collect();
+    prop_assert_eq!(opened(&threshold("yes")), with_counts);
+    let of = |of| base("filter_cardinality", &[("of", of)]);
+    prop_assert_eq!(opened(&of("union")), vec![bits(1).iter().sum::<u128>()]);
+    prop_assert_eq!(opened(&of("intersection")), vec![bits(rows.len()).iter().sum::<u128>()]);
+    let many = base("filter_cardinality", &[("of", "threshold"), ("min_peers", &text)]);
+    prop_assert_eq!(opened(&many), vec![bits(least).iter().sum::<u128>()]);
+    Ok(())
+}
+
+/// What is learnt of these sets of keys and weights.
+fn weighted_sets_are_right(model: SecurityModel, rows: &[Vec<u64>], least: usize, weight: u64) -> TestCaseResult {
+    let (text, least_weight, heaviest) = (least.to_string(), weight.to_string(), HEAVIEST.to_string());
+    let parameters = [("min_peers", &*text), ("min_weight", &*least_weight), ("max_weight", &*heaviest)];
+    let world = group(rows, "filter_weighted_intersection", 2, &parameters).in_model(model);
+    let (mut peers, mut weights) = (vec![0u128; POSITIONS], vec![0u128; POSITIONS]);
+    for row in rows {
+        let mut largest = BTreeMap::new();
+        for record in row.chunks_exact(2).filter(|record| record[1] > 0) {
+            for bit in filter().bits_of(record[0]) {
+                let most: &mut u64 = largest.entry(bit).or_default();
+                *most = record[1].max(*most);
+            }
+        }
+        for (bit, most) in largest {
+            peers[bit] += 1;
+            weights[bit] += u128::from(most);
+        }
+    }
+    for bit in 0..POSITIONS {
+        if peers[bit] < least as u128 || weights[bit] < u128::from(weight) {
+            (peers[bit], weights[bit]) = (0, 0);
+        }
+    }
+    prop_assert_eq!(opened(&world), [&peers[..], &weights].concat());
+    let learning = |learn: &str| {
+        let mut world = world.clone().fresh();
+        world.request.parameters.insert("learn".to_owned(), learn.to_owned());
+        opened(&world)
+    };
+    prop_assert_eq!(learning("events"), peers.iter().map(|n| u128::from(*n > 0)).collect::<Vec<_>>());
+    prop_assert_eq!(learning("counts"), peers);
+    Ok(())
 }
 
 proptest! {
@@ -59,59 +151,46 @@ proptest! {
 
     #[test]
     fn p31_filters_of_sets(n in parties(), least in 1usize..8, seed: u64) {
-        let least = least.min(n);
-        let text = least.to_string();
-        let plain = counts(&base(n, "filter_union", &[], seed));
-        let bits = |k: usize| plain.iter().map(|c| u128::from(*c >= k)).collect::<Vec<_>>();
-        prop_assert_eq!(opened(&base(n, "filter_union", &[], seed)), bits(1));
-        prop_assert_eq!(opened(&base(n, "filter_intersection", &[], seed)), bits(n));
-        let threshold = |counts| base(n, "filter_threshold_union", &[("min_peers", &text), ("counts", counts)], seed);
-        prop_assert_eq!(opened(&threshold("no")), bits(least));
-        let with_counts: Vec<u128> = plain.iter().map(|c| if *c >= least { *c as u128 } else { 0 }).collect();
-        prop_assert_eq!(opened(&threshold("yes")), with_counts);
-        let of = |of| base(n, "filter_cardinality", &[("of", of)], seed);
-        prop_assert_eq!(opened(&of("union")), vec![bits(1).iter().sum::<u128>()]);
-        prop_assert_eq!(opened(&of("intersection")), vec![bits(n).iter().sum::<u128>()]);
-        let many = base(n, "filter_cardinality", &[("of", "threshold"), ("min_peers", &text)], seed);
-        prop_assert_eq!(opened(&many), vec![bits(least).iter().sum::<u128>()]);
+        sets_are_right(SecurityModel::SemiHonest, &keys(n, false, seed), least.min(n))?;
     }
 
     #[test]
     fn p31_filters_of_weighted_sets(n in parties(), least in 1usize..4, weight in 0u64..12, seed: u64) {
-        let (text, least_weight) = (least.to_string(), weight.to_string());
-        let positions = POSITIONS.to_string();
-        let parameters = [
-            ("positions", positions.as_str()), ("hashes", "2"), ("max_records", "8"), ("min_peers", &text),
-            ("min_weight", &least_weight), ("max_weight", "9"),
-        ];
-        let world = with_keys(world(n, "filter_weighted_intersection", 2, &parameters, seed), true, seed);
-        let (mut peers, mut weights) = (vec![0u128; POSITIONS], vec![0u128; POSITIONS]);
-        for row in rows(&world) {
-            let mut largest = BTreeMap::new();
-            for record in row.chunks_exact(2).filter(|record| record[1] > 0) {
-                for bit in filter().bits_of(record[0]) {
-                    let most: &mut u64 = largest.entry(bit).or_default();
-                    *most = record[1].max(*most);
-                }
-            }
-            for (bit, most) in largest {
-                peers[bit] += 1;
-                weights[bit] += u128::from(most);
-            }
+        weighted_sets_are_right(SecurityModel::SemiHonest, &keys(n, true, seed), least, weight)?;
+    }
+}
+
+/// The same where compute peers may cheat, at the borders and random, each with another least number of peers.
+fn filters_are_right(model: SecurityModel, n: usize) {
+    for (at, rows) in borders(n, false).iter().enumerate() {
+        sets_are_right(model, rows, 1 + (at + 1) % n).unwrap_or_else(|why| panic!("{why}; n = {n}: {rows:?}"));
+    }
+}
+
+#[test]
+fn p31_malicious_filters_equal_plain_ones() {
+    [3, 4, 5, 7].into_iter().for_each(|n| filters_are_right(SecurityModel::Malicious, n));
+}
+
+#[test]
+fn p31_guaranteed_filters_equal_plain_ones() {
+    [5, 6, 7].into_iter().for_each(|n| filters_are_right(SecurityModel::Guaranteed, n));
+}
+
+#[test]
+fn p31_guaranteed_filters_equal_plain_ones_of_nine() {
+    filters_are_right(SecurityModel::Guaranteed, 9);
+}
+
+#[test]
+fn p31_malicious_weighted_filters_equal_plain_ones() {
+    for n in [3, 4, 5, 7] {
+        for (at, rows) in borders(n, true).iter().enumerate() {
+            let least = 1 + (at + 1) % n;
+            let weight = [0, 1, HEAVIEST * n as u64][at % 3];
+            weighted_sets_are_right(SecurityModel::Malicious, rows, least, weight)
+                .unwrap_or_else(|why| panic!("{why}; n = {n}, {least} peers, weight {weight}: {rows:?}"));
         }
-        for bit in 0..POSITIONS {
-            if peers[bit] < least as u128 || weights[bit] < u128::from(weight) {
-                (peers[bit], weights[bit]) = (0, 0);
-            }
-        }
-        prop_assert_eq!(opened(&world), [&peers[..], &weights].concat());
-        let learning = |learn: &str| {
-            let mut world = world.clone().fresh();
-            world.request.parameters.insert("learn".to_owned(), learn.to_owned());
-            opened(&world)
-        };
-        prop_assert_eq!(learning("events"), peers.iter().map(|n| u128::from(*n > 0)).collect::<Vec<_>>());
-        prop_assert_eq!(learning("counts"), peers);
     }
 }
 

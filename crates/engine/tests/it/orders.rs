@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
 use tacit_engine::simulator::SplitMix;
 use tacit_engine::{NoResult, Plan, PlanError, SecurityModel};
 
@@ -34,13 +35,6 @@ fn with_records(mut world: World, most: u64, max: u64) -> World {
     world
 }
 
-/// The same task in another model.
-fn in_model(world: &World, model: SecurityModel) -> World {
-    let mut world = world.clone().fresh();
-    world.request.model = model;
-    world
-}
-
 /// The numbers of a column, ascending.
 fn column(world: &World, column: usize) -> Vec<u64> {
     let columns = world.request.items;
@@ -68,52 +62,65 @@ fn largest() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0u64), Just(1), Just(9), Just(65_535), Just(1 << 40)]
 }
 
+/// What is read off sorted columns.
+const MIDDLES: [(&str, &[(&str, &str)]); 5] =
+    [("min", &[]), ("max", &[]), ("range", &[]), ("median", &[]), ("quantile", &[("level", "0.95")])];
+
+fn middle_is_right(world: &World) -> TestCaseResult {
+    let (name, found) = (world.request.aggregator.as_str(), result(world));
+    let expected = |sorted: &[u64]| match name {
+        "min" => sorted[0] as f64,
+        "max" => sorted[sorted.len() - 1] as f64,
+        "range" => (sorted[sorted.len() - 1] - sorted[0]) as f64,
+        "median" => quantile(sorted, 50),
+        _ => quantile(sorted, 95),
+    };
+    let columns: Vec<Vec<u64>> = (0..world.request.items).map(|c| column(world, c)).collect();
+    if columns[0].is_empty() {
+        prop_assert_eq!(found, Err(NoResult::NoRecords));
+        return Ok(());
+    }
+    let found: Vec<f64> = found.expect("a result").into_iter().map(|s| s.value).collect();
+    prop_assert_eq!(found, columns.iter().map(|c| expected(c)).collect::<Vec<_>>(), "{}", name);
+    Ok(())
+}
+
+fn sorted_is_right(world: &World) -> TestCaseResult {
+    let found: Vec<f64> = result(world).expect("a result").into_iter().map(|s| s.value).collect();
+    prop_assert_eq!(found, column(world, 0).into_iter().map(|v| v as f64).collect::<Vec<_>>());
+    Ok(())
+}
+
+fn top_is_right(world: &World, k: usize) -> TestCaseResult {
+    let sums = world.sum_of(&world.request.inputs);
+    let mut order: Vec<usize> = (0..sums.len()).filter(|item| sums[*item] > 0).collect();
+    order.sort_by_key(|item| (std::cmp::Reverse(sums[*item]), *item));
+    let expected: Vec<(String, f64)> =
+        order.iter().take(k).map(|item| (format!("sum({})", item + 1), sums[*item] as f64)).collect();
+    let found: Vec<(String, f64)> = result(world).expect("a result").into_iter().map(|s| (s.name, s.value)).collect();
+    prop_assert_eq!(found, expected);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn p32_smallest_largest_and_middle(n in parties(), columns in 1usize..3, most in 1u64..4, max in largest(), seed: u64) {
-        for (name, parameters) in [
-            ("min", &[][..]), ("max", &[]), ("range", &[]), ("median", &[]), ("quantile", &[("level", "0.95")]),
-        ] {
+        for (name, parameters) in MIDDLES {
             let world = with_records(world(n, name, columns, most, parameters, seed), most, max);
-            let found = result(&world);
-            let expected = |sorted: &[u64]| match name {
-                "min" => sorted[0] as f64,
-                "max" => sorted[sorted.len() - 1] as f64,
-                "range" => (sorted[sorted.len() - 1] - sorted[0]) as f64,
-                "median" => quantile(sorted, 50),
-                _ => quantile(sorted, 95),
-            };
-            let columns: Vec<Vec<u64>> = (0..columns).map(|c| column(&world, c)).collect();
-            if columns[0].is_empty() {
-                prop_assert_eq!(found, Err(NoResult::NoRecords));
-                continue;
-            }
-            let found: Vec<f64> = found.expect("a result").into_iter().map(|s| s.value).collect();
-            prop_assert_eq!(found, columns.iter().map(|c| expected(c)).collect::<Vec<_>>(), "{}", name);
+            middle_is_right(&world)?;
         }
     }
 
     #[test]
     fn p32_sort(n in parties(), most in 1u64..5, max in largest(), seed: u64) {
-        let world = with_records(world(n, "sort", 1, most, &[], seed), most, max);
-        let found: Vec<f64> = result(&world).expect("a result").into_iter().map(|s| s.value).collect();
-        prop_assert_eq!(found, column(&world, 0).into_iter().map(|v| v as f64).collect::<Vec<_>>());
+        sorted_is_right(&with_records(world(n, "sort", 1, most, &[], seed), most, max))?;
     }
 
     #[test]
     fn p30_top_k(n in parties(), items in 1usize..30, k in 1usize..9, max in largest(), seed: u64) {
-        let mut world = World::decentralised(n, (n - 1) / 2, items, seed).with_max(max);
-        world.request.aggregator = "top_k".to_owned();
-        world.request.parameters.insert("k".to_owned(), k.to_string());
-        let sums = world.sum_of(&(0..n).collect::<Vec<_>>());
-        let mut order: Vec<usize> = (0..items).filter(|item| sums[*item] > 0).collect();
-        order.sort_by_key(|item| (std::cmp::Reverse(sums[*item]), *item));
-        let expected: Vec<(String, f64)> =
-            order.iter().take(k).map(|item| (format!("sum({})", item + 1), sums[*item] as f64)).collect();
-        let found: Vec<(String, f64)> = result(&world).expect("a result").into_iter().map(|s| (s.name, s.value)).collect();
-        prop_assert_eq!(found, expected);
+        top_is_right(&evaluations::world(n, "top_k", items, &[("k", &k.to_string())], seed).with_max(max), k)?;
     }
 
     /// Keys that nobody listed before: equal to adding up in a map, whatever is empty, repeated or at a border.
@@ -139,7 +146,7 @@ proptest! {
             order.into_iter().take(k).map(|(key, sum)| (format!("sum({key})"), sum as f64)).collect();
         let model = if n < 7 { SecurityModel::Malicious } else { SecurityModel::SemiHonest };
         for model in [SecurityModel::SemiHonest, model] {
-            let found = result(&in_model(&world, model));
+            let found = result(&world.clone().in_model(model));
             let found: Vec<(String, f64)> = found.expect("a result").into_iter().map(|s| (s.name, s.value)).collect();
             prop_assert_eq!(&found, &expected, "{:?}", model);
         }
@@ -168,7 +175,7 @@ proptest! {
             }
             let expected = holders.values().filter(|count| **count >= wanted).count() as f64;
             for model in [SecurityModel::SemiHonest, SecurityModel::Malicious] {
-                let found = result(&in_model(&world, model)).expect("a result");
+                let found = result(&world.clone().in_model(model)).expect("a result");
                 prop_assert_eq!(found.len(), 1);
                 prop_assert_eq!((found[0].name.as_str(), found[0].value), ("keys", expected), "{:?}", parameters);
             }
@@ -240,6 +247,52 @@ proptest! {
             prop_assert_eq!(found, expected);
         }
     }
+}
+
+/// A world as it is, and with each of these inputs.
+pub(crate) fn at_borders(world: &World, inputs: &[Vec<Vec<u64>>]) -> Vec<World> {
+    let with =
+        |rows: &Vec<Vec<u64>>| World { inputs: rows.iter().cloned().map(Some).collect(), ..world.clone().fresh() };
+    [world.clone()].into_iter().chain(inputs.iter().map(with)).collect()
+}
+
+/// Where compute peers may cheat: nobody has records, one has, all numbers are the largest or the smallest, and random ones.
+fn malicious_orders_are_right(n: usize) {
+    const MOST: u64 = 2;
+    for max in [0, 1, 1000] {
+        let (full, nobody) = (vec![max; 2 * MOST as usize], vec![Vec::new(); n]);
+        let mut one = nobody.clone();
+        one[n - 1] = vec![max, 0];
+        let rows = [nobody, one, vec![full; n], vec![vec![0; 2 * MOST as usize]; n]];
+        for (name, parameters) in MIDDLES {
+            let base = world(n, name, 2, MOST, parameters, max).in_model(SecurityModel::Malicious);
+            let base = with_records(base, MOST, max);
+            for world in at_borders(&base, &rows) {
+                middle_is_right(&world).unwrap_or_else(|why| panic!("{why}; n = {n}: {:?}", world.inputs));
+            }
+        }
+        let base = world(n, "sort", 1, 2 * MOST, &[], max).in_model(SecurityModel::Malicious);
+        let base = with_records(base, 2 * MOST, max);
+        for world in at_borders(&base, &rows) {
+            sorted_is_right(&world).unwrap_or_else(|why| panic!("{why}; n = {n}: {:?}", world.inputs));
+        }
+        let base =
+            evaluations::world(n, "top_k", 4, &[("k", "2")], max).in_model(SecurityModel::Malicious).with_max(max);
+        let rows = [vec![vec![0; 4]; n], vec![vec![max; 4]; n]];
+        for world in at_borders(&base, &rows) {
+            top_is_right(&world, 2).unwrap_or_else(|why| panic!("{why}; n = {n}: {:?}", world.inputs));
+        }
+    }
+}
+
+#[test]
+fn p32_malicious_orders_equal_plain_ones() {
+    [3, 4].into_iter().for_each(malicious_orders_are_right);
+}
+
+#[test]
+fn p32_malicious_orders_equal_plain_ones_of_five() {
+    malicious_orders_are_right(5);
 }
 
 #[test]

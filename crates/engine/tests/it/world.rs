@@ -4,12 +4,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use tacit_engine::aggregate::{self, Function};
 use tacit_engine::simulator::SplitMix;
 use tacit_engine::{
     Ended, Environment, Journal, OnMissing, Outcome, Plan, PlanRequest, SecurityModel, SessionError, Sharing,
     SimulatedEnvironment, Simulator, run,
 };
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
+
+use crate::reference::threshold;
 
 /// The first byte of messages (the table is in session/message.rs).
 pub(crate) const COMMITMENT: u8 = 1;
@@ -143,6 +146,16 @@ impl World {
         self.request.parameters.clear();
         self.request.model = model;
         self
+    }
+
+    /// The same task in this model, against as many compute peers as it allows; with empty journals.
+    pub(crate) fn in_model(mut self, model: SecurityModel) -> Self {
+        let aggregator = aggregate::find(&self.request.aggregator).expect("registered");
+        let t = threshold(self.request.compute.len(), model, aggregator.function == Function::Sum);
+        self.request.model = model;
+        (self.request.sharing, self.request.charter_threshold) = (Sharing::Shamir { threshold: t }, t);
+        let world = if model == SecurityModel::Guaranteed { self.proceed(2) } else { self };
+        world.fresh()
     }
 
     pub(crate) fn proceed(mut self, min: usize) -> Self {
