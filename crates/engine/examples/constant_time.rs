@@ -152,6 +152,7 @@ async fn alike<F: Field>(
     let mut positive = b.duplicate();
     positive.add_constant(&[F::ONE; LENGTH]);
     arithmetic.inverse(&positive).await?;
+    arithmetic.biased_bits(&[1 << 60, 1 << 63, u64::MAX / 3]).await?;
     arithmetic.verify().await
 }
 
@@ -161,7 +162,6 @@ async fn over_bits<F: Field>(
     a: &Shared<F>,
     b: &Shared<F>,
 ) -> Result<(), ArithmeticError> {
-    arithmetic.biased_bits(&[1 << 60, 1 << 63, u64::MAX / 3]).await?;
     arithmetic.decompose(a, BITS).await?;
     arithmetic.sort(a, BITS).await?;
     arithmetic.shuffle(a, BITS).await?;

@@ -1,8 +1,8 @@
 //! The registry's entries of sums that are opened with noise.
 
 use super::{
-    Aggregator, Codec, EDGES, Function, MAX_RECORDS, NAMES, Noisy, Parameter, Shape, WIDE, evaluated, histogram,
-    moments, noise,
+    Aggregator, Codec, EDGES, Function, MAX_RECORDS, NAMES, Noisy, Parameter, Shape, VERIFIED, WIDE, evaluated,
+    histogram, moments, noise,
 };
 
 const EPSILON: Parameter = Parameter {
@@ -41,8 +41,9 @@ const fn entry(name: &'static str, summary: &'static str, which: Noisy, records:
         accuracy: "noise_std_deviation in the result is the noise's standard deviation: 1 / (sqrt 2 sinh(1 / 2b)), about sqrt \
                    2 b, where b is what one record (or peer) can change, times the number of columns it changes, over \
                    epsilon",
-        refusals: "fewer than 2t+1 or more than 11 compute peers; bounds=declared; more than 4,194,304 coins (each number takes \
-                   about 2 log2(46 b) of them)",
+        models: VERIFIED,
+        refusals: "fewer than 2t+1 or more than 11 compute peers; bounds=declared; more than 4,194,304 coins, in malicious 65,536 \
+                   (each number takes about 2 log2(46 b) of them)",
         records,
         ..evaluated::entry(name, summary, Function::Noise(which))
     }

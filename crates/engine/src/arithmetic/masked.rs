@@ -58,7 +58,7 @@ impl<F: Field> Arithmetic<'_, F> {
     }
 
     /// 1 where a public number is less than the one with these shared bits, lowest first, else 0.
-    async fn less_than_bits(
+    pub(super) async fn less_than_bits(
         &mut self,
         public: &[u128],
         bits: &Shared<F>,

@@ -1,8 +1,8 @@
 //! Noise for differential privacy, sampled inside the computation: discrete Laplace on opened sums.
 //!
 //! Nobody knows the noise: its bits are coins that all compute peers toss together ([`coins`](crate::arithmetic)), so that
-//! t of them can neither subtract it nor choose it. It is drawn once, after the freeze; a lost compute peer ends the session, so
-//! that the same sums are never opened with other noise.
+//! t of them can neither subtract it nor choose it; in `malicious` nothing is opened before the coins are verified. It is drawn
+//! once, after the freeze; a lost compute peer ends the session, so that the same sums are never opened with other noise.
 //!
 //! A number hides one record (or all records of one peer, as the task says) if the sums with it and without it
 //! could be mistaken for each other: with epsilon, their chances differ by a factor of at most e^epsilon, but for an event of
@@ -17,12 +17,14 @@ use crate::aggregate::exact::{big, ratio};
 use crate::aggregate::records::Encoding;
 use crate::aggregate::{NoResult, Statistic, histogram_names};
 use crate::arithmetic::{Arithmetic, ArithmeticError, Shared};
-use crate::plan::PlanError;
+use crate::plan::{PlanError, SecurityModel};
 
 mod geometric;
 
 /// Coins of one session.
 const MOST_COINS: usize = 1 << 22;
+/// The same where they are verified: each takes 64 random bits.
+const MOST_VERIFIED_COINS: usize = 1 << 16;
 /// Digits of epsilon behind the point.
 const DIGITS: usize = 6;
 /// The largest epsilon, in units of its last digit. More protects nobody.
@@ -133,10 +135,12 @@ impl Noise {
         };
         let groups: Vec<Group> = changes.into_iter().map(group).collect();
         let noise = Self { which, encoding, names: settings.names_of(which)?, groups, epsilon, hides_peers };
+        let limit = match settings.request.model {
+            SecurityModel::SemiHonest => MOST_COINS,
+            SecurityModel::Malicious | SecurityModel::Guaranteed => MOST_VERIFIED_COINS,
+        };
         match noise.coins() {
-            coins if coins > MOST_COINS => {
-                Err(PlanError::TooManyCoins { coins, limit: MOST_COINS, name: settings.aggregator.name })
-            }
+            coins if coins > limit => Err(PlanError::TooManyCoins { coins, limit, name: settings.aggregator.name }),
             _ => Ok(noise),
         }
     }

@@ -17,7 +17,7 @@ fn world(n: usize, t: usize, (aggregator, parameters): Function, items: usize, s
 
 type Function = (&'static str, &'static [(&'static str, &'static str)]);
 
-const FUNCTIONS: [Function; 17] = [
+const FUNCTIONS: [Function; 18] = [
     ("product", &[]),
     ("entropy", &[("q", "3")]),
     ("set_union", &[]),
@@ -35,6 +35,8 @@ const FUNCTIONS: [Function; 17] = [
     ("top_keys", &[("k", "2"), ("max_records", "1")]),
     ("key_cardinality", &[("max_records", "3")]),
     ("key_cardinality", &[("of", "threshold"), ("min_peers", "2"), ("max_records", "2")]),
+    // So little noise that some of it would be astonishing: e^-20.
+    ("noisy_count", &[("epsilon", "20"), ("max_records", "1")]),
 ];
 
 fn malicious(world: &World) -> World {
@@ -197,6 +199,10 @@ fn rule5_what_is_offered_against_cheaters_is_a_closed_list() {
         "top_k",
         "top_keys",
         "key_cardinality",
+        "noisy_sum",
+        "noisy_count",
+        "noisy_mean",
+        "noisy_histogram",
     ];
     let sorted = |mut names: Vec<&'static str>| {
         names.sort_unstable();

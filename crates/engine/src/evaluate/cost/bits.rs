@@ -86,6 +86,12 @@ impl Cost {
 
     /// So many bits that are one with a probability: arithmetic/coins.rs.
     pub(in crate::evaluate) fn coins(&mut self, coins: usize) {
+        if self.noted.is_some() {
+            return pieces(coins, MASKED_AT_ONCE).for_each(|piece| {
+                self.random_bits(piece * COIN as usize);
+                self.compare_bits(piece, COIN as usize);
+            });
+        }
         for piece in pieces(coins, self.at_once()) {
             self.carry(piece, COIN);
             self.lift(piece);
@@ -186,12 +192,16 @@ impl Cost {
         let width = self.field.bits() as usize;
         self.random_bits(length * width);
         self.open(length);
-        let mut places = width;
+        self.compare_bits(length, width);
+        self.multiply(length);
+    }
+
+    /// Public numbers with shared bits: a tree of products.
+    fn compare_bits(&mut self, length: usize, mut places: usize) {
         while places > 1 {
             self.multiply(length * (places / 2 * 2 - 1));
             places = places.div_ceil(2);
         }
-        self.multiply(length);
     }
 
     /// Whether longer masks fit the field.

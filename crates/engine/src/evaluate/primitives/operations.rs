@@ -404,7 +404,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         count: Cost::coins,
         ways: [
             by("random bits compared (Dwork, Kenthapadi, McSherry, Mironov, Naor 2006)", "arithmetic/coins.rs"),
-            None,
+            by("the same, of verified bits and products", "arithmetic/coins.rs"),
             None,
         ],
     },
