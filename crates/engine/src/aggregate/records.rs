@@ -23,7 +23,7 @@ const MOST_RECORDS: u64 = 1 << 32;
 const MOST_EDGES: usize = 1000;
 
 /// What is added up of each record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Term {
     /// 1: its sum counts records.
     One,

@@ -19,7 +19,7 @@
 //! each within its bounds. Those with squares and products satisfy these inequalities; that there are records which give them
 //! is not certain (not every tangent of a square is here, and c S_xx >= S_x² is not linear).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::records::Term;
 
@@ -56,7 +56,7 @@ impl Tie {
 /// beyond all fields.
 pub(crate) fn ties(terms: &[Term], max_element: u64, most: u64) -> Option<Vec<Tie>> {
     let tied = terms.iter().enumerate().filter(|(_, term)| !matches!(term, Term::Within { .. }));
-    let places: HashMap<Term, usize> = tied.map(|(at, term)| (*term, at)).collect();
+    let places: BTreeMap<Term, usize> = tied.map(|(at, term)| (*term, at)).collect();
     let place = |term: Term| places.get(&term).copied();
     let (max, records) = (i128::from(max_element), place(Term::One));
     let mut ties = Vec::new();
