@@ -3,20 +3,23 @@
 use std::sync::{Arc, OnceLock};
 
 use tacit_accord::Consensus;
-use tacit_engine::{Environment, Evidence, FreezeRecord, FreezeRefused};
+use tacit_engine::{Environment, Evidence, FreezeRecord, FreezeRefused, Plan};
+use tacit_job::Job;
 use tacit_model::{Clock, Fingerprint, RunId, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
-use tacit_store::{AskedRow, FreezeOutcome, JobRow, NewFreeze, SpendRow, Store, StoreError, What};
+use tacit_store::{AskedRow, Company, FreezeOutcome, JobRow, NewFreeze, OpenedRow, SpendRow, Store, StoreError, What};
 use zeroize::Zeroizing;
 
-use crate::policy::Policy;
+use crate::policy::{Policy, freezes};
 
 /// What of the own series goes into a session, and what the result costs them.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
     /// The windows, of a client's task.
     pub taken: Vec<AskedRow>,
+    /// The windows of all who give, where this party computes.
+    pub opened: Vec<OpenedRow>,
     /// Where the result has noise.
     pub spent: Vec<SpendRow>,
 }
@@ -118,8 +121,15 @@ impl Environment for PartyEnvironment {
         let members = name_company(&record.contributors, self.above.as_deref());
         let given = std::mem::take(&mut self.given);
         let gives = record.contributors.contains(&self.identity.fingerprint());
-        let Given { mut taken, spent } = if gives { given } else { Given::default() };
+        let Given { mut taken, mut opened, spent } = match gives {
+            true => given,
+            false => Given { opened: given.opened, ..Given::default() },
+        };
         taken.iter_mut().for_each(|row| row.members = members);
+        if let Some(named) = opened.first().map(|row| Arc::clone(&row.company)) {
+            let those = Arc::new(those_of(&named, record.contributors.clone(), members, gives));
+            opened.iter_mut().for_each(|row| row.company = Arc::clone(&those));
+        }
         let new = NewFreeze {
             run: self.run,
             slot,
@@ -129,6 +139,7 @@ impl Environment for PartyEnvironment {
             inputs: self.inputs,
             moment: self.moment,
             taken,
+            opened,
             disjoint: self.disjoint,
             spent,
             job: self.job.take(),
@@ -138,7 +149,10 @@ impl Environment for PartyEnvironment {
                 self.contributions = record.contributors.into_iter().zip(record.commitments).collect();
                 Ok(())
             }
-            Err(StoreError::Conflict { what: What::Overlap | What::Budget }) => {
+            Err(StoreError::Conflict { what: what @ (What::Overlap | What::Company | What::Budget) }) => {
+                if what == What::Company {
+                    self.declined = Some(StoreError::from(what).to_string());
+                }
                 self.bound = false;
                 Err(FreezeRefused::Declined)
             }
@@ -150,6 +164,32 @@ impl Environment for PartyEnvironment {
             }
         }
     }
+}
+
+/// Those of a company whose data is in, who may be fewer than the job named.
+fn those_of(named: &Company, givers: Vec<Fingerprint>, members: [u8; 32], own: bool) -> Company {
+    let judging = named.judging.iter().filter(|member| givers.contains(member)).copied().collect();
+    company(givers, judging, members, named.enough, own)
+}
+
+/// The members of a job as a company.
+pub(crate) fn company_of(job: &Job, plan: &Plan, me: &Fingerprint, above: Option<&str>) -> Company {
+    let judging = job.inputs.iter().filter(|member| freezes(member, job)).copied().collect();
+    let members = name_company(&job.inputs, above);
+    company(job.inputs.clone(), judging, members, plan.shares_needed(), job.inputs.contains(me))
+}
+
+fn company(
+    mut givers: Vec<Fingerprint>,
+    mut judging: Vec<Fingerprint>,
+    members: [u8; 32],
+    enough: usize,
+    own: bool,
+) -> Company {
+    givers.sort_unstable();
+    judging.sort_unstable();
+    let id = tacit_accord::digest("company", &[members, name_members(&judging)].concat());
+    Company { id, members, givers, judging, enough, own }
 }
 
 /// Names those with whom data went into a result. In a branch's part these are also all others below the same charter

@@ -109,6 +109,8 @@ pub enum What {
     SlotBound,
     /// Samples of the window went into a computation with other members.
     Overlap,
+    /// A result over records of the window was opened with other members, some of whom are in this one, too.
+    Company,
     /// A series would cost more than it may.
     Budget,
     /// A row of the batch is in another batch already, or the key names another batch.
@@ -153,6 +155,7 @@ impl fmt::Display for What {
             Self::SessionUsed => "the session id was used before",
             Self::SlotBound => "the slot is bound to another charter or other input peers",
             Self::Overlap => "what was asked for went into a result with other members meanwhile",
+            Self::Company => "a result over what was asked for was opened with other members meanwhile",
             Self::Budget => "the budget of epsilon or delta of a series was spent meanwhile",
             Self::Batch => "a row belongs to another batch",
             Self::LogHead => "the log has grown meanwhile",

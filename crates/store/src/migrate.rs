@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 12, both: include_str!("../migrations/0012_evidence.sql"), sqlite: "", postgres: "" },
     Migration { version: 13, both: include_str!("../migrations/0013_spent.sql"), sqlite: "", postgres: "" },
     Migration { version: 14, both: include_str!("../migrations/0014_forgotten.sql"), sqlite: "", postgres: "" },
+    Migration { version: 15, both: include_str!("../migrations/0015_opened.sql"), sqlite: "", postgres: "" },
     Migration { version: 16, both: include_str!("../migrations/0016_jobs.sql"), sqlite: "", postgres: "" },
 ];
 

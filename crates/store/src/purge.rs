@@ -81,7 +81,7 @@ const ASKED: &str =
     "DELETE FROM asked WHERE (party, run, slot, source) IN (SELECT party, run, slot, source FROM asked o
      WHERE o.at < $1 AND NOT EXISTS (SELECT 1 FROM series s
          WHERE s.party = o.party AND s.source = o.source AND s.at < o.to_ms) LIMIT $2)";
-static OTHERS: [&str; 6] = [
+static OTHERS: [&str; 7] = [
     EVIDENCE,
     "DELETE FROM outbox_batches WHERE batch_key IN (SELECT batch_key FROM outbox_batches b
          WHERE b.delivered < $1 AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.batch_key = b.batch_key) LIMIT $2)",
@@ -94,6 +94,9 @@ static OTHERS: [&str; 6] = [
     "DELETE FROM party_runs WHERE (party, run) IN (SELECT party, run FROM party_runs q
          WHERE q.run < 0 AND q.pending = 0 AND CAST($1 AS BIGINT) IS NOT NULL AND NOT EXISTS (SELECT 1 FROM input_rows i
              WHERE i.party = q.party AND i.run = q.run) LIMIT $2)",
+    // No window names it any more.
+    "DELETE FROM companies WHERE company IN (SELECT company FROM companies c WHERE CAST($1 AS BIGINT) IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM opened o WHERE o.company = c.company) LIMIT $2)",
 ];
 
 /// The oldest tasks that are over. In this order everywhere: replicas must choose the same ones.

@@ -4,6 +4,7 @@ use tacit_model::{Attempt, RunId, SessionId, Slot, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row};
 use crate::jobs::put_job;
+use crate::opened::{OpenedRow, note_opened};
 use crate::receipts::insert_owed;
 use crate::rows::{input_row, spend_row};
 use crate::series::{AskedRow, note_one};
@@ -39,7 +40,9 @@ pub struct NewFreeze {
     pub moment: Option<UnixMillis>,
     /// What of the own series goes into the set, with those whose data is in.
     pub taken: Vec<AskedRow>,
-    /// Whether that must not overlap what went into computations with other members.
+    /// Whose records of which windows go into the result of a client's task.
+    pub opened: Vec<OpenedRow>,
+    /// Whether both must not overlap what went into computations with other members.
     pub disjoint: bool,
     /// What the result costs the own series.
     pub spent: Vec<SpendRow>,
@@ -85,10 +88,10 @@ impl Store {
     /// may have and was forgotten,
     /// `Conflict(SlotBound)` if shares were given in it under another charter or with other input peers,
     /// `Conflict(RunEnded)` if the rows of the run are closed, `Conflict(Overlap)` if samples of those windows went
-    /// into another computation with other members and must not, `Conflict(Budget)` if a series would cost more than it
-    /// may.
+    /// into another computation with other members and must not, `Conflict(Company)` if records of others did,
+    /// `Conflict(Budget)` if a series would cost more than it may.
     pub async fn freeze(&self, party: &str, new: NewFreeze, now: UnixMillis) -> Result<FreezeOutcome, StoreError> {
-        let alone = new.taken.is_empty() && new.spent.is_empty() && new.job.is_none();
+        let alone = new.taken.is_empty() && new.opened.is_empty() && new.spent.is_empty() && new.job.is_none();
         let args = (party.to_owned(), new, now);
         if alone {
             return self.run_one_write(args, |db, (party, new, now)| Box::pin(fix_set(db, party, new, *now))).await;
@@ -97,6 +100,9 @@ impl Store {
             Box::pin(async move {
                 for row in &new.taken {
                     note_one(db, party, row, new.disjoint).await?;
+                }
+                for row in &new.opened {
+                    note_opened(db, party, row, new.disjoint).await?;
                 }
                 for row in &new.spent {
                     spend_one(db, party, row).await?;

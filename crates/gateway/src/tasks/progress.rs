@@ -30,6 +30,10 @@ const NO_RESULT: &str = "the computation was given up and cannot be repeated; as
 /// Between two looks at whether owners have decided.
 const RING: Duration = Duration::from_millis(200);
 
+/// What a client may do if members declined: why they did is their owners' to know, but this is what they would do anywhere.
+const LATER: &str =
+    "if somebody came, went or was lost since an earlier result over these records, ask for a later window";
+
 /// What a client hears if members were busy all the time.
 const BUSY: &str = "members were busy with other computations until this one's time was over; ask again later";
 
@@ -118,7 +122,7 @@ impl Gateway {
                     // Somebody may be about to come back.
                     Err(_) if without.is_empty() && comes_back(&mut place, changed, patience).await => continue,
                     Err(why) => {
-                        let why = if last.is_empty() { why } else { format!("{last}; {why}") };
+                        let why = if last.is_empty() { why } else { format!("{last}; {why}; {LATER}") };
                         return Ok(Ended::without_result(job, why));
                     }
                 };
@@ -186,7 +190,7 @@ impl Gateway {
             }
             attempt += 1;
         }
-        Ok(Ended::without_result(job, last))
+        Ok(Ended::without_result(job, format!("{last}; {LATER}")))
     }
 
     /// Makes durable how a computation ended, and tells those who watch.

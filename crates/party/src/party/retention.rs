@@ -25,6 +25,7 @@ pub(super) async fn run(party: Arc<Inner>) {
 /// Deletes what is too old. A series of which nothing is left is no longer offered.
 async fn forget(party: &Inner) -> Result<(), PartyError> {
     let since = party.clock.now().plus(-party.policy().keep_samples_ms());
+    party.store.forget_opened(&party.name, since).await?;
     let _measuring = party.measuring.write().await;
     let kept = party.store.sources(&party.name).await?;
     let gone = party.store.forget_samples(&party.name, &kept, since).await?;

@@ -7,7 +7,7 @@ use tacit_engine::SecurityModel;
 use tacit_job::{Ask, Job, Terms, Window};
 use tacit_model::api::TaskRequest;
 use tacit_model::{Fingerprint, UnixMillis};
-use tacit_store::{AskedRow, StoreError};
+use tacit_store::{AskedRow, OpenedRow, StoreError};
 
 use super::{Policy, fewest_inputs};
 use crate::party::Inner;
@@ -76,6 +76,17 @@ pub enum TaskRefusal {
     /// The same data with other members: the difference of two results would tell who gave what.
     #[error("{name:?} of {window} went into a result with other members before; ask for a later window")]
     Overlap {
+        /// The series.
+        name: String,
+        /// What was asked for.
+        window: Window,
+    },
+    /// A result over the same records of others: the difference of two would tell who gave what.
+    #[error(
+        "a result over {name:?} of {window} may have been opened with other members, some of whom are in this one, too; ask \
+         for a later window"
+    )]
+    Company {
         /// The series.
         name: String,
         /// What was asked for.
@@ -218,6 +229,17 @@ impl Policy {
             true => Ok(()),
             false => Err(TaskRefusal::FewOperators { found, wanted: self.min_operators }),
         }
+    }
+
+    /// Whether results over these windows would make no difference with earlier ones that this peer computed (rule 3).
+    pub(crate) async fn judge_company_before(&self, party: &Inner, rows: &[OpenedRow]) -> Result<(), TaskRefusal> {
+        for row in rows.iter().filter(|_| self.disjoint_windows) {
+            if party.store.opened_with_others(&party.name, row).await? {
+                let window = Window { from: row.from_ms, to: row.to_ms };
+                return Err(TaskRefusal::Company { name: row.source.clone(), window });
+            }
+        }
+        Ok(())
     }
 
     /// Whether the budget of queries allows one more, and whether the window is disjoint from those that

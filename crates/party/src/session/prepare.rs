@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use tacit_accord::{Charter, Consensus, OnMissingInput};
 use tacit_engine::{InputVector, Level, Plan};
-use tacit_job::{Ask, Decline, Job, JobError, Report, plan_of};
+use tacit_job::{Ask, Decline, Job, JobError, Report, Window, plan_of};
 use tacit_model::{Fingerprint, UnixMillis};
 use tacit_pki::random;
-use tacit_store::{ApprovalRow, AskedRow, InputRow, InputState, SessionClaim, StoreError};
+use tacit_store::{ApprovalRow, AskedRow, InputRow, InputState, OpenedRow, SessionClaim, StoreError};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::running::above;
 use super::{branch, outside, told};
-use crate::environment::{Given, name_company, name_members};
+use crate::environment::{Given, company_of, name_company, name_members};
 use crate::jobs::Noted;
 use crate::party::Inner;
 use crate::policy::{Asked, Policy, QUEUE, TaskRefusal, freezes};
@@ -145,7 +145,7 @@ fn ready(
         _ if freezes => (Given::default(), given),
         // In `guaranteed` the others can do without this peer, so what it gives is noted before; and at the freeze
         // once more, with those whose data is in.
-        true => (given.clone(), Given { spent: Vec::new(), ..given }),
+        true => (Given { opened: Vec::new(), ..given.clone() }, Given { spent: Vec::new(), ..given }),
         false => (given, Given::default()),
     };
     let now = if freezes && job.ask().is_some() { None } else { Some(claim(party, &job)) };
@@ -184,12 +184,18 @@ async fn prepare_task(
             return Err(Declined::new(Decline::Frozen { done: None, session: None }, why));
         }
     }
-    if !gives {
-        return Ok((None, Given::default()));
-    }
     let mut sources: Vec<&str> = terms.series(&ask.request).collect();
     sources.sort_unstable();
     sources.dedup();
+    let no_window = || Declined::new(Decline::Plan, "the task has no such computation");
+    let opened = match job.compute.contains(&party.me) {
+        true => windows(party, job, plan, &sources, terms.window(job.slot).ok_or_else(no_window)?),
+        false => Vec::new(),
+    };
+    policy.judge_company_before(party, &opened).await.map_err(refused)?;
+    if !gives {
+        return Ok((None, Given { opened, ..Given::default() }));
+    }
     let spent = policy.judge_budget(party, job, plan, &sources, now).await.map_err(refused)?;
     if policy.manual_approval {
         ask_owner(party, ask, client, now).await?;
@@ -208,7 +214,7 @@ async fn prepare_task(
             (Some(selected.row), Some(selected.window))
         }
     };
-    let window = window.ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
+    let window = window.ok_or_else(no_window)?;
     let row = |source: &str| AskedRow {
         run: job.run,
         task: ask.id().to_string(),
@@ -232,7 +238,25 @@ async fn prepare_task(
             "task {task} leaves {left_out} of this peer's records out: its client takes values from {least} to {most}"
         ));
     }
-    Ok((Some(given), Given { taken, spent }))
+    Ok((Some(given), Given { taken, opened, spent }))
+}
+
+/// Whose records of which windows a result would be over, for who computes it. Which of the window a peer takes, such as
+/// its latest record, nobody else knows.
+fn windows(party: &Inner, job: &Job, plan: &Plan, sources: &[&str], window: Window) -> Vec<OpenedRow> {
+    let company = Arc::new(company_of(job, plan, &party.me, above(job).as_deref()));
+    let task = job.ask().map(|ask| ask.id().to_string()).unwrap_or_default();
+    let row = |source: &&str| OpenedRow {
+        run: job.run,
+        task: task.clone(),
+        slot: job.slot,
+        source: (*source).to_owned(),
+        from_ms: window.from,
+        to_ms: window.to,
+        company: Arc::clone(&company),
+        at: party.clock.now(),
+    };
+    sources.iter().map(row).collect()
 }
 
 /// The database did not answer. Whoever is busy is asked again; a broken one cannot give.

@@ -16,5 +16,6 @@ mod rules;
 mod spies;
 mod sums;
 mod tasks;
+mod windows;
 mod witness;
 mod world;

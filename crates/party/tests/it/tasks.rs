@@ -27,9 +27,9 @@ async fn room_for(session: Duration) -> World {
 }
 
 /// The same, with policies and a charter of the test's choice.
-async fn room_with(
+pub(crate) async fn room_with(
     session: Duration,
-    change_peers: impl FnOnce(&mut [Peer]),
+    change_peers: impl FnOnce(&mut Vec<Peer>),
     change: impl FnOnce(&mut Charter),
 ) -> World {
     let world = World::with(
@@ -49,7 +49,7 @@ async fn room_with(
 }
 
 /// Everybody measures something, so many milliseconds ago.
-async fn measure(world: &World, ago: i64) {
+pub(crate) async fn measure(world: &World, ago: i64) {
     for (number, peer) in world.peers.iter().enumerate() {
         let values = BTreeMap::from([("level".to_owned(), tacit_store::Redacted((1 << number).to_string()))]);
         let sample = SampleText { at: SystemClock.now().plus(-ago), values };
@@ -105,12 +105,12 @@ pub(crate) async fn declined(world: &mut World, peer: usize, job: &Job) -> Decli
     }
 }
 
-async fn trouble(world: &World, peer: usize) -> String {
+pub(crate) async fn trouble(world: &World, peer: usize) -> String {
     world.peers[peer].party().status().await.unwrap().last_trouble.unwrap().what
 }
 
 /// The sum and the number of contributors that the recipient was left with.
-async fn learned(world: &World, ask: &Ask) -> Option<(String, u32)> {
+pub(crate) async fn learned(world: &World, ask: &Ask) -> Option<(String, u32)> {
     let results = world.peers[0].party().results(ask.run()).await.unwrap();
     results.first().map(|result| (format!("{:?}", result.values), result.contributors))
 }
@@ -121,7 +121,7 @@ pub(crate) fn is_done(report: &Report) -> bool {
 
 /// An attempt that e, who only gives, is lost from after the links were made and before it gave anything; what the
 /// others report.
-async fn run_and_lose_e(world: &mut World, attempt: &Job) -> BTreeMap<Fingerprint, Report> {
+pub(crate) async fn run_and_lose_e(world: &mut World, attempt: &Job) -> BTreeMap<Fingerprint, Report> {
     let members = attempt.members();
     let ready = world.gateway.prepare(&members, &world.consensus, attempt).await;
     let link = world.gateway.link_message(&world.consensus, attempt, &ready);
@@ -133,7 +133,7 @@ async fn run_and_lose_e(world: &mut World, attempt: &Job) -> BTreeMap<Fingerprin
     world.gateway.phase(&others, attempt.session, &ToPeer::Session { session: attempt.session }).await
 }
 
-async fn return_of_e(world: &mut World) -> Fingerprint {
+pub(crate) async fn return_of_e(world: &mut World) -> Fingerprint {
     let lost = world.peers[4].fingerprint();
     world.peers[4].open().await;
     world.gateway.hello(&lost).await;
@@ -320,7 +320,7 @@ async fn f13_the_result_of_an_interrupted_task_is_told_again() {
 #[tokio::test]
 async fn rule1_sybils_and_swapped_certificates_get_nothing_of_a_task() {
     // Links that nobody answers are given up soon.
-    let change = |peers: &mut [Peer]| peers.iter_mut().for_each(|peer| peer.limits.link = Duration::from_secs(1));
+    let change = |peers: &mut Vec<Peer>| peers.iter_mut().for_each(|peer| peer.limits.link = Duration::from_secs(1));
     let mut world = room_with(PartyLimits::default().session, change, |_| {}).await;
     let ask = ask(&world, 1);
     let sybil = identity("sybil");

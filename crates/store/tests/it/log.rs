@@ -127,6 +127,9 @@ async fn the_chain_before_it_stays(f: &Fixture) {
         "spent",
         "forgotten",
         "jobs",
+        "opened",
+        "companies",
+        "opened_before",
     ];
     for table in made.iter().chain(&later) {
         run(f, &format!("DROP TABLE {table}")).await.unwrap();

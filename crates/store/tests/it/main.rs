@@ -91,6 +91,7 @@ pub(crate) fn set(run: RunId, slot: Slot, attempt: Attempt, set_digest: [u8; 32]
         inputs,
         moment: None,
         taken: Vec::new(),
+        opened: Vec::new(),
         disjoint: false,
         spent: Vec::new(),
         job: None,

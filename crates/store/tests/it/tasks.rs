@@ -1,14 +1,19 @@
 //! Peer: what goes into clients' tasks, and when that is durable.
 
-use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
+use std::sync::Arc;
+
+use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 use tacit_store::{
-    AskedRow, FreezeOutcome, NewFreeze, ReceiptRow, ResultRow, SessionClaim, SpendRow, Store, TaskRow, What,
+    AskedRow, Company, FreezeOutcome, NewFreeze, OpenedRow, ReceiptRow, ResultRow, SessionClaim, SpendRow, Store,
+    TaskRow, What,
 };
 
 use crate::{Fixture, at, on_both, set};
 
 on_both! {
     rule3_what_goes_in_is_noted_with_the_freeze_or_not_at_all,
+    rule3_who_computes_knows_whose_records_it_opened,
+    rule3_what_was_forgotten_of_windows_is_not_opened_again,
     rule3_one_slot_is_not_both_frozen_and_given_to_others,
     rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays,
     results_of_tasks_come_once,
@@ -77,6 +82,113 @@ async fn rule3_what_goes_in_is_noted_with_the_freeze_or_not_at_all(f: &Fixture) 
     // Whose policy does not ask for it may overlap.
     let free = NewFreeze { disjoint: false, ..frozen(taken(-5, 0, 160, 3)) };
     assert_eq!(store.freeze("p", free, at(5)).await, Ok(FreezeOutcome::Fresh));
+}
+
+/// Givers by number, of whom some judge for themselves; two of those are enough.
+fn company(givers: &[u8], judging: &[u8], own: bool) -> Arc<Company> {
+    let all = |numbers: &[u8]| numbers.iter().map(|number| Fingerprint([*number; 32])).collect::<Vec<_>>();
+    let name = |numbers: &[u8]| core::array::from_fn(|i| numbers.get(i).copied().unwrap_or_default());
+    let members = name(givers);
+    let id = name(&[givers, &[0], judging].concat());
+    Arc::new(Company { id, members, givers: all(givers), judging: all(judging), enough: 2, own })
+}
+
+/// A window that a result of theirs is over.
+fn over(run: i64, from: i64, to: i64, company: &Arc<Company>) -> OpenedRow {
+    let AskedRow { run, task, slot, source, from_ms, to_ms, at, .. } = taken(run, from, to, 0);
+    OpenedRow { run, task, slot, source, from_ms, to_ms, company: Arc::clone(company), at }
+}
+
+fn computed(row: OpenedRow) -> NewFreeze {
+    NewFreeze { opened: vec![row.clone()], disjoint: true, ..set(row.run, row.slot, Attempt(0), [4; 32]) }
+}
+
+async fn rule3_who_computes_knows_whose_records_it_opened(f: &Fixture) {
+    let store = &f.store;
+    let (whole, fewer) = (company(&[1, 2, 3], &[], false), company(&[1, 2], &[], false));
+    assert_eq!(store.freeze("p", computed(over(-1, 0, 100, &whole)), at(1)).await, Ok(FreezeOutcome::Fresh));
+    // The same members may be asked again, also for what overlaps.
+    assert_eq!(store.freeze("p", computed(over(-2, 50, 150, &whole)), at(2)).await, Ok(FreezeOutcome::Fresh));
+    let more = company(&[1, 2, 3, 4], &[], false);
+    for other in [&fewer, &more] {
+        let row = over(-3, 149, 160, other);
+        assert!(store.opened_with_others("p", &row).await.unwrap());
+        assert_eq!(store.freeze("p", computed(row), at(3)).await, Err(What::Company.into()));
+        assert_eq!(store.frozen("p", RunId(-3), Slot(0)).await.unwrap(), None);
+        // A later window, another series and another party are free, and who shares nobody with them.
+        let humidity = OpenedRow { source: "humidity".to_owned(), ..over(-3, 0, 160, other) };
+        for (party, row) in [("p", over(-3, 150, 160, other)), ("q", over(-3, 0, 160, other)), ("p", humidity)] {
+            assert!(!store.opened_with_others(party, &row).await.unwrap());
+        }
+    }
+    assert_eq!(
+        store.freeze("p", computed(over(-4, 0, 100, &company(&[4, 5], &[], false))), at(4)).await.unwrap(),
+        FreezeOutcome::Fresh
+    );
+    assert_eq!(
+        store.freeze("p", computed(over(-5, 0, 100, &company(&[3, 6], &[], false))), at(4)).await,
+        Err(What::Company.into())
+    );
+    // It is known after a restart.
+    let again = Store::open(&f.address).await.unwrap();
+    assert!(again.opened_with_others("p", &over(-6, 0, 10, &fewer)).await.unwrap());
+    again.close().await;
+    // A slot that is frozen stays with its set, whoever else it is asked for with.
+    let second = NewFreeze { set_digest: [5; 32], ..computed(over(-1, 500, 600, &fewer)) };
+    assert_eq!(store.freeze("p", second, at(5)).await, Err(What::Frozen.into()));
+    // Whose policy does not ask for it may overlap.
+    let free = NewFreeze { disjoint: false, ..computed(over(-7, 0, 100, &fewer)) };
+    assert_eq!(store.freeze("p", free, at(6)).await, Ok(FreezeOutcome::Fresh));
+
+    // Where all whom two sets share judge by their own records, or one of them is honest, nobody judges for them.
+    for (series, before, after, clash) in [
+        ("all judge", company(&[1, 2], &[1, 2], false), company(&[1, 2, 3], &[1, 2], false), false),
+        ("one does not", company(&[1, 2], &[1], false), company(&[1, 2, 3], &[1, 2], false), true),
+        ("one does not now", company(&[1, 2], &[1, 2], false), company(&[1, 2, 3], &[1], false), true),
+        ("enough", company(&[1, 2, 4], &[1, 2], false), company(&[1, 2, 3, 4], &[1, 2, 3], false), false),
+        ("gave to both", company(&[1, 9], &[], true), company(&[1, 2, 9], &[], true), false),
+        ("gave to the first", company(&[1, 9], &[], true), company(&[1, 2], &[], false), true),
+        ("gives to the second", company(&[1, 2], &[], false), company(&[1, 2, 9], &[], true), true),
+    ] {
+        let row = |run, company| OpenedRow { source: series.to_owned(), ..over(run, 0, 100, company) };
+        let run = -10 - i64::try_from(series.len()).unwrap();
+        assert!(store.freeze("p", computed(row(run, &before)), at(7)).await.is_ok(), "{series}");
+        assert_eq!(store.opened_with_others("p", &row(-99, &after)).await.unwrap(), clash, "{series}");
+    }
+}
+
+/// Who computes forgets what it would not keep records of; what may overlap that is declined, other windows are not.
+async fn rule3_what_was_forgotten_of_windows_is_not_opened_again(f: &Fixture) {
+    let store = &f.store;
+    let whole = company(&[1, 2, 3], &[], false);
+    for (run, from, to) in [(-1, 0, 100), (-2, 50, 150), (-3, 150, 300)] {
+        store.freeze("p", computed(over(run, from, to, &whole)), at(1)).await.unwrap();
+    }
+    assert_eq!(store.forget_opened("p", at(100)).await.unwrap(), 0);
+    assert!(!store.opened_with_others("p", &over(-9, 0, 40, &whole)).await.unwrap());
+    assert_eq!(store.forget_opened("p", at(200)).await.unwrap(), 2);
+    assert_eq!(store.forget_opened("q", at(900)).await.unwrap(), 0);
+    let fewer = company(&[1, 2], &[], false);
+    // Whoever would give has no such records any more.
+    let gives = company(&[1, 2, 3, 9], &[], true);
+    for (party, from, with, declined) in [
+        ("p", 149, &fewer, true),
+        ("p", 149, &whole, true),
+        ("p", 149, &gives, false),
+        ("q", 0, &fewer, false),
+        ("p", 150, &whole, false),
+        ("p", 150, &fewer, true),
+    ] {
+        let row = over(-9, from, if from < 150 { 150 } else { 151 }, with);
+        assert_eq!(store.opened_with_others(party, &row).await.unwrap(), declined, "{party} {from}");
+    }
+    // Who was in the windows goes with the last of them.
+    assert_eq!(store.forget_opened("p", at(900)).await.unwrap(), 1);
+    store.purge(at(900)).await.unwrap();
+    store.freeze("p", computed(over(-4, 900, 950, &whole)), at(901)).await.unwrap();
+    assert!(store.opened_with_others("p", &over(-5, 900, 910, &fewer)).await.unwrap());
+    store.purge(at(900)).await.unwrap();
+    assert!(store.opened_with_others("p", &over(-5, 900, 910, &fewer)).await.unwrap(), "it is kept with a window");
 }
 
 /// A party may be named as computing in one attempt and as giving only in another.

@@ -1,0 +1,144 @@
+//! Peer that computes: over whose data it let results of clients' tasks be opened, and of which windows.
+//!
+//! A peer that gives knows what of its own went in with whom ([`AskedRow`](crate::AskedRow)). One that only computes has
+//! nothing of its own in it, and who only gives does not learn whose data was in at last: so whoever computes remembers
+//! the sets. Two results over the same records, one with somebody and one without, differ by what that one gave.
+
+use std::sync::Arc;
+
+use tacit_model::{Fingerprint, RunId, Slot, UnixMillis};
+
+use crate::db::{Conn, Scalar, args, from_row};
+use crate::{Store, StoreError, What};
+
+/// Those whose data goes into a result together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Company {
+    /// Names this company: givers, and those who judge for themselves.
+    pub id: [u8; 32],
+    /// Names the givers, as in [`AskedRow`](crate::AskedRow).
+    pub members: [u8; 32],
+    /// Who gives, ascending.
+    pub givers: Vec<Fingerprint>,
+    /// Those of them without whose freeze nothing is opened, ascending: each compares the records that it gives itself.
+    pub judging: Vec<Fingerprint>,
+    /// So many of those are more than may be corrupted.
+    pub enough: usize,
+    /// Whether this party gives, too.
+    pub own: bool,
+}
+
+/// A window of a series over which a result is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedRow {
+    /// The task, as a run.
+    pub run: RunId,
+    /// The id of the task: the number of the run is short enough to make a second task for.
+    pub task: String,
+    /// Which computation of it.
+    pub slot: Slot,
+    /// The series.
+    pub source: String,
+    /// The first moment.
+    pub from_ms: UnixMillis,
+    /// The first moment after.
+    pub to_ms: UnixMillis,
+    /// Whose records.
+    pub company: Arc<Company>,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// A company of before.
+struct Before {
+    givers: Vec<u8>,
+    judging: Vec<u8>,
+    own: i64,
+}
+from_row!(Before { givers, judging, own });
+
+impl Company {
+    /// Whether the difference of two results would tell what somebody gave, as far as this party has to see to it: the
+    /// companies share somebody, and of those whom they share neither all judge for themselves nor so many that one of
+    /// them is honest. If this party gave to both, it judges by its own records.
+    fn clashes(&self, before: &Before) -> bool {
+        if self.own && before.own != 0 {
+            return false;
+        }
+        let both = |mine: &[Fingerprint], theirs: &[u8]| {
+            let (theirs, _) = theirs.as_chunks::<32>();
+            theirs.iter().filter(|one| mine.binary_search(&Fingerprint(**one)).is_ok()).count()
+        };
+        both(&self.judging, &before.judging) < both(&self.givers, &before.givers).min(self.enough)
+    }
+}
+
+impl Store {
+    /// Whether a result over records of this window was, or may have been, opened with another company that is not
+    /// disjoint from this one.
+    pub async fn opened_with_others(&self, party: &str, row: &OpenedRow) -> Result<bool, StoreError> {
+        with_others(&mut self.reader().await?, party, row).await
+    }
+
+    /// Deletes windows that end before a moment. What may have overlapped them is declined from then on.
+    pub async fn forget_opened(&self, party: &str, before: UnixMillis) -> Result<u64, StoreError> {
+        self.run_tx("forget_opened", (party.to_owned(), before), |db, (party, before)| {
+            Box::pin(async move {
+                db.execute(
+                    "INSERT INTO opened_before (party, source, upto)
+                     SELECT party, source, max(to_ms) FROM opened WHERE party = $1 AND to_ms < $2 GROUP BY party, source
+                     ON CONFLICT (party, source) DO UPDATE SET upto = excluded.upto
+                         WHERE opened_before.upto < excluded.upto",
+                    args![party, before],
+                )
+                .await?;
+                db.execute("DELETE FROM opened WHERE party = $1 AND to_ms < $2", args![party, before]).await
+            })
+        })
+        .await
+    }
+}
+
+/// Notes over whose data a result is about to be opened; with `disjoint`, `Conflict(Company)` if it would make a
+/// difference with an earlier one.
+pub(crate) async fn note_opened(db: &mut Conn, party: &str, row: &OpenedRow, disjoint: bool) -> Result<(), StoreError> {
+    if disjoint && with_others(db, party, row).await? {
+        return Err(What::Company.into());
+    }
+    let OpenedRow { run, task, slot, source, from_ms, to_ms, company, at } = row;
+    db.execute(
+        "INSERT INTO opened (party, run, slot, source, task, from_ms, to_ms, members, company, own, at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (party, run, slot, source) DO NOTHING",
+        args![party, run, slot, source, task, from_ms, to_ms, company.members, company.id, i64::from(company.own), at],
+    )
+    .await?;
+    let bytes = |members: &[Fingerprint]| members.iter().flat_map(|member| member.0).collect::<Vec<u8>>();
+    db.execute(
+        "INSERT INTO companies (company, givers, judging) VALUES ($1, $2, $3) ON CONFLICT (company) DO NOTHING",
+        args![company.id, bytes(&company.givers), bytes(&company.judging)],
+    )
+    .await
+    .map(drop)
+}
+
+async fn with_others(db: &mut Conn, party: &str, row: &OpenedRow) -> Result<bool, StoreError> {
+    let OpenedRow { run, task, slot, source, from_ms, to_ms, company, .. } = row;
+    // What is that old this party has let go of its own records, too.
+    if !company.own {
+        let sql = "SELECT count(*) AS v FROM opened_before WHERE party = $1 AND source = $2 AND upto > $3";
+        let Scalar(gone): Scalar<i64> = db.one(sql, args![party, source, from_ms]).await?;
+        if gone > 0 {
+            return Ok(true);
+        }
+    }
+    // By ranges beside the same members: a long history with them costs nothing.
+    let sql = "SELECT c.givers, c.judging, o.own FROM opened o JOIN companies c ON c.company = o.company
+                   WHERE o.party = $1 AND o.source = $2 AND o.members < $5 AND o.to_ms > $3 AND o.from_ms < $4
+                       AND NOT (o.run = $6 AND o.slot = $7 AND o.task = $8)
+               UNION SELECT c.givers, c.judging, o.own FROM opened o JOIN companies c ON c.company = o.company
+                   WHERE o.party = $1 AND o.source = $2 AND o.members > $5 AND o.to_ms > $3 AND o.from_ms < $4
+                       AND NOT (o.run = $6 AND o.slot = $7 AND o.task = $8)";
+    let args = args![party, source, from_ms, to_ms, company.members, run, slot, task];
+    let before: Vec<Before> = db.all(sql, args).await?;
+    Ok(before.iter().any(|before| company.clashes(before)))
+}
