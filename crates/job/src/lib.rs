@@ -18,6 +18,7 @@ mod plan;
 mod preselector;
 mod receipt;
 mod scale;
+mod sealed;
 mod status;
 
 pub use ask::{
@@ -33,4 +34,5 @@ pub use plan::{JobError, RowRules, check_configuration, plan_of};
 pub use preselector::{NoPreselector, Preselector, Window};
 pub use receipt::{Awaited, Computed, Own, ReceiptPart, SignedPart};
 pub use scale::{MICRO, Micro, NotMicro, Scale};
+pub use sealed::{Settled, Telling, Unsettled, seal_result, settle};
 pub use status::{StatusClass, status};

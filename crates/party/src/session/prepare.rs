@@ -327,7 +327,7 @@ async fn again(party: &Inner, job: &Job, plan: &Plan) -> Option<Box<Report>> {
     let result = party.store.result(&party.name, job.run, job.slot).await.ok()??;
     let sums = Stored::read(&result.values_json).ok()?.sums().ok()?;
     let made = told::in_units(job, plan, &sums);
-    let told = told::tell(job, &party.me, plan, &sums, made.as_ref(), result.contributors);
+    let told = told::tell(job, &party.identity, plan, &sums, made.as_ref(), result.contributors);
     let agreement = Some(hex::encode(result.agreement));
     let (contributors, session) = (result.contributors, Some(result.session));
     Some(Box::new(Report::Done { agreement, contributors, faults: Vec::new(), left_out: Vec::new(), told, session }))

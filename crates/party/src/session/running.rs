@@ -232,7 +232,7 @@ async fn settle(
     let agreement = match outcome.values {
         Some(values) => {
             let made = told::in_units(job, plan, &values);
-            told = told::tell(job, &party.me, plan, &values, made.as_ref(), contributors);
+            told = told::tell(job, &party.identity, plan, &values, made.as_ref(), contributors);
             let task = job.ask().map(|ask| ask.id().to_string());
             let row = result(Stored::new(&values, made, task).text(), outcome.agreement.to_vec());
             let posts = party.final_results_url.is_some() && job.ask().is_none();

@@ -1,10 +1,9 @@
 //! What a recipient tells of a client's task: nothing, the sealed result, or the result itself.
 
 use tacit_engine::{NoResult, Plan, Statistic};
-use tacit_job::{Job, Told};
-use tacit_model::Fingerprint;
+use tacit_job::{Job, Told, seal_result};
 use tacit_model::api::{Decimal, StatisticBody, TaskResult};
-use tacit_pki::result_key;
+use tacit_pki::Identity;
 
 /// The statistics in the unit of the series.
 pub(super) fn in_units(job: &Job, plan: &Plan, sums: &[u128]) -> Option<Result<Vec<Statistic>, NoResult>> {
@@ -27,11 +26,12 @@ pub(super) fn in_units(job: &Job, plan: &Plan, sums: &[u128]) -> Option<Result<V
     }
 }
 
-/// What this recipient tells. Of all recipients as many seal the result as are more than may be corrupted:
-/// a client that compares them does not believe a wrong one.
+/// What this recipient tells. Of all recipients as many seal the result, and sign what they seal, as are more than may be
+/// corrupted: a client that compares them does not believe a wrong one. Where nobody may be trusted they are so many that
+/// it needs not give up either (`tacit_job::settle`).
 pub(super) fn tell(
     job: &Job,
-    me: &Fingerprint,
+    me: &Identity,
     plan: &Plan,
     sums: &[u128],
     made: Option<&Result<Vec<Statistic>, NoResult>>,
@@ -39,16 +39,16 @@ pub(super) fn tell(
 ) -> Option<Told> {
     let ask = job.ask()?;
     let tellers = plan.shares_needed();
-    let tells = job.recipients.iter().take(tellers).any(|recipient| recipient == me);
+    let own = me.fingerprint();
+    let tells = job.recipients.iter().take(tellers).any(|recipient| *recipient == own);
     if !tells || (!ask.request.tell_gateway && ask.request.result_key.is_none()) {
         return None;
     }
-    let id = ask.id().to_string();
     let statistics = |all: &Vec<Statistic>| {
         all.iter().map(|one| StatisticBody { name: one.name.clone(), value: one.value }).collect()
     };
     let result = TaskResult {
-        id: id.clone(),
+        id: ask.id().to_string(),
         window: job.slot,
         statistics: made.and_then(|made| made.as_ref().ok()).map(statistics).unwrap_or_default(),
         no_result: made.and_then(|made| made.as_ref().err()).map(ToString::to_string),
@@ -56,10 +56,7 @@ pub(super) fn tell(
         contributors,
     };
     match &ask.request.result_key {
-        Some(key) if !ask.request.tell_gateway => {
-            let text = zeroize::Zeroizing::new(serde_json::to_vec(&result).ok()?);
-            result_key::seal(key, id.as_bytes(), &text).ok().map(Told::Sealed)
-        }
+        Some(key) if !ask.request.tell_gateway => seal_result(result, key, me).map(Told::Sealed),
         _ => Some(Told::Open(Box::new(result))),
     }
 }

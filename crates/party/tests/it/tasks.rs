@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tacit_accord::{Charter, Member, MemberRole};
-use tacit_job::{Ask, Decline, Fault, Job, JobError, Report, ToPeer, Told, plan_of};
+use tacit_job::{Ask, Decline, Fault, Job, JobError, Report, Telling, ToPeer, Told, plan_of, seal_result, settle};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::api::{PeerPolicy, TaskRequest, TaskResult};
 use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock};
@@ -314,6 +314,49 @@ async fn f13_the_result_of_an_interrupted_task_is_told_again() {
         }
         other => panic!("{other:?}"),
     }
+    world.close().await;
+}
+
+/// In the models where nobody may be trusted 2t+1 recipients seal the result. One that computed and agreed like all others
+/// tells the client something else: the client has its result, and knows who lied.
+#[tokio::test]
+async fn rule11_a_recipient_that_seals_a_lie_is_outvoted_and_named() {
+    let mut world = room().await;
+    let key = ResultKey::generate().unwrap();
+    let mut request = TaskRequest { model: "malicious".to_owned(), ..request(&world, 1, "last_1h") };
+    request.recipients.clear();
+    request.result_key = Some(key.public().to_owned());
+    let ask = Ask::admit(request, None, &world.gateway.identity).unwrap();
+    let attempt = job(&world, &ask, 1);
+    let reports = world.gateway.run(&world.consensus, &attempt).await;
+    let sealed = |report: &Report| match report {
+        Report::Done { told: Some(Told::Sealed(sealed)), .. } => Some(sealed.clone()),
+        _ => None,
+    };
+    let id = ask.id().to_string();
+    let open = |sealed: &str| Telling::open(sealed, &id, Slot(0), &key);
+    let mut tellings: BTreeMap<Fingerprint, Telling> =
+        reports.iter().filter_map(|(member, report)| Some((*member, open(&sealed(report)?)))).collect();
+    let charter = world.consensus.charter();
+    assert_eq!(tellings.len(), 2 * charter.threshold as usize + 1, "{reports:?}");
+    assert!(tellings.iter().all(|(member, telling)| telling.teller == Some(*member)), "each signs what it seals");
+    let all = |tellings: &BTreeMap<_, Telling>| tellings.values().cloned().collect::<Vec<_>>();
+    let honest = settle(&all(&tellings), None).unwrap().unwrap();
+    assert_eq!((honest.result.contributors, honest.liars.len()), (5, 0));
+
+    let liar = world.peers.iter().find(|peer| tellings.contains_key(&peer.fingerprint())).unwrap();
+    let mut wrong = honest.result.clone();
+    wrong.values[0].0 += 1;
+    let lie = seal_result(wrong, key.public(), &liar.identity).unwrap();
+    tellings.insert(liar.fingerprint(), open(&lie));
+    assert!(settle(&all(&tellings), None).is_err());
+    let settled = settle(&all(&tellings), Some(charter)).unwrap().unwrap();
+    assert_eq!((settled.result, settled.unclear), (honest.result, 0));
+    assert_eq!(settled.liars, [liar.fingerprint()].into());
+    // With one honest word against it there is no telling who lies.
+    let two: Vec<Telling> = all(&tellings).into_iter().filter(|one| one.teller == Some(liar.fingerprint())).collect();
+    let other = tellings.values().find(|one| one.teller != Some(liar.fingerprint())).cloned();
+    assert!(settle(&two.into_iter().chain(other).collect::<Vec<_>>(), Some(charter)).is_err());
     world.close().await;
 }
 

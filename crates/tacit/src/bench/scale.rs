@@ -239,7 +239,7 @@ impl Stage {
         };
         let signature = Some(sign_request(&task, &self.identity));
         let body = self.client.submit_task(&NewTask { task, signature, notify: None, wait: true }, None).await?;
-        let opened = match answer::open(body, Some(&key)) {
+        let opened = match answer::opened(&self.client, body, Some(&key)).await {
             Ok(opened) => opened,
             Err(failure) => {
                 eprintln!("block {block}: {failure}");

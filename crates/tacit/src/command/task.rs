@@ -128,13 +128,13 @@ impl Task {
                 let new = NewTask { task, signature, notify: run.notify, wait: false };
                 let body = client.submit_task(&new, word.as_deref()).await?;
                 if !wait {
-                    return show(json, body, key.as_ref(), false);
+                    return show(&client, json, body, key.as_ref(), false).await;
                 }
                 say(&format!("task {} is taken", body.id))?;
                 let unheard = unheard(&body.id, run.result_key.as_deref(), key.is_some());
                 tokio::select! {
                     ended = follow(&client, body, key.as_ref(), repeated && !json) => {
-                        show(json, ended.map_err(|failure| failure.about(&unheard))?, key.as_ref(), true)
+                        show(&client, json, ended.map_err(|failure| failure.about(&unheard))?, key.as_ref(), true).await
                     }
                     _ = tokio::signal::ctrl_c() => Err(Failure::new(Code::Other, unheard.clone())),
                 }
@@ -144,7 +144,7 @@ impl Task {
             }),
             Action::Show(which) => {
                 let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
-                show(json, client.task(&which.id).await?, key.as_ref(), false)
+                show(&client, json, client.task(&which.id).await?, key.as_ref(), false).await
             }
             Action::Watch(which) => {
                 let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
@@ -154,7 +154,7 @@ impl Task {
                     let over = body.state != "open";
                     if over || body.windows.len() > seen {
                         seen = body.windows.len();
-                        show(json, body, key.as_ref(), over)?;
+                        show(&client, json, body, key.as_ref(), over).await?;
                     }
                     if over {
                         return Ok(());
@@ -180,7 +180,7 @@ async fn follow(client: &Client, mut body: TaskBody, key: Option<&ResultKey>, te
             let mut news = body.clone();
             news.windows.drain(..told);
             told = body.windows.len();
-            match answer::details(&answer::open(news, key)?) {
+            match answer::details(&answer::opened(client, news, key).await?) {
                 nothing if nothing.is_empty() => {}
                 text => result_line(&text)?,
             }
@@ -213,8 +213,14 @@ fn offer(offer: &MemberOfferBody) -> String {
 }
 
 /// Prints a task with its results opened. With `must_be_done` a task that failed is a failed command.
-fn show(json: bool, body: TaskBody, key: Option<&ResultKey>, must_be_done: bool) -> Result<(), Failure> {
-    let opened = answer::open(body, key)?;
+async fn show(
+    client: &Client,
+    json: bool,
+    body: TaskBody,
+    key: Option<&ResultKey>,
+    must_be_done: bool,
+) -> Result<(), Failure> {
+    let opened = answer::opened(client, body, key).await?;
     let failed = must_be_done && opened.task.state != "done";
     let why = format!("no result: {}", opened.task.detail);
     print(json, &opened, answer::words)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tacit_accord::MemberRole;
-use tacit_job::{Decline, Fault, Job, Report, ToGateway, ToPeer, Told};
+use tacit_job::{Decline, Fault, Job, Report, ToGateway, ToPeer, Told, seal_result};
 use tacit_link::{ControlLink, Gate, Host, LinkConfig, LinkHub, Protocol};
 use tacit_model::api::{Decimal, StatisticBody, TaskResult};
 use tacit_model::{Clock, Fingerprint, GroupId, SessionId, Slot, SystemClock};
@@ -15,7 +15,7 @@ use tacit_pki::Identity;
 use tacit_store::Store;
 use time::OffsetDateTime;
 
-use crate::harness::Node;
+use crate::harness::{Node, run};
 use crate::wait::PATIENCE;
 
 /// Talks to gateways and to nobody else.
@@ -30,6 +30,7 @@ impl Gate for ControlOnly {
 /// A member, and its control link.
 struct Member {
     me: Fingerprint,
+    identity: Arc<Identity>,
     link: ControlLink,
     _host: Host,
     _hub: LinkHub,
@@ -63,7 +64,7 @@ impl Member {
         let verdict = json!({ "verified": true, "fingerprint": me });
         gateway.api("POST", &format!("/members/{name}/verify"), Some(&verdict)).ok();
         let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().expect("an address"))).await.expect("a hub");
-        let host = hub.host(identity, Arc::new(ControlOnly)).expect("hosted");
+        let host = hub.host(Arc::clone(&identity), Arc::new(ControlOnly)).expect("hosted");
         let link = host.dial_control(joined.gateway, &joined.endpoints, PATIENCE).await.expect("a link");
         let group = GroupId(gid);
         let hello = ToGateway::Hello {
@@ -78,7 +79,7 @@ impl Member {
         let sources = ["temperature".to_owned()].into();
         let (labels, services) = Default::default();
         link.send(&ToGateway::Offer { group, labels, sources, services, sessions: Some(8) }).expect("sent");
-        Self { me, link, _host: host, _hub: hub }
+        Self { me, identity, link, _host: host, _hub: hub }
     }
 
     /// The next message that fits; others are dropped.
@@ -193,6 +194,11 @@ fn done(agreement: &str, value: f64) -> Report {
 
 /// All members get to the session, and the third reports something else than the rest.
 async fn third_says(scene: &mut Scene, report: Report) {
+    each_says(scene, |number| if number == 2 { report.clone() } else { done("aa", 20.0) }).await;
+}
+
+/// All members get to the session and report.
+async fn each_says(scene: &mut Scene, report: impl Fn(usize) -> Report) {
     let session = scene.members[0].prepared().await.session;
     for member in &mut scene.members[1..] {
         assert_eq!(member.prepared().await.session, session);
@@ -201,8 +207,7 @@ async fn third_says(scene: &mut Scene, report: Report) {
         member.linked(session, Report::Linked).await;
     }
     for (number, member) in scene.members.iter_mut().enumerate() {
-        let report = if number == 2 { report.clone() } else { done("aa", 20.0) };
-        member.session(session, report).await;
+        member.session(session, report(number)).await;
     }
 }
 
@@ -240,6 +245,57 @@ async fn rule5_a_lying_recipient_voids_no_guaranteed_result() {
         assert!(!body.to_string().contains("99.0"), "{body}");
         let log = scene.gateway.log();
         assert!(log.contains(says), "{log}");
+    }
+}
+
+/// Recipients agreed, and one of them seals another result for the client. Where 2t+1 told, the client has the result that t+1
+/// operators signed, and reads who lied; with fewer words it has none, and reads whose they are.
+#[tokio::test]
+async fn rule11_a_client_takes_what_enough_recipients_sealed_and_reads_who_lied() {
+    let mut scene = Scene::found().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("result.key");
+    let (file, data) = (file.to_str().expect("a path"), scene.gateway.data().to_str().expect("a path").to_owned());
+    let command = |args: &str| {
+        let args: Vec<&str> = args.split_whitespace().collect();
+        run(&[&args[..], &["--result-key", file, "--data", &data]].concat())
+    };
+    let gid = scene.gid;
+    for words in [[Some(20.0), Some(20.0), Some(99.0)], [Some(20.0), None, Some(99.0)]] {
+        let output = command(&format!(
+            "task run --group {gid} --source temperature --preselector now --aggregator mean --purpose HVAC --decimals 2 \
+             --least 0 --most 50 --model malicious --no-wait --json"
+        ));
+        let taken: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+        let (id, key) = (taken["id"].as_str().expect("an id"), taken["task"]["result_key"].as_str().expect("a key"));
+        let identities: Vec<_> = scene.members.iter().map(|member| Arc::clone(&member.identity)).collect();
+        let says = |number: usize| {
+            let Report::Done { agreement, contributors, faults, left_out, told, session } = done("aa", 20.0) else {
+                unreachable!()
+            };
+            let Some(Told::Open(result)) = told else { unreachable!() };
+            let sealed = words.get(number).copied().flatten().map(|value| {
+                let mut result = TaskResult { id: id.to_owned(), ..*result };
+                result.statistics[0].value = value;
+                Told::Sealed(seal_result(result, key, &identities[number]).expect("sealed"))
+            });
+            Report::Done { agreement, contributors, faults, left_out, told: sealed, session }
+        };
+        each_says(&mut scene, says).await;
+        assert_eq!(scene.ended(id).await["state"], "done");
+        let (told, read) = (command(&format!("task show {id} --json")), command(&format!("task show {id}")));
+        if words[1].is_some() {
+            let body: Value = serde_json::from_slice(&told.stdout).unwrap_or_else(|_| panic!("{told:?}"));
+            assert_eq!(body["results"][0]["statistics"][0]["value"], 20.0, "{body}");
+            let liar = format!("cyril of cyril ({}) told another result", scene.members[2].me);
+            let remark = body["remarks"][0].as_str().expect("a remark");
+            assert!(remark.contains(&liar) && !remark.contains("alice"), "{remark}");
+            assert!(String::from_utf8_lossy(&read.stdout).contains(&liar), "{read:?}");
+        } else {
+            assert_eq!((told.status.code(), read.status.code()), (Some(3), Some(3)), "{told:?}");
+            let why = String::from_utf8_lossy(&read.stderr);
+            assert!(why.contains("more than 1 operators say: alice, against cyril"), "{why}");
+        }
     }
 }
 

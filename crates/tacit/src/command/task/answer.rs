@@ -6,7 +6,12 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use tacit_model::api::{TaskBody, TaskResult, TaskWindow};
+use tacit_accord::{Charter, Consensus, ConsensusError, verify_chain};
+use tacit_client::Client;
+use tacit_job::{Settled, Telling, settle};
+use tacit_model::api::{TaskBody, TaskResult};
+use tacit_model::{Fingerprint, GroupId, Slot};
+use tacit_pki::PublicKey;
 use tacit_pki::result_key::ResultKey;
 
 use crate::output::{Code, Failure};
@@ -18,36 +23,80 @@ pub(crate) struct Opened {
     pub(crate) task: TaskBody,
     /// One per computation that is done.
     pub(crate) results: Vec<TaskResult>,
+    /// Who told something else than the recipients whom the results are taken from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) remarks: Vec<String>,
 }
 
-/// Opens what was sealed for the key. All that the recipients of a computation sealed must be the same.
-pub(crate) fn open(task: TaskBody, key: Option<&ResultKey>) -> Result<Opened, Failure> {
-    let mut results = Vec::new();
+/// Opens what was sealed for the key. What the recipients of a computation sealed must be the same, or what members of more
+/// operators said than may be corrupted, as the group's charter has it: it is asked for only where they differ.
+pub(crate) async fn opened(client: &Client, task: TaskBody, key: Option<&ResultKey>) -> Result<Opened, Failure> {
+    match open(&task, key, None) {
+        Ok((results, remarks)) => Ok(Opened { task, results, remarks }),
+        Err(differ) => {
+            let charter = charter(client, task.task.group).await.map_err(|why| {
+                refused(&format!("{differ}; the charter that says how many may be was not to be had: {why}"))
+            })?;
+            let (results, remarks) = open(&task, key, Some(&charter)).map_err(|why| refused(&why))?;
+            Ok(Opened { task, results, remarks })
+        }
+    }
+}
+
+fn refused(why: &str) -> Failure {
+    Failure::new(Code::Refused, why)
+}
+
+/// The charter of a group as its node shows it, checked from the first decision on.
+async fn charter(client: &Client, group: GroupId) -> Result<Charter, Failure> {
+    let documents = client.consensus(group).await?;
+    let first = documents.first().ok_or_else(|| refused("it shows none"))?;
+    let unreadable = |error: ConsensusError| refused(&error.to_string());
+    let manager = PublicKey::from_base64(Consensus::read(first).map_err(unreadable)?.claimed_manager())?;
+    let chain = verify_chain(&documents, &manager, None).map_err(|error| refused(&error.to_string()))?;
+    let current = chain.last().ok_or_else(|| refused("it shows none"))?;
+    Ok(current.charter().clone())
+}
+
+/// The results, and what is to be said about those who told others; or why there is none.
+fn open(
+    task: &TaskBody,
+    key: Option<&ResultKey>,
+    charter: Option<&Charter>,
+) -> Result<(Vec<TaskResult>, Vec<String>), String> {
+    let (mut results, mut remarks) = (Vec::new(), Vec::new());
     for window in &task.windows {
         let told = match key {
-            Some(key) => unseal(&task.id, window, key)?,
+            Some(key) => {
+                let number = window.window;
+                let telling = |sealed: &String| Telling::open(sealed, &task.id, number, key);
+                let tellings: Vec<Telling> = window.sealed.iter().map(telling).collect();
+                let settled = settle(&tellings, charter).map_err(|why| format!("computation {number}: {why}"))?;
+                remarks.extend(settled.as_ref().and_then(|settled| odd(number, settled, charter?)));
+                settled.map(|settled| settled.result)
+            }
             None => None,
         };
         results.extend(told.or_else(|| window.result.clone()));
     }
-    Ok(Opened { task, results })
+    Ok((results, remarks))
 }
 
-fn unseal(id: &str, window: &TaskWindow, key: &ResultKey) -> Result<Option<TaskResult>, Failure> {
-    let wrong = |what: &str| Failure::new(Code::Refused, format!("computation {}: {what}", window.window));
-    let mut agreed: Option<TaskResult> = None;
-    for sealed in &window.sealed {
-        let text = key.open(sealed, id.as_bytes())?;
-        let result: TaskResult = serde_json::from_slice(&text)?;
-        if result.id != id || result.window != window.window {
-            return Err(wrong("a recipient sealed the result of another task"));
-        }
-        if agreed.as_ref().is_some_and(|agreed| *agreed != result) {
-            return Err(wrong("the recipients sealed different results; at least one of them is wrong"));
-        }
-        agreed = Some(result);
+fn odd(window: Slot, settled: &Settled, charter: &Charter) -> Option<String> {
+    let member = |liar: &Fingerprint| match charter.member(liar) {
+        Some(member) => format!("{} of {} ({liar})", member.name, member.operator),
+        None => liar.to_string(),
+    };
+    let mut who: Vec<String> = settled.liars.iter().map(member).collect();
+    if settled.unclear > 0 {
+        who.push(format!("{} without a signature of a member", settled.unclear));
     }
-    Ok(agreed)
+    (!who.is_empty()).then(|| {
+        format!(
+            "computation {window}: {} told another result than members of more operators than may be corrupted",
+            who.join(", ")
+        )
+    })
 }
 
 /// The key in a file that only its owner can read; made if there is none.
@@ -103,5 +152,6 @@ pub(crate) fn details(opened: &Opened) -> String {
     }
     let failed = opened.task.windows.iter().filter(|window| window.state != "done");
     lines.extend(failed.map(|window| format!("  computation {}: {}", window.window, window.detail)));
+    lines.extend(opened.remarks.iter().map(|remark| format!("  {remark}")));
     lines.join("\n")
 }
