@@ -4,10 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::json;
 use tacit_job::{Ask, AskError, Decline, Fault, Job, Report, ToPeer, sign_request};
-use tacit_model::api::{TaskRepeat, TaskRequest};
+use tacit_model::api::{PeerPolicy, TaskRepeat, TaskRequest};
 use tacit_model::{Attempt, Fingerprint, SessionId};
+use tacit_party::{PartyLimits, Policy};
 
-use crate::world::{RUN, World, identity};
+use crate::tasks::{declined, room_with, trouble};
+use crate::world::{Peer, RUN, World, identity};
 
 /// Prepare, Link, Session: a step that does not follow the one before is answered by ABORTED, and what was prepared
 /// is given up. In the right order each slot has a fresh result.
@@ -171,6 +173,44 @@ async fn f05_a_policy_that_changes_before_the_links_withdraws_the_peer() {
     let job = world.job(0);
     let reports = world.gateway.run(&world.consensus, &job).await;
     assert!(reports.values().all(|report| matches!(report, Report::Done { .. })), "{reports:?}");
+    world.close().await;
+}
+
+/// A series that its owner does not give from is not offered; a gateway that asks for it all the same, as a value or in a
+/// condition, is declined, and the owner reads why.
+#[tokio::test]
+async fn f05_a_series_that_the_policy_does_not_name_is_not_given() {
+    let rules = |sources: &[&str]| PeerPolicy {
+        sources: sources.iter().map(|source| (*source).to_owned()).collect(),
+        conditions: true,
+        ..PeerPolicy::default()
+    };
+    let first = |peers: &mut Vec<Peer>| peers[0].policy = Policy::from(rules(&["other"]));
+    let mut world = room_with(PartyLimits::default().session, first, |_| {}).await;
+    for (session, sources, filter, reason) in [
+        (1, &["other"][..], vec![], Some("level")),
+        (2, &["level"][..], vec!["other>=1".to_owned()], Some("other")),
+        (3, &["level"][..], vec![], None),
+        (4, &[][..], vec![], None),
+    ] {
+        world.peers[0].party().set_policy(Some(rules(sources))).await.unwrap();
+        let asked = TaskRequest { filter, ..crate::tasks::request(&world, session, "last_1h") };
+        let asked = Ask::admit(asked, None, &world.gateway.identity).unwrap();
+        let asked = crate::tasks::job(&world, &asked, session);
+        match reason {
+            Some(series) => {
+                assert_eq!(declined(&mut world, 0, &asked).await, Decline::Policy);
+                let why = trouble(&world, 0).await;
+                let says = format!("the series {series:?} is not one that this peer's policy gives from");
+                assert!(why.contains("DENIED (34)") && why.contains(&says), "{why}");
+            }
+            None => {
+                let peer = world.peers[0].fingerprint();
+                let said = world.gateway.prepare(&[peer], &world.consensus, &asked).await;
+                assert!(matches!(said[&peer], Report::Prepared { .. }), "{said:?}");
+            }
+        }
+    }
     world.close().await;
 }
 

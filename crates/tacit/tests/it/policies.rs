@@ -8,6 +8,7 @@ use tacit_pki::{Identity, random};
 use time::OffsetDateTime;
 
 use crate::rooms::{Rooms, number};
+use crate::wait::until;
 
 /// Asks for the mean of new samples, signed by somebody or by nobody; how many gave.
 #[track_caller]
@@ -84,6 +85,21 @@ fn f05_each_rule_keeps_its_peer_out_and_its_owner_reads_why() {
         scene.rooms[3].policy(loose.clone());
         assert_eq!(contributors(&scene, signer), 4, "{loose}: {}", scene.rooms[3].trouble());
         scene.rooms[3].node.api("DELETE", "/peers/room3/policy", None).ok();
+    }
+    // A series that it does not give from it does not offer, so it is not even asked.
+    let offers = || scene.gateway.offers(scene.gid).to_string().matches("temperature").count();
+    for (sources, given) in [(json!(["humidity"]), 3), (json!(["humidity", "temperature"]), 4)] {
+        scene.rooms[3].policy(json!({ "sources": sources }));
+        until("the offers", || if offers() == given { Ok(()) } else { Err(offers().to_string()) });
+        for room in &scene.rooms {
+            room.measure("temperature", 0, "20");
+        }
+        let answer = scene.ask(&scene.question("mean", json!({})));
+        assert_eq!(
+            (&answer["state"], &answer["windows"][0]["contributors"]),
+            (&json!("done"), &json!(given)),
+            "{answer}"
+        );
     }
 }
 
