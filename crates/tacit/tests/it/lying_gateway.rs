@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 use tacit_accord::{Consensus, Member, MemberRole, Proposal, decide};
-use tacit_job::{Ask, Decline, Job, Report, ToPeer, plan_of};
+use tacit_job::{Ask, Decline, Fault, Job, Report, ToPeer, plan_of, status};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::api::TaskRequest;
 use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock};
@@ -110,6 +110,49 @@ fn stranger() -> Identity {
 
 fn again(request: &TaskRequest, nonce: u8) -> TaskRequest {
     TaskRequest { nonce: hex::encode([nonce; 16]), issued: SystemClock.now().to_rfc3339(), ..request.clone() }
+}
+
+/// Prepare, Link, Session, in this order: rooms answer any other step by ABORTED, give up what it interrupts, and compute afresh
+/// what is then asked in order, each time.
+#[tokio::test]
+async fn f17_real_peers_abort_what_is_out_of_order_and_compute_the_next() {
+    let mut scene = Rooms::found(3);
+    scene.measure("temperature", 1000, &["20", "21", "22"]);
+    let told = scene.ask(&scene.question("sum", json!({ "preselector": "last_1h" })));
+    let first: TaskRequest = serde_json::from_value(told["task"].clone()).expect("the request");
+    let mut liar = Liar::take_over(&mut scene).await;
+    let aborted = Report::Failed { fault: Fault::Order, frozen: false };
+    assert_eq!(status(&aborted), (65, "ABORTED"));
+    let link = |session| ToPeer::Link { session, nonces: vec!["00".repeat(32); 3], endpoints: vec![String::new(); 3] };
+    let rooms = liar.rooms.clone();
+    for session in [SessionId([90; 16]), SessionId([91; 16])] {
+        let step = if session == SessionId([90; 16]) { link(session) } else { ToPeer::Session { session } };
+        let said = liar.gateway.phase(&rooms, session, &step).await;
+        assert!(said.values().all(|report| *report == aborted), "{said:?}");
+    }
+    let ask = liar.ask(again(&first, 2));
+    let skipped = liar.job(&ask, 92);
+    liar.gateway.prepare(&rooms, &liar.consensus, &skipped).await;
+    for step in [ToPeer::Session { session: skipped.session }, link(skipped.session)] {
+        let said = liar.gateway.phase(&rooms, skipped.session, &step).await;
+        assert!(said.values().all(|report| *report == aborted), "{said:?}");
+    }
+    for room in 0..3 {
+        assert_eq!(liar.declined(room, &skipped).await, Decline::Busy, "its id is used up");
+    }
+    let mut agreements = Vec::new();
+    for number in [3, 4] {
+        let ask = liar.ask(again(&first, number));
+        let job = liar.job(&ask, number);
+        let reports = liar.run(&job).await;
+        agreements.extend(reports.into_values().map(|report| match report {
+            Report::Done { agreement: Some(agreement), .. } => agreement,
+            other => panic!("{other:?}"),
+        }));
+        let over = liar.gateway.phase(&rooms, job.session, &ToPeer::Session { session: job.session }).await;
+        assert!(over.values().all(|report| *report == aborted), "{over:?}");
+    }
+    assert_eq!(agreements.iter().collect::<BTreeSet<_>>().len(), 2, "alike in each, and fresh in the second");
 }
 
 /// A second opening without the victim, under the same request or another one; other certificates in the places of
