@@ -293,6 +293,7 @@ impl Played {
             .results(move |(name, _)| {
                 let result = PartyResult {
                     run: RunId(1),
+                    task: None,
                     slot: Slot(0),
                     values: vec![3, u128::MAX],
                     statistics: vec![("mean(x1)".to_owned(), 0.1)],
