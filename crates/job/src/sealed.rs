@@ -139,6 +139,8 @@ pub fn settle(tellings: &[Telling], charter: Option<&Charter>) -> Result<Option<
                 operators.values().flatten().copied().collect::<Vec<_>>().join(" and ")
             };
             let mut said: Vec<String> = sayings.iter().map(|(_, operators)| names(operators)).collect();
+            // Tellings come in the order of fingerprints, which says nothing.
+            said.sort_unstable();
             let nobody = tellings.iter().filter(|telling| telling.result.is_none() || known(telling).is_none()).count();
             if nobody > 0 {
                 said.push(format!("{nobody} that nobody is known to have said"));

@@ -155,7 +155,7 @@ impl fmt::Display for What {
             Self::SessionUsed => "the session id was used before",
             Self::SlotBound => "the slot is bound to another charter or other input peers",
             Self::Overlap => "what was asked for went into a result with other members meanwhile",
-            Self::Company => "a result over what was asked for was opened with other members meanwhile",
+            Self::Company => "a result over what was asked for was opened with other members before",
             Self::Budget => "the budget of epsilon or delta of a series was spent meanwhile",
             Self::Batch => "a row belongs to another batch",
             Self::LogHead => "the log has grown meanwhile",

@@ -63,7 +63,11 @@ pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Resul
         without.append(&mut bound.members);
     }
     if !refused.is_empty() && job.ask().is_some() {
-        // A peer that does not want to is left out of a client's task.
+        // A peer that does not want to is left out of a client's task. Those who only give first: without their records those who
+        // compute may be willing.
+        if refused.iter().any(|member| !job.compute.contains(member)) {
+            refused.retain(|member| !job.compute.contains(member));
+        }
         without.append(&mut refused);
     }
     if !refused.is_empty() {

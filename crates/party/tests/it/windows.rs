@@ -82,7 +82,7 @@ async fn rule3_who_was_cut_off_before_the_freeze_is_not_the_difference_of_two_su
     }
     assert_eq!(learned(&world, &second).await, None);
     let why = trouble(&world, 0).await;
-    assert!(why.contains("was opened with other members meanwhile"), "{why}");
+    assert!(why.contains("was opened with other members before"), "{why}");
 
     // They know after a restart.
     for peer in 0..3 {

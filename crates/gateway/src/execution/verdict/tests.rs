@@ -1,5 +1,6 @@
 use tacit_accord::{Charter, Member, MemberRole};
-use tacit_model::api::{Decimal, TaskResult};
+use tacit_job::{Ask, Source};
+use tacit_model::api::{Decimal, TaskRequest, TaskResult, TaskSignature};
 use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
 
 use super::*;
@@ -79,6 +80,30 @@ fn rule10_an_own_reason_is_not_told() {
         Outcome::Repair { without, .. } => assert_eq!(without, [who(2)]),
         other => panic!("{other:?}"),
     }
+}
+
+/// Those who compute may decline because of those who give: these are left out first, and the others asked again.
+#[test]
+fn f05_who_only_gives_and_declines_is_left_out_before_those_who_compute() {
+    let (charter, mut job) = scene();
+    job.compute.truncate(2);
+    let none = || TaskSignature { key: String::new(), signature: String::new() };
+    let request = TaskRequest::about(GroupId(1), "temperature", "sum", "test");
+    job.task.source = Source::Series(Box::new(Ask { request, client: None, ticket: none() }));
+    let declined = || Some(Report::Declined { why: Decline::Policy });
+    let prepared = || Some(Report::Prepared { nonce: "n".to_owned() });
+    let without = |reports: [Option<Report>; 3]| {
+        let reported = reports.into_iter().enumerate().map(|(at, report)| (who(at as u8), report)).collect();
+        match nonces(&reported, &job, &Names(&charter)) {
+            Err(Outcome::Repair { without, .. }) => without,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(without([declined(), declined(), declined()]), [who(2)]);
+    assert_eq!(without([declined(), prepared(), declined()]), [who(2)]);
+    // Without them it is their own.
+    assert_eq!(without([declined(), prepared(), prepared()]), [who(0)]);
+    assert_eq!(without([None, declined(), declined()]), [who(0), who(2)]);
 }
 
 /// The gateway was interrupted after the end: it asks again, and hears what was told before.

@@ -73,11 +73,17 @@ fn open(
                 let tellings: Vec<Telling> = window.sealed.iter().map(telling).collect();
                 let settled = settle(&tellings, charter).map_err(|why| format!("computation {number}: {why}"))?;
                 remarks.extend(settled.as_ref().and_then(|settled| odd(number, settled, charter?)));
+                if settled.is_none() && window.result.is_some() {
+                    // Whoever has a key takes nothing that the gateway could have made up.
+                    remarks.push(format!(
+                        "computation {number}: told in clear, not sealed; without a result key it is shown"
+                    ));
+                }
                 settled.map(|settled| settled.result)
             }
-            None => None,
+            None => window.result.clone(),
         };
-        results.extend(told.or_else(|| window.result.clone()));
+        results.extend(told);
     }
     Ok((results, remarks))
 }
