@@ -199,7 +199,9 @@ impl Noted {
 
     /// As it is kept.
     pub(crate) fn row(&self) -> Option<JobRow> {
-        self.jobs.lock().open.get(&self.number).map(|entry| body::row(self.number, entry))
+        // Put into words without the lock.
+        let entry = self.jobs.lock().open.get(&self.number).cloned()?;
+        Some(body::row(self.number, &entry))
     }
 
     /// What became of it; only the first end counts.

@@ -40,6 +40,27 @@ async fn two_groups(w: &World) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// All operations of the OpenAPI document that need a role which fits, but for the open ones: method, and path at those places.
+async fn operations(
+    w: &World,
+    places: &[(&'static str, String)],
+    fits: impl Fn(&str) -> bool,
+    open: &[&str],
+) -> Vec<(String, String)> {
+    let document = w.get("/openapi.json").send().await.json();
+    let mut found = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let (method, path) = (method.to_uppercase(), path.strip_prefix("/api/v1").unwrap());
+            if operation["x-role"].as_str().is_some_and(&fits) && !open.contains(&format!("{method} {path}").as_str()) {
+                let path = places.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value));
+                found.push((method, path));
+            }
+        }
+    }
+    found
+}
+
 /// Every operation that needs a role is listed in the OpenAPI document; whoever is limited to a group gets nowhere with
 /// any of them but those that are about that group, or about none.
 #[tokio::test]
@@ -63,21 +84,11 @@ async fn w3_who_is_limited_to_a_group_reaches_no_other_by_any_operation() {
         "GET /log/inclusion",
         "GET /log/consistency",
     ];
-    let document = w.get("/openapi.json").send().await.json();
-    let mut tried = 0;
-    for (path, methods) in document["paths"].as_object().unwrap() {
-        for (method, operation) in methods.as_object().unwrap() {
-            let (method, path) = (method.to_uppercase(), path.strip_prefix("/api/v1").unwrap());
-            if operation.get("x-role").is_none() || open.contains(&format!("{method} {path}").as_str()) {
-                continue;
-            }
-            let path = places.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value));
-            let reply = call(&method, &path).json("{}").await;
-            reply.is_problem(403, "forbidden");
-            tried += 1;
-        }
+    let closed = operations(&w, &places, |_| true, &open).await;
+    for (method, path) in &closed {
+        call(method, path).json("{}").await.is_problem(403, "forbidden");
     }
-    assert!(tried > 40, "{tried}");
+    assert!(closed.len() > 40, "{}", closed.len());
 
     let names = |reply: &Value, list: &str| -> Vec<String> {
         reply[list].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
@@ -146,27 +157,18 @@ async fn rule10_who_asks_for_tasks_sees_nobody() {
     ];
     let looks = w.api("POST", "/tokens").json(r#"{"role":"viewer","label":"looks"}"#).await.json();
     let looks = looks["token"].as_str().unwrap();
-    let document = w.get("/openapi.json").send().await.json();
+    let closed = operations(&w, &places, |role| role == "viewer", &open).await;
+    assert!(closed.len() > 12, "{}", closed.len());
     for limits in [json!({}), json!({ "sets": ["a"] }), json!({ "groups": [2], "purposes": ["p"] })] {
         let token = issue(&w, "viewer", limits).await;
         let call = |method: &str, path: &str| w.ask(method, format!("/api/v1{path}")).token(&token);
-        let mut tried = 0;
-        for (path, methods) in document["paths"].as_object().unwrap() {
-            for (method, operation) in methods.as_object().unwrap() {
-                let (method, path) = (method.to_uppercase(), path.strip_prefix("/api/v1").unwrap());
-                if operation["x-role"] != "viewer" || open.contains(&format!("{method} {path}").as_str()) {
-                    continue;
-                }
-                let path = places.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value));
-                let reply = call(&method, &path).json("{}").await;
-                reply.is_problem(403, "forbidden");
-                assert!(reply.text.contains("how many took part"), "{path}: {}", reply.text);
-                let seen = w.ask(&method, format!("/api/v1{path}")).token(looks).send().await.status;
-                assert!(seen != 403 && seen != 401, "{path}: {seen}");
-                tried += 1;
-            }
+        for (method, path) in &closed {
+            let reply = call(method, path).json("{}").await;
+            reply.is_problem(403, "forbidden");
+            assert!(reply.text.contains("how many took part"), "{path}: {}", reply.text);
+            let seen = w.ask(method, format!("/api/v1{path}")).token(looks).send().await.status;
+            assert!(seen != 403 && seen != 401, "{path}: {seen}");
         }
-        assert!(tried > 12, "{tried}");
         let group = call("GET", "/groups/2").send().await;
         assert_eq!(group.status, 200, "{}", group.text);
         assert_eq!(group.json()["members"], json!([]));

@@ -7,7 +7,7 @@
 use zeroize::Zeroizing;
 
 use super::filter::{Filter, read as read_filter};
-use super::ties::{Tie, ties};
+use super::ties::{Tie, ties, with_slack};
 use super::{Aggregator, Filtered, Function, Order, Presence};
 use crate::plan::{PlanError, PlanRequest};
 
@@ -303,13 +303,12 @@ impl Encoding {
 
     /// The bounds of all numbers that are proven: those of the vector, and those of its ties that are no equalities.
     pub(crate) fn proven_bounds(&self) -> impl Iterator<Item = u128> {
-        let slacks = self.ties().iter().map(|tie| tie.bound).filter(|bound| *bound > 0);
-        (0..self.length()).map(|item| self.bound(item)).chain(slacks)
+        (0..self.length()).map(|item| self.bound(item)).chain(with_slack(self.ties()).map(|tie| tie.bound))
     }
 
     /// How many these are.
     pub(crate) fn proven_numbers(&self) -> usize {
-        self.length() + self.ties().iter().filter(|tie| tie.bound > 0).count()
+        self.length() + with_slack(self.ties()).count()
     }
 
     /// A field above it is one in which no tie wraps; `None` if that is beyond all fields.

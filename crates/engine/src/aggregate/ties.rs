@@ -33,6 +33,11 @@ pub(crate) struct Tie {
 }
 
 impl Tie {
+    /// Whether the form may be something else than 0.
+    pub(crate) fn has_slack(&self) -> bool {
+        self.bound > 0
+    }
+
     /// The form of these numbers. What is negative, which no records give, is a number far above the bound.
     pub(crate) fn slack(&self, numbers: &[u128]) -> u128 {
         let product = |(number, times): &(usize, i128)| numbers[*number].wrapping_mul(*times as u128);
@@ -50,6 +55,11 @@ impl Tie {
         }
         Some(above.max(below))
     }
+}
+
+/// Those whose slack is dealt: where it can only be 0, there is nothing to deal.
+pub(crate) fn with_slack(ties: &[Tie]) -> impl Iterator<Item = &Tie> {
+    ties.iter().filter(|tie| tie.has_slack())
 }
 
 /// The ties of the sums of these terms over at most `most` records of numbers up to `max_element`. `None` if coefficients are

@@ -38,7 +38,7 @@ use tacit_algebra::Field;
 use tacit_algebra::poly::{consecutive_weights, lagrange_with};
 use zeroize::Zeroizing;
 
-use crate::aggregate::ties::Tie;
+use crate::aggregate::ties::{Tie, with_slack};
 use crate::keystream::{CryptoFailed, Keystream};
 
 /// Elements that are dealt for a number with so many bits: the mask, the bits, the quotient.
@@ -81,8 +81,7 @@ impl<F: Field> Layout<F> {
         let mut known = BTreeMap::new();
         let (mut shapes, mut numbers) = (Vec::new(), Vec::new());
         let mut summed = 0;
-        let slacks = ties.iter().map(|tie| tie.bound).filter(|bound| *bound > 0);
-        for bound in bounds.inspect(|_| summed += 1).chain(slacks) {
+        for bound in bounds.inspect(|_| summed += 1).chain(with_slack(ties).map(|tie| tie.bound)) {
             let shape = match known.get(&bound) {
                 Some(shape) => *shape,
                 None => {
@@ -125,8 +124,7 @@ impl<F: Field> Layout<F> {
                 tied.push(number);
             }
         }
-        let dealt = self.ties.iter().filter(|tie| tie.bound > 0);
-        for ((tie, shape), mask) in dealt.zip(slacks).zip(&masks[self.summed..]) {
+        for ((tie, shape), mask) in with_slack(&self.ties).zip(slacks).zip(&masks[self.summed..]) {
             self.shapes[*shape].encode(tie.slack(&tied), *mask, &mut out);
         }
         out.extend_from_slice(salt);
@@ -232,7 +230,7 @@ impl<'l, F: Field> Query<'l, F> {
                 let size = F::from_u128(times.unsigned_abs());
                 tied[*number] += coefficient * if *times < 0 { -size } else { size };
             }
-            if tie.bound > 0 {
+            if tie.has_slack() {
                 tied[slack] = -coefficient;
                 slack += 1;
             }

@@ -1,6 +1,6 @@
 //! A job in words for its owner.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_engine::{Level, aggregate};
 use tacit_job::{Ask, Job};
@@ -62,7 +62,7 @@ pub(super) fn row(number: i64, entry: &Entry) -> JobRow {
     let mut shown = of(number, entry);
     let mut body = text(&shown);
     if body.len() > LONGEST {
-        // Nothing that its gateway can have computed is so long: it was declined.
+        // Of a large group, or made up.
         shown.opened = format!("what was asked is {} bytes long and not kept in whole", body.len());
         shown.participants.clear();
         shown.parameters.clear();
@@ -108,8 +108,10 @@ fn participants(entry: &Entry) -> Vec<JobParticipant> {
     let job = &entry.job;
     let [gives, computes, learns] =
         [&job.inputs, &job.compute, &job.recipients].map(|named| named.iter().copied().collect::<BTreeSet<_>>());
+    let listed = entry.consensus.iter().flat_map(|known| &known.charter().members);
+    let listed: BTreeMap<_, _> = listed.map(|member| (member.fingerprint, member)).collect();
     let describe = |fingerprint| {
-        let member = entry.consensus.as_ref().and_then(|known| known.charter().member(&fingerprint));
+        let member = listed.get(&fingerprint);
         JobParticipant {
             fingerprint,
             name: member.map(|member| member.name.clone()),

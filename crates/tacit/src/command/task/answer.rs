@@ -14,7 +14,8 @@ use tacit_model::{Fingerprint, GroupId, Slot};
 use tacit_pki::PublicKey;
 use tacit_pki::result_key::ResultKey;
 
-use crate::output::{Code, Failure};
+use crate::negotiating::refused;
+use crate::output::Failure;
 
 /// A task with the results that could be opened.
 #[derive(Serialize)]
@@ -35,25 +36,21 @@ pub(crate) async fn opened(client: &Client, task: TaskBody, key: Option<&ResultK
         Ok((results, remarks)) => Ok(Opened { task, results, remarks }),
         Err(differ) => {
             let charter = charter(client, task.task.group).await.map_err(|why| {
-                refused(&format!("{differ}; the charter that says how many may be was not to be had: {why}"))
+                refused(format!("{differ}; the charter that says how many may be was not to be had: {why}"))
             })?;
-            let (results, remarks) = open(&task, key, Some(&charter)).map_err(|why| refused(&why))?;
+            let (results, remarks) = open(&task, key, Some(&charter)).map_err(refused)?;
             Ok(Opened { task, results, remarks })
         }
     }
-}
-
-fn refused(why: &str) -> Failure {
-    Failure::new(Code::Refused, why)
 }
 
 /// The charter of a group as its node shows it, checked from the first decision on.
 async fn charter(client: &Client, group: GroupId) -> Result<Charter, Failure> {
     let documents = client.consensus(group).await?;
     let first = documents.first().ok_or_else(|| refused("it shows none"))?;
-    let unreadable = |error: ConsensusError| refused(&error.to_string());
+    let unreadable = |error: ConsensusError| refused(error.to_string());
     let manager = PublicKey::from_base64(Consensus::read(first).map_err(unreadable)?.claimed_manager())?;
-    let chain = verify_chain(&documents, &manager, None).map_err(|error| refused(&error.to_string()))?;
+    let chain = verify_chain(&documents, &manager, None).map_err(|error| refused(error.to_string()))?;
     let current = chain.last().ok_or_else(|| refused("it shows none"))?;
     Ok(current.charter().clone())
 }
