@@ -29,6 +29,8 @@
 
 mod bits;
 mod boolean;
+#[cfg(test)]
+mod cheating;
 mod coins;
 mod compare;
 mod context;
@@ -75,7 +77,8 @@ pub(crate) use robust::{Disputed, Notary, Robust};
 pub use share::Shared;
 pub(crate) use sort::{COLLISION_BITS as SHUFFLED_BITS, LIFTED as LIFTED_AT_ONCE, sorts_on_bits};
 pub(crate) use verify::{BATCH as VERIFIED_AT_ONCE, parts as parts_to_verify};
+pub(crate) use wire::CHUNK_BYTES;
 
 /// How many messages a party sends to a peer before it reads the first: enough to keep links busy, few
 /// enough to stay in cache.
-const WINDOW: usize = 4;
+pub(crate) const WINDOW: usize = 4;

@@ -380,7 +380,7 @@ impl Plan {
 
     /// How many rounds that takes if all input peers contribute.
     pub(crate) fn evaluation_rounds(&self) -> usize {
-        self.forecast_evaluation().map_or(0, |cost| cost.rounds)
+        self.forecast_evaluation().map_or(0, |cost| cost.rounds())
     }
 
     /// What it costs.

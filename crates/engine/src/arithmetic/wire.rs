@@ -10,7 +10,7 @@ use tacit_model::codec::Encode;
 /// Bytes in front of the elements.
 pub(super) const HEADER: usize = 5;
 /// Bytes of elements in one message: full records of TLS, and all streams of a chunk in cache.
-const CHUNK_BYTES: usize = 64 * 1024;
+pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What a message carries.
 #[derive(Clone, Copy, PartialEq, Eq)]

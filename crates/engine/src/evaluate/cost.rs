@@ -1,12 +1,16 @@
 //! What operations on shares cost, from the tables at the operations themselves.
 
 use crate::arithmetic::{
-    PRODUCTS_BY_SLICES, TESTED_BY_BITS, VERIFIED_AT_ONCE, can_hold_subsets, opens_by_slices, parts_to_verify,
+    CHUNK_BYTES, PRODUCTS_BY_SLICES, TESTED_BY_BITS, VERIFIED_AT_ONCE, can_hold_subsets, opens_by_slices,
+    parts_to_verify,
 };
 use crate::plan::{BYTES_PER_MICRO, FieldChoice, SecurityModel};
 
 mod bits;
+mod clocks;
 mod fixed;
+
+use clocks::{Clocks, overlapping};
 
 /// Work on a factor that is verified, for each party: docs/benchmarks.md, products with and without it.
 const NANOS_PER_FACTOR: u64 = 10;
@@ -19,12 +23,12 @@ pub(crate) fn round_micros(n: usize) -> u64 {
 }
 
 /// Rounds, bytes and work of operations one after the other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cost {
     n: usize,
     t: usize,
     field: FieldChoice,
-    pub(crate) rounds: usize,
+    clocks: Clocks,
     /// That one party sends, on average.
     pub(crate) bytes: u64,
     /// Checks that a wrong number could pass by chance.
@@ -52,7 +56,7 @@ impl Cost {
             n,
             t,
             field,
-            rounds: 0,
+            clocks: Clocks::new(n),
             bytes: 0,
             checks: 0,
             noted: None,
@@ -74,10 +78,15 @@ impl Cost {
         }
     }
 
+    /// From the beginning to the end of the slowest.
+    pub(crate) fn rounds(&self) -> usize {
+        self.clocks.slowest()
+    }
+
     /// Microseconds from beginning to end, all parties on two cores: rounds, what is sent, and work besides.
     pub(crate) fn micros(&self) -> u64 {
         let sent = self.n as u64 * self.bytes / BYTES_PER_MICRO;
-        self.rounds as u64 * round_micros(self.n) + sent + self.nanos / 1000
+        self.rounds() as u64 * round_micros(self.n) + sent + self.nanos / 1000
     }
 
     /// Nanoseconds that all parties compute besides what is sent.
@@ -141,10 +150,10 @@ impl Cost {
     fn toss(&mut self) {
         let others = self.n as u64 - 1;
         if !std::mem::replace(&mut self.committed, true) {
-            self.rounds += 1;
+            self.all_to_all(1);
             self.bytes += others * (5 + 32);
         }
-        self.rounds += 1;
+        self.all_to_all(1);
         self.bytes += others * (5 + 96);
     }
 
@@ -160,8 +169,9 @@ impl Cost {
             Some(_) if std::mem::replace(&mut self.keyed, true) => {}
             Some(held) => self.keys(held),
             None => {
-                self.rounds += 1;
-                self.elements(length.div_ceil(n - t) * (n - 1 - t));
+                let dealt = length.div_ceil(n - t);
+                self.clocks.together(overlapping(self.messages(dealt), 1));
+                self.elements(dealt * (n - 1 - t));
             }
         }
     }
@@ -169,13 +179,16 @@ impl Cost {
     /// The keys of all sets, of which a party holds so many: the first of each set tells its key to the n-t-1 others.
     fn keys(&mut self, held: usize) {
         let (n, t) = (self.n as u64, self.t as u64);
-        self.rounds += 1;
+        // The first of a set is one of the first t+1.
+        let most = self.t + 1;
+        self.clocks.messages(1, |peer, _| 0..peer.min(most));
+        self.wait_for_all();
         let sets = held as u64 * n / (n - t);
         self.bytes += sets * (n - t - 1) * 32 / n;
     }
 
     fn open_at_once(&mut self, length: u64) {
-        self.rounds += 1;
+        self.all_to_all(self.messages(length));
         self.elements(length * (self.n as u64 - 1));
     }
 
@@ -185,12 +198,51 @@ impl Cost {
         let count = length as u64;
         if self.n >= crate::arithmetic::KING_FROM && length >= crate::arithmetic::KING_LENGTH {
             self.kings = true;
-            self.rounds += 3;
+            self.clocks.together(overlapping(self.messages(count.div_ceil(n - t)), 3));
             self.elements(count * (n - 1 - t) / (n - t) + count * (2 * n - 2 - t) / n);
         } else {
-            self.rounds += 1;
+            let (peers, dealers) = (self.n, 2 * self.t + 1);
+            match peers == dealers {
+                true => self.dealt_by_all(count),
+                // Dealers rotate.
+                false => self.dealt(count, |number, dealer| (dealer + peers - number % peers) % peers < dealers),
+            }
             self.elements((count * (n - 1 - t) * (2 * t + 1)).div_ceil(n));
         }
+    }
+
+    /// What everybody tells everybody.
+    fn all_to_all(&mut self, messages: usize) {
+        let n = self.n;
+        self.clocks.messages_alike(messages, |peer, _| (0..n).filter(move |sender| *sender != peer));
+        self.wait_for_all();
+    }
+
+    /// So many elements of each of these dealers, by the number of the message: t receivers have seeds and wait for nothing.
+    fn dealt(&mut self, length: u64, deals: impl Fn(usize, usize) -> bool) {
+        let (n, t, deals) = (self.n, self.t, &deals);
+        let messages = self.messages(length);
+        self.clocks.messages(messages, |peer, number| dealers(n, t, peer).filter(move |dealer| deals(number, *dealer)));
+        self.wait_for_all();
+    }
+
+    /// The same of everybody.
+    fn dealt_by_all(&mut self, length: u64) {
+        let (n, t) = (self.n, self.t);
+        self.clocks.messages_alike(self.messages(length), |peer, _| dealers(n, t, peer));
+        self.wait_for_all();
+    }
+
+    /// Where nothing is verified, operations are counted as if nobody went on ahead.
+    fn wait_for_all(&mut self) {
+        if self.noted.is_none() {
+            self.clocks.together(0);
+        }
+    }
+
+    /// In how many messages so many elements travel.
+    fn messages(&self, elements: u64) -> usize {
+        elements.div_ceil((CHUNK_BYTES / self.field.bytes()) as u64) as usize
     }
 
     fn elements(&mut self, elements: u64) {
@@ -203,8 +255,8 @@ impl Cost {
             self.random(length);
             self.open_products(length);
         } else {
-            let (n, t) = (self.n as u64, self.t as u64);
-            self.rounds += 1;
+            let (n, t, last) = (self.n as u64, self.t as u64, self.t);
+            self.dealt(length as u64, |_, dealer| dealer <= last);
             self.elements((t + 1) * (n - 1 - t) * length as u64 / n);
             self.check_degree();
             self.product(length, self.t + 1);
@@ -219,7 +271,7 @@ impl Cost {
             self.multiply(length);
             self.open(length);
         } else if length >= PRODUCTS_BY_SLICES {
-            self.rounds += 2;
+            self.by_slices(length);
             self.elements(2 * (n - 1) * length as u64 / n);
         } else {
             self.open_at_once(length as u64);
@@ -239,22 +291,28 @@ impl Cost {
             return self.open_at_once(length as u64);
         }
         let (n, t) = (self.n as u64, self.t as u64);
-        self.rounds += 2;
+        self.by_slices(length);
         self.elements(length as u64 * (t + n - 1) / n);
         self.toss();
         self.open_at_once(n);
     }
 
+    /// To kings and back: arithmetic/slices.rs.
+    fn by_slices(&mut self, length: usize) {
+        let n = self.n as u64;
+        self.clocks.together(overlapping(self.messages((length as u64).div_ceil(n)), 2));
+    }
+
     /// To one.
     pub(super) fn open_to_one(&mut self, length: usize) {
         self.verify();
-        self.rounds += 1;
+        self.clocks.together(1);
         self.elements((length as u64 * (self.n as u64 - 1)).div_ceil(self.n as u64));
     }
 
     /// So many numbers of each party.
     pub(super) fn input(&mut self, length: usize) {
-        self.rounds += 1;
+        self.dealt_by_all(length as u64);
         self.elements(length as u64 * (self.n - 1 - self.t) as u64);
         self.check_degree();
     }
@@ -294,6 +352,11 @@ impl Cost {
         self.open(length);
         self.product(length, width as usize);
     }
+}
+
+/// Those whose shares come to a peer in messages, not from seeds: arithmetic/dealing.rs.
+fn dealers(n: usize, t: usize, peer: usize) -> impl Iterator<Item = usize> {
+    (0..n).filter(move |dealer| (peer + n - dealer) % n > t)
 }
 
 /// Levels of a tree over so many leaves.

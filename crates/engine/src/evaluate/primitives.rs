@@ -79,6 +79,6 @@ impl Operation {
         let mut cost = Cost::new(n, t, self.field).in_model(model);
         (self.count)(&mut cost, numbers);
         cost.verify();
-        Some(OperationCost { rounds: cost.rounds, bytes: cost.bytes, micros: cost.micros(), kings: cost.kings })
+        Some(OperationCost { rounds: cost.rounds(), bytes: cost.bytes, micros: cost.micros(), kings: cost.kings })
     }
 }

@@ -102,7 +102,8 @@ impl Forecast {
             (1, inside + (opened + view + 64) * outside as u64)
         };
         let evaluation = plan.forecast_evaluation();
-        let (evaluation_rounds, evaluation_bytes) = evaluation.map_or((0, 0), |cost| (cost.rounds, cost.bytes));
+        let (evaluation_rounds, evaluation_bytes) =
+            evaluation.as_ref().map_or((0, 0), |cost| (cost.rounds(), cost.bytes));
         let mut notes = vec![match plan.on_missing() {
             OnMissing::Fail => "a missing input ends the session".to_owned(),
             OnMissing::Proceed { min } => format!("missing inputs are left out as long as {min} contribute"),
@@ -190,7 +191,7 @@ impl Forecast {
             opening_bytes,
             input_rounds,
             opening_rounds,
-            micros: session_micros.saturating_add(evaluation.map_or(0, |cost| cost.micros())),
+            micros: session_micros.saturating_add(evaluation.as_ref().map_or(0, |cost| cost.micros())),
             losses: match &guaranteed {
                 Some(_) => faulty,
                 None if evaluation.is_some() => 0,

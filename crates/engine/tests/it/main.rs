@@ -33,6 +33,7 @@ mod malicious_functions;
 mod noises;
 mod operations;
 mod orders;
+mod plain_results;
 mod plain_statistics;
 mod ranges;
 mod reference;

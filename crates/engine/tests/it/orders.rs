@@ -36,7 +36,7 @@ fn with_records(mut world: World, most: u64, max: u64) -> World {
 }
 
 /// The numbers of a column, ascending.
-fn column(world: &World, column: usize) -> Vec<u64> {
+pub(crate) fn column(world: &World, column: usize) -> Vec<u64> {
     let columns = world.request.items;
     let rows = world.inputs.iter().flatten();
     let mut all: Vec<u64> = rows.flat_map(|row| row.chunks(columns).map(|record| record[column])).collect();
@@ -45,7 +45,7 @@ fn column(world: &World, column: usize) -> Vec<u64> {
 }
 
 /// As numpy does it: `level` in hundredths.
-fn quantile(sorted: &[u64], level: u64) -> f64 {
+pub(crate) fn quantile(sorted: &[u64], level: u64) -> f64 {
     let position = (sorted.len() as u64 - 1) * level;
     let (at, part) = ((position / 100) as usize, position % 100);
     let upper = *sorted.get(at + 1).unwrap_or(&0);
@@ -102,6 +102,17 @@ fn top_is_right(world: &World, k: usize) -> TestCaseResult {
     Ok(())
 }
 
+/// The largest sums of keys, by a map.
+pub(crate) fn top_of(world: &World, k: usize) -> Vec<(String, f64)> {
+    let mut sums = BTreeMap::<u64, u64>::new();
+    for pair in world.inputs.iter().flatten().flat_map(|row| row.chunks(2)) {
+        *sums.entry(pair[0]).or_default() += pair[1];
+    }
+    let mut order: Vec<(u64, u64)> = sums.into_iter().filter(|(_, sum)| *sum > 0).collect();
+    order.sort_by_key(|(key, sum)| (std::cmp::Reverse(*sum), *key));
+    order.into_iter().take(k).map(|(key, sum)| (format!("sum({key})"), sum as f64)).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
@@ -136,14 +147,7 @@ proptest! {
             let pair = |_| [keys[random.below(9) as usize], [0, 1, 2, 900][random.below(4) as usize]];
             *row = (0..[0, most / 2, most][seed as usize % 3]).flat_map(pair).collect();
         }
-        let mut sums = BTreeMap::<u64, u64>::new();
-        for pair in world.inputs.iter().flatten().flat_map(|row| row.chunks(2)) {
-            *sums.entry(pair[0]).or_default() += pair[1];
-        }
-        let mut order: Vec<(u64, u64)> = sums.into_iter().filter(|(_, sum)| *sum > 0).collect();
-        order.sort_by_key(|(key, sum)| (std::cmp::Reverse(*sum), *key));
-        let expected: Vec<(String, f64)> =
-            order.into_iter().take(k).map(|(key, sum)| (format!("sum({key})"), sum as f64)).collect();
+        let expected = top_of(&world, k);
         let model = if n < 7 { SecurityModel::Malicious } else { SecurityModel::SemiHonest };
         for model in [SecurityModel::SemiHonest, model] {
             let found = result(&world.clone().in_model(model));
@@ -257,22 +261,21 @@ pub(crate) fn at_borders(world: &World, inputs: &[Vec<Vec<u64>>]) -> Vec<World> 
 }
 
 /// Where compute peers may cheat: nobody has records, one has, all numbers are the largest or the smallest, and random ones.
-fn malicious_orders_are_right(n: usize) {
-    const MOST: u64 = 2;
-    for max in [0, 1, 1000] {
-        let (full, nobody) = (vec![max; 2 * MOST as usize], vec![Vec::new(); n]);
+fn malicious_orders_are_right(n: usize, most: u64, maxima: &[u64]) {
+    for max in maxima.iter().copied() {
+        let (full, nobody) = (vec![max; 2 * most as usize], vec![Vec::new(); n]);
         let mut one = nobody.clone();
         one[n - 1] = vec![max, 0];
-        let rows = [nobody, one, vec![full; n], vec![vec![0; 2 * MOST as usize]; n]];
+        let rows = [nobody, one, vec![full; n], vec![vec![0; 2 * most as usize]; n]];
         for (name, parameters) in MIDDLES {
-            let base = world(n, name, 2, MOST, parameters, max).in_model(SecurityModel::Malicious);
-            let base = with_records(base, MOST, max);
+            let base = world(n, name, 2, most, parameters, max).in_model(SecurityModel::Malicious);
+            let base = with_records(base, most, max);
             for world in at_borders(&base, &rows) {
                 middle_is_right(&world).unwrap_or_else(|why| panic!("{why}; n = {n}: {:?}", world.inputs));
             }
         }
-        let base = world(n, "sort", 1, 2 * MOST, &[], max).in_model(SecurityModel::Malicious);
-        let base = with_records(base, 2 * MOST, max);
+        let base = world(n, "sort", 1, 2 * most, &[], max).in_model(SecurityModel::Malicious);
+        let base = with_records(base, 2 * most, max);
         for world in at_borders(&base, &rows) {
             sorted_is_right(&world).unwrap_or_else(|why| panic!("{why}; n = {n}: {:?}", world.inputs));
         }
@@ -287,12 +290,32 @@ fn malicious_orders_are_right(n: usize) {
 
 #[test]
 fn p32_malicious_orders_equal_plain_ones() {
-    [3, 4].into_iter().for_each(malicious_orders_are_right);
+    [3, 4].into_iter().for_each(|n| malicious_orders_are_right(n, 2, &[0, 1, 1000]));
 }
 
 #[test]
 fn p32_malicious_orders_equal_plain_ones_of_five() {
-    malicious_orders_are_right(5);
+    malicious_orders_are_right(5, 2, &[0, 1, 1000]);
+}
+
+/// One record of each, all numbers equal or not.
+#[test]
+fn p32_malicious_orders_equal_plain_ones_of_seven() {
+    malicious_orders_are_right(7, 1, &[1000]);
+}
+
+/// Keys that several have, that one has, and that nobody has; of equal sums the smaller key.
+#[test]
+fn p30_malicious_top_keys_equal_plain_ones_of_seven() {
+    let parameters = [("k", "3"), ("max_weight", "900")];
+    let base = world(7, "top_keys", 2, 1, &parameters, 5).with_max(1000).in_model(SecurityModel::Malicious);
+    let pairs = |pairs: [[u64; 2]; 7]| pairs.map(|pair| pair.to_vec()).to_vec();
+    let mixed = pairs([[7, 900], [0, 1], [7, 1], [1000, 450], [1000, 450], [5, 0], [3, 900]]);
+    for rows in [mixed, pairs([[1000, 900]; 7]), pairs([[0, 0]; 7]), vec![Vec::new(); 7]] {
+        let world = World { inputs: rows.into_iter().map(Some).collect(), ..base.clone().fresh() };
+        let found = result(&world).expect("a result").into_iter().map(|s| (s.name, s.value));
+        assert_eq!(found.collect::<Vec<_>>(), top_of(&world, 3), "{:?}", world.inputs);
+    }
 }
 
 #[test]

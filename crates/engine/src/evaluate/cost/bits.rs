@@ -122,7 +122,7 @@ impl Cost {
         for piece in pieces(numbers, self.at_once()) {
             self.split(piece, width);
             self.gates(piece, width as usize + adder + modular);
-            self.rounds += 1 + depth(width as usize) + usize::from(exact);
+            self.clocks.together(1 + depth(width as usize) + usize::from(exact));
         }
     }
 
@@ -138,13 +138,13 @@ impl Cost {
         let lanes = (rows * width.next_power_of_two()).next_multiple_of(128);
         let layers = depth(width) * (depth(width) + 1) / 2;
         self.gates(layers * (lanes / 2), carry_gates(key) + planes as usize);
-        self.rounds += layers * (2 + depth(key as usize));
+        self.clocks.together(layers * (2 + depth(key as usize)));
     }
 
     /// The carry of two summands of so many bits.
     fn carry(&mut self, numbers: usize, bits: u32) {
         self.gates(numbers, carry_gates(bits));
-        self.rounds += 1 + depth(bits as usize);
+        self.clocks.together(1 + depth(bits as usize));
     }
 
     /// From a number to two bit-sliced summands (arithmetic/split.rs): masks, and carry save.
@@ -154,11 +154,11 @@ impl Cost {
         self.elements((numbers as u64 * dealt).div_ceil(n));
         self.bytes += lanes * u64::from(width) * (n - 1 - t) / (8 * n);
         self.gates(numbers, (self.t - 1) * width as usize);
-        self.rounds += if t == 1 { 2 } else { 3 };
+        self.clocks.together(if t == 1 { 2 } else { 3 });
         let mut summands = self.t + 1;
         while summands > 2 {
             summands = summands / 3 * 2 + summands % 3;
-            self.rounds += 1;
+            self.clocks.together(1);
         }
     }
 
@@ -166,7 +166,7 @@ impl Cost {
     pub(super) fn lift(&mut self, bits: usize) {
         let (n, t) = (self.n as u64, self.t as u64);
         self.ready_for_bits();
-        self.rounds += 2;
+        self.clocks.together(2);
         self.bytes += words(bits) * 8 * t / n;
         let dealt = (n - 1 - t) * if t > 1 { t + 1 } else { 1 };
         self.elements((bits as u64 * dealt).div_ceil(n));

@@ -16,7 +16,7 @@ impl Cost {
         let dealt = if t > 1 { 2 * t * others } else { 0 } + others;
         self.elements((length as u64 * (dealt + t)).div_ceil(self.n as u64));
         let rounds = if t > 1 { 3 } else { 2 };
-        self.rounds += rounds * length.div_ceil(DIVIDED_AT_ONCE);
+        self.clocks.together(rounds * length.div_ceil(DIVIDED_AT_ONCE));
     }
 
     /// Products of fixed-point numbers.
@@ -89,7 +89,7 @@ impl Cost {
         let width = bits as usize;
         self.apart(length, bits);
         self.gates(length, (0..depth(width)).map(|level| upper(width, level)).sum());
-        self.rounds += depth(width);
+        self.clocks.together(depth(width));
         self.lift(length * width);
         self.multiply(length);
     }
