@@ -59,3 +59,6 @@ impl<F: Field> Arithmetic<'_, F> {
         Ok(out)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -298,6 +298,9 @@ fn wrong_points(_: PointsError) -> ArithmeticError {
 }
 
 #[cfg(test)]
+mod control_bits;
+
+#[cfg(test)]
 mod tests {
     use tacit_algebra::F61;
 

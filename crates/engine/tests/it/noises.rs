@@ -8,7 +8,8 @@ use tacit_engine::{PlanError, SecurityModel, SessionError, Sharing};
 
 use crate::arithmetic_world::lockstep_of;
 use crate::evaluations::{result, statistics, world};
-use crate::world::{World, error, outcome};
+use crate::malicious::accused;
+use crate::world::{FREEZE, World, change_one, error, kinds, outcome};
 
 /// Pearson's statistic of counts, and how far it is above its mean in standard deviations.
 fn excess(observed: &[usize], chances: &[f64]) -> f64 {
@@ -164,4 +165,40 @@ fn rule9_a_loss_never_leads_to_a_second_noise() {
         }
     }
     assert!(ended > 0 && results.len() == 1, "{ended} {results:?}");
+}
+
+/// A compute peer that changes any one of its messages while noise is drawn, in a whole session: whoever accepts a result has the one
+/// that there would have been, nobody else is named, and what it dealt or multiplied wrongly ends the session for all.
+#[test]
+fn rule9_no_single_change_makes_other_noise() {
+    const INPUT: u8 = 1;
+    const RESHARE: u8 = 2;
+    for (n, t, step) in [(3, 1, 1), (4, 1, 2), (5, 2, 3), (7, 3, 7)] {
+        let mut world = world(n, "noisy_count", 1, &[("epsilon", "2"), ("max_records", "1")], 6).with_max(1);
+        world.request.sharing = Sharing::Shamir { threshold: t };
+        world.request.model = SecurityModel::Malicious;
+        let (ends, wire) = world.clone().fresh().tapped();
+        let right = outcome(&ends[0]).expect("honest").values.clone();
+        assert!(right.is_some());
+        let sent = kinds(&wire, 0);
+        let frozen = sent.iter().rposition(|kind| *kind == FREEZE).expect("a signature");
+        // With more peers a part of the messages, of every kind and step.
+        for target in (frozen + 1..sent.len()).step_by(step) {
+            for change in 0..2 {
+                let ends = world.clone().fresh().run(|simulator| {
+                    change_one(simulator, 0, target, move |mut message| {
+                        let at = if change == 0 { 5 } else { message.len() - 8 };
+                        message[at] ^= 1;
+                        Some(message)
+                    });
+                });
+                let what = format!("n = {n}, message {target} of kind {}", sent[target]);
+                for end in &ends[1..] {
+                    assert!(outcome(end).is_none_or(|outcome| outcome.values == right), "{what}: other noise");
+                    assert!(outcome(end).is_none() || ![INPUT, RESHARE].contains(&sent[target]), "{what}: accepted");
+                }
+                assert!(accused(&ends, 1..n).iter().all(|member| *member == 0), "{what}: somebody else is named");
+            }
+        }
+    }
 }
