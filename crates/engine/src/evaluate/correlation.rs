@@ -179,8 +179,9 @@ impl Evaluate for Correlation {
         let (peers, weights) = opened.split_at(self.events);
         let mut statistics = Vec::new();
         for ((name, peers), weight) in self.names.iter().zip(peers).zip(weights) {
-            // Whoever reports an event gives it a weight of at least 1.
-            if (*peers > 0 && *peers < self.min_peers as u128) || weight < peers || (*peers == 0 && *weight > 0) {
+            // Whoever reports an event gives it a weight of at least 1. A weight below the reports is shown as it is nevertheless: it
+            // says that somebody did not, who shall not void all events by that.
+            if (*peers > 0 && *peers < self.min_peers as u128) || (*peers == 0 && *weight > 0) {
                 return Some(Err(NoResult::Impossible));
             }
             if *peers > 0 && *weight < u128::from(self.min_weight) {

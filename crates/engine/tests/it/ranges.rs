@@ -6,6 +6,7 @@ use tacit_engine::{Fault, FaultKind, SecurityModel, SessionError, Sharing};
 use crate::world::{SHARES, Sim, World, error, outcome};
 
 const MODELS: [SecurityModel; 2] = [SecurityModel::SemiHonest, SecurityModel::Malicious];
+const GROUPS: [(usize, usize); 4] = [(3, 1), (4, 1), (5, 2), (7, 3)];
 
 #[test]
 fn p19_engine_sums_with_proven_bounds() {
@@ -84,6 +85,43 @@ fn p19_engine_bound_is_enforced_against_a_cheating_input_peer() {
             }
         }
     }
+}
+
+/// Of an event it is proven that a report is 0 or 1, and that its weight is at most what it may be. (That a report and its weight
+/// belong together is not: docs/protocols.md.)
+#[test]
+fn p31_reports_and_weights_of_events_out_of_range_stay_out() {
+    for (model, (n, t)) in MODELS.into_iter().flat_map(|model| GROUPS.map(|group| (model, group))) {
+        // Of each of two events a mask, one bit, two values of the quotient; then a mask, three bits and four values of each weight.
+        for (at, delta) in [(1, 1), (1, -1), (5, 1 << 20), (7, 1), (10, 2), (11, 1 << 20), (19, -2), (23, 1)] {
+            let mut world = World::delegated(4, n, t, 2, n as u64).with_max(7).proven(model);
+            world.request.aggregator = "event_correlation".to_owned();
+            world.request.parameters.insert("min_peers".to_owned(), "1".to_owned());
+            world.inputs = (0..n + 4).map(|member| (member >= n).then(|| vec![3, 7])).collect();
+            let cheat =
+                |world: &World| world.run(|simulator| deals_more(world, simulator, 1, at, F61::from_i64(delta)));
+            let cheater = world.request.inputs[1];
+            for end in &cheat(&world)[..n] {
+                let found = Some(&SessionError::OutOfBounds { members: vec![cheater] });
+                assert_eq!(error(end), found, "{}, n = {n}, element {at}", model.name());
+            }
+            for end in &cheat(&world.proceed(3))[n..] {
+                let outcome = outcome(end).expect("the others' events");
+                assert_eq!(outcome.values, Some(vec![3, 3, 9, 21]), "{}, n = {n}, element {at}", model.name());
+            }
+        }
+    }
+}
+
+/// Whoever reports an event without weight, which nothing prevents, does not take the others' events from them.
+#[test]
+fn p31_a_weight_below_its_reports_voids_no_event() {
+    let mut world = World::decentralised(3, 1, 2, 1).with_max(7).proven(SecurityModel::Malicious);
+    world.request.aggregator = "event_correlation".to_owned();
+    world.request.parameters.insert("min_peers".to_owned(), "2".to_owned());
+    let found = world.plan().statistics(&[2, 3, 1, 9]).expect("a statistic").expect("a result");
+    let found: Vec<(&str, f64)> = found.iter().map(|s| (s.name.as_str(), s.value)).collect();
+    assert_eq!(found, [("peers(1)", 2.0), ("weight(1)", 1.0), ("peers(2)", 3.0), ("weight(2)", 9.0)]);
 }
 
 /// The same cheat on the mask alone changes nothing: the mask may be anything.
