@@ -150,7 +150,7 @@ fn rule6_each_party_sees_uniform_numbers_of_comparisons_in_the_large_field() {
 /// One masked number of each comparison is opened.
 #[test]
 fn rule6_each_party_sees_uniform_masked_openings_where_products_are_verified() {
-    check::<F61>(&[3, 4], 3600, true, async |context, x| {
+    check::<F61>(&[3, 4, 5], 3600, true, async |context, x| {
         _ = context.is_negative(&x, 59).await.expect("order");
     });
     check::<F127>(&[3, 4], 3600, true, async |context, x| {
