@@ -37,6 +37,7 @@ pub use filter::Filter;
 pub(crate) use histogram::names as histogram_names;
 pub use records::{RowShape, Settings, Term};
 pub use statistic::{NoResult, Statistic};
+pub use ties::Joint;
 
 /// One function that a session can compute.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +83,8 @@ pub struct Codec {
     pub columns: (usize, usize),
     /// What is added up of each record.
     pub terms: fn(&Settings) -> Vec<Term>,
+    /// Which sums have to fit each other for there to be a result.
+    pub joint: Joint,
     /// The result, from the sums of the terms.
     pub decode: fn(&Settings, &[u128]) -> Result<Vec<Statistic>, NoResult>,
 }
@@ -256,7 +259,7 @@ const SUMS: [Aggregator; 10] = [
         ..statistic(
             "count",
             "counts records",
-            Codec { columns: (1, WIDE), terms: moments::count_terms, decode: moments::count },
+            Codec { columns: (1, WIDE), terms: moments::count_terms, joint: Joint::Columns, decode: moments::count },
         )
     },
     Aggregator {
@@ -264,7 +267,7 @@ const SUMS: [Aggregator; 10] = [
         ..statistic(
             "mean",
             "the mean of each column over all records",
-            Codec { columns: (1, WIDE), terms: moments::mean_terms, decode: moments::mean },
+            Codec { columns: (1, WIDE), terms: moments::mean_terms, joint: Joint::Columns, decode: moments::mean },
         )
     },
     Aggregator {
@@ -274,7 +277,12 @@ const SUMS: [Aggregator; 10] = [
         ..statistic(
             "variance",
             "the mean and the variance of each column over all records",
-            Codec { columns: (1, WIDE), terms: moments::variance_terms, decode: moments::variance },
+            Codec {
+                columns: (1, WIDE),
+                terms: moments::variance_terms,
+                joint: Joint::Columns,
+                decode: moments::variance,
+            },
         )
     },
     Aggregator {
@@ -285,7 +293,12 @@ const SUMS: [Aggregator; 10] = [
         ..statistic(
             "std_deviation",
             "the mean and the standard deviation of each column over all records",
-            Codec { columns: (1, WIDE), terms: moments::variance_terms, decode: moments::std_deviation },
+            Codec {
+                columns: (1, WIDE),
+                terms: moments::variance_terms,
+                joint: Joint::Columns,
+                decode: moments::std_deviation,
+            },
         )
     },
     Aggregator {
@@ -298,7 +311,12 @@ const SUMS: [Aggregator; 10] = [
         ..statistic(
             "weighted_mean",
             "the mean of each column but the last, weighted by the last",
-            Codec { columns: (2, WIDE), terms: weighted::terms, decode: weighted::weighted_mean },
+            Codec {
+                columns: (2, WIDE),
+                terms: weighted::terms,
+                joint: Joint::Columns,
+                decode: weighted::weighted_mean,
+            },
         )
     },
     Aggregator {
@@ -313,7 +331,7 @@ const SUMS: [Aggregator; 10] = [
         ..statistic(
             "histogram",
             "how many records fall into each of the public buckets, for each column",
-            Codec { columns: (1, WIDE), terms: histogram::terms, decode: histogram::histogram },
+            Codec { columns: (1, WIDE), terms: histogram::terms, joint: Joint::Columns, decode: histogram::histogram },
         )
     },
     Aggregator {
@@ -327,7 +345,12 @@ const SUMS: [Aggregator; 10] = [
         ..statistic(
             "covariance",
             "the covariance of each pair of columns over all records",
-            Codec { columns: (2, PAIRS), terms: covariance::terms, decode: covariance::covariance },
+            Codec {
+                columns: (2, PAIRS),
+                terms: covariance::terms,
+                joint: Joint::Columns,
+                decode: covariance::covariance,
+            },
         )
     },
     Aggregator {
@@ -341,7 +364,12 @@ const SUMS: [Aggregator; 10] = [
         ..statistic(
             "correlation",
             "Pearson's correlation of each pair of columns over all records",
-            Codec { columns: (2, PAIRS), terms: covariance::terms, decode: covariance::correlation },
+            Codec {
+                columns: (2, PAIRS),
+                terms: covariance::terms,
+                joint: Joint::Pairs,
+                decode: covariance::correlation,
+            },
         )
     },
     Aggregator {
@@ -359,7 +387,12 @@ const SUMS: [Aggregator; 10] = [
         ..statistic(
             "linear_regression",
             "the last column as a linear function of the others (least squares): coefficients, standard errors, R²",
-            Codec { columns: (2, REGRESSION), terms: regression::terms, decode: regression::linear_regression },
+            Codec {
+                columns: (2, REGRESSION),
+                terms: regression::terms,
+                joint: Joint::All,
+                decode: regression::linear_regression,
+            },
         )
     },
 ];

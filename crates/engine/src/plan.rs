@@ -9,10 +9,9 @@ use tacit_model::codec::{Encode, put_bytes};
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
 use crate::aggregate::records::Encoding;
-use crate::aggregate::ties::Tie;
+use crate::aggregate::ties::{Missing, Ties};
 use crate::aggregate::{self, Aggregator, NoResult, RowShape, Statistic};
 use crate::evaluate::{Cost, Evaluation};
-use crate::session::{range_bits, range_elements};
 use crate::transcript::Transcript;
 
 mod error;
@@ -124,14 +123,14 @@ impl Plan {
         level::check(&request, aggregator)?;
         let level = Level::of(&request);
         check_shape(&request)?;
-        let encoding = Encoding::new(aggregator, &request)?;
+        let mut encoding = Encoding::new(aggregator, &request)?;
         check_length(encoding.length())?;
         let evaluation = Evaluation::new(aggregator, &request)?;
         let noisy = matches!(aggregator.function, aggregate::Function::Noise(_));
         let proven = match level {
             // A branch's shares have no bounds; the numbers behind them were proven in the branch.
             Level::Root => None,
-            Level::Flat | Level::Branch => choose_bounds(&request, &encoding, noisy.then_some(aggregator.name))?,
+            Level::Flat | Level::Branch => choose_bounds(&request, &mut encoding, noisy.then_some(aggregator.name))?,
         };
         let inputs = request.inputs.len();
         let inside = match &evaluation {
@@ -272,13 +271,18 @@ impl Plan {
     }
 
     /// What each contributor proves to hold between its numbers, besides the bound of each.
-    pub(crate) fn ties(&self) -> &[Tie] {
-        if self.bounds_proven() { self.encoding.ties() } else { &[] }
+    pub(crate) fn ties(&self) -> &Ties {
+        self.encoding.ties()
+    }
+
+    /// What is not proven of them, though bounds are, and voids the result where an input peer lies about it.
+    pub(crate) fn missing(&self) -> Option<Missing> {
+        self.encoding.ties().missing().filter(|_| self.bounds_proven())
     }
 
     /// Elements that are opened of each contributor where bounds are proven.
     pub(crate) fn answers(&self) -> usize {
-        self.encoding.proven_numbers() + 2
+        self.encoding.answers()
     }
 
     /// Elements that each input peer deals.
@@ -419,10 +423,10 @@ impl Plan {
 /// end in a dispute. To be changed with every change of those messages.
 fn protocol(model: SecurityModel, bounds_proven: bool) -> Option<&'static [u8]> {
     match model {
-        // Version 2: the answers of several input peers are one message. Version 3: ties are proven.
-        SecurityModel::SemiHonest | SecurityModel::Malicious => bounds_proven.then_some(b"tacit/proven/v3"),
-        // Version 2: answers and products are signed. Version 3: ties are proven.
-        SecurityModel::Guaranteed => Some(b"tacit/guaranteed/v3"),
+        // Version 2: the answers of several input peers are one message. Version 3: ties are proven; 4: quadratic ones, too.
+        SecurityModel::SemiHonest | SecurityModel::Malicious => bounds_proven.then_some(b"tacit/proven/v4"),
+        // Version 2: answers and products are signed. Version 3: ties are proven; 4: quadratic ones, too.
+        SecurityModel::Guaranteed => Some(b"tacit/guaranteed/v4"),
     }
 }
 
@@ -602,13 +606,13 @@ fn check_length(items: usize) -> Result<(), PlanError> {
 }
 
 /// Elements that an input peer deals for its items where bounds are proven. They are unless a `semi-honest` task says
-/// otherwise: a vector that is too long is refused, never left unproven without a word. `noisy` has to have them.
+/// otherwise: a vector that is too long is refused, never left unproven without a word. What holds of pairs of columns is
+/// left out where that alone makes it too long; then the plan says so. `noisy` has to have them.
 fn choose_bounds(
     request: &PlanRequest,
-    encoding: &Encoding,
+    encoding: &mut Encoding,
     noisy: Option<&'static str>,
 ) -> Result<Option<usize>, PlanError> {
-    let elements: usize = encoding.proven_bounds().map(|bound| range_elements(range_bits(bound))).sum();
     let asked = request.parameters.get("bounds").map(String::as_str);
     let proven = match (asked, request.model) {
         (Some("proven"), _) => true,
@@ -620,18 +624,21 @@ fn choose_bounds(
         (Some(_), model) => return Err(PlanError::BoundsMustBeProven { model }),
         (None, _) => true,
     };
-    let (limit, answers) = match request.model {
-        SecurityModel::Guaranteed => {
-            (MAX_GUARANTEED, (encoding.proven_numbers() + 2).saturating_mul(request.inputs.len()))
-        }
+    if !proven {
+        return Ok(None);
+    }
+    let (limit, inputs) = match request.model {
+        // All answers of a peer wait at the others together.
+        SecurityModel::Guaranteed => (MAX_GUARANTEED, request.inputs.len()),
         _ => (MAX_PROVEN, 0),
     };
-    // All answers of a peer wait at the others together.
-    let elements = elements.max(answers);
-    match proven {
-        true if elements > limit => Err(PlanError::ProofTooLong { elements, limit }),
-        true => Ok(Some(elements)),
-        false => Ok(None),
+    loop {
+        let (dealt, answers) = (encoding.proven_elements(), encoding.answers().saturating_mul(inputs));
+        match dealt.max(answers) {
+            elements if elements <= limit => return Ok(Some(dealt)),
+            elements if !encoding.drop_pairs() => return Err(PlanError::ProofTooLong { elements, limit }),
+            _ => {}
+        }
     }
 }
 
@@ -640,9 +647,8 @@ fn choose_field(inputs: usize, encoding: &Encoding, proven: bool) -> Result<Fiel
     let sum = (inputs as u128).checked_mul(encoding.largest_bound()).ok_or(PlanError::SumsCouldWrap)?;
     let (most, tries) = match proven {
         true => {
-            let bound = encoding.ties().iter().map(|tie| tie.bound).fold(encoding.largest_bound(), u128::max);
             let reach = encoding.reach().ok_or(PlanError::SumsCouldWrap)?;
-            (sum.max(reach), inputs.saturating_mul(range_elements(range_bits(bound))))
+            (sum.max(reach), inputs.saturating_mul(encoding.proof_roots()))
         }
         false => (sum, 0),
     };

@@ -56,7 +56,9 @@ mod verify;
 pub use carried::Carried;
 pub use error::{Fault, FaultKind, Misbehaviour, OwnInputError, SessionError};
 pub use input::commitment;
-pub(crate) use range::{bits as range_bits, elements as range_elements};
+pub(crate) use range::{
+    bits as range_bits, elements as range_elements, quadratic_answers, quadratic_degree, quadratic_elements,
+};
 
 /// Elements of a vector that travel in one message.
 pub(crate) const CHUNK: usize = 8192;

@@ -1,7 +1,7 @@
 //! The registry's entries of sums that are opened with noise.
 
 use super::{
-    Aggregator, Codec, EDGES, Function, MAX_RECORDS, NAMES, Noisy, Parameter, Shape, VERIFIED, WIDE, evaluated,
+    Aggregator, Codec, EDGES, Function, Joint, MAX_RECORDS, NAMES, Noisy, Parameter, Shape, VERIFIED, WIDE, evaluated,
     histogram, moments, noise,
 };
 
@@ -63,7 +63,12 @@ pub(super) const NOISY: [Aggregator; 4] = [
             "noisy_count",
             "counts records and hides each of them",
             Noisy::Count,
-            Some(Codec { columns: (1, WIDE), terms: moments::count_terms, decode: moments::count }),
+            Some(Codec {
+                columns: (1, WIDE),
+                terms: moments::count_terms,
+                joint: Joint::Columns,
+                decode: moments::count,
+            }),
         )
     },
     Aggregator {
@@ -73,7 +78,12 @@ pub(super) const NOISY: [Aggregator; 4] = [
             "noisy_mean",
             "the mean of each column over all records; hides each of them",
             Noisy::Mean,
-            Some(Codec { columns: (1, WIDE), terms: moments::mean_terms, decode: moments::mean }),
+            Some(Codec {
+                columns: (1, WIDE),
+                terms: moments::mean_terms,
+                joint: Joint::Columns,
+                decode: moments::mean,
+            }),
         )
     },
     Aggregator {
@@ -83,7 +93,12 @@ pub(super) const NOISY: [Aggregator; 4] = [
             "noisy_histogram",
             "how many records fall into each of the public buckets, for each column; hides each record",
             Noisy::Histogram,
-            Some(Codec { columns: (1, WIDE), terms: histogram::terms, decode: histogram::histogram }),
+            Some(Codec {
+                columns: (1, WIDE),
+                terms: histogram::terms,
+                joint: Joint::Columns,
+                decode: histogram::histogram,
+            }),
         )
     },
 ];

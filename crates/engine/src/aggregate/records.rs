@@ -7,9 +7,10 @@
 use zeroize::Zeroizing;
 
 use super::filter::{Filter, read as read_filter};
-use super::ties::{Tie, ties, with_slack};
+use super::ties::{Ties, ties};
 use super::{Aggregator, Filtered, Function, Order, Presence};
 use crate::plan::{PlanError, PlanRequest};
+use crate::session::{quadratic_answers, quadratic_degree, quadratic_elements, range_bits, range_elements};
 
 /// How many records a peer may give in a slot unless the task says otherwise.
 const DEFAULT_MAX_RECORDS: u64 = 10_000;
@@ -189,7 +190,7 @@ pub(crate) struct Records {
     /// Of one contributor, for each term.
     bounds: Vec<u128>,
     /// What holds between the terms' sums.
-    pub(crate) ties: Vec<Tie>,
+    pub(crate) ties: Ties,
 }
 
 /// How many numbers a row may have.
@@ -292,29 +293,48 @@ impl Encoding {
         let most = if settings.per_peer { 1 } else { settings.max_records };
         let bound = |term: &Term| term.largest(max_element).checked_mul(u128::from(most));
         let bounds = terms.iter().map(bound).collect::<Option<Vec<_>>>().ok_or(PlanError::SumsCouldWrap)?;
-        let ties = ties(&terms, max_element, most).ok_or(PlanError::SumsCouldWrap)?;
+        let ties = ties(&terms, &bounds, max_element, most, codec.joint).ok_or(PlanError::SumsCouldWrap)?;
         Ok(Self::Records(Box::new(Records { settings, terms, bounds, ties })))
     }
 
     /// What holds between numbers of the vector beyond the bound of each.
-    pub(crate) fn ties(&self) -> &[Tie] {
-        if let Self::Records(records) = self { &records.ties } else { &[] }
+    pub(crate) fn ties(&self) -> &Ties {
+        static NONE: Ties = Ties::none();
+        if let Self::Records(records) = self { &records.ties } else { &NONE }
     }
 
     /// The bounds of all numbers that are proven: those of the vector, and those of its ties that are no equalities.
     pub(crate) fn proven_bounds(&self) -> impl Iterator<Item = u128> {
-        (0..self.length()).map(|item| self.bound(item)).chain(with_slack(self.ties()).map(|tie| tie.bound))
+        (0..self.length()).map(|item| self.bound(item)).chain(self.ties().slack_bounds())
     }
 
-    /// How many these are.
-    pub(crate) fn proven_numbers(&self) -> usize {
-        self.length() + with_slack(self.ties()).count()
+    /// Elements that are dealt where bounds are proven, besides salt.
+    pub(crate) fn proven_elements(&self) -> usize {
+        let numbers = self.proven_bounds().map(|bound| range_elements(range_bits(bound)));
+        numbers.sum::<usize>() + quadratic_elements(self.ties().quadratic.len())
+    }
+
+    /// Elements that are opened then of each contributor.
+    pub(crate) fn answers(&self) -> usize {
+        let ties = self.ties();
+        self.length() + ties.slack_bounds().count() + quadratic_answers(ties.quadratic.len()) + 2
+    }
+
+    /// At how many points a proof can look right that is not.
+    pub(crate) fn proof_roots(&self) -> usize {
+        let largest = self.ties().slack_bounds().fold(self.largest_bound(), u128::max);
+        range_elements(range_bits(largest)).max(quadratic_degree(self.ties().quadratic.len()) + 2)
+    }
+
+    /// Proves less, where that is too long; `false` if there is nothing to leave out.
+    pub(crate) fn drop_pairs(&mut self) -> bool {
+        if let Self::Records(records) = self { records.ties.drop_pairs() } else { false }
     }
 
     /// A field above it is one in which no tie wraps; `None` if that is beyond all fields.
     pub(crate) fn reach(&self) -> Option<u128> {
         let Self::Records(records) = self else { return Some(0) };
-        records.ties.iter().try_fold(0, |most: u128, tie| Some(most.max(tie.reach(&records.bounds)?)))
+        records.ties.reach(&records.bounds)
     }
 
     /// Numbers of the vector.

@@ -129,6 +129,9 @@ impl Forecast {
                           the session, or keep an input out of it, and may learn the result alone"
                 .to_owned(),
         });
+        if let Some(missing) = plan.missing() {
+            notes.push(missing.describe().to_owned());
+        }
         if let Some(rate) = plan.false_positives() {
             notes.push(format!(
                 "a key that nobody has is found with probability up to {rate:.2e}, if every input peer gives as many keys as it may; \

@@ -391,7 +391,7 @@ fn rule2_the_digest_covers_the_version_of_the_messages() {
     for (model, version) in [
         (SecurityModel::SemiHonest, None),
         (SecurityModel::Malicious, None),
-        (SecurityModel::Guaranteed, Some(&b"tacit/guaranteed/v3"[..])),
+        (SecurityModel::Guaranteed, Some(&b"tacit/guaranteed/v4"[..])),
     ] {
         let mut request = request();
         request.model = model;
@@ -402,7 +402,7 @@ fn rule2_the_digest_covers_the_version_of_the_messages() {
         }
         let plan = Plan::build(request).expect("a plan");
         let bytes = plan.canonical_bytes();
-        let found = bytes.windows(19).find(|window| *window == b"tacit/guaranteed/v3");
+        let found = bytes.windows(19).find(|window| *window == b"tacit/guaranteed/v4");
         assert_eq!(found, version, "{model:?}");
     }
 }

@@ -10,27 +10,30 @@
 //! * all b_k are bits exactly if Z(X) = (X-1)...(X-K) divides f(f-1), and the dealer deals the quotient h, of degree K,
 //!   by its values at K+1 further points.
 //!
-//! Where numbers belong together ([`Tie`]), what a linear form of them gives is dealt behind them, as one more number in
-//! range: its slack y. Then "form - y = 0" is left to prove, and as it is linear in what was dealt, it costs no more than a
-//! coefficient. (Where the slack can only be 0, nothing is dealt.)
+//! Where numbers belong together ([`Ties`]), what a form of them gives is dealt behind them, as one more number in
+//! range: its slack y. Then "form - y = 0" is left to prove. A linear form is linear in what was dealt and costs no more than a
+//! coefficient; for quadratic ones see [`quadratic`]. (Where the slack can only be 0, none is dealt.)
 //!
 //! After everything is dealt the compute peers toss a point s and coefficients r and open, per contributor,
 //!
 //! ```text
 //!   v_c = f_c(s) for every number c,   e = salt mask + sum of r'_k salt_k,
-//!   q = sum of r_c Z_c(s) h_c(s) + sum of r"_j (form_j - y_j)
+//!   g_a(s), g_b(s), g_d(s) for every block i of quadratic ties,
+//!   q = sum of r_c Z_c(s) h_c(s) + sum of r"_j (form_j - y_j) + sum of r"'_i P_i(s)
 //! ```
 //!
-//! and accept if sum of r_c v_c (v_c - 1) = q. All three are linear in the shares, so that they are opened like
-//! any vector: wrong shares show. The opening also proves that everything was dealt by polynomials of degree t.
+//! and accept if sum of r_c v_c (v_c - 1) + sum of r"'_i (g_a g_b - g_d²)(s) = q. All are linear in the shares, so that they
+//! are opened like any vector: wrong shares show. The opening also proves that everything was dealt by polynomials of degree t.
 //!
 //! **Error**: a contributor with a number out of range, with a tie that does not hold, or with a sharing of another degree, is
-//! accepted with probability at most (2K+2)/p per opening: 2K/p that s is a root of what a wrong number leaves, 1/p that a
-//! combination of what does not vanish does, that of ties included, and 1/p for the degree. The planner takes a field where
-//! that is below 2^-40 for all contributors together, and in which no tie wraps.
+//! accepted with probability at most (d+2)/p per opening: d/p, d being the largest of 2K and 2L, that s is a root of what a
+//! wrong number or a wrong block leaves, 1/p that a combination of what does not vanish does, that of ties included, and 1/p
+//! for the degree. (256 places are no choice for s, which changes nothing: the planner leaves room.) The planner takes a field
+//! where that is below 2^-40 for all contributors together, and in which no tie wraps.
 //!
-//! **Leakage**: v_c is uniform because of u, e because of its mask; q follows from the v_c, since what ties add to it is 0 of
-//! every honest dealer; s is never one of the bits' places. **Cost**: 2K+2 elements are dealt per number instead of one.
+//! **Leakage**: v_c and the g(s) are uniform and independent because each has a mask of its own, and so is e; q follows from
+//! them, since what linear ties add to it is 0 of every honest dealer; s is never one of the places of bits or of ties.
+//! **Cost**: 2K+2 elements are dealt per number instead of one, and L+4 per block.
 
 use std::collections::BTreeMap;
 
@@ -38,8 +41,13 @@ use tacit_algebra::Field;
 use tacit_algebra::poly::{consecutive_weights, lagrange_with};
 use zeroize::Zeroizing;
 
-use crate::aggregate::ties::{Tie, with_slack};
+use crate::aggregate::ties::Ties;
 use crate::keystream::{CryptoFailed, Keystream};
+use quadratic::{Block, BlockAt, MASKS};
+
+mod quadratic;
+
+pub(crate) use quadratic::{quadratic_answers, quadratic_degree, quadratic_elements};
 
 /// Elements that are dealt for a number with so many bits: the mask, the bits, the quotient.
 pub(crate) const fn elements(bits: usize) -> usize {
@@ -58,8 +66,9 @@ pub(super) struct Layout<F: Field> {
     numbers: Vec<usize>,
     /// How many are added up.
     summed: usize,
-    ties: Vec<Tie>,
-    /// Salt elements behind the numbers, before their mask.
+    ties: Ties,
+    blocks: Vec<Block<F>>,
+    /// Salt elements behind the numbers and blocks, before their mask.
     salt: usize,
 }
 
@@ -77,11 +86,11 @@ struct Shape<F> {
 
 impl<F: Field> Layout<F> {
     /// The layout of a vector whose numbers have these bounds and ties, followed by `salt` elements.
-    pub(super) fn new(bounds: impl Iterator<Item = u128>, ties: &[Tie], salt: usize) -> Self {
+    pub(super) fn new(bounds: impl Iterator<Item = u128>, ties: &Ties, salt: usize) -> Self {
         let mut known = BTreeMap::new();
         let (mut shapes, mut numbers) = (Vec::new(), Vec::new());
         let mut summed = 0;
-        for bound in bounds.inspect(|_| summed += 1).chain(with_slack(ties).map(|tie| tie.bound)) {
+        for bound in bounds.inspect(|_| summed += 1).chain(ties.slack_bounds()) {
             let shape = match known.get(&bound) {
                 Some(shape) => *shape,
                 None => {
@@ -92,17 +101,21 @@ impl<F: Field> Layout<F> {
             };
             numbers.push(shape);
         }
-        Self { shapes, numbers, summed, ties: ties.to_vec(), salt }
+        let linear = ties.linear.iter().filter(|tie| tie.has_slack()).count();
+        let blocks = Block::all(&ties.quadratic, summed + linear);
+        Self { shapes, numbers, summed, ties: ties.clone(), blocks, salt }
     }
 
     /// Elements of the dealt vector.
     pub(super) fn length(&self) -> usize {
-        self.numbers.iter().map(|shape| elements(self.shapes[*shape].bits())).sum::<usize>() + self.salt + 1
+        let numbers = self.numbers.iter().map(|shape| elements(self.shapes[*shape].bits()));
+        let blocks = self.blocks.iter().map(Block::elements);
+        numbers.chain(blocks).sum::<usize>() + self.salt + 1
     }
 
-    /// Elements that are opened of each contributor: one per number, q, e.
+    /// Elements that are opened of each contributor: one per number, three per block, q, e.
     pub(super) fn answers(&self) -> usize {
-        self.numbers.len() + 2
+        self.numbers.len() + quadratic_answers(self.ties.quadratic.len()) + 2
     }
 
     /// The vector to be dealt. The masks come from `random`; a number out of range gives others bits than its own, and so
@@ -113,22 +126,41 @@ impl<F: Field> Layout<F> {
         salt: &[F],
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Zeroizing<Vec<F>> {
-        let mut out = Zeroizing::new(Vec::with_capacity(self.length()));
-        let mut masks = Zeroizing::new(vec![F::ZERO; self.numbers.len() + 1]);
+        let mut masks = Zeroizing::new(vec![F::ZERO; self.masks()]);
         F::fill_uniform(&mut |bytes: &mut [u8]| random(bytes), &mut masks);
-        let mut tied = Zeroizing::new(Vec::with_capacity(if self.ties.is_empty() { 0 } else { self.summed }));
-        let (summed, slacks) = self.numbers.split_at(self.summed);
-        for ((number, shape), mask) in numbers.zip(summed).zip(masks.iter()) {
+        self.deal(numbers, salt, &masks)
+    }
+
+    /// One for each number, three for each block, one for the salt.
+    fn masks(&self) -> usize {
+        self.numbers.len() + MASKS * self.blocks.len() + 1
+    }
+
+    /// The vector with these masks.
+    fn deal(&self, numbers: impl Iterator<Item = u128>, salt: &[F], masks: &[F]) -> Zeroizing<Vec<F>> {
+        let mut out = Zeroizing::new(Vec::with_capacity(self.length()));
+        let (of_numbers, rest) = masks.split_at(self.numbers.len());
+        let (of_sums, of_slacks) = of_numbers.split_at(self.summed);
+        let some = self.ties != Ties::none();
+        let mut tied = Zeroizing::new(Vec::with_capacity(if some { self.numbers.len() } else { 0 }));
+        for ((number, shape), mask) in numbers.zip(&self.numbers).zip(of_sums) {
             self.shapes[*shape].encode(number, *mask, &mut out);
-            if !self.ties.is_empty() {
+            if some {
                 tied.push(number);
             }
         }
-        for ((tie, shape), mask) in with_slack(&self.ties).zip(slacks).zip(&masks[self.summed..]) {
-            self.shapes[*shape].encode(tie.slack(&tied), *mask, &mut out);
+        self.ties.push_slacks(&mut tied);
+        let slacks = tied.iter().zip(&self.numbers).skip(self.summed);
+        for ((slack, shape), mask) in slacks.zip(of_slacks) {
+            self.shapes[*shape].encode(*slack, *mask, &mut out);
+        }
+        let (of_blocks, of_salt) = rest.split_at(MASKS * self.blocks.len());
+        let tied: Zeroizing<Vec<F>> = Zeroizing::new(tied.iter().map(|number| F::from_u128(*number)).collect());
+        for (block, masks) in self.blocks.iter().zip(of_blocks.chunks_exact(MASKS)) {
+            block.encode(&tied, masks, &mut out);
         }
         out.extend_from_slice(salt);
-        out.push(masks[self.numbers.len()]);
+        out.extend_from_slice(of_salt);
         out
     }
 }
@@ -177,6 +209,12 @@ fn last_weight(bound: u128) -> u128 {
     bound.wrapping_sub((1 << (bits(bound) - 1)) - 1)
 }
 
+/// How often a number counts in a form.
+fn signed<F: Field>(times: i128) -> F {
+    let size = F::from_u128(times.unsigned_abs());
+    if times < 0 { -size } else { size }
+}
+
 /// K+1 consecutive points.
 fn places<F: Field>(first: usize, bits: usize) -> Vec<F> {
     (first..=first + bits).map(|point| F::from_u64(point as u64)).collect()
@@ -191,6 +229,7 @@ fn vanishing<F: Field>(bits: usize, x: F) -> F {
 pub(super) struct Query<'l, F: Field> {
     layout: &'l Layout<F>,
     at: Vec<At<F>>,
+    blocks: Vec<BlockAt<F>>,
     /// r, then r'.
     coefficients: Vec<F>,
     /// What the combination of all ties takes of each number; nothing where there are none.
@@ -205,7 +244,7 @@ struct At<F> {
     h: Vec<F>,
 }
 
-/// Points below are the places of bits and of masks.
+/// Points below are the places of bits, of ties and of masks.
 const NO_CHALLENGE: u128 = 256;
 
 impl<'l, F: Field> Query<'l, F> {
@@ -222,26 +261,30 @@ impl<'l, F: Field> Query<'l, F> {
         let mut coefficients = vec![F::ZERO; layout.numbers.len() + layout.salt];
         F::fill_uniform(&mut draw, &mut coefficients);
         let at = layout.shapes.iter().map(|shape| At::new(shape, s)).collect();
-        let mut tied = vec![F::ZERO; if layout.ties.is_empty() { 0 } else { layout.numbers.len() }];
+        let some = layout.ties != Ties::none();
+        let mut tied = vec![F::ZERO; if some { layout.numbers.len() } else { 0 }];
         let mut slack = layout.summed;
-        for tie in &layout.ties {
+        for tie in &layout.ties.linear {
             let coefficient = F::uniform(&mut draw);
             for (number, times) in &tie.terms {
-                let size = F::from_u128(times.unsigned_abs());
-                tied[*number] += coefficient * if *times < 0 { -size } else { size };
+                tied[*number] += coefficient * signed::<F>(*times);
             }
             if tie.has_slack() {
                 tied[slack] = -coefficient;
                 slack += 1;
             }
         }
-        Ok(Self { layout, at, coefficients, tied })
+        let mut at_s = |block| BlockAt::new(block, s, F::uniform(&mut draw), &mut tied);
+        let blocks = layout.blocks.iter().map(&mut at_s).collect();
+        Ok(Self { layout, at, blocks, coefficients, tied })
     }
 
     /// This party's share of the answers, appended, and, added to `sums`, of the numbers and the salt, from its share
     /// of a dealt vector.
     pub(super) fn answer(&self, mut share: &[F], answers: &mut Vec<F>, sums: &mut [F]) {
         let mut quotient = F::ZERO;
+        let blocks = !self.blocks.is_empty();
+        let mut numbers = Zeroizing::new(Vec::with_capacity(if blocks { self.layout.numbers.len() } else { 0 }));
         for (c, shape) in self.layout.numbers.iter().enumerate() {
             let (at, weights) = (&self.at[*shape], &self.layout.shapes[*shape].weights);
             let (f, rest) = share.split_at(at.f.len());
@@ -256,6 +299,14 @@ impl<'l, F: Field> Query<'l, F> {
             if c < self.layout.summed {
                 sums[c] += number;
             }
+            if blocks {
+                numbers.push(number);
+            }
+        }
+        for (at, block) in self.blocks.iter().zip(&self.layout.blocks) {
+            let (dealt, rest) = share.split_at(block.elements());
+            share = rest;
+            quotient += at.answer(dealt, &numbers, answers);
         }
         let (salt, mask) = share.split_at(self.layout.salt);
         let numbers = self.layout.numbers.len();
@@ -267,8 +318,11 @@ impl<'l, F: Field> Query<'l, F> {
     /// Whether opened answers are those of numbers in range that belong together.
     pub(super) fn accepts(&self, answers: &[F]) -> bool {
         let numbers = self.layout.numbers.len();
-        let products = answers[..numbers].iter().zip(&self.coefficients).map(|(v, r)| *v * (*v - F::ONE) * *r);
-        products.sum::<F>() == answers[numbers]
+        let (bits, rest) = answers.split_at(numbers);
+        let (wires, rest) = rest.split_at(MASKS * self.blocks.len());
+        let bits = bits.iter().zip(&self.coefficients).map(|(v, r)| *v * (*v - F::ONE) * *r);
+        let gates = self.blocks.iter().zip(wires.chunks_exact(MASKS)).map(|(block, wires)| block.expected(wires));
+        bits.chain(gates).sum::<F>() == rest[0]
     }
 }
 
@@ -283,131 +337,4 @@ impl<F: Field> At<F> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tacit_algebra::F61;
-
-    use super::*;
-
-    fn random() -> impl FnMut(&mut [u8]) {
-        let mut stream = Keystream::new(&[7; 32]).expect("key");
-        move |bytes: &mut [u8]| stream.fill(bytes)
-    }
-
-    /// Every number in range passes and comes back; every number above is caught, also with crafted bits.
-    #[test]
-    fn p19_engine_a_proof_exists_exactly_for_numbers_in_range() {
-        for bound in [0u128, 1, 2, 3, 4, 5, 6, 7, 9, 31, 32, 33, 1013] {
-            let layout = Layout::<F61>::new([bound].into_iter(), &[], 2);
-            let query = Query::new(&layout, &[3; 32]).expect("key");
-            let salt = [F61::from_u64(11), F61::from_u64(12)];
-            for number in 0..2 * bound + 3 {
-                let dealt = layout.encode([number].into_iter(), &salt, &mut random());
-                assert_eq!(dealt.len(), layout.length());
-                let (mut answers, mut sums) = (Vec::new(), vec![F61::ZERO; 3]);
-                query.answer(&dealt, &mut answers, &mut sums);
-                assert_eq!(answers.len(), layout.answers());
-                // Encoding a number that is too large drops what its bits cannot hold: never above the bound.
-                assert!(query.accepts(&answers));
-                assert!(sums[0].to_u128() <= bound);
-                if number <= bound {
-                    assert_eq!(sums[0].to_u128(), number, "{number} of {bound}");
-                }
-                assert_eq!(sums[1..], salt);
-            }
-            // Any element instead of a bit is caught, whatever the quotient pretends.
-            for place in 1..=bits(bound) {
-                for wrong in [F61::from_u64(2), -F61::ONE, F61::from_u64(1 << 40)] {
-                    let mut dealt = layout.encode([0].into_iter(), &salt, &mut random());
-                    dealt[place] = wrong;
-                    let (mut answers, mut sums) = (Vec::new(), vec![F61::ZERO; 3]);
-                    query.answer(&dealt, &mut answers, &mut sums);
-                    assert!(!query.accepts(&answers));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn shapes_of_statistics_differ_by_number() {
-        let bounds = [1u128, 1000, 1_000_000, 1000];
-        let layout = Layout::<F61>::new(bounds.into_iter(), &[], 5);
-        assert_eq!(layout.shapes.len(), 3);
-        assert_eq!(layout.length(), 4 + 22 + 42 + 22 + 6);
-        let numbers = [1u128, 999, 1_000_000, 0];
-        let dealt = layout.encode(numbers.into_iter(), &[F61::ONE; 5], &mut random());
-        let query = Query::new(&layout, &[9; 32]).expect("key");
-        let (mut answers, mut sums) = (Vec::new(), vec![F61::ZERO; 9]);
-        query.answer(&dealt, &mut answers, &mut sums);
-        assert!(query.accepts(&answers));
-        assert!(sums.iter().zip(numbers).all(|(sum, number)| sum.to_u128() == number));
-    }
-
-    /// Twice the first number less the second is from 0 to 3, and the third is the second.
-    fn ties() -> [Tie; 2] {
-        [Tie { terms: vec![(0, 2), (1, -1)], bound: 3 }, Tie { terms: vec![(1, 1), (2, -1)], bound: 0 }]
-    }
-
-    #[test]
-    fn p19_engine_numbers_that_do_not_belong_together_are_caught() {
-        let layout = Layout::<F61>::new([3u128, 6, 6].into_iter(), &ties(), 2);
-        assert_eq!(layout.answers(), 4 + 2, "an equality takes no slack");
-        let query = Query::new(&layout, &[4; 32]).expect("key");
-        let passes = |dealt: &[F61]| {
-            let (mut answers, mut sums) = (Vec::new(), vec![F61::ZERO; 5]);
-            query.answer(dealt, &mut answers, &mut sums);
-            (query.accepts(&answers), sums)
-        };
-        let salt = [F61::from_u64(11), F61::from_u64(12)];
-        for numbers in (0..=3u128).flat_map(|a| (0..=6).flat_map(move |b| (0..=6).map(move |c| [a, b, c]))) {
-            let [a, b, c] = numbers;
-            let dealt = layout.encode(numbers.into_iter(), &salt, &mut random());
-            assert_eq!(dealt.len(), layout.length());
-            let (passed, sums) = passes(&dealt);
-            assert_eq!(passed, b <= 2 * a && 2 * a <= b + 3 && b == c, "{numbers:?}");
-            assert!(sums.iter().zip(numbers).all(|(sum, number)| sum.to_u128() == number));
-            assert_eq!(sums[3..], salt);
-            // The slack that would fit, dealt as if it were a bit.
-            let mut crafted = dealt.to_vec();
-            let first = elements(bits(3)) + 2 * elements(bits(6)) + 1;
-            crafted[first] = F61::from_u128(2 * a) - F61::from_u128(b);
-            crafted[first + 1] = F61::ZERO;
-            let bit = 2 * a == b || 2 * a == b + 1;
-            assert!(!passes(&crafted).0 || bit && b == c, "{numbers:?}");
-        }
-    }
-
-    /// What is opened of a contributor is distributed alike for every vector that it may have: over all masks.
-    #[test]
-    fn secrecy_of_range_proofs_exhaustive() {
-        use tacit_algebra::Fp;
-        type Small = Fp<263>;
-        let views = |layout: &Layout<Small>, numbers: &[u128]| {
-            let query = Query::new(layout, &[5; 32]).expect("key");
-            let slacks = layout.ties.iter().map(|tie| tie.slack(numbers));
-            let all: Vec<u128> = numbers.iter().copied().chain(slacks).collect();
-            let mut seen: Vec<Vec<u128>> = Vec::new();
-            for masks in 0..263u64.pow(all.len() as u32) {
-                let mut dealt = Vec::new();
-                for (k, (number, shape)) in all.iter().zip(&layout.numbers).enumerate() {
-                    layout.shapes[*shape].encode(*number, Small::from_u64(masks / 263u64.pow(k as u32)), &mut dealt);
-                }
-                dealt.push(Small::ZERO);
-                let (mut answers, mut sums) = (Vec::new(), vec![Small::ZERO; numbers.len()]);
-                query.answer(&dealt, &mut answers, &mut sums);
-                assert!(query.accepts(&answers), "what ties add is 0");
-                seen.push(answers.iter().map(|a| a.to_u128()).collect());
-            }
-            seen.sort_unstable();
-            seen
-        };
-        let one = Layout::<Small>::new([3u128].into_iter(), &[], 0);
-        // A slack is masked like a number.
-        let tie = Tie { terms: vec![(0, 2)], bound: 6 };
-        let tied = Layout::<Small>::new([3u128].into_iter(), &[tie], 0);
-        for layout in [one, tied] {
-            let first = views(&layout, &[0]);
-            assert!(first.windows(2).all(|pair| pair[0] != pair[1]), "every mask gives another view");
-            assert!((1..=3).all(|number| views(&layout, &[number]) == first));
-        }
-    }
-}
+mod tests;

@@ -25,7 +25,7 @@ struct Cheat {
     change: fn(&mut Records),
 }
 
-const CHEATS: [Cheat; 12] = [
+const CHEATS: [Cheat; 15] = [
     Cheat {
         what: "one record, and the sum of five",
         aggregator: "mean",
@@ -101,14 +101,37 @@ const CHEATS: [Cheat; 12] = [
         aggregator: "mean",
         columns: 1,
         row: &[3, 3],
-        change: |records| records.ties[0].terms[0].1 += 1,
+        change: |records| records.ties.linear[0].terms[0].1 += 1,
     },
     Cheat {
         what: "two slacks exchanged",
         aggregator: "correlation",
         columns: 2,
         row: &[3, 5, 3, 5],
-        change: |records| records.ties.swap(1, 2),
+        change: |records| records.ties.linear.swap(1, 2),
+    },
+    Cheat {
+        // 2 and 10 and 20, where 50 is least: between all tangents.
+        what: "squares below the sum's square",
+        aggregator: "variance",
+        columns: 2,
+        row: &[5, 2, 5, 2],
+        change: |records| records.terms[3] = Term::Product(0, 1),
+    },
+    Cheat {
+        // A column of fives has nothing to do with any other: 55 is the only sum of products, and 50 is given.
+        what: "products beyond those of Cauchy and Schwarz",
+        aggregator: "correlation",
+        columns: 2,
+        row: &[5, 5, 5, 6],
+        change: |records| records.terms[4] = Term::Product(0, 0),
+    },
+    Cheat {
+        what: "a regression on what does not vary",
+        aggregator: "linear_regression",
+        columns: 2,
+        row: &[5, 5, 5, 6],
+        change: |records| records.terms[4] = Term::Product(0, 0),
     },
 ];
 
