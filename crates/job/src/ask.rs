@@ -366,9 +366,16 @@ impl Ask {
     pub fn recipients(&self, charter: &Charter) -> Vec<Fingerprint> {
         match self.request.recipients.as_slice() {
             [] if self.level() == Level::Branch => charter.computing().map(|m| m.fingerprint).collect(),
-            [] => charter.recipients().map(|m| m.fingerprint).collect(),
-            named => charter.members.iter().map(|m| m.fingerprint).filter(|m| named.contains(m)).collect(),
+            _ => named_recipients(&self.request, charter),
         }
+    }
+}
+
+/// Members of a charter that learn the result of a client's request.
+pub(crate) fn named_recipients(request: &TaskRequest, charter: &Charter) -> Vec<Fingerprint> {
+    match request.recipients.as_slice() {
+        [] => charter.recipients().map(|m| m.fingerprint).collect(),
+        named => charter.members.iter().map(|m| m.fingerprint).filter(|m| named.contains(m)).collect(),
     }
 }
 

@@ -1,19 +1,32 @@
 //! What recipients seal for a client, and which of it the client takes.
 //!
-//! Each recipient signs the result under its seal, so that the client knows who says what, and the gateway that carries it
-//! does not. A recipient may lie, although it agreed with the others on the commitment that the gateway compares: the
-//! client takes what members of more operators say than may be corrupted, since one of them is honest.
+//! A seal says nothing about who made it: the gateway that carries it has the client's public key, too. So each recipient
+//! signs the result and the consensus under which it was computed, inside its seal. The client takes what members of more
+//! operators signed than may be corrupted, since one of them is honest; how many that are, and who is a member, says that
+//! consensus, which the client finds in a chain it has checked from the first decision on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tacit_accord::Charter;
-use tacit_model::api::{TaskResult, TaskSignature};
-use tacit_model::{Fingerprint, Slot};
+use tacit_accord::{Charter, Consensus, ConsensusId, Member};
+use tacit_model::api::{TaskRequest, TaskResult, TaskSignature};
+use tacit_model::{Fingerprint, Slot, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::result_key::{self, ResultKey};
 use tacit_pki::{Identity, PublicKey};
 use zeroize::Zeroizing;
+
+use crate::ask::named_recipients;
+
+/// Clocks of clients and nodes may differ by so many milliseconds.
+const SKEW_MS: i64 = 120_000;
+
+/// What is signed.
+#[derive(Serialize)]
+struct Said<'a> {
+    result: &'a TaskResult,
+    consensus: &'a ConsensusId,
+}
 
 /// What is sealed: a reader that knows no signatures finds the result.
 #[derive(Serialize, Deserialize)]
@@ -21,18 +34,26 @@ struct Text {
     #[serde(flatten)]
     result: TaskResult,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    consensus: Option<ConsensusId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     teller: Option<TaskSignature>,
 }
 
-/// Seals a result for a client's public key, signed by the recipient. `None` if that is no key.
-pub fn seal_result(result: TaskResult, key: &str, teller: &Identity) -> Option<String> {
+fn signed_text(result: &TaskResult, consensus: &ConsensusId) -> Option<Zeroizing<Vec<u8>>> {
+    serde_json::to_vec(&Said { result, consensus }).ok().map(Zeroizing::new)
+}
+
+/// Seals a result for a client's public key, signed by the recipient as what was computed under this consensus. `None` if
+/// that is no key.
+pub fn seal_result(result: TaskResult, consensus: ConsensusId, key: &str, teller: &Identity) -> Option<String> {
     let about = result.id.clone();
-    let signed = Zeroizing::new(serde_json::to_vec(&result).ok()?);
+    let signed = signed_text(&result, &consensus)?;
     let teller = TaskSignature {
         key: teller.public_key().to_base64(),
         signature: hex::encode(sign_detached(teller, Context::Agreement, &signed)),
     };
-    let text = Zeroizing::new(serde_json::to_vec(&Text { result, teller: Some(teller) }).ok()?);
+    let text = Text { result, consensus: Some(consensus), teller: Some(teller) };
+    let text = Zeroizing::new(serde_json::to_vec(&text).ok()?);
     result_key::seal(key, about.as_bytes(), &text).ok()
 }
 
@@ -41,8 +62,8 @@ pub fn seal_result(result: TaskResult, key: &str, teller: &Identity) -> Option<S
 pub struct Telling {
     /// What it says; `None` if the seal does not open, or what is in it is about something else.
     pub result: Option<TaskResult>,
-    /// Whose signature is under that, if there is one.
-    pub teller: Option<Fingerprint>,
+    /// Whose signature is under that, if there is one, and under which consensus it says that it was computed.
+    pub teller: Option<(Fingerprint, ConsensusId)>,
 }
 
 impl Telling {
@@ -50,10 +71,12 @@ impl Telling {
     pub fn open(sealed: &str, id: &str, window: Slot, key: &ResultKey) -> Self {
         let read = || {
             let text = key.open(sealed, id.as_bytes()).ok()?;
-            let Text { result, teller } = serde_json::from_slice(&text).ok()?;
+            let Text { result, consensus, teller } = serde_json::from_slice(&text).ok()?;
             // The gateway may have exchanged what was said of two computations: that is nobody's lie.
             let about_this = result.id == id && result.window == window;
-            let teller = teller.and_then(|teller| signer(&result, &teller));
+            let teller = teller.zip(consensus).and_then(|(teller, consensus)| {
+                Some((signer(&signed_text(&result, &consensus)?, &teller)?, consensus))
+            });
             about_this.then_some((result, teller))
         };
         let (result, teller) = read().map_or((None, None), |(result, teller)| (Some(result), teller));
@@ -61,12 +84,11 @@ impl Telling {
     }
 }
 
-fn signer(result: &TaskResult, teller: &TaskSignature) -> Option<Fingerprint> {
+fn signer(signed: &[u8], teller: &TaskSignature) -> Option<Fingerprint> {
     let key = PublicKey::from_base64(&teller.key).ok()?;
     let mut signature = [0; 64];
     hex::decode_to_slice(&teller.signature, &mut signature).ok()?;
-    let signed = Zeroizing::new(serde_json::to_vec(result).ok()?);
-    verify_detached(&key, Context::Agreement, &signed, &signature).ok()?;
+    verify_detached(&key, Context::Agreement, signed, &signature).ok()?;
     Some(key.fingerprint())
 }
 
@@ -75,9 +97,14 @@ fn signer(result: &TaskResult, teller: &TaskSignature) -> Option<Fingerprint> {
 pub struct Settled {
     /// What is taken.
     pub result: TaskResult,
+    /// The consensus under which it was computed.
+    pub consensus: ConsensusId,
+    /// On whose word it rests alone: those who signed it, where no more operators were to learn it than may be corrupted.
+    /// Empty where one of those who signed is honest.
+    pub word_of: BTreeSet<Fingerprint>,
     /// Members that said something else under their signatures.
     pub liars: BTreeSet<Fingerprint>,
-    /// So many other words could not be read, or nobody is known to have said them.
+    /// So many other words could not be read, or no recipient is known to have said them.
     pub unclear: usize,
 }
 
@@ -85,9 +112,23 @@ pub struct Settled {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unsettled {
-    /// They differ, and who may say what is not known.
-    #[error("the recipients sealed different results, or one that cannot be read; at least one of them is wrong")]
-    Differ,
+    /// Whoever carries seals could have made these.
+    #[error(
+        "no recipient that the group's charter of then names has signed what was told, so the gateway may have made it up; \
+         nothing is taken"
+    )]
+    Nobody,
+    /// All say the same, and they are too few.
+    #[error(
+        "{said} alone signed the result, and members of more than {may_lie} operators must, so that one of them is honest: \
+         ask again when more recipients are there, or name those whose word is enough for you (--recipient)"
+    )]
+    TooFew {
+        /// So many operators may be corrupted.
+        may_lie: usize,
+        /// Who said it.
+        said: String,
+    },
     /// They differ, and none has enough behind it.
     #[error(
         "the recipients sealed different results, and none is what members of more than {may_lie} operators say: {said}"
@@ -100,188 +141,102 @@ pub enum Unsettled {
     },
 }
 
-/// Which result a client takes: `None` if nobody told anything. Where all say the same, that; otherwise what members of more
-/// operators of the charter say than may be corrupted. Promise: with at most `threshold` corrupted operators no wrong result
-/// is taken where recipients differ, and no honest member is among the liars.
-pub fn settle(tellings: &[Telling], charter: Option<&Charter>) -> Result<Option<Settled>, Unsettled> {
-    let Some(first) = tellings.first() else { return Ok(None) };
-    if let Some(result) = &first.result
-        && tellings.iter().all(|telling| telling.result == first.result)
-    {
-        return Ok(Some(Settled { result: result.clone(), liars: BTreeSet::new(), unclear: 0 }));
+/// The same word of several recipients.
+struct Saying<'a> {
+    result: &'a TaskResult,
+    consensus: &'a Consensus,
+    tellers: BTreeSet<Fingerprint>,
+    /// Members by their operators.
+    names: BTreeMap<&'a str, BTreeSet<&'a str>>,
+}
+
+impl Saying<'_> {
+    fn may_lie(&self) -> usize {
+        usize::try_from(self.consensus.charter().threshold).unwrap_or(usize::MAX)
     }
-    let charter = charter.ok_or(Unsettled::Differ)?;
-    let may_lie = usize::try_from(charter.threshold).unwrap_or(usize::MAX);
-    let known = |telling: &Telling| telling.teller.and_then(|teller| charter.member(&teller));
-    let mut sayings: Vec<(&TaskResult, BTreeMap<&str, BTreeSet<&str>>)> = Vec::new();
+
+    fn has_an_honest_one(&self) -> bool {
+        self.names.len() > self.may_lie()
+    }
+
+    fn who(&self) -> String {
+        self.names.values().flatten().copied().collect::<Vec<_>>().join(" and ")
+    }
+}
+
+/// Which result of a request a client takes, given the group's chain as it has checked it: `None` if nobody told anything.
+/// It takes what recipients of more operators signed than may be corrupted; where no more operators than that were to learn
+/// it, by the client's own choice or the charter's, what all of them who told signed alike, and says so.
+///
+/// Promise: whoever carries the words can keep a result back, and cannot have another one taken. With at most `threshold`
+/// corrupted operators no wrong result is taken unless `word_of` names who said it, and no honest member is among the liars.
+pub fn settle(tellings: &[Telling], request: &TaskRequest, chain: &[Consensus]) -> Result<Option<Settled>, Unsettled> {
+    if tellings.is_empty() {
+        return Ok(None);
+    }
+    let known = |telling: &Telling| -> Option<(Fingerprint, &Consensus, &Member)> {
+        let (teller, under) = telling.teller?;
+        let consensus = in_force(chain, under, request)?;
+        let named = named_recipients(request, consensus.charter()).contains(&teller);
+        Some((teller, consensus, consensus.charter().member(&teller).filter(|_| named)?))
+    };
+    let mut sayings: Vec<Saying<'_>> = Vec::new();
     for telling in tellings {
-        let (Some(result), Some(member)) = (&telling.result, known(telling)) else { continue };
-        let at = match sayings.iter().position(|(other, _)| *other == result) {
-            Some(at) => at,
-            None => {
-                sayings.push((result, BTreeMap::new()));
-                sayings.len() - 1
-            }
-        };
-        sayings[at].1.entry(&member.operator).or_default().insert(&member.name);
+        let (Some(result), Some((teller, consensus, member))) = (&telling.result, known(telling)) else { continue };
+        let same = |other: &Saying<'_>| other.result == result && other.consensus.id() == consensus.id();
+        let at = sayings.iter().position(same).unwrap_or_else(|| {
+            sayings.push(Saying { result, consensus, tellers: BTreeSet::new(), names: BTreeMap::new() });
+            sayings.len() - 1
+        });
+        sayings[at].tellers.insert(teller);
+        sayings[at].names.entry(&member.operator).or_default().insert(&member.name);
     }
-    let mut enough = sayings.iter().filter(|(_, operators)| operators.len() > may_lie);
-    match (enough.next(), enough.next()) {
-        (Some((result, _)), None) => {
-            let others = || tellings.iter().filter(|telling| telling.result.as_ref() != Some(*result));
-            let liars: BTreeSet<Fingerprint> =
-                others().filter_map(|telling| known(telling)?.fingerprint.into()).collect();
-            let unclear = others().filter(|telling| known(telling).is_none()).count();
-            Ok(Some(Settled { result: (*result).clone(), liars, unclear }))
+    let mut enough = sayings.iter().filter(|saying| saying.has_an_honest_one());
+    let (taken, word_of) = match (enough.next(), enough.next(), &sayings[..]) {
+        (Some(saying), None, _) => (saying, BTreeSet::new()),
+        (None, None, []) => return Err(Unsettled::Nobody),
+        (None, None, [only]) if operators_named(request, only.consensus.charter()) <= only.may_lie() => {
+            (only, only.tellers.clone())
         }
+        (None, None, [only]) => return Err(Unsettled::TooFew { may_lie: only.may_lie(), said: only.who() }),
         _ => {
-            let names = |operators: &BTreeMap<&str, BTreeSet<&str>>| {
-                operators.values().flatten().copied().collect::<Vec<_>>().join(" and ")
-            };
-            let mut said: Vec<String> = sayings.iter().map(|(_, operators)| names(operators)).collect();
+            let mut said: Vec<String> = sayings.iter().map(Saying::who).collect();
             // Tellings come in the order of fingerprints, which says nothing.
             said.sort_unstable();
             let nobody = tellings.iter().filter(|telling| telling.result.is_none() || known(telling).is_none()).count();
             if nobody > 0 {
                 said.push(format!("{nobody} that nobody is known to have said"));
             }
-            Err(Unsettled::NoMajority { may_lie, said: said.join(", against ") })
+            let may_lie = sayings.iter().map(Saying::may_lie).max().unwrap_or_default();
+            return Err(Unsettled::NoMajority { may_lie, said: said.join(", against ") });
         }
-    }
+    };
+    let others = || tellings.iter().filter(|telling| telling.result.as_ref() != Some(taken.result));
+    Ok(Some(Settled {
+        result: taken.result.clone(),
+        consensus: taken.consensus.id(),
+        word_of,
+        liars: others().filter_map(|telling| Some(known(telling)?.0)).collect(),
+        unclear: tellings.iter().filter(|telling| telling.result.is_none() || known(telling).is_none()).count(),
+    }))
+}
+
+/// The consensus of this id, unless another one had replaced it before the task was asked: who has left since may have no
+/// reason any more to be honest.
+fn in_force<'a>(chain: &'a [Consensus], id: ConsensusId, request: &TaskRequest) -> Option<&'a Consensus> {
+    let at = chain.iter().position(|consensus| consensus.id() == id)?;
+    let issued = UnixMillis::from_rfc3339(&request.issued)?;
+    let replaced = chain.get(at + 1).is_some_and(|next| next.text().decided_at.plus(SKEW_MS) < issued);
+    Some(&chain[at]).filter(|consensus| !replaced && consensus.charter().group == request.group)
+}
+
+/// How many operators were to learn the result.
+fn operators_named(request: &TaskRequest, charter: &Charter) -> usize {
+    let named = named_recipients(request, charter);
+    let operators: BTreeSet<&str> =
+        named.iter().filter_map(|member| Some(charter.member(member)?.operator.as_str())).collect();
+    operators.len()
 }
 
 #[cfg(test)]
-mod tests {
-    use tacit_accord::{Member, MemberRole};
-    use tacit_model::GroupId;
-    use tacit_model::api::{Decimal, StatisticBody};
-    use time::OffsetDateTime;
-
-    use super::*;
-
-    const ID: &str = "00112233445566778899aabbccddeeff";
-    const WINDOW: Slot = Slot(3);
-
-    /// Members a to e, of operators of their own unless `operators` says otherwise, of whom so many may be corrupted.
-    struct Scene {
-        members: Vec<Identity>,
-        charter: Charter,
-        client: ResultKey,
-    }
-
-    impl Scene {
-        fn new(threshold: u32, operators: [&str; 5]) -> Self {
-            let member = |label| Identity::generate(label, OffsetDateTime::UNIX_EPOCH).expect("a key");
-            let members: Vec<Identity> = ["a", "b", "c", "d", "e"].map(member).into();
-            let listed = members.iter().zip("abcde".chars()).zip(operators);
-            let listed = listed.map(|((member, name), operator)| Member {
-                name: name.to_string(),
-                fingerprint: member.fingerprint(),
-                operator: operator.to_owned(),
-                role: MemberRole::Both,
-                endpoint: String::new(),
-            });
-            let charter =
-                Charter { members: listed.collect(), threshold, ..Charter::new(GroupId(1), "g", String::new()) };
-            Self { members, charter, client: ResultKey::generate().expect("a key") }
-        }
-
-        fn own() -> [&'static str; 5] {
-            ["A", "B", "C", "D", "E"]
-        }
-
-        fn told(&self, member: usize, result: TaskResult) -> Telling {
-            self.opened(&seal_result(result, self.client.public(), &self.members[member]).expect("sealed"))
-        }
-
-        fn opened(&self, sealed: &str) -> Telling {
-            Telling::open(sealed, ID, WINDOW, &self.client)
-        }
-
-        /// Whose number is taken, and who is called a liar.
-        fn settled(&self, tellings: &[Telling]) -> Result<(u128, String, usize), Unsettled> {
-            let settled = settle(tellings, Some(&self.charter))?.expect("something was told");
-            let names = settled.liars.iter().map(|liar| self.charter.member(liar).expect("a member").name.clone());
-            let mut names: Vec<String> = names.collect();
-            names.sort();
-            Ok((settled.result.values[0].0, names.concat(), settled.unclear))
-        }
-    }
-
-    fn result(number: u128) -> TaskResult {
-        // A statistic that has no short decimal form: signature and comparison are about what was read again.
-        let statistics = vec![StatisticBody { name: "mean(x)".to_owned(), value: 0.1 + 0.2 }];
-        let (id, values) = (ID.to_owned(), vec![Decimal(number)]);
-        TaskResult { id, window: WINDOW, statistics, no_result: None, values, contributors: 5 }
-    }
-
-    #[test]
-    fn rule11_what_most_operators_say_is_taken_and_who_lies_is_named() {
-        for (threshold, liars) in [(1, &[1][..]), (2, &[0, 4]), (2, &[3])] {
-            let scene = Scene::new(threshold, Scene::own());
-            let tellers = 2 * threshold as usize + 1;
-            let say = |member| scene.told(member, result(if liars.contains(&member) { 666 } else { 42 }));
-            let told: Vec<Telling> = (0..tellers).map(say).collect();
-            let named: String = liars.iter().map(|liar| ["a", "b", "c", "d", "e"][*liar]).collect();
-            assert_eq!(scene.settled(&told), Ok((42, named, 0)), "{threshold}");
-            assert_eq!(settle(&told, None), Err(Unsettled::Differ), "nobody knows who may lie");
-        }
-        // All say the same: so many as there are.
-        let scene = Scene::new(2, Scene::own());
-        assert_eq!(scene.settled(&[scene.told(0, result(7))]), Ok((7, String::new(), 0)));
-        assert_eq!(settle(&[], Some(&scene.charter)), Ok(None));
-    }
-
-    #[test]
-    fn rule11_without_so_many_of_distinct_operators_nothing_is_taken() {
-        let scene = Scene::new(1, Scene::own());
-        let (right, wrong) = (|member| scene.told(member, result(42)), |member| scene.told(member, result(666)));
-        let none = |tellings: &[Telling]| match scene.settled(tellings) {
-            Err(Unsettled::NoMajority { may_lie: 1, said }) => said,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(none(&[right(0), wrong(1)]), "a, against b");
-        // More than may be corrupted are: nobody knows which side.
-        assert_eq!(none(&[right(0), right(1), wrong(2), wrong(3)]), "a and b, against c and d");
-        // Who says it twice says it once, and so do two members of one operator.
-        assert_eq!(none(&[right(0), wrong(1), wrong(1)]), "a, against b");
-        let one = Scene::new(1, ["A", "B", "B", "B", "E"]);
-        let told =
-            [one.told(0, result(42)), one.told(1, result(666)), one.told(2, result(666)), one.told(4, result(42))];
-        assert_eq!(one.settled(&told), Ok((42, "bc".to_owned(), 0)));
-        assert!(one.settled(&told[..3]).is_err());
-    }
-
-    #[test]
-    fn rule11_the_gateway_that_carries_seals_makes_nobody_a_liar() {
-        let scene = Scene::new(1, Scene::own());
-        let stranger = Identity::generate("x", OffsetDateTime::UNIX_EPOCH).expect("a key");
-        let seal = |result, teller| seal_result(result, scene.client.public(), teller).expect("sealed");
-        // What a member said of another computation, what is of nobody, what was tampered with, and no seal at all.
-        let elsewhere = TaskResult { window: Slot(4), ..result(42) };
-        let moved = scene.opened(&seal(elsewhere, &scene.members[2]));
-        let invented = scene.opened(&seal(result(666), &stranger));
-        let signed = TaskSignature {
-            key: scene.members[2].public_key().to_base64(),
-            signature: hex::encode(sign_detached(&scene.members[2], Context::Agreement, b"something else")),
-        };
-        let forged = serde_json::to_vec(&Text { result: result(666), teller: Some(signed) }).expect("JSON");
-        let forged = result_key::seal(scene.client.public(), ID.as_bytes(), &forged).expect("sealed");
-        let forged = scene.opened(&forged);
-        let garbage = scene.opened("AA==");
-        let unsigned = serde_json::to_vec(&Text { result: result(42), teller: None }).expect("JSON");
-        let unsigned = result_key::seal(scene.client.public(), ID.as_bytes(), &unsigned).expect("sealed");
-        let unsigned = scene.opened(&unsigned);
-        assert!([&invented, &forged, &unsigned].iter().all(|one| one.result.is_some()));
-        assert!([&moved, &forged, &garbage, &unsigned].iter().all(|one| one.teller.is_none()));
-        let (first, second) = (scene.told(0, result(42)), scene.told(1, result(42)));
-        for odd in [&moved, &invented, &forged, &garbage] {
-            assert_eq!(scene.settled(&[first.clone(), odd.clone(), second.clone()]), Ok((42, String::new(), 1)));
-            // It does not count either.
-            assert!(scene.settled(&[first.clone(), odd.clone()]).is_err());
-        }
-        // An older member signs nothing: if it says the same as all, that is enough.
-        assert_eq!(scene.settled(&[unsigned.clone(), first.clone()]), Ok((42, String::new(), 0)));
-        assert!(scene.settled(&[unsigned, first, invented]).is_err());
-    }
-}
+mod tests;

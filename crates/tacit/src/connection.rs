@@ -8,6 +8,8 @@ use tacit_client::Client;
 use tacit_model::Fingerprint;
 use tacit_pki::{Identity, keyfile};
 
+use crate::command::log::Key;
+use crate::command::task::known::Known;
 use crate::config::DataFolder;
 use crate::output::{Code, Failure};
 use crate::process::Address;
@@ -100,6 +102,14 @@ impl Connection {
 }
 
 impl Connection {
+    /// Which groups this client knows: in the folder or beside the key by which it is the same client each time.
+    pub(crate) fn known(&self, result_key: Option<&Path>, manager: Option<Key>) -> Known {
+        let beside = |key: &Path| key.with_added_extension("groups");
+        let own = self.client_key.as_deref().or(result_key).map(beside);
+        let file = self.data.as_ref().map(|data| data.join("known_groups.json")).or(own);
+        Known::new(file, manager)
+    }
+
     /// The data folder of the node, if it was named.
     pub(crate) fn data_folder(&self) -> Option<&std::path::Path> {
         self.data.as_deref()

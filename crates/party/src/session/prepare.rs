@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tacit_accord::{Charter, Consensus, OnMissingInput};
+use tacit_accord::{Charter, Consensus, ConsensusId, OnMissingInput};
 use tacit_engine::{InputVector, Level, Plan};
 use tacit_job::{Ask, Decline, Job, JobError, Report, Window, plan_of};
 use tacit_model::{Fingerprint, UnixMillis};
@@ -176,7 +176,7 @@ async fn prepare_task(
     policy.judge_task(&asked, job, consensus.charter()).map_err(refused)?;
     if !party.store.is_untouched(&party.name, job.run, job.slot, at).await.map_err(unread)? {
         if let Err(declined) = slot_state(party, job, consensus.charter()).await {
-            return Err(Declined { done: again(party, job, plan).await, ..declined });
+            return Err(Declined { done: again(party, consensus.charter(), job, plan).await, ..declined });
         }
         if party.store.is_forgotten(at).await.map_err(unread)? {
             let why =
@@ -323,11 +323,15 @@ pub(super) fn still_willing(party: &Inner, prepared: &Prepared) -> Result<(), De
 
 /// The end of a client's task that is over here, told to the client once more; it is the same request, so it has the
 /// same recipients and the same key.
-async fn again(party: &Inner, job: &Job, plan: &Plan) -> Option<Box<Report>> {
+async fn again(party: &Inner, charter: &Charter, job: &Job, plan: &Plan) -> Option<Box<Report>> {
     let result = party.store.result(&party.name, job.run, job.slot).await.ok()??;
     let sums = Stored::read(&result.values_json).ok()?.sums().ok()?;
+    // It is signed as what was computed then, whatever was agreed on since.
+    let bound = party.store.slot_binding(&party.name, job.run, job.slot).await.ok()?;
+    let then = bound.map(|bound| Job { charter: ConsensusId(bound.charter), ..job.clone() });
+    let job = then.as_ref().unwrap_or(job);
     let made = told::in_units(job, plan, &sums);
-    let told = told::tell(job, &party.identity, plan, &sums, made.as_ref(), result.contributors);
+    let told = told::tell(job, charter, &party.identity, plan, &sums, made.as_ref(), result.contributors);
     let agreement = Some(hex::encode(result.agreement));
     let (contributors, session) = (result.contributors, Some(result.session));
     Some(Box::new(Report::Done { agreement, contributors, faults: Vec::new(), left_out: Vec::new(), told, session }))

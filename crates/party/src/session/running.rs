@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tacit_accord::Charter;
 use tacit_engine::{FaultKind, FreezeRefused, Level, Mailbox, Outcome, Plan, SessionError};
 use tacit_job::{Fault, Job, Report};
 use tacit_link::SessionPort;
@@ -92,7 +93,7 @@ pub(super) async fn run(
                 let agreement = learned.agreement;
                 let left =
                     Left::by_provider(job, plan, (frozen, binding, agreement), environment.contributions, &party.me);
-                finish(party, left, me, learned, bound, &end).await
+                finish(party, consensus.charter(), left, me, learned, bound, &end).await
             }
             Err(ended) => {
                 if bound {
@@ -149,12 +150,13 @@ pub(super) async fn run(
     }
     let left = Left::of(job, plan, &outcome, environment.contributions);
     let learned = Learned::of(outcome, &left.plan);
-    finish(party, left, me, learned, bound, &end).await
+    finish(party, consensus.charter(), left, me, learned, bound, &end).await
 }
 
 /// Settles the slot, together with what is owed to its receipt.
 async fn finish(
     party: &Arc<Inner>,
+    charter: &Charter,
     mut left: Left,
     me: usize,
     learned: Learned,
@@ -162,7 +164,7 @@ async fn finish(
     end: &impl Fn(Fault, bool, String) -> (Report, Option<Left>),
 ) -> (Report, Option<Left>) {
     let owed = if left.job.ask().is_none() { Some(left.owed(party)) } else { None };
-    match settle(party, &left.job, &left.plan, me, learned, owed).await {
+    match settle(party, charter, &left.job, &left.plan, me, learned, owed).await {
         Ok(report) => (report, Some(left)),
         Err(error) => end(Fault::Own, bound, error.to_string()),
     }
@@ -210,6 +212,7 @@ impl Learned {
 /// what this party owes to the receipt. After a client's task, where every commit counts, it follows.
 async fn settle(
     party: &Inner,
+    charter: &Charter,
     job: &Job,
     plan: &Plan,
     me: usize,
@@ -232,7 +235,7 @@ async fn settle(
     let agreement = match outcome.values {
         Some(values) => {
             let made = told::in_units(job, plan, &values);
-            told = told::tell(job, &party.identity, plan, &values, made.as_ref(), contributors);
+            told = told::tell(job, charter, &party.identity, plan, &values, made.as_ref(), contributors);
             let task = job.ask().map(|ask| ask.id().to_string());
             let row = result(Stored::new(&values, made, task).text(), outcome.agreement.to_vec());
             let posts = party.final_results_url.is_some() && job.ask().is_none();

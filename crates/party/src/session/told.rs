@@ -1,7 +1,11 @@
 //! What a recipient tells of a client's task: nothing, the sealed result, or the result itself.
 
+use std::collections::BTreeSet;
+
+use tacit_accord::Charter;
 use tacit_engine::{NoResult, Plan, Statistic};
 use tacit_job::{Job, Told, seal_result};
+use tacit_model::Fingerprint;
 use tacit_model::api::{Decimal, StatisticBody, TaskResult};
 use tacit_pki::Identity;
 
@@ -26,11 +30,12 @@ pub(super) fn in_units(job: &Job, plan: &Plan, sums: &[u128]) -> Option<Result<V
     }
 }
 
-/// What this recipient tells. Of all recipients as many seal the result, and sign what they seal, as are more than may be
-/// corrupted: a client that compares them does not believe a wrong one. Where nobody may be trusted they are so many that
+/// What this recipient tells. Recipients of as many operators seal the result, and sign what they seal, as are more than may
+/// be corrupted: a client that compares them does not believe a wrong one. Where nobody may be trusted they are so many that
 /// it needs not give up either (`tacit_job::settle`).
 pub(super) fn tell(
     job: &Job,
+    charter: &Charter,
     me: &Identity,
     plan: &Plan,
     sums: &[u128],
@@ -38,9 +43,8 @@ pub(super) fn tell(
     contributors: u32,
 ) -> Option<Told> {
     let ask = job.ask()?;
-    let tellers = plan.shares_needed();
     let own = me.fingerprint();
-    let tells = job.recipients.iter().take(tellers).any(|recipient| *recipient == own);
+    let tells = tellers(job, charter, plan.shares_needed()).any(|recipient| *recipient == own);
     if !tells || (!ask.request.tell_gateway && ask.request.result_key.is_none()) {
         return None;
     }
@@ -56,7 +60,14 @@ pub(super) fn tell(
         contributors,
     };
     match &ask.request.result_key {
-        Some(key) if !ask.request.tell_gateway => seal_result(result, key, me).map(Told::Sealed),
+        Some(key) if !ask.request.tell_gateway => seal_result(result, job.charter, key, me).map(Told::Sealed),
         _ => Some(Told::Open(Box::new(result))),
     }
+}
+
+/// One recipient of each operator, the first ones of the job: a second word of the same operator proves nothing.
+fn tellers<'a>(job: &'a Job, charter: &'a Charter, operators: usize) -> impl Iterator<Item = &'a Fingerprint> {
+    let mut heard = BTreeSet::new();
+    let operator = |recipient| charter.member(recipient).map(|member| member.operator.as_str());
+    job.recipients.iter().filter(move |recipient| heard.insert(operator(recipient))).take(operators)
 }

@@ -337,26 +337,30 @@ async fn rule11_a_recipient_that_seals_a_lie_is_outvoted_and_named() {
     let open = |sealed: &str| Telling::open(sealed, &id, Slot(0), &key);
     let mut tellings: BTreeMap<Fingerprint, Telling> =
         reports.iter().filter_map(|(member, report)| Some((*member, open(&sealed(report)?)))).collect();
-    let charter = world.consensus.charter();
-    assert_eq!(tellings.len(), 2 * charter.threshold as usize + 1, "{reports:?}");
-    assert!(tellings.iter().all(|(member, telling)| telling.teller == Some(*member)), "each signs what it seals");
+    let threshold = world.consensus.charter().threshold as usize;
+    assert_eq!(tellings.len(), 2 * threshold + 1, "{reports:?}");
+    let under = world.consensus.id();
+    let signs = |(member, telling): (&Fingerprint, &Telling)| telling.teller == Some((*member, under));
+    assert!(tellings.iter().all(signs), "each signs what it seals, and under which charter it was computed");
     let all = |tellings: &BTreeMap<_, Telling>| tellings.values().cloned().collect::<Vec<_>>();
-    let honest = settle(&all(&tellings), None).unwrap().unwrap();
-    assert_eq!((honest.result.contributors, honest.liars.len()), (5, 0));
+    let settled = |tellings: &[Telling]| settle(tellings, &ask.request, std::slice::from_ref(&world.consensus));
+    let honest = settled(&all(&tellings)).unwrap().unwrap();
+    assert_eq!((honest.result.contributors, honest.liars.len(), honest.word_of.len()), (5, 0, 0));
+    // Those whom the gateway lets through are believed if they are of more operators than may be corrupted.
+    assert!(settled(&all(&tellings)[..=threshold]).is_ok());
+    assert!(settled(&all(&tellings)[..threshold]).is_err());
 
     let liar = world.peers.iter().find(|peer| tellings.contains_key(&peer.fingerprint())).unwrap();
     let mut wrong = honest.result.clone();
     wrong.values[0].0 += 1;
-    let lie = seal_result(wrong, key.public(), &liar.identity).unwrap();
+    let lie = seal_result(wrong, under, key.public(), &liar.identity).unwrap();
     tellings.insert(liar.fingerprint(), open(&lie));
-    assert!(settle(&all(&tellings), None).is_err());
-    let settled = settle(&all(&tellings), Some(charter)).unwrap().unwrap();
-    assert_eq!((settled.result, settled.unclear), (honest.result, 0));
-    assert_eq!(settled.liars, [liar.fingerprint()].into());
+    let found = settled(&all(&tellings)).unwrap().unwrap();
+    assert_eq!((found.result, found.unclear), (honest.result, 0));
+    assert_eq!(found.liars, [liar.fingerprint()].into());
     // With one honest word against it there is no telling who lies.
-    let two: Vec<Telling> = all(&tellings).into_iter().filter(|one| one.teller == Some(liar.fingerprint())).collect();
-    let other = tellings.values().find(|one| one.teller != Some(liar.fingerprint())).cloned();
-    assert!(settle(&two.into_iter().chain(other).collect::<Vec<_>>(), Some(charter)).is_err());
+    let (lie, words): (Vec<_>, Vec<_>) = tellings.into_iter().partition(|(member, _)| *member == liar.fingerprint());
+    assert!(settled(&[lie[0].1.clone(), words[0].1.clone()]).is_err());
     world.close().await;
 }
 

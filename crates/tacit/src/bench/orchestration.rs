@@ -26,6 +26,7 @@ use super::progress::Progress;
 use super::spread::{Cell, Spread};
 use super::traffic::Mark;
 use crate::command::task::answer;
+use crate::command::task::known::Known;
 use crate::config::{Limits, NodeConfig, Role};
 use crate::output::{Code, Failure};
 use crate::process::ChildNode;
@@ -113,6 +114,7 @@ struct Sample {
 struct Stage {
     scenario: Scenario,
     client: Client,
+    known: Known,
     identity: Identity,
     sum: f64,
     /// Removed at the end.
@@ -140,7 +142,7 @@ impl Stage {
         let client = client(&scenario.coordinator)?;
         let at = SystemClock.now().to_date_time()?;
         let identity = Identity::generate("bench", at)?;
-        Ok(Self { scenario, client, identity, sum: sum as f64, folder })
+        Ok(Self { scenario, client, known: Known::own(), identity, sum: sum as f64, folder })
     }
 
     /// Sequential requests; every result is checked.
@@ -172,7 +174,7 @@ impl Stage {
         };
         let signature = Some(sign_request(&task, &self.identity));
         let body = self.client.submit_task(&NewTask { task, signature, notify: None, wait: true }, None).await?;
-        let opened = answer::opened(&self.client, body, Some(&key)).await?;
+        let opened = answer::opened(&self.client, &self.known, body, Some(&key)).await?;
         let total_ms = started.elapsed().as_secs_f64() * 1000.0;
         let found = opened.results.first().and_then(|result| result.statistics.first()).map(|one| one.value);
         let timing = opened.task.windows.first().and_then(|window| window.timing);

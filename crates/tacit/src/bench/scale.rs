@@ -26,6 +26,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use super::spread::Spread;
 use super::traffic::Mark;
 use crate::command::task::answer;
+use crate::command::task::known::Known;
 use crate::config::{NodeConfig, Role};
 use crate::output::{Code, Failure};
 use crate::process::ChildNode;
@@ -114,6 +115,7 @@ struct Stage {
     hosts: Vec<ChildNode>,
     group: GroupId,
     client: Client,
+    known: Known,
     recipients: Vec<Fingerprint>,
     identity: Identity,
     _folder: tempfile::TempDir,
@@ -140,7 +142,9 @@ impl Stage {
         let at = SystemClock.now().to_date_time()?;
         let identity = Identity::generate("bench", at)?;
         let recipients = Vec::new();
-        let mut stage = Self { scene, gateway, committee, hosts, group, client, recipients, identity, _folder: folder };
+        let known = Known::own();
+        let mut stage =
+            Self { scene, gateway, committee, hosts, group, client, known, recipients, identity, _folder: folder };
         stage.form().await?;
         Ok(stage)
     }
@@ -239,7 +243,7 @@ impl Stage {
         };
         let signature = Some(sign_request(&task, &self.identity));
         let body = self.client.submit_task(&NewTask { task, signature, notify: None, wait: true }, None).await?;
-        let opened = match answer::opened(&self.client, body, Some(&key)).await {
+        let opened = match answer::opened(&self.client, &self.known, body, Some(&key)).await {
             Ok(opened) => opened,
             Err(failure) => {
                 eprintln!("block {block}: {failure}");

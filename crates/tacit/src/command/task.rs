@@ -1,6 +1,7 @@
 //! `tacit task`: ask a group for a result.
 
 pub(crate) mod answer;
+pub(crate) mod known;
 mod request;
 
 use std::path::{Path, PathBuf};
@@ -9,11 +10,15 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use tacit_client::Client;
 use tacit_model::GroupId;
-use tacit_model::api::{MemberOfferBody, NewTask, TaskBody};
+use tacit_model::api::{MemberOfferBody, NewTask, TaskBody, TaskRequest};
 use tacit_pki::result_key::ResultKey;
 
+use known::Known;
+
+use super::log::Key;
 use super::print;
 use crate::connection::Connection;
+use crate::negotiating::refused;
 use crate::output::{Code, Failure, result_line};
 use crate::wizard::say;
 use request::Question;
@@ -81,6 +86,18 @@ struct Run {
     /// The same word for the same task: repeating the command then asks once.
     #[arg(long, value_name = "WORD")]
     idempotency_key: Option<String>,
+    #[command(flatten)]
+    trust: Trust,
+}
+
+/// By whose charter results are judged.
+#[derive(Args, Debug)]
+struct Trust {
+    /// The group's manager key, its fingerprint or in base64: only recipients in a charter that follows from it are
+    /// believed. By default the one that was shown first, which is kept in the data folder or beside --client-key or
+    /// --result-key.
+    #[arg(long, value_name = "KEY")]
+    manager_key: Option<Key>,
 }
 
 #[derive(Args, Debug)]
@@ -90,6 +107,8 @@ struct Which {
     /// The private key that opens its result.
     #[arg(long, value_name = "FILE")]
     result_key: Option<PathBuf>,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl Task {
@@ -118,23 +137,34 @@ impl Task {
                     self.connection.data_folder(),
                 )?;
                 let wait = !run.no_wait && run.notify.is_none();
+                let again = given.is_some();
                 // Another gateway may have to be asked the same once more.
                 let word = match given {
                     None if self.connection.names_several() => Some(tacit_pki::random::nonce()?),
                     word => word,
                 };
                 let repeated = task.repeat.is_some();
+                let known = self.connection.known(run.result_key.as_deref(), run.trust.manager_key);
+                if key.is_some() {
+                    // What is known before it is asked, the answer cannot change.
+                    known.chain(&client, task.group, false).await?;
+                }
+                let asked = task.clone();
                 // Taken first and followed then: a task may last longer than any answer is waited for.
                 let new = NewTask { task, signature, notify: run.notify, wait: false };
                 let body = client.submit_task(&new, word.as_deref()).await?;
+                if !same(&asked, &body.task, again) {
+                    return Err(refused("what the gateway took is another task than the one that was asked"));
+                }
                 if !wait {
-                    return show(&client, json, body, key.as_ref(), false).await;
+                    return show(&client, &known, json, body, key.as_ref(), false).await;
                 }
                 say(&format!("task {} is taken", body.id))?;
                 let unheard = unheard(&body.id, run.result_key.as_deref(), key.is_some());
                 tokio::select! {
-                    ended = follow(&client, body, key.as_ref(), repeated && !json) => {
-                        show(&client, json, ended.map_err(|failure| failure.about(&unheard))?, key.as_ref(), true).await
+                    ended = follow(&client, &known, body, key.as_ref(), repeated && !json) => {
+                        let ended = ended.map_err(|failure| failure.about(&unheard))?;
+                        show(&client, &known, json, ended, key.as_ref(), true).await
                     }
                     _ = tokio::signal::ctrl_c() => Err(Failure::new(Code::Other, unheard.clone())),
                 }
@@ -144,17 +174,19 @@ impl Task {
             }),
             Action::Show(which) => {
                 let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
-                show(&client, json, client.task(&which.id).await?, key.as_ref(), false).await
+                let known = self.connection.known(which.result_key.as_deref(), which.trust.manager_key);
+                show(&client, &known, json, task(&client, &which.id).await?, key.as_ref(), false).await
             }
             Action::Watch(which) => {
                 let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
+                let known = self.connection.known(which.result_key.as_deref(), which.trust.manager_key);
                 let mut seen = 0;
                 loop {
-                    let body = client.task(&which.id).await?;
+                    let body = task(&client, &which.id).await?;
                     let over = body.state != "open";
                     if over || body.windows.len() > seen {
                         seen = body.windows.len();
-                        show(&client, json, body, key.as_ref(), over).await?;
+                        show(&client, &known, json, body, key.as_ref(), over).await?;
                     }
                     if over {
                         return Ok(());
@@ -172,7 +204,13 @@ impl Task {
 }
 
 /// The task when it is over. With `tell` each computation is told as it ends, and no longer in what is returned.
-async fn follow(client: &Client, mut body: TaskBody, key: Option<&ResultKey>, tell: bool) -> Result<TaskBody, Failure> {
+async fn follow(
+    client: &Client,
+    known: &Known,
+    mut body: TaskBody,
+    key: Option<&ResultKey>,
+    tell: bool,
+) -> Result<TaskBody, Failure> {
     const LONGEST: Duration = Duration::from_millis(500);
     let (mut told, mut pause) = (0, Duration::from_millis(5));
     loop {
@@ -180,7 +218,7 @@ async fn follow(client: &Client, mut body: TaskBody, key: Option<&ResultKey>, te
             let mut news = body.clone();
             news.windows.drain(..told);
             told = body.windows.len();
-            match answer::details(&answer::opened(client, news, key).await?) {
+            match answer::details(&answer::opened(client, known, news, key).await?) {
                 nothing if nothing.is_empty() => {}
                 text => result_line(&text)?,
             }
@@ -191,8 +229,23 @@ async fn follow(client: &Client, mut body: TaskBody, key: Option<&ResultKey>, te
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 3 / 2).min(LONGEST);
-        body = client.task(&body.id).await?;
+        body = task(client, &body.id).await?;
     }
+}
+
+/// The task with this id, and no other.
+async fn task(client: &Client, id: &str) -> Result<TaskBody, Failure> {
+    let body = client.task(id).await?;
+    match body.id == id {
+        true => Ok(body),
+        false => Err(refused(format!("what the gateway shows as task {id} is another one"))),
+    }
+}
+
+/// Whether a task is the one that was asked; `again` if it may have been taken earlier, under the same word.
+fn same(asked: &TaskRequest, taken: &TaskRequest, again: bool) -> bool {
+    let (nonce, issued, result_key) = (taken.nonce.clone(), taken.issued.clone(), taken.result_key.clone());
+    asked == taken || (again && TaskRequest { nonce, issued, result_key, ..asked.clone() } == *taken)
 }
 
 /// What whoever stopped listening should know. The gateway goes on with what it has taken.
@@ -215,12 +268,13 @@ fn offer(offer: &MemberOfferBody) -> String {
 /// Prints a task with its results opened. With `must_be_done` a task that failed is a failed command.
 async fn show(
     client: &Client,
+    known: &Known,
     json: bool,
     body: TaskBody,
     key: Option<&ResultKey>,
     must_be_done: bool,
 ) -> Result<(), Failure> {
-    let opened = answer::opened(client, body, key).await?;
+    let opened = answer::opened(client, known, body, key).await?;
     let failed = must_be_done && opened.task.state != "done";
     let why = format!("no result: {}", opened.task.detail);
     print(json, &opened, answer::words)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tacit_accord::MemberRole;
+use tacit_accord::{ConsensusId, MemberRole};
 use tacit_job::{Decline, Fault, Job, Report, ToGateway, ToPeer, Told, seal_result};
 use tacit_link::{ControlLink, Gate, Host, LinkConfig, LinkHub, Protocol};
 use tacit_model::api::{Decimal, StatisticBody, TaskResult};
@@ -144,6 +144,13 @@ impl Scene {
         Self { gateway, gid, members }
     }
 
+    /// The consensus in force.
+    fn charter(&self) -> ConsensusId {
+        let path = format!("/groups/{}", self.gid);
+        let group = self.gateway.api("GET", &path, None).ok().json();
+        group["consensus"].as_str().expect("an id").parse().expect("an id")
+    }
+
     fn hand_in(&self) -> String {
         self.hand_in_for("semi-honest")
     }
@@ -261,7 +268,15 @@ async fn rule11_a_client_takes_what_enough_recipients_sealed_and_reads_who_lied(
         run(&[&args[..], &["--result-key", file, "--data", &data]].concat())
     };
     let gid = scene.gid;
-    for words in [[Some(20.0), Some(20.0), Some(99.0)], [Some(20.0), None, Some(99.0)]] {
+    // The gateway could seal as well as any recipient, and sign with any key but a member's.
+    let made_up = Arc::new(Identity::generate("gateway", OffsetDateTime::UNIX_EPOCH).expect("a key"));
+    let cases = [
+        ([Some(20.0), Some(20.0), Some(99.0)], false),
+        ([Some(20.0), None, Some(99.0)], false),
+        ([Some(99.0), Some(99.0), None], true),
+        ([None, None, Some(99.0)], false),
+    ];
+    for (words, invented) in cases {
         let output = command(&format!(
             "task run --group {gid} --source temperature --preselector now --aggregator mean --purpose HVAC --decimals 2 \
              --least 0 --most 50 --model malicious --no-wait --json"
@@ -269,6 +284,7 @@ async fn rule11_a_client_takes_what_enough_recipients_sealed_and_reads_who_lied(
         let taken: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
         let (id, key) = (taken["id"].as_str().expect("an id"), taken["task"]["result_key"].as_str().expect("a key"));
         let identities: Vec<_> = scene.members.iter().map(|member| Arc::clone(&member.identity)).collect();
+        let under = scene.charter();
         let says = |number: usize| {
             let Report::Done { agreement, contributors, faults, left_out, told, session } = done("aa", 20.0) else {
                 unreachable!()
@@ -277,14 +293,16 @@ async fn rule11_a_client_takes_what_enough_recipients_sealed_and_reads_who_lied(
             let sealed = words.get(number).copied().flatten().map(|value| {
                 let mut result = TaskResult { id: id.to_owned(), ..*result };
                 result.statistics[0].value = value;
-                Told::Sealed(seal_result(result, key, &identities[number]).expect("sealed"))
+                let teller = if invented { &made_up } else { &identities[number] };
+                Told::Sealed(seal_result(result, under, key, teller).expect("sealed"))
             });
             Report::Done { agreement, contributors, faults, left_out, told: sealed, session }
         };
         each_says(&mut scene, says).await;
         assert_eq!(scene.ended(id).await["state"], "done");
         let (told, read) = (command(&format!("task show {id} --json")), command(&format!("task show {id}")));
-        if words[1].is_some() {
+        let why = String::from_utf8_lossy(&read.stderr);
+        if words[0] == Some(20.0) && words[1].is_some() {
             let body: Value = serde_json::from_slice(&told.stdout).unwrap_or_else(|_| panic!("{told:?}"));
             assert_eq!(body["results"][0]["statistics"][0]["value"], 20.0, "{body}");
             let liar = format!("cyril of cyril ({}) told another result", scene.members[2].me);
@@ -293,10 +311,117 @@ async fn rule11_a_client_takes_what_enough_recipients_sealed_and_reads_who_lied(
             assert!(String::from_utf8_lossy(&read.stdout).contains(&liar), "{read:?}");
         } else {
             assert_eq!((told.status.code(), read.status.code()), (Some(3), Some(3)), "{told:?}");
-            let why = String::from_utf8_lossy(&read.stderr);
-            assert!(why.contains("more than 1 operators say: alice, against cyril"), "{why}");
+            assert!(![told.stdout, read.stdout].concat().windows(2).any(|text| text == b"99"), "nothing is shown");
+            let expected = match (invented, words[0]) {
+                (true, _) => "no recipient that the group's charter of then names has signed what was told",
+                (_, Some(_)) => "more than 1 operators say: alice, against cyril",
+                (_, None) => "cyril alone signed the result, and members of more than 1 operators must",
+            };
+            assert!(why.contains(expected), "{why}");
         }
     }
+}
+
+/// Who names one recipient believes that one: the result is its word, and says so. Another member's or the gateway's is not.
+#[tokio::test]
+async fn rule11_a_result_of_one_recipient_is_shown_as_its_word() {
+    let mut scene = Scene::found().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("result.key");
+    let (file, data) = (file.to_str().expect("a path"), scene.gateway.data().to_str().expect("a path").to_owned());
+    let command = |args: &str| {
+        let args: Vec<&str> = args.split_whitespace().collect();
+        run(&[&args[..], &["--result-key", file, "--data", &data]].concat())
+    };
+    let (gid, bobby) = (scene.gid, scene.members[1].me);
+    for teller in [1, 0] {
+        let output = command(&format!(
+            "task run --group {gid} --source temperature --preselector now --aggregator mean --purpose HVAC --decimals 2 \
+             --least 0 --most 50 --recipient {bobby} --no-wait --json"
+        ));
+        let taken: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+        let (id, key) = (taken["id"].as_str().expect("an id"), taken["task"]["result_key"].as_str().expect("a key"));
+        let (under, identity) = (scene.charter(), Arc::clone(&scene.members[teller].identity));
+        let says = |number: usize| {
+            let mut report = done("aa", 20.0);
+            let Report::Done { told, agreement, .. } = &mut report else { unreachable!() };
+            *told = match told.take() {
+                Some(Told::Open(result)) if number == 1 => {
+                    let result = TaskResult { id: id.to_owned(), ..*result };
+                    Some(Told::Sealed(seal_result(result, under, key, &identity).expect("sealed")))
+                }
+                _ => None,
+            };
+            // Only the recipient has a result to agree on.
+            *agreement = agreement.take().filter(|_| number == 1);
+            report
+        };
+        each_says(&mut scene, says).await;
+        assert_eq!(scene.ended(id).await["state"], "done");
+        let read = command(&format!("task show {id}"));
+        let (shown, why) = (String::from_utf8_lossy(&read.stdout), String::from_utf8_lossy(&read.stderr));
+        match teller {
+            1 => {
+                let word = format!("rests on the word of bobby of bobby ({bobby}) alone, who signed it");
+                assert!(shown.contains(&word) && shown.contains("20"), "{read:?}");
+            }
+            _ => assert!(read.status.code() == Some(3) && why.contains("no recipient"), "{read:?}"),
+        }
+    }
+}
+
+/// A client keeps the manager key under which it saw a group first, and the last decision: what is shown later must go on
+/// from there. Who names the key need not trust the first sight.
+#[tokio::test]
+async fn rule1_a_client_is_not_shown_another_group_in_the_place_of_its_own() {
+    let scene = Scene::found().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (key, groups) = (folder.path().join("hvac.key"), folder.path().join("hvac.key.groups"));
+    let token = scene.gateway.data().join("keys").join("owner.token");
+    let path = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
+    let command = |more: &str| {
+        let (gid, node) = (scene.gid, scene.gateway.url());
+        let typed = format!(
+            "task run --group {gid} --source temperature --preselector now --aggregator mean --purpose HVAC --decimals 2 \
+             --least 0 --most 50 --no-wait --json --node {node} --token-file {} --result-key {} {more}",
+            path(&token),
+            path(&key)
+        );
+        run(&typed.split_whitespace().collect::<Vec<_>>())
+    };
+    let asks = |more: &str| {
+        let output = command(more);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let refuses = |more: &str| {
+        let output = command(more);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let first = asks("");
+    assert!(first.contains("seen for the first time") && first.contains("hvac.key.groups"), "{first}");
+    let kept: Value = serde_json::from_slice(&std::fs::read(&groups).expect("the file")).expect("JSON");
+    let manager = kept[scene.gid.to_string()]["manager"].as_str().expect("a key").to_owned();
+    let own = tacit_pki::PublicKey::from_base64(&manager).expect("a key");
+    assert!(first.contains(&own.fingerprint().to_string()), "{first}");
+    assert!(!asks("").contains("first time"));
+
+    let foreign = Identity::generate("foreign", OffsetDateTime::UNIX_EPOCH).expect("a key");
+    let write = |manager: &str, consensus: &str| {
+        let known = json!({ scene.gid.to_string(): { "manager": manager, "consensus": consensus } });
+        std::fs::write(&groups, known.to_string()).expect("written");
+    };
+    let last = kept[scene.gid.to_string()]["consensus"].as_str().expect("an id").to_owned();
+    write(&foreign.public_key().to_base64(), &last);
+    assert!(refuses("").contains("another manager key"), "as if the gateway had exchanged the group");
+    write(&manager, &"ab".repeat(32));
+    assert!(refuses("").contains("rewritten or cut"), "as if it kept a decision back");
+    std::fs::remove_file(&groups).expect("removed");
+    assert!(refuses(&format!("--manager-key {}", foreign.fingerprint())).contains("--manager-key"));
+    assert!(!groups.exists(), "nothing is kept of it");
+    assert!(!asks(&format!("--manager-key {}", own.fingerprint())).contains("first time"));
+    assert!(!asks("").contains("first time"), "what was named is kept");
 }
 
 /// Two members found that the fourth's numbers are out of bounds: the client has its result, and the operator's log

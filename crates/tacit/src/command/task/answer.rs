@@ -2,18 +2,19 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use tacit_accord::{Charter, Consensus, ConsensusError, verify_chain};
+use tacit_accord::{Charter, ConsensusId};
 use tacit_client::Client;
-use tacit_job::{Settled, Telling, settle};
-use tacit_model::api::{TaskBody, TaskResult};
-use tacit_model::{Fingerprint, GroupId, Slot};
-use tacit_pki::PublicKey;
+use tacit_job::{Settled, Telling, settle, task_id};
+use tacit_model::api::{TaskBody, TaskResult, TaskWindow};
+use tacit_model::{Fingerprint, Slot};
 use tacit_pki::result_key::ResultKey;
 
+use super::known::Known;
 use crate::negotiating::refused;
 use crate::output::Failure;
 
@@ -24,82 +25,80 @@ pub(crate) struct Opened {
     pub(crate) task: TaskBody,
     /// One per computation that is done.
     pub(crate) results: Vec<TaskResult>,
-    /// Who told something else than the recipients whom the results are taken from.
+    /// On whose word results rest alone, and who told something else than those they are taken from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) remarks: Vec<String>,
 }
 
-/// Opens what was sealed for the key. What the recipients of a computation sealed must be the same, or what members of more
-/// operators said than may be corrupted, as the group's charter has it: it is asked for only where they differ.
-pub(crate) async fn opened(client: &Client, task: TaskBody, key: Option<&ResultKey>) -> Result<Opened, Failure> {
-    match open(&task, key, None) {
-        Ok((results, remarks)) => Ok(Opened { task, results, remarks }),
-        Err(differ) => {
-            let charter = charter(client, task.task.group).await.map_err(|why| {
-                refused(format!("{differ}; the charter that says how many may be was not to be had: {why}"))
-            })?;
-            let (results, remarks) = open(&task, key, Some(&charter)).map_err(refused)?;
-            Ok(Opened { task, results, remarks })
+/// Opens what was sealed for the key, and takes what enough recipients signed by the group's charter as this client knows
+/// it (`tacit_job::settle`): the gateway's word alone is worth nothing.
+pub(crate) async fn opened(
+    client: &Client,
+    known: &Known,
+    task: TaskBody,
+    key: Option<&ResultKey>,
+) -> Result<Opened, Failure> {
+    let told = task.windows.iter().any(|window| !window.sealed.is_empty());
+    let Some(key) = key else {
+        let results = task.windows.iter().filter_map(|window| window.result.clone()).collect();
+        return Ok(Opened { task, results, remarks: Vec::new() });
+    };
+    if task_id(&task.task).to_string() != task.id {
+        return Err(refused(format!("what the gateway shows as task {} is another one", task.id)));
+    }
+    let group = task.task.group;
+    let mut chain = if told { known.chain(client, group, false).await? } else { Arc::default() };
+    let tellings: Vec<(Slot, Vec<Telling>)> = task.windows.iter().map(|window| tellings(&task, window, key)).collect();
+    let news = |(_, consensus): (Fingerprint, ConsensusId)| chain.iter().all(|known| known.id() != consensus);
+    if tellings.iter().flat_map(|(_, all)| all).filter_map(|telling| telling.teller).any(news) {
+        chain = known.chain(client, group, true).await?;
+    }
+    let (mut results, mut remarks) = (Vec::new(), Vec::new());
+    for ((number, tellings), window) in tellings.iter().zip(&task.windows) {
+        let settled = settle(tellings, &task.task, &chain);
+        match settled.map_err(|why| refused(format!("computation {number}: {why}")))? {
+            Some(settled) => {
+                let charter = chain.iter().find(|consensus| consensus.id() == settled.consensus);
+                remarks.extend(charter.into_iter().flat_map(|it| remarks_on(*number, &settled, it.charter())));
+                results.push(settled.result);
+            }
+            // Whoever has a key takes nothing that the gateway could have made up.
+            None if window.result.is_some() => remarks
+                .push(format!("computation {number}: told in clear, not sealed; without a result key it is shown")),
+            None => {}
         }
     }
+    Ok(Opened { task, results, remarks })
 }
 
-/// The charter of a group as its node shows it, checked from the first decision on.
-async fn charter(client: &Client, group: GroupId) -> Result<Charter, Failure> {
-    let documents = client.consensus(group).await?;
-    let first = documents.first().ok_or_else(|| refused("it shows none"))?;
-    let unreadable = |error: ConsensusError| refused(error.to_string());
-    let manager = PublicKey::from_base64(Consensus::read(first).map_err(unreadable)?.claimed_manager())?;
-    let chain = verify_chain(&documents, &manager, None).map_err(|error| refused(error.to_string()))?;
-    let current = chain.last().ok_or_else(|| refused("it shows none"))?;
-    Ok(current.charter().clone())
+fn tellings(task: &TaskBody, window: &TaskWindow, key: &ResultKey) -> (Slot, Vec<Telling>) {
+    let number = window.window;
+    (number, window.sealed.iter().map(|sealed| Telling::open(sealed, &task.id, number, key)).collect())
 }
 
-/// The results, and what is to be said about those who told others; or why there is none.
-fn open(
-    task: &TaskBody,
-    key: Option<&ResultKey>,
-    charter: Option<&Charter>,
-) -> Result<(Vec<TaskResult>, Vec<String>), String> {
-    let (mut results, mut remarks) = (Vec::new(), Vec::new());
-    for window in &task.windows {
-        let told = match key {
-            Some(key) => {
-                let number = window.window;
-                let telling = |sealed: &String| Telling::open(sealed, &task.id, number, key);
-                let tellings: Vec<Telling> = window.sealed.iter().map(telling).collect();
-                let settled = settle(&tellings, charter).map_err(|why| format!("computation {number}: {why}"))?;
-                remarks.extend(settled.as_ref().and_then(|settled| odd(number, settled, charter?)));
-                if settled.is_none() && window.result.is_some() {
-                    // Whoever has a key takes nothing that the gateway could have made up.
-                    remarks.push(format!(
-                        "computation {number}: told in clear, not sealed; without a result key it is shown"
-                    ));
-                }
-                settled.map(|settled| settled.result)
-            }
-            None => window.result.clone(),
-        };
-        results.extend(told);
-    }
-    Ok((results, remarks))
-}
-
-fn odd(window: Slot, settled: &Settled, charter: &Charter) -> Option<String> {
-    let member = |liar: &Fingerprint| match charter.member(liar) {
-        Some(member) => format!("{} of {} ({liar})", member.name, member.operator),
-        None => liar.to_string(),
+fn remarks_on(window: Slot, settled: &Settled, charter: &Charter) -> Vec<String> {
+    let member = |who: &Fingerprint| match charter.member(who) {
+        Some(member) => format!("{} of {} ({who})", member.name, member.operator),
+        None => who.to_string(),
     };
-    let mut who: Vec<String> = settled.liars.iter().map(member).collect();
-    if settled.unclear > 0 {
-        who.push(format!("{} without a signature of a member", settled.unclear));
+    let mut remarks = Vec::new();
+    if !settled.word_of.is_empty() {
+        let who: Vec<String> = settled.word_of.iter().map(member).collect();
+        remarks.push(format!(
+            "computation {window} rests on the word of {} alone, who signed it: so few operators were to learn it that none of \
+             them needs to be honest",
+            who.join(" and ")
+        ));
     }
-    (!who.is_empty()).then(|| {
-        format!(
-            "computation {window}: {} told another result than members of more operators than may be corrupted",
-            who.join(", ")
-        )
-    })
+    if !settled.liars.is_empty() {
+        let who: Vec<String> = settled.liars.iter().map(member).collect();
+        remarks.push(format!("computation {window}: {} told another result under a signature", who.join(" and ")));
+    }
+    if settled.unclear > 0 {
+        let count = settled.unclear;
+        remarks.push(format!("computation {window}: {count} more told without the signature of a recipient; ignored"));
+    }
+    remarks
 }
 
 /// The key in a file that only its owner can read; made if there is none.

@@ -9,11 +9,13 @@ use tacit_pki::{Identity, random};
 
 use super::rooms::OCCUPIED;
 use crate::command::task::answer;
+use crate::command::task::known::Known;
 use crate::output::{Code, Failure};
 use crate::scenario::{Scenario, client};
 
 pub(super) struct Asker {
     client: Client,
+    known: Known,
     identity: Identity,
     key: ResultKey,
 }
@@ -31,7 +33,7 @@ impl Asker {
     pub(super) fn new(scenario: &Scenario) -> Result<Self, Failure> {
         let at = SystemClock.now().to_date_time()?;
         let identity = Identity::generate("facility manager", at)?;
-        Ok(Self { client: client(&scenario.coordinator)?, identity, key: ResultKey::generate()? })
+        Ok(Self { client: client(&scenario.coordinator)?, known: Known::own(), identity, key: ResultKey::generate()? })
     }
 
     /// Asks for the mean temperature of the occupied rooms of a floor in a window.
@@ -54,7 +56,7 @@ impl Asker {
             return Err(Failure::new(Code::Refused, format!("no answer: {}", body.detail)));
         }
         let sealed = body.windows.iter().all(|window| window.result.is_none() && !window.sealed.is_empty());
-        let opened = answer::opened(&self.client, body, Some(&self.key)).await?.results.into_iter().next();
+        let opened = answer::opened(&self.client, &self.known, body, Some(&self.key)).await?.results.into_iter().next();
         let result = opened.ok_or_else(|| Failure::new(Code::Other, "an answer without a result"))?;
         Ok(Answer {
             mean: number(&result, "mean(temperature)"),
