@@ -141,14 +141,6 @@ impl From<DeskError> for ApiError {
     }
 }
 
-/// Refuses a name with a space in front or behind: nobody would find it again.
-pub(crate) fn no_space_around(field: &str, name: &str) -> Result<(), ApiError> {
-    if !name.is_empty() && name.trim() == name {
-        return Ok(());
-    }
-    Err(ApiError::invalid(format!("{field}: {name:?} is empty, or has a space in front or behind")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

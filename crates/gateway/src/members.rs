@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_accord::{Charter, Member, MemberRole};
 use tacit_model::api::PairingState;
-use tacit_model::{Fingerprint, GroupId};
+use tacit_model::{Fingerprint, GroupId, check_name};
 use tacit_pki::envelope::{Context, verify_detached};
 use tacit_pki::{PublicKey, comparison_code, random};
 use tacit_store::{MemberKeys, MemberRefusal, MemberRow, PeerStatus, PeerType};
@@ -111,8 +111,9 @@ impl Gateway {
             )?;
         }
         let operator = if new.operator.is_empty() { new.name.clone() } else { new.operator };
-        check_name(&new.name)?;
-        check_name(&operator)?;
+        for name in [&new.name, &operator] {
+            check_name(name).map_err(|error| GatewayError::Invalid(error.to_string()))?;
+        }
         let fingerprint = new.key.as_ref().map(|(key, _)| key.fingerprint());
         let row = tacit_store::NewMember {
             peer_name: new.name,
@@ -364,10 +365,4 @@ fn type_of(role: MemberRole) -> PeerType {
         MemberRole::Both => PeerType::Both,
         MemberRole::Recipient => PeerType::Recipient,
     }
-}
-
-fn check_name(name: &str) -> Result<(), GatewayError> {
-    let fits = (1..=120).contains(&name.chars().count()) && !name.chars().any(char::is_control) && name.trim() == name;
-    let wanted = "names have 1 to 120 printable characters, and no space in front or behind";
-    if fits { Ok(()) } else { Err(GatewayError::Invalid(wanted.to_owned())) }
 }

@@ -175,6 +175,12 @@ pub fn run_of(task: SessionId) -> RunId {
     RunId(-1 - i64::from_be_bytes(low))
 }
 
+/// The first digits of the id of the task that computations of this number belong to; `None` for a run of a group.
+pub fn task_digits(run: RunId) -> Option<String> {
+    let low = u64::try_from((-1_i64).checked_sub(run.0)?).ok()?;
+    Some(format!("{low:012x}"))
+}
+
 /// A client's signature under a request.
 pub fn sign_request(request: &TaskRequest, client: &Identity) -> TaskSignature {
     seal(client, Context::Task, &signed_text(request))
@@ -407,5 +413,22 @@ impl Terms {
     /// The series that a peer must have.
     pub fn series<'a>(&'a self, request: &'a TaskRequest) -> impl Iterator<Item = &'a str> {
         request.sources.iter().map(String::as_str).chain(self.filter.iter().map(|c| c.source.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_a_task_says_how_its_id_begins() {
+        for first in [0, 1, 0x7f, 0xff] {
+            let id = SessionId(core::array::from_fn(|at| if at == 0 { first } else { at as u8 }));
+            assert_eq!(task_digits(run_of(id)).as_deref(), Some(&id.to_string()[..12]));
+        }
+        for run in [0, 1, i64::MAX] {
+            assert_eq!(task_digits(RunId(run)), None);
+        }
+        assert_eq!(task_digits(RunId(i64::MIN)).map(|digits| digits.len()), Some(16), "nobody's, and no harm");
     }
 }

@@ -9,10 +9,12 @@ pub mod codec;
 mod fingerprint;
 mod ids;
 pub mod leading;
+mod name;
 pub mod problem;
 mod text_form;
 
 pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
 pub use fingerprint::Fingerprint;
 pub use ids::{Attempt, GroupId, RunId, SessionId, Slot};
+pub use name::{BadName, check_name};
 pub use text_form::ParseIdError;

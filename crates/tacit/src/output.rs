@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use tacit_client::ClientError;
 use tacit_model::problem::ProblemKind;
+use tacit_model::{RunId, Slot};
 
 /// The exit codes that scripts rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +126,14 @@ pub(crate) fn line(text: &str) -> std::io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.write_all(b"\n")?;
     out.flush()
+}
+
+/// Which computation it is: of a group's run, or of a client's task, by the first digits of its id.
+pub(crate) fn computation(run: RunId, slot: Slot) -> String {
+    match tacit_job::task_digits(run) {
+        Some(task) => format!("task {task}... computation {}", slot.counted()),
+        None => format!("run {run} slot {}", slot.counted()),
+    }
 }
 
 /// A number of bytes, for people.

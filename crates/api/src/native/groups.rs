@@ -7,13 +7,13 @@ use tacit_model::api::{
     CodeBody, ConfigurationBody, ConsensusBody, Decimal, ForecastBody, GroupBody, GroupList, NewGroup, OnMissing, Role,
     SharingKind, SlotRulesBody, Standing,
 };
-use tacit_model::{GroupId, UnixMillis};
+use tacit_model::{GroupId, UnixMillis, check_name};
 
 use crate::caller::Caller;
 use crate::edge::App;
 use crate::extract::{JsonBody, PathOf};
 use crate::native::members::member_body;
-use crate::problem::{ApiError, no_space_around};
+use crate::problem::ApiError;
 
 pub(super) async fn create(
     State(app): State<App>,
@@ -21,7 +21,7 @@ pub(super) async fn create(
     JsonBody(new): JsonBody<NewGroup>,
 ) -> Result<(StatusCode, Json<GroupBody>), ApiError> {
     let gateway = app.gateway()?;
-    no_space_around("name", &new.name)?;
+    check_name(&new.name).map_err(|error| ApiError::invalid(format!("name: {error}")))?;
     let mut group = gateway.create_group(&new.name).await?;
     if new.sharing == SharingKind::Additive {
         gateway.set_sharing(group.group, Sharing::Additive).await?;

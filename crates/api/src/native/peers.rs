@@ -6,6 +6,7 @@ use tacit_model::api::{
     JobList, JoinBody, PairingBody, PairingDecision, PeerBody, PeerList, RosterBody, RosterMember, SettleBody,
     WitnessBody,
 };
+use tacit_model::check_name;
 use tacit_model::problem::ProblemKind;
 use tacit_pki::p2ds_key::LegacyKey;
 use tacit_store::Redacted;
@@ -14,14 +15,14 @@ use crate::desk::{JoinRequest, PartyFacts, PartyRoster};
 use crate::edge::App;
 use crate::extract::{Args, JsonBody, PathOf};
 use crate::native::members::{member_role, peer_role, standing};
-use crate::problem::{ApiError, no_space_around};
+use crate::problem::ApiError;
 
 pub(super) async fn join(
     State(app): State<App>,
     JsonBody(body): JsonBody<JoinBody>,
 ) -> Result<(StatusCode, Json<PeerBody>), ApiError> {
     let desk = app.parties()?;
-    no_space_around("name", &body.name)?;
+    check_name(&body.name).map_err(|error| ApiError::invalid(format!("name: {error}")))?;
     let label_key = match body.label_key.as_deref() {
         Some(text) => Some(LegacyKey::from_base64(text).map_err(|e| ApiError::invalid(format!("label_key: {e}")))?),
         None => None,

@@ -11,7 +11,7 @@ use tacit_pki::PublicKey;
 use super::log::Key;
 use super::print;
 use crate::connection::Connection;
-use crate::output::{Code, Failure, result_line};
+use crate::output::{Code, Failure, computation, result_line};
 
 /// Receipts of results: which task, under which consensus, over how many contributions, computed and signed by whom.
 #[derive(Args, Debug)]
@@ -76,9 +76,9 @@ impl Receipt {
             Action::List { peer } => {
                 let list = self.connection.client()?.receipts(peer.as_deref()).await?;
                 print(json, &list, |list| {
-                    let lines = list.iter().map(|r| {
-                        format!("{}  group {} run {} slot {}  {}", r.session, r.group, r.run, r.slot.counted(), r.at)
-                    });
+                    let lines = list
+                        .iter()
+                        .map(|r| format!("{}  group {} {}  {}", r.session, r.group, computation(r.run, r.slot), r.at));
                     lines.collect::<Vec<_>>().join("\n")
                 })
             }
@@ -149,15 +149,14 @@ fn verify(
     print(json, &value, |_| {
         let task = |name: &str| statement.task.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
         let mut text = format!(
-            "holds: {} over {} contributions, {}, threshold {}\n  group {} run {} slot {} session {}\n  consensus {}\n  \
+            "holds: {} over {} contributions, {}, threshold {}\n  group {} {} session {}\n  consensus {}\n  \
              signed by {} of {} who computed ({} needed)\n  entry {} in the log of {}, at {}",
             task("aggregator"),
             statement.contributors.count,
             statement.model,
             statement.threshold,
             statement.group,
-            statement.run,
-            statement.slot.counted(),
+            computation(statement.run, statement.slot),
             statement.session,
             statement.consensus,
             signers.len(),

@@ -234,6 +234,13 @@ fn rule11_the_result_opens_for_its_recipients_only() {
         kept["windows"][0]["result"].is_null() && kept["windows"][0]["sealed"].as_array().is_some_and(|s| s.len() == 2)
     );
 
+    // Its receipt names the task as the client knows it, not the number that stands for it.
+    until("its receipt", || {
+        let list = String::from_utf8_lossy(&building.command(&["receipt", "list"]).stdout).into_owned();
+        let named = format!("task {}... computation 1", &id[..12]);
+        if list.contains(&named) && !list.contains("run -") { Ok(()) } else { Err(list) }
+    });
+
     // Compare me with the average: b asks for itself, and the client of the gateway hears nothing.
     let own = json!({ "recipients": [building.keys[1]], "tell_gateway": false });
     let own = building.ask(&building.question("mean", own));

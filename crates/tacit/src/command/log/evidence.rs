@@ -8,7 +8,7 @@ use tacit_job::{EvidenceDocument, EvidenceFault};
 
 use super::print;
 use crate::command::receipt::{in_chain, text};
-use crate::output::{Code, Failure, result_line};
+use crate::output::{Code, Failure, computation, result_line};
 
 /// The list of a peer, or the document of one session.
 pub(super) async fn read(
@@ -23,8 +23,8 @@ pub(super) async fn read(
         return print(json, &list, |list| {
             let lines = list.iter().map(|e| {
                 let accused: Vec<String> = e.accused.iter().map(ToString::to_string).collect();
-                let (group, run, slot) = (e.group, e.run, e.slot.counted());
-                format!("{}  group {group} run {run} slot {slot}  {}  {}", e.session, e.at, accused.join(" "))
+                let what = computation(e.run, e.slot);
+                format!("{}  group {} {what}  {}  {}", e.session, e.group, e.at, accused.join(" "))
             });
             lines.collect::<Vec<_>>().join("\n")
         });
@@ -57,11 +57,10 @@ pub(super) fn verify(file: &Path, consensus: Option<&Path>, json: bool) -> Resul
     print(json, &value, |_| {
         let named = convicted.members.iter().map(|(member, name)| format!("{name} ({member})"));
         let mut told = format!(
-            "holds: a wrong share of the result was signed by {}\n  group {} run {} slot {} session {}\n  consensus {id}",
+            "holds: a wrong share of the result was signed by {}\n  group {} {} session {}\n  consensus {id}",
             named.collect::<Vec<_>>().join(", "),
             job.group,
-            job.run,
-            job.slot.counted(),
+            computation(job.run, job.slot),
             job.session,
         );
         if consensus.is_none() {

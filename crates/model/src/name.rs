@@ -1,0 +1,32 @@
+//! What groups, peers and operators may be called.
+
+/// A text that is no name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no name: names have 1 to 120 printable characters, and no space in front or behind")]
+pub struct BadName(String);
+
+/// Refuses what nobody would find again, or could read aloud.
+pub fn check_name(name: &str) -> Result<(), BadName> {
+    let printable = !name.chars().any(char::is_control) && name.trim() == name;
+    let fits = (1..=120).contains(&name.chars().count()) && printable;
+    if fits { Ok(()) } else { Err(BadName(name.chars().take(120).collect())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_people_find_again() {
+        let longest = "ä".repeat(120);
+        for good in ["a", "St. Mary's", "東京 3", &longest] {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+        let long = "a".repeat(121);
+        for bad in ["", " ", " a", "a ", "\ta", "a\nb", "a\u{a0}", &long] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+        let text = check_name(&"b\n".repeat(1000)).expect_err("too long").to_string();
+        assert!(text.len() < 600 && !text.contains('\n'), "{text}");
+    }
+}
