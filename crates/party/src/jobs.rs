@@ -4,8 +4,9 @@
 //! A job is shown from before anything else is done with it. A client's task becomes durable with the freeze of a peer that
 //! computes, so nothing is opened that its owner could not read of; everything else a moment later, with others, so that no
 //! session waits for the disk because of it: what a node was told in its last 200 ms may be missing after a crash.
-//! Notes: nothing that a party may or may not do follows from them. The newest [`KEPT`] are kept, until they are as old
-//! as other records are kept for.
+//! Notes: nothing that a party may or may not do follows from them. The newest [`KEPT`] that were computed are kept, and as
+//! many that were only asked for, so that a gateway cannot push the ones out by the others; until they are as old as other
+//! records are kept for.
 
 mod body;
 
@@ -24,7 +25,7 @@ use tracing::warn;
 use crate::PartyError;
 use crate::party::Inner;
 
-/// So many jobs are kept: some hours of a task that is asked every minute or two, some hundred kilobytes in a group of
+/// So many jobs of either kind are kept: some hours of a task that is asked every minute or two, some hundred kilobytes in a group of
 /// eleven.
 const KEPT: u32 = 100;
 /// A text of the gateway's making that is longer is not kept in whole.
@@ -61,6 +62,8 @@ struct Entry {
     state: JobState,
     detail: String,
     ended: Option<UnixMillis>,
+    /// Whether its session began.
+    computed: bool,
     /// Whether it changed since it was last written.
     changed: bool,
 }
@@ -69,6 +72,37 @@ struct Entry {
 pub(crate) struct Noted {
     jobs: Arc<Jobs>,
     number: i64,
+}
+
+/// Room for so many of either kind.
+struct Room([u32; 2]);
+
+impl Room {
+    fn of(each: u32) -> Self {
+        Self([each; 2])
+    }
+
+    /// Whether there is room for one more, which it takes.
+    fn takes(&mut self, computed: bool) -> bool {
+        let left = &mut self.0[usize::from(computed)];
+        let takes = *left > 0;
+        *left = left.saturating_sub(1);
+        takes
+    }
+}
+
+impl State {
+    /// Lets go of what has ended and would not be kept either. What goes on stays: its session is one of few.
+    fn let_go(&mut self) {
+        if self.open.len() <= 2 * KEPT as usize {
+            return;
+        }
+        let mut room = Room::of(KEPT);
+        let ended = self.open.iter().rev().filter(|(_, entry)| entry.ended.is_some());
+        let gone: Vec<i64> =
+            ended.filter(|(_, entry)| !room.takes(entry.computed)).map(|(number, _)| *number).collect();
+        gone.iter().for_each(|number| drop(self.open.remove(number)));
+    }
 }
 
 impl Jobs {
@@ -91,6 +125,7 @@ impl Jobs {
             state: JobState::Asked,
             detail: String::new(),
             ended: None,
+            computed: false,
             changed: true,
         };
         let mut state = self.lock();
@@ -98,6 +133,8 @@ impl Jobs {
         let number = state.latest;
         state.last = Some(job);
         state.open.insert(number, entry);
+        // Also while the disk does not answer.
+        state.let_go();
         drop(state);
         self.changed.notify_one();
         Arc::new(Noted { jobs: Arc::clone(self), number })
@@ -108,16 +145,17 @@ impl Jobs {
         self.lock().last.clone()
     }
 
-    /// The newest, at most so many.
+    /// The newest: at most so many that were computed, and as many others.
     pub(crate) async fn list(&self, max: u32) -> Result<Vec<JobBody>, PartyError> {
         // Read first: what is written meanwhile leaves memory only then.
         let open = self.lock().open.clone();
         let mut all = BTreeMap::new();
         for row in self.store.jobs(&self.party, max.min(KEPT)).await? {
-            all.insert(row.number, body::read(row)?);
+            all.insert(row.number, (row.computed != 0, body::read(row)?));
         }
-        all.extend(open.iter().map(|(number, entry)| (*number, body::of(*number, entry))));
-        Ok(all.into_values().rev().take(max.min(KEPT) as usize).collect())
+        all.extend(open.iter().map(|(number, entry)| (*number, (entry.computed, body::of(*number, entry)))));
+        let mut room = Room::of(max.min(KEPT));
+        Ok(all.into_values().rev().filter(|(computed, _)| room.takes(*computed)).map(|(_, body)| body).collect())
     }
 
     /// Writes whatever changes, until the party is closed.
@@ -146,7 +184,8 @@ impl Jobs {
             return;
         }
         // Those before will not be kept.
-        let newest = changed.iter().rev().take(KEPT as usize).rev();
+        let mut room = Room::of(KEPT);
+        let newest = changed.iter().rev().filter(|(_, entry)| room.takes(entry.computed));
         let rows: Vec<JobRow> = newest.map(|(number, entry)| body::row(*number, entry)).collect();
         let written = self.store.note_jobs(&self.party, rows, KEPT.into()).await;
         let mut state = self.lock();
@@ -166,10 +205,7 @@ impl Jobs {
                 }
             }
         }
-        while state.open.len() > KEPT as usize && state.open.values().next().is_some_and(|entry| entry.ended.is_some())
-        {
-            state.open.pop_first();
-        }
+        state.let_go();
     }
 
     fn change(&self, number: i64, change: impl FnOnce(&mut Entry)) {
@@ -194,7 +230,7 @@ impl Noted {
 
     /// The session begins.
     pub(crate) fn computes(&self) {
-        self.jobs.change(self.number, |entry| entry.state = JobState::Computing);
+        self.jobs.change(self.number, |entry| (entry.state, entry.computed) = (JobState::Computing, true));
     }
 
     /// As it is kept.

@@ -20,31 +20,40 @@ pub struct JobRow {
     pub detail: String,
     /// When it ended.
     pub ended: Option<UnixMillis>,
+    /// 1 if the party began to compute, 0 if it was only asked. The two do not take each other's places.
+    pub computed: i64,
     /// What was asked.
     pub body: String,
 }
-from_row!(JobRow { number, at, state, detail, ended, body });
+from_row!(JobRow { number, at, state, detail, ended, computed, body });
 
 impl Store {
-    /// Notes jobs or how they stand now, and lets go of all but the newest `kept`. It does not hurry: see `run_later`.
+    /// Notes jobs or how they stand now, and lets go of all but the newest `kept` that were computed, and as many others. It
+    /// does not hurry: see `run_later`.
     pub async fn note_jobs(&self, party: &str, rows: Vec<JobRow>, kept: i64) -> Result<(), StoreError> {
         self.run_later("note_jobs", (party.to_owned(), rows, kept), |db, (party, rows, kept)| {
             Box::pin(async move {
                 for row in rows {
                     put_job(db, party, row).await?;
                 }
-                let sql = "DELETE FROM jobs WHERE party = $1 AND number <= (SELECT max(number) FROM jobs
-                               WHERE party = $1) - $2";
-                db.execute(sql, args![party, kept]).await.map(drop)
+                for computed in [0_i64, 1] {
+                    let sql =
+                        "DELETE FROM jobs WHERE party = $1 AND computed = $2 AND number <= (SELECT number FROM jobs
+                                   WHERE party = $1 AND computed = $2 ORDER BY number DESC LIMIT 1 OFFSET $3)";
+                    db.execute(sql, args![party, computed, kept]).await?;
+                }
+                Ok(())
             })
         })
         .await
     }
 
-    /// The jobs of a party, newest first, at most so many.
+    /// The jobs of a party, newest first: at most so many that were computed, and as many others.
     pub async fn jobs(&self, party: &str, max: u32) -> Result<Vec<JobRow>, StoreError> {
-        let sql = "SELECT number, at, state, detail, ended, body FROM jobs WHERE party = $1
-                   ORDER BY number DESC LIMIT $2";
+        let sql = "SELECT number, at, state, detail, ended, computed, body FROM jobs WHERE party = $1 AND (
+                       number IN (SELECT number FROM jobs WHERE party = $1 AND computed = 0 ORDER BY number DESC LIMIT $2)
+                       OR number IN (SELECT number FROM jobs WHERE party = $1 AND computed = 1 ORDER BY number DESC LIMIT $2))
+                   ORDER BY number DESC";
         self.reader().await?.all(sql, args![party, max]).await
     }
 
@@ -65,9 +74,10 @@ impl Store {
 
 /// Notes a job as it stands.
 pub(crate) async fn put_job(db: &mut Conn, party: &str, row: &JobRow) -> Result<(), StoreError> {
-    let sql = "INSERT INTO jobs (party, number, at, state, detail, ended, body) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    let sql = "INSERT INTO jobs (party, number, at, state, detail, ended, computed, body)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                ON CONFLICT (party, number) DO UPDATE SET at = excluded.at, state = excluded.state,
-                   detail = excluded.detail, ended = excluded.ended, body = excluded.body";
-    let args = args![party, row.number, row.at, row.state, row.detail, row.ended, row.body];
+                   detail = excluded.detail, ended = excluded.ended, computed = excluded.computed, body = excluded.body";
+    let args = args![party, row.number, row.at, row.state, row.detail, row.ended, row.computed, row.body];
     db.execute(sql, args).await.map(drop)
 }

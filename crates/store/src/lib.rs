@@ -65,7 +65,7 @@ pub use log::{LogBatch, LogHead, LogNode, LogRow, NewEntry, OldEntry};
 pub use members::{MemberId, MemberKeys, MemberRefusal, MemberRow, NewMember, PeerStatus, PeerType};
 pub use negotiations::NegotiationRow;
 pub use notices::NoticeRow;
-pub use opened::{Company, OpenedRow};
+pub use opened::{Apart, Clash, Company, OpenedRow};
 pub use outbox::{OutboxBatch, OutboxRow};
 pub use parties::{PartyRow, RevokedRow, SessionClaim, SlotBinding};
 pub use purge::{Purged, PurgedGateway};

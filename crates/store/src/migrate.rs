@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 14, both: include_str!("../migrations/0014_forgotten.sql"), sqlite: "", postgres: "" },
     Migration { version: 15, both: include_str!("../migrations/0015_opened.sql"), sqlite: "", postgres: "" },
     Migration { version: 16, both: include_str!("../migrations/0016_jobs.sql"), sqlite: "", postgres: "" },
+    Migration { version: 17, both: include_str!("../migrations/0017_opened_by_end.sql"), sqlite: "", postgres: "" },
 ];
 
 /// Brings the schema to the newest version, all of it or nothing. On PostgreSQL the caller commits.

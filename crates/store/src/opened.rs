@@ -4,6 +4,7 @@
 //! nothing of its own in it, and who only gives does not learn whose data was in at last: so whoever computes remembers
 //! the sets. Two results over the same records, one with somebody and one without, differ by what that one gave.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tacit_model::{Fingerprint, RunId, Slot, UnixMillis};
@@ -49,13 +50,32 @@ pub struct OpenedRow {
     pub at: UnixMillis,
 }
 
-/// A company of before.
+/// Why a result would, or might, make a difference with earlier ones (rule 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Clash {
+    /// With results over overlapping windows, of others.
+    Company(Apart),
+    /// Windows up to this moment may have been let go of, and this one reaches back behind it.
+    Forgotten(UnixMillis),
+}
+
+/// How a company differs from those of earlier results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apart {
+    /// Who gave then and does not now, ascending.
+    pub missing: Vec<Fingerprint>,
+    /// A window that begins then or later overlaps none of them.
+    pub until: UnixMillis,
+}
+
+/// A company of before, and where the last of its windows that overlap ends.
 struct Before {
     givers: Vec<u8>,
     judging: Vec<u8>,
     own: i64,
+    until: UnixMillis,
 }
-from_row!(Before { givers, judging, own });
+from_row!(Before { givers, judging, own, until });
 
 impl Company {
     /// Whether the difference of two results would tell what somebody gave, as far as this party has to see to it: the
@@ -71,28 +91,58 @@ impl Company {
         };
         both(&self.judging, &before.judging) < both(&self.givers, &before.givers).min(self.enough)
     }
+
+    /// How this company differs from those of before with which it clashes, if there is one.
+    fn apart(&self, before: &[Before]) -> Option<Apart> {
+        let clashing: Vec<&Before> = before.iter().filter(|before| self.clashes(before)).collect();
+        let until = clashing.iter().map(|before| before.until).max()?;
+        let givers = clashing.iter().flat_map(|before| before.givers.as_chunks::<32>().0).map(|one| Fingerprint(*one));
+        let missing: BTreeSet<Fingerprint> = givers.filter(|one| self.givers.binary_search(one).is_err()).collect();
+        Some(Apart { missing: missing.into_iter().collect(), until })
+    }
 }
+
+/// Windows that are let go of in one transaction, so that nobody waits long behind it.
+const PIECE: i64 = 2000;
 
 impl Store {
     /// Whether a result over records of this window was, or may have been, opened with another company that is not
-    /// disjoint from this one.
-    pub async fn opened_with_others(&self, party: &str, row: &OpenedRow) -> Result<bool, StoreError> {
+    /// disjoint from this one, and which.
+    pub async fn opened_with_others(&self, party: &str, row: &OpenedRow) -> Result<Option<Clash>, StoreError> {
         with_others(&mut self.reader().await?, party, row).await
     }
 
-    /// Deletes windows that end before a moment. What may have overlapped them is declined from then on.
+    /// Deletes windows that end before a moment, the oldest first. What may have overlapped them is declined from then on.
     pub async fn forget_opened(&self, party: &str, before: UnixMillis) -> Result<u64, StoreError> {
-        self.run_tx("forget_opened", (party.to_owned(), before), |db, (party, before)| {
+        let mut all = 0;
+        loop {
+            let gone = self.forget_some(party, before, PIECE).await?;
+            all += gone;
+            if gone < PIECE.unsigned_abs() {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn forget_some(&self, party: &str, before: UnixMillis, most: i64) -> Result<u64, StoreError> {
+        self.run_tx("forget_opened", (party.to_owned(), before, most), |db, (party, before, most)| {
             Box::pin(async move {
                 db.execute(
                     "INSERT INTO opened_before (party, source, upto)
-                     SELECT party, source, max(to_ms) FROM opened WHERE party = $1 AND to_ms < $2 GROUP BY party, source
+                     SELECT party, source, max(to_ms) FROM (SELECT party, source, to_ms FROM opened
+                         WHERE party = $1 AND to_ms < $2 ORDER BY to_ms, run, slot, source LIMIT $3) AS old
+                     WHERE to_ms < $2 GROUP BY party, source
                      ON CONFLICT (party, source) DO UPDATE SET upto = excluded.upto
                          WHERE opened_before.upto < excluded.upto",
-                    args![party, before],
+                    args![party, before, most],
                 )
                 .await?;
-                db.execute("DELETE FROM opened WHERE party = $1 AND to_ms < $2", args![party, before]).await
+                db.execute(
+                    "DELETE FROM opened WHERE (party, run, slot, source) IN (SELECT party, run, slot, source FROM opened
+                         WHERE party = $1 AND to_ms < $2 ORDER BY to_ms, run, slot, source LIMIT $3)",
+                    args![party, before, most],
+                )
+                .await
             })
         })
         .await
@@ -102,7 +152,7 @@ impl Store {
 /// Notes over whose data a result is about to be opened; with `disjoint`, `Conflict(Company)` if it would make a
 /// difference with an earlier one.
 pub(crate) async fn note_opened(db: &mut Conn, party: &str, row: &OpenedRow, disjoint: bool) -> Result<(), StoreError> {
-    if disjoint && with_others(db, party, row).await? {
+    if disjoint && with_others(db, party, row).await?.is_some() {
         return Err(What::Company.into());
     }
     let OpenedRow { run, task, slot, source, from_ms, to_ms, company, at } = row;
@@ -121,24 +171,27 @@ pub(crate) async fn note_opened(db: &mut Conn, party: &str, row: &OpenedRow, dis
     .map(drop)
 }
 
-async fn with_others(db: &mut Conn, party: &str, row: &OpenedRow) -> Result<bool, StoreError> {
+async fn with_others(db: &mut Conn, party: &str, row: &OpenedRow) -> Result<Option<Clash>, StoreError> {
     let OpenedRow { run, task, slot, source, from_ms, to_ms, company, .. } = row;
     // What is that old this party has let go of its own records, too.
     if !company.own {
-        let sql = "SELECT count(*) AS v FROM opened_before WHERE party = $1 AND source = $2 AND upto > $3";
-        let Scalar(gone): Scalar<i64> = db.one(sql, args![party, source, from_ms]).await?;
-        if gone > 0 {
-            return Ok(true);
+        let sql = "SELECT upto AS v FROM opened_before WHERE party = $1 AND source = $2 AND upto > $3";
+        if let Some(Scalar(upto)) = db.optional(sql, args![party, source, from_ms]).await? {
+            return Ok(Some(Clash::Forgotten(upto)));
         }
     }
     // By ranges beside the same members: a long history with them costs nothing.
-    let sql = "SELECT c.givers, c.judging, o.own FROM opened o JOIN companies c ON c.company = o.company
+    let sql = "SELECT c.givers, c.judging, o.own, max(o.to_ms) AS until FROM opened o
+                   JOIN companies c ON c.company = o.company
                    WHERE o.party = $1 AND o.source = $2 AND o.members < $5 AND o.to_ms > $3 AND o.from_ms < $4
                        AND NOT (o.run = $6 AND o.slot = $7 AND o.task = $8)
-               UNION SELECT c.givers, c.judging, o.own FROM opened o JOIN companies c ON c.company = o.company
+                   GROUP BY c.company, c.givers, c.judging, o.own
+               UNION SELECT c.givers, c.judging, o.own, max(o.to_ms) AS until FROM opened o
+                   JOIN companies c ON c.company = o.company
                    WHERE o.party = $1 AND o.source = $2 AND o.members > $5 AND o.to_ms > $3 AND o.from_ms < $4
-                       AND NOT (o.run = $6 AND o.slot = $7 AND o.task = $8)";
+                       AND NOT (o.run = $6 AND o.slot = $7 AND o.task = $8)
+                   GROUP BY c.company, c.givers, c.judging, o.own";
     let args = args![party, source, from_ms, to_ms, company.members, run, slot, task];
     let before: Vec<Before> = db.all(sql, args).await?;
-    Ok(before.iter().any(|before| company.clashes(before)))
+    Ok(company.apart(&before).map(Clash::Company))
 }

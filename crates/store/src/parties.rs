@@ -144,6 +144,8 @@ impl Store {
                     "DELETE FROM evidence WHERE party = $1",
                     "DELETE FROM series WHERE party = $1",
                     "DELETE FROM asked WHERE party = $1",
+                    "DELETE FROM opened WHERE party = $1",
+                    "DELETE FROM opened_before WHERE party = $1",
                     "DELETE FROM approvals WHERE party = $1",
                     "DELETE FROM jobs WHERE party = $1",
                 ] {

@@ -104,12 +104,20 @@ pub struct JobBody {
     /// does not know the charter of the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<u32>,
-    /// Everybody who takes part.
+    /// Everybody who takes part; of a large group all who compute, and some of the others.
     pub participants: Vec<JobParticipant>,
+    /// So many others took part, too.
+    #[serde(default, skip_serializing_if = "none_left_out")]
+    pub participants_left_out: u32,
     /// What the recipients read, and what it tells.
     pub opened: String,
     /// Who reads the result beside the recipients among the participants.
     pub told: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn none_left_out(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The signatures under a client's task.

@@ -11,6 +11,9 @@ use tacit_store::JobRow;
 use super::{Entry, LONGEST};
 use crate::PartyError;
 
+/// So many participants are kept of a job that would be too long.
+const NAMED: usize = 400;
+
 /// As it is shown.
 pub(super) fn of(number: i64, entry: &Entry) -> JobBody {
     let Entry { job, gateway, consensus, verified, at, state, detail, ended, .. } = entry;
@@ -52,6 +55,7 @@ pub(super) fn of(number: i64, entry: &Entry) -> JobBody {
         model: job.task.model().to_owned(),
         threshold: charter.map(|charter| charter.threshold),
         participants: participants(entry),
+        participants_left_out: 0,
         opened: opened(job),
         told: told(job),
     }
@@ -62,7 +66,15 @@ pub(super) fn row(number: i64, entry: &Entry) -> JobRow {
     let mut shown = of(number, entry);
     let mut body = text(&shown);
     if body.len() > LONGEST {
-        // Of a large group, or made up.
+        // Of a large group: those who compute are named, and of the others as many as there is room for.
+        let all = shown.participants.len();
+        shown.participants.sort_by_key(|member| !member.computes);
+        shown.participants.truncate(NAMED);
+        shown.participants_left_out = u32::try_from(all - shown.participants.len()).unwrap_or(u32::MAX);
+        body = text(&shown);
+    }
+    if body.len() > LONGEST {
+        // Made up.
         shown.opened = format!("what was asked is {} bytes long and not kept in whole", body.len());
         shown.participants.clear();
         shown.parameters.clear();
@@ -74,7 +86,8 @@ pub(super) fn row(number: i64, entry: &Entry) -> JobRow {
         body = text(&shown);
     }
     let detail = shown.detail.replace('\0', "");
-    JobRow { number, at: entry.at, state: entry.state.word().to_owned(), detail, ended: entry.ended, body }
+    let computed = entry.computed.into();
+    JobRow { number, at: entry.at, state: entry.state.word().to_owned(), detail, ended: entry.ended, computed, body }
 }
 
 /// As it was kept, with what is known since.

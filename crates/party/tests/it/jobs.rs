@@ -101,3 +101,53 @@ async fn f04_the_owner_reads_every_field_of_each_job_and_its_end() {
     assert!(shown.number == 6 && shown.purpose.len() == 200 && shown.opened.contains("not kept in whole"), "{shown:?}");
     world.close().await;
 }
+
+/// However much a gateway asks that is declined, the owner still reads what was computed, also after a restart.
+#[tokio::test]
+async fn f04_asking_much_pushes_nothing_out_that_was_computed() {
+    let mut world = room().await;
+    let ask = Ask::admit(request(&world, 1, "last_1h"), None, &world.gateway.identity).unwrap();
+    let whole = job(&world, &ask, 1);
+    assert!(world.gateway.run(&world.consensus, &whole).await.values().all(is_done));
+    let member = world.peers[0].fingerprint();
+    for number in 0..250_u8 {
+        let mut junk = job(&world, &ask, 0);
+        junk.session = tacit_model::SessionId([[number; 8], [7; 8]].concat().try_into().unwrap());
+        junk.task.purpose = "junk".to_owned();
+        declined(&mut world, 0, &junk).await;
+    }
+    for _ in 0..2 {
+        let shown = world.peers[0].party().jobs(100).await.unwrap();
+        assert_eq!((shown.len(), shown[0].number, shown[99].number), (101, 251, 152));
+        assert_eq!((shown[100].number, shown[100].state), (1, JobState::Done));
+        world.peers[0].close().await;
+        world.peers[0].open().await;
+        world.gateway.hello(&member).await;
+    }
+    world.close().await;
+}
+
+/// Of a group of thousands the owner reads who asked for what under which signature, who computed, and how many more there were.
+#[tokio::test]
+async fn f04_of_a_large_group_the_request_is_kept_and_those_who_only_give_are_counted() {
+    let mut world = room().await;
+    let request = request(&world, 1, "last_1h");
+    let ask = Ask::admit(request.clone(), None, &world.gateway.identity).unwrap();
+    let mut large = job(&world, &ask, 1);
+    let others = (0..3000_u32).map(|number| {
+        let mut one = [9; 32];
+        one[..4].copy_from_slice(&number.to_le_bytes());
+        tacit_model::Fingerprint(one)
+    });
+    large.inputs.extend(others);
+    declined(&mut world, 0, &large).await;
+    world.peers[0].close().await;
+    world.peers[0].open().await;
+    let shown = newest(&world, 0).await;
+    assert_eq!(shown.request.as_deref(), Some(&request));
+    assert_eq!(shown.signatures.map(|signatures| signatures.gateway), Some(ask.ticket.clone()));
+    assert_eq!(shown.participants.iter().filter(|member| member.computes).count(), 4);
+    assert_eq!(shown.participants.len() + shown.participants_left_out as usize, 3005);
+    assert!(shown.participants_left_out > 2000, "{}", shown.participants_left_out);
+    world.close().await;
+}

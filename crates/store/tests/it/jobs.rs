@@ -12,6 +12,7 @@ fn job(number: i64, ended: Option<i64>) -> JobRow {
         state: "asked".to_owned(),
         detail: String::new(),
         ended: ended.map(at),
+        computed: 0,
         body: format!("job {number}"),
     }
 }
@@ -36,6 +37,22 @@ async fn f04_the_newest_jobs_stay_until_they_are_old(f: &Fixture) {
     assert_eq!((numbers("p").await, numbers("q").await), (vec![5], vec![7]));
 }
 
+/// However many a party is asked and declines, those that it computed stay.
+async fn f04_jobs_that_were_declined_push_out_none_that_were_computed(f: &Fixture) {
+    let s = &f.store;
+    let computed = |number| JobRow { computed: 1, ..job(number, None) };
+    s.note_jobs("p", (1..=4).map(computed).collect(), 3).await.unwrap();
+    for first in [5, 55] {
+        s.note_jobs("p", (first..first + 50).map(|number| job(number, Some(number))).collect(), 3).await.unwrap();
+    }
+    let numbers = async |max| s.jobs("p", max).await.unwrap().iter().map(|row| row.number).collect::<Vec<_>>();
+    assert_eq!(numbers(9).await, [104, 103, 102, 4, 3, 2]);
+    assert_eq!(numbers(1).await, [104, 4]);
+    // What was asked first and computed then changes sides.
+    s.note_jobs("p", vec![computed(104)], 3).await.unwrap();
+    assert_eq!(numbers(9).await, [104, 103, 102, 4, 3]);
+}
+
 /// Nothing is opened that the owner cannot read of, and what is not frozen leaves nothing.
 async fn f04_a_job_is_noted_with_the_freeze_or_not_at_all(f: &Fixture) {
     let s = &f.store;
@@ -53,5 +70,6 @@ async fn f04_a_job_is_noted_with_the_freeze_or_not_at_all(f: &Fixture) {
 
 on_both! {
     f04_the_newest_jobs_stay_until_they_are_old,
+    f04_jobs_that_were_declined_push_out_none_that_were_computed,
     f04_a_job_is_noted_with_the_freeze_or_not_at_all,
 }

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 use tacit_store::{
-    AskedRow, Company, FreezeOutcome, NewFreeze, OpenedRow, ReceiptRow, ResultRow, SessionClaim, SpendRow, Store,
-    TaskRow, What,
+    Apart, AskedRow, Clash, Company, FreezeOutcome, NewFreeze, OpenedRow, ReceiptRow, ResultRow, SessionClaim,
+    SpendRow, Store, TaskRow, What,
 };
 
+use crate::runs::party;
 use crate::{Fixture, at, on_both, set};
 
 on_both! {
     rule3_what_goes_in_is_noted_with_the_freeze_or_not_at_all,
+    rule3_many_windows_are_forgotten_in_pieces,
     rule3_who_computes_knows_whose_records_it_opened,
     rule3_what_was_forgotten_of_windows_is_not_opened_again,
     rule3_one_slot_is_not_both_frozen_and_given_to_others,
@@ -112,13 +114,13 @@ async fn rule3_who_computes_knows_whose_records_it_opened(f: &Fixture) {
     let more = company(&[1, 2, 3, 4], &[], false);
     for other in [&fewer, &more] {
         let row = over(-3, 149, 160, other);
-        assert!(store.opened_with_others("p", &row).await.unwrap());
+        assert!(store.opened_with_others("p", &row).await.unwrap().is_some());
         assert_eq!(store.freeze("p", computed(row), at(3)).await, Err(What::Company.into()));
         assert_eq!(store.frozen("p", RunId(-3), Slot(0)).await.unwrap(), None);
         // A later window, another series and another party are free, and who shares nobody with them.
         let humidity = OpenedRow { source: "humidity".to_owned(), ..over(-3, 0, 160, other) };
         for (party, row) in [("p", over(-3, 150, 160, other)), ("q", over(-3, 0, 160, other)), ("p", humidity)] {
-            assert!(!store.opened_with_others(party, &row).await.unwrap());
+            assert!(store.opened_with_others(party, &row).await.unwrap().is_none());
         }
     }
     assert_eq!(
@@ -131,7 +133,7 @@ async fn rule3_who_computes_knows_whose_records_it_opened(f: &Fixture) {
     );
     // It is known after a restart.
     let again = Store::open(&f.address).await.unwrap();
-    assert!(again.opened_with_others("p", &over(-6, 0, 10, &fewer)).await.unwrap());
+    assert!(again.opened_with_others("p", &over(-6, 0, 10, &fewer)).await.unwrap().is_some());
     again.close().await;
     // A slot that is frozen stays with its set, whoever else it is asked for with.
     let second = NewFreeze { set_digest: [5; 32], ..computed(over(-1, 500, 600, &fewer)) };
@@ -153,7 +155,7 @@ async fn rule3_who_computes_knows_whose_records_it_opened(f: &Fixture) {
         let row = |run, company| OpenedRow { source: series.to_owned(), ..over(run, 0, 100, company) };
         let run = -10 - i64::try_from(series.len()).unwrap();
         assert!(store.freeze("p", computed(row(run, &before)), at(7)).await.is_ok(), "{series}");
-        assert_eq!(store.opened_with_others("p", &row(-99, &after)).await.unwrap(), clash, "{series}");
+        assert_eq!(store.opened_with_others("p", &row(-99, &after)).await.unwrap().is_some(), clash, "{series}");
     }
 }
 
@@ -165,7 +167,7 @@ async fn rule3_what_was_forgotten_of_windows_is_not_opened_again(f: &Fixture) {
         store.freeze("p", computed(over(run, from, to, &whole)), at(1)).await.unwrap();
     }
     assert_eq!(store.forget_opened("p", at(100)).await.unwrap(), 0);
-    assert!(!store.opened_with_others("p", &over(-9, 0, 40, &whole)).await.unwrap());
+    assert!(store.opened_with_others("p", &over(-9, 0, 40, &whole)).await.unwrap().is_none());
     assert_eq!(store.forget_opened("p", at(200)).await.unwrap(), 2);
     assert_eq!(store.forget_opened("q", at(900)).await.unwrap(), 0);
     let fewer = company(&[1, 2], &[], false);
@@ -180,15 +182,49 @@ async fn rule3_what_was_forgotten_of_windows_is_not_opened_again(f: &Fixture) {
         ("p", 150, &fewer, true),
     ] {
         let row = over(-9, from, if from < 150 { 150 } else { 151 }, with);
-        assert_eq!(store.opened_with_others(party, &row).await.unwrap(), declined, "{party} {from}");
+        assert_eq!(store.opened_with_others(party, &row).await.unwrap().is_some(), declined, "{party} {from}");
     }
+    // It is said which of the two it is: who is not there any more, and from when on it does not matter; or what is not known.
+    let clash = async |row| store.opened_with_others("p", &row).await.unwrap();
+    let apart = Apart { missing: vec![Fingerprint([3; 32])], until: at(300) };
+    assert_eq!(clash(over(-9, 150, 160, &fewer)).await, Some(Clash::Company(apart)));
+    assert_eq!(clash(over(-9, 149, 160, &fewer)).await, Some(Clash::Forgotten(at(150))));
+    let more = company(&[1, 2, 3, 4], &[], false);
+    let apart = Apart { missing: vec![], until: at(300) };
+    assert_eq!(clash(over(-9, 150, 160, &more)).await, Some(Clash::Company(apart)), "somebody new");
     // Who was in the windows goes with the last of them.
     assert_eq!(store.forget_opened("p", at(900)).await.unwrap(), 1);
     store.purge(at(900)).await.unwrap();
     store.freeze("p", computed(over(-4, 900, 950, &whole)), at(901)).await.unwrap();
-    assert!(store.opened_with_others("p", &over(-5, 900, 910, &fewer)).await.unwrap());
+    assert!(store.opened_with_others("p", &over(-5, 900, 910, &fewer)).await.unwrap().is_some());
     store.purge(at(900)).await.unwrap();
-    assert!(store.opened_with_others("p", &over(-5, 900, 910, &fewer)).await.unwrap(), "it is kept with a window");
+    assert!(
+        store.opened_with_others("p", &over(-5, 900, 910, &fewer)).await.unwrap().is_some(),
+        "it is kept with a window"
+    );
+}
+
+/// What is old goes in pieces, and what goes first is remembered as well as what goes last; with its party goes all.
+async fn rule3_many_windows_are_forgotten_in_pieces(f: &Fixture) {
+    let store = &f.store;
+    let whole = company(&[1, 2, 3], &[], false);
+    for task in 0..9 {
+        let rows = (0..500).map(|n| OpenedRow { source: format!("s{n}"), ..over(-1 - task, task, task + 1, &whole) });
+        let frozen = NewFreeze { opened: rows.collect(), ..computed(over(-1 - task, task, task + 1, &whole)) };
+        store.freeze("p", frozen, at(1)).await.unwrap();
+    }
+    assert_eq!(store.forget_opened("p", at(9)).await.unwrap(), 8 * 500);
+    let fewer = company(&[1, 2], &[], false);
+    let row = |source: &str, from| OpenedRow { source: source.to_owned(), ..over(-99, from, from + 1, &fewer) };
+    for source in ["s0", "s250", "s499"] {
+        assert_eq!(store.opened_with_others("p", &row(source, 7)).await.unwrap(), Some(Clash::Forgotten(at(8))));
+        assert!(matches!(store.opened_with_others("p", &row(source, 8)).await.unwrap(), Some(Clash::Company(_))));
+    }
+    store.put_party(party("p")).await.unwrap();
+    store.delete_party("p").await.unwrap();
+    for from in [7, 8] {
+        assert_eq!(store.opened_with_others("p", &row("s0", from)).await.unwrap(), None, "{from}");
+    }
 }
 
 /// A party may be named as computing in one attempt and as giving only in another.

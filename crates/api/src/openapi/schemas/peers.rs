@@ -125,6 +125,7 @@ fn jobs(add: Add<'_>) {
                 ("signatures", is("JobSignatures")),
                 ("window", is("JobWindow")),
                 ("threshold", whole()),
+                ("participants_left_out", whole()),
             ],
         ),
     );

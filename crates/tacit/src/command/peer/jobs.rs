@@ -25,6 +25,9 @@ pub(super) fn describe(job: &JobBody) -> String {
     for member in &job.participants {
         lines.push(format!("   - {}", participant(member)));
     }
+    if job.participants_left_out > 0 {
+        lines.push(format!("   - and {} more, who do not compute", job.participants_left_out));
+    }
     lines.join("\n")
 }
 
