@@ -341,7 +341,7 @@ fn of_peers(operations: Operations) -> Operations {
                 "What this peer was asked to take part in, by whom and with whom, and what became of it; newest first",
             )
             .role(Operator)
-            .query(&[("max", "At most so many, up to 100")])
+            .query(&[("max", "At most so many that were computed, and as many others, up to 100")])
             .answer("JobList"),
             peers::jobs,
         )

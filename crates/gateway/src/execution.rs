@@ -10,7 +10,7 @@ use std::time::Duration;
 use tacit_accord::Consensus;
 use tacit_job::{Job, Report, ToPeer, Told};
 use tacit_model::api::TaskTiming;
-use tacit_model::{Fingerprint, GroupId, SessionId};
+use tacit_model::{Fingerprint, GroupId, SessionId, UnixMillis};
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 
@@ -34,6 +34,9 @@ pub(crate) enum Outcome {
     Waiting { owners: Vec<Fingerprint>, without: Vec<Fingerprint>, why: String },
     /// These members compute as much as they can. Nothing was frozen, and they may be asked again.
     Busy { why: String },
+    /// Nothing was frozen: an honest member says that the result would make a difference with an earlier one. With these
+    /// members, or for windows that begin at that moment or later, another attempt may follow.
+    Apart { missing: Vec<Fingerprint>, until: UnixMillis, why: String },
     /// The slot is over without a result.
     Failed { why: String },
 }

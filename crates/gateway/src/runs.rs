@@ -385,7 +385,10 @@ impl Gateway {
                     without.extend(lost.into_iter().filter(|m| !job.inputs.contains(m)));
                     last = why;
                 }
-                Outcome::Failed { why } | Outcome::Busy { why } | Outcome::Waiting { why, .. } => {
+                Outcome::Failed { why }
+                | Outcome::Busy { why }
+                | Outcome::Waiting { why, .. }
+                | Outcome::Apart { why, .. } => {
                     self.record(&job, SlotState::Failed, &why, None).await?;
                     return Ok(Err(why));
                 }

@@ -332,6 +332,14 @@ pub enum Decline {
     Plan,
     /// The peer's policy.
     Policy,
+    /// With whom it would be computed, its result would make a difference with an earlier one, which would tell what somebody
+    /// gave. Not the policy's choice, and nobody's fault: it can be asked with the same members, or later.
+    Apart {
+        /// Who gave to earlier results over these records and does not now; nobody, if there is only somebody new.
+        missing: Vec<Fingerprint>,
+        /// Windows that begin then or later are free.
+        until: UnixMillis,
+    },
     /// The peer's owner is asked and has not answered yet.
     Waiting,
     /// There is no row for this slot.
@@ -390,6 +398,13 @@ pub enum Fault {
     FewShares,
     /// The result is not below the declared modulus, or out of range.
     Range,
+    /// [`Decline::Apart`] at the freeze: those who were lost on the way leave a set that makes a difference with an earlier one.
+    Apart {
+        /// Who gave to earlier results over these records and is not in this set.
+        missing: Vec<Fingerprint>,
+        /// Windows that begin then or later are free.
+        until: UnixMillis,
+    },
     /// The session was given up or ran out of time.
     Ended,
     /// A step was asked for that does not follow the one before: Prepare, Link, Session is the order.

@@ -11,7 +11,7 @@ use tacit_pki::{Identity, PublicKey, random};
 use tacit_store::{AskedRow, Company, FreezeOutcome, JobRow, NewFreeze, OpenedRow, SpendRow, Store, StoreError, What};
 use zeroize::Zeroizing;
 
-use crate::policy::{Policy, freezes};
+use crate::policy::{Policy, TaskRefusal, freezes};
 
 /// What of the own series goes into a session, and what the result costs them.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +67,9 @@ pub struct PartyEnvironment {
     pub judges: Option<Judges>,
     /// Why a set was declined, for the owner.
     pub declined: Option<String>,
+    /// If that was because it would have made a difference with an earlier one: who is missing, and from when on windows are
+    /// free.
+    pub apart: Option<(Vec<Fingerprint>, UnixMillis)>,
     /// Whether a set was, or may have been, bound.
     pub bound: bool,
     /// Contributors of the frozen set and their commitments, ascending, where this party computes.
@@ -130,6 +133,7 @@ impl Environment for PartyEnvironment {
             let those = Arc::new(those_of(&named, record.contributors.clone(), members, gives));
             opened.iter_mut().for_each(|row| row.company = Arc::clone(&those));
         }
+        let windows = opened.clone();
         let new = NewFreeze {
             run: self.run,
             slot,
@@ -151,7 +155,10 @@ impl Environment for PartyEnvironment {
             }
             Err(StoreError::Conflict { what: what @ (What::Overlap | What::Company | What::Budget) }) => {
                 if what == What::Company {
-                    self.declined = Some(StoreError::from(what).to_string());
+                    let refusal = self.clash(&windows).await;
+                    self.apart = refusal.as_ref().and_then(TaskRefusal::apart);
+                    let why = refusal.map(|refusal| refusal.to_string());
+                    self.declined = Some(why.unwrap_or_else(|| StoreError::from(what).to_string()));
                 }
                 self.bound = false;
                 Err(FreezeRefused::Declined)
@@ -163,6 +170,18 @@ impl Environment for PartyEnvironment {
                 Err(FreezeRefused::NotDurable)
             }
         }
+    }
+}
+
+impl PartyEnvironment {
+    /// With which earlier results a set would make a difference that was just refused for it.
+    async fn clash(&self, windows: &[OpenedRow]) -> Option<TaskRefusal> {
+        for row in windows {
+            if let Ok(Some(clash)) = self.store.opened_with_others(&self.party, row).await {
+                return Some(TaskRefusal::of(clash, row));
+            }
+        }
+        None
     }
 }
 

@@ -337,6 +337,7 @@ fn outcome_word(report: &Report) -> &'static str {
     match report {
         Report::Done { .. } => "done",
         Report::Failed { frozen: true, .. } => "failed after the freeze",
+        Report::Failed { fault: Fault::Apart { .. }, .. } => "refused: the set makes a difference with an earlier one",
         Report::Failed { fault: Fault::Own, .. } => "failed for a reason of its own",
         _ => "failed",
     }

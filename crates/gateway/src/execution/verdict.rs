@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tacit_engine::SecurityModel;
 use tacit_job::{Decline, Fault, Job, Report, Told};
 use tacit_model::api::TaskTiming;
-use tacit_model::{Fingerprint, SessionId};
+use tacit_model::{Fingerprint, SessionId, UnixMillis};
 
 use super::words::{Accused, Names, explain, words};
 use super::{Agreed, Outcome, Reported};
@@ -20,6 +20,7 @@ pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Resul
     let mut bound = Bound::default();
     let mut refused = Vec::new();
     let (mut waiting, mut busy) = (Vec::new(), Vec::new());
+    let mut apart = Differing::default();
     for (member, report) in prepared {
         match report {
             // Nobody else holds a result, whatever they say.
@@ -46,6 +47,10 @@ pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Resul
             Some(Report::Declined { why: Decline::Policy | Decline::Plan | Decline::Roster | Decline::Waiting }) => {
                 refused.push(*member);
             }
+            Some(Report::Declined { why: Decline::Apart { missing, until } }) => {
+                apart.note(*member, missing, *until);
+                refused.push(*member);
+            }
             Some(Report::Declined { why: Decline::Busy }) => busy.push(*member),
             _ => without.push(*member),
         }
@@ -62,10 +67,17 @@ pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Resul
         }
         without.append(&mut bound.members);
     }
+    let only_gives = refused.iter().any(|member| !job.compute.contains(member));
+    if let Some(outcome) = apart.outcome(names) {
+        // Whoever is missing may come back. If nobody is, those who give may stand against somebody new.
+        if !only_gives || matches!(&outcome, Outcome::Apart { missing, .. } if !missing.is_empty()) {
+            return Err(outcome);
+        }
+    }
     if !refused.is_empty() && job.ask().is_some() {
         // A peer that does not want to is left out of a client's task. Those who only give first: without their records those who
         // compute may be willing.
-        if refused.iter().any(|member| !job.compute.contains(member)) {
+        if only_gives {
             refused.retain(|member| !job.compute.contains(member));
         }
         without.append(&mut refused);
@@ -103,6 +115,36 @@ pub(super) fn all_linked(linked: &Reported, job: &Job, names: &Names<'_>) -> Res
     }
     let why = format!("no link to {}", names.all(&without));
     Err(Outcome::Repair { without, why })
+}
+
+/// Members that say that a result would make a difference with an earlier one.
+#[derive(Default)]
+struct Differing<'r>(Vec<(Fingerprint, &'r [Fingerprint], UnixMillis)>);
+
+impl<'r> Differing<'r> {
+    fn note(&mut self, member: Fingerprint, missing: &'r [Fingerprint], until: UnixMillis) {
+        self.0.push((member, missing, until));
+    }
+
+    /// What follows if one of them is honest: fewer may have made it up, and are left out as if they had reasons of their own.
+    fn outcome(&self, names: &Names<'_>) -> Option<Outcome> {
+        let honest = |said: &[Fingerprint]| names.operators(said) > names.may_lie();
+        let all: Vec<Fingerprint> = self.0.iter().map(|(member, ..)| *member).collect();
+        if !honest(&all) {
+            return None;
+        }
+        let mut said: BTreeMap<Fingerprint, Vec<Fingerprint>> = BTreeMap::new();
+        for (member, missing, _) in &self.0 {
+            missing.iter().for_each(|who| said.entry(*who).or_default().push(*member));
+        }
+        let missing: Vec<Fingerprint> = said.into_iter().filter(|(_, by)| honest(by)).map(|(who, _)| who).collect();
+        // The latest that an honest one agrees with.
+        let mut moments: Vec<UnixMillis> = self.0.iter().map(|(.., until)| *until).collect();
+        moments.sort_unstable();
+        let until = moments[moments.len().saturating_sub(names.may_lie() + 1)];
+        let why = words(&Fault::Apart { missing: missing.clone(), until }, names);
+        Some(Outcome::Apart { missing, until, why })
+    }
 }
 
 /// A recipient that reports a result, and what it says of it.
@@ -327,11 +369,21 @@ pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             if faults.iter().any(ends_it) {
                 return Outcome::Failed { why };
             }
+            let mut apart = Differing::default();
+            for (member, fault) in &faults {
+                if let Fault::Apart { missing, until } = fault {
+                    apart.note(*member, missing, *until);
+                }
+            }
+            if let Some(outcome) = apart.outcome(names) {
+                return outcome;
+            }
             let named = faults.iter().filter_map(|(_, fault)| match fault {
                 Fault::Lost { members } => Some(members.clone()),
                 _ => None,
             });
-            let own = faults.iter().filter(|(_, fault)| **fault == Fault::Own).map(|(member, _)| *member);
+            let own = faults.iter().filter(|(_, fault)| matches!(fault, Fault::Own | Fault::Apart { .. }));
+            let own = own.map(|(member, _)| *member);
             let mut without: Vec<_> = named.flatten().chain(own).chain(lost).collect();
             without.sort_unstable();
             without.dedup();

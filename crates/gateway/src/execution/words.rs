@@ -67,6 +67,7 @@ pub(super) fn explain(faults: &[(Fingerprint, &Fault)], lost: &[Fingerprint], jo
     let weight = |fault: &Fault| match fault {
         // Before the reason that its offender gives.
         Fault::OutOfBounds { .. } if backed(&saying(fault), job, names) => 0,
+        Fault::Apart { .. } if backed(&saying(fault), job, names) => 0,
         Fault::Own => 1,
         Fault::Range => 2,
         Fault::OutOfBounds { .. } => 3,
@@ -107,6 +108,16 @@ pub(super) fn words(fault: &Fault, names: &Names<'_>) -> String {
         Fault::FewShares => "too few shares arrived for the opening".to_owned(),
         Fault::Lost { members } => format!("{} was lost", names.all(members)),
         Fault::Order => "a step was out of order".to_owned(),
+        Fault::Apart { missing, until } => {
+            let who = match missing.as_slice() {
+                [] => "somebody is new".to_owned(),
+                missing => format!("{} gave to it and is not in this one", names.all(missing)),
+            };
+            format!(
+                "the result would make a difference with an earlier one over some of the same records: {who}; windows that \
+                 begin at {until} or later are free"
+            )
+        }
         _ => "the session ran out of time".to_owned(),
     }
 }

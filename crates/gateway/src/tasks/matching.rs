@@ -10,6 +10,7 @@ use tacit_job::{Ask, Job, Task, Terms};
 use tacit_model::{Attempt, Fingerprint, GroupId, Slot};
 
 use super::branches::{self, Whole};
+use crate::directory::Offer;
 use crate::runs::new_session;
 use crate::{Gateway, GatewayError};
 
@@ -24,6 +25,12 @@ pub struct MemberOffer {
     pub labels: BTreeSet<String>,
     /// Names of its series.
     pub sources: BTreeSet<String>,
+}
+
+/// Whether a member has what is asked for.
+pub(super) fn fits(ask: &Ask, terms: &Terms, offer: &Offer) -> bool {
+    terms.labels.iter().all(|label| offer.labels.contains(label))
+        && terms.series(&ask.request).all(|source| offer.sources.contains(source))
 }
 
 impl Gateway {
@@ -89,12 +96,7 @@ impl Gateway {
             Level::Branch => connected(m).is_some(),
             Level::Flat | Level::Root => present(m).is_some(),
         };
-        let fits = |m: &Fingerprint| {
-            present(m).is_some_and(|p| {
-                terms.labels.iter().all(|label| p.offer.labels.contains(label))
-                    && terms.series(&ask.request).all(|source| p.offer.sources.contains(source))
-            })
-        };
+        let fits = |m: &Fingerprint| present(m).is_some_and(|p| fits(ask, terms, &p.offer));
         let inputs: Vec<Fingerprint> = match ask.level() {
             Level::Root => {
                 let Whole { members, found, all } = branches::whole(charter, present);

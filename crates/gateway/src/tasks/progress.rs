@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tacit_accord::Consensus;
 use tacit_engine::Level;
-use tacit_job::{Ask, Job, Told};
+use tacit_job::{Ask, Job, Preselector, Terms, Told};
 use tacit_model::api::{TaskBody, TaskWindow};
-use tacit_model::{Attempt, Slot};
+use tacit_model::{Attempt, Fingerprint, Slot, UnixMillis};
 use tacit_store::TaskRow;
 use tokio::sync::futures::Notified;
 use tokio::sync::watch;
@@ -17,8 +17,10 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::branches::remark;
+use super::matching::fits;
 use super::{PART_PATIENCE, PATIENCE};
 use crate::clients::withdrawn;
+use crate::directory::Offer;
 use crate::execution::{Agreed, Outcome};
 use crate::receipts::{Debt, Parts};
 use crate::seats::{Pause, Place, Seated};
@@ -100,6 +102,8 @@ impl Gateway {
         let mut patience = Instant::now() + PATIENCE;
         let owners_until = Instant::now() + Duration::from_secs(ask.request.approval_s.into());
         let mut without = BTreeSet::new();
+        // Whoever is waited for once and is there without taking part is not waited for again.
+        let mut awaited = BTreeSet::new();
         // Of a large group a task asks a few.
         let mut asked = BTreeSet::new();
         let mut last = String::new();
@@ -182,6 +186,17 @@ impl Gateway {
                     busy_for.pass().await;
                     continue;
                 }
+                Outcome::Apart { missing, until, why } => {
+                    info!(task = %ask.id(), window = %window, why, "it takes those who gave before, or a later window");
+                    place.give_back();
+                    let new: Vec<Fingerprint> = missing.into_iter().filter(|member| awaited.insert(*member)).collect();
+                    last = apart(&terms, window, until);
+                    if new.is_empty() || !self.come_back(ask, &terms, &new).await {
+                        return Ok(Ended::without_result(job, last));
+                    }
+                    without.retain(|member| !new.contains(member));
+                    seated_until = Instant::now() + seats;
+                }
                 Outcome::Repair { without: lost, why } => {
                     info!(task = %ask.id(), window = %window, why, "repairing before the freeze");
                     without.extend(lost);
@@ -191,6 +206,29 @@ impl Gateway {
             attempt += 1;
         }
         Ok(Ended::without_result(job, format!("{last}; {LATER}")))
+    }
+
+    /// Whether these members are there in time with what is asked for.
+    async fn come_back(&self, ask: &Ask, terms: &Terms, members: &[Fingerprint]) -> bool {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let changed = self.inner.directory.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let present: Vec<_> = members.iter().map(|member| self.inner.directory.present(member)).collect();
+            let fits = |offer: &Offer| fits(ask, terms, offer);
+            if present.iter().all(|present| present.as_ref().is_some_and(|present| fits(&present.offer))) {
+                return true;
+            }
+            // Who is there and offers something else was not meant this time. Who just came has not said yet.
+            let other = |offer: &Offer| !offer.sources.is_empty() && !fits(offer);
+            if present.iter().flatten().any(|present| other(&present.offer)) {
+                return false;
+            }
+            if tokio::time::timeout_at(until, changed).await.is_err() {
+                return false;
+            }
+        }
     }
 
     /// Makes durable how a computation ended, and tells those who watch.
@@ -255,6 +293,21 @@ impl Gateway {
             None => Ok(()),
         }
     }
+}
+
+/// What a client hears if its result would tell what somebody gave: nobody is named (rule 10).
+fn apart(terms: &Terms, window: Slot, until: UnixMillis) -> String {
+    let moment = match (terms.preselector, terms.moment(window), terms.window(window)) {
+        (Preselector::Now | Preselector::Last { .. }, Some(at), Some(window)) => {
+            format!(", which this task's does from {} on", until.plus(at.since(window.from)).to_rfc3339())
+        }
+        _ => String::new(),
+    };
+    format!(
+        "no result: with an earlier one over some of the same records, which other members gave to, it would tell what one of \
+         them gave. Ask again when all who gave then are there, or for a window that begins at {} or later{moment}",
+        until.to_rfc3339()
+    )
 }
 
 /// Whether somebody comes or goes in time; meanwhile others may have the seats.

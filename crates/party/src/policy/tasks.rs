@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use tacit_accord::Charter;
 use tacit_engine::SecurityModel;
-use tacit_job::{Ask, Job, Terms, Window};
+use tacit_job::{Ask, Decline, Job, Terms, Window};
 use tacit_model::api::TaskRequest;
 use tacit_model::{Fingerprint, UnixMillis};
-use tacit_store::{AskedRow, OpenedRow, StoreError};
+use tacit_store::{Apart, AskedRow, Clash, OpenedRow, StoreError};
 
 use super::{Policy, fewest_inputs};
 use crate::party::Inner;
@@ -84,13 +84,29 @@ pub enum TaskRefusal {
     /// A result over the same records of others: the difference of two would tell who gave what.
     #[error(
         "a result over {name:?} of {window} may have been opened with other members, some of whom are in this one, too; ask \
-         for a later window"
+         for a later window, one that begins at {until} or after, or with the same members", until = .apart.until
     )]
     Company {
         /// The series.
         name: String,
         /// What was asked for.
         window: Window,
+        /// Who is not in this one, and from when on it does not matter.
+        apart: Apart,
+    },
+    /// It is not known any more with whom results over these records were opened.
+    #[error(
+        "which results over {name:?} of {window} this peer computed it knows only from {upto} on (keep_samples_hours lets go of \
+         what is older), so it computes none that reaches further back; ask for a window that begins then or later, or keep \
+         longer than the longest window that is asked for"
+    )]
+    Forgotten {
+        /// The series.
+        name: String,
+        /// What was asked for.
+        window: Window,
+        /// Up to here it was let go of.
+        upto: UnixMillis,
     },
     /// It asks which records meet a condition.
     #[error(
@@ -139,6 +155,32 @@ pub enum TaskRefusal {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl TaskRefusal {
+    /// Why a window cannot be computed with this company.
+    pub(crate) fn of(clash: Clash, row: &OpenedRow) -> Self {
+        let (name, window) = (row.source.clone(), Window { from: row.from_ms, to: row.to_ms });
+        match clash {
+            Clash::Company(apart) => Self::Company { name, window, apart },
+            Clash::Forgotten(upto) => Self::Forgotten { name, window, upto },
+        }
+    }
+
+    /// Who is missing from this one, and from when on windows are free, if that is why.
+    pub(crate) fn apart(&self) -> Option<(Vec<Fingerprint>, UnixMillis)> {
+        match self {
+            Self::Company { apart, .. } => Some((apart.missing.clone(), apart.until)),
+            Self::Forgotten { upto, .. } => Some((Vec::new(), *upto)),
+            _ => None,
+        }
+    }
+
+    /// What the gateway hears of it.
+    pub(crate) fn decline(&self) -> Decline {
+        let apart = self.apart().map(|(missing, until)| Decline::Apart { missing, until });
+        apart.unwrap_or(Decline::Policy)
+    }
 }
 
 /// A client's task with what a peer knows about it.
@@ -234,9 +276,8 @@ impl Policy {
     /// Whether results over these windows would make no difference with earlier ones that this peer computed (rule 3).
     pub(crate) async fn judge_company_before(&self, party: &Inner, rows: &[OpenedRow]) -> Result<(), TaskRefusal> {
         for row in rows.iter().filter(|_| self.disjoint_windows) {
-            if party.store.opened_with_others(&party.name, row).await? {
-                let window = Window { from: row.from_ms, to: row.to_ms };
-                return Err(TaskRefusal::Company { name: row.source.clone(), window });
+            if let Some(clash) = party.store.opened_with_others(&party.name, row).await? {
+                return Err(TaskRefusal::of(clash, row));
             }
         }
         Ok(())

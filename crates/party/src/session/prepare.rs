@@ -171,7 +171,7 @@ async fn prepare_task(
     let terms = ask.terms().map_err(unfit)?;
     let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
     let now = party.clock.now();
-    let refused = |refusal: TaskRefusal| Declined::new(Decline::Policy, refusal.to_string());
+    let refused = |refusal: TaskRefusal| Declined::new(refusal.decline(), refusal.to_string());
     let asked = Asked { ask, terms: &terms, me: party.me, client, at, now };
     policy.judge_task(&asked, job, consensus.charter()).map_err(refused)?;
     if !party.store.is_untouched(&party.name, job.run, job.slot, at).await.map_err(unread)? {
@@ -222,7 +222,7 @@ async fn prepare_task(
         source: source.to_owned(),
         client: client.map(|client| client.to_string()).unwrap_or_default(),
         from_ms: window.from,
-        to_ms: window.to,
+        to_ms: series::end(window, party.clock.now()),
         members: name_company(&job.inputs, above(job).as_deref()),
         at: now,
     };
@@ -246,15 +246,17 @@ async fn prepare_task(
 fn windows(party: &Inner, job: &Job, plan: &Plan, sources: &[&str], window: Window) -> Vec<OpenedRow> {
     let company = Arc::new(company_of(job, plan, &party.me, above(job).as_deref()));
     let task = job.ask().map(|ask| ask.id().to_string()).unwrap_or_default();
+    let now = party.clock.now();
     let row = |source: &&str| OpenedRow {
         run: job.run,
         task: task.clone(),
         slot: job.slot,
         source: (*source).to_owned(),
         from_ms: window.from,
-        to_ms: window.to,
+        // What is measured later is not in it, and may be asked for with others. Those who give may have other clocks.
+        to_ms: series::end(window, now.plus(series::SKEW_MS)),
         company: Arc::clone(&company),
-        at: party.clock.now(),
+        at: now,
     };
     sources.iter().map(row).collect()
 }

@@ -78,6 +78,7 @@ pub(super) async fn run(
         disjoint: party.policy().disjoint_windows,
         judges: job.ask().is_some().then(|| Judges { policy, consensus: Arc::clone(&consensus) }),
         declined: None,
+        apart: None,
         bound: false,
         contributions: Vec::new(),
         evidence: Vec::new(),
@@ -126,7 +127,8 @@ pub(super) async fn run(
         }
         Ok(Err(error)) => {
             let refused = matches!(error, SessionError::Freeze(why) if why != FreezeRefused::Declined);
-            let (fault, frozen) = (fault_of(&error, &plan), bound || refused);
+            let apart = environment.apart.take().map(|(missing, until)| Fault::Apart { missing, until });
+            let (fault, frozen) = (apart.unwrap_or_else(|| fault_of(&error, &plan)), bound || refused);
             let spent = frozen || matches!(error, SessionError::OwnInput(_));
             let why = environment.declined.take().unwrap_or_else(|| explain(&error, &plan, &consensus));
             if spent {

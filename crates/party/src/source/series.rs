@@ -42,14 +42,21 @@ pub enum SampleError {
     Future,
 }
 
+/// Samples may be ahead of the peer's clock by so many milliseconds.
+pub(crate) const SKEW_MS: i64 = 120_000;
+
+/// Where the records end that a peer may have of a window now, by its clock: no later sample was taken.
+pub(crate) fn end(window: Window, now: UnixMillis) -> UnixMillis {
+    window.to.min(now.plus(SKEW_MS + 1)).max(window.from)
+}
+
 /// Reads samples; the number of the first that is wrong, counted from 1, and why.
 pub(crate) fn read(samples: Vec<SampleText>, now: UnixMillis) -> Result<Vec<Sample>, (usize, SampleError)> {
-    const SKEW: i64 = 120_000;
     let one = |sample: SampleText| {
         if sample.values.is_empty() {
             return Err(SampleError::Empty);
         }
-        if sample.at.since(now) > SKEW {
+        if sample.at.since(now) > SKEW_MS {
             return Err(SampleError::Future);
         }
         let mut values = BTreeMap::new();

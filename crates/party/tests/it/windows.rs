@@ -7,7 +7,7 @@ use tacit_model::{Clock, SystemClock};
 use tacit_party::{PartyLimits, Policy};
 
 use crate::tasks::{
-    declined, is_done, job, learned, measure, request, return_of_e, room_with, run_and_lose_e, trouble,
+    declined, is_done, job, learned, measure, prepared, request, return_of_e, room_with, run_and_lose_e, trouble,
 };
 use crate::world::{Peer, World};
 
@@ -33,10 +33,13 @@ fn ask_for(world: &World, nonce: u8, preselector: &str) -> Ask {
     Ask::admit(request, None, &world.gateway.identity).unwrap()
 }
 
-/// Those who compute decline it, and their owners read why.
+/// Those who compute decline it, say that nobody is missing in it but somebody new, and from when on windows are free;
+/// their owners read why.
 async fn none_computes(world: &mut World, attempt: &tacit_job::Job) {
     for peer in 0..3 {
-        assert_eq!(declined(world, peer, attempt).await, Decline::Policy);
+        let Decline::Apart { missing, until } = declined(world, peer, attempt).await else { panic!("another reason") };
+        assert!(missing.is_empty(), "{missing:?}");
+        assert!(until.since(SystemClock.now()).abs() < 250_000, "{until}");
         let why = trouble(world, peer).await;
         assert!(why.contains("may have been opened with other members, some of whom are in this one"), "{why}");
     }
@@ -78,11 +81,25 @@ async fn rule3_who_was_cut_off_before_the_freeze_is_not_the_difference_of_two_su
     let attempt = job(&world, &second, 7);
     let done = run_and_lose_e(&mut world, &attempt).await;
     for peer in &world.peers[..3] {
-        assert_eq!(done[&peer.fingerprint()], Report::Failed { fault: Fault::Own, frozen: false }, "{done:?}");
+        let Report::Failed { fault: Fault::Apart { missing, until }, frozen: false } = &done[&peer.fingerprint()]
+        else {
+            panic!("{done:?}")
+        };
+        assert_eq!(*missing, [world.peers[4].fingerprint()]);
+        // The window goes on for an hour; what is measured later than its clocks allow was not in it.
+        assert!((1..250_000).contains(&until.since(SystemClock.now())), "{until}");
     }
     assert_eq!(learned(&world, &second).await, None);
     let why = trouble(&world, 0).await;
-    assert!(why.contains("was opened with other members before"), "{why}");
+    assert!(why.contains("may have been opened with other members, some of whom are in this one"), "{why}");
+    // So what is measured after that may be asked for without e; one that only computes does not know what that will be.
+    let beyond = format!("{}/{}", edge.plus(600_000).to_rfc3339(), edge.plus(1_200_000).to_rfc3339());
+    let mut free = job(&world, &ask_for(&world, 8, &beyond), 8);
+    let gone = world.peers[4].fingerprint();
+    free.inputs.retain(|input| *input != gone);
+    for peer in 0..3 {
+        assert!(matches!(prepared(&mut world, peer, &free).await, Report::Prepared { .. }));
+    }
 
     // They know after a restart.
     for peer in 0..3 {
@@ -94,6 +111,40 @@ async fn rule3_who_was_cut_off_before_the_freeze_is_not_the_difference_of_two_su
     let third = ask_for(&world, 3, "last_1h");
     let again = job(&world, &third, 3);
     none_computes(&mut world, &again).await;
+    world.close().await;
+}
+
+/// Who keeps records for a shorter time than the windows that it is asked for does not know with whom it computed what of them:
+/// it says so, and not that there were others.
+#[tokio::test]
+async fn f05_who_forgets_too_early_reads_that_it_does() {
+    let mut world = delegated().await;
+    let short = PeerPolicy { min_participants: 2, keep_samples_hours: 1, ..PeerPolicy::default() };
+    world.peers[0].party().set_policy(Some(short)).await.unwrap();
+    let now = SystemClock.now();
+    let old = format!("{}/{}", now.plus(-3 * 3_600_000).to_rfc3339(), now.plus(-2 * 3_600_000).to_rfc3339());
+    for (number, peer) in world.peers.iter().enumerate().skip(3) {
+        let values = [("level".to_owned(), tacit_store::Redacted((1 << number).to_string()))].into();
+        let sample = tacit_party::source::SampleText { at: now.plus(-9_000_000), values };
+        peer.party().add_samples(vec![sample]).await.unwrap();
+    }
+    let first = ask_for(&world, 1, &old);
+    let attempt = job(&world, &first, 1);
+    let reports = world.gateway.run(&world.consensus, &attempt).await;
+    assert!(reports.values().all(is_done), "{reports:?}");
+    // It forgets at its start, too.
+    let fingerprint = world.peers[0].fingerprint();
+    world.peers[0].close().await;
+    world.peers[0].open().await;
+    world.gateway.hello(&fingerprint).await;
+    let again = ask_for(&world, 2, "last_1d");
+    let attempt = job(&world, &again, 2);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while matches!(prepared(&mut world, 0, &attempt).await, Report::Prepared { .. }) {
+        assert!(tokio::time::Instant::now() < deadline, "it never forgets");
+    }
+    let why = trouble(&world, 0).await;
+    assert!(why.contains("keep_samples_hours") && !why.contains("other members"), "{why}");
     world.close().await;
 }
 

@@ -31,6 +31,8 @@ impl Gate for ControlOnly {
 struct Member {
     me: Fingerprint,
     identity: Arc<Identity>,
+    /// The gateway, and where it is.
+    home: (Fingerprint, Vec<String>),
     link: ControlLink,
     _host: Host,
     _hub: LinkHub,
@@ -63,10 +65,15 @@ impl Member {
         let joined = register(&poster, &store, &identity, joining).await.expect("registered");
         let verdict = json!({ "verified": true, "fingerprint": me });
         gateway.api("POST", &format!("/members/{name}/verify"), Some(&verdict)).ok();
+        Self::connect(name, GroupId(gid), identity, (joined.gateway, joined.endpoints)).await
+    }
+
+    /// Connects, says hello and offers a series.
+    async fn connect(name: &str, group: GroupId, identity: Arc<Identity>, home: (Fingerprint, Vec<String>)) -> Self {
+        let me = identity.fingerprint();
         let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().expect("an address"))).await.expect("a hub");
         let host = hub.host(Arc::clone(&identity), Arc::new(ControlOnly)).expect("hosted");
-        let link = host.dial_control(joined.gateway, &joined.endpoints, PATIENCE).await.expect("a link");
-        let group = GroupId(gid);
+        let link = host.dial_control(home.0, &home.1, PATIENCE).await.expect("a link");
         let hello = ToGateway::Hello {
             name: name.to_owned(),
             group,
@@ -79,7 +86,7 @@ impl Member {
         let sources = ["temperature".to_owned()].into();
         let (labels, services) = Default::default();
         link.send(&ToGateway::Offer { group, labels, sources, services, sessions: Some(8) }).expect("sent");
-        Self { me, identity, link, _host: host, _hub: hub }
+        Self { me, identity, home, link, _host: host, _hub: hub }
     }
 
     /// The next message that fits; others are dropped.
@@ -94,8 +101,12 @@ impl Member {
         tokio::time::timeout(PATIENCE, wait).await.expect("a message in time")
     }
 
+    async fn asked(&mut self) -> Job {
+        self.next(|m| if let ToPeer::Prepare { job, .. } = m { Some(*job) } else { None }).await
+    }
+
     async fn prepared(&mut self) -> Job {
-        let job = self.next(|m| if let ToPeer::Prepare { job, .. } = m { Some(*job) } else { None }).await;
+        let job = self.asked().await;
         self.report(job.session, Report::Prepared { nonce: "ab".repeat(32) });
         job
     }
@@ -131,17 +142,24 @@ impl Scene {
         for name in NAMES {
             members.push(Member::join(&gateway, gid, name).await);
         }
+        let scene = Self { gateway, gid, members };
+        scene.offering(NAMES.len()).await;
+        scene
+    }
+
+    /// Waits until so many members are there with their offers.
+    async fn offering(&self, count: usize) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let offers = gateway.offers(gid);
-            if offers.as_array().expect("a list").iter().filter(|o| o["sources"] != json!([])).count() == NAMES.len() {
-                break;
+            let offers = self.gateway.offers(self.gid);
+            let all = offers.as_array().expect("a list");
+            if all.len() == count && all.iter().all(|offer| offer["sources"] != json!([])) {
+                return;
             }
             assert!(tokio::time::Instant::now() < deadline, "{offers}");
             // The links of the members live on this thread.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Self { gateway, gid, members }
     }
 
     /// The consensus in force.
@@ -422,6 +440,42 @@ async fn rule1_a_client_is_not_shown_another_group_in_the_place_of_its_own() {
     assert!(!groups.exists(), "nothing is kept of it");
     assert!(!asks(&format!("--manager-key {}", own.fingerprint())).contains("first time"));
     assert!(!asks("").contains("first time"), "what was named is kept");
+}
+
+/// Those who compute refuse a set that makes a difference with an earlier one: none of them is blamed. Whoever is missing is
+/// waited for; if nobody comes, the client reads what it can do, and the operator who is missing.
+#[tokio::test]
+async fn rule3_who_is_missing_is_waited_for_and_the_client_reads_what_it_can_do() {
+    let mut scene = Scene::found().await;
+    let until = SystemClock.now().plus(600_000);
+    for comes_back in [true, false] {
+        let Member { identity, home, me: missing, .. } = scene.members.pop().expect("the fourth");
+        scene.offering(3).await;
+        let id = scene.hand_in();
+        for member in &mut scene.members {
+            let session = member.asked().await.session;
+            let why = Decline::Apart { missing: vec![missing], until };
+            member.report(session, Report::Declined { why });
+        }
+        if comes_back {
+            scene.members.push(Member::connect("dorothy", GroupId(scene.gid), identity, home).await);
+            each_says(&mut scene, |_| done("aa", 20.0)).await;
+            let body = scene.ended(&id).await;
+            assert_eq!((&body["state"], &body["windows"][0]["contributors"]), (&json!("done"), &json!(4)), "{body}");
+            continue;
+        }
+        let body = scene.ended(&id).await;
+        assert_eq!(body["state"], "failed", "{body}");
+        let detail = body["detail"].as_str().expect("a text");
+        // The latest record may be 15 minutes old.
+        let later = until.plus(15 * 60_000).to_rfc3339();
+        for part in ["Ask again when all who gave then are there", &until.to_rfc3339(), &later] {
+            assert!(detail.contains(part), "{part}: {detail}");
+        }
+        assert!(NAMES.iter().all(|name| !body.to_string().contains(name)), "the client hears no names: {body}");
+        let log = scene.gateway.log();
+        assert!(log.contains("dorothy gave to it and is not in this one"), "{log}");
+    }
 }
 
 /// Two members found that the fourth's numbers are out of bounds: the client has its result, and the operator's log

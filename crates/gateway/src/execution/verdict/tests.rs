@@ -106,6 +106,75 @@ fn f05_who_only_gives_and_declines_is_left_out_before_those_who_compute() {
     assert_eq!(without([None, declined(), declined()]), [who(0), who(2)]);
 }
 
+/// That a set makes a difference with an earlier one is nobody's fault: the operator reads who is missing and until when, and
+/// it takes more than may lie to say it. In the first phase, and at the freeze.
+#[test]
+fn rule3_a_set_that_makes_a_difference_is_told_by_who_is_missing() {
+    let (mut charter, mut job) = scene();
+    let only_gives = Member {
+        name: "m3".to_owned(),
+        fingerprint: who(3),
+        operator: "o3".to_owned(),
+        role: MemberRole::Input,
+        endpoint: String::new(),
+    };
+    charter.members.push(only_gives);
+    job.inputs = vec![who(2), who(3)];
+    let none = || TaskSignature { key: String::new(), signature: String::new() };
+    let request = TaskRequest::about(GroupId(1), "temperature", "sum", "test");
+    job.task.source = Source::Series(Box::new(Ask { request, client: None, ticket: none() }));
+    let says = |missing: &[u8], until: i64| (missing.iter().copied().map(who).collect::<Vec<_>>(), UnixMillis(until));
+    let declines = |missing: &[u8], until| {
+        let (missing, until) = says(missing, until);
+        Some(Report::Declined { why: Decline::Apart { missing, until } })
+    };
+    let faults = |missing: &[u8], until| {
+        let (missing, until) = says(missing, until);
+        Some(Report::Failed { fault: Fault::Apart { missing, until }, frozen: false })
+    };
+    let lost = || Some(Report::Failed { fault: Fault::Lost { members: vec![who(3)] }, frozen: false });
+    let all = |reports: [Option<Report>; 4]| -> Reported {
+        reports.into_iter().enumerate().map(|(at, report)| (who(at as u8), report)).collect()
+    };
+    let prepared = || Some(Report::Prepared { nonce: "n".to_owned() });
+    let at_first = |reports| nonces(&all(reports), &job, &Names(&charter)).expect_err("somebody declined");
+    let at_the_freeze = |reports| judge(&all(reports), &job, &Names(&charter));
+    let outcomes = [
+        at_first([declines(&[3, 9], 700), declines(&[3], 800), declines(&[3], 900), prepared()]),
+        // Who gives declines for the same reason, which its owner alone reads.
+        at_first([
+            declines(&[3], 800),
+            declines(&[3], 800),
+            prepared(),
+            Some(Report::Declined { why: Decline::Policy }),
+        ]),
+        at_the_freeze([faults(&[3], 800), faults(&[3, 1], 900), lost(), None]),
+    ];
+    for outcome in outcomes {
+        let Outcome::Apart { missing, until, why } = outcome else { panic!("{outcome:?}") };
+        assert_eq!((missing, until), (vec![who(3)], UnixMillis(800)));
+        assert!(why.contains("m3 gave to it and is not in this one") && why.contains("1970-01-01T00:00:00.8"), "{why}");
+    }
+    // One alone may lie, and is left out like anybody with a reason of its own.
+    for outcome in [
+        at_first([declines(&[3], 800), prepared(), prepared(), prepared()]),
+        at_the_freeze([faults(&[3], 800), lost(), lost(), None]),
+    ] {
+        let Outcome::Repair { without, .. } = outcome else { panic!("{outcome:?}") };
+        assert!(without.contains(&who(0)), "{without:?}");
+    }
+    // Somebody is new: those who give and stand against it are left out first, as before.
+    let declined = || Some(Report::Declined { why: Decline::Policy });
+    match at_first([declines(&[], 800), declines(&[], 800), prepared(), declined()]) {
+        Outcome::Repair { without, .. } => assert_eq!(without, [who(3)]),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        at_first([declines(&[], 800), declines(&[], 800), prepared(), prepared()]),
+        Outcome::Apart { .. }
+    ));
+}
+
 /// The gateway was interrupted after the end: it asks again, and hears what was told before.
 #[test]
 fn f13_a_resumed_task_is_done_with_its_result() {
