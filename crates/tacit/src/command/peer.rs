@@ -3,8 +3,10 @@
 mod jobs;
 
 use clap::{Args, Subcommand};
-use tacit_model::RunId;
+use tacit_accord::Consensus;
 use tacit_model::api::{CompareRequest, Decimal, PeerBody, RowBody, SampleBody};
+use tacit_model::{Fingerprint, RunId};
+use tacit_pki::PublicKey;
 
 use super::{are, counted, print};
 use crate::connection::Connection;
@@ -76,7 +78,7 @@ enum Action {
     Jobs {
         /// Its name.
         name: String,
-        /// At most so many, the newest first; the last 100 are kept.
+        /// At most so many that it began to compute, and as many others, the newest first; the last 100 of each are kept.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
         max: u32,
     },
@@ -203,6 +205,9 @@ impl Peer {
                     roster.consensus.as_deref().unwrap_or("none yet"),
                     roster.threshold.map_or_else(|| "-".to_owned(), |t| t.to_string())
                 );
+                if let Some(manager) = roster.document.as_deref().and_then(manager_key) {
+                    text.push_str(&format!("manager key {manager}\n"));
+                }
                 for m in &roster.members {
                     text.push_str(&format!(
                         "  {:<16} {:<9} {:<16} {}\n",
@@ -286,4 +291,10 @@ fn read_row(text: &str) -> Result<RowBody, Failure> {
         .collect::<Result<_, _>>()
         .map_err(|_| Failure::usage("a row is whole numbers from 0 with semicolons between them, such as '1;4;2'"))?;
     Ok(RowBody { slot_start: None, values })
+}
+
+/// The key under which a group was founded, for comparing: a client is shown the same.
+fn manager_key(document: &str) -> Option<Fingerprint> {
+    let manager = Consensus::read(document).ok()?;
+    Some(PublicKey::from_base64(manager.claimed_manager()).ok()?.fingerprint())
 }

@@ -234,6 +234,12 @@ fn rule11_the_result_opens_for_its_recipients_only() {
         kept["windows"][0]["result"].is_null() && kept["windows"][0]["sealed"].as_array().is_some_and(|s| s.len() == 2)
     );
 
+    // It says by which manager key it knows the group; a member's owner reads the same.
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let key = said.split("under the manager key ").nth(1).and_then(|rest| rest.split(',').next()).expect("a key");
+    let roster = building.command(&["peer", "roster", NAMES[0]]);
+    assert!(String::from_utf8_lossy(&roster.stdout).contains(&format!("manager key {key}")), "{said}: {roster:?}");
+
     // Its receipt names the task as the client knows it, not the number that stands for it.
     until("its receipt", || {
         let list = String::from_utf8_lossy(&building.command(&["receipt", "list"]).stdout).into_owned();

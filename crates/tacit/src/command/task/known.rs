@@ -107,7 +107,7 @@ impl Known {
             };
             say(&format!(
                 "group {group} is under the manager key {}, seen for the first time; {kept}. Compare it with what a member \
-                 sees (`tacit peer roster NAME --json`)",
+                 sees (`tacit peer roster NAME`)",
                 shown.fingerprint()
             ))?;
         }
