@@ -143,6 +143,7 @@ impl Seat {
             disjoint: false,
             judges: None,
             declined: None,
+            apart: None,
             bound: false,
             contributions: Vec::new(),
             evidence: Vec::new(),
