@@ -451,7 +451,7 @@ fn schemas_and_types_agree() {
         model: text(),
         threshold: Some(1),
         participants: vec![],
-        participants_left_out: 0,
+        participants_left_out: 1,
         opened: text(),
         told: text(),
     };
