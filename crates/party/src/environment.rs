@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tacit_accord::Consensus;
 use tacit_engine::{Environment, Evidence, FreezeRecord, FreezeRefused, Plan};
-use tacit_job::Job;
+use tacit_job::{Job, Window};
 use tacit_model::{Clock, Fingerprint, RunId, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
@@ -12,6 +12,7 @@ use tacit_store::{AskedRow, Company, FreezeOutcome, JobRow, NewFreeze, OpenedRow
 use zeroize::Zeroizing;
 
 use crate::policy::{Policy, TaskRefusal, freezes};
+use crate::source::series;
 
 /// What of the own series goes into a session, and what the result costs them.
 #[derive(Clone, Debug, Default)]
@@ -129,6 +130,12 @@ impl Environment for PartyEnvironment {
             false => Given { opened: given.opened, ..Given::default() },
         };
         taken.iter_mut().for_each(|row| row.members = members);
+        // All who give have chosen their records by now. What is measured later is not in, and may be asked for with others.
+        // Their clocks may be ahead.
+        let now = self.clock.now().plus(series::SKEW_MS);
+        for row in &mut opened {
+            row.to_ms = series::end(Window { from: row.from_ms, to: row.to_ms }, now);
+        }
         if let Some(named) = opened.first().map(|row| Arc::clone(&row.company)) {
             let those = Arc::new(those_of(&named, record.contributors.clone(), members, gives));
             opened.iter_mut().for_each(|row| row.company = Arc::clone(&those));

@@ -24,8 +24,8 @@
 //!
 //! **What that makes certain**: the sums behind `count`, `mean` and `histogram` are those of some records, at most
 //! `max_records`, each within its bounds. Of a column and its squares, (c, S_x, S_xx) are those of numbers in `[0, M]` which
-//! need not be whole and may weigh differently, c together; with the last line, the same holds of two columns, their squares
-//! and their products (Anstreicher, Burer, "Computable representations for convex hulls of low-dimensional quadratic forms",
+//! need not be whole and may weigh differently, c together; where the last line is proven, the same holds of two columns, their
+//! squares and their products (Anstreicher, Burer, "Computable representations for convex hulls of low-dimensional quadratic forms",
 //! 2010). Sums of these over all peers are again such: no variance is negative, no correlation above 1. Of three columns
 //! together (a regression on two or more) it is not certain, nor where the last field is too small for the forms: [`Missing`].
 

@@ -171,7 +171,6 @@ impl TaskRefusal {
     pub(crate) fn apart(&self) -> Option<(Vec<Fingerprint>, UnixMillis)> {
         match self {
             Self::Company { apart, .. } => Some((apart.missing.clone(), apart.until)),
-            Self::Forgotten { upto, .. } => Some((Vec::new(), *upto)),
             _ => None,
         }
     }

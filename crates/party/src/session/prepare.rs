@@ -253,8 +253,8 @@ fn windows(party: &Inner, job: &Job, plan: &Plan, sources: &[&str], window: Wind
         slot: job.slot,
         source: (*source).to_owned(),
         from_ms: window.from,
-        // What is measured later is not in it, and may be asked for with others. Those who give may have other clocks.
-        to_ms: series::end(window, now.plus(series::SKEW_MS)),
+        // To its end: how far the records go is known at the freeze only, since those who give choose theirs until then.
+        to_ms: window.to,
         company: Arc::clone(&company),
         at: now,
     };

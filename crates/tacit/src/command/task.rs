@@ -216,7 +216,7 @@ async fn follow(
     loop {
         if tell {
             let mut news = body.clone();
-            news.windows.drain(..told);
+            news.windows.drain(..told.min(body.windows.len()));
             told = body.windows.len();
             match answer::details(&answer::opened(client, known, news, key).await?) {
                 nothing if nothing.is_empty() => {}
@@ -224,7 +224,7 @@ async fn follow(
             }
         }
         if body.state != "open" {
-            body.windows.drain(..told);
+            body.windows.drain(..told.min(body.windows.len()));
             return Ok(body);
         }
         tokio::time::sleep(pause).await;
