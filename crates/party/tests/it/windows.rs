@@ -1,7 +1,7 @@
 //! Which windows peers that only compute let be opened, under a gateway that cuts off who gives.
 
 use tacit_accord::MemberRole;
-use tacit_job::{Ask, Decline, Fault, Report};
+use tacit_job::{Ask, Decline, Fault, Report, ToPeer};
 use tacit_model::api::{PeerPolicy, TaskRequest};
 use tacit_model::{Clock, SystemClock};
 use tacit_party::{PartyLimits, Policy};
@@ -111,6 +111,38 @@ async fn rule3_who_was_cut_off_before_the_freeze_is_not_the_difference_of_two_su
     let third = ask_for(&world, 3, "last_1h");
     let again = job(&world, &third, 3);
     none_computes(&mut world, &again).await;
+    world.close().await;
+}
+
+/// A gateway may prepare those who compute long before those who give: what counts is up to when these chose their records.
+#[tokio::test]
+async fn rule3_a_window_goes_on_until_the_freeze_and_not_until_prepare() {
+    let mut world = delegated().await;
+    let edge = SystemClock.now();
+    measure(&world, 0).await;
+    let window = format!("{}/{}", edge.to_rfc3339(), edge.plus(3_600_000).to_rfc3339());
+    let attempt = job(&world, &ask_for(&world, 1, &window), 1);
+    let members = attempt.members();
+    let ready = world.gateway.prepare(&members, &world.consensus, &attempt).await;
+    let link = world.gateway.link_message(&world.consensus, &attempt, &ready);
+    world.gateway.phase(&members, attempt.session, &link).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let begun = SystemClock.now();
+    let session = ToPeer::Session { session: attempt.session };
+    let done = world.gateway.phase(&members, attempt.session, &session).await;
+    assert!(done.values().all(is_done), "{done:?}");
+
+    let mut fewer = job(&world, &ask_for(&world, 2, &window), 2);
+    let gone = world.peers[4].fingerprint();
+    fewer.inputs.retain(|input| *input != gone);
+    for peer in 0..3 {
+        let Decline::Apart { missing, until } = declined(&mut world, peer, &fewer).await else {
+            panic!("another reason")
+        };
+        assert_eq!(missing, [gone]);
+        // Their clocks may be two minutes ahead, and their records two more.
+        assert!(until.since(begun) >= 240_000, "{until}");
+    }
     world.close().await;
 }
 
