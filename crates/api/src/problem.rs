@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tacit_audit::AuditError;
 use tacit_gateway::{GatewayError, NotAllowed};
+use tacit_model::BadName;
 use tacit_model::problem::{Problem, ProblemKind};
 use tacit_store::StoreError;
 use tracing::{error, warn};
@@ -68,6 +69,12 @@ impl IntoResponse for ApiError {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+impl From<BadName> for ApiError {
+    fn from(error: BadName) -> Self {
+        Self::invalid(format!("name: {error}"))
     }
 }
 

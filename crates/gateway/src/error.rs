@@ -1,6 +1,7 @@
 use tacit_accord::negotiation::NegotiationError;
 use tacit_accord::{CharterError, Refusal};
 use tacit_audit::AuditError;
+use tacit_model::BadName;
 use tacit_store::StoreError;
 
 use crate::clients::{Denied, NotAllowed};
@@ -41,6 +42,12 @@ pub enum GatewayError {
     /// A defect of this program.
     #[error("internal error: {0}")]
     Bug(String),
+}
+
+impl From<BadName> for GatewayError {
+    fn from(error: BadName) -> Self {
+        Self::Invalid(error.to_string())
+    }
 }
 
 impl From<StoreError> for GatewayError {

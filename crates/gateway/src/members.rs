@@ -111,9 +111,8 @@ impl Gateway {
             )?;
         }
         let operator = if new.operator.is_empty() { new.name.clone() } else { new.operator };
-        for name in [&new.name, &operator] {
-            check_name(name).map_err(|error| GatewayError::Invalid(error.to_string()))?;
-        }
+        check_name(&new.name)?;
+        check_name(&operator)?;
         let fingerprint = new.key.as_ref().map(|(key, _)| key.fingerprint());
         let row = tacit_store::NewMember {
             peer_name: new.name,

@@ -11,7 +11,7 @@ use tacit_accord::negotiation::{
     Resource, SignedAct, Wording, charter_text, history_holds, sign_act, sign_decision,
 };
 use tacit_accord::{Consensus, Proposal, decide};
-use tacit_model::{Fingerprint, GroupId, UnixMillis};
+use tacit_model::{CLOCK_SKEW_MS, Fingerprint, GroupId, UnixMillis};
 use tacit_pki::{PublicKey, random};
 use tacit_store::{NegotiationRow, StoreError, What};
 use tracing::warn;
@@ -20,8 +20,6 @@ use crate::{Gateway, GatewayError};
 
 /// The longest that a negotiation may stay open.
 const LONGEST: i64 = 400 * 24 * 3600 * 1000;
-/// How far the clocks of a node and of whoever asks may be apart.
-const SKEW: i64 = 120 * 1000;
 /// How often a step is tried while others are faster.
 const TRIES: usize = 20;
 /// What is said of a decision that is followed now.
@@ -132,7 +130,7 @@ impl Gateway {
         signature: &str,
     ) -> Result<Vec<Contribution>, GatewayError> {
         let view = self.negotiation(id).await?;
-        let fresh = self.inner.clock.now().since(at).abs() <= SKEW;
+        let fresh = self.inner.clock.now().since(at).abs() <= CLOCK_SKEW_MS;
         let own = view.negotiation.opening().id;
         if !fresh || !view.negotiation.is_member(signer) || !history_holds(signer, &own, at, signature) {
             return Err(GatewayError::Refused(

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tacit_job::{Ask, AskError, Response};
 use tacit_model::api::{NewTask, TaskBody, TaskRequest, TaskWindow};
-use tacit_model::{Fingerprint, Slot, UnixMillis};
+use tacit_model::{CLOCK_SKEW_MS, Fingerprint, Slot, UnixMillis};
 use tacit_pki::random;
 use tacit_store::{StoreError, TaskRow, What};
 use tokio::sync::watch;
@@ -30,9 +30,6 @@ pub use matching::MemberOffer;
 pub use notices::{Notice, Notifier};
 
 use places::{Place, Places};
-
-/// A task is taken if its client's clock differs by no more than this.
-const SKEW_MS: i64 = 120_000;
 
 /// The tasks that are being worked on.
 #[derive(Default)]
@@ -127,7 +124,7 @@ impl Gateway {
         let request = complete(new.task, new.signature.is_some(), now)?;
         let ask = Ask::admit(request, new.signature, &self.inner.identity).map_err(invalid)?;
         let terms = ask.terms().map_err(invalid)?;
-        if terms.issued.since(now).abs() > SKEW_MS {
+        if terms.issued.since(now).abs() > CLOCK_SKEW_MS {
             return Err(GatewayError::Refused(format!(
                 "the task was issued at {} and here it is {now}: it has expired, or the clocks differ",
                 terms.issued

@@ -10,16 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tacit_accord::{Charter, Consensus, ConsensusId, Member};
 use tacit_model::api::{TaskRequest, TaskResult, TaskSignature};
-use tacit_model::{Fingerprint, Slot, UnixMillis};
+use tacit_model::{CLOCK_SKEW_MS, Fingerprint, Slot, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::result_key::{self, ResultKey};
 use tacit_pki::{Identity, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::ask::named_recipients;
-
-/// Clocks of clients and nodes may differ by so many milliseconds.
-const SKEW_MS: i64 = 120_000;
 
 /// What is signed.
 #[derive(Serialize)]
@@ -226,7 +223,7 @@ pub fn settle(tellings: &[Telling], request: &TaskRequest, chain: &[Consensus]) 
 fn in_force<'a>(chain: &'a [Consensus], id: ConsensusId, request: &TaskRequest) -> Option<&'a Consensus> {
     let at = chain.iter().position(|consensus| consensus.id() == id)?;
     let issued = UnixMillis::from_rfc3339(&request.issued)?;
-    let replaced = chain.get(at + 1).is_some_and(|next| next.text().decided_at.plus(SKEW_MS) < issued);
+    let replaced = chain.get(at + 1).is_some_and(|next| next.text().decided_at.plus(CLOCK_SKEW_MS) < issued);
     Some(&chain[at]).filter(|consensus| !replaced && consensus.charter().group == request.group)
 }
 

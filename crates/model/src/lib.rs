@@ -13,7 +13,7 @@ mod name;
 pub mod problem;
 mod text_form;
 
-pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
+pub use clock::{CLOCK_SKEW_MS, Clock, ManualClock, SystemClock, UnixMillis};
 pub use fingerprint::Fingerprint;
 pub use ids::{Attempt, GroupId, RunId, SessionId, Slot};
 pub use name::{BadName, check_name};

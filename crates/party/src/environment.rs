@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tacit_accord::Consensus;
 use tacit_engine::{Environment, Evidence, FreezeRecord, FreezeRefused, Plan};
 use tacit_job::{Job, Window};
-use tacit_model::{Clock, Fingerprint, RunId, UnixMillis};
+use tacit_model::{CLOCK_SKEW_MS, Clock, Fingerprint, RunId, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
 use tacit_store::{AskedRow, Company, FreezeOutcome, JobRow, NewFreeze, OpenedRow, SpendRow, Store, StoreError, What};
@@ -132,7 +132,7 @@ impl Environment for PartyEnvironment {
         taken.iter_mut().for_each(|row| row.members = members);
         // All who give have chosen their records by now. What is measured later is not in, and may be asked for with others.
         // Their clocks may be ahead.
-        let now = self.clock.now().plus(series::SKEW_MS);
+        let now = self.clock.now().plus(CLOCK_SKEW_MS);
         for row in &mut opened {
             row.to_ms = series::end(Window { from: row.from_ms, to: row.to_ms }, now);
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tacit_job::{GatewayAt, Report, Request, Response, ToGateway, ToPeer};
 use tacit_link::{CloseReason, ControlLink, ControlSender, LinkError, Refusal};
-use tacit_model::Fingerprint;
 use tacit_model::api::PairingState;
+use tacit_model::{CLOCK_SKEW_MS, Fingerprint};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -311,8 +311,7 @@ fn first_of_each(addresses: Vec<String>) -> Vec<String> {
 }
 
 async fn serve(party: &Arc<Inner>, mut link: ControlLink) -> LinkError {
-    const SKEW: i64 = 120_000;
-    if link.skew_ms().abs() > SKEW {
+    if link.skew_ms().abs() > CLOCK_SKEW_MS {
         let ours = party.clock.now();
         let theirs = ours.plus(link.skew_ms());
         party.trouble(format!(

@@ -21,7 +21,7 @@ pub(super) async fn create(
     JsonBody(new): JsonBody<NewGroup>,
 ) -> Result<(StatusCode, Json<GroupBody>), ApiError> {
     let gateway = app.gateway()?;
-    check_name(&new.name).map_err(|error| ApiError::invalid(format!("name: {error}")))?;
+    check_name(&new.name)?;
     let mut group = gateway.create_group(&new.name).await?;
     if new.sharing == SharingKind::Additive {
         gateway.set_sharing(group.group, Sharing::Additive).await?;

@@ -22,7 +22,7 @@ pub(super) async fn join(
     JsonBody(body): JsonBody<JoinBody>,
 ) -> Result<(StatusCode, Json<PeerBody>), ApiError> {
     let desk = app.parties()?;
-    check_name(&body.name).map_err(|error| ApiError::invalid(format!("name: {error}")))?;
+    check_name(&body.name)?;
     let label_key = match body.label_key.as_deref() {
         Some(text) => Some(LegacyKey::from_base64(text).map_err(|e| ApiError::invalid(format!("label_key: {e}")))?),
         None => None,

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! and every record is in exactly one bucket of a column. (For products these are the convex and concave envelopes of
-//! McCormick, "Computability of global solutions to factorable nonconvex programs", 1976; with xy >= 0.) They are linear, so that they hold of a peer's sums as well, with the number of its records, c, in place of 1, whichever its records are and
-//! also if it has none; an inequality that names a sum which a statistic does not have is left out.
+//! McCormick, "Computability of global solutions to factorable nonconvex programs", 1976; with xy >= 0.) They are linear, so that
+//! they hold of a peer's sums as well, with the number of its records, c, in place of 1, whichever its records are and also if it
+//! has none; an inequality that names a sum which a statistic does not have is left out.
 //!
 //! Of the sums of at most m records there are quadratic ones besides. With `A = c S_xx - S_x²`, which is the sum of (x - x')² over
 //! all pairs of records, B the same of y and D the same of x + y,
@@ -120,6 +121,11 @@ impl Ties {
     pub(crate) fn slack_bounds(&self) -> impl Iterator<Item = u128> {
         let linear = self.linear.iter().map(|tie| tie.bound);
         linear.chain(self.quadratic.iter().map(|tie| tie.bound)).filter(|bound| *bound > 0)
+    }
+
+    /// How many slacks are before those of the quadratic ones.
+    pub(crate) fn linear_slacks(&self) -> usize {
+        self.linear.iter().filter(|tie| tie.has_slack()).count()
     }
 
     /// Puts the slacks behind the sums. What is negative, which no records give, is a number far above the bound.
@@ -273,16 +279,17 @@ impl<'t> Sums<'t> {
         self.max > 1 && self.terms.iter().any(square)
     }
 
-    /// The most that the squares of the differences between all pairs of records add up to, of numbers up to 1.
-    fn differences(&self) -> u128 {
+    /// The most that the squares of the differences between all pairs of records add up to. `None` if that is beyond all fields.
+    fn differences(&self) -> Option<u128> {
         let half = self.most / 2;
-        u128::from(half) * u128::from(self.most - half)
+        let of_ones = u128::from(half) * u128::from(self.most - half);
+        of_ones.checked_mul(u128::try_from(self.max.checked_mul(self.max)?).ok()?)
     }
 
     /// `c S_xx - S_x²` of each column whose squares are added up. `None` if they need none or do not fit a field.
     fn squares(&self) -> Option<Vec<Quadratic>> {
         let records = self.place(Term::One).filter(|_| self.needs_squares())?;
-        let bound = self.differences().checked_mul(u128::try_from(self.max.checked_mul(self.max)?).ok()?)?;
+        let bound = self.differences()?;
         let square = |(at, term): (usize, &Term)| match *term {
             Term::Product(a, b) if a == b => {
                 let wires = [vec![(records, 1)], vec![(at, 1)], vec![(self.place(Term::Value(a))?, 1)]];
@@ -298,13 +305,13 @@ impl<'t> Sums<'t> {
     /// Of each pair of columns D, and the inequality of Cauchy and Schwarz. `None` if they do not fit a field.
     fn pairs(&self, ties: &Ties) -> Option<Vec<Quadratic>> {
         let records = self.place(Term::One)?;
-        let first = self.terms.len() + ties.linear.iter().filter(|tie| tie.has_slack()).count();
+        let first = self.terms.len() + ties.linear_slacks();
         let square_of = |column: usize| self.place(Term::Product(column, column));
         let slack_of = |column: usize| {
             let square = vec![(square_of(column)?, 1)];
             Some(first + ties.quadratic.iter().position(|tie| tie.wires[1] == square)?)
         };
-        let of_one = self.differences().checked_mul(u128::try_from(self.max.checked_mul(self.max)?).ok()?)?;
+        let of_one = self.differences()?;
         let products = self.terms.iter().enumerate().filter_map(|(at, term)| match *term {
             Term::Product(a, b) if a != b => Some((at, a, b)),
             _ => None,

@@ -101,8 +101,7 @@ impl<F: Field> Layout<F> {
             };
             numbers.push(shape);
         }
-        let linear = ties.linear.iter().filter(|tie| tie.has_slack()).count();
-        let blocks = Block::all(&ties.quadratic, summed + linear);
+        let blocks = Block::all(&ties.quadratic, summed + ties.linear_slacks());
         Self { shapes, numbers, summed, ties: ties.clone(), blocks, salt }
     }
 

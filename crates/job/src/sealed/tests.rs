@@ -202,7 +202,7 @@ fn rule11_the_charter_of_then_judges() {
     let mixed = [scene.told(2, result(42)), scene.told_under(3, result(42), 1)];
     assert!(matches!(scene.settled(&mixed), Err(Unsettled::NoMajority { .. })));
     // Asked long after the change: those who were members once have no say any more.
-    scene.request.issued = UnixMillis(ASKED.0 + 1000 + SKEW_MS + 1).to_rfc3339();
+    scene.request.issued = UnixMillis(ASKED.0 + 1000 + CLOCK_SKEW_MS + 1).to_rfc3339();
     assert_eq!(scene.settled(&before), Err(Unsettled::Nobody));
 }
 

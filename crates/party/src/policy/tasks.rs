@@ -6,7 +6,7 @@ use tacit_accord::Charter;
 use tacit_engine::SecurityModel;
 use tacit_job::{Ask, Decline, Job, Terms, Window};
 use tacit_model::api::TaskRequest;
-use tacit_model::{Fingerprint, UnixMillis};
+use tacit_model::{CLOCK_SKEW_MS, Fingerprint, UnixMillis};
 use tacit_store::{Apart, AskedRow, Clash, OpenedRow, StoreError};
 
 use super::{Policy, fewest_inputs};
@@ -14,8 +14,6 @@ use crate::party::Inner;
 
 /// A task is taken up to so long after the moment it is for.
 const LATE_MS: i64 = 5 * 60_000;
-/// Clocks may differ by so much.
-const SKEW_MS: i64 = 2 * 60_000;
 
 /// Why a client's task is against the policy. For the owner of the peer only.
 #[derive(Debug, thiserror::Error)]
@@ -224,7 +222,7 @@ impl Policy {
         }
         let (at, now) = (asked.at, asked.now);
         let late = LATE_MS.saturating_add(i64::from(request.approval_s) * 1000);
-        if at.since(now) > SKEW_MS || now.since(at) > late {
+        if at.since(now) > CLOCK_SKEW_MS || now.since(at) > late {
             return Err(TaskRefusal::Expired { at, now });
         }
         // Losses before the freeze may bring it down to what the task says.

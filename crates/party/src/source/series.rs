@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use tacit_engine::{Plan, RowShape};
 use tacit_job::{Ask, MAX_SUMMED, Micro, Preselector, Scale, Terms, Window, is_source};
-use tacit_model::{Slot, UnixMillis};
+use tacit_model::{CLOCK_SKEW_MS, Slot, UnixMillis};
 use tacit_store::{Redacted, Sample, Store, StoreError};
 
 use super::Row;
@@ -42,12 +42,9 @@ pub enum SampleError {
     Future,
 }
 
-/// Samples may be ahead of the peer's clock by so many milliseconds.
-pub(crate) const SKEW_MS: i64 = 120_000;
-
 /// Where the records end that a peer may have of a window now, by its clock: no later sample was taken.
 pub(crate) fn end(window: Window, now: UnixMillis) -> UnixMillis {
-    window.to.min(now.plus(SKEW_MS + 1)).max(window.from)
+    window.to.min(now.plus(CLOCK_SKEW_MS + 1)).max(window.from)
 }
 
 /// Reads samples; the number of the first that is wrong, counted from 1, and why.
@@ -56,7 +53,7 @@ pub(crate) fn read(samples: Vec<SampleText>, now: UnixMillis) -> Result<Vec<Samp
         if sample.values.is_empty() {
             return Err(SampleError::Empty);
         }
-        if sample.at.since(now) > SKEW_MS {
+        if sample.at.since(now) > CLOCK_SKEW_MS {
             return Err(SampleError::Future);
         }
         let mut values = BTreeMap::new();

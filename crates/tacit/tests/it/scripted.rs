@@ -1,6 +1,8 @@
 //! Members played by the test, against a real gateway: they say what no honest peer would, at the moment that
 //! the test wants.
 
+use std::path::Path;
+use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -273,18 +275,26 @@ async fn rule5_a_lying_recipient_voids_no_guaranteed_result() {
     }
 }
 
+/// A question, but for the group and who learns the answer.
+const ASKED: &str = "--source temperature --preselector now --aggregator mean --purpose HVAC --decimals 2 --least 0 --most 50 \
+                     --no-wait --json";
+
+/// What a client with this result key says at the gateway's machine.
+fn with_key(file: &Path, data: &Path) -> impl Fn(&str) -> Output + use<> {
+    let [file, data] = [file, data].map(|path| path.to_str().expect("a path").to_owned());
+    move |args| {
+        let args: Vec<&str> = args.split_whitespace().collect();
+        run(&[&args[..], &["--result-key", &file, "--data", &data]].concat())
+    }
+}
+
 /// Recipients agreed, and one of them seals another result for the client. Where 2t+1 told, the client has the result that t+1
 /// operators signed, and reads who lied; with fewer words it has none, and reads whose they are.
 #[tokio::test]
 async fn rule11_a_client_takes_what_enough_recipients_sealed_and_reads_who_lied() {
     let mut scene = Scene::found().await;
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("result.key");
-    let (file, data) = (file.to_str().expect("a path"), scene.gateway.data().to_str().expect("a path").to_owned());
-    let command = |args: &str| {
-        let args: Vec<&str> = args.split_whitespace().collect();
-        run(&[&args[..], &["--result-key", file, "--data", &data]].concat())
-    };
+    let command = with_key(&folder.path().join("result.key"), &scene.gateway.data());
     let gid = scene.gid;
     // The gateway could seal as well as any recipient, and sign with any key but a member's.
     let made_up = Arc::new(Identity::generate("gateway", OffsetDateTime::UNIX_EPOCH).expect("a key"));
@@ -295,10 +305,7 @@ async fn rule11_a_client_takes_what_enough_recipients_sealed_and_reads_who_lied(
         ([None, None, Some(99.0)], false),
     ];
     for (words, invented) in cases {
-        let output = command(&format!(
-            "task run --group {gid} --source temperature --preselector now --aggregator mean --purpose HVAC --decimals 2 \
-             --least 0 --most 50 --model malicious --no-wait --json"
-        ));
+        let output = command(&format!("task run --group {gid} {ASKED} --model malicious"));
         let taken: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
         let (id, key) = (taken["id"].as_str().expect("an id"), taken["task"]["result_key"].as_str().expect("a key"));
         let identities: Vec<_> = scene.members.iter().map(|member| Arc::clone(&member.identity)).collect();
@@ -345,18 +352,10 @@ async fn rule11_a_client_takes_what_enough_recipients_sealed_and_reads_who_lied(
 async fn rule11_a_result_of_one_recipient_is_shown_as_its_word() {
     let mut scene = Scene::found().await;
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("result.key");
-    let (file, data) = (file.to_str().expect("a path"), scene.gateway.data().to_str().expect("a path").to_owned());
-    let command = |args: &str| {
-        let args: Vec<&str> = args.split_whitespace().collect();
-        run(&[&args[..], &["--result-key", file, "--data", &data]].concat())
-    };
+    let command = with_key(&folder.path().join("result.key"), &scene.gateway.data());
     let (gid, bobby) = (scene.gid, scene.members[1].me);
     for teller in [1, 0] {
-        let output = command(&format!(
-            "task run --group {gid} --source temperature --preselector now --aggregator mean --purpose HVAC --decimals 2 \
-             --least 0 --most 50 --recipient {bobby} --no-wait --json"
-        ));
+        let output = command(&format!("task run --group {gid} {ASKED} --recipient {bobby}"));
         let taken: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
         let (id, key) = (taken["id"].as_str().expect("an id"), taken["task"]["result_key"].as_str().expect("a key"));
         let (under, identity) = (scene.charter(), Arc::clone(&scene.members[teller].identity));
@@ -400,8 +399,7 @@ async fn rule1_a_client_is_not_shown_another_group_in_the_place_of_its_own() {
     let command = |more: &str| {
         let (gid, node) = (scene.gid, scene.gateway.url());
         let typed = format!(
-            "task run --group {gid} --source temperature --preselector now --aggregator mean --purpose HVAC --decimals 2 \
-             --least 0 --most 50 --no-wait --json --node {node} --token-file {} --result-key {} {more}",
+            "task run --group {gid} {ASKED} --node {node} --token-file {} --result-key {} {more}",
             path(&token),
             path(&key)
         );

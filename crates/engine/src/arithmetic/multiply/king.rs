@@ -132,12 +132,11 @@ mod tests {
     use std::rc::Rc;
 
     use tacit_algebra::F61;
-    use tacit_model::Fingerprint;
-    use zeroize::Zeroizing;
 
     use super::*;
-    use crate::arithmetic::{Setup, Shared};
-    use crate::{Ended, Mailbox, Simulator};
+    use crate::arithmetic::Shared;
+    use crate::arithmetic::cheating::setup;
+    use crate::{Ended, Simulator};
 
     /// The first byte of messages (the table is in arithmetic/wire.rs).
     const TO_KING: u8 = 4;
@@ -146,21 +145,6 @@ mod tests {
     const LENGTH: usize = 40;
 
     type Opened = Result<Vec<F61>, ArithmeticError>;
-
-    fn setup(mailbox: &Mailbox, me: usize, n: usize, t: usize) -> Setup<'_, F61> {
-        let secret = |a: usize, b: usize| Zeroizing::new([(16 * a.min(b) + a.max(b)) as u8; 32]);
-        Setup {
-            mailbox,
-            me,
-            threshold: t,
-            members: (0..n).collect(),
-            fingerprints: (0..n).map(|i| Fingerprint([i as u8; 32])).collect(),
-            points: (1..=n as u64).map(F61::from_u64).collect(),
-            binding: [7; 32],
-            pair_secrets: (0..n).map(|other| secret(me, other)).collect(),
-            local_seed: secret(me, me),
-        }
-    }
 
     /// The product over kings, however short and however few they are, and its check where n > 2t+1.
     async fn by_kings(context: &mut Arithmetic<'_, F61>, a: &[F61], b: &[F61]) -> Result<Shared<F61>, ArithmeticError> {
@@ -182,7 +166,7 @@ mod tests {
         for me in 0..n {
             let mailbox = simulator.mailbox(me);
             simulator.spawn(me, async move {
-                let mut context = Arithmetic::verified(setup(&mailbox, me, n, t))?;
+                let mut context = Arithmetic::verified(setup(&mailbox, me, (n, t), 7))?;
                 let own = if me == 1 { [[3; LENGTH], [5; LENGTH]].concat() } else { Vec::new() };
                 let own: Vec<F61> = own.into_iter().map(F61::from_u64).collect();
                 let mut lengths = vec![0; n];
