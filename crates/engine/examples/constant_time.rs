@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 const LENGTH: usize = 70;
 /// They are below 2^30.
 const BITS: u32 = 30;
+/// Numbers of sessions are at most this.
+const LARGEST: u64 = 1 << BITS;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -148,7 +150,13 @@ async fn alike<F: Field>(
     arithmetic.select(&less, a, b).await?;
     arithmetic.least_significant_bit(a, BITS).await?;
     arithmetic.prefix_or(&less, 10).await?;
+    arithmetic.product(a, 5).await?;
+    arithmetic.matmul(&a.slice(0..8), &b.slice(0..8), 2, 2).await?;
+    arithmetic.in_interval(a, &[F::from_u64(7); LENGTH], &[F::from_u64(70_000); LENGTH], BITS).await?;
     arithmetic.max(a, 7, BITS).await?;
+    arithmetic.argmin(a, 7, BITS).await?;
+    arithmetic.sort(&a.slice(0..6), BITS).await?;
+    arithmetic.sort_with(&a.slice(0..4), BITS, &b.slice(0..4), BITS).await?;
     let mut positive = b.duplicate();
     positive.add_constant(&[F::ONE; LENGTH]);
     arithmetic.inverse(&positive).await?;
@@ -176,25 +184,55 @@ async fn over_bits<F: Field>(
     Ok(())
 }
 
-/// Whole sessions: inputs are shared with the proofs of their bounds and ties, noise is tossed. Two peers' numbers add up to the
-/// same, so that the results, which are public, are the same for all secrets.
+/// Whole sessions: inputs are shared with the proofs of their bounds and ties, noise is tossed. Results, which are public, are the
+/// same for all secrets: two peers' numbers add up to the same, or are the same two records, and secret is who has which.
 fn sessions(secrets: &[u64]) -> Result<(), Failure> {
-    session(3, "sum", &[("bounds", "declared")], SecurityModel::SemiHonest, secrets)?;
-    session(5, "sum", &[], SecurityModel::Malicious, secrets)?;
-    session(4, "sum", &[], SecurityModel::Guaranteed, secrets)?;
-    session(3, "mean", &[("max_records", "1")], SecurityModel::SemiHonest, secrets)?;
-    session(3, "noisy_sum", &[("epsilon", "5")], SecurityModel::SemiHonest, secrets)
+    use SecurityModel::{Guaranteed, Malicious, SemiHonest};
+    let one = ("max_records", "1");
+    session((3, 1), "sum", &[("bounds", "declared")], SemiHonest, LENGTH, |me| summand(me, secrets))?;
+    session((5, 2), "sum", &[], Malicious, LENGTH, |me| summand(me, secrets))?;
+    session((4, 1), "sum", &[], Guaranteed, LENGTH, |me| summand(me, secrets))?;
+    session((3, 1), "mean", &[one], SemiHonest, LENGTH, |me| summand(me, secrets))?;
+    session((3, 1), "noisy_sum", &[("epsilon", "5")], SemiHonest, LENGTH, |me| summand(me, secrets))?;
+    let two = ("max_records", "2");
+    session((3, 1), "correlation", &[two], SemiHonest, 2, |me| records(me, secrets, 2))?;
+    session((4, 1), "correlation", &[two], Malicious, 2, |me| records(me, secrets, 2))?;
+    session((4, 1), "variance", &[two], Guaranteed, 2, |me| records(me, secrets, 2))?;
+    session((5, 1), "product", &[], Guaranteed, 8, |me| records(me, secrets, 4))
+}
+
+/// Of the first two peers these add up to the same.
+fn summand(me: usize, secrets: &[u64]) -> Vec<u64> {
+    let number = |secret: &u64| match me {
+        0 => *secret,
+        1 => LARGEST - *secret,
+        _ => 5,
+    };
+    secrets[..LENGTH].iter().map(number).collect()
+}
+
+/// So many records of two numbers. The first two peers have the same pairs of them, and a secret bit says who has which.
+fn records(me: usize, secrets: &[u64], count: usize) -> Vec<u64> {
+    let record = |(place, secret): (usize, &u64)| {
+        let bit = match me {
+            0 => secret & 1,
+            1 => (secret & 1) ^ 1,
+            _ => 0,
+        };
+        let place = place as u64;
+        [3 + place + 8 * bit, 20 + place * place - 5 * bit]
+    };
+    secrets[..count].iter().enumerate().flat_map(record).collect()
 }
 
 fn session(
-    peers: usize,
+    (peers, threshold): (usize, usize),
     aggregator: &str,
     parameters: &[(&str, &str)],
     model: SecurityModel,
-    secrets: &[u64],
+    items: usize,
+    row: impl Fn(usize) -> Vec<u64>,
 ) -> Result<(), Failure> {
-    let largest = 1 << BITS;
-    let threshold = if model == SecurityModel::Guaranteed { (peers - 1) / 3 } else { (peers - 1) / 2 };
     let everybody: Vec<usize> = (0..peers).collect();
     let plan = Plan::build(PlanRequest {
         session: SessionId([1; 16]),
@@ -209,8 +247,8 @@ fn session(
         charter_threshold: threshold,
         charter_compute: peers,
         model,
-        items: LENGTH,
-        max_element: largest,
+        items,
+        max_element: if aggregator == "product" { 40 } else { LARGEST },
         modulus: None,
         members: everybody.iter().map(|i| Fingerprint([*i as u8 + 1; 32])).collect(),
         inputs: everybody.clone(),
@@ -221,12 +259,7 @@ fn session(
     let nonces = vec![[7; 32]; peers];
     let mut simulator = Simulator::<Result<Outcome, SessionError>>::new(peers, 1).without_delays();
     for me in 0..peers {
-        let number = |secret: &u64| match me {
-            0 => *secret,
-            1 => largest - *secret,
-            _ => 5,
-        };
-        let input: Vec<u64> = secrets[..LENGTH].iter().map(number).collect();
+        let input = row(me);
         let mailbox = simulator.mailbox(me);
         let mut environment = SimulatedEnvironment::new(1, me);
         let (plan, nonces) = (&plan, &nonces);

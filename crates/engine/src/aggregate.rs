@@ -16,6 +16,7 @@ use crate::evaluate::{entropy, keys, logistic, noise, order, peers, top};
 use crate::plan::{LEVEL, SecurityModel};
 
 mod covariance;
+pub(crate) mod encoding;
 mod evaluated;
 pub(crate) mod exact;
 mod example;
@@ -26,16 +27,19 @@ mod moments;
 mod noisy;
 pub(crate) mod records;
 mod regression;
+pub(crate) mod settings;
 mod statistic;
 #[cfg(test)]
 mod tests;
 pub(crate) mod ties;
 mod weighted;
 
+pub use encoding::RowShape;
 pub use example::Example;
 pub use filter::Filter;
 pub(crate) use histogram::names as histogram_names;
-pub use records::{RowShape, Settings, Term};
+pub use records::Term;
+pub use settings::Settings;
 pub use statistic::{NoResult, Statistic};
 pub use ties::Joint;
 
@@ -126,17 +130,17 @@ impl Shape {
 const MAX_RECORDS: Parameter = Parameter {
     name: "max_records",
     meaning: "the most records that one peer may give in a slot, 1 to 2^32; 10000 unless set",
-    accepts: records::is_record_limit,
+    accepts: settings::is_record_limit,
 };
 const NAMES: Parameter = Parameter {
     name: "names",
     meaning: "the columns' names, with commas between them; x1,x2,... unless set",
-    accepts: records::are_names,
+    accepts: settings::are_names,
 };
 const ITEM_NAMES: Parameter = Parameter {
     name: "names",
     meaning: "the items' names, with commas between them; 1,2,... unless set",
-    accepts: records::are_names,
+    accepts: settings::are_names,
 };
 const PER_PEER: Parameter = Parameter {
     name: "per_peer",
@@ -153,7 +157,7 @@ const EDGES: Parameter = Parameter {
     name: "edges",
     meaning: "ascending whole numbers with commas between them, at most 1000: each begins a bucket that ends before \
               the next; must be set",
-    accepts: records::are_edges,
+    accepts: settings::are_edges,
 };
 const INTERCEPT: Parameter = Parameter {
     name: "intercept",
@@ -183,8 +187,8 @@ pub(crate) static COMMON: [Parameter; 2] = [
     },
     Parameter {
         name: LEVEL,
-        meaning: "not to be set: tasks over branches set it to branch (the session ends in shares) or root (its inputs are \
-              such shares)",
+        meaning: "not to be set, but of a quantile, where it is something else: tasks over branches set it to branch (the \
+              session ends in shares) or root (its inputs are such shares)",
         accepts: |text| matches!(text, "branch" | "root"),
     },
 ];
@@ -322,7 +326,7 @@ const SUMS: [Aggregator; 10] = [
     Aggregator {
         parameters: &[MAX_RECORDS, PER_PEER, NAMES, EDGES],
         accuracy: "exact",
-        refusals: "edges that do not ascend",
+        refusals: "edges that do not ascend; more than 1,048,576 buckets of all columns together",
         code: "aggregate/histogram.rs",
         leakage: leaks!(
             "Opened: for each column how many records fall into each bucket. With several columns, not which buckets \
@@ -378,7 +382,7 @@ const SUMS: [Aggregator; 10] = [
         code: "aggregate/regression.rs",
         accuracy: WITH_ROOTS,
         refusals: "not more records than coefficients, or columns that depend on each other: no result; no R² where \
-                   the last column is the same in all records",
+                   the last column is the same in all records; more than one predictor in guaranteed",
         leakage: leaks!(
             "Opened: X^T X, X^T y and y^T y, that is the number of records, the sum of each column, and the sum of \
              products of each pair of columns, each with itself included. That gives means, variances and \

@@ -22,8 +22,9 @@
 //! peers signed the same input set, no second set is opened for a slot, and a result is never wrapped. Numbers out of
 //! their bounds do not enter the sum where bounds are proven.
 //!
-//! `malicious` sums, t < n/2: no wrong result is accepted, whatever t compute peers do. `guaranteed` sums, n >= 3t+1: the
-//! result comes, too, and cheaters are named. docs/protocols.md says by what.
+//! `malicious`, t < n/2: no wrong result is accepted, whatever t compute peers do. `guaranteed`, n >= 3t+1 for sums and
+//! n >= 4t+1 for products: the result comes, too, and cheaters are named. docs/protocols.md says by what, and which
+//! functions each model offers.
 //!
 //! # What it does not do
 //!

@@ -4,16 +4,18 @@
 //! the evaluation points, and fixes a digest over everything. Peers that computed different plans
 //! cannot run a session together: the digest is bound into every seed, commitment and signature.
 
-use tacit_algebra::{F61, F127, Field, is_prime};
+use tacit_algebra::{F61, F127, Field};
 use tacit_model::codec::{Encode, put_bytes};
 use tacit_model::{Attempt, Fingerprint, SessionId, Slot};
 
-use crate::aggregate::records::Encoding;
+use crate::aggregate::encoding::Encoding;
 use crate::aggregate::ties::{Missing, Ties};
 use crate::aggregate::{self, Aggregator, NoResult, RowShape, Statistic};
 use crate::evaluate::{Cost, Evaluation};
 use crate::transcript::Transcript;
 
+mod check;
+mod choose;
 mod error;
 mod forecast;
 mod level;
@@ -21,6 +23,8 @@ mod request;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use check::{check_aggregator, check_length, check_members, check_shape, check_sharing};
+use choose::{choose_bounds, choose_field, evaluation_points};
 pub use error::PlanError;
 pub use forecast::{BYTES_PER_MICRO, Forecast, PAIR_MICROS, PROVEN_PAIR_MICROS, SESSION_MICROS};
 pub(crate) use level::words;
@@ -38,16 +42,9 @@ pub(crate) const SLICED_ABOVE: usize = 16 * 1024;
 
 /// The most elements that one input peer deals where bounds are proven. Longer vectors have to say `bounds=declared`.
 pub const MAX_PROVEN: usize = 1 << 24;
-/// From so many numbers times bits on, errors of proofs in 2^61-1 could add up to more than 2^-40.
-const PROVEN_IN_F61: usize = 1 << 20;
 
 /// From so many verifications on, their errors in 2^61-1 (2^-54 each) could add up to more than 2^-40.
 const CHECKED_IN_F61: u64 = 1 << 14;
-
-/// The most elements that one input peer deals in the model `guaranteed`.
-const MAX_GUARANTEED: usize = 1 << 20;
-/// The most bytes of one round of agreement in the model `guaranteed`.
-const MAX_AGREEMENT: usize = 4 << 20;
 
 /// SHA-256 of a plan.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -132,6 +129,9 @@ impl Plan {
             Level::Root => None,
             Level::Flat | Level::Branch => choose_bounds(&request, &mut encoding, noisy.then_some(aggregator.name))?,
         };
+        if request.model == SecurityModel::Guaranteed && proven.is_some() && encoding.ties().missing().is_some() {
+            return Err(PlanError::CouldBeVoid { name: aggregator.name });
+        }
         let inputs = request.inputs.len();
         let inside = match &evaluation {
             Some(evaluation) => {
@@ -427,234 +427,5 @@ fn protocol(model: SecurityModel, bounds_proven: bool) -> Option<&'static [u8]> 
         SecurityModel::SemiHonest | SecurityModel::Malicious => bounds_proven.then_some(b"tacit/proven/v4"),
         // Version 2: answers and products are signed. Version 3: ties are proven; 4: quadratic ones, too.
         SecurityModel::Guaranteed => Some(b"tacit/guaranteed/v4"),
-    }
-}
-
-/// The evaluation point of a member in a field: a hash of the fingerprint, never zero, never a rank.
-pub(crate) fn evaluation_point<F: Field>(member: &Fingerprint) -> F {
-    let mut tries = 0;
-    loop {
-        let mut transcript = Transcript::new("tacit/point/v1");
-        transcript.bytes(F::NAME.as_bytes()).bytes(&member.0).number(tries);
-        let hash = transcript.finish();
-        let (low, _) = hash.split_at(16);
-        let point = F::from_u128(u128::from_le_bytes(low.try_into().expect("16 of 32 bytes")));
-        if point != F::ZERO {
-            return point;
-        }
-        tries += 1;
-    }
-}
-
-fn evaluation_points<F: Field>(request: &PlanRequest) -> Result<Vec<u128>, PlanError> {
-    let mut points: Vec<u128> = Vec::with_capacity(request.compute.len());
-    for (position, member) in request.compute.iter().enumerate() {
-        let point = evaluation_point::<F>(&request.members[*member]).to_u128();
-        if let Some(other) = points.iter().position(|p| *p == point) {
-            let (a, b) = (request.compute[other], request.compute[position]);
-            return Err(PlanError::PointCollision { first: request.members[a], second: request.members[b] });
-        }
-        points.push(point);
-    }
-    Ok(points)
-}
-
-fn check_members(request: &PlanRequest) -> Result<(), PlanError> {
-    let members = &request.members;
-    if members.len() > MAX_MEMBERS {
-        return Err(PlanError::TooManyMembers { count: members.len(), limit: MAX_MEMBERS });
-    }
-    for pair in members.windows(2) {
-        if pair[0] == pair[1] {
-            return Err(PlanError::DuplicateMember { member: pair[0] });
-        }
-        if pair[0] > pair[1] {
-            return Err(PlanError::MembersNotSorted);
-        }
-    }
-    let lists = [("inputs", &request.inputs), ("compute", &request.compute), ("recipients", &request.recipients)];
-    for (list, indices) in lists {
-        if indices.windows(2).any(|pair| pair[0] >= pair[1]) || indices.iter().any(|i| *i >= members.len()) {
-            return Err(PlanError::BadRoster { list });
-        }
-    }
-    if request.inputs.len() < 2 {
-        return Err(PlanError::TooFewInputs { count: request.inputs.len() });
-    }
-    if request.recipients.is_empty() {
-        return Err(PlanError::NoRecipients);
-    }
-    if let OnMissing::Proceed { min } = request.on_missing
-        && !(2..=request.inputs.len()).contains(&min)
-    {
-        return Err(PlanError::BadMinimum { min, inputs: request.inputs.len() });
-    }
-    Ok(())
-}
-
-fn check_aggregator(request: &PlanRequest) -> Result<&'static Aggregator, PlanError> {
-    let aggregator = aggregate::find(&request.aggregator)
-        .ok_or_else(|| PlanError::UnknownAggregator { name: request.aggregator.clone() })?;
-    let name = aggregator.name;
-    if request.aggregator_version != aggregator.version {
-        let (asked, here) = (request.aggregator_version, aggregator.version);
-        return Err(PlanError::AggregatorVersion { name, asked, here });
-    }
-    for (key, value) in &request.parameters {
-        if !aggregator.parameters.iter().chain(&aggregate::COMMON).any(|p| p.name == key && (p.accepts)(value)) {
-            return Err(PlanError::BadParameter { name, parameter: key.clone() });
-        }
-    }
-    if !aggregator.models.contains(&request.model) {
-        return Err(PlanError::ModelNotOffered { name, model: request.model });
-    }
-    Ok(aggregator)
-}
-
-fn check_sharing(request: &PlanRequest, aggregator: &'static Aggregator) -> Result<(), PlanError> {
-    let n = request.charter_compute;
-    let now = request.compute.len();
-    if n < 3 {
-        return Err(PlanError::TooFewComputePeers { count: n });
-    }
-    if now > n || now > MAX_COMPUTE {
-        return Err(PlanError::TooManyComputePeers { count: now, limit: n.min(MAX_COMPUTE) });
-    }
-    match request.sharing {
-        Sharing::Shamir { threshold } => {
-            if threshold != request.charter_threshold {
-                return Err(PlanError::ThresholdChanged { asked: threshold, charter: request.charter_threshold });
-            }
-            if threshold == 0 || threshold > (n - 1) / 2 {
-                return Err(PlanError::BadThreshold { threshold, n });
-            }
-            // Two sets of the same slot would need a member that signs both.
-            if request.model == SecurityModel::Guaranteed {
-                check_guaranteed(request, aggregator, threshold)?;
-            }
-            let mut needed = Plan::compute_needed(n, threshold);
-            if request.model != SecurityModel::SemiHonest {
-                // And so many that any two attempts share an honest one: a corrupted peer may sign two sets.
-                needed = needed.max(2 * threshold + 1).max((n + threshold) / 2 + 1);
-                if request.model == SecurityModel::Guaranteed {
-                    // Who is away counts towards t.
-                    needed = needed.max(n - threshold);
-                }
-            }
-            if now < needed {
-                return Err(PlanError::TooFewLeft { left: now, needed, n });
-            }
-            let needed = 2 * threshold + 1;
-            if aggregator.function != aggregate::Function::Sum && now < needed {
-                return Err(PlanError::TooFewForProducts { left: now, needed, name: aggregator.name });
-            }
-        }
-        Sharing::Additive => {
-            if !aggregator.additive || request.model != SecurityModel::SemiHonest {
-                return Err(PlanError::SharingNotOffered { name: aggregator.name });
-            }
-            if now < n {
-                return Err(PlanError::AdditiveWithLoss { left: now, n });
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What the model `guaranteed` takes beyond t < n/2.
-fn check_guaranteed(request: &PlanRequest, aggregator: &'static Aggregator, threshold: usize) -> Result<(), PlanError> {
-    let n = request.charter_compute;
-    if aggregator.function != aggregate::Function::Sum && n <= 4 * threshold {
-        let (name, needed) = (aggregator.name, 4 * threshold + 1);
-        return Err(PlanError::TooFewForGuaranteedProducts { n, needed, threshold, name });
-    }
-    if n <= 3 * threshold {
-        return Err(PlanError::TooFewForGuaranteed { n, needed: 3 * threshold + 1, threshold });
-    }
-    if request.on_missing == OnMissing::Fail {
-        return Err(PlanError::GuaranteedMustProceed);
-    }
-    // A set of parties is a number of 64 bits.
-    if n > 64 {
-        return Err(PlanError::TooManyForGuaranteed { n, dealers: request.inputs.len() + request.compute.len() });
-    }
-    // n-1 choose t hashes per dealer, in everybody's text, passed on by everybody.
-    let held = (0..threshold).fold(1usize, |held, i| held.saturating_mul(n - 1 - i) / (i + 1));
-    let dealers = request.inputs.len() + request.compute.len();
-    let bytes = held.saturating_mul(33 * dealers).saturating_mul(n);
-    if bytes > MAX_AGREEMENT { Err(PlanError::TooManyForGuaranteed { n, dealers }) } else { Ok(()) }
-}
-
-fn check_shape(request: &PlanRequest) -> Result<(), PlanError> {
-    if request.items == 0 {
-        return Err(PlanError::NoItems);
-    }
-    check_length(request.items)?;
-    if let Some(modulus) = request.modulus {
-        if !is_prime(modulus) {
-            return Err(PlanError::CompositeModulus { modulus });
-        }
-        if request.max_element >= modulus {
-            return Err(PlanError::MaxElementAboveModulus { max_element: request.max_element, modulus });
-        }
-    }
-    Ok(())
-}
-
-fn check_length(items: usize) -> Result<(), PlanError> {
-    if items > MAX_ITEMS { Err(PlanError::TooManyItems { items, limit: MAX_ITEMS }) } else { Ok(()) }
-}
-
-/// Elements that an input peer deals for its items where bounds are proven. They are unless a `semi-honest` task says
-/// otherwise: a vector that is too long is refused, never left unproven without a word. What holds of pairs of columns is
-/// left out where that alone makes it too long; then the plan says so. `noisy` has to have them.
-fn choose_bounds(
-    request: &PlanRequest,
-    encoding: &mut Encoding,
-    noisy: Option<&'static str>,
-) -> Result<Option<usize>, PlanError> {
-    let asked = request.parameters.get("bounds").map(String::as_str);
-    let proven = match (asked, request.model) {
-        (Some("proven"), _) => true,
-        (asked, _) if let Some(name) = noisy => match asked {
-            None => true,
-            Some(_) => return Err(PlanError::NoiseNeedsBounds { name }),
-        },
-        (Some(_), SecurityModel::SemiHonest) => false,
-        (Some(_), model) => return Err(PlanError::BoundsMustBeProven { model }),
-        (None, _) => true,
-    };
-    if !proven {
-        return Ok(None);
-    }
-    let (limit, inputs) = match request.model {
-        // All answers of a peer wait at the others together.
-        SecurityModel::Guaranteed => (MAX_GUARANTEED, request.inputs.len()),
-        _ => (MAX_PROVEN, 0),
-    };
-    loop {
-        let (dealt, answers) = (encoding.proven_elements(), encoding.answers().saturating_mul(inputs));
-        match dealt.max(answers) {
-            elements if elements <= limit => return Ok(Some(dealt)),
-            elements if !encoding.drop_pairs() => return Err(PlanError::ProofTooLong { elements, limit }),
-            _ => {}
-        }
-    }
-}
-
-/// The smallest field in which the sums of so many vectors, and their ties, never wrap, and in which proofs are sound.
-fn choose_field(inputs: usize, encoding: &Encoding, proven: bool) -> Result<FieldChoice, PlanError> {
-    let sum = (inputs as u128).checked_mul(encoding.largest_bound()).ok_or(PlanError::SumsCouldWrap)?;
-    let (most, tries) = match proven {
-        true => {
-            let reach = encoding.reach().ok_or(PlanError::SumsCouldWrap)?;
-            (sum.max(reach), inputs.saturating_mul(encoding.proof_roots()))
-        }
-        false => (sum, 0),
-    };
-    match most {
-        most if most < F61::MODULUS && tries <= PROVEN_IN_F61 => Ok(FieldChoice::F61),
-        most if most < F127::MODULUS => Ok(FieldChoice::F127),
-        _ => Err(PlanError::SumsCouldWrap),
     }
 }

@@ -2,8 +2,8 @@
 
 use super::exact::{big, ratio, root_of_ratio};
 use super::moments::{count_of, divisor, enough_records, mean_terms, push_means, scatter};
-use super::records::{Settings, Term};
 use super::statistic::{NoResult, Statistic};
+use super::{Settings, Term};
 
 /// The number of records, the sum of each column, then the sum of the products of each pair.
 pub(super) fn terms(settings: &Settings) -> Vec<Term> {

@@ -2,7 +2,7 @@
 
 use super::{
     ALL_MODELS, Aggregator, Function, ITEM_NAMES, MAX_RECORDS, NAMES, Order, PER_PEER, Parameter, Presence,
-    SEMI_HONEST, Shape, VERIFIED, entropy, keys, logistic, order, peers, records, top,
+    SEMI_HONEST, Shape, VERIFIED, entropy, keys, logistic, order, peers, settings, top,
 };
 
 /// Accepts a number of contributors.
@@ -71,23 +71,23 @@ const KEYS_AS: Parameter = Parameter {
 const PAIRS: Parameter = Parameter {
     name: "max_records",
     meaning: "the most records that one peer may give in a slot; 100 unless set; records times input peers at most 100000",
-    accepts: records::is_record_limit,
+    accepts: settings::is_record_limit,
 };
 pub(super) const MAX_WEIGHT: Parameter = Parameter {
     name: "max_weight",
     meaning: "the largest weight of a key; 1000, or maxElement, unless set",
-    accepts: records::is_weight,
+    accepts: settings::is_weight,
 };
 const TABLE: Parameter = Parameter {
     name: "max_records",
     meaning: "the most records that one peer may give in a slot; 100 unless set; records times input peers at most 8192",
-    accepts: records::is_record_limit,
+    accepts: settings::is_record_limit,
 };
 const MAXIMA: Parameter = Parameter {
     name: "maxima",
     meaning: "the largest value of each column but the last, with commas between them, at most maxElement and 16777216, \
               proven like it; maxElement unless set. Columns that fill little of their range cost accuracy",
-    accepts: records::are_maxima,
+    accepts: settings::are_maxima,
 };
 const ITERATIONS: Parameter = Parameter {
     name: "iterations",
@@ -103,7 +103,7 @@ const PLACES: Parameter = Parameter {
     name: "max_records",
     meaning: "the most records that one peer may give in a slot; 1 unless set; columns times records times input peers \
               at most 100000",
-    accepts: records::is_record_limit,
+    accepts: settings::is_record_limit,
 };
 
 /// What holds for everything that is computed on shares.

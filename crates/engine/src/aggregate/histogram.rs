@@ -1,8 +1,8 @@
 //! How many records fall into each bucket, for each column. Edges are public; every record falls into
 //! exactly one bucket.
 
-use super::records::{Settings, Term};
 use super::statistic::{NoResult, Statistic};
+use super::{Settings, Term};
 
 /// For each column the buckets from below to above.
 pub(super) fn terms(settings: &Settings) -> Vec<Term> {
@@ -35,7 +35,7 @@ pub(crate) fn names(settings: &Settings) -> Vec<String> {
 }
 
 /// Below the first edge (unless that is 0), between edges, from the last edge on.
-fn buckets(edges: &[u64]) -> Vec<(u64, Option<u64>)> {
+pub(super) fn buckets(edges: &[u64]) -> Vec<(u64, Option<u64>)> {
     let mut starts = edges.to_vec();
     if starts.first() != Some(&0) {
         starts.insert(0, 0);

@@ -3,8 +3,8 @@
 use num_bigint::BigInt;
 
 use super::exact::{big, ratio, root_of_ratio};
-use super::records::{Settings, Term};
 use super::statistic::{NoResult, Statistic};
+use super::{Settings, Term};
 
 pub(super) fn count_terms(_: &Settings) -> Vec<Term> {
     vec![Term::One]

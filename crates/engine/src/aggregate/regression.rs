@@ -9,8 +9,8 @@ use num_bigint::BigInt;
 use super::covariance::pairs;
 use super::exact::{big, ratio, root_of_ratio};
 use super::moments::{count_of, mean_terms, some_records};
-use super::records::{Settings, Term};
 use super::statistic::{NoResult, Statistic};
+use super::{Settings, Term};
 
 /// The number of records, the sum of each column, then the sum of the products of each pair: with a
 /// column of ones before the others, all of X^T X, X^T y and y^T y.

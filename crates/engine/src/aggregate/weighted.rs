@@ -1,8 +1,8 @@
 //! The mean of each column but the last, weighted by the last.
 
 use super::exact::{big, ratio};
-use super::records::{Settings, Term};
 use super::statistic::{NoResult, Statistic};
+use super::{Settings, Term};
 
 /// The sum of the weights, then the weighted sum of each column.
 pub(super) fn terms(settings: &Settings) -> Vec<Term> {

@@ -1,8 +1,8 @@
-//! The least and the largest of many: tournaments.
+//! The least and the largest of many: tournaments (Knuth, The Art of Computer Programming 3, 5.3.3).
 //!
 //! For rows of w numbers: ceil(log2 w) times a comparison and a multiplication, w-1 comparisons per row. Nothing but the
 //! shared result comes out, not even how many are equal. That the extreme is one party's number is for the caller to tell.
-//! Semi-honest, t < n/2, n <= 11.
+//! t < n/2, n <= 11; the promise is that of the comparison in the model at hand.
 
 use tacit_algebra::Field;
 

@@ -18,8 +18,8 @@ impl<F: Field> Arithmetic<'_, F> {
     ///
     /// A product with a random element is opened: one round and n-1 elements per party, for vectors
     /// from 4096 on two rounds and 2(n-1)/n, and a call of [`random`](Self::random). A random element that
-    /// happened to be zero is replaced and tried again. Semi-honest, t < n/2: what is opened is
-    /// uniform. An element that is zero gives [`ArithmeticError::NotInvertible`], which tells everybody
+    /// happened to be zero is replaced and tried again. Any t < n/2 learn nothing: what is opened is
+    /// uniform, and where products are verified, this one is before it is opened. An element that is zero gives [`ArithmeticError::NotInvertible`], which tells everybody
     /// that it is zero (wrong with probability below 2^-60). Bar-Ilan, Beaver 1989.
     pub async fn inverse(&mut self, a: &Shared<F>) -> Result<Shared<F>, ArithmeticError> {
         let mut out = self.random(a.len()).await?;

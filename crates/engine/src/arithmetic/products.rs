@@ -13,7 +13,7 @@ impl<F: Field> Arithmetic<'_, F> {
     /// One number per `width` consecutive elements: the sum of `a[i] * b[i]` over them.
     ///
     /// Costs what [`multiply_into`](Self::multiply_into) costs for a vector of as many elements as the result
-    /// has: the sum is formed before the degree is reduced.
+    /// has: the sum is formed before the degree is reduced (Catrina, de Hoogh 2010).
     pub async fn dot(&mut self, a: &Shared<F>, b: &Shared<F>, width: usize) -> Result<Shared<F>, ArithmeticError> {
         if a.len() != b.len() || width == 0 || !a.len().is_multiple_of(width) {
             return Err(ArithmeticError::WrongCall { what: "both vectors have whole rows of the same width" });
@@ -75,7 +75,7 @@ impl<F: Field> Arithmetic<'_, F> {
 
     /// One number per `width` consecutive elements: their product.
     ///
-    /// A tree: ceil(log2 width) times a multiplication, width-1 products per result.
+    /// A tree: ceil(log2 width) times a multiplication, width-1 products per result; the promise is the multiplication's.
     pub async fn product(&mut self, a: &Shared<F>, width: usize) -> Result<Shared<F>, ArithmeticError> {
         if width == 0 || !a.len().is_multiple_of(width) {
             return Err(ArithmeticError::WrongCall { what: "the vector has whole rows" });

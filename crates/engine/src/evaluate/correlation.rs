@@ -10,7 +10,7 @@ use super::order::{bits, room};
 use super::peers::PeerWeights;
 use super::presence::{at_least, at_least_cost};
 use super::{Cost, Evaluate, Inputs, Settings};
-use crate::aggregate::records::DEFAULT_MAX_WEIGHT;
+use crate::aggregate::settings::DEFAULT_MAX_WEIGHT;
 use crate::aggregate::{NoResult, Statistic};
 use crate::arithmetic::{Arithmetic, ArithmeticError, Shared};
 use crate::plan::PlanError;

@@ -14,8 +14,10 @@ use clocks::{Clocks, overlapping};
 
 /// Work on a factor that is verified, for each party: docs/benchmarks.md, products with and without it.
 const NANOS_PER_FACTOR: u64 = 10;
-/// A gate of 64 bits: so long for each pair of components of all parties together (comparisons, n = 3 to 11).
-const PICOS_PER_PAIR: u64 = 700;
+/// A gate of 64 bits: so long for each pair of components of all parties together, and for each component (comparisons, n = 3
+/// to 11).
+const PICOS_PER_PAIR: u64 = 200;
+const PICOS_PER_COMPONENT: u64 = 9_000;
 
 /// Microseconds of a round among n parties on two cores: all send to all (docs/benchmarks.md, multiplications in a chain).
 pub(crate) fn round_micros(n: usize) -> u64 {

@@ -13,7 +13,7 @@ use tacit_algebra::Field;
 use super::order::{bits, network, room};
 use super::{Cost, Evaluate, Inputs, Settings};
 use crate::aggregate::exact::{big, ratio};
-use crate::aggregate::records::{DEFAULT_MAX_WEIGHT, DEFAULT_TABLE};
+use crate::aggregate::settings::{DEFAULT_MAX_WEIGHT, DEFAULT_TABLE};
 use crate::aggregate::{NoResult, Statistic};
 use crate::arithmetic::{Arithmetic, ArithmeticError, Shared};
 use crate::plan::PlanError;

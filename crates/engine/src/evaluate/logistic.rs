@@ -12,7 +12,7 @@
 use tacit_algebra::Field;
 
 use super::{Cost, Evaluate, Inputs, Settings};
-use crate::aggregate::records::{DEFAULT_TABLE, column_maxima};
+use crate::aggregate::settings::{DEFAULT_TABLE, column_maxima};
 use crate::aggregate::{NoResult, Statistic};
 use crate::arithmetic::{Arithmetic, ArithmeticError, Shared};
 use crate::plan::PlanError;

@@ -13,8 +13,8 @@ use num_bigint::{BigInt, BigUint};
 use tacit_algebra::Field;
 
 use super::{Cost, Evaluate, Inputs, Settings};
+use crate::aggregate::encoding::Encoding;
 use crate::aggregate::exact::{big, ratio};
-use crate::aggregate::records::Encoding;
 use crate::aggregate::{NoResult, Statistic, histogram_names};
 use crate::arithmetic::{Arithmetic, ArithmeticError, Shared};
 use crate::plan::{PlanError, SecurityModel};

@@ -8,7 +8,7 @@ use tacit_algebra::Field;
 
 use super::{Cost, Evaluate, Inputs, Settings};
 use crate::aggregate::exact::{big, ratio};
-use crate::aggregate::records::is_per_peer;
+use crate::aggregate::settings::is_per_peer;
 use crate::aggregate::{NoResult, Statistic};
 use crate::arithmetic::{Arithmetic, ArithmeticError, Shared};
 use crate::plan::PlanError;

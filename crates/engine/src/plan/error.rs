@@ -79,6 +79,9 @@ pub enum PlanError {
     /// Vectors that are too long.
     #[error("{items} items are more than {limit}: split the vector over several slots")]
     TooManyItems { items: usize, limit: usize },
+    /// A histogram with too many counts.
+    #[error("{buckets} buckets of all columns together are more than {limit}: ask for fewer columns or fewer edges")]
+    TooManyBuckets { buckets: usize, limit: usize },
     /// Two fingerprints have the same evaluation point.
     #[error("members {first} and {second} have the same evaluation point: one of them needs a new key")]
     PointCollision { first: Fingerprint, second: Fingerprint },
@@ -140,6 +143,12 @@ pub enum PlanError {
         "the model guaranteed goes on without missing inputs: say how many are needed at least (on-missing-input N)"
     )]
     GuaranteedMustProceed,
+    /// An input peer could take the result from all, and the model promises it.
+    #[error(
+        "in the model guaranteed the result has to come, and one input peer could give sums for this {name} that no records \
+         have: ask for fewer columns or smaller numbers, or use malicious"
+    )]
+    CouldBeVoid { name: &'static str },
     /// Agreement would take too many bytes.
     #[error("{dealers} input and compute peers are too many for the model guaranteed among {n}: use malicious")]
     TooManyForGuaranteed { n: usize, dealers: usize },

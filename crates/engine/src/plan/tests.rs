@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use tacit_model::codec::Decode;
 
+use super::choose::evaluation_point;
 use super::*;
 
 pub(crate) fn member(i: u8) -> Fingerprint {

@@ -252,6 +252,23 @@ fn rule5_a_slow_honest_peer_beside_t_cheaters() {
     }
 }
 
+/// The result comes, so nothing is computed of which the planner knows that one input peer could make it void.
+#[test]
+fn rule5_guaranteed_refuses_what_one_peer_could_void() {
+    let plan = |aggregator: &str, columns: usize, max_element: u64| {
+        let mut world = guaranteed(World::decentralised(4, 1, columns, 1));
+        (world.request.aggregator, world.request.max_element) = (aggregator.to_owned(), max_element);
+        Plan::build(world.request)
+    };
+    let void = |name: &'static str| Err(PlanError::CouldBeVoid { name });
+    assert_eq!(plan("linear_regression", 3, 100), void("linear_regression"));
+    assert!(plan("linear_regression", 2, 100).is_ok() && plan("correlation", 3, 100).is_ok());
+    // Beyond what the largest field holds.
+    assert_eq!(plan("correlation", 2, 1 << 20), void("correlation"));
+    assert_eq!(plan("variance", 1, 1 << 52), void("variance"));
+    assert!(plan("variance", 1, 1 << 40).is_ok() && plan("mean", 1, 1 << 52).is_ok());
+}
+
 #[test]
 fn rule5_guaranteed_plans_are_refused_where_nothing_can_be_promised() {
     let refusal = |n: usize, t: usize, change: fn(&mut World)| {

@@ -180,14 +180,20 @@ fn covariances(found: &BTreeMap<String, f64>, all: &[Vec<f64>]) -> TestCaseResul
     Ok(())
 }
 
-pub(crate) fn regressions(group: &Group, intercept: bool) -> TestCaseResult {
-    let all = records(&group.rows, 3);
+/// Of the last of two or three columns.
+pub(crate) fn regressions(group: &Group, columns: usize, intercept: bool) -> TestCaseResult {
+    let all = records(&group.rows, columns);
     let text = if intercept { "yes" } else { "no" };
-    let world = group.world("linear_regression", 3, &[("names", "a,b,y"), ("intercept", text)]);
-    let names: &[&str] = if intercept { &["intercept", "a", "b"] } else { &["a", "b"] };
+    let (last, predictors) = (columns - 1, &["a", "b"][..columns - 1]);
+    let world = group.world(
+        "linear_regression",
+        columns,
+        &[("names", &format!("{},y", predictors.join(","))), ("intercept", text)],
+    );
+    let names: Vec<&str> = ["intercept"].iter().filter(|_| intercept).chain(predictors).copied().collect();
     let regressors = |record: &[f64]| -> Vec<f64> {
         let constant = [1.0];
-        constant.iter().filter(|_| intercept).chain(&record[..2]).copied().collect()
+        constant.iter().filter(|_| intercept).chain(&record[..last]).copied().collect()
     };
     let found = match result(&world) {
         Ok(found) => found.into_iter().map(|s| (s.name, s.value)).collect::<BTreeMap<_, _>>(),
@@ -201,7 +207,7 @@ pub(crate) fn regressions(group: &Group, intercept: bool) -> TestCaseResult {
         }
         Err(why) => {
             prop_assert_eq!(why, NoResult::Singular);
-            // All 3x3 (2x2) minors of the design are zero: its rank is not full.
+            // All minors of the design are zero: its rank is not full.
             let design: Vec<Vec<i128>> =
                 all.iter().map(|r| regressors(r).iter().map(|v| *v as i128).collect()).collect();
             prop_assert_eq!(gram_determinant(&design), 0);
@@ -210,7 +216,7 @@ pub(crate) fn regressions(group: &Group, intercept: bool) -> TestCaseResult {
     };
     let coefficients: Vec<f64> = names.iter().map(|name| found[&format!("coefficient({name})")]).collect();
     // Least squares: residuals are orthogonal to every regressor.
-    let y = column(&all, 2);
+    let y = column(&all, last);
     let residuals: Vec<f64> = all
         .iter()
         .zip(&y)
@@ -244,6 +250,7 @@ fn gram_determinant(design: &[Vec<i128>]) -> i128 {
     let gram = |a: usize, b: usize| design.iter().map(|row| row[a] * row[b]).sum::<i128>();
     let minor = |a: usize, b: usize, c: usize, d: usize| gram(a, c) * gram(b, d) - gram(a, d) * gram(b, c);
     match size {
+        1 => gram(0, 0),
         2 => minor(0, 1, 0, 1),
         _ => gram(0, 0) * minor(1, 2, 1, 2) - gram(0, 1) * minor(1, 2, 0, 2) + gram(0, 2) * minor(1, 2, 0, 1),
     }

@@ -124,9 +124,9 @@ fn p31_a_weight_below_its_reports_voids_no_event() {
     assert_eq!(found, [("peers(1)", 2.0), ("weight(1)", 1.0), ("peers(2)", 3.0), ("weight(2)", 9.0)]);
 }
 
-/// The same cheat on the mask alone changes nothing: the mask may be anything.
+/// The same cheat on the mask alone is out of bounds, too.
 #[test]
-fn p19_engine_a_mask_is_free() {
+fn p19_engine_a_mask_cannot_be_changed_alone() {
     let world = World::delegated(3, 3, 1, 2, 4).proven(SecurityModel::Malicious);
     let ends = world.run(|simulator| deals_more(&world, simulator, 1, 0, F61::ONE));
     // f passes through the mask, so that the quotient would have to change with it.

@@ -90,7 +90,7 @@ proptest! {
 
     #[test]
     fn regressions(rows in rows(3), intercept in any::<bool>()) {
-        plain_statistics::regressions(&Group::semi_honest(rows), intercept)?;
+        plain_statistics::regressions(&Group::semi_honest(rows), 3, intercept)?;
     }
 }
 
@@ -215,6 +215,9 @@ fn settings_that_cannot_be_right_are_refused() {
     let missing = PlanError::MissingParameter { name: "histogram", parameter: "edges" };
     assert_eq!(refusal("histogram", 1, &[]), missing);
     assert_eq!(refusal("histogram", 1, &[("edges", "5,5")]), bad("histogram", "edges"));
+    let edges = (0..1000).map(|edge| edge.to_string()).collect::<Vec<_>>().join(",");
+    let many = PlanError::TooManyBuckets { buckets: 1_049_000, limit: 1 << 20 };
+    assert_eq!(refusal("histogram", 1049, &[("edges", &edges)]), many);
     let columns = PlanError::BadColumns { name: "linear_regression", columns: 1, least: 2, most: 16 };
     assert_eq!(refusal("linear_regression", 1, &[]), columns);
 }

@@ -7,7 +7,7 @@ use crate::arithmetic_world::most;
 use crate::world::World;
 
 /// Predicted times are within this factor of measured ones, either way.
-const FACTOR: f64 = 2.25;
+const FACTOR: f64 = 1.75;
 
 /// Measured and predicted, in milliseconds.
 struct Case {
@@ -110,7 +110,7 @@ fn times_of_operations_are_as_measured() {
         ("less_than, is_negative, 64 bits", SemiHonest, 5, 100_000, 124.0),
         ("less_than, is_negative, 64 bits", SemiHonest, 7, 100_000, 559.0),
         ("less_than, is_negative, 64 bits", SemiHonest, 9, 10_000, 358.0),
-        // Not n = 11, measured 3356.0: since crates are built as one unit, it takes a third of what the planner predicts.
+        ("less_than, is_negative, 64 bits", SemiHonest, 11, 10_000, 3356.0),
         ("sort, 32 bits", SemiHonest, 3, 1000, 16.4),
         ("sort, 32 bits", SemiHonest, 3, 10_000, 98.2),
         ("sort, 32 bits", SemiHonest, 5, 10_000, 294.0),

@@ -6,8 +6,13 @@ use crate::harness::run;
 
 #[test]
 fn bench_prints_one_object_per_line_with_the_promised_names() {
-    for (name, whats) in [("sum", &["sum", "sum", "bounded"][..]), ("mul", &["throughput", "throughput", "round"][..])]
-    {
+    let benches = [
+        ("sum", "2^61-1", &["sum", "sum", "bounded"][..]),
+        ("mul", "2^61-1", &["throughput", "throughput", "round"][..]),
+        ("compare", "2^127-1", &["less_than_64", "less_than_64"][..]),
+        ("sort", "2^61-1", &["sort_32", "sort_32"][..]),
+    ];
+    for (name, field, whats) in benches {
         let output = run(&["bench", name, "--parties", "3", "--size", "1,40", "--runs", "2", "--json"]);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)
@@ -17,7 +22,7 @@ fn bench_prints_one_object_per_line_with_the_promised_names() {
         let found: Vec<&str> = lines.iter().filter_map(|line| line["what"].as_str()).collect();
         assert_eq!(found, whats, "{lines:?}");
         for line in &lines {
-            for (key, expected) in [("bench", name), ("model", "semi-honest"), ("field", "2^61-1")] {
+            for (key, expected) in [("bench", name), ("model", "semi-honest"), ("field", field)] {
                 assert_eq!(line[key], expected, "{key} in {line}");
             }
             assert_eq!(

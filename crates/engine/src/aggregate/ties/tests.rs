@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::aggregate::records::Encoding;
+use crate::aggregate::encoding::Encoding;
 use crate::aggregate::{Aggregator, NoResult, registry};
 use crate::plan::{PlanRequest, tests::request};
 use crate::simulator::SplitMix;

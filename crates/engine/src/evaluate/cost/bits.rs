@@ -1,6 +1,6 @@
 //! Costs of what is computed on bits: order, decomposition, sorting, coins.
 
-use super::{Cost, PICOS_PER_PAIR, depth, pieces};
+use super::{Cost, PICOS_PER_COMPONENT, PICOS_PER_PAIR, depth, pieces};
 use crate::arithmetic::{LIFTED_AT_ONCE, MASKED_AT_ONCE, SHUFFLED_BITS, lanes, sorts_on_bits};
 
 /// Random bits that a coin is tossed with: arithmetic/coins.rs.
@@ -184,7 +184,7 @@ impl Cost {
         self.bytes += words * 8 * (self.n - 1 - self.t) as u64;
         // n choose t components of either factor.
         let all = (self.held() * self.n / (self.n - self.t)) as u64;
-        self.work(words.saturating_mul(all * all * PICOS_PER_PAIR) / 1000);
+        self.work(words.saturating_mul(all * all * PICOS_PER_PAIR + all * PICOS_PER_COMPONENT) / 1000);
     }
 
     /// The table of arithmetic/masked.rs: bits, an opening, a tree, an exclusive or.

@@ -8,7 +8,7 @@
 use tacit_algebra::Field;
 
 use super::{last_of_each, places, sums_of_segments, sums_of_segments_cost};
-use crate::aggregate::records::DEFAULT_TABLE;
+use crate::aggregate::settings::DEFAULT_TABLE;
 use crate::aggregate::{NoResult, Statistic};
 use crate::arithmetic::{Arithmetic, ArithmeticError, Shared};
 use crate::evaluate::order::{bits, network, room};
