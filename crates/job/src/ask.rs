@@ -377,6 +377,18 @@ impl Ask {
     }
 }
 
+/// The moment of a computation of a request, if it is one of its own: see [`Terms::moment`].
+pub(crate) fn moment_of(request: &TaskRequest, window: Slot) -> Option<UnixMillis> {
+    let issued = UnixMillis::from_rfc3339(&request.issued)?;
+    let (every_ms, times) =
+        request.repeat.map_or((0, 1), |repeat| (i64::from(repeat.every_s) * 1000, i64::from(repeat.times)));
+    moment(issued, every_ms, times, window)
+}
+
+fn moment(issued: UnixMillis, every_ms: i64, times: i64, window: Slot) -> Option<UnixMillis> {
+    (0..times).contains(&window.0).then(|| issued.plus(window.0.saturating_mul(every_ms)))
+}
+
 /// Members of a charter that learn the result of a client's request.
 pub(crate) fn named_recipients(request: &TaskRequest, charter: &Charter) -> Vec<Fingerprint> {
     match request.recipients.as_slice() {
@@ -391,7 +403,7 @@ pub const MAX_SUMMED: u64 = 10_000;
 impl Terms {
     /// The moment of a computation, if it is one of the task's.
     pub fn moment(&self, window: Slot) -> Option<UnixMillis> {
-        (0..self.times).contains(&window.0).then(|| self.issued.plus(window.0.saturating_mul(self.every_ms)))
+        moment(self.issued, self.every_ms, self.times, window)
     }
 
     /// The records of a computation.

@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tacit_accord::{Charter, Consensus, ConsensusId, Member};
 use tacit_model::api::{TaskRequest, TaskResult, TaskSignature};
-use tacit_model::{CLOCK_SKEW_MS, Fingerprint, Slot, UnixMillis};
+use tacit_model::{CLOCK_SKEW_MS, Fingerprint, Slot};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::result_key::{self, ResultKey};
 use tacit_pki::{Identity, PublicKey};
 use zeroize::Zeroizing;
 
-use crate::ask::named_recipients;
+use crate::ask::{moment_of, named_recipients};
 
 /// What is signed.
 #[derive(Serialize)]
@@ -161,19 +161,25 @@ impl Saying<'_> {
     }
 }
 
-/// Which result of a request a client takes, given the group's chain as it has checked it: `None` if nobody told anything.
+/// Which result of a computation of a request a client takes, given the group's chain as it has checked it: `None` if nobody
+/// told anything.
 /// It takes what recipients of more operators signed than may be corrupted; where no more operators than that were to learn
 /// it, by the client's own choice or the charter's, what all of them who told signed alike, and says so.
 ///
 /// Promise: whoever carries the words can keep a result back, and cannot have another one taken. With at most `threshold`
 /// corrupted operators no wrong result is taken unless `word_of` names who said it, and no honest member is among the liars.
-pub fn settle(tellings: &[Telling], request: &TaskRequest, chain: &[Consensus]) -> Result<Option<Settled>, Unsettled> {
+pub fn settle(
+    tellings: &[Telling],
+    request: &TaskRequest,
+    window: Slot,
+    chain: &[Consensus],
+) -> Result<Option<Settled>, Unsettled> {
     if tellings.is_empty() {
         return Ok(None);
     }
     let known = |telling: &Telling| -> Option<(Fingerprint, &Consensus, &Member)> {
         let (teller, under) = telling.teller?;
-        let consensus = in_force(chain, under, request)?;
+        let consensus = in_force(chain, under, request, window)?;
         let named = named_recipients(request, consensus.charter()).contains(&teller);
         Some((teller, consensus, consensus.charter().member(&teller).filter(|_| named)?))
     };
@@ -192,7 +198,7 @@ pub fn settle(tellings: &[Telling], request: &TaskRequest, chain: &[Consensus]) 
     let (taken, word_of) = match (enough.next(), enough.next(), &sayings[..]) {
         (Some(saying), None, _) => (saying, BTreeSet::new()),
         (None, None, []) => return Err(Unsettled::Nobody),
-        (None, None, [only]) if operators_named(request, only.consensus.charter()) <= only.may_lie() => {
+        (None, None, [only]) if tellers_needed(request, only.consensus.charter()) <= only.names.len() => {
             (only, only.tellers.clone())
         }
         (None, None, [only]) => return Err(Unsettled::TooFew { may_lie: only.may_lie(), said: only.who() }),
@@ -218,21 +224,29 @@ pub fn settle(tellings: &[Telling], request: &TaskRequest, chain: &[Consensus]) 
     }))
 }
 
-/// The consensus of this id, unless another one had replaced it before the task was asked: who has left since may have no
-/// reason any more to be honest.
-fn in_force<'a>(chain: &'a [Consensus], id: ConsensusId, request: &TaskRequest) -> Option<&'a Consensus> {
+/// The consensus of this id, unless another one had replaced it before the moment of the computation: who has left since may
+/// have no reason any more to be honest.
+fn in_force<'a>(chain: &'a [Consensus], id: ConsensusId, request: &TaskRequest, window: Slot) -> Option<&'a Consensus> {
     let at = chain.iter().position(|consensus| consensus.id() == id)?;
-    let issued = UnixMillis::from_rfc3339(&request.issued)?;
-    let replaced = chain.get(at + 1).is_some_and(|next| next.text().decided_at.plus(CLOCK_SKEW_MS) < issued);
+    let moment = moment_of(request, window)?;
+    let replaced = chain.get(at + 1).is_some_and(|next| next.text().decided_at.plus(CLOCK_SKEW_MS) < moment);
     Some(&chain[at]).filter(|consensus| !replaced && consensus.charter().group == request.group)
 }
 
-/// How many operators were to learn the result.
-fn operators_named(request: &TaskRequest, charter: &Charter) -> usize {
-    let named = named_recipients(request, charter);
-    let operators: BTreeSet<&str> =
-        named.iter().filter_map(|member| Some(charter.member(member)?.operator.as_str())).collect();
-    operators.len()
+/// Recipients of so many operators must sign a result alike for a client to take it: more than may be corrupted. Where no
+/// more than those are to learn it, one is enough, whose word it then is.
+pub fn tellers_needed(request: &TaskRequest, charter: &Charter) -> usize {
+    let may_lie = usize::try_from(charter.threshold).unwrap_or(usize::MAX);
+    match operators_of(&named_recipients(request, charter), charter) {
+        named if named > may_lie => may_lie + 1,
+        _ => 1,
+    }
+}
+
+/// How many operators these members of a charter belong to.
+pub fn operators_of(members: &[Fingerprint], charter: &Charter) -> usize {
+    let operator = |member: &Fingerprint| Some(charter.member(member)?.operator.as_str());
+    members.iter().filter_map(operator).collect::<BTreeSet<_>>().len()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use tacit_accord::{MemberRole, Proposal, decide};
-use tacit_model::GroupId;
-use tacit_model::api::{Decimal, StatisticBody};
+use tacit_model::api::{Decimal, StatisticBody, TaskRepeat};
+use tacit_model::{GroupId, UnixMillis};
 use time::OffsetDateTime;
 
 use super::*;
@@ -8,6 +8,10 @@ use super::*;
 const ID: &str = "00112233445566778899aabbccddeeff";
 const WINDOW: Slot = Slot(3);
 const ASKED: UnixMillis = UnixMillis(1_000_000_000);
+/// Between two computations.
+const EVERY_S: u32 = 60;
+/// When the one of `WINDOW` is.
+const MOMENT: UnixMillis = UnixMillis(ASKED.0 + 3 * 1000 * EVERY_S as i64);
 
 /// Members a to e, of operators of their own unless `operators` says otherwise, of whom so many may be corrupted.
 struct Scene {
@@ -41,7 +45,11 @@ impl Scene {
             test_mode: operators != Self::own(),
             ..Charter::new(GroupId(1), "g", manager.public_key().to_base64())
         };
-        let request = TaskRequest { issued: ASKED.to_rfc3339(), ..TaskRequest::about(GroupId(1), "x", "mean", "test") };
+        let request = TaskRequest {
+            issued: ASKED.to_rfc3339(),
+            repeat: Some(TaskRepeat { every_s: EVERY_S, times: 5 }),
+            ..TaskRequest::about(GroupId(1), "x", "mean", "test")
+        };
         let mut scene =
             Self { members, manager, chain: Vec::new(), request, client: ResultKey::generate().expect("a key") };
         scene.decide(charter, UnixMillis(0));
@@ -86,14 +94,14 @@ impl Scene {
 
     /// Whose number is taken, who is called a liar, and how many are unclear.
     fn settled(&self, tellings: &[Telling]) -> Result<(u128, String, usize), Unsettled> {
-        let settled = settle(tellings, &self.request, &self.chain)?.expect("something was told");
+        let settled = settle(tellings, &self.request, WINDOW, &self.chain)?.expect("something was told");
         assert_eq!(settled.word_of.len(), 0, "somebody honest is among them");
         Ok((settled.result.values[0].0, self.names(&settled.liars), settled.unclear))
     }
 
     /// Whose number is taken, and on whose word alone.
     fn word_of(&self, tellings: &[Telling]) -> Result<(u128, String), Unsettled> {
-        let settled = settle(tellings, &self.request, &self.chain)?.expect("something was told");
+        let settled = settle(tellings, &self.request, WINDOW, &self.chain)?.expect("something was told");
         Ok((settled.result.values[0].0, self.names(&settled.word_of)))
     }
 }
@@ -114,10 +122,14 @@ fn rule11_what_most_operators_say_is_taken_and_who_lies_is_named() {
         let told: Vec<Telling> = (0..tellers).map(say).collect();
         let named: String = liars.iter().map(|liar| ["a", "b", "c", "d", "e"][*liar]).collect();
         assert_eq!(scene.settled(&told), Ok((42, named, 0)), "{threshold}");
-        assert_eq!(settle(&told, &scene.request, &[]), Err(Unsettled::Nobody), "nobody is known to be a member");
+        assert_eq!(
+            settle(&told, &scene.request, WINDOW, &[]),
+            Err(Unsettled::Nobody),
+            "nobody is known to be a member"
+        );
     }
     let scene = Scene::new(2, Scene::own());
-    assert_eq!(settle(&[], &scene.request, &scene.chain), Ok(None));
+    assert_eq!(settle(&[], &scene.request, WINDOW, &scene.chain), Ok(None));
 }
 
 #[test]
@@ -169,7 +181,8 @@ fn rule11_what_the_gateway_seals_is_never_taken() {
     assert_eq!(other.settled(&told), Err(Unsettled::Nobody));
 }
 
-/// Judged by the charter that those who computed signed, whatever came later; by none that was replaced before the task.
+/// Judged by the charter that those who computed signed, whatever came later; by none that was replaced before the moment of
+/// the computation.
 #[test]
 fn rule11_the_charter_of_then_judges() {
     let mut scene = Scene::new(1, Scene::own());
@@ -189,7 +202,7 @@ fn rule11_the_charter_of_then_judges() {
         ..later.members[0].clone()
     });
     later.threshold = 2;
-    scene.decide(later, UnixMillis(ASKED.0 + 1000));
+    scene.decide(later, MOMENT);
     let before = [scene.told(0, result(42)), scene.told(1, result(42))];
     assert_eq!(scene.settled(&before), Ok((42, String::new(), 0)));
     let after = |members: &[usize]| -> Vec<Telling> {
@@ -202,8 +215,27 @@ fn rule11_the_charter_of_then_judges() {
     let mixed = [scene.told(2, result(42)), scene.told_under(3, result(42), 1)];
     assert!(matches!(scene.settled(&mixed), Err(Unsettled::NoMajority { .. })));
     // Asked long after the change: those who were members once have no say any more.
-    scene.request.issued = UnixMillis(ASKED.0 + 1000 + CLOCK_SKEW_MS + 1).to_rfc3339();
+    scene.request.issued = UnixMillis(MOMENT.0 + CLOCK_SKEW_MS + 1).to_rfc3339();
     assert_eq!(scene.settled(&before), Err(Unsettled::Nobody));
+}
+
+/// A repeated task goes on while members leave: whoever was one when it was asked has no say in what is computed later.
+#[test]
+fn rule11_who_left_since_is_not_believed_for_a_later_computation() {
+    let mut scene = Scene::new(1, Scene::own());
+    let mut later = scene.charter().clone();
+    later.members.retain(|member| !["a", "b"].contains(&member.name.as_str()));
+    let told = [scene.told(0, result(666)), scene.told(1, result(666))];
+    scene.decide(later.clone(), UnixMillis(MOMENT.0 - CLOCK_SKEW_MS));
+    assert_eq!(scene.settled(&told), Ok((666, String::new(), 0)), "the clocks may differ by so much");
+    scene.chain.pop();
+    scene.decide(later, UnixMillis(MOMENT.0 - CLOCK_SKEW_MS - 1));
+    assert_eq!(scene.settled(&told), Err(Unsettled::Nobody), "they left after it was asked, and before its moment");
+    let still = [scene.told_under(2, result(42), 1), scene.told_under(3, result(42), 1)];
+    assert_eq!(scene.settled(&[&told[..], &still[..]].concat()), Ok((42, String::new(), 2)));
+    // What is no computation of the task is nobody's.
+    scene.request.repeat = Some(TaskRepeat { every_s: EVERY_S, times: 3 });
+    assert_eq!(scene.settled(&still), Err(Unsettled::Nobody));
 }
 
 /// Where no more operators were to learn it than may be corrupted, the result rests on their word, and that is said; the

@@ -343,7 +343,8 @@ async fn rule11_a_recipient_that_seals_a_lie_is_outvoted_and_named() {
     let signs = |(member, telling): (&Fingerprint, &Telling)| telling.teller == Some((*member, under));
     assert!(tellings.iter().all(signs), "each signs what it seals, and under which charter it was computed");
     let all = |tellings: &BTreeMap<_, Telling>| tellings.values().cloned().collect::<Vec<_>>();
-    let settled = |tellings: &[Telling]| settle(tellings, &ask.request, std::slice::from_ref(&world.consensus));
+    let settled =
+        |tellings: &[Telling]| settle(tellings, &ask.request, Slot(0), std::slice::from_ref(&world.consensus));
     let honest = settled(&all(&tellings)).unwrap().unwrap();
     assert_eq!((honest.result.contributors, honest.liars.len(), honest.word_of.len()), (5, 0, 0));
     // Those whom the gateway lets through are believed if they are of more operators than may be corrupted.

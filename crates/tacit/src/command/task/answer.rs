@@ -55,7 +55,7 @@ pub(crate) async fn opened(
     }
     let (mut results, mut remarks) = (Vec::new(), Vec::new());
     for ((number, tellings), window) in tellings.iter().zip(&task.windows) {
-        let settled = settle(tellings, &task.task, &chain);
+        let settled = settle(tellings, &task.task, *number, &chain);
         match settled.map_err(|why| refused(format!("computation {number}: {why}")))? {
             Some(settled) => {
                 let charter = chain.iter().find(|consensus| consensus.id() == settled.consensus);
