@@ -8,6 +8,7 @@ mod connection;
 mod demo;
 mod discovery;
 mod edge;
+mod kept_file;
 mod negotiating;
 mod node;
 mod output;

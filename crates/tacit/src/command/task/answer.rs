@@ -1,6 +1,5 @@
 //! What came of a task: opened, compared, shown.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,8 +12,10 @@ use tacit_job::{Settled, Telling, settle, task_id};
 use tacit_model::api::{TaskBody, TaskResult, TaskWindow};
 use tacit_model::{Fingerprint, Slot};
 use tacit_pki::result_key::ResultKey;
+use zeroize::Zeroizing;
 
 use super::known::Known;
+use crate::kept_file::KeptFile;
 use crate::negotiating::refused;
 use crate::output::Failure;
 
@@ -106,23 +107,21 @@ pub(crate) fn key_file(file: &Path) -> Result<ResultKey, Failure> {
     if file.exists() {
         return known_key(file);
     }
+    let new = KeptFile::lock(file)?;
+    if file.exists() {
+        // Another command has made it meanwhile.
+        return known_key(file);
+    }
     let key = ResultKey::generate()?;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o400);
-    let about = |e: std::io::Error| Failure::usage(format!("{} cannot be written: {e}", file.display()));
-    let mut file = options.open(file).map_err(about)?;
-    let private = zeroize::Zeroizing::new(STANDARD.encode(&*key.expose_private()));
-    writeln!(file, "{}\n{}", key.public(), &*private)?;
-    file.sync_all()?;
+    let private = Zeroizing::new(STANDARD.encode(&*key.expose_private()));
+    new.replace(&Zeroizing::new(format!("{}\n{}\n", key.public(), &*private)), 0o400)?;
     Ok(key)
 }
 
 /// The key in a file.
 pub(crate) fn known_key(file: &Path) -> Result<ResultKey, Failure> {
     let about = |e: std::io::Error| Failure::usage(format!("{} cannot be read: {e}", file.display()));
-    let text = zeroize::Zeroizing::new(std::fs::read_to_string(file).map_err(about)?);
+    let text = Zeroizing::new(std::fs::read_to_string(file).map_err(about)?);
     let (public, private) = text.trim().split_once('\n').unwrap_or_default();
     match STANDARD.decode(private.trim()) {
         Ok(private) if !private.is_empty() => Ok(ResultKey::from_parts(private, public.to_owned())),

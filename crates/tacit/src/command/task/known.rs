@@ -15,6 +15,7 @@ use tacit_model::GroupId;
 use tacit_pki::PublicKey;
 
 use crate::command::log::Key;
+use crate::kept_file::{self, KeptFile};
 use crate::negotiating::refused;
 use crate::output::Failure;
 use crate::wizard::say;
@@ -55,28 +56,69 @@ impl Known {
     /// A group's charters, checked from the first one on. What was checked before is taken unless `anew`.
     pub(crate) async fn chain(&self, client: &Client, group: GroupId, anew: bool) -> Result<Chain, Failure> {
         let before = self.chains.lock().ok().and_then(|chains| chains.get(&group).cloned());
-        match before {
-            Some(chain) if !anew => Ok(chain),
-            _ => {
-                let documents = client.consensus(group).await?;
-                let chain = Arc::new(self.check(group, &documents)?);
-                if let Ok(mut chains) = self.chains.lock() {
-                    chains.insert(group, Arc::clone(&chain));
+        if let (Some(chain), false) = (before, anew) {
+            return Ok(chain);
+        }
+        let name = group.to_string();
+        loop {
+            let seen = self.read()?.remove(&name);
+            let documents = client.consensus(group).await?;
+            match self.check(group, &documents) {
+                // Another command saw a later decision meanwhile, and this chain may have ended before it.
+                Err(_) if self.read()?.remove(&name) != seen => {}
+                checked => {
+                    let chain = Arc::new(checked?);
+                    if let Ok(mut chains) = self.chains.lock() {
+                        chains.insert(group, Arc::clone(&chain));
+                    }
+                    return Ok(chain);
                 }
-                Ok(chain)
             }
         }
     }
 
+    /// Checks what is shown, and keeps what is new of it.
     fn check(&self, group: GroupId, documents: &[String]) -> Result<Vec<Consensus>, Failure> {
+        let name = group.to_string();
+        let seen = self.read()?.remove(&name);
+        let (chain, now) = self.judge(group, documents, seen.as_ref())?;
+        if seen.as_ref() == Some(&now) {
+            return Ok(chain);
+        }
+        if seen.is_none_or(|seen| seen.manager != now.manager) && self.manager.is_none() && !self.silent {
+            let kept = match &self.file {
+                Some(file) => format!("kept in {} from now on", file.display()),
+                None => "not kept: --result-key FILE would, and --manager-key names it".to_owned(),
+            };
+            say(&format!(
+                "group {group} is under the manager key {}, seen for the first time; {kept}. Compare it with what a member \
+                 sees (`tacit peer roster NAME`)",
+                PublicKey::from_base64(&now.manager)?.fingerprint()
+            ))?;
+        }
+        let Some(path) = &self.file else { return Ok(chain) };
+        let file = KeptFile::lock(path)?;
+        // Another command may have written since.
+        let mut all = self.read()?;
+        let (chain, now) = self.judge(group, documents, all.get(&name))?;
+        all.insert(name, now);
+        file.replace(&(serde_json::to_string_pretty(&all)? + "\n"), 0o600)?;
+        Ok(chain)
+    }
+
+    /// The chain in the documents, if it goes on from what was seen, and what is seen now.
+    fn judge(
+        &self,
+        group: GroupId,
+        documents: &[String],
+        pinned: Option<&Pinned>,
+    ) -> Result<(Vec<Consensus>, Pinned), Failure> {
         let first =
             documents.first().ok_or_else(|| refused(format!("the gateway shows no charter of group {group}")))?;
         let unreadable = |error: ConsensusError| refused(error.to_string());
         let shown = PublicKey::from_base64(Consensus::read(first).map_err(unreadable)?.claimed_manager())?;
-        let mut all = self.read()?;
-        let pinned = all.get(&group.to_string()).cloned();
-        let seen = pinned.as_ref().filter(|pinned| pinned.manager == shown.to_base64());
-        match (&self.manager, &pinned) {
+        let seen = pinned.filter(|pinned| pinned.manager == shown.to_base64());
+        match (&self.manager, pinned) {
             (Some(named), _) if named.fingerprint() != shown.fingerprint() => {
                 return Err(refused(format!(
                     "group {group} is shown under the manager key {}, not under the one of --manager-key",
@@ -100,23 +142,8 @@ impl Known {
         let Some(last) = chain.last().filter(|last| last.charter().group == group) else {
             return Err(refused(format!("the gateway shows charters of another group than {group}")));
         };
-        if seen.is_none() && self.manager.is_none() && !self.silent {
-            let kept = match &self.file {
-                Some(file) => format!("kept in {} from now on", file.display()),
-                None => "not kept: --result-key FILE would, and --manager-key names it".to_owned(),
-            };
-            say(&format!(
-                "group {group} is under the manager key {}, seen for the first time; {kept}. Compare it with what a member \
-                 sees (`tacit peer roster NAME`)",
-                shown.fingerprint()
-            ))?;
-        }
         let now = Pinned { manager: shown.to_base64(), consensus: last.id().to_string() };
-        if pinned.as_ref() != Some(&now) {
-            all.insert(group.to_string(), now);
-            self.write(&all)?;
-        }
-        Ok(chain)
+        Ok((chain, now))
     }
 
     fn place(&self) -> String {
@@ -124,22 +151,9 @@ impl Known {
     }
 
     fn read(&self) -> Result<BTreeMap<String, Pinned>, Failure> {
-        let Some(file) = &self.file else { return Ok(BTreeMap::new()) };
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-            Err(error) => return Err(Failure::usage(format!("{} cannot be read: {error}", file.display()))),
-        };
+        let text = self.file.as_deref().map(kept_file::read).transpose()?.flatten();
+        let Some(text) = text else { return Ok(BTreeMap::new()) };
         serde_json::from_str(&text)
-            .map_err(|error| Failure::usage(format!("{} is no list of known groups: {error}", file.display())))
-    }
-
-    /// All or nothing: a file that was half written would forget whom the client trusts.
-    fn write(&self, all: &BTreeMap<String, Pinned>) -> Result<(), Failure> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let about = |e: std::io::Error| Failure::usage(format!("{} cannot be written: {e}", file.display()));
-        let beside = file.with_added_extension(format!("{}.new", std::process::id()));
-        std::fs::write(&beside, serde_json::to_string_pretty(all)? + "\n").map_err(about)?;
-        std::fs::rename(&beside, file).map_err(about)
+            .map_err(|error| Failure::usage(format!("{} is no list of known groups: {error}", self.place())))
     }
 }

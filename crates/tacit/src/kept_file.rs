@@ -1,0 +1,101 @@
+//! A small file of a client's own, which several commands may change at once.
+//!
+//! Promise: a change is whole, and durable when it returns; of two commands that change the file each goes on from what the
+//! other wrote. Whoever reads without the lock finds the text of before or of after. It does not keep a history.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::output::Failure;
+
+/// A file that no other command changes while this is held.
+pub(crate) struct KeptFile {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// What is in a file, if it exists.
+pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::usage(format!("{} cannot be read: {error}", path.display()))),
+    }
+}
+
+impl KeptFile {
+    /// Waits until no other command changes it.
+    pub(crate) fn lock(path: &Path) -> Result<Self, Failure> {
+        // The file itself is replaced, and a lock on the one of before would keep nobody out.
+        let beside = path.with_added_extension("lock");
+        let locked = || {
+            let lock = File::options().create(true).truncate(false).write(true).mode(0o600).open(&beside)?;
+            lock.lock().map(|()| lock)
+        };
+        let about = |error| Failure::usage(format!("{} cannot be locked: {error}", beside.display()));
+        Ok(Self { path: path.to_owned(), _lock: locked().map_err(about)? })
+    }
+
+    /// Puts a new text in the place of the old one; only its owner can read it, and by `mode` write it.
+    pub(crate) fn replace(&self, text: &str, mode: u32) -> Result<(), Failure> {
+        let about = |error| Failure::usage(format!("{} cannot be written: {error}", self.path.display()));
+        replace(&self.path, text, mode).map_err(about)
+    }
+}
+
+/// The same for a file that one command at a time writes anyway.
+pub(crate) fn replace(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+    let new = path.with_added_extension("new");
+    match std::fs::remove_file(&new) {
+        // A command that was killed left it.
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut file = File::options().create_new(true).write(true).mode(mode).open(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn of_many_changes_at_once_none_is_lost() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kept");
+        std::fs::write(path.with_added_extension("new"), "half of wh").expect("what a killed command left");
+        let add = |number: u32| {
+            for _ in 0..20 {
+                let file = KeptFile::lock(&path).expect("locked");
+                let before = read(&path).expect("read").unwrap_or_default();
+                file.replace(&format!("{before}{number}\n"), 0o600).expect("written");
+            }
+        };
+        std::thread::scope(|scope| (0..8).for_each(|number| drop(scope.spawn(move || add(number)))));
+        let text = read(&path).expect("read").expect("it exists");
+        for number in 0..8 {
+            assert_eq!(text.lines().filter(|line| *line == number.to_string()).count(), 20, "{number}");
+        }
+        assert_eq!(std::fs::metadata(&path).expect("it exists").permissions().mode() & 0o777, 0o600);
+        assert!(!path.with_added_extension("new").exists());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_left_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kept");
+        KeptFile::lock(&path).expect("locked").replace("before", 0o600).expect("written");
+        std::fs::create_dir(path.with_added_extension("new")).expect("in the way");
+        assert!(KeptFile::lock(&path).expect("locked").replace("after", 0o600).is_err());
+        assert_eq!(read(&path).expect("read").as_deref(), Some("before"));
+    }
+}
