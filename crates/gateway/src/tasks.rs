@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tacit_job::{Ask, AskError, Response};
+use tacit_job::{Ask, AskError, Response, question};
 use tacit_model::api::{NewTask, TaskBody, TaskRequest, TaskWindow};
 use tacit_model::{CLOCK_SKEW_MS, Fingerprint, Slot, UnixMillis};
 use tacit_pki::random;
@@ -414,15 +414,8 @@ fn complete(mut request: TaskRequest, signed: bool, now: UnixMillis) -> Result<T
     Ok(request)
 }
 
-/// Whether a task is what its client asks for under the same idempotency key: in all but what differs each time that
-/// the same is asked.
+/// Whether a task is what its client asks for under the same idempotency key.
 fn same_question(row: &TaskRow, asked: &TaskRequest) -> Result<(), GatewayError> {
-    let question = |request: &TaskRequest| TaskRequest {
-        issued: String::new(),
-        nonce: String::new(),
-        result_key: None,
-        ..request.clone()
-    };
     let known = serde_json::from_str::<Ask>(&row.ask_json).map_err(|e| GatewayError::Bug(e.to_string()))?;
     match question(&known.request) == question(asked) {
         true => Ok(()),

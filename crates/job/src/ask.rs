@@ -161,6 +161,11 @@ pub fn task_id(request: &TaskRequest) -> SessionId {
     SessionId(id)
 }
 
+/// A request without what differs each time that the same is asked.
+pub fn question(request: &TaskRequest) -> TaskRequest {
+    TaskRequest { issued: String::new(), nonce: String::new(), result_key: None, ..request.clone() }
+}
+
 /// The number under which the computations of a task are kept, see [`Ask::run`].
 pub fn task_run(request: &TaskRequest) -> RunId {
     run_of(task_id(request))

@@ -22,8 +22,8 @@ mod sealed;
 mod status;
 
 pub use ask::{
-    Ask, AskError, Condition, MAX_SUMMED, Relation, Terms, is_source, is_word, run_of, sign_request, task_digits,
-    task_id, task_run,
+    Ask, AskError, Condition, MAX_SUMMED, Relation, Terms, is_source, is_word, question, run_of, sign_request,
+    task_digits, task_id, task_run,
 };
 pub use branches::{BRANCH_LABEL, branches};
 pub use evidence::{Convicted, EVIDENCE_FORMAT, EvidenceDocument, EvidenceFault};

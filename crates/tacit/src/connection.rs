@@ -9,6 +9,7 @@ use tacit_model::Fingerprint;
 use tacit_pki::{Identity, keyfile};
 
 use crate::command::log::Key;
+use crate::command::task::asked::Asked;
 use crate::command::task::known::Known;
 use crate::config::DataFolder;
 use crate::output::{Code, Failure};
@@ -104,10 +105,19 @@ impl Connection {
 impl Connection {
     /// Which groups this client knows: in the folder or beside the key by which it is the same client each time.
     pub(crate) fn known(&self, result_key: Option<&Path>, manager: Option<Key>) -> Known {
-        let beside = |key: &Path| key.with_added_extension("groups");
-        let own = self.client_key.as_deref().or(result_key).map(beside);
-        let file = self.data.as_ref().map(|data| data.join("known_groups.json")).or(own);
-        Known::new(file, manager)
+        Known::new(self.own_file(result_key, "known_groups.json", "groups"), manager)
+    }
+
+    /// Which tasks this client asked under which idempotency key, in the same place.
+    pub(crate) fn asked(&self, result_key: Option<&Path>) -> Asked {
+        Asked::new(self.own_file(result_key, "asked_tasks.json", "asked"))
+    }
+
+    /// A file in the folder of `--data`, else one with this ending beside a key.
+    fn own_file(&self, result_key: Option<&Path>, in_folder: &str, ending: &str) -> Option<PathBuf> {
+        let beside = |key: &Path| key.with_added_extension(ending);
+        let own = || self.client_key.as_deref().or(result_key).map(beside);
+        self.data.as_ref().map(|data| data.join(in_folder)).or_else(own)
     }
 
     /// The data folder of the node, if it was named.

@@ -1,6 +1,7 @@
 //! `tacit task`: ask a group for a result.
 
 pub(crate) mod answer;
+pub(crate) mod asked;
 pub(crate) mod known;
 mod request;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use tacit_client::Client;
+use tacit_job::{question, task_id};
 use tacit_model::GroupId;
 use tacit_model::api::{MemberOfferBody, NewTask, TaskBody, TaskRequest};
 use tacit_pki::result_key::ResultKey;
@@ -137,9 +139,8 @@ impl Task {
                     self.connection.data_folder(),
                 )?;
                 let wait = !run.no_wait && run.notify.is_none();
-                let again = given.is_some();
                 // Another gateway may have to be asked the same once more.
-                let word = match given {
+                let word = match given.clone() {
                     None if self.connection.names_several() => Some(tacit_pki::random::nonce()?),
                     word => word,
                 };
@@ -149,12 +150,19 @@ impl Task {
                     // What is known before it is asked, the answer cannot change.
                     known.chain(&client, task.group, false).await?;
                 }
+                let words = self.connection.asked(run.result_key.as_deref());
+                if let Some(word) = &given {
+                    words.note(word, &task)?;
+                }
                 let asked = task.clone();
                 // Taken first and followed then: a task may last longer than any answer is waited for.
                 let new = NewTask { task, signature, notify: run.notify, wait: false };
                 let body = client.submit_task(&new, word.as_deref()).await?;
-                if !same(&asked, &body.task, again) {
+                if !same(&asked, &body, given.is_some()) {
                     return Err(refused("what the gateway took is another task than the one that was asked"));
+                }
+                if let Some(word) = &given {
+                    words.check(word, &body.id)?;
                 }
                 if !wait {
                     return show(&client, &known, json, body, key.as_ref(), false).await;
@@ -243,9 +251,9 @@ async fn task(client: &Client, id: &str) -> Result<TaskBody, Failure> {
 }
 
 /// Whether a task is the one that was asked; `again` if it may have been taken earlier, under the same word.
-fn same(asked: &TaskRequest, taken: &TaskRequest, again: bool) -> bool {
-    let (nonce, issued, result_key) = (taken.nonce.clone(), taken.issued.clone(), taken.result_key.clone());
-    asked == taken || (again && TaskRequest { nonce, issued, result_key, ..asked.clone() } == *taken)
+fn same(asked: &TaskRequest, body: &TaskBody, again: bool) -> bool {
+    let taken = &body.task;
+    task_id(taken).to_string() == body.id && (asked == taken || (again && question(asked) == question(taken)))
 }
 
 /// What whoever stopped listening should know. The gateway goes on with what it has taken.

@@ -9,6 +9,7 @@ mod agreement_running;
 mod agreement_signing;
 mod agreement_wizard;
 mod arrows;
+mod asking;
 mod audit;
 mod bench;
 mod branches;

@@ -128,16 +128,16 @@ impl Member {
     }
 }
 
-struct Scene {
-    gateway: Node,
-    gid: i64,
+pub(crate) struct Scene {
+    pub(crate) gateway: Node,
+    pub(crate) gid: i64,
     members: Vec<Member>,
 }
 
 const NAMES: [&str; 4] = ["alice", "bobby", "cyril", "dorothy"];
 
 impl Scene {
-    async fn found() -> Self {
+    pub(crate) async fn found() -> Self {
         let gateway = Node::with("gateway", &["--roles", "manager"]);
         let gid = gateway.api("POST", "/groups", Some(&json!({ "name": "g" }))).json()["gid"].as_i64().expect("one");
         let mut members = Vec::new();
@@ -276,11 +276,11 @@ async fn rule5_a_lying_recipient_voids_no_guaranteed_result() {
 }
 
 /// A question, but for the group and who learns the answer.
-const ASKED: &str = "--source temperature --preselector now --aggregator mean --purpose HVAC --decimals 2 --least 0 --most 50 \
+pub(crate) const ASKED: &str = "--source temperature --preselector now --aggregator mean --purpose HVAC --decimals 2 --least 0 --most 50 \
                      --no-wait --json";
 
 /// What a client with this result key says at the gateway's machine.
-fn with_key(file: &Path, data: &Path) -> impl Fn(&str) -> Output + use<> {
+pub(crate) fn with_key(file: &Path, data: &Path) -> impl Fn(&str) -> Output + use<> {
     let [file, data] = [file, data].map(|path| path.to_str().expect("a path").to_owned());
     move |args| {
         let args: Vec<&str> = args.split_whitespace().collect();
