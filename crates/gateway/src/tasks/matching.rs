@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tacit_accord::{Charter, Consensus};
 use tacit_engine::{Level, Plan};
-use tacit_job::{Ask, Job, Task, Terms};
+use tacit_job::{Ask, Job, Task, Terms, operators_of, tellers_needed};
 use tacit_model::{Attempt, Fingerprint, GroupId, Slot};
 
 use super::branches::{self, Whole};
@@ -134,6 +134,14 @@ impl Gateway {
         let recipients: Vec<Fingerprint> = named_recipients(ask, charter)?.into_iter().filter(computes).collect();
         if recipients.is_empty() {
             return Ok(Err("none of the recipients is there".to_owned()));
+        }
+        // Of what fewer seal its client would take nothing, and the records would be spent.
+        let needed = tellers_needed(&ask.request, charter);
+        let found = operators_of(&recipients, charter);
+        if ask.request.result_key.is_some() && found < needed {
+            return Ok(Err(format!(
+                "recipients of {found} operators are there, and those of {needed} must seal the result for its client to take it"
+            )));
         }
         let job = Job {
             session: new_session()?,

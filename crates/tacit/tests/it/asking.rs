@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tacit_job::{Job, Report, Told, seal_result};
+use tacit_model::GroupId;
+use tacit_model::api::TaskResult;
 
 use crate::harness::tacit;
-use crate::scripted::{ASKED, Scene, with_key};
+use crate::scripted::{ASKED, Member, Scene, done, each_says_of, with_key};
 
 fn json_of(output: &Output) -> Value {
     assert!(output.status.success(), "{output:?}");
@@ -20,6 +23,27 @@ fn refusal(output: &Output) -> String {
 
 fn id_of(task: &Value) -> &str {
     task["id"].as_str().expect("an id")
+}
+
+/// All members compute, and those with these numbers seal the result for the client: 20, and what number of computation it is.
+async fn computed_and_sealed_by(scene: &mut Scene, sealing: &[usize]) {
+    let identities: Vec<_> = scene.members.iter().map(|member| member.identity.clone()).collect();
+    let under = scene.charter();
+    let says = |number: usize, job: &Job| {
+        let ask = job.ask().expect("a client's task");
+        let key = ask.request.result_key.as_deref().expect("a key");
+        let mut report = done("aa", 20.0 + job.slot.0 as f64);
+        let Report::Done { told, .. } = &mut report else { unreachable!() };
+        *told = match told.take() {
+            Some(Told::Open(result)) if sealing.contains(&number) => {
+                let result = TaskResult { id: ask.id().to_string(), window: job.slot, ..*result };
+                Some(Told::Sealed(seal_result(result, under, key, &identities[number]).expect("sealed")))
+            }
+            _ => None,
+        };
+        report
+    };
+    each_says_of(scene, says).await;
 }
 
 /// A gateway answers the same question under the same key with the same task. An earlier one, which this client's key opens as
@@ -87,4 +111,29 @@ async fn w3_commands_at_once_lose_nothing_that_a_client_keeps() {
     for (number, task) in tasks.iter().enumerate() {
         assert_eq!(asked[format!("word{number}")]["taken"], task["id"], "{asked}");
     }
+}
+
+/// With one recipient of the two that a client must hear, nothing is computed: its result would be worth nothing to the
+/// client, and the records would be spent. It waits as for anybody else.
+#[tokio::test]
+async fn rule11_a_sealed_task_waits_for_recipients_of_enough_operators() {
+    let mut scene = Scene::found().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let command = with_key(&folder.path().join("hvac.key"), &scene.gateway.data());
+    let (gid, alice, dorothy) = (scene.gid, scene.members[0].me, scene.members[3].me);
+    let ask = || command(&format!("task run --group {gid} {ASKED} --recipient {alice} --recipient {dorothy}"));
+    let Member { identity, home, .. } = scene.members.pop().expect("the fourth");
+    scene.offering(3).await;
+    let body = scene.ended(id_of(&json_of(&ask()))).await;
+    assert_eq!((&body["state"], &body["windows"][0]["contributors"]), (&json!("failed"), &json!(0)), "{body}");
+    let detail = body["detail"].as_str().expect("a text");
+    assert!(detail.contains("recipients of 1 operators are there, and those of 2 must seal"), "{detail}");
+    assert!(!detail.contains("dorothy"), "the client hears no names: {detail}");
+
+    let taken = json_of(&ask());
+    scene.members.push(Member::connect("dorothy", GroupId(gid), identity, home).await);
+    computed_and_sealed_by(&mut scene, &[0, 3]).await;
+    assert_eq!(scene.ended(id_of(&taken)).await["state"], "done");
+    let shown = json_of(&command(&format!("task show {} --json", id_of(&taken))));
+    assert_eq!(shown["results"][0]["statistics"][0]["value"], 20.0, "{shown}");
 }

@@ -30,11 +30,11 @@ impl Gate for ControlOnly {
 }
 
 /// A member, and its control link.
-struct Member {
-    me: Fingerprint,
-    identity: Arc<Identity>,
+pub(crate) struct Member {
+    pub(crate) me: Fingerprint,
+    pub(crate) identity: Arc<Identity>,
     /// The gateway, and where it is.
-    home: (Fingerprint, Vec<String>),
+    pub(crate) home: (Fingerprint, Vec<String>),
     link: ControlLink,
     _host: Host,
     _hub: LinkHub,
@@ -71,7 +71,12 @@ impl Member {
     }
 
     /// Connects, says hello and offers a series.
-    async fn connect(name: &str, group: GroupId, identity: Arc<Identity>, home: (Fingerprint, Vec<String>)) -> Self {
+    pub(crate) async fn connect(
+        name: &str,
+        group: GroupId,
+        identity: Arc<Identity>,
+        home: (Fingerprint, Vec<String>),
+    ) -> Self {
         let me = identity.fingerprint();
         let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().expect("an address"))).await.expect("a hub");
         let host = hub.host(Arc::clone(&identity), Arc::new(ControlOnly)).expect("hosted");
@@ -103,7 +108,7 @@ impl Member {
         tokio::time::timeout(PATIENCE, wait).await.expect("a message in time")
     }
 
-    async fn asked(&mut self) -> Job {
+    pub(crate) async fn asked(&mut self) -> Job {
         self.next(|m| if let ToPeer::Prepare { job, .. } = m { Some(*job) } else { None }).await
     }
 
@@ -131,7 +136,7 @@ impl Member {
 pub(crate) struct Scene {
     pub(crate) gateway: Node,
     pub(crate) gid: i64,
-    members: Vec<Member>,
+    pub(crate) members: Vec<Member>,
 }
 
 const NAMES: [&str; 4] = ["alice", "bobby", "cyril", "dorothy"];
@@ -150,7 +155,7 @@ impl Scene {
     }
 
     /// Waits until so many members are there with their offers.
-    async fn offering(&self, count: usize) {
+    pub(crate) async fn offering(&self, count: usize) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let offers = self.gateway.offers(self.gid);
@@ -165,7 +170,7 @@ impl Scene {
     }
 
     /// The consensus in force.
-    fn charter(&self) -> ConsensusId {
+    pub(crate) fn charter(&self) -> ConsensusId {
         let path = format!("/groups/{}", self.gid);
         let group = self.gateway.api("GET", &path, None).ok().json();
         group["consensus"].as_str().expect("an id").parse().expect("an id")
@@ -185,7 +190,7 @@ impl Scene {
         taken["id"].as_str().expect("an id").to_owned()
     }
 
-    async fn ended(&self, id: &str) -> Value {
+    pub(crate) async fn ended(&self, id: &str) -> Value {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let body = self.gateway.api("GET", &format!("/tasks/{id}"), None).ok().json();
@@ -198,7 +203,7 @@ impl Scene {
     }
 }
 
-fn done(agreement: &str, value: f64) -> Report {
+pub(crate) fn done(agreement: &str, value: f64) -> Report {
     let statistics = vec![StatisticBody { name: "mean(temperature)".to_owned(), value }];
     let result = TaskResult {
         id: String::new(),
@@ -226,7 +231,13 @@ async fn third_says(scene: &mut Scene, report: Report) {
 
 /// All members get to the session and report.
 async fn each_says(scene: &mut Scene, report: impl Fn(usize) -> Report) {
-    let session = scene.members[0].prepared().await.session;
+    each_says_of(scene, |number, _| report(number)).await;
+}
+
+/// The same, by what the job is.
+pub(crate) async fn each_says_of(scene: &mut Scene, report: impl Fn(usize, &Job) -> Report) {
+    let job = scene.members[0].prepared().await;
+    let session = job.session;
     for member in &mut scene.members[1..] {
         assert_eq!(member.prepared().await.session, session);
     }
@@ -234,7 +245,7 @@ async fn each_says(scene: &mut Scene, report: impl Fn(usize) -> Report) {
         member.linked(session, Report::Linked).await;
     }
     for (number, member) in scene.members.iter_mut().enumerate() {
-        member.session(session, report(number)).await;
+        member.session(session, report(number, &job)).await;
     }
 }
 
