@@ -175,6 +175,7 @@ impl Stage {
         let signature = Some(sign_request(&task, &self.identity));
         let body = self.client.submit_task(&NewTask { task, signature, notify: None, wait: true }, None).await?;
         let opened = answer::opened(&self.client, &self.known, body, Some(&key)).await?;
+        opened.all_taken()?;
         let total_ms = started.elapsed().as_secs_f64() * 1000.0;
         let found = opened.results.first().and_then(|result| result.statistics.first()).map(|one| one.value);
         let timing = opened.task.windows.first().and_then(|window| window.timing);

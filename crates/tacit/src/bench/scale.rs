@@ -243,7 +243,8 @@ impl Stage {
         };
         let signature = Some(sign_request(&task, &self.identity));
         let body = self.client.submit_task(&NewTask { task, signature, notify: None, wait: true }, None).await?;
-        let opened = match answer::opened(&self.client, &self.known, body, Some(&key)).await {
+        let opened = answer::opened(&self.client, &self.known, body, Some(&key)).await;
+        let opened = match opened.and_then(|opened| opened.all_taken().map(|()| opened)) {
             Ok(opened) => opened,
             Err(failure) => {
                 eprintln!("block {block}: {failure}");

@@ -15,6 +15,7 @@ use tacit_model::GroupId;
 use tacit_model::api::{MemberOfferBody, NewTask, TaskBody, TaskRequest};
 use tacit_pki::result_key::ResultKey;
 
+use answer::Opened;
 use known::Known;
 
 use super::log::Key;
@@ -85,7 +86,8 @@ struct Run {
     /// Where the private key that opens the result is kept: needed to read it later. Made if it does not exist.
     #[arg(long, value_name = "FILE")]
     result_key: Option<PathBuf>,
-    /// The same word for the same task: repeating the command then asks once.
+    /// The same word for the same task: repeating the command then asks once. Which task was taken is kept in the data folder
+    /// or beside --client-key or --result-key, and no other is believed under this word.
     #[arg(long, value_name = "WORD")]
     idempotency_key: Option<String>,
     #[command(flatten)]
@@ -165,14 +167,15 @@ impl Task {
                     words.check(word, &body.id)?;
                 }
                 if !wait {
-                    return show(&client, &known, json, body, key.as_ref(), false).await;
+                    return verdict(&show(&client, &known, json, body, key.as_ref()).await?, false);
                 }
                 say(&format!("task {} is taken", body.id))?;
                 let unheard = unheard(&body.id, run.result_key.as_deref(), key.is_some());
                 tokio::select! {
                     ended = follow(&client, &known, body, key.as_ref(), repeated && !json) => {
-                        let ended = ended.map_err(|failure| failure.about(&unheard))?;
-                        show(&client, &known, json, ended, key.as_ref(), true).await
+                        let (ended, told) = ended.map_err(|failure| failure.about(&unheard))?;
+                        let shown = show(&client, &known, json, ended, key.as_ref()).await?;
+                        told.and(verdict(&shown, true))
                     }
                     _ = tokio::signal::ctrl_c() => Err(Failure::new(Code::Other, unheard.clone())),
                 }
@@ -183,7 +186,8 @@ impl Task {
             Action::Show(which) => {
                 let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
                 let known = self.connection.known(which.result_key.as_deref(), which.trust.manager_key);
-                show(&client, &known, json, task(&client, &which.id).await?, key.as_ref(), false).await
+                let body = task(&client, &which.id).await?;
+                verdict(&show(&client, &known, json, body, key.as_ref()).await?, false)
             }
             Action::Watch(which) => {
                 let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
@@ -194,10 +198,10 @@ impl Task {
                     let over = body.state != "open";
                     if over || body.windows.len() > seen {
                         seen = body.windows.len();
-                        show(&client, &known, json, body, key.as_ref(), over).await?;
-                    }
-                    if over {
-                        return Ok(());
+                        let shown = show(&client, &known, json, body, key.as_ref()).await?;
+                        if over {
+                            return verdict(&shown, true);
+                        }
                     }
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 }
@@ -211,29 +215,32 @@ impl Task {
     }
 }
 
-/// The task when it is over. With `tell` each computation is told as it ends, and no longer in what is returned.
+/// The task when it is over. With `tell` each computation is told as it ends, and no longer in what is returned; then, whether
+/// something was taken of each that was told.
 async fn follow(
     client: &Client,
     known: &Known,
     mut body: TaskBody,
     key: Option<&ResultKey>,
     tell: bool,
-) -> Result<TaskBody, Failure> {
+) -> Result<(TaskBody, Result<(), Failure>), Failure> {
     const LONGEST: Duration = Duration::from_millis(500);
-    let (mut told, mut pause) = (0, Duration::from_millis(5));
+    let (mut told, mut pause, mut all_taken) = (0, Duration::from_millis(5), Ok(()));
     loop {
         if tell {
             let mut news = body.clone();
             news.windows.drain(..told.min(body.windows.len()));
             told = body.windows.len();
-            match answer::details(&answer::opened(client, known, news, key).await?) {
+            let opened = answer::opened(client, known, news, key).await?;
+            all_taken = all_taken.and(opened.all_taken());
+            match answer::details(&opened) {
                 nothing if nothing.is_empty() => {}
                 text => result_line(&text)?,
             }
         }
         if body.state != "open" {
             body.windows.drain(..told.min(body.windows.len()));
-            return Ok(body);
+            return Ok((body, all_taken));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 3 / 2).min(LONGEST);
@@ -273,18 +280,24 @@ fn offer(offer: &MemberOfferBody) -> String {
     format!("{name}  labels {}  sources {}", offer.labels.join(","), offer.sources.join(","))
 }
 
-/// Prints a task with its results opened. With `must_be_done` a task that failed is a failed command.
+/// Prints a task with its results opened.
 async fn show(
     client: &Client,
     known: &Known,
     json: bool,
     body: TaskBody,
     key: Option<&ResultKey>,
-    must_be_done: bool,
-) -> Result<(), Failure> {
+) -> Result<Opened, Failure> {
     let opened = answer::opened(client, known, body, key).await?;
-    let failed = must_be_done && opened.task.state != "done";
-    let why = format!("no result: {}", opened.task.detail);
     print(json, &opened, answer::words)?;
-    if failed { Err(Failure::new(Code::Refused, why)) } else { Ok(()) }
+    Ok(opened)
+}
+
+/// Whether the command got what it asked for. With `must_be_done` a task that failed is a failed command.
+fn verdict(opened: &Opened, must_be_done: bool) -> Result<(), Failure> {
+    opened.all_taken()?;
+    match must_be_done && opened.task.state != "done" {
+        true => Err(Failure::new(Code::Refused, format!("no result: {}", opened.task.detail))),
+        false => Ok(()),
+    }
 }

@@ -137,3 +137,35 @@ async fn rule11_a_sealed_task_waits_for_recipients_of_enough_operators() {
     let shown = json_of(&command(&format!("task show {} --json", id_of(&taken))));
     assert_eq!(shown["results"][0]["statistics"][0]["value"], 20.0, "{shown}");
 }
+
+/// Of a repeated task one computation has too few signatures: its reason stands in its place, the others are shown, and the
+/// command does not end well.
+#[tokio::test]
+async fn rule11_one_computation_without_enough_words_hides_no_other() {
+    let mut scene = Scene::found().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("hvac.key");
+    let command = with_key(&key, &scene.gateway.data());
+    let asked = ASKED.replace("--no-wait --json", "");
+    let run = format!("task run --group {} {asked} --every 1 --times 3", scene.gid);
+    let waits = with_key(&key, &scene.gateway.data());
+    let waits = tokio::task::spawn_blocking(move || waits(&run));
+    for sealing in [&[0, 1][..], &[2], &[1, 3]] {
+        computed_and_sealed_by(&mut scene, sealing).await;
+    }
+    let ran = waits.await.expect("it ran");
+    let id = scene.gateway.api("GET", "/tasks", None).ok().json()["tasks"][0]["id"].as_str().expect("an id").to_owned();
+    let told = command(&format!("task show {id} --json"));
+    let body: Value = serde_json::from_slice(&told.stdout).unwrap_or_else(|_| panic!("{told:?}"));
+    let values: Vec<_> = (0..2).map(|at| body["results"][at]["statistics"][0]["value"].clone()).collect();
+    assert_eq!((told.status.code(), values), (Some(3), vec![json!(20.0), json!(22.0)]), "{body}");
+    assert_eq!((&body["refused"][0]["window"], body["refused"][1].is_null()), (&json!(1), true), "{body}");
+    for output in [ran, command(&format!("task show {id}")), command(&format!("task watch {id}"))] {
+        let (shown, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let places =
+            ["computation 0, 4", "computation 1: cyril alone signed", "computation 2, 4"].map(|it| shown.find(it));
+        assert!(places[0].is_some() && places.is_sorted(), "{output:?}");
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        assert!(why.contains("computation 1: cyril alone signed"), "{why}");
+    }
+}

@@ -347,7 +347,10 @@ async fn rule11_a_client_takes_what_enough_recipients_sealed_and_reads_who_lied(
             assert!(String::from_utf8_lossy(&read.stdout).contains(&liar), "{read:?}");
         } else {
             assert_eq!((told.status.code(), read.status.code()), (Some(3), Some(3)), "{told:?}");
-            assert!(![told.stdout, read.stdout].concat().windows(2).any(|text| text == b"99"), "nothing is shown");
+            let body: Value = serde_json::from_slice(&told.stdout).unwrap_or_else(|_| panic!("{told:?}"));
+            assert_eq!((&body["results"], &body["refused"][0]["window"]), (&json!([]), &json!(0)), "{body}");
+            let shown = String::from_utf8_lossy(&read.stdout);
+            assert!(!shown.contains("mean(temperature)"), "no number is shown: {shown}");
             let expected = match (invented, words[0]) {
                 (true, _) => "no recipient that the group's charter of then names has signed what was told",
                 (_, Some(_)) => "more than 1 operators say: alice, against cyril",

@@ -24,29 +24,57 @@ use crate::output::Failure;
 pub(crate) struct Opened {
     #[serde(flatten)]
     pub(crate) task: TaskBody,
-    /// One per computation that is done.
+    /// One per computation that is done, and of which something can be taken.
     pub(crate) results: Vec<TaskResult>,
+    /// Computations that are done, and of whose result nothing is taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused: Vec<Refused>,
     /// On whose word results rest alone, and who told something else than those they are taken from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) remarks: Vec<String>,
 }
 
+/// A computation of whose result nothing is taken.
+#[derive(Serialize)]
+pub(crate) struct Refused {
+    /// Which one.
+    pub(crate) window: Slot,
+    /// Why not.
+    pub(crate) why: String,
+}
+
+impl Opened {
+    /// An error if of any computation nothing is taken. The others' results stand all the same.
+    pub(crate) fn all_taken(&self) -> Result<(), Failure> {
+        match &self.refused[..] {
+            [] => Ok(()),
+            [only] => Err(refused(format!("computation {}: {}", only.window, only.why))),
+            [first, others @ ..] => {
+                let others: Vec<String> = others.iter().map(|other| other.window.to_string()).collect();
+                let more = others.join(", ");
+                Err(refused(format!("computation {}: {}; nor is anything taken of {more}", first.window, first.why)))
+            }
+        }
+    }
+}
+
 /// Opens what was sealed for the key, and takes what enough recipients signed by the group's charter as this client knows
-/// it (`tacit_job::settle`): the gateway's word alone is worth nothing.
+/// it (`tacit_job::settle`): the gateway's word alone is worth nothing. What is wrong with one computation is said of it,
+/// and keeps nobody from the others.
 pub(crate) async fn opened(
     client: &Client,
     known: &Known,
     task: TaskBody,
     key: Option<&ResultKey>,
 ) -> Result<Opened, Failure> {
-    let told = task.windows.iter().any(|window| !window.sealed.is_empty());
-    let Some(key) = key else {
-        let results = task.windows.iter().filter_map(|window| window.result.clone()).collect();
-        return Ok(Opened { task, results, remarks: Vec::new() });
-    };
     if task_id(&task.task).to_string() != task.id {
         return Err(refused(format!("what the gateway shows as task {} is another one", task.id)));
     }
+    let told = task.windows.iter().any(|window| !window.sealed.is_empty());
+    let Some(key) = key else {
+        let results = task.windows.iter().filter_map(|window| window.result.clone()).collect();
+        return Ok(Opened { task, results, refused: Vec::new(), remarks: Vec::new() });
+    };
     let group = task.task.group;
     let mut chain = if told { known.chain(client, group, false).await? } else { Arc::default() };
     let tellings: Vec<(Slot, Vec<Telling>)> = task.windows.iter().map(|window| tellings(&task, window, key)).collect();
@@ -54,22 +82,22 @@ pub(crate) async fn opened(
     if tellings.iter().flat_map(|(_, all)| all).filter_map(|telling| telling.teller).any(news) {
         chain = known.chain(client, group, true).await?;
     }
-    let (mut results, mut remarks) = (Vec::new(), Vec::new());
+    let (mut results, mut untaken, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
     for ((number, tellings), window) in tellings.iter().zip(&task.windows) {
-        let settled = settle(tellings, &task.task, *number, &chain);
-        match settled.map_err(|why| refused(format!("computation {number}: {why}")))? {
-            Some(settled) => {
+        match settle(tellings, &task.task, *number, &chain) {
+            Err(why) => untaken.push(Refused { window: *number, why: why.to_string() }),
+            Ok(Some(settled)) => {
                 let charter = chain.iter().find(|consensus| consensus.id() == settled.consensus);
                 remarks.extend(charter.into_iter().flat_map(|it| remarks_on(*number, &settled, it.charter())));
                 results.push(settled.result);
             }
             // Whoever has a key takes nothing that the gateway could have made up.
-            None if window.result.is_some() => remarks
+            Ok(None) if window.result.is_some() => remarks
                 .push(format!("computation {number}: told in clear, not sealed; without a result key it is shown")),
-            None => {}
+            Ok(None) => {}
         }
     }
-    Ok(Opened { task, results, remarks })
+    Ok(Opened { task, results, refused: untaken, remarks })
 }
 
 fn tellings(task: &TaskBody, window: &TaskWindow, key: &ResultKey) -> (Slot, Vec<Telling>) {
@@ -143,16 +171,23 @@ pub(crate) fn words(opened: &Opened) -> String {
     if details.is_empty() { line(&opened.task) } else { format!("{}\n{details}", line(&opened.task)) }
 }
 
-/// What its computations came to.
+/// What its computations came to, each in its place.
 pub(crate) fn details(opened: &Opened) -> String {
-    let mut lines = Vec::new();
+    let mut parts: Vec<(Slot, Vec<String>)> = Vec::new();
     for result in &opened.results {
-        lines.push(format!("  computation {}, {} contributed", result.window, result.contributors));
+        let mut lines = vec![format!("  computation {}, {} contributed", result.window, result.contributors)];
         lines.extend(result.statistics.iter().map(|one| format!("    {:<28} {}", one.name, one.value)));
         lines.extend(result.no_result.iter().map(|why| format!("    no result: {why}")));
+        parts.push((result.window, lines));
     }
-    let failed = opened.task.windows.iter().filter(|window| window.state != "done");
-    lines.extend(failed.map(|window| format!("  computation {}: {}", window.window, window.detail)));
+    for refused in &opened.refused {
+        parts.push((refused.window, vec![format!("  computation {}: {}", refused.window, refused.why)]));
+    }
+    for failed in opened.task.windows.iter().filter(|window| window.state != "done") {
+        parts.push((failed.window, vec![format!("  computation {}: {}", failed.window, failed.detail)]));
+    }
+    parts.sort_by_key(|(window, _)| *window);
+    let mut lines: Vec<String> = parts.into_iter().flat_map(|(_, lines)| lines).collect();
     lines.extend(opened.remarks.iter().map(|remark| format!("  {remark}")));
     lines.join("\n")
 }

@@ -56,8 +56,10 @@ impl Asker {
             return Err(Failure::new(Code::Refused, format!("no answer: {}", body.detail)));
         }
         let sealed = body.windows.iter().all(|window| window.result.is_none() && !window.sealed.is_empty());
-        let opened = answer::opened(&self.client, &self.known, body, Some(&self.key)).await?.results.into_iter().next();
-        let result = opened.ok_or_else(|| Failure::new(Code::Other, "an answer without a result"))?;
+        let opened = answer::opened(&self.client, &self.known, body, Some(&self.key)).await?;
+        opened.all_taken()?;
+        let result =
+            opened.results.into_iter().next().ok_or_else(|| Failure::new(Code::Other, "an answer without a result"))?;
         Ok(Answer {
             mean: number(&result, "mean(temperature)"),
             occupied: number(&result, "count"),
