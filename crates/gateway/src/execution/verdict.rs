@@ -138,8 +138,13 @@ impl<'r> Differing<'r> {
             missing.iter().for_each(|who| said.entry(*who).or_default().push(*member));
         }
         let missing: Vec<Fingerprint> = said.into_iter().filter(|(_, by)| honest(by)).map(|(who, _)| who).collect();
-        // The latest that an honest one agrees with.
-        let mut moments: Vec<UnixMillis> = self.0.iter().map(|(.., until)| *until).collect();
+        // The latest that an honest one agrees with; members of one operator are one voice.
+        let mut latest: BTreeMap<Option<&str>, UnixMillis> = BTreeMap::new();
+        for (member, _, until) in &self.0 {
+            let voice = latest.entry(names.operator(member)).or_insert(*until);
+            *voice = (*voice).max(*until);
+        }
+        let mut moments: Vec<UnixMillis> = latest.into_values().collect();
         moments.sort_unstable();
         let until = moments[moments.len().saturating_sub(names.may_lie() + 1)];
         let why = words(&Fault::Apart { missing: missing.clone(), until }, names);

@@ -21,8 +21,12 @@ impl Names<'_> {
 
     /// How many operators these members belong to: members of one operator are one voice.
     pub(super) fn operators<'f>(&self, members: impl IntoIterator<Item = &'f Fingerprint>) -> usize {
-        let operators = members.into_iter().map(|member| self.0.member(member).map(|m| m.operator.as_str()));
-        operators.collect::<BTreeSet<_>>().len()
+        members.into_iter().map(|member| self.operator(member)).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Who runs a member.
+    pub(super) fn operator(&self, member: &Fingerprint) -> Option<&str> {
+        self.0.member(member).map(|m| m.operator.as_str())
     }
 
     /// How many operators may be corrupted.

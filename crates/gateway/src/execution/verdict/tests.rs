@@ -175,6 +175,25 @@ fn rule3_a_set_that_makes_a_difference_is_told_by_who_is_missing() {
     ));
 }
 
+/// Two members of one operator that may lie do not move the moment from which on it could be asked.
+#[test]
+fn rule3_the_moment_of_a_difference_is_what_an_operator_says_not_a_member() {
+    let (charter, job) = four("semi-honest", [0, 0, 2, 3]);
+    let moment = |says: [i64; 3]| {
+        let decline =
+            |until| Report::Declined { why: Decline::Apart { missing: vec![who(9)], until: UnixMillis(until) } };
+        let mut reports: Reported = (0..).map(who).zip(says.map(|until| Some(decline(until)))).collect();
+        reports.insert(who(3), Some(Report::Prepared { nonce: "n".to_owned() }));
+        match nonces(&reports, &job, &Names(&charter)).expect_err("somebody declined") {
+            Outcome::Apart { until: UnixMillis(until), .. } => until,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(moment([i64::MAX, i64::MAX, 800]), 800);
+    assert_eq!(moment([700, i64::MAX, 800]), 800);
+    assert_eq!(moment([0, 700, 800]), 700, "one of them may not have looked at all");
+}
+
 /// The gateway was interrupted after the end: it asks again, and hears what was told before.
 #[test]
 fn f13_a_resumed_task_is_done_with_its_result() {
