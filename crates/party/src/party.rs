@@ -84,6 +84,8 @@ pub struct PartyLimits {
     pub link: Duration,
     /// A session; long vectors get more.
     pub session: Duration,
+    /// The gateway's next step: a session that it does not continue in time is given up.
+    pub step: Duration,
     /// The gateway's answer to a request.
     pub request: Duration,
     /// One round of dialling the gateway.
@@ -107,6 +109,7 @@ impl Default for PartyLimits {
         Self {
             link: Duration::from_secs(5),
             session: Duration::from_secs(30),
+            step: Duration::from_secs(120),
             request: Duration::from_secs(10),
             dial: Duration::from_secs(1),
             reconnect_first: Duration::from_millis(200),

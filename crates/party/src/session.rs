@@ -36,8 +36,6 @@ use prepare::{Declined, Prepared};
 
 /// So many used session ids are remembered in memory; the store remembers them all.
 const REMEMBERED: usize = 1 << 16;
-/// A session that its gateway does not continue is given up after so long.
-const STALE: Duration = Duration::from_secs(120);
 
 /// The sessions of one party.
 #[derive(Default)]
@@ -56,8 +54,22 @@ struct State {
     tidied: Option<(RunId, Slot)>,
 }
 
+impl State {
+    /// Gives up those that their gateway has not continued for too long.
+    fn give_up_stale(&mut self, stale: Duration) {
+        self.open.retain(|_, entry| {
+            let keep = matches!(entry.step, Step::Running) || entry.since.elapsed() < stale;
+            if !keep {
+                entry.abort.cancel();
+            }
+            keep
+        });
+    }
+}
+
 struct Entry {
     run: RunId,
+    /// When its step began.
     since: Instant,
     abort: CancellationToken,
     step: Step,
@@ -105,15 +117,9 @@ impl Sessions {
         self.lock().open.drain().for_each(|(_, entry)| entry.abort.cancel());
     }
 
-    fn take(&self, job: &Job, limit: usize, noted: &Arc<Noted>) -> Result<CancellationToken, Decline> {
+    fn take(&self, job: &Job, limit: usize, stale: Duration, noted: &Arc<Noted>) -> Result<CancellationToken, Decline> {
         let mut state = self.lock();
-        state.open.retain(|_, entry| {
-            let keep = matches!(entry.step, Step::Running) || entry.since.elapsed() < STALE;
-            if !keep {
-                entry.abort.cancel();
-            }
-            keep
-        });
+        state.give_up_stale(stale);
         if state.open.len() >= limit || !state.used.insert(job.session) {
             return Err(Decline::Busy);
         }
@@ -132,15 +138,23 @@ impl Sessions {
 
     /// Puts the next step in place; `false` if the session was given up meanwhile.
     fn put(&self, session: SessionId, step: Step) -> bool {
-        self.lock().open.get_mut(&session).map(|entry| entry.step = step).is_some()
+        let mut state = self.lock();
+        let Some(entry) = state.open.get_mut(&session) else { return false };
+        (entry.step, entry.since) = (step, Instant::now());
+        true
     }
 
     fn end(&self, session: SessionId) {
         self.lock().open.remove(&session);
     }
 
-    fn take_prepared(&self, session: SessionId) -> Option<(Box<Prepared>, CancellationToken, Arc<Noted>)> {
+    fn take_prepared(
+        &self,
+        session: SessionId,
+        stale: Duration,
+    ) -> Option<(Box<Prepared>, CancellationToken, Arc<Noted>)> {
         let mut state = self.lock();
+        state.give_up_stale(stale);
         let entry = state.open.get_mut(&session)?;
         match std::mem::replace(&mut entry.step, Step::Busy) {
             Step::Prepared(prepared) => Some((prepared, entry.abort.clone(), Arc::clone(&entry.noted))),
@@ -151,8 +165,9 @@ impl Sessions {
         }
     }
 
-    fn take_linked(&self, session: SessionId) -> Option<(Box<Linked>, CancellationToken, Arc<Noted>)> {
+    fn take_linked(&self, session: SessionId, stale: Duration) -> Option<(Box<Linked>, CancellationToken, Arc<Noted>)> {
         let mut state = self.lock();
+        state.give_up_stale(stale);
         let entry = state.open.get_mut(&session)?;
         match std::mem::replace(&mut entry.step, Step::Running) {
             Step::Linked(linked) => Some((linked, entry.abort.clone(), Arc::clone(&entry.noted))),
@@ -182,7 +197,7 @@ impl Sessions {
 pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
     let (session, slot) = (job.session, job.slot);
     let noted = party.jobs.note(party, &job);
-    let abort = match party.sessions.take(&job, party.policy().max_sessions, &noted) {
+    let abort = match party.sessions.take(&job, party.policy().max_sessions, party.limits.step, &noted) {
         Ok(abort) => abort,
         Err(why) => {
             noted.ended(
@@ -253,7 +268,7 @@ fn out_of_order(party: &Inner, session: SessionId, step: &'static str) {
 
 /// Phase 2.
 pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String>, endpoints: Vec<String>) {
-    let Some((prepared, abort, noted)) = party.sessions.take_prepared(session) else {
+    let Some((prepared, abort, noted)) = party.sessions.take_prepared(session, party.limits.step) else {
         return out_of_order(party, session, "Link");
     };
     let span = info_span!("link", party = %party.name, %session);
@@ -290,7 +305,7 @@ pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String
 
 /// Phase 3.
 pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
-    let Some((linked, abort, noted)) = party.sessions.take_linked(session) else {
+    let Some((linked, abort, noted)) = party.sessions.take_linked(session, party.limits.step) else {
         return out_of_order(party, session, "Session");
     };
     let (run, slot, asked) = (linked.job.run, linked.job.slot, linked.job.ask().is_some());

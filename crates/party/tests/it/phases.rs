@@ -1,6 +1,7 @@
 //! The automaton of a session, and several of them.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde_json::json;
 use tacit_job::{Ask, AskError, Decline, Fault, Job, Report, ToPeer, sign_request};
@@ -8,7 +9,7 @@ use tacit_model::api::{PeerPolicy, TaskRepeat, TaskRequest};
 use tacit_model::{Attempt, Fingerprint, SessionId};
 use tacit_party::{PartyLimits, Policy};
 
-use crate::tasks::{declined, room_with, trouble};
+use crate::tasks::{declined, is_done, job, request, room_with, trouble};
 use crate::world::{Peer, RUN, World, identity};
 
 /// Prepare, Link, Session: a step that does not follow the one before is answered by ABORTED, and what was prepared
@@ -57,6 +58,39 @@ async fn f17_only_prepare_link_session_in_this_order() {
     assert_ne!(agreements[0], agreements[1]);
     let results = world.peers[0].party().results(RUN).await.unwrap();
     assert_eq!(results.iter().map(|r| r.text()).collect::<Vec<_>>(), ["3;8", "7;9"]);
+    world.close().await;
+}
+
+/// A gateway may wait before each step, and not longer: what it leaves alone is given up, and nobody sends shares by what it was
+/// willing to do long ago.
+#[tokio::test]
+async fn f17_a_step_that_comes_too_late_is_out_of_order() {
+    let step = Duration::from_secs(2);
+    let hurried = |peers: &mut Vec<Peer>| peers.iter_mut().for_each(|peer| peer.limits.step = step);
+    let mut world = room_with(PartyLimits::default().session, hurried, |_| {}).await;
+    let ask = Ask::admit(request(&world, 1, "last_1h"), None, &world.gateway.identity).unwrap();
+    let aborted = Report::Failed { fault: Fault::Order, frozen: false };
+    let (soon, late) = (step * 11 / 20, step * 21 / 20);
+    for (attempt, pauses) in [(0, [late, soon]), (1, [soon, late]), (2, [soon, soon])] {
+        let job = Job { attempt: Attempt(attempt), ..job(&world, &ask, u8::try_from(attempt).unwrap() + 1) };
+        let members = job.members();
+        let prepared = world.gateway.prepare(&members, &world.consensus, &job).await;
+        let link = world.gateway.link_message(&world.consensus, &job, &prepared);
+        tokio::time::sleep(pauses[0]).await;
+        let linked = world.gateway.phase(&members, job.session, &link).await;
+        if pauses[0] == late {
+            assert!(linked.values().all(|report| *report == aborted), "{linked:?}");
+            assert_eq!(world.peers[0].party().status().await.unwrap().open_sessions, 0);
+            continue;
+        }
+        assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+        tokio::time::sleep(pauses[1]).await;
+        let ended = world.gateway.phase(&members, job.session, &ToPeer::Session { session: job.session }).await;
+        match pauses[1] == late {
+            true => assert!(ended.values().all(|report| *report == aborted), "{ended:?}"),
+            false => assert!(ended.values().all(is_done), "{ended:?}"),
+        }
+    }
     world.close().await;
 }
 
