@@ -8,9 +8,8 @@
 //! It does not notice that the whole file was put back to an earlier state: whoever wants that keeps its head elsewhere,
 //! or compares the turns of a negotiation, which count a key's acts without a gap, with the gateway's.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -20,6 +19,7 @@ use tacit_accord::log::{Checkpoint, Entry, Kind, Tree, leaf_hash};
 use tacit_model::{Clock, SystemClock};
 use tacit_pki::{Identity, keyfile};
 
+use crate::kept_file;
 use crate::output::{Code, Failure};
 
 /// What the entries name as their writer's software.
@@ -90,12 +90,7 @@ impl OwnLog {
 
     /// Puts the new file in place of the old one, or leaves the old one.
     fn write(&self, text: &str) -> Result<(), Failure> {
-        let (path, new) = (self.path(), self.path().with_extension("new"));
-        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(new, path)?;
-        Ok(File::open(&self.dir)?.sync_all()?)
+        Ok(kept_file::replace(&self.path(), text, 0o600)?)
     }
 }
 

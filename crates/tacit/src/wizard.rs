@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
+use crate::kept_file;
 use crate::output::{Failure, result_line};
 
 /// A run of questions with a memory.
@@ -65,11 +66,7 @@ impl Wizard {
         if let Some(folder) = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder)?;
         }
-        let new = self.file.with_extension("new");
-        let mut file = private_file(&new)?;
-        file.write_all(serde_json::to_string_pretty(&self.answers)?.as_bytes())?;
-        file.sync_all()?;
-        Ok(std::fs::rename(new, &self.file)?)
+        Ok(kept_file::replace(&self.file, &serde_json::to_string_pretty(&self.answers)?, 0o600)?)
     }
 
     /// The answer to a question: the flag, what was answered before, or what is typed; Enter takes the default.
@@ -156,12 +153,6 @@ pub(crate) fn answered(what: &str) -> Result<(), Failure> {
         "yes" | "y" => Ok(()),
         _ => Err(Failure::usage("nothing was done")),
     }
-}
-
-/// Invitations are kept here until they are used.
-fn private_file(path: &std::path::Path) -> Result<std::fs::File, Failure> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    Ok(std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path)?)
 }
 
 /// What wizards tell goes to the error output: results on the other stay readable by programs.

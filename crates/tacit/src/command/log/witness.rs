@@ -1,6 +1,5 @@
 //! A witness on a person's own machine: remembers one checkpoint, and demands that the log grows out of it.
 
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +9,7 @@ use tacit_client::Client;
 use tacit_pki::PublicKey;
 
 use super::print;
+use crate::kept_file;
 use crate::output::{Code, Failure};
 
 /// What is remembered.
@@ -136,9 +136,5 @@ fn dispute(state: &Path, known: Option<String>, shown: &str, why: &Disputed) -> 
 
 /// Written whole or not at all, and durable: a witness that forgets can be lied to.
 fn remember(state: &Path, seen: &Seen) -> Result<(), Failure> {
-    let fresh = state.with_extension("new");
-    let mut file = std::fs::File::create(&fresh)?;
-    file.write_all(&serde_json::to_vec(seen)?)?;
-    file.sync_all()?;
-    Ok(std::fs::rename(fresh, state)?)
+    Ok(kept_file::replace(state, &serde_json::to_string(seen)?, 0o600)?)
 }
