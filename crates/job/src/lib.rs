@@ -35,5 +35,5 @@ pub use plan::{JobError, RowRules, check_configuration, plan_of};
 pub use preselector::{NoPreselector, Preselector, Window};
 pub use receipt::{Awaited, Computed, Own, ReceiptPart, SignedPart};
 pub use scale::{MICRO, Micro, NotMicro, Scale};
-pub use sealed::{Settled, Telling, Unsettled, operators_of, seal_result, settle, tellers_needed};
+pub use sealed::{Seen, Settled, Telling, Unsettled, operators_of, seal_result, settle, tellers_needed};
 pub use status::{StatusClass, status};

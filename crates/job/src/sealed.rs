@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tacit_accord::{Charter, Consensus, ConsensusId, Member};
 use tacit_model::api::{TaskRequest, TaskResult, TaskSignature};
-use tacit_model::{CLOCK_SKEW_MS, Fingerprint, Slot};
+use tacit_model::{CLOCK_SKEW_MS, Fingerprint, Slot, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::result_key::{self, ResultKey};
 use tacit_pki::{Identity, PublicKey};
@@ -89,6 +89,16 @@ fn signer(signed: &[u8], teller: &TaskSignature) -> Option<Fingerprint> {
     Some(key.fingerprint())
 }
 
+/// A consensus of a chain that a client has checked.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// What was agreed.
+    pub consensus: Consensus,
+    /// When the client was first shown it, by its own clock: it was decided by then. The text itself may name an earlier
+    /// moment, at which its owners began to sign.
+    pub since: UnixMillis,
+}
+
 /// What the words about one computation come to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settled {
@@ -115,6 +125,15 @@ pub enum Unsettled {
          nothing is taken"
     )]
     Nobody,
+    /// Members of then may have no reason any more to be honest.
+    #[error(
+        "what was told is signed under a charter that was replaced before {moment}, the moment of the computation, so who \
+         signed it may have left since; nothing is taken"
+    )]
+    Replaced {
+        /// Of the computation.
+        moment: UnixMillis,
+    },
     /// All say the same, and they are too few.
     #[error(
         "{said} alone signed the result, and members of more than {may_lie} operators must, so that one of them is honest: \
@@ -172,16 +191,22 @@ pub fn settle(
     tellings: &[Telling],
     request: &TaskRequest,
     window: Slot,
-    chain: &[Consensus],
+    chain: &[Seen],
 ) -> Result<Option<Settled>, Unsettled> {
     if tellings.is_empty() {
         return Ok(None);
     }
-    let known = |telling: &Telling| -> Option<(Fingerprint, &Consensus, &Member)> {
+    let named = |telling: &Telling| -> Option<(Fingerprint, usize, &Member)> {
         let (teller, under) = telling.teller?;
-        let consensus = in_force(chain, under, request, window)?;
-        let named = named_recipients(request, consensus.charter()).contains(&teller);
-        Some((teller, consensus, consensus.charter().member(&teller).filter(|_| named)?))
+        let at = chain.iter().position(|seen| seen.consensus.id() == under)?;
+        let charter = chain[at].consensus.charter();
+        let named = charter.group == request.group && named_recipients(request, charter).contains(&teller);
+        Some((teller, at, charter.member(&teller).filter(|_| named)?))
+    };
+    let known = |telling: &Telling| -> Option<(Fingerprint, &Consensus, &Member)> {
+        let (teller, at, member) = named(telling)?;
+        let in_force = replaced(chain, at, request, window) == Some(None);
+        in_force.then_some((teller, &chain[at].consensus, member))
     };
     let mut sayings: Vec<Saying<'_>> = Vec::new();
     for telling in tellings {
@@ -197,7 +222,11 @@ pub fn settle(
     let mut enough = sayings.iter().filter(|saying| saying.has_an_honest_one());
     let (taken, word_of) = match (enough.next(), enough.next(), &sayings[..]) {
         (Some(saying), None, _) => (saying, BTreeSet::new()),
-        (None, None, []) => return Err(Unsettled::Nobody),
+        (None, None, []) => {
+            let late = |telling: &Telling| replaced(chain, named(telling)?.1, request, window).flatten();
+            let moment = tellings.iter().filter(|telling| telling.result.is_some()).find_map(late);
+            return Err(moment.map_or(Unsettled::Nobody, |moment| Unsettled::Replaced { moment }));
+        }
         (None, None, [only]) if tellers_needed(request, only.consensus.charter()) <= only.names.len() => {
             (only, only.tellers.clone())
         }
@@ -224,13 +253,18 @@ pub fn settle(
     }))
 }
 
-/// The consensus of this id, unless another one had replaced it before the moment of the computation: who has left since may
-/// have no reason any more to be honest.
-fn in_force<'a>(chain: &'a [Consensus], id: ConsensusId, request: &TaskRequest, window: Slot) -> Option<&'a Consensus> {
-    let at = chain.iter().position(|consensus| consensus.id() == id)?;
-    let moment = moment_of(request, window)?;
-    let replaced = chain.get(at + 1).is_some_and(|next| next.text().decided_at.plus(CLOCK_SKEW_MS) < moment);
-    Some(&chain[at]).filter(|consensus| !replaced && consensus.charter().group == request.group)
+/// The moment of the computation, if another consensus had replaced this one of the chain before it: who has left since may
+/// have no reason any more to be honest. `None` if it is no computation of the request.
+///
+/// When a consensus was decided, its text does not say: owners sign what was proposed hours before, and until the last of
+/// them did, all compute by the one before. It was decided when the client first saw it, and when the next one was proposed.
+/// What the client asked after it had seen it is for nobody of before; otherwise clocks may differ.
+fn replaced(chain: &[Seen], at: usize, request: &TaskRequest, window: Slot) -> Option<Option<UnixMillis>> {
+    let (issued, moment) = (UnixMillis::from_rfc3339(&request.issued)?, moment_of(request, window)?);
+    let long_before = |decided: UnixMillis| decided.plus(CLOCK_SKEW_MS) < moment;
+    let by_next = chain.get(at + 1).is_some_and(|next| next.since <= issued || long_before(next.since));
+    let by_another = chain.get(at + 2).is_some_and(|after| long_before(after.consensus.text().decided_at));
+    Some((by_next || by_another).then_some(moment))
 }
 
 /// Recipients of so many operators must sign a result alike for a client to take it: more than may be corrupted. Where no

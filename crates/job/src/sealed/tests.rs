@@ -17,7 +17,7 @@ const MOMENT: UnixMillis = UnixMillis(ASKED.0 + 3 * 1000 * EVERY_S as i64);
 struct Scene {
     members: Vec<Identity>,
     manager: Identity,
-    chain: Vec<Consensus>,
+    chain: Vec<Seen>,
     request: TaskRequest,
     client: ResultKey,
 }
@@ -60,17 +60,30 @@ impl Scene {
         ["A", "B", "C", "D", "E"]
     }
 
+    /// Seen by the client as it was decided.
     fn decide(&mut self, charter: Charter, at: UnixMillis) {
-        let proposal = Proposal::new(self.chain.last(), charter, at).expect("a proposal");
-        self.chain.push(decide(self.chain.last(), proposal.sign(&self.manager)).expect("a decision"));
+        self.decide_long(charter, at, at);
+    }
+
+    /// Proposed at one moment, and seen by the client at another.
+    fn decide_long(&mut self, charter: Charter, proposed: UnixMillis, since: UnixMillis) {
+        let last = self.chain.last().map(|seen| &seen.consensus);
+        let proposal = Proposal::new(last, charter, proposed).expect("a proposal");
+        let consensus = decide(last, proposal.sign(&self.manager)).expect("a decision");
+        self.chain.push(Seen { consensus, since });
+    }
+
+    /// As if a computation took place so long after the task was asked.
+    fn computed_after(&mut self, minutes: u32) {
+        self.request.repeat = Some(TaskRepeat { every_s: minutes * 20, times: 5 });
     }
 
     fn charter(&self) -> &Charter {
-        self.chain[0].charter()
+        self.chain[0].consensus.charter()
     }
 
     fn seal(&self, result: TaskResult, teller: &Identity, under: usize) -> String {
-        seal_result(result, self.chain[under].id(), self.client.public(), teller).expect("sealed")
+        seal_result(result, self.chain[under].consensus.id(), self.client.public(), teller).expect("sealed")
     }
 
     fn told(&self, member: usize, result: TaskResult) -> Telling {
@@ -216,7 +229,41 @@ fn rule11_the_charter_of_then_judges() {
     assert!(matches!(scene.settled(&mixed), Err(Unsettled::NoMajority { .. })));
     // Asked long after the change: those who were members once have no say any more.
     scene.request.issued = UnixMillis(MOMENT.0 + CLOCK_SKEW_MS + 1).to_rfc3339();
-    assert_eq!(scene.settled(&before), Err(Unsettled::Nobody));
+    let moment = UnixMillis(2 * MOMENT.0 + CLOCK_SKEW_MS + 1 - ASKED.0);
+    assert_eq!(scene.settled(&before), Err(Unsettled::Replaced { moment }));
+    let why = Unsettled::Replaced { moment }.to_string();
+    assert!(
+        why.contains("replaced before") && why.contains(&moment.to_rfc3339()) && !why.contains("made it up"),
+        "{why}"
+    );
+}
+
+/// Owners may take hours to sign what was proposed, and meanwhile all compute by the charter of before: that is right. Once
+/// the client could know of the new one, who left with the old one has no say.
+#[test]
+fn rule11_a_charter_holds_until_the_client_could_know_of_the_next() {
+    let after = |minutes: i64| UnixMillis(ASKED.0 + minutes * 60_000);
+    let mut scene = Scene::new(1, Scene::own());
+    let told = [scene.told(0, result(42)), scene.told(1, result(42))];
+    let mut later = scene.charter().clone();
+    later.members.retain(|member| !["a", "b"].contains(&member.name.as_str()));
+    scene.decide_long(later.clone(), after(0), after(60));
+    let refused = |minutes| Err(Unsettled::Replaced { moment: after(minutes) });
+    scene.computed_after(30);
+    assert_eq!(scene.settled(&told), Ok((42, String::new(), 0)), "computed before it was decided");
+    scene.computed_after(120);
+    assert_eq!(scene.settled(&told), refused(120));
+    // A client that came late knows by the next proposal that it was decided by then.
+    scene.chain[1].since = after(600);
+    assert_eq!(scene.settled(&told), Ok((42, String::new(), 0)), "this client knows of no end");
+    scene.decide_long(later, after(60), after(600));
+    assert_eq!(scene.settled(&told), refused(120));
+    scene.computed_after(30);
+    assert_eq!(scene.settled(&told), Ok((42, String::new(), 0)));
+    // What was asked when it was known is not of before, however soon.
+    scene.chain[1].since = after(0);
+    scene.computed_after(1);
+    assert_eq!(scene.settled(&told), refused(1));
 }
 
 /// A repeated task goes on while members leave: whoever was one when it was asked has no say in what is computed later.
@@ -230,7 +277,8 @@ fn rule11_who_left_since_is_not_believed_for_a_later_computation() {
     assert_eq!(scene.settled(&told), Ok((666, String::new(), 0)), "the clocks may differ by so much");
     scene.chain.pop();
     scene.decide(later, UnixMillis(MOMENT.0 - CLOCK_SKEW_MS - 1));
-    assert_eq!(scene.settled(&told), Err(Unsettled::Nobody), "they left after it was asked, and before its moment");
+    let refused = Err(Unsettled::Replaced { moment: MOMENT });
+    assert_eq!(scene.settled(&told), refused, "they left after it was asked, and before its moment");
     let still = [scene.told_under(2, result(42), 1), scene.told_under(3, result(42), 1)];
     assert_eq!(scene.settled(&[&told[..], &still[..]].concat()), Ok((42, String::new(), 2)));
     // What is no computation of the task is nobody's.
@@ -271,7 +319,7 @@ fn rule11_the_gateway_that_carries_seals_makes_nobody_a_liar() {
         let text = serde_json::to_vec(&Text { result, consensus, teller }).expect("JSON");
         scene.opened(&result_key::seal(scene.client.public(), ID.as_bytes(), &text).expect("sealed"))
     };
-    let id = scene.chain[0].id();
+    let id = scene.chain[0].consensus.id();
     let sign = |text: &[u8]| TaskSignature {
         key: scene.members[2].public_key().to_base64(),
         signature: hex::encode(sign_detached(&scene.members[2], Context::Agreement, text)),

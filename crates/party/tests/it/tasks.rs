@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tacit_accord::{Charter, Member, MemberRole};
-use tacit_job::{Ask, Decline, Fault, Job, JobError, Report, Telling, ToPeer, Told, plan_of, seal_result, settle};
+use tacit_job::{
+    Ask, Decline, Fault, Job, JobError, Report, Seen, Telling, ToPeer, Told, plan_of, seal_result, settle,
+};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::api::{PeerPolicy, TaskRequest, TaskResult};
-use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock};
+use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock, UnixMillis};
 use tacit_party::source::SampleText;
 use tacit_party::{PartyLimits, Policy};
 use tacit_pki::result_key::ResultKey;
@@ -343,8 +345,8 @@ async fn rule11_a_recipient_that_seals_a_lie_is_outvoted_and_named() {
     let signs = |(member, telling): (&Fingerprint, &Telling)| telling.teller == Some((*member, under));
     assert!(tellings.iter().all(signs), "each signs what it seals, and under which charter it was computed");
     let all = |tellings: &BTreeMap<_, Telling>| tellings.values().cloned().collect::<Vec<_>>();
-    let settled =
-        |tellings: &[Telling]| settle(tellings, &ask.request, Slot(0), std::slice::from_ref(&world.consensus));
+    let chain = [Seen { consensus: world.consensus.clone(), since: UnixMillis(0) }];
+    let settled = |tellings: &[Telling]| settle(tellings, &ask.request, Slot(0), &chain);
     let honest = settled(&all(&tellings)).unwrap().unwrap();
     assert_eq!((honest.result.contributors, honest.liars.len(), honest.word_of.len()), (5, 0, 0));
     // Those whom the gateway lets through are believed if they are of more operators than may be corrupted.

@@ -70,6 +70,7 @@ pub(crate) async fn opened(
     if task_id(&task.task).to_string() != task.id {
         return Err(refused(format!("what the gateway shows as task {} is another one", task.id)));
     }
+    in_order(&task)?;
     let told = task.windows.iter().any(|window| !window.sealed.is_empty());
     let Some(key) = key else {
         let results = task.windows.iter().filter_map(|window| window.result.clone()).collect();
@@ -78,16 +79,22 @@ pub(crate) async fn opened(
     let group = task.task.group;
     let mut chain = if told { known.chain(client, group, false).await? } else { Arc::default() };
     let tellings: Vec<(Slot, Vec<Telling>)> = task.windows.iter().map(|window| tellings(&task, window, key)).collect();
-    let news = |(_, consensus): (Fingerprint, ConsensusId)| chain.iter().all(|known| known.id() != consensus);
+    let news = |(_, consensus): (Fingerprint, ConsensusId)| chain.iter().all(|known| known.consensus.id() != consensus);
     if tellings.iter().flat_map(|(_, all)| all).filter_map(|telling| telling.teller).any(news) {
         chain = known.chain(client, group, true).await?;
     }
     let (mut results, mut untaken, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
+    let asked_with = task.task.result_key.as_deref();
     for ((number, tellings), window) in tellings.iter().zip(&task.windows) {
+        if !tellings.is_empty() && asked_with.is_some_and(|asked| asked != key.public()) {
+            let why = "the task was asked with another result key; what was sealed for that one this one cannot open";
+            untaken.push(Refused { window: *number, why: why.to_owned() });
+            continue;
+        }
         match settle(tellings, &task.task, *number, &chain) {
             Err(why) => untaken.push(Refused { window: *number, why: why.to_string() }),
             Ok(Some(settled)) => {
-                let charter = chain.iter().find(|consensus| consensus.id() == settled.consensus);
+                let charter = chain.iter().map(|seen| &seen.consensus).find(|it| it.id() == settled.consensus);
                 remarks.extend(charter.into_iter().flat_map(|it| remarks_on(*number, &settled, it.charter())));
                 results.push(settled.result);
             }
@@ -98,6 +105,14 @@ pub(crate) async fn opened(
         }
     }
     Ok(Opened { task, results, refused: untaken, remarks })
+}
+
+/// An error if a computation is shown twice, or before an earlier one: each is told once, in its place.
+pub(crate) fn in_order(task: &TaskBody) -> Result<(), Failure> {
+    match task.windows.is_sorted_by(|one, next| one.window < next.window) {
+        true => Ok(()),
+        false => Err(refused(format!("the gateway shows the computations of task {} twice or in disorder", task.id))),
+    }
 }
 
 fn tellings(task: &TaskBody, window: &TaskWindow, key: &ResultKey) -> (Slot, Vec<Telling>) {
