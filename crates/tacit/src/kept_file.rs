@@ -41,25 +41,47 @@ impl KeptFile {
     /// Puts a new text in the place of the old one; only its owner can read it, and by `mode` write it.
     pub(crate) fn replace(&self, text: &str, mode: u32) -> Result<(), Failure> {
         let about = |error| Failure::usage(format!("{} cannot be written: {error}", self.path.display()));
-        replace(&self.path, text, mode).map_err(about)
+        put(&self.path, &self.path.with_added_extension("new"), text, mode).map_err(about)
     }
 }
 
-/// The same for a file that one command at a time writes anyway.
+/// The same for a file that no two commands should change: if they do it at once, the text of one stays, whole.
 pub(crate) fn replace(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
-    let new = path.with_added_extension("new");
-    match std::fs::remove_file(&new) {
+    // Two that share a name could put half of a text in place.
+    put(path, &path.with_added_extension(format!("{}.new", std::process::id())), text, mode)
+}
+
+/// By way of a new file, which nobody else writes and which is gone afterwards.
+fn put(path: &Path, new: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+    match std::fs::remove_file(new) {
         // A command that was killed left it.
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let mut file = File::options().create_new(true).write(true).mode(mode).open(&new)?;
+    let written = written(path, new, text, mode);
+    if written.is_err() {
+        // Its text may be a private key.
+        let _gone = std::fs::remove_file(new);
+    }
+    written
+}
+
+fn written(path: &Path, new: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+    let mut file = File::options().create_new(true).write(true).mode(mode).open(new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(&new, path)?;
+    std::fs::rename(new, path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    if_possible(File::open(folder)?.sync_all())
+}
+
+/// Some file systems, of other machines above all, write folders through and do not know how to be asked for it.
+fn if_possible(synced: std::io::Result<()>) -> std::io::Result<()> {
+    match synced {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
 }
 
 #[cfg(test)]
@@ -97,5 +119,34 @@ mod tests {
         std::fs::create_dir(path.with_added_extension("new")).expect("in the way");
         assert!(KeptFile::lock(&path).expect("locked").replace("after", 0o600).is_err());
         assert_eq!(read(&path).expect("read").as_deref(), Some("before"));
+    }
+
+    #[test]
+    fn whoever_needs_no_lock_puts_no_half_of_anothers_text_in_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kept");
+        // What another command is about to put there.
+        let theirs = path.with_added_extension("new");
+        std::fs::write(&theirs, "half of wh").expect("written");
+        replace(&path, "mine", 0o600).expect("written");
+        let both = [&path, &theirs].map(|path| read(path).expect("read").expect("it exists"));
+        assert_eq!(both, ["mine", "half of wh"]);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2, "nothing else is left");
+    }
+
+    #[test]
+    fn a_failure_leaves_no_new_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kept");
+        std::fs::create_dir_all(path.join("in the way")).expect("a folder where the file should be");
+        assert!(replace(&path, "secret", 0o600).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn a_file_system_that_cannot_sync_folders_is_good_enough() {
+        let failed = |code: nix::errno::Errno| if_possible(Err(std::io::Error::from_raw_os_error(code as i32)));
+        assert!(failed(nix::errno::Errno::EINVAL).is_ok() && failed(nix::errno::Errno::ENOTSUP).is_ok());
+        assert!(failed(nix::errno::Errno::EIO).is_err() && failed(nix::errno::Errno::ENOSPC).is_err());
     }
 }

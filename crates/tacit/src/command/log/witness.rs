@@ -9,7 +9,7 @@ use tacit_client::Client;
 use tacit_pki::PublicKey;
 
 use super::print;
-use crate::kept_file;
+use crate::kept_file::KeptFile;
 use crate::output::{Code, Failure};
 
 /// What is remembered.
@@ -22,6 +22,8 @@ struct Seen {
 }
 
 pub(super) async fn run(client: &Client, state: &Path, against: Option<&Path>, json: bool) -> Result<(), Failure> {
+    // Two at once would each put their head in place, and the older one may come last.
+    let file = KeptFile::lock(state)?;
     let seen: Option<Seen> = match std::fs::read(state) {
         Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|e| {
             Failure::usage(format!("{} is no memory of a witness ({e}); choose another file", state.display()))
@@ -55,7 +57,7 @@ pub(super) async fn run(client: &Client, state: &Path, against: Option<&Path>, j
             return Err(dispute(state, Some(note), &head.checkpoint, &disputed)?);
         }
     }
-    remember(state, &Seen { key: head.key.clone(), note: head.checkpoint })?;
+    remember(&file, &Seen { key: head.key.clone(), note: head.checkpoint })?;
     let value = json!({
         "ok": true, "node": key.fingerprint().to_string(), "before": before, "entries": accepted.size,
         "root": accepted.root.to_string(),
@@ -104,6 +106,7 @@ struct Dispute {
 
 /// Goes on from the disputed head. The evidence stays, beside the file, with the reason.
 pub(super) fn settle(state: &Path, accept: &str, reason: &str, json: bool) -> Result<(), Failure> {
+    let file = KeptFile::lock(state)?;
     let path = state.with_extension("disputed");
     let unread = |e: &dyn core::fmt::Display| Failure::usage(format!("{} holds no dispute: {e}", path.display()));
     let text = std::fs::read(&path).map_err(|e| unread(&e))?;
@@ -118,7 +121,7 @@ pub(super) fn settle(state: &Path, accept: &str, reason: &str, json: bool) -> Re
     found.settled = Some(reason.to_owned());
     let kept = state.with_extension(format!("settled-{}", head.size));
     std::fs::write(&kept, serde_json::to_string_pretty(&found)?)?;
-    remember(state, &Seen { key: seen.key, note: found.shown })?;
+    remember(&file, &Seen { key: seen.key, note: found.shown })?;
     std::fs::remove_file(&path)?;
     let value = json!({ "ok": true, "entries": head.size, "root": head.root.to_string(), "evidence": kept });
     print(json, &value, |_| {
@@ -135,6 +138,6 @@ fn dispute(state: &Path, known: Option<String>, shown: &str, why: &Disputed) -> 
 }
 
 /// Written whole or not at all, and durable: a witness that forgets can be lied to.
-fn remember(state: &Path, seen: &Seen) -> Result<(), Failure> {
-    Ok(kept_file::replace(state, &serde_json::to_string(seen)?, 0o600)?)
+fn remember(file: &KeptFile, seen: &Seen) -> Result<(), Failure> {
+    file.replace(&serde_json::to_string(seen)?, 0o600)
 }
