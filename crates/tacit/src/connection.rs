@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use tacit_client::Client;
-use tacit_model::Fingerprint;
+use tacit_model::{Fingerprint, GroupId};
 use tacit_pki::{Identity, keyfile};
 
 use crate::command::log::Key;
@@ -71,24 +71,22 @@ impl Connection {
             (urls, _) => urls.to_vec(),
         };
         let own = self.client_key()?.map(Arc::new);
-        // A client that says who it is does not take the owner's part.
-        let owner = local.as_ref().filter(|_| own.is_none()).map(DataFolder::owner_token);
-        let token_file = self.token_file.clone().or(owner);
-        let token = match token_file {
-            Some(file) => Some(
-                std::fs::read_to_string(&file)
-                    .map_err(|e| Failure::usage(format!("the token file {} cannot be read: {e}", file.display())))?
-                    .trim()
-                    .to_owned(),
-            ),
-            None => None,
-        };
+        let token = self.token(own.as_deref())?;
         let pins = match (&self.pin[..], &local) {
             ([], Some(data)) if self.node.is_empty() => vec![running(data)?.fingerprint],
             (pins, _) => pins.to_vec(),
         };
         let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
         Ok(Client::among_as(&addresses, token.as_deref(), &pins, own)?)
+    }
+
+    fn token(&self, own: Option<&Identity>) -> Result<Option<String>, Failure> {
+        // A client that says who it is does not take the owner's part.
+        let owner = self.data.clone().filter(|_| own.is_none()).map(|data| DataFolder(data).owner_token());
+        let Some(file) = self.token_file.clone().or(owner) else { return Ok(None) };
+        let text = std::fs::read_to_string(&file)
+            .map_err(|e| Failure::usage(format!("the token file {} cannot be read: {e}", file.display())))?;
+        Ok(Some(text.trim().to_owned()))
     }
 
     /// The key with which this client proves who it is, if it has one.
@@ -108,9 +106,15 @@ impl Connection {
         Known::new(self.own_file(result_key, "known_groups.json", "groups"), manager)
     }
 
-    /// Which tasks this client asked under which idempotency key, in the same place.
-    pub(crate) fn asked(&self, result_key: Option<&Path>) -> Asked {
-        Asked::new(self.own_file(result_key, "asked_tasks.json", "asked"))
+    /// Which tasks this client asked of a group under which idempotency key, in the same place.
+    pub(crate) fn asked(&self, result_key: Option<&Path>, manager: &str, group: GroupId) -> Result<Asked, Failure> {
+        let own = self.client_key()?;
+        // A gateway tells clients apart by the token, or by the key where there is none.
+        let client = match (self.token(own.as_ref())?, own) {
+            (Some(token), _) => token.into_bytes(),
+            (None, own) => own.map(|own| own.fingerprint().to_string().into_bytes()).unwrap_or_default(),
+        };
+        Ok(Asked::new(self.own_file(result_key, "asked_tasks.json", "asked"), &client, manager, group))
     }
 
     /// A file in the folder of `--data`, else one with this ending beside a key.

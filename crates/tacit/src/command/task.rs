@@ -4,15 +4,15 @@ pub(crate) mod answer;
 pub(crate) mod asked;
 pub(crate) mod known;
 mod request;
+mod taking;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use tacit_client::Client;
-use tacit_job::{question, task_id};
-use tacit_model::GroupId;
-use tacit_model::api::{MemberOfferBody, NewTask, TaskBody, TaskRequest};
+use tacit_model::api::{MemberOfferBody, NewTask, TaskBody};
+use tacit_model::{GroupId, Slot};
 use tacit_pki::result_key::ResultKey;
 
 use answer::Opened;
@@ -21,10 +21,10 @@ use known::Known;
 use super::log::Key;
 use super::print;
 use crate::connection::Connection;
-use crate::negotiating::refused;
 use crate::output::{Code, Failure, result_line};
 use crate::wizard::say;
 use request::Question;
+use taking::{Under, taken, task, unheard};
 
 /// Ask the peers of a group for a result, and look after what was asked.
 #[derive(Args, Debug)]
@@ -134,6 +134,14 @@ impl Task {
                 let group = run.question.group(&client).await?;
                 run.question.say_bounds()?;
                 let given = run.idempotency_key;
+                let known = self.connection.known(run.result_key.as_deref(), run.trust.manager_key);
+                // What is known before it is asked, the answer cannot change; and whoever left by then has no say in it.
+                let chain = match key.is_some() || given.is_some() {
+                    true => known.chain(&client, group, false).await?,
+                    false => Default::default(),
+                };
+                let manager = chain.first().map(|seen| seen.consensus.charter().manager.as_str()).unwrap_or_default();
+                let words = self.connection.asked(run.result_key.as_deref(), manager, group)?;
                 let (task, signature) = run.question.request(
                     group,
                     key.as_ref(),
@@ -142,35 +150,21 @@ impl Task {
                 )?;
                 let wait = !run.no_wait && run.notify.is_none();
                 // Another gateway may have to be asked the same once more.
-                let word = match given.clone() {
-                    None if self.connection.names_several() => Some(tacit_pki::random::nonce()?),
-                    word => word,
+                let under = match &given {
+                    Some(word) => Under::Kept(word, &words),
+                    None if self.connection.names_several() => Under::Once(tacit_pki::random::nonce()?),
+                    None => Under::Nothing,
                 };
                 let repeated = task.repeat.is_some();
-                let known = self.connection.known(run.result_key.as_deref(), run.trust.manager_key);
-                if key.is_some() {
-                    // What is known before it is asked, the answer cannot change.
-                    known.chain(&client, task.group, false).await?;
-                }
-                let words = self.connection.asked(run.result_key.as_deref());
-                if let Some(word) = &given {
-                    words.note(word, &task)?;
-                }
-                let asked = task.clone();
                 // Taken first and followed then: a task may last longer than any answer is waited for.
                 let new = NewTask { task, signature, notify: run.notify, wait: false };
-                let body = client.submit_task(&new, word.as_deref()).await?;
-                if !same(&asked, &body, given.is_some()) {
-                    return Err(refused("what the gateway took is another task than the one that was asked"));
-                }
-                if let Some(word) = &given {
-                    words.check(word, &body.id)?;
-                }
+                let unheard = |id: &str| unheard(id, run.result_key.as_deref(), key.is_some());
+                let body = taken(&client, &new, &under, unheard).await?;
                 if !wait {
                     return verdict(&show(&client, &known, json, body, key.as_ref()).await?, false);
                 }
                 say(&format!("task {} is taken", body.id))?;
-                let unheard = unheard(&body.id, run.result_key.as_deref(), key.is_some());
+                let unheard = unheard(&body.id);
                 tokio::select! {
                     ended = follow(&client, &known, body, key.as_ref(), repeated && !json) => {
                         let (ended, told) = ended.map_err(|failure| failure.about(&unheard))?;
@@ -225,12 +219,12 @@ async fn follow(
     tell: bool,
 ) -> Result<(TaskBody, Result<(), Failure>), Failure> {
     const LONGEST: Duration = Duration::from_millis(500);
-    let (mut told, mut pause, mut all_taken) = (0, Duration::from_millis(5), Ok(()));
+    let (mut told, mut pause, mut all_taken): (Option<Slot>, _, _) = (None, Duration::from_millis(5), Ok(()));
     loop {
         if tell {
             let mut news = body.clone();
-            news.windows.drain(..told.min(body.windows.len()));
-            told = body.windows.len();
+            news.windows.retain(|window| Some(window.window) > told);
+            told = told.max(body.windows.last().map(|window| window.window));
             let opened = answer::opened(client, known, news, key).await?;
             all_taken = all_taken.and(opened.all_taken());
             match answer::details(&opened) {
@@ -239,40 +233,13 @@ async fn follow(
             }
         }
         if body.state != "open" {
-            body.windows.drain(..told.min(body.windows.len()));
+            body.windows.retain(|window| Some(window.window) > told);
             return Ok((body, all_taken));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 3 / 2).min(LONGEST);
         body = task(client, &body.id).await?;
     }
-}
-
-/// The task with this id, and no other.
-async fn task(client: &Client, id: &str) -> Result<TaskBody, Failure> {
-    let body = client.task(id).await?;
-    match body.id == id {
-        true => Ok(body),
-        false => Err(refused(format!("what the gateway shows as task {id} is another one"))),
-    }
-}
-
-/// Whether a task is the one that was asked; `again` if it may have been taken earlier, under the same word.
-fn same(asked: &TaskRequest, body: &TaskBody, again: bool) -> bool {
-    let taken = &body.task;
-    task_id(taken).to_string() == body.id && (asked == taken || (again && question(asked) == question(taken)))
-}
-
-/// What whoever stopped listening should know. The gateway goes on with what it has taken.
-fn unheard(id: &str, file: Option<&Path>, sealed: bool) -> String {
-    let key = file.map(|file| format!(" --result-key {}", file.display())).unwrap_or_default();
-    let lost = match (sealed, file) {
-        (true, None) => " (what is sealed could be opened by this command only; --result-key FILE keeps the key)",
-        _ => "",
-    };
-    format!(
-        "task {id} goes on at the gateway{lost}: `tacit task watch {id}{key}` follows it, `tacit task cancel {id}` ends it"
-    )
 }
 
 fn offer(offer: &MemberOfferBody) -> String {

@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tacit_job::{Job, Report, Told, seal_result};
 use tacit_model::GroupId;
 use tacit_model::api::TaskResult;
+use tacit_pki::result_key::ResultKey;
 
 use crate::harness::tacit;
 use crate::scripted::{ASKED, Member, Scene, done, each_says_of, with_key};
@@ -19,6 +22,13 @@ fn json_of(output: &Output) -> Value {
 fn refusal(output: &Output) -> String {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "{output:?}");
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What a client noted of a word.
+fn word_of<'a>(asked: &'a mut Value, word: &str) -> &'a mut Value {
+    let begin = format!("{word} of ");
+    let noted = asked.as_object_mut().expect("an object").iter_mut().find(|(name, _)| name.starts_with(&begin));
+    noted.expect("it was noted").1
 }
 
 fn id_of(task: &Value) -> &str {
@@ -63,17 +73,21 @@ async fn rule11_an_earlier_task_is_no_answer_under_an_idempotency_key() {
     assert_ne!(id_of(&monday), id_of(&tuesday));
     assert!(refusal(&ask("monday", "--min-participants 4")).contains("another question was asked"));
 
-    // The answer is a task that was not asked under this key by what the client knows.
+    // A gateway that knows nothing any more of what was taken is not asked the same anew.
     let read = || -> Value { serde_json::from_slice(&std::fs::read(&kept).expect("the file")).expect("JSON") };
-    let mut exchanged = read();
-    exchanged["monday"]["taken"] = tuesday["id"].clone();
-    std::fs::write(&kept, exchanged.to_string()).expect("written");
-    let why = refusal(&ask("monday", ""));
-    assert!(why.contains(id_of(&monday)) && why.contains(id_of(&tuesday)) && why.contains("monday"), "{why}");
+    let tasks = || scene.gateway.api("GET", "/tasks", None).ok().json()["tasks"].as_array().map(Vec::len);
+    let before = tasks();
+    let mut gone = read();
+    word_of(&mut gone, "tuesday")["taken"] = json!("00".repeat(16));
+    std::fs::write(&kept, gone.to_string()).expect("written");
+    let why = refusal(&ask("tuesday", ""));
+    assert!(why.contains("is gone at the gateway") && why.contains("tuesday"), "{why}");
+    // Nor is a task believed that the client does not know under this key.
     std::fs::remove_file(&kept).expect("removed");
     let why = refusal(&ask("monday", ""));
     assert!(why.contains("no task that the gateway could answer with") && why.contains(id_of(&monday)), "{why}");
-    assert!(read()["monday"].get("taken").is_none(), "nothing is believed of it");
+    assert!(word_of(&mut read(), "monday").get("taken").is_none(), "nothing is believed of it");
+    assert_eq!(tasks(), before);
 }
 
 /// Commands that begin at the same moment, before the client has anything: all have the same key, and what each asked under
@@ -107,9 +121,9 @@ async fn w3_commands_at_once_lose_nothing_that_a_client_keeps() {
         serde_json::from_slice(&std::fs::read(file).expect("the file")).expect("JSON")
     };
     assert!(kept("groups")[scene.gid.to_string()]["manager"].is_string());
-    let asked = kept("asked");
+    let mut asked = kept("asked");
     for (number, task) in tasks.iter().enumerate() {
-        assert_eq!(asked[format!("word{number}")]["taken"], task["id"], "{asked}");
+        assert_eq!(word_of(&mut asked, &format!("word{number}"))["taken"], task["id"], "{tasks:?}");
     }
 }
 
@@ -134,8 +148,18 @@ async fn rule11_a_sealed_task_waits_for_recipients_of_enough_operators() {
     scene.members.push(Member::connect("dorothy", GroupId(gid), identity, home).await);
     computed_and_sealed_by(&mut scene, &[0, 3]).await;
     assert_eq!(scene.ended(id_of(&taken)).await["state"], "done");
-    let shown = json_of(&command(&format!("task show {} --json", id_of(&taken))));
+    let show = format!("task show {} --json", id_of(&taken));
+    let shown = json_of(&command(&show));
     assert_eq!(shown["results"][0]["statistics"][0]["value"], 20.0, "{shown}");
+
+    let other = folder.path().join("other.key");
+    let pair = ResultKey::generate().expect("a key");
+    let text = format!("{}\n{}\n", pair.public(), STANDARD.encode(&*pair.expose_private()));
+    std::fs::write(&other, text).expect("written");
+    let output = with_key(&other, &scene.gateway.data())(&show);
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(why.contains("asked with another result key") && !why.contains("made it up"), "{why}");
 }
 
 /// Of a repeated task one computation has too few signatures: its reason stands in its place, the others are shown, and the
