@@ -40,7 +40,6 @@ mod hub;
 mod janitor;
 pub mod memory;
 mod mesh;
-pub mod messages;
 mod outbox;
 mod parking;
 mod session;

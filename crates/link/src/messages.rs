@@ -1,1 +1,0 @@
-//! The messages that gateway and party exchange over control links.
