@@ -3,10 +3,14 @@
 //! Promise: a change is whole, and durable when it returns; of two commands that change the file each goes on from what the
 //! other wrote. Whoever reads without the lock finds the text of before or of after. It does not keep a history.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::output::Failure;
 
@@ -23,6 +27,13 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::usage(format!("{} cannot be read: {error}", path.display()))),
     }
+}
+
+/// The entries of a file that is a list of `what`, by their names; none if it does not exist.
+pub(crate) fn entries<T: DeserializeOwned>(path: &Path, what: &str) -> Result<BTreeMap<String, T>, Failure> {
+    let Some(text) = read(path)? else { return Ok(BTreeMap::new()) };
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{} is no list of {what}: {error}", path.display())))
 }
 
 impl KeptFile {
@@ -42,6 +53,11 @@ impl KeptFile {
     pub(crate) fn replace(&self, text: &str, mode: u32) -> Result<(), Failure> {
         let about = |error| Failure::usage(format!("{} cannot be written: {error}", self.path.display()));
         put(&self.path, &self.path.with_added_extension("new"), text, mode).map_err(about)
+    }
+
+    /// Puts new entries in the place of the old ones.
+    pub(crate) fn replace_entries<T: Serialize>(&self, entries: &BTreeMap<String, T>) -> Result<(), Failure> {
+        self.replace(&(serde_json::to_string_pretty(entries)? + "\n"), 0o600)
     }
 }
 

@@ -141,7 +141,10 @@ impl Task {
                     false => Default::default(),
                 };
                 let manager = chain.first().map(|seen| seen.consensus.charter().manager.as_str()).unwrap_or_default();
-                let words = self.connection.asked(run.result_key.as_deref(), manager, group)?;
+                let asked = |word: String| {
+                    self.connection.asked(run.result_key.as_deref(), manager, group).map(|asked| (word, asked))
+                };
+                let given = given.map(asked).transpose()?;
                 let (task, signature) = run.question.request(
                     group,
                     key.as_ref(),
@@ -151,7 +154,7 @@ impl Task {
                 let wait = !run.no_wait && run.notify.is_none();
                 // Another gateway may have to be asked the same once more.
                 let under = match &given {
-                    Some(word) => Under::Kept(word, &words),
+                    Some((word, asked)) => Under::Kept(word, asked),
                     None if self.connection.names_several() => Under::Once(tacit_pki::random::nonce()?),
                     None => Under::Nothing,
                 };

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 use super::review::{own_defaults, review};
 use super::{Question, Wizard, say, tell};
 use crate::config::{DataFolder, NodeConfig, Role};
+use crate::kept_file;
 use crate::negotiating::{checked_registry, refused};
 use crate::output::{Code, Failure};
 use crate::process::{Address, ChildNode};
@@ -132,9 +133,7 @@ async fn home(wizard: &mut Wizard, data: &DataFolder, given: &Given) -> Result<H
             ..NodeConfig::default()
         };
         std::fs::create_dir_all(&data.0)?;
-        let new = data.0.join("node.toml.new");
-        std::fs::write(&new, config.to_text()?)?;
-        std::fs::rename(new, data.config())?;
+        kept_file::replace(&data.config(), &config.to_text()?, 0o666)?;
         say(&format!("{} is written", data.config().display()))?;
     }
     // A node that an interrupted run of this command had started is ending just now.

@@ -9,7 +9,7 @@ use tacit_client::Client;
 use tacit_pki::PublicKey;
 
 use super::print;
-use crate::kept_file::KeptFile;
+use crate::kept_file::{self, KeptFile};
 use crate::output::{Code, Failure};
 
 /// What is remembered.
@@ -24,13 +24,10 @@ struct Seen {
 pub(super) async fn run(client: &Client, state: &Path, against: Option<&Path>, json: bool) -> Result<(), Failure> {
     // Two at once would each put their head in place, and the older one may come last.
     let file = KeptFile::lock(state)?;
-    let seen: Option<Seen> = match std::fs::read(state) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|e| {
-            Failure::usage(format!("{} is no memory of a witness ({e}); choose another file", state.display()))
-        })?),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-        Err(e) => return Err(Failure::usage(format!("{} cannot be read: {e}", state.display()))),
-    };
+    let read = kept_file::read(state)?.map(|text| serde_json::from_str(&text)).transpose();
+    let seen: Option<Seen> = read.map_err(|e| {
+        Failure::usage(format!("{} is no memory of a witness ({e}); choose another file", state.display()))
+    })?;
     let head = client.log_checkpoint().await?;
     let key = PublicKey::from_base64(&head.key)?;
     if let Some(seen) = seen.as_ref().filter(|seen| seen.key != head.key) {

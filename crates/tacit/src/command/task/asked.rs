@@ -14,7 +14,7 @@ use tacit_job::{question, task_id};
 use tacit_model::GroupId;
 use tacit_model::api::TaskRequest;
 
-use crate::kept_file::{KeptFile, read};
+use crate::kept_file::{self, KeptFile};
 use crate::negotiating::refused;
 use crate::output::Failure;
 
@@ -104,7 +104,7 @@ impl Asked {
         let before = noted.clone();
         let told = change(noted)?;
         if *noted != before {
-            file.replace(&(serde_json::to_string_pretty(&all)? + "\n"), 0o600)?;
+            file.replace_entries(&all)?;
         }
         Ok(told)
     }
@@ -115,9 +115,7 @@ impl Asked {
 }
 
 fn keys(path: &Path) -> Result<BTreeMap<String, Noted>, Failure> {
-    let Some(text) = read(path)? else { return Ok(BTreeMap::new()) };
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::usage(format!("{} is no list of asked tasks: {error}", path.display())))
+    kept_file::entries(path, "asked tasks")
 }
 
 #[cfg(test)]

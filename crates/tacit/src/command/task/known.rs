@@ -122,7 +122,7 @@ impl Known {
         let mut all = self.read()?;
         let (chain, now) = self.judge(group, documents, self.pinned(group, &all).as_ref(), at)?;
         all.insert(group.to_string(), now.clone());
-        file.replace(&(serde_json::to_string_pretty(&all)? + "\n"), 0o600)?;
+        file.replace_entries(&all)?;
         Ok((chain, now))
     }
 
@@ -178,10 +178,7 @@ impl Known {
     }
 
     fn read(&self) -> Result<BTreeMap<String, Pinned>, Failure> {
-        let text = self.file.as_deref().map(kept_file::read).transpose()?.flatten();
-        let Some(text) = text else { return Ok(BTreeMap::new()) };
-        serde_json::from_str(&text)
-            .map_err(|error| Failure::usage(format!("{} is no list of known groups: {error}", self.place())))
+        self.file.as_deref().map_or(Ok(BTreeMap::new()), |file| kept_file::entries(file, "known groups"))
     }
 }
 
