@@ -34,7 +34,10 @@ macro_rules! hexadecimal_id {
     ($name:ident: $bytes:literal, $what:literal) => {
         impl ::core::fmt::Display for $name {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.write_str(&::hex::encode(self.0))
+                let mut digits = [0; 2 * $bytes];
+                // Fails on another length only. Ids are written often, and this allocates nothing.
+                ::hex::encode_to_slice(self.0, &mut digits).map_err(|_| ::core::fmt::Error)?;
+                f.write_str(::core::str::from_utf8(&digits).map_err(|_| ::core::fmt::Error)?)
             }
         }
 
