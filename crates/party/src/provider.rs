@@ -18,22 +18,22 @@
 //! signed the frozen set. What the provider does with its input is not Tacit's to promise: its security model is
 //! its own, and Tacit offers it as semi-honest.
 
+mod connection;
 mod echo;
 pub(crate) mod pings;
 mod wire;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use hyper_util::rt::TokioIo;
 use tacit_pki::https::innermost;
 use tokio::net::UnixStream;
 use tonic::client::Grpc;
+use tonic::codegen::http::Uri;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataValue;
-use tonic::transport::{Channel, Endpoint, Uri};
 use tonic_prost::ProstCodec;
 
+use connection::Connection;
 pub use echo::EchoProvider;
 pub(crate) use tacit_job::StatusClass;
 use wire::{CmdResult, DebugPhase, Empty, FilterArgs, SessionCtx, SmcCmd};
@@ -100,16 +100,11 @@ impl Provider {
         success("ResetAll", reply).map(drop)
     }
 
-    async fn connect(&self) -> Result<Grpc<Channel>, ProviderError> {
-        let socket = Arc::new(self.socket.clone());
-        let connector = tower::service_fn(move |_: Uri| {
-            let socket = Arc::clone(&socket);
-            async move { UnixStream::connect(&*socket).await.map(TokioIo::new) }
-        });
-        // The address is not used: the connector knows the socket.
-        let channel = Endpoint::from_static("http://provider.invalid").connect_with_connector(connector).await;
-        let channel = channel.map_err(|e| self.absent(&e))?;
-        Ok(Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE))
+    async fn connect(&self) -> Result<Grpc<Connection>, ProviderError> {
+        let connection = Connection::open(&self.socket).await.map_err(|e| self.absent(&*e))?;
+        // HTTP/2 wants an address; the connection is there already.
+        let grpc = Grpc::with_origin(connection, Uri::from_static("http://provider.invalid"));
+        Ok(grpc.max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE))
     }
 
     fn absent(&self, error: &(dyn std::error::Error + 'static)) -> ProviderError {
@@ -123,7 +118,7 @@ impl Provider {
 
 /// A session of a provider. It must be torn down.
 pub(crate) struct ProviderSession {
-    grpc: Grpc<Channel>,
+    grpc: Grpc<Connection>,
     session: String,
 }
 

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hyper::server::conn::http2::Builder;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use prost::Message;
 use tokio::net::{UnixListener, UnixStream};
@@ -53,8 +53,8 @@ impl EchoProvider {
 
 async fn connection(stream: UnixStream, sessions: Arc<Sessions>) {
     let service = tower::service_fn(move |request| answer(request, Arc::clone(&sessions)));
-    let builder = Builder::new(TokioExecutor::new()).http2_only();
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let served =
+        Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = served.await {
         tracing::debug!(%error, "a connection of the echo provider ended");
     }
