@@ -34,6 +34,8 @@ pub const QUEUE_LIMIT: usize = 1 << 20;
 pub const PARKED_SOFT_LIMIT: usize = 4 << 20;
 /// [`Mailbox::deliver`] refuses a sender above so many parked bytes.
 pub const PARKED_HARD_LIMIT: usize = 64 << 20;
+/// And above so many parked messages: one without content takes memory, too.
+const PARKED_MESSAGES: usize = 1 << 20;
 
 /// One party's messages in one session. Clones are handles to the same mailbox.
 #[derive(Clone)]
@@ -140,7 +142,8 @@ impl Mailbox {
         let message = message.into();
         let mut inner = self.lock();
         let Some(incoming) = inner.incoming.get_mut(from) else { return Err(Flooded(from)) };
-        if incoming.lost || incoming.parked + message.len() > PARKED_HARD_LIMIT {
+        let full = incoming.messages.len() >= PARKED_MESSAGES;
+        if incoming.lost || full || incoming.parked + message.len() > PARKED_HARD_LIMIT {
             incoming.lost = true;
             return Err(Flooded(from));
         }
@@ -310,5 +313,12 @@ mod tests {
         assert_eq!(accepted, PARKED_HARD_LIMIT);
         assert_eq!(mailbox.deliver(0, message), Ok(()));
         assert_eq!(mailbox.deliver(9, vec![1]), Err(Flooded(9)));
+    }
+
+    #[test]
+    fn parked_messages_without_content_are_limited() {
+        let mailbox = Mailbox::new(2);
+        let accepted = (0..=PARKED_MESSAGES).take_while(|_| mailbox.deliver(1, Bytes::new()).is_ok()).count();
+        assert_eq!(accepted, PARKED_MESSAGES);
     }
 }

@@ -20,6 +20,9 @@ use crate::hub::HostInner;
 use crate::outbox::Item;
 use crate::stream::lock;
 
+/// So many messages of one peer wait to be taken: one without content takes memory, too.
+const MESSAGES: usize = 1 << 20;
+
 /// The exporter label of pairwise session secrets.
 const LABEL: &[u8] = b"EXPORTER-tacit-mpc";
 
@@ -70,7 +73,9 @@ pub(crate) struct SessionLimits {
 struct Sender {
     lost: bool,
     partial: Vec<u8>,
+    /// Bytes, and whole messages, that are not taken yet.
     waiting: usize,
+    messages: usize,
 }
 
 struct Inbox {
@@ -123,7 +128,8 @@ impl Mailbox {
             return true;
         }
         sender.waiting += length;
-        if sender.waiting > self.limits.waiting || sender.partial.len() + length > self.limits.message {
+        let too_many = sender.waiting > self.limits.waiting || sender.messages >= MESSAGES;
+        if too_many || sender.partial.len() + length > self.limits.message {
             drop(inbox);
             self.lose(from, CloseReason::Overflow);
             return false;
@@ -139,6 +145,7 @@ impl Mailbox {
             whole.extend_from_slice(&body);
             Bytes::from(whole)
         };
+        sender.messages += 1;
         inbox.events.push_back(PortEvent::Message { from, body });
         wake(inbox);
         true
@@ -163,6 +170,7 @@ impl Mailbox {
             && let Some(sender) = inbox.senders.get_mut(*from)
         {
             sender.waiting = sender.waiting.saturating_sub(body.len());
+            sender.messages = sender.messages.saturating_sub(1);
         }
         if let (None, Some(cx)) = (&event, cx)
             && !inbox.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker()))
@@ -387,5 +395,24 @@ impl Drop for SessionPort {
         if let Some(host) = &self.host {
             host.mesh.end_session(self.id, &self.outlets);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What has no content takes memory, too; what was taken makes room again.
+    #[test]
+    fn messages_without_content_that_nobody_takes_are_limited() {
+        let mailbox = Mailbox::new(vec![7], SessionLimits { message: 100, waiting: 100 });
+        for _ in 0..MESSAGES {
+            assert!(mailbox.deliver(0, false, Bytes::new()));
+        }
+        assert!(matches!(mailbox.take(None), Some(PortEvent::Message { from: 0, .. })));
+        assert!(mailbox.deliver(0, false, Bytes::new()));
+        assert!(!mailbox.deliver(0, false, Bytes::new()));
+        let last = std::iter::from_fn(|| mailbox.take(None)).last();
+        assert_eq!(last, Some(PortEvent::Lost { from: 0, reason: CloseReason::Overflow }));
     }
 }
