@@ -124,7 +124,8 @@ impl Stored {
         }
     }
 
-    fn task(&self) -> Option<&str> {
+    /// The id of the client's task that it is the result of.
+    pub(crate) fn task(&self) -> Option<&str> {
         match self {
             Self::Sums(_) => None,
             Self::Statistics { task, .. } => task.as_deref(),

@@ -58,7 +58,8 @@ impl Party {
             _ => return Err(PartyError::Answer("it answered something else than it was asked".to_owned())),
         }
         let results = self.results(run).await?;
-        let result = results.first().ok_or_else(|| PartyError::Answer("the result did not arrive here".to_owned()))?;
+        let result = results.iter().find(|result| result.task.as_ref() == Some(&id));
+        let result = result.ok_or_else(|| PartyError::Answer("the result did not arrive here".to_owned()))?;
         let name = format!("mean({})", request.source);
         let average = result.statistics.iter().find(|(found, _)| *found == name).map(|(_, value)| *value);
         let average = average.ok_or_else(|| {

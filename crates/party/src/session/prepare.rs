@@ -7,7 +7,7 @@ use tacit_engine::{InputVector, Level, Plan};
 use tacit_job::{Ask, Decline, Job, JobError, Report, Window, plan_of};
 use tacit_model::{Fingerprint, UnixMillis};
 use tacit_pki::random;
-use tacit_store::{ApprovalRow, AskedRow, InputRow, InputState, OpenedRow, SessionClaim, StoreError};
+use tacit_store::{ApprovalRow, AskedRow, InputRow, InputState, OpenedRow, ResultRow, SessionClaim, StoreError};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
@@ -89,8 +89,11 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str, noted: &Noted
     judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
 
     if !party.standing.look(|standing| standing.gateway_compared) {
-        let detail = "this gateway was found on the network and nobody has compared its certificate; \
-                      read the code to its operator, then: tacit pair approve NAME --gateway --code CODE";
+        let detail = format!(
+            "this gateway was found on the network and nobody has compared its certificate; read the code to its operator, \
+             then: tacit pair approve '{}' --gateway --code CODE",
+            party.name
+        );
         return Err(Declined::new(Decline::Policy, detail));
     }
 
@@ -327,6 +330,9 @@ pub(super) fn still_willing(party: &Inner, prepared: &Prepared) -> Result<(), De
 /// same recipients and the same key.
 async fn again(party: &Inner, charter: &Charter, job: &Job, plan: &Plan) -> Option<Box<Report>> {
     let result = party.store.result(&party.name, job.run, job.slot).await.ok()??;
+    if !is_of(&result, job) {
+        return None;
+    }
     let sums = Stored::read(&result.values_json).ok()?.sums().ok()?;
     // It is signed as what was computed then, whatever was agreed on since.
     let bound = party.store.slot_binding(&party.name, job.run, job.slot).await.ok()?;
@@ -337,6 +343,13 @@ async fn again(party: &Inner, charter: &Charter, job: &Job, plan: &Plan) -> Opti
     let agreement = Some(hex::encode(result.agreement));
     let (contributors, session) = (result.contributors, Some(result.session));
     Some(Box::new(Report::Done { agreement, contributors, faults: Vec::new(), left_out: Vec::new(), told, session }))
+}
+
+/// Whether a result is the one of this job. The number under which a task's are kept is short enough to make a second task
+/// for: who asks that one must not hear the result of the first.
+fn is_of(result: &ResultRow, job: &Job) -> bool {
+    let Some(ask) = job.ask() else { return true };
+    Stored::read(&result.values_json).is_ok_and(|stored| stored.task() == Some(ask.id().to_string().as_str()))
 }
 
 /// The row of a slot that is still open here; an ended or frozen slot is never tried again.
@@ -352,7 +365,7 @@ async fn slot_state(party: &Inner, job: &Job, charter: &Charter) -> Result<Optio
     let ended = row.as_ref().is_some_and(|row| row.state != InputState::Pending);
     if frozen.is_some() || ended {
         let result = store.result(&party.name, run, slot).await.map_err(unread)?;
-        let result = result.filter(|result| !result.values_json.is_empty());
+        let result = result.filter(|result| !result.values_json.is_empty() && is_of(result, job));
         let session = result.as_ref().map(|result| result.session);
         let done = result.map(|result| hex::encode(result.agreement));
         let why = Decline::Frozen { done, session };

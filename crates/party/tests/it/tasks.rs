@@ -14,6 +14,7 @@ use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock, Uni
 use tacit_party::source::SampleText;
 use tacit_party::{PartyLimits, Policy};
 use tacit_pki::result_key::ResultKey;
+use tacit_store::{NewFreeze, ResultRow};
 
 use crate::gateway::Open;
 use crate::world::{GROUP, Peer, World, identity, sign_first, sign_next};
@@ -316,6 +317,48 @@ async fn f13_the_result_of_an_interrupted_task_is_told_again() {
         }
         other => panic!("{other:?}"),
     }
+    world.close().await;
+}
+
+/// The number under which a task is kept has 48 bits: a gateway that finds a second task for it, with a key of its own, does
+/// not get the result of the first one sealed for that.
+#[tokio::test]
+async fn rule11_the_result_of_another_task_of_the_same_number_is_not_told() {
+    let mut world = room().await;
+    let mut request = request(&world, 1, "last_1h");
+    request.result_key = Some(ResultKey::generate().unwrap().public().to_owned());
+    let ask = Ask::admit(request, None, &world.gateway.identity).unwrap();
+    let (store, name) = (world.peers[0].store.clone().unwrap(), world.peers[0].name.clone());
+    let now = SystemClock.now();
+    let freeze = NewFreeze {
+        run: ask.run(),
+        slot: Slot(0),
+        attempt: Attempt(0),
+        set_digest: [1; 32],
+        charter: world.consensus.id().0,
+        inputs: [2; 32],
+        moment: None,
+        taken: Vec::new(),
+        opened: Vec::new(),
+        disjoint: false,
+        spent: Vec::new(),
+        job: None,
+    };
+    store.freeze(&name, freeze, now).await.unwrap();
+    let result = ResultRow {
+        slot: Slot(0),
+        session: SessionId([9; 16]),
+        values_json: format!("{{\"sums\":[\"105\"],\"task\":\"{}\"}}", SessionId([7; 16])),
+        contributors: 5,
+        agreement: vec![3; 32],
+        at: now,
+    };
+    store.commit_task_result(&name, ask.run(), result).await.unwrap();
+    let second = job(&world, &ask, 1);
+    assert_eq!(
+        prepared(&mut world, 0, &second).await,
+        Report::Declined { why: Decline::Frozen { done: None, session: None } }
+    );
     world.close().await;
 }
 
