@@ -238,7 +238,7 @@ impl Parties {
     ) -> Result<Joined, PartyError> {
         let setup = &self.inner.setup;
         let finder = setup.finder.as_ref().filter(|finder| finder.looks()).ok_or(PartyError::NowhereToLook)?;
-        let trusted = self.list().iter().map(Party::gateway).collect::<Vec<_>>();
+        let trusted: Vec<_> = self.list().iter().filter(|party| party.trusts_gateway()).map(Party::gateway).collect();
         let found = finder.gateways(trusted.clone()).await;
         let mut places: VecDeque<_> = found.into_iter().map(|found| (found.announcement.gateway, found.web)).collect();
         places.retain(|(gateway, _)| request.gateway.is_none_or(|named| *gateway == named));

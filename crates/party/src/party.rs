@@ -17,7 +17,7 @@ use std::time::Duration;
 use tacit_audit::AuditLog;
 use tacit_job::{Request, Response, StopReason, ToGateway, pairing_digest};
 use tacit_link::{Host, LinkHub};
-use tacit_model::api::JobBody;
+use tacit_model::api::{JobBody, PairingState};
 use tacit_model::{Clock, Fingerprint, GroupId, RunId, Slot, UnixMillis};
 use tacit_pki::{Identity, PublicKey, comparison_code};
 use tacit_store::Store;
@@ -204,6 +204,13 @@ impl Party {
     /// The gateway it pinned.
     pub fn gateway(&self) -> Fingerprint {
         self.inner.gateway
+    }
+
+    /// Whether its operator knows that gateway, which has not turned it away: what was only found on the network is not
+    /// believed because it was found before.
+    pub(crate) fn trusts_gateway(&self) -> bool {
+        let away = |state| matches!(state, PairingState::Rejected | PairingState::Revoked);
+        self.inner.standing.look(|standing| standing.gateway_compared && !away(standing.pairing))
     }
 
     /// Says that this peer's operator and the gateway's compared what both sides show; without it, a party that

@@ -76,12 +76,16 @@ fn f08_a_fresh_peer_finds_its_gateway() {
     assert_eq!((&joined["pairing"], &joined["gateway_compared"]), (&"waiting".into(), &false.into()), "{joined}");
     wait_connected(&gateways[0], "room1", true);
 
-    // Found is not trusted.
+    // Found is not trusted; found twice neither.
+    let joined = peer.told(&["join", &code(&gateways[0]), "--name", "room1b"]);
+    assert_eq!(joined["gateway_compared"], false, "nobody has compared it: {joined}");
     let wrong = peer.run(&["pair", "approve", "room1", "--gateway", "--fingerprint", &gateways[1].fingerprint()]);
     assert_eq!(wrong.status.code(), Some(3), "{wrong:?}");
     let shown = gateways[0].told(&["pair", "list"])[0]["comparison_code"].as_str().expect("a code").to_owned();
     let compared = peer.told(&["pair", "approve", "room1", "--gateway", "--code", &shown]);
     assert_eq!(compared["gateway_compared"], true, "{compared}");
+    let joined = peer.told(&["join", &code(&gateways[0]), "--name", "room1c"]);
+    assert_eq!(joined["gateway_compared"], true, "its operator has compared it for another peer: {joined}");
 
     // One that has IPv6 only finds it too; and one that knows whom it wants is not sent elsewhere.
     let mut v6 = lab.machine(&["fd77::11/64"]);
