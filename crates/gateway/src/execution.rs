@@ -17,6 +17,7 @@ use tracing::{Instrument, info_span};
 use crate::directory::{Happening, Reports};
 use crate::{Gateway, GatewayError};
 
+mod unreached;
 mod verdict;
 mod words;
 
@@ -33,7 +34,7 @@ pub(crate) enum Outcome {
     /// These members wait for their owners; without the others another attempt may follow.
     Waiting { owners: Vec<Fingerprint>, without: Vec<Fingerprint>, why: String },
     /// These members compute as much as they can. Nothing was frozen, and they may be asked again.
-    Busy { why: String },
+    Busy { members: Vec<Fingerprint>, why: String },
     /// Nothing was frozen: an honest member says that the result would make a difference with an earlier one. With these
     /// members, or for windows that begin at that moment or later, another attempt may follow.
     Apart { missing: Vec<Fingerprint>, until: UnixMillis, why: String },

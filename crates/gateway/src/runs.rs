@@ -353,6 +353,13 @@ impl Gateway {
                     }
                     Seated::Never => {
                         let why = "members were busy with other computations for too long".to_owned();
+                        let full = self.inner.seats.full(&members);
+                        if can_do_without(&ready.job, &full) {
+                            without.extend(full);
+                            last = why;
+                            tried += 1;
+                            continue;
+                        }
                         self.fail_slot(group, run, slot, &why).await?;
                         return Ok(Err(why));
                     }
@@ -374,11 +381,16 @@ impl Gateway {
                     self.issue_receipt(&ready.consensus, debt, parts);
                     return Ok(Ok(()));
                 }
-                Outcome::Busy { why } if Instant::now() < until => {
+                Outcome::Busy { why, .. } if Instant::now() < until => {
                     info!(group = %group, slot = %slot, why, "asking again");
                     place.give_back();
                     busy_for.pass().await;
                     continue;
+                }
+                Outcome::Busy { members, why } if can_do_without(&job, &members) => {
+                    info!(group = %group, slot = %slot, why, "going on without them");
+                    without.extend(members);
+                    last = why;
                 }
                 Outcome::Repair { without: lost, why } => {
                     info!(group = %group, slot = %slot, why, "repairing before the freeze");
@@ -386,7 +398,7 @@ impl Gateway {
                     last = why;
                 }
                 Outcome::Failed { why }
-                | Outcome::Busy { why }
+                | Outcome::Busy { why, .. }
                 | Outcome::Waiting { why, .. }
                 | Outcome::Apart { why, .. } => {
                     self.record(&job, SlotState::Failed, &why, None).await?;
@@ -611,6 +623,11 @@ fn job_of(
         recipients: charter.recipients().map(|m| m.fingerprint).collect(),
         compute: compute.to_vec(),
     })
+}
+
+/// Whether a slot can be tried without these members: of a standing task all give, or there is no slot.
+fn can_do_without(job: &Job, members: &[Fingerprint]) -> bool {
+    !members.is_empty() && members.iter().all(|member| !job.inputs.contains(member))
 }
 
 pub(crate) fn new_session() -> Result<SessionId, GatewayError> {

@@ -91,6 +91,16 @@ impl Seats {
         Place { seats: self, number: state.places }
     }
 
+    /// Which of these members have no seat left.
+    pub(crate) fn full(&self, members: &[Fingerprint]) -> Vec<Fingerprint> {
+        let state = self.lock();
+        let full = |member: &&Fingerprint| {
+            let taken = state.taken.get(*member).copied().unwrap_or(0);
+            state.limits.get(*member).is_some_and(|limit| taken >= *limit)
+        };
+        members.iter().filter(full).copied().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,11 +7,12 @@ use tacit_job::{Decline, Fault, Job, Report, Told};
 use tacit_model::api::TaskTiming;
 use tacit_model::{Fingerprint, SessionId, UnixMillis};
 
+use super::unreached::Unreached;
 use super::words::{Accused, Names, explain, words};
 use super::{Agreed, Outcome, Reported};
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// All nonces in the order of the members, or what follows from the first thing that stands against it.
 pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<String>, Outcome> {
@@ -35,7 +36,8 @@ pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Resul
                     Held { member: *member, contributors: *contributors, told: told.as_ref(), session: *session };
                 bound.hold(agreement, held);
             }
-            Some(Report::Prepared { nonce }) => nonces.push(nonce.clone()),
+            // The others read it, and all of them would give up at one that is none.
+            Some(Report::Prepared { nonce }) if is_nonce(nonce) => nonces.push(nonce.clone()),
             Some(Report::Declined { why: Decline::Frozen { done, session } }) => match done {
                 Some(agreement) => {
                     let contributors = u32::try_from(job.inputs.len()).unwrap_or(u32::MAX);
@@ -94,25 +96,32 @@ pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Resul
         return Err(Outcome::Repair { without, why });
     }
     if !busy.is_empty() {
-        return Err(Outcome::Busy { why: format!("{} is busy with other sessions", names.all(&busy)) });
+        let why = format!("{} is busy with other sessions", names.all(&busy));
+        return Err(Outcome::Busy { members: busy, why });
     }
     Ok(nonces)
 }
 
+/// 32 bytes in hexadecimal.
+fn is_nonce(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+/// Goes on if everybody has its links; otherwise who is left out of the next attempt.
 pub(super) fn all_linked(linked: &Reported, job: &Job, names: &Names<'_>) -> Result<(), Outcome> {
-    let mut without: Vec<Fingerprint> = Vec::new();
+    let mut unreached = Unreached::default();
+    let mut gone: Vec<Fingerprint> = Vec::new();
     for (member, report) in linked {
         match report {
             Some(Report::Linked) => {}
-            Some(Report::Unlinked { missing }) => without.extend(missing.iter().filter(|m| job.compute.contains(m))),
-            _ => without.push(*member),
+            Some(Report::Unlinked { missing }) if unreached.note(member, missing, job) => {}
+            _ => gone.push(*member),
         }
     }
-    without.sort_unstable();
-    without.dedup();
     if linked.values().all(|report| matches!(report, Some(Report::Linked))) {
         return Ok(());
     }
+    let without = unreached.left_out(gone, job, names);
     let why = format!("no link to {}", names.all(&without));
     Err(Outcome::Repair { without, why })
 }
@@ -383,15 +392,18 @@ pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             if let Some(outcome) = apart.outcome(names) {
                 return outcome;
             }
-            let named = faults.iter().filter_map(|(_, fault)| match fault {
-                Fault::Lost { members } => Some(members.clone()),
-                _ => None,
-            });
             let own = faults.iter().filter(|(_, fault)| matches!(fault, Fault::Own | Fault::Apart { .. }));
-            let own = own.map(|(member, _)| *member);
-            let mut without: Vec<_> = named.flatten().chain(own).chain(lost).collect();
-            without.sort_unstable();
-            without.dedup();
+            let gone: Vec<Fingerprint> = own.map(|(member, _)| *member).chain(lost).collect();
+            let mut unreached = Unreached::default();
+            // Whoever ends because somebody is gone is lost to the next in turn, and is there for another attempt.
+            if gone.is_empty() {
+                for (member, fault) in &faults {
+                    if let Fault::Lost { members } = fault {
+                        let _named = unreached.note(member, members, job);
+                    }
+                }
+            }
+            let without = unreached.left_out(gone, job, names);
             Outcome::Repair { without, why }
         }
     }

@@ -139,7 +139,17 @@ impl Gateway {
                         patience = Instant::now() + PATIENCE;
                         continue;
                     }
-                    Seated::Never => return Ok(Ended::without_result(job, BUSY.to_owned())),
+                    // Who had no seat in all this time is left out like who declines: one member must not hold up all.
+                    Seated::Never => {
+                        let full = self.inner.seats.full(&members);
+                        if full.is_empty() {
+                            return Ok(Ended::without_result(job, BUSY.to_owned()));
+                        }
+                        without.extend(full);
+                        last = BUSY.to_owned();
+                        attempt += 1;
+                        continue;
+                    }
                 }
             }
             asked.extend(matched.inputs.iter().copied());
@@ -177,14 +187,17 @@ impl Gateway {
                     without.extend(owners);
                     last = format!("{} members declined or were lost", without.len());
                 }
-                Outcome::Busy { why } => {
+                Outcome::Busy { why, .. } if Instant::now() < seated_until => {
                     info!(task = %ask.id(), window = %window, why, "asking again");
                     place.give_back();
-                    if Instant::now() >= seated_until {
-                        return Ok(Ended::without_result(job, BUSY.to_owned()));
-                    }
                     busy_for.pass().await;
                     continue;
+                }
+                Outcome::Busy { members, why } => {
+                    info!(task = %ask.id(), window = %window, why, "going on without them");
+                    place.give_back();
+                    without.extend(members);
+                    last = BUSY.to_owned();
                 }
                 Outcome::Apart { missing, until, why } => {
                     info!(task = %ask.id(), window = %window, why, "it takes those who gave before, or a later window");

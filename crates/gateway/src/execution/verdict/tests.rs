@@ -5,7 +5,7 @@ use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot};
 
 use super::*;
 
-fn who(number: u8) -> Fingerprint {
+pub(in crate::execution) fn who(number: u8) -> Fingerprint {
     Fingerprint([number; 32])
 }
 
@@ -91,7 +91,7 @@ fn f05_who_only_gives_and_declines_is_left_out_before_those_who_compute() {
     let request = TaskRequest::about(GroupId(1), "temperature", "sum", "test");
     job.task.source = Source::Series(Box::new(Ask { request, client: None, ticket: none() }));
     let declined = || Some(Report::Declined { why: Decline::Policy });
-    let prepared = || Some(Report::Prepared { nonce: "n".to_owned() });
+    let prepared = || Some(Report::Prepared { nonce: "0".repeat(64) });
     let without = |reports: [Option<Report>; 3]| {
         let reported = reports.into_iter().enumerate().map(|(at, report)| (who(at as u8), report)).collect();
         match nonces(&reported, &job, &Names(&charter)) {
@@ -136,7 +136,7 @@ fn rule3_a_set_that_makes_a_difference_is_told_by_who_is_missing() {
     let all = |reports: [Option<Report>; 4]| -> Reported {
         reports.into_iter().enumerate().map(|(at, report)| (who(at as u8), report)).collect()
     };
-    let prepared = || Some(Report::Prepared { nonce: "n".to_owned() });
+    let prepared = || Some(Report::Prepared { nonce: "0".repeat(64) });
     let at_first = |reports| nonces(&all(reports), &job, &Names(&charter)).expect_err("somebody declined");
     let at_the_freeze = |reports| judge(&all(reports), &job, &Names(&charter));
     let outcomes = [
@@ -183,7 +183,7 @@ fn rule3_the_moment_of_a_difference_is_what_an_operator_says_not_a_member() {
         let decline =
             |until| Report::Declined { why: Decline::Apart { missing: vec![who(9)], until: UnixMillis(until) } };
         let mut reports: Reported = (0..).map(who).zip(says.map(|until| Some(decline(until)))).collect();
-        reports.insert(who(3), Some(Report::Prepared { nonce: "n".to_owned() }));
+        reports.insert(who(3), Some(Report::Prepared { nonce: "0".repeat(64) }));
         match nonces(&reports, &job, &Names(&charter)).expect_err("somebody declined") {
             Outcome::Apart { until: UnixMillis(until), .. } => until,
             other => panic!("{other:?}"),
@@ -220,7 +220,7 @@ fn f13_a_resumed_task_is_done_with_its_result() {
         other => panic!("{other:?}"),
     }
     // A result of somebody who does not receive it is none.
-    let prepared = || Some(Report::Prepared { nonce: "n".to_owned() });
+    let prepared = || Some(Report::Prepared { nonce: "0".repeat(64) });
     let invented = BTreeMap::from([(who(0), prepared()), (who(1), prepared()), (who(2), done(Some("y")))]);
     let mut one = job.clone();
     one.recipients.truncate(1);
@@ -349,7 +349,7 @@ fn f21_nobody_is_named_alone_without_a_majority() {
 }
 
 /// Members 0 to 3 of these operators do everything, and one operator may be corrupted.
-fn four(model: &str, operators: [u8; 4]) -> (Charter, Job) {
+pub(in crate::execution) fn four(model: &str, operators: [u8; 4]) -> (Charter, Job) {
     let (mut charter, mut job) = scene();
     charter.members.push(charter.members[0].clone());
     for (number, (member, operator)) in (0..).zip(charter.members.iter_mut().zip(operators)) {
@@ -384,7 +384,7 @@ fn rule5_guaranteed_results_are_not_voided_when_a_task_is_resumed() {
         Some(Report::Declined { why: Decline::Frozen { done, session } })
     };
     let busy = || Some(Report::Declined { why: Decline::Busy });
-    let ready = || Some(Report::Prepared { nonce: "n".to_owned() });
+    let ready = || Some(Report::Prepared { nonce: "0".repeat(64) });
     let right = || done("a", 4, 7);
     let heard = |model: &str, reports: &[Option<Report>; 4], operators: [u8; 4]| {
         let (charter, job) = four(model, operators);
