@@ -8,6 +8,9 @@ use tacit_link::{ControlSender, Encoded};
 use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
 use tokio::sync::{Notify, mpsc};
 
+/// After so many deadlines in a row that a member let pass its link is closed, however well that is kept alive.
+const UNANSWERED: u32 = 3;
+
 /// Something that happened to a member of a session.
 #[derive(Debug)]
 pub(crate) enum Happening {
@@ -35,6 +38,8 @@ pub(crate) struct Present {
     pub(crate) endpoint: Option<String>,
     /// What it offers to clients' tasks.
     pub(crate) offer: Arc<Offer>,
+    /// How many deadlines it has let pass since it last reported anything.
+    unanswered: u32,
 }
 
 /// What a member offers to clients' tasks.
@@ -84,7 +89,8 @@ impl Directory {
         let link = state.links;
         let offer = Arc::default();
         let (upto, from) = (Slot(0), Slot(0));
-        let present = Present { sender, link, group, name, run: None, upto, from, since, endpoint: None, offer };
+        let (run, endpoint, unanswered) = (None, None, 0);
+        let present = Present { sender, link, group, name, run, upto, from, since, endpoint, offer, unanswered };
         state.present.insert(member, present);
         state.left.remove(&member);
         drop(state);
@@ -162,9 +168,23 @@ impl Directory {
 
     /// Hands a report to the session's watcher; one from a stranger to the session is dropped.
     pub(crate) fn report(&self, member: Fingerprint, session: SessionId, report: Report) {
-        let state = self.lock();
+        let mut state = self.lock();
+        if let Some(present) = state.present.get_mut(&member) {
+            present.unanswered = 0;
+        }
         if let Some(watch) = state.sessions.get(&session).filter(|watch| watch.members.contains(&member)) {
             let _closed = watch.sender.send((member, Happening::Report(report)));
+        }
+    }
+
+    /// A member has let a deadline pass. One that is there and answers nothing would cost each task that time: when it comes
+    /// back over a new link it may begin anew.
+    pub(crate) fn unanswered(&self, member: &Fingerprint) {
+        if let Some(present) = self.lock().present.get_mut(member) {
+            present.unanswered += 1;
+            if present.unanswered >= UNANSWERED {
+                present.sender.close();
+            }
         }
     }
 

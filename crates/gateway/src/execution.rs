@@ -175,7 +175,10 @@ impl Gateway {
             }
         }
         for member in members {
-            reported.entry(*member).or_insert(None);
+            if !reported.contains_key(member) {
+                self.inner.directory.unanswered(member);
+                reported.insert(*member, None);
+            }
         }
         reported
     }

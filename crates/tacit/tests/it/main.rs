@@ -58,6 +58,7 @@ mod scripted_gateway;
 mod secrecy;
 mod series;
 mod several_sources;
+mod silent;
 mod sink;
 mod statistics;
 mod tasks;

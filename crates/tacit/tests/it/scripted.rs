@@ -128,7 +128,7 @@ impl Member {
         self.report(of, report);
     }
 
-    fn report(&self, session: SessionId, report: Report) {
+    pub(crate) fn report(&self, session: SessionId, report: Report) {
         self.link.send(&ToGateway::Report { session, report }).expect("sent");
     }
 }
