@@ -6,11 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tacit_job::{Request, Response, StopReason, ToGateway, ToPeer};
 use tacit_link::{ControlLink, Gate, Protocol};
 use tacit_model::{Fingerprint, GroupId};
-use tacit_store::PeerStatus;
+use tacit_store::{MemberRefusal, PeerStatus};
 use tracing::{debug, info};
 
 use crate::directory::Offer;
-use crate::pairing::state_of;
+use crate::pairing::{revoked_key, state_of};
 use crate::{Gateway, GatewayError};
 
 /// More labels or series of one member are not remembered.
@@ -112,6 +112,10 @@ impl Gateway {
                 let row = self.row(&name).await?;
                 if row.gid != group || row.fingerprint != Some(member) {
                     return Err(GatewayError::Refused(format!("{name} registered with another certificate")));
+                }
+                if row.refusal == Some(MemberRefusal::Revoked) {
+                    // However it got this link: it hears nothing of the group.
+                    return Err(revoked_key(&name));
                 }
                 info!(group = %group, name, software, "member connected");
                 *number = Some(directory.arrive(member, link.sender(), group, name, self.inner.clock.now()));

@@ -7,11 +7,11 @@ use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId, check_name};
 use tacit_pki::envelope::{Context, verify_detached};
 use tacit_pki::{PublicKey, comparison_code, random};
-use tacit_store::{MemberKeys, MemberRefusal, MemberRow, PeerStatus, PeerType};
+use tacit_store::{MemberKeys, MemberRefusal, MemberRow, PeerStatus, PeerType, StoreError, What};
 use tokio::task::JoinSet;
 
 use crate::groups::TENANT;
-use crate::pairing::state_of;
+use crate::pairing::{revoked_key, state_of};
 use crate::{Gateway, GatewayError};
 
 /// The one registration code of the test mode.
@@ -103,7 +103,8 @@ impl Gateway {
     }
 
     /// Registers a member with a code, which is used up only if this succeeds. The same key may do so again under
-    /// the same name and with the same code: it did not hear the answer the first time.
+    /// the same name and with the same code: it did not hear the answer the first time. A key that was revoked since
+    /// is refused.
     pub async fn register(&self, code: &str, new: NewMember) -> Result<JoinReceipt, GatewayError> {
         if let Some((key, proof)) = &new.key {
             verify_detached(key, Context::Message, &tacit_job::registration_proof(code, &new.name), proof).map_err(
@@ -136,6 +137,11 @@ impl Gateway {
             },
         };
         if let Some(fingerprint) = fingerprint {
+            // No revocation in between: one that comes later takes the key out again.
+            let _deciding = self.inner.deciding.lock().await;
+            if self.is_revoked(&row).await? {
+                return Err(StoreError::from(What::KeyRevoked).into());
+            }
             self.inner.admitted.admit(fingerprint);
         }
         // Of the gateway that made the group, which may be another one over the same rows.
@@ -190,10 +196,7 @@ impl Gateway {
     pub async fn verify(&self, name: &str, verified: bool) -> Result<MemberView, GatewayError> {
         let row = self.row(name).await?;
         if verified && row.refusal == Some(MemberRefusal::Revoked) {
-            return Err(GatewayError::Refused(format!(
-                "{name}'s key was revoked and is never let in again; the peer must join anew with another name or \
-                 after its removal, with a new key"
-            )));
+            return Err(revoked_key(name));
         }
         if row.verified != verified {
             let mut members = self.inner.store.members(row.gid).await?;

@@ -84,6 +84,23 @@ impl Gateway {
         }
         self.member(name).await
     }
+
+    /// Whether the key of a member was revoked at this node, under its name or another one.
+    pub(crate) async fn is_revoked(&self, row: &MemberRow) -> Result<bool, GatewayError> {
+        match (row.refusal, row.fingerprint) {
+            (Some(MemberRefusal::Revoked), _) => Ok(true),
+            (_, Some(key)) => Ok(self.inner.store.revoked(key).await?.is_some()),
+            (_, None) => Ok(false),
+        }
+    }
+}
+
+/// What is said wherever a revoked member asks, or is asked for.
+pub(crate) fn revoked_key(name: &str) -> GatewayError {
+    GatewayError::Refused(format!(
+        "{name}'s key was revoked and is never let in again; the peer must join anew with another name or after its \
+         removal, with a new key"
+    ))
 }
 
 /// How far the pairing with a member has come.

@@ -8,6 +8,7 @@ mod manager;
 mod native;
 mod openapi;
 mod page;
+mod pairing;
 mod peer_face;
 mod receiver;
 mod refusals;

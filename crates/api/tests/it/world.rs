@@ -32,6 +32,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) log: AuditLog,
     pub(crate) gateway: Gateway,
+    pub(crate) admitted: Admitted,
     pub(crate) identity: Arc<Identity>,
     pub(crate) hub: Arc<LinkHub>,
     pub(crate) folder: TempDir,
@@ -66,7 +67,7 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
         log: log.clone(),
         clock: Arc::new(SystemClock),
         endpoints: vec![hub.local_addr().to_string()],
-        admitted,
+        admitted: admitted.clone(),
         notifier: None,
         lead: None,
         limits: RunnerLimits::default(),
@@ -97,7 +98,7 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
     change(&mut edge);
     let owner = issue_token(&store, Role::Owner, "owner", SystemClock.now()).await.unwrap();
     let owner = owner.expose_text().to_owned();
-    World { router: router(edge), store, log, gateway, identity, hub, folder, owner }
+    World { router: router(edge), store, log, gateway, admitted, identity, hub, folder, owner }
 }
 
 pub(crate) async fn world() -> World {

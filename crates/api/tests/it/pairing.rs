@@ -1,0 +1,154 @@
+//! Who is let in by a real gateway, whatever registers, connects or is decided at the same time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacit_accord::MemberRole;
+use tacit_gateway::{GatewayError, JoinReceipt, NewMember};
+use tacit_job::{ToGateway, ToPeer, registration_proof};
+use tacit_link::{ControlLink, Gate, Host, LinkConfig, LinkHub, Protocol};
+use tacit_model::api::PairingState;
+use tacit_model::{Clock as _, GroupId, SystemClock};
+use tacit_pki::Identity;
+use tacit_pki::envelope::{Context, sign_detached};
+use tacit_store::{MemberId, MemberRefusal};
+
+use crate::world::{World, identity, world};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl World {
+    async fn found(&self) -> GroupId {
+        self.gateway.create_group("g").await.unwrap().group
+    }
+
+    async fn sign_up(&self, code: &str, name: &str, key: &Identity) -> Result<JoinReceipt, GatewayError> {
+        let proof = sign_detached(key, Context::Message, &registration_proof(code, name));
+        let new = NewMember {
+            name: name.to_owned(),
+            role: MemberRole::Both,
+            url: String::new(),
+            operator: String::new(),
+            label_key: None,
+            endpoint: "127.0.0.1:1".to_owned(),
+            key: Some((*key.public_key(), proof)),
+        };
+        self.gateway.register(code, new).await
+    }
+
+    /// Registers a new key with a new code.
+    async fn newcomer(&self, gid: GroupId, name: &str) -> Arc<Identity> {
+        let key = identity(name);
+        let code = self.gateway.invite(gid).await.unwrap();
+        self.sign_up(&code, name, &key).await.unwrap();
+        key
+    }
+
+    fn is_admitted(&self, key: &Identity) -> bool {
+        let gate: &dyn Gate = &self.admitted;
+        gate.admit(Protocol::Control, &key.fingerprint())
+    }
+}
+
+/// Talks to gateways and to nobody else.
+struct ControlOnly;
+
+impl Gate for ControlOnly {
+    fn admit(&self, protocol: Protocol, _: &tacit_model::Fingerprint) -> bool {
+        protocol == Protocol::Control
+    }
+}
+
+/// A member's control link, and what holds it.
+struct Line {
+    link: ControlLink,
+    _host: Host,
+    _hub: LinkHub,
+}
+
+impl Line {
+    /// Connects and says hello.
+    async fn open(w: &World, gid: GroupId, name: &str, key: &Arc<Identity>) -> Self {
+        let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
+        let host = hub.host(Arc::clone(key), Arc::new(ControlOnly)).unwrap();
+        let there = [w.hub.local_addr().to_string()];
+        let link = host.dial_control(w.gateway.fingerprint(), &there, PATIENCE).await.unwrap();
+        let hello = ToGateway::Hello {
+            name: name.to_owned(),
+            group: gid,
+            software: "test".to_owned(),
+            known: None,
+            run: None,
+            endpoint: None,
+        };
+        link.send(&hello).unwrap();
+        Self { link, _host: host, _hub: hub }
+    }
+
+    /// Whether it hears a charter before long.
+    async fn hears_charter(&mut self, wait: Duration) -> bool {
+        let heard = async {
+            loop {
+                match self.link.recv::<ToPeer>().await {
+                    Ok(ToPeer::Charter { .. }) => return true,
+                    Ok(_) => {}
+                    Err(_) => return false,
+                }
+            }
+        };
+        tokio::time::timeout(wait, heard).await.unwrap_or(false)
+    }
+}
+
+/// Whoever did not hear the answer registers again, also after it was rejected. A thief who has the key and saw the
+/// code could do so, too: not after the revocation.
+#[tokio::test]
+async fn f07_a_revoked_key_is_not_let_in_by_its_registration() {
+    let w = world().await;
+    let gid = w.found().await;
+    let (key, code) = (identity("room1"), w.gateway.invite(gid).await.unwrap());
+    let first = w.sign_up(&code, "room1", &key).await.unwrap().member;
+    assert!(w.is_admitted(&key));
+    w.gateway.verify("room1", true).await.unwrap();
+    let again = w.sign_up(&code, "room1", &key).await.unwrap().member;
+    assert_eq!((again.pid, again.pairing), (first.pid, PairingState::Registered));
+    w.gateway.reject("room1", "").await.unwrap();
+    let again = w.sign_up(&code, "room1", &key).await.unwrap().member;
+    assert_eq!((again.pid, again.pairing), (first.pid, PairingState::Rejected));
+    assert!(w.is_admitted(&key));
+
+    w.gateway.verify("room1", true).await.unwrap();
+    w.gateway.revoke("room1", "stolen").await.unwrap();
+    assert!(!w.is_admitted(&key));
+    let fresh = w.gateway.invite(gid).await.unwrap();
+    for (code, name) in [(&code, "room1"), (&fresh, "room1"), (&fresh, "room2")] {
+        match w.sign_up(code, name, &key).await {
+            Err(GatewayError::Conflict(why)) => assert!(why.contains("revoked") && why.contains("new one"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(!w.is_admitted(&key));
+    }
+    assert_eq!(w.gateway.member("room1").await.unwrap().pairing, PairingState::Revoked);
+}
+
+/// A link that a revoked member has all the same carries nothing of the group; others notice nothing.
+#[tokio::test]
+async fn f07_a_revoked_member_hears_nothing() {
+    let w = world().await;
+    let gid = w.found().await;
+    let (revoked, other) = (w.newcomer(gid, "room1").await, w.newcomer(gid, "room2").await);
+    let mut line = Line::open(&w, gid, "room2", &other).await;
+    assert!(line.hears_charter(PATIENCE).await);
+    // Only its row says it: the gate, in memory, still lets it connect.
+    let pid = MemberId(w.gateway.member("room1").await.unwrap().pid);
+    w.store.refuse_member(pid, MemberRefusal::Revoked, "stolen", SystemClock.now()).await.unwrap();
+    assert!(w.is_admitted(&revoked));
+    let mut silent = Line::open(&w, gid, "room1", &revoked).await;
+    assert!(!silent.hears_charter(Duration::from_secs(2)).await);
+    assert!(!w.gateway.member("room1").await.unwrap().connected);
+
+    w.gateway.verify("room2", true).await.unwrap();
+    assert!(line.hears_charter(PATIENCE).await);
+    assert!(!silent.hears_charter(Duration::from_secs(1)).await);
+    assert!(w.gateway.member("room2").await.unwrap().connected);
+}
