@@ -6,8 +6,12 @@ use tacit_accord::log::Kind;
 use tacit_accord::{Charter, Consensus, Proposal, UncheckedConsensus, decide};
 use tacit_model::GroupId;
 use tacit_pki::PublicKey;
+use tokio::sync::MutexGuard;
 
 use crate::{Gateway, GatewayError};
+
+/// Whoever has this decides, and nobody else meanwhile.
+pub(crate) type Deciding<'a> = MutexGuard<'a, ()>;
 
 impl Gateway {
     /// The current consensus of a group.
@@ -69,14 +73,25 @@ impl Gateway {
     }
 
     /// Changes a group's charter as its manager. Refused once the charter names owners.
-    ///
-    /// The new consensus is durable and logged before it is sent to the members.
     pub(crate) async fn decide_as_manager(
         &self,
         group: GroupId,
         change: impl FnOnce(&mut Charter),
     ) -> Result<Arc<Consensus>, GatewayError> {
         let deciding = self.inner.deciding.lock().await;
+        self.decide_holding(&deciding, group, change).await
+    }
+
+    /// The same for callers that decide from rows: they read those rows while they hold the lock, and hold it until
+    /// the rows say what was decided.
+    ///
+    /// The new consensus is durable and logged before it is sent to the members.
+    pub(crate) async fn decide_holding(
+        &self,
+        _deciding: &Deciding<'_>,
+        group: GroupId,
+        change: impl FnOnce(&mut Charter),
+    ) -> Result<Arc<Consensus>, GatewayError> {
         let current = self.current(group).await?;
         let mut charter = current.charter().clone();
         change(&mut charter);
@@ -90,7 +105,6 @@ impl Gateway {
             )));
         }
         let consensus = self.conclude(Some(&current), charter).await?;
-        drop(deciding);
         self.tell_members(&consensus);
         Ok(consensus)
     }

@@ -171,6 +171,7 @@ impl Gateway {
         gateway.finish_negotiations().await?;
         gateway.admit_known().await?;
         gateway.log_missing_decisions().await?;
+        gateway.settle_rosters().await?;
         gateway.accept_control_links();
         gateway.show_new_heads().await?;
         for group in gateway.inner.store.groups().await? {

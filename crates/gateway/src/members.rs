@@ -7,9 +7,10 @@ use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId, check_name};
 use tacit_pki::envelope::{Context, verify_detached};
 use tacit_pki::{PublicKey, comparison_code, random};
-use tacit_store::{MemberKeys, MemberRefusal, MemberRow, PeerStatus, PeerType, StoreError, What};
+use tacit_store::{MemberKeys, MemberRow, PeerStatus, PeerType, StoreError, What};
 use tokio::task::JoinSet;
 
+use crate::authority::Deciding;
 use crate::groups::TENANT;
 use crate::pairing::{revoked_key, state_of};
 use crate::{Gateway, GatewayError};
@@ -181,8 +182,9 @@ impl Gateway {
 
     /// Stores another label key. The member is no longer verified until somebody compares it again.
     pub async fn set_label_key(&self, name: &str, key: &str) -> Result<MemberView, GatewayError> {
+        let deciding = self.inner.deciding.lock().await;
         let row = self.row(name).await?;
-        self.verify(name, false).await?;
+        self.mark(&deciding, &row, false).await?;
         let keys = MemberKeys {
             label_key: Some(key.to_owned()),
             fingerprint: row.fingerprint,
@@ -194,22 +196,36 @@ impl Gateway {
     /// Says that an operator compared the member's fingerprint, or takes that back. The verified
     /// members are the charter's roster. A member whose key was revoked is refused.
     pub async fn verify(&self, name: &str, verified: bool) -> Result<MemberView, GatewayError> {
+        let deciding = self.inner.deciding.lock().await;
         let row = self.row(name).await?;
-        if verified && row.refusal == Some(MemberRefusal::Revoked) {
-            return Err(revoked_key(name));
-        }
-        if row.verified != verified {
-            let mut members = self.inner.store.members(row.gid).await?;
-            members.iter_mut().filter(|m| m.pid == row.pid).for_each(|m| m.verified = verified);
-            self.decide_as_manager(row.gid, |charter| set_roster(charter, &members)).await?;
-            self.inner.store.set_verified(row.pid, verified, row.fingerprint).await?;
-            self.log_action(row.gid, if verified { "verify" } else { "unverify" }, name).await?;
-            if verified && let Some(fingerprint) = &row.fingerprint {
-                let state = PairingState::Registered;
-                self.inner.directory.send(fingerprint, &tacit_job::ToPeer::Pairing { state });
-            }
-        }
+        self.mark(&deciding, &row, verified).await?;
+        drop(deciding);
         self.member(name).await
+    }
+
+    /// Verifies a member, or takes that back: in the charter, then in its row, which the caller read under the lock.
+    pub(crate) async fn mark(
+        &self,
+        deciding: &Deciding<'_>,
+        row: &MemberRow,
+        verified: bool,
+    ) -> Result<(), GatewayError> {
+        if verified && self.is_revoked(row).await? {
+            return Err(revoked_key(&row.peer_name));
+        }
+        if row.verified == verified {
+            return Ok(());
+        }
+        let mut members = self.inner.store.members(row.gid).await?;
+        members.iter_mut().filter(|m| m.pid == row.pid).for_each(|m| m.verified = verified);
+        self.decide_holding(deciding, row.gid, |charter| set_roster(charter, &members)).await?;
+        self.inner.store.set_verified(row.pid, verified, row.fingerprint).await?;
+        self.log_action(row.gid, if verified { "verify" } else { "unverify" }, &row.peer_name).await?;
+        if verified && let Some(fingerprint) = &row.fingerprint {
+            let state = PairingState::Registered;
+            self.inner.directory.send(fingerprint, &tacit_job::ToPeer::Pairing { state });
+        }
+        Ok(())
     }
 
     /// Says that an operator compared all of these fingerprints: one decision, however many they are. All or none.
@@ -218,13 +234,14 @@ impl Gateway {
         group: GroupId,
         compared: &[(String, Fingerprint)],
     ) -> Result<Vec<MemberView>, GatewayError> {
+        let deciding = self.inner.deciding.lock().await;
         let mut members = self.inner.store.members(group).await?;
         let mut by_name: BTreeMap<String, &mut MemberRow> =
             members.iter_mut().map(|row| (row.peer_name.clone(), row)).collect();
         let mut chosen = BTreeSet::new();
         for (name, fingerprint) in compared {
             let row = by_name.get_mut(name).ok_or(GatewayError::NotFound("member"))?;
-            if row.refusal == Some(MemberRefusal::Revoked) || row.fingerprint != Some(*fingerprint) {
+            if row.fingerprint != Some(*fingerprint) || self.is_revoked(row).await? {
                 return Err(GatewayError::Refused(format!(
                     "the fingerprint that was compared for {name} is not the one that registered, or its key was \
                      revoked; nobody of this list was verified"
@@ -234,7 +251,7 @@ impl Gateway {
             chosen.insert(row.pid);
         }
         drop(by_name);
-        self.decide_as_manager(group, |charter| set_roster(charter, &members)).await?;
+        self.decide_holding(&deciding, group, |charter| set_roster(charter, &members)).await?;
         // All at once: they share commits, and the log's batches.
         let mut settling = JoinSet::new();
         for row in members.into_iter().filter(|row| chosen.contains(&row.pid)) {
@@ -254,6 +271,7 @@ impl Gateway {
             }
             views.push(self.view(row));
         }
+        drop(deciding);
         views.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(views)
     }
@@ -261,26 +279,36 @@ impl Gateway {
     /// Removes a member. It is out of the charter and its link is closed at once.
     pub async fn delete_member(&self, name: &str) -> Result<(), GatewayError> {
         let row = self.row(name).await?;
-        let current = self.current(row.gid).await?;
-        let listed = current.charter().members.iter().any(|member| Some(member.fingerprint) == row.fingerprint);
-        if listed && !current.charter().owners.is_empty() {
-            return Err(GatewayError::Refused(format!(
-                "{name} is a member by the owners' decision: propose its removal with `tacit negotiation new --group {} \
-                 --remove-member {name}`",
-                row.gid
-            )));
-        }
+        self.check_removable(&row).await?;
         if row.last_status == PeerStatus::Started {
             self.stop_member(row.gid, name).await?;
         }
-        if current.charter().owners.is_empty() {
+        let deciding = self.inner.deciding.lock().await;
+        if self.check_removable(&row).await? {
             let members: Vec<_> =
                 self.inner.store.members(row.gid).await?.into_iter().filter(|m| m.pid != row.pid).collect();
-            self.decide_as_manager(row.gid, |charter| set_roster(charter, &members)).await?;
+            self.decide_holding(&deciding, row.gid, |charter| set_roster(charter, &members)).await?;
         }
         self.inner.store.delete_member(row.pid).await?;
+        drop(deciding);
         self.forget(&row.fingerprint);
         self.log_action(row.gid, "delete-member", name).await
+    }
+
+    /// Whether the manager decides about the roster. Refused if owners do, and have this member on it.
+    async fn check_removable(&self, row: &MemberRow) -> Result<bool, GatewayError> {
+        let current = self.current(row.gid).await?;
+        let by_manager = current.charter().owners.is_empty();
+        let listed = current.charter().members.iter().any(|member| Some(member.fingerprint) == row.fingerprint);
+        if listed && !by_manager {
+            return Err(GatewayError::Refused(format!(
+                "{name} is a member by the owners' decision: propose its removal with `tacit negotiation new --group {} \
+                 --remove-member {name}`",
+                row.gid,
+                name = row.peer_name
+            )));
+        }
+        Ok(by_manager)
     }
 
     /// Records what a P2DS peer says of itself.
@@ -308,7 +336,7 @@ impl Gateway {
         }
     }
 
-    fn view(&self, row: MemberRow) -> MemberView {
+    pub(crate) fn view(&self, row: MemberRow) -> MemberView {
         let pairing = || {
             let manager = self.inner.manager.public_key().to_base64();
             tacit_job::pairing_digest(&self.inner.identity.fingerprint(), &manager)

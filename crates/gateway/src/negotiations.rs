@@ -305,8 +305,8 @@ impl Gateway {
         };
         match concluded {
             Ok(consensus) => {
-                drop(deciding);
                 self.follow_roster(group).await?;
+                drop(deciding);
                 self.tell_members(&consensus);
                 Ok(self.inner.store.set_negotiation_outcome(&row.id, IN_FORCE).await?)
             }

@@ -10,10 +10,14 @@
 //!
 //! A refused member keeps its name: nobody else registers under it before an owner removes it.
 
+use std::collections::BTreeSet;
+
+use tacit_accord::Charter;
 use tacit_job::ToPeer;
-use tacit_model::Fingerprint;
 use tacit_model::api::PairingState;
+use tacit_model::{Fingerprint, GroupId};
 use tacit_store::{MemberRefusal, MemberRow, PeerStatus};
+use tracing::warn;
 
 use crate::members::set_roster;
 use crate::{Gateway, GatewayError, MemberView};
@@ -32,7 +36,9 @@ impl Gateway {
     ///
     /// `Refused` if it is another one, or if the key was revoked.
     pub async fn approve(&self, name: &str, compared: &Compared) -> Result<MemberView, GatewayError> {
-        let member = self.member(name).await?;
+        let deciding = self.inner.deciding.lock().await;
+        let row = self.row(name).await?;
+        let member = self.view(row.clone());
         let equal = match compared {
             Compared::Fingerprint(fingerprint) => member.fingerprint == Some(*fingerprint),
             Compared::Code(code) => member.comparison.as_deref().is_some_and(|own| plain(own) == plain(code)),
@@ -44,7 +50,9 @@ impl Gateway {
                     .to_owned(),
             ));
         }
-        self.verify(name, true).await
+        self.mark(&deciding, &row, true).await?;
+        drop(deciding);
+        self.member(name).await
     }
 
     /// Does not let a member in, or no longer. It may be approved later.
@@ -66,15 +74,17 @@ impl Gateway {
         if row.last_status == PeerStatus::Started {
             self.stop_member(row.gid, name).await?;
         }
+        let deciding = self.inner.deciding.lock().await;
         let mut members = self.inner.store.members(row.gid).await?;
         members.iter_mut().filter(|m| m.pid == row.pid).for_each(|m| m.verified = false);
         // Out of the roster first: from then on nobody gives it shares, whatever else fails.
         // Whoever is not in it has nothing to be taken out of: owners are not asked about that.
         let current = self.current(row.gid).await?;
         if current.charter().members.iter().any(|member| Some(member.fingerprint) == row.fingerprint) {
-            self.decide_as_manager(row.gid, |charter| set_roster(charter, &members)).await?;
+            self.decide_holding(&deciding, row.gid, |charter| set_roster(charter, &members)).await?;
         }
         let row = self.inner.store.refuse_member(row.pid, refusal, reason, self.inner.clock.now()).await?;
+        drop(deciding);
         self.log_action(row.gid, refusal.word(), name).await?;
         if let Some(fingerprint) = &row.fingerprint {
             self.inner.directory.send(fingerprint, &ToPeer::Pairing { state: state_of(&row) });
@@ -83,6 +93,49 @@ impl Gateway {
             }
         }
         self.member(name).await
+    }
+
+    /// Brings rows and charters together where a crash came between a decision and its row: the charter says who is
+    /// verified, but nobody comes back by it whom an operator refused. For groups with owners see `finish_negotiations`.
+    pub(crate) async fn settle_rosters(&self) -> Result<(), GatewayError> {
+        for group in self.inner.store.groups().await? {
+            if let Err(error) = self.settle_roster(group.gid).await {
+                // The other groups do not wait for it.
+                warn!(group = %group.gid, %error, "the charter and the rows of its members may differ");
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_roster(&self, group: GroupId) -> Result<(), GatewayError> {
+        let deciding = self.inner.deciding.lock().await;
+        let current = match self.current(group).await {
+            // Its first charter was never decided.
+            Err(GatewayError::NotFound(_)) => return Ok(()),
+            other => other?,
+        };
+        if !current.charter().owners.is_empty() {
+            return Ok(());
+        }
+        let mut refused = BTreeSet::new();
+        for row in self.inner.store.members(group).await? {
+            // Who has no key is in no charter; its row is all there is.
+            let Some(key) = row.fingerprint else { continue };
+            let listed = current.charter().member(&key).is_some_and(|member| member.name == row.peer_name);
+            if listed && row.refusal.is_some() {
+                refused.insert(key);
+            } else if row.verified != listed {
+                self.inner.store.set_verified(row.pid, listed, Some(key)).await?;
+            }
+        }
+        let out = |charter: &mut Charter| {
+            charter.members.retain(|member| !refused.contains(&member.fingerprint));
+            charter.threshold = Charter::natural_threshold(charter.computing().count());
+        };
+        if !refused.is_empty() {
+            self.decide_holding(&deciding, group, out).await?;
+        }
+        Ok(())
     }
 
     /// Whether the key of a member was revoked at this node, under its name or another one.

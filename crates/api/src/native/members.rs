@@ -40,18 +40,15 @@ pub(super) async fn verify(
     JsonBody(body): JsonBody<VerifyBody>,
 ) -> Result<Json<MemberBody>, ApiError> {
     let gateway = app.gateway()?;
-    let member = gateway.member(&name).await?;
-    if body.verified {
+    let member = if body.verified {
         let Some(compared) = body.fingerprint else {
             return Err(ApiError::invalid("name the fingerprint that you compared with the peer's operator"));
         };
-        if member.fingerprint != Some(compared) {
-            let detail = "the fingerprint you compared is not the one that registered: somebody may stand in between; \
-                          do not verify this peer before you know why";
-            return Err(ApiError::new(ProblemKind::Refused, detail));
-        }
-    }
-    Ok(Json(member_body(gateway.verify(&name, body.verified).await?)))
+        gateway.approve(&name, &Compared::Fingerprint(compared)).await?
+    } else {
+        gateway.verify(&name, false).await?
+    };
+    Ok(Json(member_body(member)))
 }
 
 pub(super) async fn verify_many(

@@ -1,5 +1,6 @@
 //! Who is let in by a real gateway, whatever registers, connects or is decided at the same time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,15 @@ impl World {
         let code = self.gateway.invite(gid).await.unwrap();
         self.sign_up(&code, name, &key).await.unwrap();
         key
+    }
+
+    /// Who is verified, in its row and in the charter: the same.
+    async fn roster(&self, gid: GroupId) -> BTreeSet<String> {
+        let group = self.gateway.group(gid).await.unwrap();
+        let rows = group.members.into_iter().filter(|member| member.verified).map(|member| member.name).collect();
+        let charter: BTreeSet<String> = group.charter.members.into_iter().map(|member| member.name).collect();
+        assert_eq!(charter, rows, "the charter, and what the rows say");
+        charter
     }
 
     fn is_admitted(&self, key: &Identity) -> bool {
@@ -151,4 +161,84 @@ async fn f07_a_revoked_member_hears_nothing() {
     assert!(line.hears_charter(PATIENCE).await);
     assert!(!silent.hears_charter(Duration::from_secs(1)).await);
     assert!(w.gateway.member("room2").await.unwrap().connected);
+}
+
+/// Who decides at the same time as somebody else undoes nothing of the other's decision.
+#[tokio::test]
+async fn rule1_decisions_at_the_same_time_all_hold() {
+    let w = world().await;
+    let gid = w.found().await;
+    let mut wanted = BTreeSet::new();
+    for round in 0..12 {
+        let [old, new, alone, listed] = ["old", "new", "alone", "listed"].map(|name| format!("{name}{round}"));
+        let mut keys = Vec::new();
+        for name in [&old, &new, &alone, &listed] {
+            keys.push(w.newcomer(gid, name).await);
+        }
+        w.gateway.verify(&old, true).await.unwrap();
+        // The one that comes first waits for the database while the other one reads.
+        let gateway = &w.gateway;
+        let (out, into) = match round % 4 {
+            0 => tokio::join!(gateway.revoke(&old, "stolen"), gateway.verify(&new, true)),
+            1 => {
+                let (into, out) = tokio::join!(gateway.verify(&new, true), gateway.revoke(&old, "stolen"));
+                (out, into)
+            }
+            2 => tokio::join!(gateway.reject(&old, ""), gateway.verify(&new, true)),
+            _ => tokio::join!(gateway.verify(&old, false), gateway.verify(&new, true)),
+        };
+        assert!(!out.unwrap().verified && into.unwrap().verified);
+        wanted.insert(new.clone());
+        assert_eq!(w.roster(gid).await, wanted, "round {round}");
+
+        let compared = [(listed.clone(), keys[3].fingerprint())];
+        let (one, several) = tokio::join!(gateway.verify(&alone, true), gateway.verify_all(gid, &compared));
+        assert!(one.unwrap().verified && several.unwrap()[0].verified);
+        wanted.extend([alone.clone(), listed.clone()]);
+        assert_eq!(w.roster(gid).await, wanted, "round {round}");
+
+        // One goes while the one that was taken out comes back, unless it was revoked.
+        let (gone, back) = tokio::join!(gateway.delete_member(&alone), gateway.verify(&old, true));
+        gone.unwrap();
+        assert_eq!(back.is_ok(), round % 4 >= 2, "{back:?}");
+        wanted.remove(&alone);
+        if back.is_ok() {
+            wanted.insert(old);
+        }
+        assert_eq!(w.roster(gid).await, wanted, "round {round}");
+    }
+}
+
+/// A crash between a decision and its row: the charter holds, but nobody is in it whom an operator refused.
+#[tokio::test]
+async fn rule1_rows_and_charter_agree_after_a_crash() {
+    let mut w = world().await;
+    let gid = w.found().await;
+    let mut pids = Vec::new();
+    for name in ["approved", "removed", "revoked", "settled"] {
+        w.newcomer(gid, name).await;
+        pids.push(MemberId(w.gateway.member(name).await.unwrap().pid));
+    }
+    for name in ["approved", "revoked", "settled"] {
+        w.gateway.verify(name, true).await.unwrap();
+    }
+    w.member(gid.0, "keyless", 1).await;
+    w.gateway.verify("keyless", true).await.unwrap();
+    // Decided, and not written down; and the other way round, as an older version may have left it.
+    w.store.set_verified(pids[0], false, None).await.unwrap();
+    w.store.set_verified(pids[1], true, None).await.unwrap();
+    w.store.refuse_member(pids[2], MemberRefusal::Revoked, "stolen", SystemClock.now()).await.unwrap();
+    w.restart_gateway().await;
+    let group = w.gateway.group(gid).await.unwrap();
+    let names = |verified: bool| {
+        let of = group.members.iter().filter(move |member| member.verified == verified);
+        of.map(|member| member.name.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(true), ["approved", "settled", "keyless"]);
+    assert_eq!(names(false), ["removed", "revoked"]);
+    let listed: Vec<&str> = group.charter.members.iter().map(|member| member.name.as_str()).collect();
+    assert_eq!(listed, ["approved", "settled"]);
+    let before = group.consensus;
+    w.restart_gateway().await;
+    assert_eq!(w.gateway.group(gid).await.unwrap().consensus, before, "nothing was left to mend");
 }

@@ -34,6 +34,7 @@ pub(crate) struct World {
     pub(crate) gateway: Gateway,
     pub(crate) admitted: Admitted,
     pub(crate) identity: Arc<Identity>,
+    manager: Arc<Identity>,
     pub(crate) hub: Arc<LinkHub>,
     pub(crate) folder: TempDir,
     pub(crate) owner: String,
@@ -41,6 +42,31 @@ pub(crate) struct World {
 
 pub(crate) fn identity(label: &str) -> Arc<Identity> {
     Arc::new(Identity::generate(label, OffsetDateTime::UNIX_EPOCH).unwrap())
+}
+
+async fn gateway_of(
+    hub: &LinkHub,
+    identity: &Arc<Identity>,
+    manager: &Arc<Identity>,
+    store: &Store,
+    log: &AuditLog,
+    admitted: &Admitted,
+) -> Gateway {
+    Gateway::open(GatewaySetup {
+        host: hub.host(identity.clone(), Arc::new(admitted.clone())).unwrap(),
+        identity: identity.clone(),
+        manager: manager.clone(),
+        store: store.clone(),
+        log: log.clone(),
+        clock: Arc::new(SystemClock),
+        endpoints: vec![hub.local_addr().to_string()],
+        admitted: admitted.clone(),
+        notifier: None,
+        lead: None,
+        limits: RunnerLimits::default(),
+    })
+    .await
+    .unwrap()
 }
 
 /// An edge whose gateway is real and whose parties are those of `desk`.
@@ -59,21 +85,8 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
     })
     .await
     .unwrap();
-    let gateway = Gateway::open(GatewaySetup {
-        host: hub.host(identity.clone(), Arc::new(admitted.clone())).unwrap(),
-        identity: identity.clone(),
-        manager: self::identity("manager"),
-        store: store.clone(),
-        log: log.clone(),
-        clock: Arc::new(SystemClock),
-        endpoints: vec![hub.local_addr().to_string()],
-        admitted: admitted.clone(),
-        notifier: None,
-        lead: None,
-        limits: RunnerLimits::default(),
-    })
-    .await
-    .unwrap();
+    let manager = self::identity("manager");
+    let gateway = gateway_of(&hub, &identity, &manager, &store, &log, &admitted).await;
     let mut options = EdgeOptions::new("http://localhost:12001");
     options.admin_key = Some(AdminKey::new(KEY));
     options.p2ds_face = true;
@@ -98,7 +111,7 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
     change(&mut edge);
     let owner = issue_token(&store, Role::Owner, "owner", SystemClock.now()).await.unwrap();
     let owner = owner.expose_text().to_owned();
-    World { router: router(edge), store, log, gateway, admitted, identity, hub, folder, owner }
+    World { router: router(edge), store, log, gateway, admitted, identity, manager, hub, folder, owner }
 }
 
 pub(crate) async fn world() -> World {
@@ -106,6 +119,15 @@ pub(crate) async fn world() -> World {
 }
 
 impl World {
+    /// The gateway ends, and another one opens over the same rows, with the same keys.
+    pub(crate) async fn restart_gateway(&mut self) {
+        self.gateway.shutdown().await;
+        self.hub.unhost(&self.identity.fingerprint());
+        self.admitted = Admitted::default();
+        self.gateway =
+            gateway_of(&self.hub, &self.identity, &self.manager, &self.store, &self.log, &self.admitted).await;
+    }
+
     /// Parties of this node, with real links.
     pub(crate) async fn parties(&self) -> Parties {
         Parties::open(PartiesSetup {
