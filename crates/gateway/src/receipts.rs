@@ -43,7 +43,9 @@ const LAST_CALL: Duration = Duration::from_millis(300);
 pub(crate) struct Gathering(Arc<Mutex<BTreeMap<SessionId, Session>>>);
 
 struct Session {
-    members: Vec<Fingerprint>,
+    /// Members that gave no part yet. A part is taken once: what waits to be read is bounded, however often a member
+    /// sends while its session lasts. Who gives one again, as it was asked to, says the same again.
+    silent: BTreeSet<Fingerprint>,
     parts: mpsc::UnboundedSender<(Fingerprint, ReceiptPart)>,
 }
 
@@ -62,7 +64,7 @@ impl Gathering {
             return None;
         }
         let (sender, parts) = mpsc::unbounded_channel();
-        sessions.insert(session, Session { members, parts: sender });
+        sessions.insert(session, Session { silent: members.into_iter().collect(), parts: sender });
         Some(Parts { session, gathering: self.clone(), parts })
     }
 
@@ -71,10 +73,12 @@ impl Gathering {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
     }
 
-    /// A part; one of a stranger to the session is dropped.
+    /// A member's first part; later ones, and those of strangers to the session, are dropped.
     pub(crate) fn take(&self, member: Fingerprint, session: SessionId, part: ReceiptPart) {
-        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = sessions.get(&session).filter(|session| session.members.contains(&member)) {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = sessions.get_mut(&session)
+            && session.silent.remove(&member)
+        {
             let _closed = session.parts.send((member, part));
         }
     }
@@ -264,8 +268,6 @@ async fn gather(
     let mut missing = debt.terms.members.clone();
     let mut statements: Vec<Gathered> = Vec::new();
     let mut heard = BTreeMap::new();
-    // Each member has one statement; whoever says another one later is not listened to.
-    let mut stated = BTreeSet::new();
     let begun = tokio::time::Instant::now();
     let mut deadline = begun + PATIENCE;
     let enough = |statements: &[Gathered]| statements.iter().any(Gathered::is_complete);
@@ -283,7 +285,7 @@ async fn gather(
         let Some(signed) = part.signed else { continue };
         let known = match statements.iter().position(|known| known.text == signed.statement) {
             Some(known) => known,
-            None if !stated.insert(member) => continue,
+            // One of each member at most: nobody gives two parts.
             None => match Gathered::new(debt, chain, signed.statement, &signed.leaves) {
                 Some(new) => {
                     statements.push(new);
@@ -300,4 +302,35 @@ async fn gather(
     let chosen = statements.into_iter().filter(Gathered::is_complete).max_by_key(|known| known.signatures.len());
     let too_few = || GatewayError::Unavailable("too few compute peers signed one statement".to_owned());
     chosen.map(|chosen| (chosen, heard)).ok_or_else(too_few)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(leaf: usize) -> ReceiptPart {
+        ReceiptPart { signed: None, leaf: Some(leaf.to_string()) }
+    }
+
+    #[test]
+    fn of_each_member_one_part_is_held() {
+        let [one, two, stranger] = [1, 2, 3].map(|byte| Fingerprint([byte; 32]));
+        let (gathering, session) = (Gathering::default(), SessionId([1; 16]));
+        let mut parts = gathering.open(session, vec![one, two]).expect("nobody gathers them");
+        (0..1000).for_each(|leaf| gathering.take(one, session, part(leaf)));
+        gathering.take(stranger, session, part(0));
+        gathering.take(two, session, part(7));
+        gathering.take(one, SessionId([2; 16]), part(0));
+        let mut held = || std::iter::from_fn(|| parts.parts.try_recv().ok()).collect::<Vec<_>>();
+        assert_eq!(held(), [(one, part(0)), (two, part(7))]);
+        // Nor is there room again once the first one was read.
+        gathering.take(one, session, part(8));
+        assert_eq!(held(), []);
+
+        // Where they are gathered once more, each is heard once more.
+        drop(parts);
+        let mut parts = gathering.open(session, vec![one, two]).expect("nobody gathers them any more");
+        gathering.take(one, session, part(9));
+        assert_eq!(parts.parts.try_recv().ok(), Some((one, part(9))));
+    }
 }
