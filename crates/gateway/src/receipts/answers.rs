@@ -28,13 +28,15 @@ pub(super) struct Answers {
     /// The same as hashes, where they were at hand.
     #[serde(skip)]
     hashes: Vec<Hash>,
-    /// Whether each leaf was named by a member: then who named none is not in.
+    /// Whether each leaf was named by one of those whose data was to go in: then who named none is not in. Who only
+    /// computed knows all leaves and could name that of a contributor that is late.
     whole: bool,
 }
 
 impl Answers {
     pub(super) fn new(gathered: &Gathered, heard: &BTreeMap<Fingerprint, Heard>, terms: &Terms) -> Self {
-        let named: BTreeSet<[u8; 32]> = heard.values().flatten().map(|leaf| leaf.0).collect();
+        let givers = heard.iter().filter(|(member, _)| terms.asked.contains(member));
+        let named: BTreeSet<[u8; 32]> = givers.filter_map(|(_, leaf)| leaf.as_ref()).map(|leaf| leaf.0).collect();
         let holders: BTreeSet<Fingerprint> = terms.members.iter().chain(&terms.offered).copied().collect();
         Self {
             holders: holders.into_iter().collect(),
@@ -152,5 +154,74 @@ impl Gateway {
         let own = answers.own_of(&member, heard)?;
         self.inner.directory.send(&member, &ToPeer::Receipt { session: row.session, receipt: row.body, own });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tacit_accord::ConsensusId;
+    use tacit_accord::receipt::{Contributors, FORMAT, Statement, contribution_leaf, contributors_root};
+    use tacit_model::{Attempt, RunId, SessionId, Slot};
+
+    use super::*;
+
+    const ONE: Fingerprint = Fingerprint([1; 32]);
+    const LATE: Fingerprint = Fingerprint([2; 32]);
+    const OUT: Fingerprint = Fingerprint([3; 32]);
+    const COMPUTES: Fingerprint = Fingerprint([4; 32]);
+
+    fn leaf(of: Fingerprint) -> Hash {
+        contribution_leaf(&of, &[9; 32])
+    }
+
+    /// The data of two went in; three were asked for it, and another one computed.
+    fn answers(heard: &[(Fingerprint, Heard)]) -> Answers {
+        let leaves = vec![leaf(ONE), leaf(LATE)];
+        let hash = Hash([0; 32]).to_string();
+        let statement = Statement {
+            format: FORMAT.to_owned(),
+            group: GroupId(1),
+            consensus: ConsensusId([1; 32]),
+            session: SessionId([2; 16]),
+            run: RunId(3),
+            slot: Slot(4),
+            attempt: Attempt(0),
+            task: serde_json::Value::Null,
+            plan: hash.clone(),
+            model: "semi-honest".to_owned(),
+            threshold: 1,
+            compute: vec![ONE, LATE, COMPUTES],
+            contributors: Contributors { count: 2, root: contributors_root(&leaves).to_string() },
+            recipients: 1,
+            guards: BTreeMap::new(),
+            budget: None,
+            frozen: hash.clone(),
+            binding: hash,
+            agreement: None,
+        };
+        let gathered = Gathered { statement, text: String::new(), signatures: BTreeMap::new(), leaves };
+        let givers = vec![ONE, LATE, OUT];
+        let members = vec![ONE, LATE, OUT, COMPUTES];
+        let terms = Terms { agreement: String::new(), offered: givers.clone(), asked: givers, members };
+        Answers::new(&gathered, &heard.iter().copied().collect(), &terms)
+    }
+
+    #[test]
+    fn a_late_contributor_is_not_told_that_it_did_not_count() {
+        // Whoever computes knows the leaf of the late one, and may name it.
+        let told = answers(&[(ONE, Some(leaf(ONE))), (COMPUTES, Some(leaf(LATE)))]);
+        assert!(matches!(told.own_of(&ONE, Some(&Some(leaf(ONE)))), Ok(Own::Counted { index: 0, .. })));
+        assert!(matches!(told.own_of(&LATE, None), Ok(Own::Nothing)), "it may be in, and will ask");
+        assert!(matches!(told.own_of(&OUT, None), Ok(Own::Nothing)));
+        assert!(matches!(told.own_of(&COMPUTES, None), Ok(Own::Nothing)));
+        // It asks.
+        assert!(matches!(told.own_of(&LATE, Some(&Some(leaf(LATE)))), Ok(Own::Counted { index: 1, .. })));
+        assert!(matches!(told.own_of(&OUT, Some(&None)), Ok(Own::Rejected { .. })));
+
+        // Where those who were asked named every leaf themselves, who named none is out.
+        let told = answers(&[(ONE, Some(leaf(ONE))), (LATE, Some(leaf(LATE)))]);
+        assert!(matches!(told.own_of(&OUT, None), Ok(Own::Rejected { .. })));
     }
 }
