@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tacit_accord::ConsensusId;
 use tacit_accord::log::{Hash, Kind};
 use tacit_accord::receipt::{Contribution, Counted, Receipt, Statement, contribution_leaf};
 use tacit_engine::{Outcome, Plan};
@@ -51,6 +52,36 @@ pub(crate) struct Mine {
     statement: Option<String>,
     /// Leaves of all contributions, if it computed, hexadecimal.
     leaves: Vec<String>,
+    /// What it took part in; rows of earlier versions do not say so.
+    bound: Option<Bound>,
+}
+
+/// What this party checked before its session began: a receipt says the same, or is about something else. Without it
+/// a gateway could issue one under a consensus, by compute peers and with a threshold of its own making.
+#[derive(Clone, Serialize, Deserialize)]
+struct Bound {
+    charter: ConsensusId,
+    /// Digest of the plan, hexadecimal.
+    plan: String,
+    threshold: u32,
+    /// Ascending.
+    compute: Vec<Fingerprint>,
+}
+
+impl Bound {
+    fn of(job: &Job, plan: &Plan) -> Self {
+        let mut compute = job.compute.clone();
+        compute.sort_unstable();
+        let threshold = u32::try_from(plan.request().charter_threshold).unwrap_or(u32::MAX);
+        Self { charter: job.charter, plan: Hash(plan.digest().0).to_string(), threshold, compute }
+    }
+
+    fn holds(&self, statement: &Statement) -> bool {
+        statement.consensus == self.charter
+            && statement.plan == self.plan
+            && statement.threshold == self.threshold
+            && statement.compute == self.compute
+    }
 }
 
 /// What a session left that its receipt needs.
@@ -105,12 +136,13 @@ impl Left {
     fn mine(&self, party: &Inner) -> Mine {
         let Self { job, plan, frozen, binding, agreement, contributions, .. } = self;
         let commitment = self.commitment.map(|commitment| Hash(commitment).to_string());
+        let bound = Some(Bound::of(job, plan));
         if contributions.is_empty() || !job.compute.contains(&party.me) {
-            return Mine { commitment, ..Mine::default() };
+            return Mine { commitment, bound, ..Mine::default() };
         }
         let computed = Computed { job, plan, frozen: *frozen, contributions, binding: *binding, agreement: *agreement };
         let leaves = computed.leaves().iter().map(Hash::to_string).collect();
-        Mine { commitment, statement: computed.statement().text().ok(), leaves }
+        Mine { commitment, statement: computed.statement().text().ok(), leaves, bound }
     }
 }
 
@@ -201,12 +233,12 @@ pub(crate) fn on_receipt(party: &Arc<Inner>, session: SessionId, document: Strin
 
 async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> Result<(), String> {
     let unread = |error: StoreError| error.to_string();
-    let mine = match party.awaited.take(session) {
-        Some(mine) => mine,
+    let known = match party.awaited.take(session) {
+        Some(mine) => Some(mine),
         None => match party.store.owed(&party.name, session).await.map_err(unread)? {
-            Some(owed) => Mine::read(&owed),
+            Some(owed) => Some(Mine::read(&owed)),
             None if party.store.receipt(&party.name, session).await.map_err(unread)?.is_some() => return Ok(()),
-            None => Mine::default(),
+            None => None,
         },
     };
     let (receipt, text) = Receipt::verify_with_text(&document).map_err(|fault| fault.to_string())?;
@@ -219,14 +251,20 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
     if receipt.statement.group != party.group {
         return Err("it belongs to another group".to_owned());
     }
-    // The charter may have changed since; then the consensus it names is an earlier one.
-    if let Some(known) = party.roster.known().filter(|known| known.id() == receipt.statement.consensus) {
-        receipt.check_charter(known.id(), known.charter()).map_err(|fault| fault.to_string())?;
+    let is_awaited = known.is_some();
+    let mine = known.unwrap_or_default();
+    match may_be_kept(party, &mine, &receipt, &text) {
+        Ok(()) => {}
+        // The gateway also shows receipts of sessions that this party was not in. One from before the charter changed
+        // may well be good: nothing is wrong, and nothing is proven.
+        Err(Unfit::Unchecked) if !is_awaited => {
+            debug!(party = %party.name, %session, "a receipt under an earlier consensus was not kept");
+            return Ok(());
+        }
+        Err(Unfit::Unchecked) => return Err("it is under a consensus that this peer cannot check".to_owned()),
+        Err(Unfit::Wrong(why)) => return Err(why),
     }
     let frozen = mine.leaf(&party.me).is_some_and(|leaf| mine.leaves.contains(&leaf));
-    if mine.statement.is_some_and(|mine| mine != text) {
-        return Err("this peer signed another statement".to_owned());
-    }
     let own = match (own, mine.commitment) {
         (Own::Counted { index, proof }, Some(commitment)) => {
             let counted = Counted { commitment, index, proof };
@@ -254,4 +292,32 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
         at: party.clock.now(),
     };
     party.store.put_receipt(&party.name, row).await.map_err(|e| e.to_string())
+}
+
+/// Why a receipt, in itself whole, is not kept.
+enum Unfit {
+    /// It is about something else than this party knows.
+    Wrong(String),
+    /// Nothing that this party knows tells whether those who signed it are those who computed.
+    Unchecked,
+}
+
+/// Whether those who signed are those who computed, as this party knows itself: a receipt says of them what it likes.
+fn may_be_kept(party: &Inner, mine: &Mine, receipt: &Receipt, text: &str) -> Result<(), Unfit> {
+    let consensus = party.roster.known().filter(|known| known.id() == receipt.statement.consensus);
+    if let Some(known) = &consensus {
+        receipt.check_charter(known.id(), known.charter()).map_err(|fault| Unfit::Wrong(fault.to_string()))?;
+    }
+    if mine.bound.as_ref().is_some_and(|bound| !bound.holds(&receipt.statement)) {
+        return Err(Unfit::Wrong("it is about another computation than this peer took part in".to_owned()));
+    }
+    if mine.statement.as_ref().is_some_and(|signed| signed != text) {
+        return Err(Unfit::Wrong("this peer signed another statement".to_owned()));
+    }
+    // The charter may have changed since the session. Then what this party knew in it vouches for those who signed; of
+    // sessions that it was not in, and of those that an earlier version kept without `bound`, it knows nothing.
+    match consensus.is_some() || mine.bound.is_some() || mine.statement.is_some() {
+        true => Ok(()),
+        false => Err(Unfit::Unchecked),
+    }
 }

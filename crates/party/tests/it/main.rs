@@ -9,6 +9,7 @@ mod jobs;
 mod liar;
 mod outbox;
 mod phases;
+mod receipts;
 mod receiver;
 mod registration;
 mod retention;

@@ -1,0 +1,189 @@
+//! Receipts of a gateway that makes up who computed: only what those signed whom the party knows is kept.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tacit_accord::ConsensusId;
+use tacit_accord::log::{Checkpoint, Entry, Hash, Kind, Tree, leaf_hash};
+use tacit_accord::receipt::{Logged, Receipt, ReceiptSignature, Statement, contribution_leaf, contributors_root};
+use tacit_job::{Job, Own, Report, SignedPart, ToGateway, ToPeer};
+use tacit_model::{Fingerprint, SessionId, UnixMillis};
+use tacit_pki::Identity;
+use tacit_store::OwedRow;
+
+use crate::world::{World, identity, sign_next};
+
+/// Who only gave data.
+const GIVER: usize = 0;
+
+/// What the members gave towards the receipt of a session: a statement, all signatures under it, all leaves.
+struct Parts {
+    statement: Statement,
+    signatures: BTreeMap<Fingerprint, ReceiptSignature>,
+    leaves: Vec<String>,
+    given: BTreeMap<Fingerprint, Option<String>>,
+}
+
+/// Runs a slot of two input peers and three that compute.
+async fn computed(world: &mut World) -> (Job, Parts) {
+    world.peers[0].rows(&["1;3"]).await;
+    world.peers[1].rows(&["2;5"]).await;
+    let job = world.job(0);
+    let reports = world.gateway.run(&world.consensus, &job).await;
+    assert!(reports.values().all(|report| matches!(report, Report::Done { .. })), "{reports:?}");
+    let (mut signed, mut given): (BTreeMap<Fingerprint, SignedPart>, BTreeMap<_, _>) = Default::default();
+    for member in job.members() {
+        let part = world.gateway.expect(&member, |message| match message {
+            ToGateway::Receipt { session, part } if *session == job.session => Some((**part).clone()),
+            _ => None,
+        });
+        let part = part.await;
+        given.insert(member, part.leaf);
+        signed.extend(part.signed.map(|part| (member, part)));
+    }
+    let first = signed.first_key_value().unwrap().1.clone();
+    assert!(signed.values().all(|part| part.statement == first.statement));
+    let statement = serde_json::from_str(&first.statement).unwrap();
+    let signatures = signed.into_iter().map(|(member, part)| (member, part.signature)).collect();
+    (job, Parts { statement, signatures, leaves: first.leaves, given })
+}
+
+/// A receipt, logged by the gateway as its only entry.
+fn receipt(gateway: &Identity, statement: &Statement, signatures: Vec<ReceiptSignature>) -> String {
+    let result = statement.agreement.clone().unwrap_or_else(|| Hash([6; 32]).to_string());
+    let facts = statement.facts(&signatures, &result).unwrap();
+    let entry = Entry { at: UnixMillis(7), node: gateway.fingerprint(), kind: Kind::Receipt, facts };
+    let mut tree = Tree::new();
+    tree.append(leaf_hash(entry.body().unwrap().as_bytes()), drop);
+    let checkpoint = Checkpoint::new(&gateway.fingerprint(), &tree).sign(gateway).unwrap();
+    let log = Logged { entry, number: 1, proof: Vec::new(), checkpoint, key: gateway.public_key().to_base64() };
+    let document = Receipt { statement: statement.clone(), signatures, log }.to_document().unwrap();
+    Receipt::verify(&document).expect("in itself it is whole");
+    document
+}
+
+/// The same statement by a stranger alone, under a consensus that nobody decided.
+fn forged(gateway: &Identity, statement: &Statement) -> String {
+    let stranger = identity("stranger");
+    let (consensus, compute) = (ConsensusId([9; 32]), vec![stranger.fingerprint()]);
+    let forged = Statement { consensus, compute, threshold: 0, ..statement.clone() };
+    receipt(gateway, &forged, vec![forged.sign(&stranger).unwrap()])
+}
+
+/// That this leaf is in, of two.
+fn counted(leaves: &[String], mine: &str) -> Own {
+    let index = leaves.iter().position(|leaf| leaf == mine).unwrap();
+    Own::Counted { index: index as u64, proof: vec![leaves[1 - index].clone()] }
+}
+
+/// Sends it to the one who only gave.
+fn send(world: &World, session: SessionId, receipt: &str, own: &Own) {
+    let giver = world.peers[GIVER].fingerprint();
+    world.gateway.send(&giver, &ToPeer::Receipt { session, receipt: receipt.to_owned(), own: own.clone() });
+}
+
+async fn within<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            match look().await {
+                Some(found) => return found,
+                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("{what} in time"))
+}
+
+/// It is refused for this reason, not kept, and awaited as before.
+async fn refused(world: &World, session: SessionId, receipt: &str, own: &Own, why: &str) {
+    send(world, session, receipt, own);
+    let peer = &world.peers[GIVER];
+    within(why, async || {
+        let trouble = peer.party().status().await.unwrap().last_trouble?.what;
+        (trouble.contains(&session.to_string()) && trouble.contains(why)).then_some(())
+    })
+    .await;
+    let store = peer.store.as_ref().unwrap();
+    assert_eq!(store.receipt(&peer.name, session).await.unwrap(), None);
+    assert!(store.owed(&peer.name, session).await.unwrap().is_some(), "it is still awaited");
+}
+
+/// It is kept, with the proof, and awaited no more.
+async fn kept(world: &World, session: SessionId, receipt: &str, own: &Own) {
+    send(world, session, receipt, own);
+    let peer = &world.peers[GIVER];
+    let store = peer.store.as_ref().unwrap();
+    let row = within("the receipt", async || store.receipt(&peer.name, session).await.unwrap()).await;
+    assert_eq!(row.body, receipt);
+    assert!(row.own.unwrap().contains("\"commitment\""), "it counted");
+    assert_eq!(store.owed(&peer.name, session).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_receipt_that_the_gateway_made_up_is_not_kept_by_who_did_not_compute() {
+    let mut world = World::small().await;
+    let (job, parts) = computed(&mut world).await;
+    let gateway = std::sync::Arc::clone(&world.gateway.identity);
+    let me = world.peers[GIVER].fingerprint();
+    assert!(!job.compute.contains(&me) && !parts.signatures.contains_key(&me));
+    let own = counted(&parts.leaves, parts.given[&me].as_ref().unwrap());
+
+    let elsewhere = forged(&gateway, &parts.statement);
+    refused(&world, job.session, &elsewhere, &own, "another computation").await;
+
+    // Under the consensus of that time, which is not the known one any more, with a threshold that one liar reaches.
+    let mut charter = world.consensus.charter().clone();
+    charter.name = "renamed".to_owned();
+    let next = sign_next(&world.consensus, charter, &world.manager);
+    world.gateway.charter(&me, &next).await;
+    let lone = Statement { threshold: 0, ..parts.statement.clone() };
+    let lone_receipt = receipt(&gateway, &lone, vec![lone.sign(&world.peers[2].identity).unwrap()]);
+    send(&world, SessionId([77; 16]), &lone_receipt, &own);
+    let other = "it is one of another gateway or session";
+    within(other, async || {
+        let trouble = world.peers[GIVER].party().status().await.unwrap().last_trouble?.what;
+        trouble.contains(other).then_some(())
+    })
+    .await;
+    refused(&world, job.session, &lone_receipt, &own, "another computation").await;
+
+    // A session that it was not in, made up as well: nothing to complain of, and nothing to keep.
+    let unknown = Statement { session: SessionId([78; 16]), ..parts.statement.clone() };
+    send(&world, unknown.session, &forged(&gateway, &unknown), &Own::Nothing);
+
+    // The right one, although the charter has changed since.
+    let right = receipt(&gateway, &parts.statement, parts.signatures.values().cloned().collect());
+    kept(&world, job.session, &right, &own).await;
+    let store = world.peers[GIVER].store.as_ref().unwrap();
+    let all = store.receipts(&world.peers[GIVER].name, 9).await.unwrap();
+    assert_eq!(all.iter().map(|row| row.session).collect::<Vec<_>>(), [job.session]);
+    world.close().await;
+}
+
+/// What an earlier version kept of a session says only what was given.
+#[tokio::test]
+async fn a_session_of_an_earlier_version_takes_receipts_under_the_known_consensus_only() {
+    let mut world = World::small().await;
+    let (job, parts) = computed(&mut world).await;
+    let gateway = std::sync::Arc::clone(&world.gateway.identity);
+    let peer = &world.peers[GIVER];
+    let session = SessionId([79; 16]);
+    let body = format!("{{\"commitment\":\"{}\",\"statement\":null,\"leaves\":[]}}", Hash([5; 32]));
+    let row = OwedRow { session, gid: job.group, run: job.run, slot: job.slot, body, at: UnixMillis(1) };
+    peer.store.as_ref().unwrap().owe(&peer.name, row).await.unwrap();
+
+    let leaves = [contribution_leaf(&peer.fingerprint(), &[5; 32]), Hash([8; 32])];
+    let mut statement = Statement { session, ..parts.statement };
+    statement.contributors.root = contributors_root(&leaves).to_string();
+    let leaves = leaves.map(|leaf| leaf.to_string());
+    let own = counted(&leaves, &leaves[0]);
+
+    refused(&world, session, &forged(&gateway, &statement), &own, "a consensus that this peer cannot check").await;
+    let sign = |member: &Fingerprint| {
+        let signer = world.peers.iter().find(|peer| peer.fingerprint() == *member).unwrap();
+        statement.sign(&signer.identity).unwrap()
+    };
+    let right = receipt(&gateway, &statement, statement.compute.iter().map(sign).collect());
+    kept(&world, session, &right, &own).await;
+    world.close().await;
+}
