@@ -52,8 +52,8 @@ use spread::Form;
     tacit bench mul --json                      one JSON object per line\n  \
     tacit bench orchestration --parties 11      a client's request to eleven peers, by phase\n  \
     tacit bench orchestration --csv > table.csv the thesis' whole table, for 3, 5, 7, 9 and 11 peers:\n  \
-    \x20                                           1,000 requests of each kind, 200 with cold links\n  \
-    \x20                                           (--cold-runs 1000 adds ten minutes)\n  \
+    \x20                                           1,000 requests of each kind (--cold-runs 200\n  \
+    \x20                                           saves ten minutes)\n  \
     tacit bench scale --parties 1000 --size 200 a thousand peers, tasks over 200 of them\n\n\
     Exit code 1 if any result was wrong. What is in the time: docs/benchmarks.md.")]
 pub(crate) struct Bench {
@@ -72,7 +72,7 @@ pub(crate) struct Bench {
     /// Against whom the parties are protected.
     #[arg(long, value_enum, default_value = "semi-honest")]
     model: Model,
-    /// orchestration: requests with cold links; each waits until links have closed.
+    /// orchestration: requests with cold links; each waits until links have closed. As many as --runs, if not given.
     #[arg(long, value_name = "N")]
     cold_runs: Option<usize>,
     /// scale: for how long.

@@ -34,8 +34,6 @@ use crate::scenario::{Organisation, Scenario, client, ephemeral};
 
 /// Requests before those that count.
 const WARM_UP: usize = 20;
-/// Requests with cold links, unless there are fewer requests at all: each waits until links have closed.
-const COLD: usize = 200;
 /// Seconds until unused links close where they should be warm, and where they should be cold.
 const WARM_LINK: f64 = 3600.0;
 const COLD_LINK: f64 = 0.05;
@@ -77,7 +75,7 @@ pub(super) async fn measure(peers: usize, requests: usize, cold: Option<usize>) 
     // A request that finds no links makes all of them anew.
     let stage = Stage::open(names, COLD_LINK).await?;
     let mut all = Vec::new();
-    let cold = cold.unwrap_or(COLD.min(requests));
+    let cold = cold_requests(cold, requests);
     let before = stage.mark().await?;
     if cold > 0 {
         let mut progress = stage.progress("tasks, links cold", cold);
@@ -94,6 +92,12 @@ pub(super) async fn measure(peers: usize, requests: usize, cold: Option<usize>) 
         add("T_total_cold", (all.iter().map(|sample| sample.total_ms).collect(), sent));
     }
     Ok(cells)
+}
+
+/// As many as with warm links, so that both cells say the same about their worst cases; each waits until links have
+/// closed, so fewer may be asked for.
+fn cold_requests(asked: Option<usize>, requests: usize) -> usize {
+    asked.unwrap_or(requests)
 }
 
 /// Messages from the gateway to all peers.
@@ -209,5 +213,17 @@ impl Stage {
 
     async fn close(self) -> Result<(), Failure> {
         self.scenario.stop().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cold_links_have_as_many_requests_as_warm_ones_unless_others_are_asked_for() {
+        assert_eq!(cold_requests(None, 1000), 1000);
+        assert_eq!(cold_requests(None, 3), 3);
+        assert_eq!(cold_requests(Some(200), 1000), 200);
     }
 }
