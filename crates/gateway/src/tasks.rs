@@ -118,6 +118,7 @@ impl Gateway {
             && let Some(row) = self.inner.store.task_by_key(client, key).await?
         {
             same_question(&row, &new.task)?;
+            self.tell_of_known(&row.id, client, new.notify.as_deref()).await?;
             return self.watch_row(row).await;
         }
         let now = self.inner.clock.now();
@@ -132,10 +133,7 @@ impl Gateway {
         }
         let id = ask.id().to_string();
         if let Some(known) = self.known_task(&id, client).await? {
-            if let Some(url) = &new.notify {
-                self.check_notice(url)?;
-                self.inner.store.add_notice(&id, url, now).await?;
-            }
+            self.tell_of_known(&id, client, new.notify.as_deref()).await?;
             return Ok(known);
         }
         let limits = &self.inner.limits;
@@ -170,9 +168,12 @@ impl Gateway {
                     && let Some(known) = self.inner.store.task_by_key(client, key).await?
                 {
                     same_question(&known, &ask.request)?;
+                    self.tell_of_known(&known.id, client, new.notify.as_deref()).await?;
                     return self.watch_row(known).await;
                 }
-                self.known_task(&row.id, client).await?.ok_or_else(elsewhere)
+                let known = self.known_task(&row.id, client).await?.ok_or_else(elsewhere)?;
+                self.tell_of_known(&row.id, client, new.notify.as_deref()).await?;
+                Ok(known)
             }
             Err(error) => Err(error.into()),
         }

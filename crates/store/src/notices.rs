@@ -25,7 +25,7 @@ from_row!(NoticeRow { task, url, attempts, next_at, windows, state });
 
 impl Store {
     /// Somebody wants to hear of a task at an address. Before the task itself is kept: an address without a task is
-    /// never written to, and nobody adds one to a task that is known.
+    /// never written to, and to one that is known its client alone adds one ([`Store::set_notice`]).
     pub async fn add_notice(&self, task: &str, url: &str, now: UnixMillis) -> Result<(), StoreError> {
         self.run_tx("add_notice", (task.to_owned(), url.to_owned(), now), |db, (task, url, now)| {
             Box::pin(async move {
@@ -34,6 +34,28 @@ impl Store {
                      SELECT $1, $2, 0, 'open', 0, $3 WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE id = $1)
                      ON CONFLICT (task) DO NOTHING",
                     args![task, url, now],
+                )
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// The client of a task that is known wants to hear of it at this address, from its beginning; an earlier address is
+    /// told no more. The same address once more changes nothing, and neither does somebody else's wish.
+    pub async fn set_notice(&self, task: &str, client: &str, url: &str, now: UnixMillis) -> Result<(), StoreError> {
+        let wish = (task.to_owned(), client.to_owned(), url.to_owned(), now);
+        self.run_tx("set_notice", wish, |db, (task, client, url, now)| {
+            Box::pin(async move {
+                // A task that is worked at may become durable later.
+                db.execute(
+                    "INSERT INTO notices (task, url, told_windows, told_state, attempts, next_at)
+                     SELECT $1, $2, 0, 'open', 0, $3
+                     WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE id = $1 AND client <> $4)
+                     ON CONFLICT (task) DO UPDATE SET url = excluded.url, told_windows = 0, told_state = 'open',
+                         attempts = 0, next_at = excluded.next_at WHERE notices.url <> excluded.url",
+                    args![task, url, now, client],
                 )
                 .await?;
                 Ok(())

@@ -55,6 +55,16 @@ impl Gateway {
         notifier.allows(url).map_err(GatewayError::Refused)
     }
 
+    /// The client of a task that is known asks for it again, and may say where it wants to hear of it.
+    pub(super) async fn tell_of_known(&self, id: &str, client: &str, url: Option<&str>) -> Result<(), GatewayError> {
+        let Some(url) = url else { return Ok(()) };
+        self.check_notice(url)?;
+        self.inner.store.set_notice(id, client, url, self.inner.clock.now()).await?;
+        // Of a task that is over, or has been computed before, there is something to tell already.
+        self.inner.news.notify_one();
+        Ok(())
+    }
+
     /// Tells clients for as long as the gateway lives.
     pub(crate) fn tell_clients(&self) {
         if self.inner.notifier.is_none() {

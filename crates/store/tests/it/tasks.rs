@@ -20,6 +20,7 @@ on_both! {
     rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays,
     results_of_tasks_come_once,
     what_does_not_hurry_is_durable_when_it_is_answered,
+    a_known_task_is_told_where_its_client_says,
 }
 
 /// A window of a task, with these members.
@@ -370,4 +371,41 @@ async fn rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays(f: &Fixt
     // A slot that fails has cost what it cost.
     store.fail_slot("p", RunId(-1), Slot(0), "crash", at(4)).await.unwrap();
     assert_eq!(spent().await, Some((102, 10, 4)));
+}
+
+async fn a_known_task_is_told_where_its_client_says(f: &Fixture) {
+    let s = &f.store;
+    let told = async || -> Vec<String> {
+        s.notices_open()
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|notice| format!("{} {}", notice.url, notice.attempts))
+            .collect()
+    };
+    s.add_task(of_task("a")).await.unwrap();
+    s.end_window("a", Slot(0), "{}".to_owned(), "done", "", None, at(1)).await.unwrap();
+    // Before a task is kept anybody may have meant it; afterwards it is its client's.
+    s.add_notice("a", "https://x.example/", at(2)).await.unwrap();
+    s.set_notice("a", "somebody else", "https://x.example/", at(2)).await.unwrap();
+    assert_eq!(told().await, [""; 0]);
+    s.set_notice("a", "c", "https://a.example/", at(2)).await.unwrap();
+    assert_eq!(told().await, ["https://a.example/ 0"]);
+    // Again, after a failure: the pause and what was told stay.
+    s.notice_failed("a", at(9)).await.unwrap();
+    s.set_notice("a", "c", "https://a.example/", at(3)).await.unwrap();
+    assert_eq!(told().await, ["https://a.example/ 1"]);
+    s.notice_told(&s.notices_open().await.unwrap()[0]).await.unwrap();
+    s.set_notice("a", "c", "https://a.example/", at(4)).await.unwrap();
+    assert_eq!(told().await, [""; 0]);
+    // Elsewhere nothing of it is known.
+    s.set_notice("a", "somebody else", "https://x.example/", at(5)).await.unwrap();
+    assert_eq!(told().await, [""; 0]);
+    s.set_notice("a", "c", "https://b.example/", at(5)).await.unwrap();
+    assert_eq!(told().await, ["https://b.example/ 0"]);
+    // One that is worked at and not kept yet.
+    s.set_notice("b", "c", "https://a.example/", at(6)).await.unwrap();
+    s.add_task(of_task("b")).await.unwrap();
+    s.end_window("b", Slot(0), "{}".to_owned(), "done", "", None, at(7)).await.unwrap();
+    assert_eq!(told().await, ["https://b.example/ 0", "https://a.example/ 0"]);
 }

@@ -6,6 +6,7 @@ use tacit_pki::PublicKey;
 use tacit_pki::envelope::{Context, verify_detached};
 
 use crate::harness::Port;
+use crate::http::Request;
 use crate::rooms::Rooms;
 use crate::sink::{Post, Sink};
 use crate::wait::until;
@@ -71,6 +72,28 @@ fn f16_clients_are_told_where_they_may_be_and_nothing_is_lost() {
     let mut forged = told.body.clone();
     forged[10] ^= 1;
     assert!(verify_detached(&key, Context::Notice, &forged, &signature).is_err());
+
+    // Under a word that was used: the same task, told from its beginning where its client says now.
+    let new = json!({ "role": "viewer", "label": "ada", "tasks": {} });
+    let token = scene.gateway.api("POST", "/tokens", Some(&new)).ok().json()["token"].as_str().expect("one").to_owned();
+    let again = |url: Option<String>| {
+        let mut new = json!({ "task": task, "wait": false });
+        if let Some(url) = url {
+            new["notify"] = url.into();
+        }
+        let url = format!("{}/api/v1/tasks", scene.gateway.url());
+        let request = Request::new("POST", &url).header("authorization", format!("Bearer {token}"));
+        request.header("idempotency-key", "a word").json(&new).answer()
+    };
+    let taken = again(None).ok().json();
+    let over = scene.ended(taken["id"].as_str().expect("an id"));
+    let refused = again(Some(sink.url("elsewhere")));
+    assert_eq!(refused.status, 403, "{refused:?}");
+    for place in ["hooks/c", "hooks/d"] {
+        assert_eq!(again(Some(sink.url(place))).ok().json()["id"], over["id"], "{place}");
+        assert_eq!(body(&last(&sink, place)), over, "{place}");
+    }
+    assert!(sink.posts("elsewhere").is_empty());
 
     // The receiver is down when the task ends, and the gateway is killed.
     let url = sink.url("hooks/b");
