@@ -160,21 +160,19 @@ enum Ended {
 
 /// Dials one gateway and serves its link to the end.
 async fn attempt(party: &Arc<Inner>, gateway: Fingerprint, several: bool, failures: &mut u32) -> Ended {
-    let mut addresses = addresses_of(party, gateway);
-    let known = addresses.len();
-    if *failures >= LOOK_AROUND
-        && let Some(finder) = &party.finder
-    {
+    let known = addresses_of(party, gateway);
+    let addresses = match &party.finder {
         // It may have moved. What is found is dialled, and believed if it has the right key.
-        addresses.splice(0..0, finder.links_of(gateway).await);
-        addresses = first_of_each(addresses);
-    }
+        Some(finder) if *failures >= LOOK_AROUND => to_dial(finder.links_of(gateway).await, &known),
+        _ => known.clone(),
+    };
     // Where there are several, one that is gone or does not lead is not waited for.
     let limit = if several { party.limits.dial.min(SEVERAL_DIAL) } else { party.limits.dial };
     match party.host.dial_control(gateway, &addresses, limit).await {
         Ok(link) => {
             let since = Instant::now();
-            if gateway == party.gateway && addresses.len() != known {
+            // As many as before may be others, or the same in another order.
+            if gateway == party.gateway && addresses != known {
                 moved(party, addresses).await;
             }
             let ended = serve(party, link).await;
@@ -304,6 +302,11 @@ async fn moved(party: &Arc<Inner>, addresses: Vec<String>) {
     }
 }
 
+/// The addresses that were found, then those that were known; the last ones of too many are forgotten.
+fn to_dial(found: Vec<String>, known: &[String]) -> Vec<String> {
+    first_of_each(found.into_iter().chain(known.iter().cloned()).collect())
+}
+
 /// Each address once, the first ones.
 fn first_of_each(addresses: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::BTreeSet::new();
@@ -416,5 +419,35 @@ async fn handle(party: &Arc<Inner>, message: ToPeer) {
             party.line.answer(number, response);
         }
         _ => debug!(party = %party.name, "message of another group or a newer version"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stale() -> Vec<String> {
+        (0..ADDRESSES).map(|number| format!("10.0.0.{number}:7401")).collect()
+    }
+
+    #[test]
+    fn a_new_address_is_dialled_first_and_pushes_the_last_stale_one_out() {
+        let (known, new) = (stale(), "10.1.0.1:7401".to_owned());
+        let addresses = to_dial(vec![new.clone()], &known);
+        assert_eq!(addresses.len(), known.len());
+        assert_ne!(addresses, known, "so it is kept");
+        assert_eq!(addresses[0], new);
+        assert_eq!(addresses[1..], known[..ADDRESSES - 1]);
+    }
+
+    #[test]
+    fn an_earlier_address_comes_back_to_the_front_and_nothing_found_changes_nothing() {
+        let known = stale();
+        let addresses = to_dial(vec![known[3].clone()], &known);
+        assert_eq!(addresses.len(), known.len());
+        assert_ne!(addresses, known, "so it is kept");
+        assert_eq!(addresses[..2], [known[3].clone(), known[0].clone()]);
+        assert_eq!(to_dial(Vec::new(), &known), known);
+        assert_eq!(to_dial(known[..1].to_vec(), &known), known);
     }
 }
