@@ -23,6 +23,9 @@ use crate::metrics::Metrics;
 use crate::problem::ApiError;
 use crate::{face_p2ds, guard, html, invitation, native, status};
 
+/// Before a request's time is over, so much of it is left to answer in.
+const TO_ANSWER: Duration = Duration::from_secs(5);
+
 /// What a node offers over HTTP.
 #[derive(Clone)]
 pub struct Edge {
@@ -139,6 +142,12 @@ impl Shared {
     pub(crate) fn receiver(&self) -> Result<(), ApiError> {
         let no = || ApiError::new(ProblemKind::NotFound, "this node is no receiver");
         self.edge.receiver.then_some(()).ok_or_else(no)
+    }
+
+    /// How long a request may be kept waiting on purpose: what it is told then still reaches the caller in time.
+    pub(crate) fn patience(&self) -> Duration {
+        let limit = self.edge.options.request_timeout;
+        limit.saturating_sub(TO_ANSWER).max(limit / 2)
     }
 
     /// Where this node's P2DS peers say that they are.

@@ -409,7 +409,12 @@ fn of_peers(operations: Operations) -> Operations {
 fn of_tasks(operations: Operations) -> Operations {
     operations
         .add(
-            Op::post("/tasks", "submitTask", "Asks a group for a result; an Idempotency-Key makes repeating it safe")
+            Op::post(
+                "/tasks",
+                "submitTask",
+                "Asks a group for a result; an Idempotency-Key makes repeating it safe. With wait, what takes longer than \
+                 about 55 s is answered as it stands, open: GET /tasks/{id} tells its end",
+            )
                 .role(Viewer)
                 .quiet()
                 .body("NewTask")
@@ -514,11 +519,16 @@ fn of_owners(operations: Operations) -> Operations {
             policy::decide,
         )
         .add(
-            Op::post("/peers/{name}/compare", "compareWithAverage", "The average of all, for this peer alone")
-                .role(Operator)
-                .quiet()
-                .body("CompareRequest")
-                .answer("CompareBody"),
+            Op::post(
+                "/peers/{name}/compare",
+                "compareWithAverage",
+                "The average of all, for this peer alone. What takes longer than 50 s is unavailable, and the detail \
+                 names the task, which goes on",
+            )
+            .role(Operator)
+            .quiet()
+            .body("CompareRequest")
+            .answer("CompareBody"),
             policy::compare,
         )
 }

@@ -1,5 +1,7 @@
 //! Tasks, and what peers offer to them.
 
+use std::time::Duration;
+
 use tacit_model::GroupId;
 use tacit_model::api::{
     DirectoryEntry, DirectoryList, LabelsBody, MemberOfferBody, NewTask, OfferBody, OfferList, PingBody, SampleBody,
@@ -8,16 +10,30 @@ use tacit_model::api::{
 
 use crate::{Client, ClientError};
 
+/// A gateway answers within 60 s, by its own limit.
+const ANSWERED: Duration = Duration::from_secs(120);
+/// Between two looks at a task that takes long.
+const BETWEEN: Duration = Duration::from_millis(500);
+
 impl Client {
-    /// Hands a task in; with `wait` this returns at its end. The key makes repeating this safe.
+    /// Hands a task in; with `wait` this returns at its end, however long that takes. The key makes repeating this safe.
     pub async fn submit_task(&self, new: &NewTask, key: Option<&str>) -> Result<TaskBody, ClientError> {
         let request = self.post(&["tasks"]);
         let request = match key {
             Some(key) => request.header("idempotency-key", key),
             None => request,
         };
-        // A task with many computations may take days.
-        self.call_with(request.timeout(std::time::Duration::from_secs(86_400)), new).await
+        let body: TaskBody = self.call_with(request.timeout(ANSWERED), new).await?;
+        if new.wait && new.notify.is_none() { self.ended(body).await } else { Ok(body) }
+    }
+
+    /// The task when it is over: a gateway answers for one that takes long while it is open.
+    async fn ended(&self, mut body: TaskBody) -> Result<TaskBody, ClientError> {
+        while body.state == "open" {
+            tokio::time::sleep(BETWEEN).await;
+            body = self.task(&body.id).await?;
+        }
+        Ok(body)
     }
 
     /// Tasks, newest first.
@@ -64,5 +80,66 @@ impl Client {
     /// Sets the labels by which tasks choose a peer.
     pub async fn set_labels(&self, peer: &str, labels: Vec<String>) -> Result<OfferBody, ClientError> {
         self.call_with(self.put(&["peers", peer, "labels"]), &LabelsBody { labels }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::api::TaskRequest;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one call after the other with a task in this state; what was called.
+    async fn gateway(listener: TcpListener, states: &[&str]) -> Vec<String> {
+        let mut called = Vec::new();
+        for state in states {
+            let (mut socket, _) = listener.accept().await.expect("a call");
+            let (mut request, mut piece) = (String::new(), [0; 4096]);
+            // A body ends with a bracket.
+            while !(request.contains("\r\n\r\n") && (request.starts_with("GET") || request.ends_with('}'))) {
+                let read = socket.read(&mut piece).await.expect("a request");
+                assert!(read > 0, "half a request: {request}");
+                request.push_str(&String::from_utf8_lossy(&piece[..read]));
+            }
+            called.push(request.split(' ').take(2).collect::<Vec<_>>().join(" "));
+            let body = TaskBody {
+                id: "abc".to_owned(),
+                task: question(),
+                state: (*state).to_owned(),
+                detail: String::new(),
+                created: String::new(),
+                windows: Vec::new(),
+            };
+            let body = serde_json::to_string(&body).expect("JSON");
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+            let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            socket.write_all(answer.as_bytes()).await.expect("an answer");
+        }
+        called
+    }
+
+    fn question() -> TaskRequest {
+        TaskRequest::about(GroupId(1), "level", "sum", "level")
+    }
+
+    #[tokio::test]
+    async fn a_task_that_is_answered_while_it_is_open_is_followed_to_its_end() {
+        for (wait, states, state, calls) in [
+            (true, &["open", "open", "done"][..], "done", 3),
+            (true, &["failed"][..], "failed", 1),
+            (false, &["open"][..], "open", 1),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let url = format!("http://{}", listener.local_addr().expect("an address"));
+            let client = Client::new(&url, None, None).expect("a client");
+            let new = NewTask { task: question(), signature: None, notify: None, wait };
+            let (called, body) = tokio::join!(gateway(listener, states), client.submit_task(&new, None));
+            assert_eq!(body.expect("an answer").state, state);
+            assert_eq!(called.len(), calls);
+            assert_eq!(called[0], "POST /api/v1/tasks");
+            assert!(called[1..].iter().all(|call| call == "GET /api/v1/tasks/abc"), "{called:?}");
+        }
     }
 }

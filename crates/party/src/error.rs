@@ -117,6 +117,19 @@ pub enum PartyError {
     /// The gateway cannot say now.
     #[error("the gateway is not available now: {0}; try again in a few seconds")]
     Unavailable(String),
+    /// The gateway has not answered in time; it may have taken the task.
+    #[error(
+        "the average was not there within {within_s} s; if the group still computes it, `tacit peer results {peer} --task \
+         {task}` shows it then"
+    )]
+    Late {
+        /// How long it was waited for.
+        within_s: u64,
+        /// The peer that asked.
+        peer: String,
+        /// The task's id.
+        task: String,
+    },
     /// An answer that makes no sense.
     #[error("the gateway's answer is not understood: {0}")]
     Answer(String),

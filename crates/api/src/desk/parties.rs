@@ -210,7 +210,9 @@ impl From<PartyError> for DeskError {
             PartyError::Http(HttpError::TooLong | HttpError::Untrusted(_)) => Self::Refused(text),
             PartyError::NowhereToLook | PartyError::GivenKey(_) => Self::Invalid(text),
             PartyError::NobodyFound | PartyError::Unreachable | PartyError::Stopping => Self::Unreachable(text),
-            PartyError::Follows { .. } | PartyError::Unavailable(_) => Self::Unreachable(text),
+            PartyError::Follows { .. } | PartyError::Unavailable(_) | PartyError::Late { .. } => {
+                Self::Unreachable(text)
+            }
             PartyError::Http(HttpError::Unreachable { .. }) => Self::Unreachable(text),
             PartyError::Store(StoreError::Busy | StoreError::Unavailable { .. }) => Self::Unreachable(text),
             _ => Self::Internal(text),

@@ -14,6 +14,7 @@ use tacit_model::api::{
     DirectoryEntry, DirectoryList, MemberOfferBody, NewTask, OfferList, PingBody, Role, TaskBody, TaskList,
 };
 use tacit_model::problem::ProblemKind;
+use tokio::time::{Instant, timeout_at};
 
 use crate::caller::Caller;
 use crate::edge::App;
@@ -26,7 +27,7 @@ const MAX_KEY: usize = 200;
 
 pub(super) async fn submit(
     State(app): State<App>,
-    Asker(caller): Asker,
+    Asker { caller, since }: Asker,
     headers: HeaderMap,
     JsonBody(new): JsonBody<NewTask>,
 ) -> Result<Json<TaskBody>, ApiError> {
@@ -45,7 +46,12 @@ pub(super) async fn submit(
     if !wait {
         return Ok(Json(watch.now()));
     }
-    let body = watch.ended().await;
+    let id = watch.now().id;
+    let Ok(body) = timeout_at(since + app.patience(), watch.ended()).await else {
+        // It takes longer than a request may. It has been durable since its first computation began, or before it began
+        // to wait for its moment: whoever knows its id finds it.
+        return Ok(Json(gateway.task(&id, Some(&caller.client)).await?.now()));
+    };
     if body.state == "open" {
         // This gateway stops, or leads no more: that is no answer, and the task is not over.
         let why = format!("this gateway stopped working at the task, which goes on: GET /api/v1/tasks/{}", body.id);
@@ -73,7 +79,7 @@ pub(super) async fn get(
 
 pub(super) async fn cancel(
     State(app): State<App>,
-    Asker(caller): Asker,
+    Asker { caller, .. }: Asker,
     PathOf(id): PathOf<String>,
 ) -> Result<Json<TaskBody>, ApiError> {
     Ok(Json(app.gateway()?.cancel_task(&id, whose(&caller)).await?))
@@ -167,7 +173,11 @@ fn whose(caller: &Caller) -> Option<&str> {
 }
 
 /// Somebody who may ask for tasks at all; others are refused before their body is read.
-pub(super) struct Asker(Caller);
+pub(super) struct Asker {
+    caller: Caller,
+    /// Since when it waits for an answer.
+    since: Instant,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Asker {
     type Rejection = ApiError;
@@ -176,6 +186,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
         let unguarded = || ApiError::new(ProblemKind::Forbidden, "nobody is known to ask");
         let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(unguarded)?;
         caller.known().may_ask_at_all()?;
-        Ok(Self(caller))
+        Ok(Self { caller, since: Instant::now() })
     }
 }

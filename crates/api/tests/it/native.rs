@@ -1,9 +1,12 @@
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tacit_accord::log::export::Verifier;
 use tacit_accord::log::{Checkpoint, Hash, Tree, leaf_hash, verify_consistency, verify_inclusion};
 use tacit_model::codec::put_bytes;
+use tacit_model::{Clock as _, SystemClock};
 use tacit_pki::PublicKey;
 use tacit_pki::envelope::{Context, sign_detached};
 
@@ -136,6 +139,43 @@ async fn verification_needs_the_fingerprint_that_registered() {
     assert_eq!(w.api("GET", "/groups/1/members").send().await.json()["members"].as_array().unwrap().len(), 1);
     assert_eq!(w.api("DELETE", "/members/a").send().await.status, 204);
     w.api("GET", "/members/a").send().await.is_problem(404, "not-found");
+}
+
+/// A task that takes longer than a request may: its client learns the id, under which the task is found at once.
+#[tokio::test]
+async fn f16_who_waits_too_long_is_told_the_task_that_goes_on() {
+    let w = world_with(None, |edge| edge.options.request_timeout = Duration::from_secs(2)).await;
+    w.api("POST", "/groups").json(r#"{"name":"g"}"#).await;
+    for name in ["a", "b", "c"] {
+        let code = w.api("POST", "/groups/1/codes").send().await.json()["code"].as_str().unwrap().to_owned();
+        let peer = identity(name);
+        let proof = sign_detached(&peer, Context::Message, &registration_proof(&code, name));
+        let body = json!({ "fingerprint": peer.fingerprint(), "endpoint": "127.0.0.1:1", "operator": name,
+            "public_key": peer.public_key().to_base64(), "label_key": null, "proof": STANDARD.encode(proof) });
+        let path = format!("/api/v1/register/{code}?name={name}&type=3&url=http://{name}");
+        let done = w.post(&path).json(&body.to_string()).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        let verdict = json!({ "verified": true, "fingerprint": peer.fingerprint() });
+        let verified = w.api("POST", &format!("/members/{name}/verify")).json(&verdict.to_string()).await;
+        assert_eq!(verified.status, 200, "{}", verified.text);
+    }
+    let task = json!({ "group": 1, "purpose": "HVAC", "sources": ["level"], "aggregator": "sum",
+        "most": "1000", "tell_gateway": true });
+    // One computation an hour after the other; and one that nobody can begin yet, by its client's clock.
+    let mut repeated = task.clone();
+    repeated["repeat"] = json!({ "every_s": 3600, "times": 2 });
+    let mut early = task;
+    early["issued"] = json!(SystemClock.now().plus(100_000).to_rfc3339());
+    for task in [repeated, early] {
+        let answer = w.api("POST", "/tasks").json(&json!({ "task": task, "wait": true }).to_string()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let body = answer.json();
+        assert_eq!(body["state"], "open", "{body}");
+        let id = body["id"].as_str().unwrap();
+        assert!(w.store.task(id).await.unwrap().is_some(), "it would be lost with this gateway");
+        assert_eq!(w.api("GET", &format!("/tasks/{id}")).send().await.json()["id"], id);
+        assert_eq!(w.api("DELETE", &format!("/tasks/{id}")).send().await.json()["state"], "cancelled");
+    }
 }
 
 #[tokio::test]

@@ -29,6 +29,9 @@ use crate::{Gateway, GatewayError};
 /// What a client hears of a computation that was given up.
 const NO_RESULT: &str = "the computation was given up and cannot be repeated; ask again for a later window";
 
+/// A task that begins within so many milliseconds is not made durable before.
+const SOON: u64 = 1_000;
+
 /// Between two looks at whether owners have decided.
 const RING: Duration = Duration::from_millis(200);
 
@@ -56,19 +59,22 @@ impl Ended {
 }
 
 impl Gateway {
-    /// All computations of a task. With `keep` the task becomes durable beside the first one.
+    /// All computations of a task. With `keep` the task becomes durable beside the first one, or before it waits long for it.
     pub(super) async fn drive_task(
         &self,
         row: &TaskRow,
         ask: &Ask,
         body: &watch::Sender<TaskBody>,
-        keep: bool,
+        mut keep: bool,
     ) -> Result<(), GatewayError> {
         let terms = ask.terms().map_err(|e| GatewayError::Bug(e.to_string()))?;
         let mut window = row.next_window;
         while let Some(at) = terms.moment(window) {
             let now = self.inner.clock.now();
             if let Ok(early @ 1..) = u64::try_from(at.since(now)) {
+                if early > SOON && std::mem::take(&mut keep) {
+                    self.inner.store.add_task(row.clone()).await?;
+                }
                 tokio::time::sleep(Duration::from_millis(early)).await;
             }
             // Its client was looked at when it was handed in; a later computation may be days after that.
@@ -78,15 +84,16 @@ impl Gateway {
                 self.close_task(&row.id, "cancelled", &why, body).await;
                 return Ok(());
             }
-            let first = keep && window == row.next_window;
+            let first = std::mem::take(&mut keep);
             let kept = async {
                 match first {
-                    true => self.inner.store.add_task(row.clone()).await,
+                    true => self.inner.store.add_task(row.clone()).await.map_err(GatewayError::from),
                     false => Ok(()),
                 }
             };
-            let (kept, ended) = tokio::join!(kept, self.task_window(ask, window));
-            kept?;
+            // What cannot be kept is not computed to its end: somebody may be told its id meanwhile.
+            let computed = async { Ok::<_, GatewayError>(self.task_window(ask, window).await) };
+            let ((), ended) = tokio::try_join!(kept, computed)?;
             let ended = ended?;
             let last = terms.moment(Slot(window.0 + 1)).is_none();
             self.end_window(row, ended, window, last, body).await?;

@@ -165,7 +165,8 @@ pub struct NewTask {
     /// gateway's operator allows. The answer comes at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<String>,
-    /// Answer when it is done (or has failed) rather than at once.
+    /// Answer when it is done (or has failed) rather than at once; what takes longer than one request may, after about
+    /// 55 s, is answered while it is `open`.
     #[serde(default = "yes")]
     pub wait: bool,
 }

@@ -10,8 +10,8 @@ use super::Party;
 use crate::PartyError;
 use crate::source::series;
 
-/// So long the answer may take.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// So long the answer may take: less than a request over HTTP may, so that whoever asks there is told.
+const PATIENCE: Duration = Duration::from_secs(50);
 
 /// What came out. Nobody but this party learns it.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +51,8 @@ impl Party {
         let (id, run) = (task_id(&task).to_string(), task_run(&task));
         let signature = Some(sign_request(&task, &party.identity));
         let new = Box::new(NewTask { task, signature, wait: true, notify: None });
-        match party.line.request(Request::Ask { new }, PATIENCE).await? {
+        let answer = party.line.request(Request::Ask { new }, PATIENCE).await;
+        match answer.map_err(|error| unanswered(error, party.line.connected(), &party.name, &id))? {
             Response::Asked { state, .. } if state == "done" => {}
             Response::Asked { detail, .. } => return Err(PartyError::Refused(detail)),
             Response::Refused { why } => return Err(PartyError::Refused(why)),
@@ -67,5 +68,30 @@ impl Party {
         })?;
         let own = series::own_mean(&party.store, &party.name, &request.source, preselector, &scale, now).await?;
         Ok(Comparison { task: id, average, own: own.map(|own| own.to_string()), contributors: result.contributors })
+    }
+}
+
+/// What the owner should know if the gateway did not answer: with a link to it, the task goes on there.
+fn unanswered(error: PartyError, connected: bool, name: &str, id: &str) -> PartyError {
+    match error {
+        PartyError::Unreachable if connected => {
+            PartyError::Late { within_s: PATIENCE.as_secs(), peer: name.to_owned(), task: id.to_owned() }
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_too_long_is_told_which_task_goes_on() {
+        let late = unanswered(PartyError::Unreachable, true, "alpha", "abc").to_string();
+        assert!(late.contains("50 s") && late.contains("tacit peer results alpha --task abc"), "{late}");
+        // Without a link nobody has heard of the task, perhaps.
+        assert!(matches!(unanswered(PartyError::Unreachable, false, "alpha", "abc"), PartyError::Unreachable));
+        let other = unanswered(PartyError::Refused("no".to_owned()), true, "alpha", "abc");
+        assert!(matches!(other, PartyError::Refused(why) if why == "no"));
     }
 }
