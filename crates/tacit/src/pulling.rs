@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tacit_model::{Clock, UnixMillis};
 use tacit_party::source::{MAX_SAMPLES, SampleText, read_samples};
 use tacit_party::{Parties, Party};
-use tacit_store::read_foreign;
+use tacit_store::{ForeignRow, Redacted, read_foreign};
 use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,10 @@ use crate::output::Failure;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// And print so much.
 const MOST_BYTES: u64 = 64 << 20;
+
+/// So much before the newest sample is asked for again: a sensor that was cut off brings older rows when it is back, and
+/// another series may have the same moment.
+const OVERLAP_MS: i64 = 3_600_000;
 
 /// One source of a peer's series.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,7 +46,7 @@ pub(crate) struct SourceConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sql: Option<String>,
     /// Its first column is the moment, the others are series; `$1` is the moment, in milliseconds, after which rows
-    /// are new.
+    /// may be new: an hour before the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) query: Option<String>,
 }
@@ -99,12 +103,14 @@ pub(crate) fn start(config: &NodeConfig, parties: &Parties, clock: &Arc<dyn Cloc
 
 async fn feed(source: SourceConfig, parties: Parties, clock: Arc<dyn Clock>) {
     let mut after = UnixMillis(i64::MIN);
+    let mut taken = Taken::default();
     let mut last = String::new();
     loop {
         // Somebody may join later.
         if let Some(party) = parties.get(&source.peer) {
-            let kept_since = party.keeps_samples_since(clock.now());
-            match round(&source, &party, after.max(kept_since)).await {
+            // What is older than is kept never comes back.
+            let from = after.plus(-OVERLAP_MS).max(party.keeps_samples_since(clock.now()));
+            match round(&source, &party, from, &mut taken).await {
                 Ok(newest) => {
                     after = newest.max(after);
                     last.clear();
@@ -120,21 +126,89 @@ async fn feed(source: SourceConfig, parties: Parties, clock: Arc<dyn Clock>) {
     }
 }
 
-/// Takes what is new; the newest moment that was taken.
-async fn round(source: &SourceConfig, party: &Party, mut after: UnixMillis) -> Result<UnixMillis, String> {
+/// Takes what is new after a moment; the newest moment that was seen.
+async fn round(
+    source: &SourceConfig,
+    party: &Party,
+    from: UnixMillis,
+    taken: &mut Taken,
+) -> Result<UnixMillis, String> {
+    let (mut from, mut newest) = (from, from);
     loop {
-        let samples = fetch(source, after).await?;
-        let (count, newest) = (samples.len(), samples.iter().map(|sample| sample.at).max());
-        let Some(newest) = newest else { return Ok(after) };
-        party.add_samples(samples).await.map_err(|e| e.to_string())?;
-        after = newest;
-        if count < MAX_SAMPLES {
-            return Ok(after);
+        let (page, next) = whole(fetch(source, from).await?);
+        newest = page.iter().map(|sample| sample.at).max().unwrap_or(newest).max(newest);
+        let news = taken.news(page);
+        if !news.is_empty() {
+            let samples = news.iter().map(|(at, values)| SampleText { at: *at, values: values.clone() }).collect();
+            party.add_samples(samples).await.map_err(|e| e.to_string())?;
+            taken.add(news);
+        }
+        taken.forget(newest.plus(-OVERLAP_MS));
+        match next {
+            Some(next) => from = next,
+            None => return Ok(newest),
         }
     }
 }
 
-async fn fetch(source: &SourceConfig, after: UnixMillis) -> Result<Vec<SampleText>, String> {
+/// Decimals of several series, by moment.
+type Samples = BTreeMap<UnixMillis, BTreeMap<String, Redacted<String>>>;
+
+/// What was taken of the time that is asked for again, so that only what is new in it is written.
+#[derive(Default)]
+struct Taken(Samples);
+
+impl Taken {
+    /// What of a page was not taken yet, or has another value now; of several values for one moment the last.
+    fn news(&self, page: Vec<SampleText>) -> Samples {
+        let mut news = Samples::new();
+        for SampleText { at, values } in page {
+            news.entry(at).or_default().extend(values);
+        }
+        for (at, known) in &self.0 {
+            if let Some(values) = news.get_mut(at) {
+                values.retain(|name, value| known.get(name) != Some(value));
+            }
+        }
+        news.retain(|_, values| !values.is_empty());
+        news
+    }
+
+    fn add(&mut self, news: Samples) {
+        for (at, values) in news {
+            self.0.entry(at).or_default().extend(values);
+        }
+    }
+
+    /// Nothing up to this moment is asked for again.
+    fn forget(&mut self, upto: UnixMillis) {
+        self.0.retain(|at, _| *at > upto);
+    }
+}
+
+/// What one fetch brought, in order of time, and whether there may be more.
+struct Fetched {
+    samples: Vec<SampleText>,
+    full: bool,
+}
+
+/// The samples of moments that are complete, and after which moment to go on. Rows of the last moment of a full page may
+/// be on the next one. A moment that fills a page is taken as it is.
+fn whole(fetched: Fetched) -> (Vec<SampleText>, Option<UnixMillis>) {
+    let Fetched { mut samples, full } = fetched;
+    match (samples.first().map(|sample| sample.at), samples.last().map(|sample| sample.at)) {
+        (Some(first), Some(last)) if full => {
+            if first == last {
+                return (samples, Some(last));
+            }
+            samples.retain(|sample| sample.at < last);
+            (samples, Some(last.plus(-1)))
+        }
+        _ => (samples, None),
+    }
+}
+
+async fn fetch(source: &SourceConfig, after: UnixMillis) -> Result<Fetched, String> {
     match source.origin().map_err(|e| e.to_string())? {
         Origin::Csv(file) => {
             let file = file.clone();
@@ -145,16 +219,21 @@ async fn fetch(source: &SourceConfig, after: UnixMillis) -> Result<Vec<SampleTex
         Origin::Sql(url, query) => {
             let most = u32::try_from(MAX_SAMPLES).unwrap_or(u32::MAX);
             let rows = read_foreign(url, query, after, most).await.map_err(|e| e.to_string())?;
+            let full = rows.len() >= MAX_SAMPLES;
             let new = rows.into_iter().filter(|row| row.at > after && !row.values.is_empty());
-            Ok(new
-                .map(|row| SampleText { at: row.at, values: row.values.into_iter().collect::<BTreeMap<_, _>>() })
-                .collect())
+            let text = |row: ForeignRow| SampleText { at: row.at, values: row.values.into_iter().collect() };
+            let mut samples: Vec<SampleText> = new.map(text).collect();
+            // The database orders moments in words by their letters.
+            samples.sort_by_key(|sample| sample.at);
+            Ok(Fetched { samples, full })
         }
     }
 }
 
-fn parse(reader: impl std::io::Read, after: UnixMillis) -> Result<Vec<SampleText>, String> {
-    read_samples(reader, after).map_err(|e| e.to_string())
+fn parse(reader: impl std::io::Read, after: UnixMillis) -> Result<Fetched, String> {
+    let samples = read_samples(reader, after).map_err(|e| e.to_string())?;
+    let full = samples.len() >= MAX_SAMPLES;
+    Ok(Fetched { samples, full })
 }
 
 /// What a command prints. It is not told anything, ends with the node, and what it complains of is not kept: it may
@@ -193,5 +272,47 @@ mod tests {
             assert_eq!(read(&format!("peer = \"p\"\n{wrong}")), Some(false), "{wrong}");
         }
         assert_eq!(read("csv = \"a\""), None, "whose?");
+    }
+    fn sample(at: i64, values: &[(&str, &str)]) -> SampleText {
+        let one = |(name, value): &(&str, &str)| ((*name).to_owned(), Redacted((*value).to_owned()));
+        SampleText { at: UnixMillis(at), values: values.iter().map(one).collect() }
+    }
+
+    fn shown(samples: &Samples) -> Vec<String> {
+        let one = |(at, values): (&UnixMillis, &BTreeMap<String, Redacted<String>>)| {
+            values.iter().map(|(name, value)| format!("{} {name} {}", at.0, value.0)).collect::<Vec<_>>()
+        };
+        samples.iter().flat_map(one).collect()
+    }
+
+    #[test]
+    fn of_what_is_asked_for_again_only_what_is_new_is_written() {
+        let mut taken = Taken::default();
+        let page = || vec![sample(1000, &[("a", "1")]), sample(2000, &[("a", "2")]), sample(2000, &[("a", "3")])];
+        let news = taken.news(page());
+        assert_eq!(shown(&news), ["1000 a 1", "2000 a 3"], "the last of one moment counts");
+        taken.add(news);
+        assert!(taken.news(page()).is_empty());
+        // A row that came late, another series of the newest moment, a correction.
+        let late = [sample(500, &[("a", "0")]), sample(1000, &[("a", "9")]), sample(2000, &[("b", "5")])];
+        let news = taken.news(page().into_iter().chain(late).collect());
+        assert_eq!(shown(&news), ["500 a 0", "1000 a 9", "2000 b 5"]);
+        taken.add(news);
+        assert_eq!(shown(&taken.0), ["500 a 0", "1000 a 9", "2000 a 3", "2000 b 5"]);
+        taken.forget(UnixMillis(1000));
+        assert_eq!(shown(&taken.0), ["2000 a 3", "2000 b 5"]);
+    }
+
+    #[test]
+    fn the_last_moment_of_a_full_page_is_read_again_whole() {
+        let page = |moments: &[i64], full| {
+            let samples = moments.iter().map(|at| sample(*at, &[("a", "1")])).collect();
+            let (samples, next) = whole(Fetched { samples, full });
+            (samples.iter().map(|sample| sample.at.0).collect::<Vec<_>>(), next.map(|next| next.0))
+        };
+        assert_eq!(page(&[1, 2, 2], true), (vec![1], Some(1)));
+        assert_eq!(page(&[1, 2, 2], false), (vec![1, 2, 2], None));
+        assert_eq!(page(&[2, 2], true), (vec![2, 2], Some(2)));
+        assert_eq!(page(&[], true), (vec![], None));
     }
 }

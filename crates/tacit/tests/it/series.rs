@@ -93,6 +93,13 @@ fn f15_series_come_from_files_commands_and_databases() {
         other => Err(other.to_string()),
     });
 
+    // A row that came late: older than the newest one that was taken.
+    writeln!(file, "{},28", ago(1_800_000)).expect("a line");
+    until("the late line", || match mean(&manager, "last_1h")? {
+        found if (found - 24.0).abs() < 1e-9 => Ok(()),
+        other => Err(other.to_string()),
+    });
+
     // What is wrong in a file its owner reads; where, and not what.
     writeln!(file, "{},warm", SystemClock.now().0).expect("a line");
     until("the complaint", || {
