@@ -17,6 +17,8 @@ use tacit_job::Job;
 use tacit_model::Fingerprint;
 use tacit_model::api::PeerPolicy;
 
+use crate::PartyError;
+
 /// The peer's own rules and the limits of its node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -99,6 +101,11 @@ impl core::ops::DerefMut for Policy {
 }
 
 impl Policy {
+    /// Whether it can be meant; the texts are those that an owner reads who sets such a policy.
+    pub fn check(&self) -> Result<(), PartyError> {
+        check(&self.rules)
+    }
+
     /// Whether `me` takes part in this job under this charter.
     pub fn judge(&self, me: &Fingerprint, job: &Job, charter: &Charter) -> Result<(), PolicyRefusal> {
         let allowed = self.aggregators.is_empty() || self.aggregators.contains(&job.task.aggregator);

@@ -245,6 +245,10 @@ impl NodeConfig {
                 self.url
             ));
         }
+        // What `tacit policy set` refuses must not hold because a file says it.
+        if let Err(why) = self.policy().check() {
+            return wrong(format!("[policy]: {why}"));
+        }
         Ok(())
     }
 
@@ -345,6 +349,26 @@ mod tests {
         assert!(toml::from_str::<NodeConfig>("[policy]\nverified_olny = true\n").is_err());
         // Those are limits of the node, under another heading.
         assert!(toml::from_str::<NodeConfig>("[policy]\nmax_sessions = 3\n").is_err());
+    }
+
+    #[test]
+    fn rule9_a_policy_that_cannot_be_meant_is_refused_with_the_file() {
+        let check = |rule: &str| {
+            let config: NodeConfig = toml::from_str(&format!("[policy]\n{rule}\n")).expect("a configuration");
+            config.check().map_err(|failure| failure.to_string())
+        };
+        assert_eq!(check("epsilon_budgets = [\"temperature=2\"]"), Ok(()));
+        for (rule, words) in [
+            ("epsilon_budgets = [\"temperature:2\"]", "a budget is NAME=DECIMAL"),
+            ("delta_budgets = [\"temperature\"]", "a budget is NAME=DECIMAL"),
+            ("models = [\"honest\"]", "models are semi-honest, malicious and guaranteed"),
+            ("aggregators = [\"avg\"]", "there is no aggregator \"avg\""),
+            ("keep_samples_hours = 0", "keep_samples_hours is at least 1"),
+        ] {
+            let refused = check(rule).expect_err(rule);
+            assert!(refused.starts_with("node.toml: [policy]: the policy was not taken: "), "{refused}");
+            assert!(refused.contains(words), "{rule}: {refused}");
+        }
     }
 
     #[test]

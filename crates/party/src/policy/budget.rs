@@ -90,23 +90,25 @@ pub(crate) fn delta_text(femto: i64) -> String {
 
 /// Whether entries are `NAME=DECIMAL`, names series, `*` or `(queue)`, each once.
 pub(super) fn are_budgets(entries: &[String], read: fn(&str) -> Option<i64>) -> bool {
-    let named = |entry: &String| entry.rsplit_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut names = std::collections::BTreeSet::new();
-    entries.iter().all(|entry| {
-        named(entry).is_some_and(|(name, value)| {
-            let known = name == ANY || name == QUEUE || is_source(&name);
-            known && read(&value).is_some() && names.insert(name)
-        })
-    })
+    entries.iter().all(|entry| parts(entry).is_some_and(|(name, value)| read(value).is_some() && names.insert(name)))
 }
 
-/// The budget of a series, if it has one. What cannot be read allows nothing.
+/// Name and value of an entry, if it names what can have a budget.
+fn parts(entry: &str) -> Option<(&str, &str)> {
+    entry.rsplit_once('=').filter(|(name, _)| *name == ANY || *name == QUEUE || is_source(name))
+}
+
+/// The budget of a series, if it has one. What cannot be read allows nothing: a value its series, and an entry whose
+/// series cannot be told every series without an entry of its own. Policies of older versions are kept as they are.
 fn budget(entries: &[String], source: &str, read: fn(&str) -> Option<i64>) -> Option<i64> {
     let of = |wanted: &str| {
-        entries.iter().find_map(|entry| entry.rsplit_once('=').filter(|(name, _)| *name == wanted)).map(|(_, v)| v)
+        let mut named = entries.iter().filter_map(|entry| parts(entry)).filter(|(name, _)| *name == wanted);
+        named.next().map(|(_, value)| read(value).unwrap_or(0))
     };
+    let unreadable = || entries.iter().any(|entry| parts(entry).is_none()).then_some(0);
     let any = || if source == QUEUE { None } else { of(ANY) };
-    of(source).or_else(any).map(|value| read(value).unwrap_or(0))
+    of(source).or_else(unreadable).or_else(any)
 }
 
 /// In millionths.
@@ -132,6 +134,12 @@ mod tests {
         assert_eq!((epsilon("co2"), epsilon(QUEUE)), (Some(10_000_000), None));
         assert_eq!(epsilon("odd"), Some(0), "what cannot be read allows nothing");
         assert_eq!(budget(&[], "co2", epsilon_of), None);
+        for entry in ["co2:2", "co2", "c o 2=2", "=2", "(other)=1"] {
+            let entries = texts(&["temperature=2.5", entry, "*=10"]);
+            let epsilon = |source| budget(&entries, source, epsilon_of);
+            assert_eq!((epsilon("co2"), epsilon(QUEUE)), (Some(0), Some(0)), "{entry} may be meant for it");
+            assert_eq!(epsilon("temperature"), Some(2_500_000), "{entry} is not meant for it");
+        }
         assert_eq!(budget(&texts(&["(queue)=1e-6"]), QUEUE, delta_of), Some(1_000_000_000));
         assert!(are_budgets(&texts(&["temperature=2.5", "*=10", "(queue)=0"]), epsilon_of));
         for wrong in ["temperature", "a b=1", "=1", "t=-1", "t=x", "(other)=1"] {

@@ -73,5 +73,35 @@ pub(crate) fn check(policy: &PeerPolicy) -> Result<(), PartyError> {
     if policy.branch.len() > 1 {
         return bad("a peer gives the shares of one party: branch has at most one entry".to_owned());
     }
+    if policy.keep_samples_hours == 0 {
+        return bad("keep_samples_hours is at least 1: no value of it keeps samples for ever".to_owned());
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_cannot_be_meant_is_refused() {
+        let list = |entry: &str| vec![entry.to_owned()];
+        let wrong = [
+            (PeerPolicy { epsilon_budgets: list("temperature:2"), ..PeerPolicy::default() }, "NAME=DECIMAL"),
+            (PeerPolicy { delta_budgets: list("*=2"), ..PeerPolicy::default() }, "NAME=DECIMAL"),
+            (PeerPolicy { models: list("honest"), ..PeerPolicy::default() }, "models are"),
+            (PeerPolicy { aggregators: list("avg"), ..PeerPolicy::default() }, "no aggregator \"avg\""),
+            (PeerPolicy { keep_samples_hours: 0, ..PeerPolicy::default() }, "keep_samples_hours is at least 1"),
+        ];
+        for (rules, words) in wrong {
+            let policy = Policy::from(rules);
+            assert!(policy.check().is_err_and(|why| why.to_string().contains(words)), "{words}");
+            // One that an older version took still loads.
+            let governing = Governing::new(Policy::default(), Some(policy.rules.clone()));
+            assert_eq!(governing.policy().rules, policy.rules);
+        }
+        assert!(Policy::default().check().is_ok());
+        let least = PeerPolicy { keep_samples_hours: 1, ..PeerPolicy::default() };
+        assert!(Policy::from(least).check().is_ok());
+    }
 }

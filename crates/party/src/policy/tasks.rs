@@ -196,6 +196,7 @@ pub(crate) struct Asked<'a> {
 impl Policy {
     /// How long samples are kept, in milliseconds.
     pub(crate) fn keep_samples_ms(&self) -> i64 {
+        // A policy of an older version may say 0.
         i64::from(self.keep_samples_hours.max(1)).saturating_mul(3_600_000)
     }
 

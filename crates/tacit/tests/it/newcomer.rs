@@ -92,8 +92,13 @@ fn an_answer_that_cannot_be_meant_is_wrong_usage() {
     let data = data.to_str().expect("a path");
     refused(&run(&["init", "--yes", "--data", data, "--name", " alpha"]), "begins or ends with a space");
     assert!(!folder.path().join("node").exists(), "nothing was written");
-    for (wrong, word) in [("url = \"foo\"", "url = \"foo\""), ("url = \"https://\"", "url"), ("name = \"a \"", "name")]
-    {
+    for (wrong, word) in [
+        ("url = \"foo\"", "url = \"foo\""),
+        ("url = \"https://\"", "url"),
+        ("name = \"a \"", "name"),
+        ("policy.epsilon_budgets = [\"temperature:2\"]", "a budget is NAME=DECIMAL"),
+        ("policy.models = [\"honest\"]", "models are semi-honest"),
+    ] {
         let file = folder.path().join("node.toml");
         std::fs::write(&file, format!("{wrong}\nhttp = \"127.0.0.1:0\"\nlink = \"127.0.0.1:0\"\n")).expect("a file");
         refused(&run(&["serve", "--config", file.to_str().expect("a path")]), word);
