@@ -51,6 +51,11 @@ pub enum PartyError {
     /// Nobody was asked about this task.
     #[error("this peer was not asked about the task {0:?}")]
     NoSuchTask(String),
+    /// A decision on a task that would change nothing.
+    #[error(
+        "the task {0} is over here: it was computed with this peer or its time has passed, so a decision would change nothing"
+    )]
+    TaskOver(String),
     /// No more rows are taken for now.
     #[error("the input queue is full; try again in {} s", retry_after.as_secs())]
     QueueFull {

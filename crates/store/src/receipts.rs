@@ -2,7 +2,7 @@
 
 use tacit_model::{GroupId, RunId, SessionId, Slot, UnixMillis};
 
-use crate::db::{Conn, args, from_row};
+use crate::db::{Conn, Scalar, args, from_row};
 use crate::{Store, StoreError};
 
 /// A receipt.
@@ -103,6 +103,14 @@ impl Store {
     pub async fn receipt(&self, holder: &str, session: SessionId) -> Result<Option<ReceiptRow>, StoreError> {
         let sql = "SELECT session, gid, run, slot, body, own, at FROM receipts WHERE holder = $1 AND session = $2";
         self.reader().await?.optional(sql, args![holder, session.to_string()]).await
+    }
+
+    /// Whether a holder has a receipt of this slot.
+    pub async fn has_receipt(&self, holder: &str, gid: GroupId, run: RunId, slot: Slot) -> Result<bool, StoreError> {
+        let sql = "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM receipts
+                       WHERE holder = $1 AND gid = $2 AND run = $3 AND slot = $4) THEN 1 ELSE 0 END AS BIGINT) AS v";
+        let Scalar(there): Scalar<i64> = self.reader().await?.one(sql, args![holder, gid, run, slot]).await?;
+        Ok(there == 1)
     }
 
     /// The newest receipts of a holder, at most so many.

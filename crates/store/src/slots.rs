@@ -134,6 +134,17 @@ impl Store {
         Ok(untouched == 1)
     }
 
+    /// Whether a slot is over at this party: frozen, given up, or with a result. It is not computed again.
+    pub async fn is_over(&self, party: &str, run: RunId, slot: Slot) -> Result<bool, StoreError> {
+        let sql = "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM freezes WHERE party = $1 AND run = $2 AND slot = $3)
+                       OR EXISTS (SELECT 1 FROM results WHERE party = $1 AND run = $2 AND slot = $3)
+                       OR EXISTS (SELECT 1 FROM input_rows
+                           WHERE party = $1 AND run = $2 AND slot = $3 AND state <> 'pending')
+                   THEN 1 ELSE 0 END AS BIGINT) AS v";
+        let Scalar(over): Scalar<i64> = self.reader().await?.one(sql, args![party, run, slot]).await?;
+        Ok(over == 1)
+    }
+
     /// What is frozen for a slot.
     pub async fn frozen(&self, party: &str, run: RunId, slot: Slot) -> Result<Option<FrozenRow>, StoreError> {
         frozen(&mut self.reader().await?, party, run, slot).await

@@ -201,9 +201,8 @@ impl From<PartyError> for DeskError {
             PartyError::AlreadyRunning => Self::Running,
             PartyError::Unknown(_) => Self::NotFound,
             PartyError::NoSuchTask(_) => Self::NotAsked,
-            PartyError::NameTaken(_) | PartyError::KeyTaken(_) | PartyError::Conflict | PartyError::SlotTaken => {
-                Self::Conflict(text)
-            }
+            PartyError::NameTaken(_) | PartyError::KeyTaken(_) | PartyError::Conflict => Self::Conflict(text),
+            PartyError::SlotTaken | PartyError::TaskOver(_) => Self::Conflict(text),
             PartyError::RegistrationCode => Self::Code,
             PartyError::NotVerified | PartyError::NoConfiguration | PartyError::Refused(_) => Self::Refused(text),
             PartyError::Answer(_) | PartyError::Charter(_) | PartyError::CharterText(_) => Self::Refused(text),

@@ -134,7 +134,7 @@ pub struct SpentBody {
 pub struct ApprovalBody {
     /// The task's id.
     pub task: String,
-    /// `waiting`, `approved` or `refused`.
+    /// `waiting`, `approved`, `refused`, or `over` if nobody decided while it mattered.
     pub state: String,
     /// What the client asks for.
     pub request: TaskRequest,

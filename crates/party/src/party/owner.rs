@@ -5,19 +5,19 @@ use tacit_accord::log::Kind;
 use tacit_audit::facts;
 use tacit_job::{Ask, Micro};
 use tacit_model::api::{PeerPolicy, SpentBody};
-use tacit_model::{Fingerprint, UnixMillis};
+use tacit_model::{Fingerprint, Slot, UnixMillis};
 use tacit_store::{ApprovalRow, SpentRow};
 
 use super::{Inner, Party};
 use crate::PartyError;
-use crate::policy::{check, delta_text};
+use crate::policy::{check, delta_text, is_late};
 
 /// A task that the owner is or was asked about.
 #[derive(Clone, Debug)]
 pub struct Approval {
     /// The task's id.
     pub task: String,
-    /// `waiting`, `approved` or `refused`.
+    /// `waiting`, `approved`, `refused`, or `over` if nobody decided in time.
     pub state: String,
     /// What was asked, with its signatures.
     pub ask: Ask,
@@ -29,6 +29,10 @@ pub struct Approval {
     pub decided: Option<UnixMillis>,
 }
 
+/// Nobody has decided.
+const WAITING: &str = "waiting";
+/// Nobody has, and a decision would change nothing any more.
+const OVER: &str = "over";
 /// So many are shown.
 const SHOWN: i64 = 200;
 
@@ -77,17 +81,28 @@ impl Party {
     /// The latest tasks that the owner is or was asked about, newest first.
     pub async fn approvals(&self) -> Result<Vec<Approval>, PartyError> {
         let party = &self.inner;
-        party.store.approvals(&party.name, SHOWN).await?.into_iter().map(read).collect()
+        let mut all = Vec::new();
+        for row in party.store.approvals(&party.name, SHOWN).await? {
+            let mut approval = read(row)?;
+            if approval.state == WAITING
+                && (party.is_over(&approval.ask).await? || party.is_known_done(&approval.ask).await?)
+            {
+                approval.state = OVER.to_owned();
+            }
+            all.push(approval);
+        }
+        Ok(all)
     }
 
     /// The owner's decision on a task that this party was asked to take part in. Durable when this returns; the
-    /// gateway is rung, in case it waits.
+    /// gateway is rung, in case it waits. `TaskOver` if it would change nothing.
     pub async fn decide_approval(&self, task: &str, approved: bool) -> Result<Approval, PartyError> {
         let party = &self.inner;
         let state = if approved { "approved" } else { "refused" };
         let unknown = || PartyError::NoSuchTask(task.chars().take(100).collect());
-        if party.store.approval(&party.name, task).await?.is_none() {
-            return Err(unknown());
+        let asked = read(party.store.approval(&party.name, task).await?.ok_or_else(unknown)?)?;
+        if party.is_over(&asked.ask).await? {
+            return Err(PartyError::TaskOver(asked.task));
         }
         let what = [
             ("action", "approval".to_owned()),
@@ -103,6 +118,23 @@ impl Party {
 }
 
 impl Inner {
+    /// Whether no computation of this task comes here any more: by this party's own clock and records alone, so that
+    /// nobody else can keep an owner from refusing.
+    async fn is_over(&self, ask: &Ask) -> Result<bool, PartyError> {
+        match last_to_come(ask, self.clock.now()) {
+            Some(last) => Ok(self.store.is_over(&self.name, ask.run(), last).await?),
+            None => Ok(true),
+        }
+    }
+
+    /// Whether the others have computed it, by the receipt.
+    async fn is_known_done(&self, ask: &Ask) -> Result<bool, PartyError> {
+        match last_to_come(ask, self.clock.now()) {
+            Some(last) => Ok(self.store.has_receipt(&self.name, self.group, ask.run(), last).await?),
+            None => Ok(true),
+        }
+    }
+
     async fn log_changes(&self, before: &PeerPolicy, after: &PeerPolicy) -> Result<(), PartyError> {
         let table = |policy: &PeerPolicy| match serde_json::to_value(policy) {
             Ok(Value::Object(table)) => table,
@@ -120,8 +152,43 @@ impl Inner {
     }
 }
 
+/// The last computation of a task, if it is not too late for it.
+fn last_to_come(ask: &Ask, now: UnixMillis) -> Option<Slot> {
+    let terms = ask.terms().ok()?;
+    let last = Slot(terms.times - 1);
+    let at = terms.moment(last)?;
+    (!is_late(&ask.request, at, now)).then_some(last)
+}
+
 fn read(row: ApprovalRow) -> Result<Approval, PartyError> {
     let ask = serde_json::from_str(&row.ask_json).map_err(|e| PartyError::Damaged(e.to_string()))?;
     let client = row.client.and_then(|client| client.parse().ok());
     Ok(Approval { task: row.task, state: row.state, ask, client, asked: row.asked, decided: row.decided })
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::GroupId;
+    use tacit_model::api::{TaskRepeat, TaskRequest, TaskSignature};
+
+    use super::*;
+
+    #[test]
+    fn a_decision_counts_until_the_last_computation_is_too_late() {
+        let ask = |approval_s, repeat| {
+            let about = TaskRequest::about(GroupId(1), "temperature", "mean", "HVAC");
+            let (issued, nonce) = ("1970-01-01T00:00:00Z".to_owned(), "00".repeat(16));
+            let ticket = TaskSignature { key: String::new(), signature: String::new() };
+            Ask { request: TaskRequest { issued, nonce, approval_s, repeat, ..about }, client: None, ticket }
+        };
+        let last = |ask: &Ask, seconds: i64| last_to_come(ask, UnixMillis(seconds * 1000));
+        let (once, patient) = (ask(0, None), ask(600, None));
+        assert_eq!((last(&once, 300), last(&once, 301)), (Some(Slot(0)), None), "5 minutes late");
+        assert_eq!((last(&patient, 900), last(&patient, 901)), (Some(Slot(0)), None), "its owners had 10 minutes");
+        let repeated = ask(0, Some(TaskRepeat { every_s: 60, times: 11 }));
+        assert_eq!((last(&repeated, 900), last(&repeated, 901)), (Some(Slot(10)), None), "its last one is after 10");
+        let mut damaged = once;
+        damaged.request.nonce.clear();
+        assert_eq!(last(&damaged, 0), None, "it would not be computed");
+    }
 }

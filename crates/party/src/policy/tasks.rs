@@ -180,6 +180,11 @@ impl TaskRefusal {
     }
 }
 
+/// Whether a computation of a task for this moment comes too late, also if its owners took all the time they have.
+pub(crate) fn is_late(request: &TaskRequest, at: UnixMillis, now: UnixMillis) -> bool {
+    now.since(at) > LATE_MS.saturating_add(i64::from(request.approval_s) * 1000)
+}
+
 /// A client's task with what a peer knows about it.
 pub(crate) struct Asked<'a> {
     pub(crate) ask: &'a Ask,
@@ -222,8 +227,7 @@ impl Policy {
             return Err(TaskRefusal::TellsGateway);
         }
         let (at, now) = (asked.at, asked.now);
-        let late = LATE_MS.saturating_add(i64::from(request.approval_s) * 1000);
-        if at.since(now) > CLOCK_SKEW_MS || now.since(at) > late {
+        if at.since(now) > CLOCK_SKEW_MS || is_late(request, at, now) {
             return Err(TaskRefusal::Expired { at, now });
         }
         // Losses before the freeze may bring it down to what the task says.

@@ -31,7 +31,10 @@ async fn a_debt_is_made_with_its_result_and_ends_with_its_receipt(f: &Fixture) {
     s.owe("p", OwedRow { body: "again".to_owned(), ..owed(3, 9) }).await.unwrap();
     assert_eq!(s.all_owed("p", 9).await.unwrap(), [owed(3, 5), owed(1, 0)]);
     assert_eq!(s.all_owed("p", 1).await.unwrap(), [owed(3, 5)]);
+    assert!(!s.has_receipt("p", GroupId(1), RUN, Slot(0)).await.unwrap());
     s.put_receipt("p", receipt(3, 6)).await.unwrap();
+    assert!(s.has_receipt("p", GroupId(1), RUN, Slot(0)).await.unwrap());
+    assert!(!s.has_receipt("p", GroupId(1), RUN, Slot(1)).await.unwrap());
     assert_eq!(s.all_owed("p", 9).await.unwrap(), [owed(1, 0)]);
     // The gateway's is another one, and what is not of its run is refused with the outcome.
     let gid = s.create_group("a", "t", at(0)).await.unwrap().gid;

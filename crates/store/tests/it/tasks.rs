@@ -237,10 +237,12 @@ async fn rule3_one_slot_is_not_both_frozen_and_given_to_others(f: &Fixture) {
     // Shares were given to the computing members of another attempt, with other input peers.
     store.claim_session("p", claim(1, Slot(0)), at(0)).await.unwrap();
     assert!(!store.is_untouched("p", RunId(1), Slot(0), at(0)).await.unwrap());
+    assert!(!store.is_over("p", RunId(1), Slot(0)).await.unwrap(), "another attempt may come");
     store.bind_inputs("p", claim(1, Slot(0)), [9; 32]).await.unwrap();
     let own = set(RunId(1), Slot(0), Attempt(1), [4; 32]);
     assert_eq!(store.freeze("p", own.clone(), at(1)).await, Err(What::SlotBound.into()));
     assert_eq!(store.freeze("p", NewFreeze { inputs: [9; 32], ..own }, at(1)).await, Ok(FreezeOutcome::Fresh));
+    assert!(store.is_over("p", RunId(1), Slot(0)).await.unwrap(), "no other set is opened");
     // The other way round: it is frozen here while the other attempt is on its way.
     store.claim_session("p", claim(2, Slot(1)), at(0)).await.unwrap();
     let own = set(RunId(1), Slot(1), Attempt(1), [4; 32]);
@@ -262,7 +264,9 @@ async fn results_of_tasks_come_once(f: &Fixture) {
         agreement: vec![agreement; 32],
         at: at(1),
     };
+    assert!(!store.is_over("p", RunId(-7), Slot(0)).await.unwrap());
     store.commit_task_result("p", RunId(-7), result(1, Slot(0))).await.unwrap();
+    assert!(store.is_over("p", RunId(-7), Slot(0)).await.unwrap());
     store.commit_task_result("p", RunId(-7), result(1, Slot(0))).await.unwrap();
     let other = store.commit_task_result("p", RunId(-7), result(2, Slot(0))).await;
     assert_eq!(other, Err(What::ResultExists.into()));
@@ -270,6 +274,7 @@ async fn results_of_tasks_come_once(f: &Fixture) {
     assert_eq!(store.result_runs("p").await.unwrap(), [RunId(-7)]);
     // A slot that was given up stays without a result.
     store.fail_slot("p", RunId(-7), Slot(1), "lost", at(2)).await.unwrap();
+    assert!(store.is_over("p", RunId(-7), Slot(1)).await.unwrap());
     let late = store.commit_task_result("p", RunId(-7), result(1, Slot(1))).await;
     assert_eq!(late, Err(What::SlotUsed.into()));
     assert_eq!(store.result("p", RunId(-7), Slot(1)).await.unwrap(), None);

@@ -259,6 +259,17 @@ fn f05_the_owner_of_a_peer_is_asked_before_it_takes_part() {
     let answer = scene.ended(&id);
     assert_eq!((&answer["state"], &answer["windows"][0]["contributors"]), (&"done".into(), &4.into()), "{answer}");
 
+    // What it has computed it cannot refuse any more; what the others computed without it does not wait any more.
+    for approved in [false, true] {
+        let late = scene.rooms[3].node.api("PUT", &path, Some(&json!({ "approved": approved })));
+        assert!(late.status == 409 && late.body.contains("is over here"), "{late:?}");
+    }
+    until("the receipt of the first one", || {
+        let list = pending(&scene.rooms[3]);
+        let hasty = list.iter().find(|asked| asked["task"] != id.as_str()).ok_or("it is gone")?;
+        if hasty["state"] == "over" { Ok(()) } else { Err(hasty.to_string()) }
+    });
+
     // What was decided is still there after a restart.
     scene.rooms[3].node.restart();
     assert!(pending(&scene.rooms[3]).iter().any(|asked| asked["task"] == id.as_str() && asked["state"] == "approved"));

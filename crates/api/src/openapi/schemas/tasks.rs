@@ -160,7 +160,7 @@ pub(super) fn tasks(add: Add<'_>) {
         object(
             &[
                 ("task", text()),
-                ("state", one_of(&["waiting", "approved", "refused"])),
+                ("state", one_of(&["waiting", "approved", "refused", "over"])),
                 ("request", is("TaskRequest")),
                 ("asked", moment()),
             ],
