@@ -77,8 +77,10 @@ pub struct PartyFacts {
     pub run: Option<RunId>,
     /// Rows that wait for their slot.
     pub queued: u64,
-    /// Why it last failed, for its owner.
+    /// Why it last failed since the node started, for its owner.
     pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<UnixMillis>,
 }
 
 /// A row, and when its slot begins if slots are not only counted.

@@ -151,6 +151,7 @@ async fn facts(parties: &Parties, party: &Party) -> Result<PartyFacts, DeskError
         connected: status.gateway_connected,
         run: status.run,
         queued: status.queued_rows,
+        last_error_at: status.last_trouble.as_ref().map(|trouble| trouble.at),
         last_error: status.last_trouble.map(|trouble| trouble.what),
     })
 }

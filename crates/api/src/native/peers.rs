@@ -186,5 +186,6 @@ fn peer_body(facts: PartyFacts) -> PeerBody {
         run: facts.run,
         queued: facts.queued,
         last_error: facts.last_error,
+        last_error_at: facts.last_error_at.map(|at| at.to_rfc3339()),
     }
 }

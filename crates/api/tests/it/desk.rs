@@ -42,6 +42,7 @@ impl Fake {
             run: None,
             queued: 0,
             last_error: None,
+            last_error_at: None,
         };
         self.0.lock().unwrap().insert(name.to_owned(), (facts, Vec::new()));
     }

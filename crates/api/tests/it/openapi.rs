@@ -168,6 +168,7 @@ fn schemas_and_types_agree() {
         run: None,
         queued: 0,
         last_error: None,
+        last_error_at: Some(text()),
     };
     let statistic = StatisticBody { name: text(), value: 0.5 };
     let result = ResultBody {

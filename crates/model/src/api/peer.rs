@@ -67,8 +67,11 @@ pub struct PeerBody {
     pub run: Option<RunId>,
     /// Rows that wait for their slot.
     pub queued: u64,
-    /// Why it last failed, in words for its owner.
+    /// Why it last failed since the node started, in words for its owner.
     pub last_error: Option<String>,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error_at: Option<String>,
 }
 
 /// Parties hosted by this node.

@@ -271,7 +271,8 @@ fn describe(peer: &PeerBody) -> String {
         if peer.queued == 1 { "1 row waits".to_owned() } else { format!("{} rows wait", peer.queued) }
     );
     if let Some(error) = &peer.last_error {
-        text.push_str(&format!("\n  last trouble: {error}"));
+        let at = peer.last_error_at.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
+        text.push_str(&format!("\n  last trouble{at}: {error}"));
     }
     text
 }

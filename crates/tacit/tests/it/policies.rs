@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 use tacit_job::sign_request;
 use tacit_model::api::TaskRequest;
-use tacit_model::{Clock, SystemClock};
+use tacit_model::{Clock, SystemClock, UnixMillis};
 use tacit_pki::{Identity, random};
 use time::OffsetDateTime;
 
+use crate::harness::run;
 use crate::rooms::{Rooms, number};
 use crate::wait::until;
 
@@ -86,6 +87,15 @@ fn f05_each_rule_keeps_its_peer_out_and_its_owner_reads_why() {
         assert_eq!(contributors(&scene, signer), 4, "{loose}: {}", scene.rooms[3].trouble());
         scene.rooms[3].node.api("DELETE", "/peers/room3/policy", None).ok();
     }
+    // It is the latest, and its owner reads since when.
+    let me = scene.rooms[3].node.api("GET", "/peers/room3", None).ok().json();
+    let at = me["last_error_at"].as_str().unwrap_or_else(|| panic!("{me}"));
+    let moment = UnixMillis::from_rfc3339(at).unwrap_or_else(|| panic!("{me}"));
+    assert!((0..600_000).contains(&SystemClock.now().since(moment)), "{me}");
+    let data = scene.rooms[3].node.data();
+    let shown = run(&["peer", "show", "room3", "--data", data.to_str().expect("a path")]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains(&format!("last trouble at {at}: ")), "{shown}");
     // A series that it does not give from it does not offer, so it is not even asked.
     let offers = || scene.gateway.offers(scene.gid).to_string().matches("temperature").count();
     for (sources, given) in [(json!(["humidity"]), 3), (json!(["humidity", "temperature"]), 4)] {

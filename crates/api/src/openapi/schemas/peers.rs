@@ -40,7 +40,7 @@ pub(super) fn peers(add: Add<'_>) {
                 ("queued", whole()),
                 ("last_error", text_or_null()),
             ],
-            &[],
+            &[("last_error_at", moment())],
         ),
     );
     add("PeerList", list_body("peers", "PeerBody"));
