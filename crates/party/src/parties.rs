@@ -188,7 +188,7 @@ impl Parties {
         self.get(name).map_or(Ok(None), |party| Ok(party.consensus()))
     }
 
-    /// The runs of which a party holds results, oldest first.
+    /// The runs of which a party holds results, oldest first: clients' tasks, then runs of the group.
     pub async fn runs(&self, name: &str) -> Result<Vec<RunId>, PartyError> {
         Ok(self.inner.setup.store.result_runs(name).await?)
     }

@@ -293,9 +293,11 @@ impl Store {
         self.reader().await?.all(sql, args![party, run]).await
     }
 
-    /// The runs of which a party holds results, oldest first.
+    /// The runs of which a party holds results, oldest first: clients' tasks by the moment of their first result, since
+    /// their numbers follow from the request; then the group's by their numbers.
     pub async fn result_runs(&self, party: &str) -> Result<Vec<RunId>, StoreError> {
-        let sql = "SELECT DISTINCT run AS v FROM results WHERE party = $1 ORDER BY run";
+        let sql = "SELECT run AS v FROM results WHERE party = $1 GROUP BY run
+                   ORDER BY CASE WHEN run < 0 THEN 0 ELSE 1 END, CASE WHEN run < 0 THEN min(at) ELSE run END, run";
         let runs: Vec<Scalar<RunId>> = self.reader().await?.all(sql, args![party]).await?;
         Ok(runs.into_iter().map(|Scalar(run)| run).collect())
     }

@@ -278,6 +278,13 @@ async fn results_of_tasks_come_once(f: &Fixture) {
     let late = store.commit_task_result("p", RunId(-7), result(1, Slot(1))).await;
     assert_eq!(late, Err(What::SlotUsed.into()));
     assert_eq!(store.result("p", RunId(-7), Slot(1)).await.unwrap(), None);
+    // Tasks come by the moment of their first result, and runs of the group by their numbers.
+    for (run, slot, moment) in [(-9, 0, 5), (-2, 1, 7), (-2, 0, 3), (4, 0, 2), (2, 0, 9)] {
+        let row = ResultRow { at: at(moment), ..result(1, Slot(slot)) };
+        store.commit_task_result("p", RunId(run), row).await.unwrap();
+    }
+    let runs = store.result_runs("p").await.unwrap();
+    assert_eq!(runs.iter().map(|run| run.0).collect::<Vec<_>>(), [-7, -2, -9, 2, 4]);
 }
 
 async fn what_does_not_hurry_is_durable_when_it_is_answered(f: &Fixture) {
