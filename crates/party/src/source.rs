@@ -57,6 +57,28 @@ pub enum SourceError {
         /// What is wrong with it.
         why: RowError,
     },
+    /// The first column of a sample is no moment.
+    #[error("line {line}: column `at` must be RFC 3339 such as 2026-03-04T00:05:00Z, or milliseconds since 1970")]
+    Moment {
+        /// Which line, counted from 1.
+        line: u64,
+    },
+    /// A line of samples has more or fewer columns than the header.
+    #[error("line {line} has {found} columns, and the header names {expected}")]
+    Columns {
+        /// Which line, counted from 1.
+        line: u64,
+        /// How many it has.
+        found: usize,
+        /// How many the header names.
+        expected: usize,
+    },
+    /// A line of samples is no text.
+    #[error("line {line} is not text in UTF-8")]
+    NotText {
+        /// Which line, counted from 1.
+        line: u64,
+    },
     /// The first line is not a header of samples.
     #[error("the first line must be a header such as at,temperature,occupancy")]
     SampleHeader,

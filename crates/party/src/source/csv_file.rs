@@ -55,7 +55,7 @@ pub(super) fn moment(text: &str) -> Option<UnixMillis> {
     millis.unwrap_or_else(|| stamp::whole(text))
 }
 
-pub(super) fn unreadable(error: csv::Error) -> SourceError {
+fn unreadable(error: csv::Error) -> SourceError {
     let line = error.position().map_or(0, csv::Position::line);
     match error.into_kind() {
         csv::ErrorKind::Io(e) => SourceError::Io(e),

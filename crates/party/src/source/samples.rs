@@ -6,9 +6,9 @@ use std::io::Read;
 use tacit_model::UnixMillis;
 use tacit_store::Redacted;
 
-use super::csv_file::{moment, unreadable};
+use super::SourceError;
+use super::csv_file::moment;
 use super::series::{MAX_SAMPLES, SampleText};
-use super::{RowError, SourceError};
 
 /// Reads `at,temperature,occupancy`: a header, then one record per line, each with a moment (RFC 3339 or milliseconds
 /// since 1970) and decimals; an empty field is no sample. Only what is newer than `after`, in order of time, and at
@@ -24,11 +24,9 @@ pub fn read_samples(reader: impl Read, after: UnixMillis) -> Result<Vec<SampleTe
     for record in reader.records() {
         let record = record.map_err(unreadable)?;
         let line = record.position().map_or(0, csv::Position::line);
-        let at = record.get(0).and_then(moment);
-        let at = at.ok_or(SourceError::Line { line, why: RowError::SlotStart })?;
+        let at = record.get(0).and_then(moment).ok_or(SourceError::Moment { line })?;
         if record.len() != header.len() {
-            let why = RowError::Length { found: record.len() - 1, expected: header.len() - 1 };
-            return Err(SourceError::Line { line, why });
+            return Err(SourceError::Columns { line, found: record.len(), expected: header.len() });
         }
         if at <= after {
             continue;
@@ -47,6 +45,14 @@ pub fn read_samples(reader: impl Read, after: UnixMillis) -> Result<Vec<SampleTe
     samples.sort_by_key(|sample| sample.at);
     samples.truncate(MAX_SAMPLES);
     Ok(samples)
+}
+
+fn unreadable(error: csv::Error) -> SourceError {
+    let line = error.position().map_or(0, csv::Position::line);
+    match error.into_kind() {
+        csv::ErrorKind::Io(e) => SourceError::Io(e),
+        _ => SourceError::NotText { line },
+    }
 }
 
 #[cfg(test)]
@@ -69,5 +75,17 @@ mod tests {
         for wrong in ["", "time,a\n1,2\n", "at\n1\n", "at,a\nsoon,1\n", "at,a\n1,2,3\n"] {
             assert!(read(wrong, 0).is_err(), "{wrong:?}");
         }
+    }
+
+    /// In words of samples: there are no slots and no group here.
+    #[test]
+    fn bad_lines_are_named() {
+        let moment = "line 2: column `at` must be RFC 3339 such as 2026-03-04T00:05:00Z, or milliseconds since 1970";
+        assert_eq!(read("at,a\nsoon,1\n", 0), Err(moment.to_owned()));
+        let columns = |line, found| Err(format!("line {line} has {found} columns, and the header names 2"));
+        assert_eq!(read("at,a\n0,1\n1,2,3\n", 0), columns(3, 3));
+        assert_eq!(read("at,a\n1\n", 0), columns(2, 1));
+        let text = read_samples(&b"at,a\n1,2\n2,\xff\n"[..], UnixMillis(0)).map_err(|e| e.to_string());
+        assert!(text.is_err_and(|why| why == "line 3 is not text in UTF-8"));
     }
 }
