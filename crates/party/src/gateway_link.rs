@@ -377,7 +377,12 @@ async fn paired(party: &Arc<Inner>, state: PairingState) {
     match (changed, state) {
         (Err(error), _) => party.trouble(format!("the pairing's state could not be kept: {error}")),
         (Ok(true), PairingState::Rejected | PairingState::Revoked) => {
-            party.trouble(format!("the gateway's operator has {} this peer", state.word()));
+            let done = match state {
+                // It let this peer in no more, and said nothing: it may also have removed it, or the whole group.
+                PairingState::Revoked if !party.line.connected() => "revoked or removed",
+                _ => state.word(),
+            };
+            party.trouble(format!("the gateway's operator has {done} this peer"));
         }
         _ => {}
     }

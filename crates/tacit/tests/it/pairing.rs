@@ -124,6 +124,27 @@ fn f07_pairing_is_compared_approved_and_survives_restarts() {
     assert_eq!(own_state(&peer, "room1"), "revoked");
 }
 
+/// A gateway does not say why it lets a key in no more: whoever was only removed does not read that it was revoked.
+#[test]
+fn f07_a_removed_member_reads_that_it_may_only_be_removed() {
+    let manager = Node::with("manager", &["--roles", "manager"]);
+    let peer = Node::with("peer", &["--roles", "peer"]);
+    let group = manager.api("POST", "/groups", Some(&json!({ "name": "floor3" }))).json();
+    let mine = join(&manager, &peer, group["gid"].as_i64().expect("a number"), "room1", "both").json();
+    let compared = json!({ "decision": "approve", "fingerprint": mine["fingerprint"] });
+    pair(&manager, "room1", compared).ok();
+    wait_own_state(&peer, "room1", "registered");
+    manager.api("DELETE", "/members/room1", None).ok();
+    until("the peer to be refused", || {
+        let me = peer.api("GET", "/peers/room1", None).ok().json();
+        let trouble = me["last_error"].as_str().unwrap_or_default().to_owned();
+        if trouble.contains("revoked") { Ok(trouble) } else { Err(me.to_string()) }
+    });
+    wait_own_state(&peer, "room1", "revoked");
+    let trouble = peer.api("GET", "/peers/room1", None).ok().json()["last_error"].to_string();
+    assert!(trouble.contains("the gateway's operator has revoked or removed this peer"), "{trouble}");
+}
+
 /// Established connections between two processes, as addresses of the first one's end and of the other's.
 fn connections(one: &Node, other: &Node) -> Vec<(String, String)> {
     let of = |node: &Node| {
