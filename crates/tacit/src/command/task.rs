@@ -30,8 +30,9 @@ use taking::{Under, taken, task, unheard};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     tacit task run --set offices --source temperature --preselector last_1h --aggregator mean --purpose HVAC\n  \
-    tacit task run --group 1 --source temperature --filter 'occupancy>=1' --decimals 2 --most 60 --aggregator mean \
-    --purpose HVAC --json\n  \
+    tacit task run --group 1 --source temperature --decimals 2 --most 60 --aggregator mean --purpose HVAC --json\n  \
+    tacit task run --group 1 --source temperature --filter 'occupancy>=1' --aggregator mean --purpose HVAC\n      \
+    (peers decline a filter until their owners allow it: `tacit policy set NAME conditions=true` at each)\n  \
     tacit task run --group 1 --source temperature --aggregator mean --purpose HVAC --every 60 --times 10 --no-wait \
     --result-key hvac.key\n  \
     tacit task run --group 1 --branches 3 --source temperature --preselector last_1h --aggregator mean --purpose HVAC\n  \

@@ -30,7 +30,8 @@ pub(super) struct Question {
     /// A series; may be given several times.
     #[arg(long = "source", value_name = "NAME", required = true)]
     sources: Vec<String>,
-    /// Only records for which this holds, such as 'occupancy>=1'; may be given several times.
+    /// Only records for which this holds, such as 'occupancy>=1'; may be given several times. Each peer's owner must have
+    /// allowed it: `tacit policy set NAME conditions=true`.
     #[arg(long = "filter", value_name = "CONDITION")]
     filter: Vec<String>,
     /// now, last_30min, last_1h, or FROM/TO.
