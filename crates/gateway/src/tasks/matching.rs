@@ -110,10 +110,7 @@ impl Gateway {
                 let inputs: Vec<Fingerprint> = charter.inputs().map(|m| m.fingerprint).filter(fits).collect();
                 let least = usize::try_from(ask.request.min_participants).unwrap_or(usize::MAX);
                 if inputs.len() < least {
-                    let found = inputs.len();
-                    return Ok(Err(format!(
-                        "{found} members can give what is asked for now, and the task wants {least}"
-                    )));
+                    return Ok(Err(too_few(inputs.len(), least, ask.request.group)));
                 }
                 inputs
             }
@@ -166,5 +163,26 @@ fn named_recipients(ask: &Ask, charter: &Charter) -> Result<Vec<Fingerprint>, Ga
         0 => Ok(recipients),
         named if named == recipients.len() => Ok(recipients),
         _ => Err(GatewayError::Refused("a recipient is not a verified member of the group, or named twice".to_owned())),
+    }
+}
+
+/// What a client hears if too few offer what it asks for: it may have mistyped a series or a label.
+fn too_few(found: usize, least: usize, group: GroupId) -> String {
+    let members = if found == 1 { "member" } else { "members" };
+    format!(
+        "{found} {members} can give what is asked for now, and the task wants {least}; `tacit task offers --group {group}` \
+         shows what they give"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_for_what_nobody_has_hears_where_to_look() {
+        let why = too_few(0, 3, GroupId(7));
+        assert!(why.starts_with("0 members can give") && why.contains("`tacit task offers --group 7`"), "{why}");
+        assert!(too_few(1, 3, GroupId(7)).starts_with("1 member can give"));
     }
 }

@@ -342,7 +342,7 @@ fn w1_f09_another_gateway_takes_over_without_new_pairing() {
 const MEANT: [&str; 4] = [
     "the computation was given up and cannot be repeated; ask again for a later window",
     "members declined or were lost",
-    "members can give what is asked for now, and the task wants",
+    "can give what is asked for now, and the task wants",
     "computing members are there, and",
 ];
 
