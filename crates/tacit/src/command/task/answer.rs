@@ -48,15 +48,18 @@ impl Opened {
     pub(crate) fn all_taken(&self) -> Result<(), Failure> {
         match &self.refused[..] {
             [] => Ok(()),
-            [only] => Err(refused(format!("computation {}: {}", only.window, only.why))),
+            [only] => Err(refused(format!("computation {}: {}", only.window.counted(), only.why))),
             [first, others @ ..] => {
-                let others: Vec<String> = others.iter().map(|other| other.window.to_string()).collect();
-                let more = others.join(", ");
-                Err(refused(format!("computation {}: {}; nor is anything taken of {more}", first.window, first.why)))
+                let others: Vec<String> = others.iter().map(|other| other.window.counted().to_string()).collect();
+                let (number, more) = (first.window.counted(), others.join(", "));
+                Err(refused(format!("computation {number}: {}; nor is anything taken of {more}", first.why)))
             }
         }
     }
 }
+
+/// What is said of results to whoever has no key for them.
+const SEALED: &str = "the result is sealed; give --result-key FILE";
 
 /// Opens what was sealed for the key, and takes what enough recipients signed by the group's charter as this client knows
 /// it (`tacit_job::settle`): the gateway's word alone is worth nothing. What is wrong with one computation is said of it,
@@ -74,7 +77,8 @@ pub(crate) async fn opened(
     let told = task.windows.iter().any(|window| !window.sealed.is_empty());
     let Some(key) = key else {
         let results = task.windows.iter().filter_map(|window| window.result.clone()).collect();
-        return Ok(Opened { task, results, refused: Vec::new(), remarks: Vec::new() });
+        let remarks = if told { vec![SEALED.to_owned()] } else { Vec::new() };
+        return Ok(Opened { task, results, refused: Vec::new(), remarks });
     };
     let group = task.task.group;
     let mut chain = if told { known.chain(client, group, false).await? } else { Arc::default() };
@@ -99,8 +103,10 @@ pub(crate) async fn opened(
                 results.push(settled.result);
             }
             // Whoever has a key takes nothing that the gateway could have made up.
-            Ok(None) if window.result.is_some() => remarks
-                .push(format!("computation {number}: told in clear, not sealed; without a result key it is shown")),
+            Ok(None) if window.result.is_some() => remarks.push(format!(
+                "computation {}: told in clear, not sealed; without a result key it is shown",
+                number.counted()
+            )),
             Ok(None) => {}
         }
     }
@@ -125,22 +131,22 @@ fn remarks_on(window: Slot, settled: &Settled, charter: &Charter) -> Vec<String>
         Some(member) => format!("{} of {} ({who})", member.name, member.operator),
         None => who.to_string(),
     };
-    let mut remarks = Vec::new();
+    let (number, mut remarks) = (window.counted(), Vec::new());
     if !settled.word_of.is_empty() {
         let who: Vec<String> = settled.word_of.iter().map(member).collect();
         remarks.push(format!(
-            "computation {window} rests on the word of {} alone, who signed it: so few operators were to learn it that none of \
+            "computation {number} rests on the word of {} alone, who signed it: so few operators were to learn it that none of \
              them needs to be honest",
             who.join(" and ")
         ));
     }
     if !settled.liars.is_empty() {
         let who: Vec<String> = settled.liars.iter().map(member).collect();
-        remarks.push(format!("computation {window}: {} told another result under a signature", who.join(" and ")));
+        remarks.push(format!("computation {number}: {} told another result under a signature", who.join(" and ")));
     }
     if settled.unclear > 0 {
         let count = settled.unclear;
-        remarks.push(format!("computation {window}: {count} more told without the signature of a recipient; ignored"));
+        remarks.push(format!("computation {number}: {count} more told without the signature of a recipient; ignored"));
     }
     remarks
 }
@@ -177,7 +183,17 @@ pub(crate) fn line(task: &TaskBody) -> String {
     let request = &task.task;
     let what = format!("{} of {} for {}", request.aggregator, request.sources.join(","), request.purpose);
     let detail = if task.detail.is_empty() { String::new() } else { format!(": {}", task.detail) };
-    format!("{}  {}  {}  {what}{detail}", task.id, task.created, task.state)
+    format!("{}  {}  {}  {what}{detail}", task.id, task.created, state(task))
+}
+
+/// How it stands; of a repeated task that goes on, how far it is.
+fn state(task: &TaskBody) -> String {
+    match (&task.task.repeat, task.windows.last()) {
+        (Some(repeat), Some(last)) if task.state == "open" => {
+            format!("{}, {} of {} computations over", task.state, last.window.counted(), repeat.times)
+        }
+        _ => task.state.clone(),
+    }
 }
 
 /// A task with its results.
@@ -190,19 +206,96 @@ pub(crate) fn words(opened: &Opened) -> String {
 pub(crate) fn details(opened: &Opened) -> String {
     let mut parts: Vec<(Slot, Vec<String>)> = Vec::new();
     for result in &opened.results {
-        let mut lines = vec![format!("  computation {}, {} contributed", result.window, result.contributors)];
+        let mut lines = vec![format!("  computation {}, {} contributed", result.window.counted(), result.contributors)];
         lines.extend(result.statistics.iter().map(|one| format!("    {:<28} {}", one.name, one.value)));
         lines.extend(result.no_result.iter().map(|why| format!("    no result: {why}")));
         parts.push((result.window, lines));
     }
     for refused in &opened.refused {
-        parts.push((refused.window, vec![format!("  computation {}: {}", refused.window, refused.why)]));
+        parts.push((refused.window, vec![format!("  computation {}: {}", refused.window.counted(), refused.why)]));
     }
     for failed in opened.task.windows.iter().filter(|window| window.state != "done") {
-        parts.push((failed.window, vec![format!("  computation {}: {}", failed.window, failed.detail)]));
+        parts.push((failed.window, vec![format!("  computation {}: {}", failed.window.counted(), failed.detail)]));
     }
     parts.sort_by_key(|(window, _)| *window);
     let mut lines: Vec<String> = parts.into_iter().flat_map(|(_, lines)| lines).collect();
     lines.extend(opened.remarks.iter().map(|remark| format!("  {remark}")));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::GroupId;
+    use tacit_model::api::{TaskRepeat, TaskRequest};
+
+    use super::*;
+
+    fn window(number: i64, state: &str) -> TaskWindow {
+        TaskWindow {
+            window: Slot(number),
+            state: state.to_owned(),
+            detail: "nobody came".to_owned(),
+            contributors: 3,
+            agreement: String::new(),
+            result: None,
+            sealed: Vec::new(),
+            timing: None,
+            at: String::new(),
+        }
+    }
+
+    /// A task of ten computations, of which so many are over.
+    fn repeated(over: i64) -> TaskBody {
+        let task = TaskRequest {
+            repeat: Some(TaskRepeat { every_s: 60, times: 10 }),
+            ..TaskRequest::about(GroupId(1), "temperature", "mean", "HVAC")
+        };
+        TaskBody {
+            id: task_id(&task).to_string(),
+            task,
+            state: "open".to_owned(),
+            detail: String::new(),
+            created: String::new(),
+            windows: (0..over).map(|number| window(number, "failed")).collect(),
+        }
+    }
+
+    fn unopened(task: TaskBody) -> Opened {
+        Opened { task, results: Vec::new(), refused: Vec::new(), remarks: Vec::new() }
+    }
+
+    /// As receipts and peers count them.
+    #[test]
+    fn computations_are_counted_from_one() {
+        let mut opened = unopened(repeated(2));
+        let shown = details(&opened);
+        assert!(
+            shown.contains("computation 1: nobody came") && shown.contains("computation 2: nobody came"),
+            "{shown}"
+        );
+        assert!(!shown.contains("computation 0"), "{shown}");
+        opened.refused = [3, 5].map(|number| Refused { window: Slot(number), why: "no words".to_owned() }).into();
+        let why = opened.all_taken().expect_err("refused").to_string();
+        assert!(why.contains("computation 4: no words; nor is anything taken of 6"), "{why}");
+    }
+
+    #[test]
+    fn an_open_task_says_how_far_it_is() {
+        let shown = [0, 1, 2].map(|over| line(&repeated(over)));
+        assert!(shown[0].contains("  open  ") && shown[1].contains("  open, 1 of 10 computations over  "), "{shown:?}");
+        assert!(shown[2].contains("  open, 2 of 10 computations over  "), "{shown:?}");
+        let ended = TaskBody { state: "done".to_owned(), ..repeated(2) };
+        assert!(line(&ended).contains("  done  "));
+    }
+
+    #[tokio::test]
+    async fn without_its_key_a_sealed_result_is_said_to_be_sealed() {
+        let client = Client::new("http://127.0.0.1:1", None, None).expect("a client");
+        for (sealed, said) in [(vec!["AAAA".to_owned()], true), (Vec::new(), false)] {
+            let mut task = repeated(1);
+            task.windows = vec![TaskWindow { sealed, ..window(0, "done") }];
+            let shown = words(&opened(&client, &Known::own(), task, None).await.expect("shown"));
+            assert_eq!(shown.contains("the result is sealed; give --result-key FILE"), said, "{shown}");
+        }
+    }
 }
