@@ -269,7 +269,7 @@ impl Ask {
         let filter: Option<Vec<Condition>> = request.filter.iter().map(|text| Condition::parse(text)).collect();
         let filter = filter.filter(|filter| filter.len() <= MAX_SOURCES && filter.iter().all(|c| is_source(&c.source)));
         let filter =
-            filter.ok_or_else(|| bad("a filter is a series, a relation and a decimal, such as occupancy>=1"))?;
+            filter.ok_or_else(|| bad("a filter is a series, a relation and a decimal, such as 'occupancy>=1'"))?;
         let number = |text: &str| text.parse::<Micro>().map_err(|e| bad(&format!("least and most: {e}")));
         let scale = Scale::new(number(&request.least)?, number(&request.most)?, request.decimals)
             .ok_or_else(|| bad("least must be below most, and decimals at most 6"))?;

@@ -14,6 +14,7 @@ pub(crate) mod receipt;
 pub(crate) mod source;
 pub(crate) mod task;
 pub(crate) mod token;
+mod waiting;
 
 use serde::Serialize;
 

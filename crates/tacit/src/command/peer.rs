@@ -8,6 +8,7 @@ use tacit_model::api::{CompareRequest, Decimal, PeerBody, RowBody, SampleBody};
 use tacit_model::{Fingerprint, RunId};
 use tacit_pki::PublicKey;
 
+use super::waiting::{FOR_MEMBERS, QUIET, aloud};
 use super::{are, counted, print};
 use crate::connection::Connection;
 use crate::output::{Code, Failure};
@@ -246,7 +247,9 @@ impl Peer {
             Action::Compare { name, source, purpose, set, preselector, decimals, least, most, min_participants } => {
                 let request =
                     CompareRequest { source, set, purpose, preselector, decimals, least, most, min_participants };
-                print(json, &client.compare(&name, &request).await?, |told| {
+                // A message nobody reads stops nothing.
+                let wait = || drop(say(FOR_MEMBERS));
+                print(json, &aloud(QUIET, client.compare(&name, &request), wait).await?, |told| {
                     let own = told.own.as_deref().unwrap_or("nothing to compare with");
                     format!("own {own}, average of {} peers {}", told.contributors, told.average)
                 })

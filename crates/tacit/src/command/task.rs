@@ -7,6 +7,7 @@ mod request;
 mod taking;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -20,6 +21,7 @@ use known::Known;
 
 use super::log::Key;
 use super::print;
+use super::waiting::{FOR_MEMBERS, QUIET, aloud};
 use crate::connection::Connection;
 use crate::output::{Code, Failure, result_line};
 use crate::wizard::say;
@@ -88,7 +90,8 @@ struct Run {
     #[arg(long, value_name = "FILE")]
     result_key: Option<PathBuf>,
     /// The same word for the same task: repeating the command then asks once. Which task was taken is kept in the data folder
-    /// or beside --client-key or --result-key, and no other is believed under this word.
+    /// or beside --client-key or --result-key, and no other is believed under this word. Give --result-key FILE, too, and the
+    /// same each time: the result is sealed for it, and could not be read again without.
     #[arg(long, value_name = "WORD")]
     idempotency_key: Option<String>,
     #[command(flatten)]
@@ -121,63 +124,7 @@ impl Task {
         let json = self.json;
         let client = self.connection.client()?;
         match self.action {
-            Action::Run(run) => {
-                let key = match (&run.result_key, run.question.tell_gateway) {
-                    (_, true) => None,
-                    (Some(file), false) => Some(answer::key_file(file)?),
-                    (None, false) if run.no_wait || run.notify.is_some() => {
-                        return Err(Failure::usage(
-                            "--no-wait and --notify need --result-key FILE, to read the result later",
-                        ));
-                    }
-                    (None, false) => Some(ResultKey::generate()?),
-                };
-                let group = run.question.group(&client).await?;
-                run.question.say_bounds()?;
-                let given = run.idempotency_key;
-                let known = self.connection.known(run.result_key.as_deref(), run.trust.manager_key);
-                // What is known before it is asked, the answer cannot change; and whoever left by then has no say in it.
-                let chain = match key.is_some() || given.is_some() {
-                    true => known.chain(&client, group, false).await?,
-                    false => Default::default(),
-                };
-                let manager = chain.first().map(|seen| seen.consensus.charter().manager.as_str()).unwrap_or_default();
-                let asked = |word: String| {
-                    self.connection.asked(run.result_key.as_deref(), manager, group).map(|asked| (word, asked))
-                };
-                let given = given.map(asked).transpose()?;
-                let (task, signature) = run.question.request(
-                    group,
-                    key.as_ref(),
-                    self.connection.client_key()?,
-                    self.connection.data_folder(),
-                )?;
-                let wait = !run.no_wait && run.notify.is_none();
-                // Another gateway may have to be asked the same once more.
-                let under = match &given {
-                    Some((word, asked)) => Under::Kept(word, asked),
-                    None if self.connection.names_several() => Under::Once(tacit_pki::random::nonce()?),
-                    None => Under::Nothing,
-                };
-                let repeated = task.repeat.is_some();
-                // Taken first and followed then: a task may last longer than any answer is waited for.
-                let new = NewTask { task, signature, notify: run.notify, wait: false };
-                let unheard = |id: &str| unheard(id, run.result_key.as_deref(), key.is_some());
-                let body = taken(&client, &new, &under, unheard).await?;
-                if !wait {
-                    return verdict(&show(&client, &known, json, body, key.as_ref()).await?, false);
-                }
-                say(&format!("task {} is taken", body.id))?;
-                let unheard = unheard(&body.id);
-                tokio::select! {
-                    ended = follow(&client, &known, body, key.as_ref(), repeated && !json) => {
-                        let (ended, told) = ended.map_err(|failure| failure.about(&unheard))?;
-                        let shown = show(&client, &known, json, ended, key.as_ref()).await?;
-                        told.and(verdict(&shown, true))
-                    }
-                    _ = tokio::signal::ctrl_c() => Err(Failure::new(Code::Other, unheard.clone())),
-                }
-            }
+            Action::Run(run) => run.run(&client, &self.connection, json).await,
             Action::List => print(json, &client.tasks().await?, |tasks| {
                 tasks.iter().map(answer::line).collect::<Vec<_>>().join("\n")
             }),
@@ -213,18 +160,101 @@ impl Task {
     }
 }
 
+impl Run {
+    async fn run(self, client: &Client, connection: &Connection, json: bool) -> Result<(), Failure> {
+        let key = self.key()?;
+        let group = self.question.group(client).await?;
+        let (bounds, once) = (self.question.bounds_note(), self.once_note());
+        let known = connection.known(self.result_key.as_deref(), self.trust.manager_key);
+        // What is known before it is asked, the answer cannot change; and whoever left by then has no say in it.
+        let chain = match key.is_some() || self.idempotency_key.is_some() {
+            true => known.chain(client, group, false).await?,
+            false => Default::default(),
+        };
+        let manager = chain.first().map(|seen| seen.consensus.charter().manager.as_str()).unwrap_or_default();
+        let asked =
+            |word: String| connection.asked(self.result_key.as_deref(), manager, group).map(|asked| (word, asked));
+        let given = self.idempotency_key.map(asked).transpose()?;
+        let (own, folder) = (connection.client_key()?, connection.data_folder());
+        let (task, signature) = self.question.request(group, key.as_ref(), own, folder)?;
+        let wait = !self.no_wait && self.notify.is_none();
+        // Another gateway may have to be asked the same once more.
+        let under = match &given {
+            Some((word, asked)) => Under::Kept(word, asked),
+            None if connection.names_several() => Under::Once(tacit_pki::random::nonce()?),
+            None => Under::Nothing,
+        };
+        let repeated = task.repeat.is_some();
+        // Taken first and followed then: a task may last longer than any answer is waited for.
+        let new = NewTask { task, signature, notify: self.notify, wait: false };
+        let unheard = |id: &str| unheard(id, self.result_key.as_deref(), key.is_some());
+        let body = taken(client, &new, &under, unheard).await?;
+        // Only of what was taken: a refusal may be about just this.
+        for note in [bounds, once].into_iter().flatten() {
+            say(&note)?;
+        }
+        if !wait {
+            return verdict(&show(client, &known, json, body, key.as_ref()).await?, false);
+        }
+        say(&format!("task {} is taken", body.id))?;
+        let unheard = unheard(&body.id);
+        let heard = AtomicBool::new(false);
+        // A message nobody reads stops nothing. Who hears of one computation knows what the next one takes.
+        let waits = || {
+            if !heard.load(Ordering::Relaxed) {
+                drop(say(&format!("{FOR_MEMBERS}; `tacit task offers --group {group}` shows what they give")));
+            }
+        };
+        let follows = follow(client, &known, body, key.as_ref(), repeated && !json, &heard);
+        tokio::select! {
+            ended = aloud(QUIET, follows, waits) => {
+                let (ended, told) = ended.map_err(|failure| failure.about(&unheard))?;
+                let shown = show(client, &known, json, ended, key.as_ref()).await?;
+                told.and(verdict(&shown, true))
+            }
+            _ = tokio::signal::ctrl_c() => Err(Failure::new(Code::Other, unheard.clone())),
+        }
+    }
+
+    /// The key that the result is sealed for, if it is.
+    fn key(&self) -> Result<Option<ResultKey>, Failure> {
+        match (&self.result_key, self.question.tell_gateway) {
+            (_, true) => Ok(None),
+            (Some(file), false) => Ok(Some(answer::key_file(file)?)),
+            (None, false) if self.no_wait || self.notify.is_some() => {
+                Err(Failure::usage("--no-wait and --notify need --result-key FILE, to read the result later"))
+            }
+            (None, false) => Ok(Some(ResultKey::generate()?)),
+        }
+    }
+
+    /// What whoever means to repeat this should know: each repetition would have another key.
+    fn once_note(&self) -> Option<String> {
+        let kept = self.result_key.is_some() || self.question.tell_gateway;
+        (self.idempotency_key.is_some() && !kept).then(|| {
+            "note: the result is sealed for this command alone; repeated under this --idempotency-key it cannot be read \
+             again, except with --result-key FILE from the first time on"
+                .to_owned()
+        })
+    }
+}
+
 /// The task when it is over. With `tell` each computation is told as it ends, and no longer in what is returned; then, whether
-/// something was taken of each that was told.
+/// something was taken of each that was told. `heard` says that a computation is over.
 async fn follow(
     client: &Client,
     known: &Known,
     mut body: TaskBody,
     key: Option<&ResultKey>,
     tell: bool,
+    heard: &AtomicBool,
 ) -> Result<(TaskBody, Result<(), Failure>), Failure> {
     const LONGEST: Duration = Duration::from_millis(500);
     let (mut told, mut pause, mut all_taken): (Option<Slot>, _, _) = (None, Duration::from_millis(5), Ok(()));
     loop {
+        if !body.windows.is_empty() {
+            heard.store(true, Ordering::Relaxed);
+        }
         if tell {
             let mut news = body.clone();
             news.windows.retain(|window| Some(window.window) > told);
@@ -270,5 +300,40 @@ fn verdict(opened: &Opened, must_be_done: bool) -> Result<(), Failure> {
     match must_be_done && opened.task.state != "done" {
         true => Err(Failure::new(Code::Refused, format!("no result: {}", opened.task.detail))),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser, Debug)]
+    struct Line {
+        #[command(flatten)]
+        run: Run,
+    }
+
+    fn run(more: &str) -> Run {
+        let typed = format!("run --purpose HVAC --source temperature --aggregator mean {more}");
+        Line::try_parse_from(typed.split_whitespace()).expect("it parses").run
+    }
+
+    #[test]
+    fn whoever_means_to_repeat_hears_what_reading_it_again_takes() {
+        let note = run("--idempotency-key monday").once_note().expect("a note");
+        assert!(note.contains("--result-key FILE"), "{note}");
+        let nothing_to_say = ["", "--idempotency-key monday --result-key k", "--idempotency-key monday --tell-gateway"];
+        for more in nothing_to_say {
+            assert_eq!(run(more).once_note(), None, "{more}");
+        }
+    }
+
+    #[test]
+    fn bounds_that_nobody_gave_are_named() {
+        let note = run("--least 0 --most 60").question.bounds_note().expect("a note");
+        assert!(note.contains("from 0 to 60"), "{note}");
+        assert_eq!(run("--least 0 --most 60 --decimals 1").question.bounds_note(), None);
     }
 }

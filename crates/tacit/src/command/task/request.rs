@@ -13,7 +13,6 @@ use tacit_pki::{Identity, keyfile, random};
 
 use crate::config::DataFolder;
 use crate::output::Failure;
-use crate::wizard::say;
 
 /// What to ask for.
 #[derive(Args, Debug)]
@@ -107,13 +106,13 @@ impl Question {
         }
     }
 
-    /// What the bounds will be where they were not given, said on the error output: a value outside does not enter.
-    pub(super) fn say_bounds(&self) -> Result<(), Failure> {
+    /// What the bounds are where they were not given: a value outside does not enter.
+    pub(super) fn bounds_note(&self) -> Option<String> {
         if self.decimals.is_some() && self.least.is_some() && self.most.is_some() {
-            return Ok(());
+            return None;
         }
         let (least, most, decimals) = self.bounds();
-        say(&format!(
+        Some(format!(
             "note: values from {least} to {most} enter, rounded to {decimals} decimal places; whose records are left out \
              hears it. --least, --most and --decimals change this"
         ))
