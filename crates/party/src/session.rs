@@ -211,6 +211,7 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
     let party = Arc::clone(party);
     party.tasks.clone().spawn(
         async move {
+            let name = name_of(&job);
             let checked = tokio::select! {
                 () = abort.cancelled() => return,
                 checked = prepare::prepare(&party, job, &plan, &noted) => checked,
@@ -234,7 +235,7 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
                             noted.ended(JobState::Done, "this computation was over; its end was told once more");
                             *done
                         }
-                        None => return decline(&party, session, slot, declined, &noted),
+                        None => return decline(&party, session, &name, declined, &noted),
                     }
                 }
             };
@@ -245,12 +246,22 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
 }
 
 /// Not with this party; why, only its owner reads.
-fn decline(party: &Inner, session: SessionId, slot: Slot, declined: Declined, noted: &Noted) {
+fn decline(party: &Inner, session: SessionId, job: &str, declined: Declined, noted: &Noted) {
     let told = Report::Declined { why: declined.why };
     let (number, name) = status(&told);
     noted.ended(JobState::Declined, format!("{name} ({number}): {}", declined.detail));
-    party.trouble(format!("slot {} was declined with {name} ({number}): {}", slot.counted(), declined.detail));
+    party.trouble(format!("{job} was declined with {name} ({number}): {}", declined.detail));
     report(party, session, told);
+}
+
+/// What a job is called in words for the owner: a client's task by its id, as `tacit policy approvals` shows it.
+fn name_of(job: &Job) -> String {
+    let slot = job.slot.counted();
+    match job.ask() {
+        None => format!("slot {slot} of run {}", job.run),
+        Some(ask) if ask.request.repeat.is_some() => format!("computation {slot} of task {}", ask.id()),
+        Some(ask) => format!("task {}", ask.id()),
+    }
 }
 
 /// A step that does not follow the one before: what was prepared is given up. A session that computes goes on,
@@ -274,7 +285,7 @@ pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String
     let span = info_span!("link", party = %party.name, %session);
     if let Err(declined) = prepare::still_willing(party, &prepared) {
         party.sessions.end(session);
-        return decline(party, session, prepared.job.slot, declined, &noted);
+        return decline(party, session, &name_of(&prepared.job), declined, &noted);
     }
     let party = Arc::clone(party);
     party.tasks.clone().spawn(

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::branch;
 use super::linking::Linked;
+use super::name_of;
 use super::outside;
 use super::prepare::{Claim, note_and_bind};
 use super::told;
@@ -35,10 +36,10 @@ pub(super) async fn run(
     noted: &Noted,
 ) -> (Report, Option<Left>) {
     let Linked { job, consensus, plan, me, nonces, input, mut port, seats, claim, policy } = linked;
-    let (slot, run) = (job.slot.counted(), job.run);
+    let name = name_of(&job);
     let end = |fault, frozen, why: String| {
         noted.ended(JobState::Failed, why.clone());
-        party.trouble(format!("slot {slot} of run {run}: {why}"));
+        party.trouble(format!("{name}: {why}"));
         (Report::Failed { fault, frozen }, None)
     };
     // The session id is durably used, and the slot bound to charter and input peers, before the first
@@ -148,7 +149,7 @@ pub(super) async fn run(
         }
     };
     if let Some(lied) = lied {
-        party.trouble(format!("slot {slot}: {lied}; the result is right nevertheless"));
+        party.trouble(format!("{name}: {lied}; the result is right nevertheless"));
     }
     let left = Left::of(job, plan, &outcome, environment.contributions);
     let learned = Learned::of(outcome, &left.plan);

@@ -82,6 +82,7 @@ fn f05_each_rule_keeps_its_peer_out_and_its_owner_reads_why() {
         assert_eq!(contributors(&scene, signer), 3, "{strict}");
         let why = scene.rooms[3].trouble();
         assert!(why.contains("DENIED (34)") && why.contains(reason), "{strict}: {why}");
+        assert!(why.starts_with("task ") && !why.contains("slot"), "it is named as its owner knows it: {why}");
         assert!(!scene.gateway.log().contains(reason), "the gateway knows: {reason}");
         scene.rooms[3].policy(loose.clone());
         assert_eq!(contributors(&scene, signer), 4, "{loose}: {}", scene.rooms[3].trouble());
