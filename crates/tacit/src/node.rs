@@ -10,7 +10,7 @@ use tacit_audit::{AuditLog, AuditSetup};
 use tacit_gateway::{Admitted, Gateway, GatewaySetup, RunnerLimits};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::{Clock, Fingerprint, SystemClock};
-use tacit_party::{HttpRules, Parties, PartiesSetup, PartyLimits, Provider};
+use tacit_party::{HttpRules, Parties, PartiesSetup, PartyError, PartyLimits, Provider};
 use tacit_pki::{Identity, keyfile};
 use tacit_store::Store;
 use time::OffsetDateTime;
@@ -112,7 +112,8 @@ impl Node {
                     }),
                     finder: Some(Arc::new(crate::discovery::finder(&config, mdns.clone())?)),
                 })
-                .await?,
+                .await
+                .map_err(party_fault)?,
             ),
             false => None,
         };
@@ -282,6 +283,14 @@ pub(crate) fn lock(data: &DataFolder) -> Result<File, Failure> {
 
 pub(crate) fn key_fault(error: tacit_pki::PkiError) -> Failure {
     Failure::new(Code::Refused, error.to_string())
+}
+
+/// A peer's key that must not be used needs a person, as the node's own does.
+fn party_fault(error: PartyError) -> Failure {
+    match error {
+        PartyError::Pki(_) | PartyError::OtherKey => Failure::new(Code::Refused, error.to_string()),
+        other => other.into(),
+    }
 }
 
 pub(crate) fn in_use(address: SocketAddr, error: &str) -> Failure {

@@ -21,7 +21,7 @@ use tacit_job::GatewayAt;
 use tacit_link::{Gate, Host, LinkConfig, LinkHub, Protocol};
 use tacit_model::{Clock, Fingerprint, SystemClock};
 use tacit_pki::{Identity, keyfile};
-use tacit_replica::{Duty, LogKeeping, Replica, ReplicaNode, ReplicaSetup};
+use tacit_replica::{Duty, LogKeeping, Replica, ReplicaError, ReplicaNode, ReplicaSetup};
 use tacit_store::{ReplicaRows, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{DataFolder, NodeConfig, Role};
 use crate::discovery::Announcer;
 use crate::node::{ToldToEnd, announce, check_http, in_use, key_fault, lock, runner_limits};
-use crate::output::Failure;
+use crate::output::{Code, Failure};
 use crate::process::Address;
 use crate::retention::Keeps;
 
@@ -155,7 +155,8 @@ impl Node {
             rows,
             keeping: LogKeeping::default(),
         })
-        .await?;
+        .await
+        .map_err(replica_fault)?;
         let store = Store::open_replicated(&url, Arc::new(replica.clone())).await?;
 
         let stop = CancellationToken::new();
@@ -338,6 +339,15 @@ impl Work {
         let fingerprint = self.replica.node(number)?.fingerprint;
         let node = self.config.replication.nodes.iter().find(|node| node.fingerprint == fingerprint)?;
         Some(LeadingGateway { url: node.url.trim_end_matches('/').to_owned(), fingerprint })
+    }
+}
+
+/// What only a person can mend: the list in `node.toml`, or an old data folder.
+fn replica_fault(error: ReplicaError) -> Failure {
+    match error {
+        ReplicaError::Nodes(_) | ReplicaError::OtherNodes => Failure::usage(error.to_string()),
+        ReplicaError::Forgotten => Failure::new(Code::Refused, error.to_string()),
+        other => other.into(),
     }
 }
 

@@ -1,13 +1,16 @@
 //! What somebody new to the program does: a second start, a reader that has gone, an answer that cannot be meant, a
 //! question that takes long.
 
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Output, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Port, run, tacit};
+use crate::harness::{Node, Port, run, tacit};
 use crate::http::Request;
 use crate::rooms::Rooms;
 use crate::wait::until;
@@ -116,6 +119,51 @@ fn an_answer_that_cannot_be_meant_is_wrong_usage() {
     let room = scene.rooms[0].node.data();
     let join = ["join", "0123456789abcdef", "--name", "room9 ", "--gateway", &scene.gateway.url()];
     refused(&run(&[&join[..], &["--data", room.to_str().expect("a path")]].concat()), "space in front or behind");
+}
+
+/// A service manager does not try these again: only a person can mend them.
+#[test]
+fn a_start_that_only_a_person_can_mend_ends_with_2_or_3() {
+    let folder = TempDir::new().expect("a folder");
+    let keys = folder.path().join("keys");
+    let made = run(&["key", "new", "--dir", keys.to_str().expect("a path"), "--name", "node", "--json"]);
+    let made: Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    let anywhere = "http = \"127.0.0.1:0\"\nlink = \"127.0.0.1:0\"\n";
+    let alone = format!(
+        "roles = [\"gateway\"]\n{anywhere}[[replication.nodes]]\nfingerprint = {}\nlink = \"127.0.0.1:7401\"\n\
+         url = \"http://127.0.0.1:7400\"\n",
+        made["fingerprint"]
+    );
+    let serve = |file: &Path, config: &str| {
+        std::fs::write(file, config).expect("a configuration");
+        run(&["serve", "--config", file.to_str().expect("a path")])
+    };
+    refused(&serve(&folder.path().join("node.toml"), &alone), "at least 3 nodes");
+
+    let scene = Rooms::found(0);
+    let mut peer = Node::served("peer", "roles = [\"peer\"]\n");
+    let code = scene.gateway.api("POST", &format!("/groups/{}/codes", scene.gid), None).json()["code"].clone();
+    let url = format!("{}/api/v1", scene.gateway.url());
+    let joining = json!({ "name": "room", "role": "both", "gateway_url": url, "registration_code": code });
+    let fingerprint = peer.api("POST", "/peers", Some(&joining)).json()["fingerprint"].clone();
+    peer.stop();
+    let keys = peer.data().join("keys");
+    let name = format!("party-{}", &fingerprint.as_str().expect("a fingerprint")[..32]);
+    let (key, certificate) = (keys.join(format!("{name}.key")), keys.join(format!("{name}.crt")));
+    let ends = |words: &str| {
+        let ended = serve(&peer.data().join("node.toml"), &format!("roles = [\"peer\"]\n{anywhere}"));
+        assert_eq!(ended.status.code(), Some(3), "{ended:?}");
+        assert!(String::from_utf8_lossy(&ended.stderr).contains(words), "{words}: {ended:?}");
+    };
+    let rights = |mode| std::fs::set_permissions(&key, Permissions::from_mode(mode)).expect("rights");
+    rights(0o644);
+    ends("is open to other users");
+    rights(0o400);
+    std::fs::remove_file(&certificate).expect("it is there");
+    std::fs::copy(keys.join("node.crt"), &certificate).expect("a certificate of another key");
+    ends("is the certificate of another key");
+    std::fs::remove_file(&key).expect("it is there");
+    ends("does not exist");
 }
 
 /// A code that went astray is taken back, and lets nobody in.
