@@ -6,7 +6,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, RequestBuilder, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tacit_model::problem::Problem;
+use tacit_model::problem::{Problem, ProblemKind};
 use tacit_model::{Fingerprint, leading};
 use tacit_pki::{Identity, https};
 
@@ -49,6 +49,8 @@ pub struct Client {
     /// Other gateways over the same rows, asked where the first one does not lead.
     elsewhere: Arc<Elsewhere>,
     token: Option<HeaderValue>,
+    /// Where the token came from, if somebody wants to know.
+    token_from: Option<Arc<str>>,
     /// Shown to nodes that are asked over https.
     own: Option<Arc<Identity>>,
 }
@@ -94,7 +96,13 @@ impl Client {
                 Some(value)
             }
         };
-        Ok(Self { http, base, elsewhere, token, own })
+        Ok(Self { http, base, elsewhere, token, token_from: None, own })
+    }
+
+    /// The same client, which says where its token came from if a node does not know it.
+    #[must_use]
+    pub fn with_token_from(self, from: &str) -> Self {
+        Self { token_from: Some(from.into()), ..self }
     }
 
     /// Where the node is.
@@ -169,24 +177,21 @@ impl Client {
 
     /// Sends a request whose answer may be long; to the gateway that led last.
     pub(crate) async fn pieces(&self, request: RequestBuilder) -> Result<Pieces, ClientError> {
-        let host = self.base.host_str().unwrap_or_default().to_owned();
+        let host = place(&self.base);
         let mut request = request.timeout(LONG).build().map_err(|e| unreachable(&host, &e))?;
         self.elsewhere.place(&mut request);
         let sent = self.http.execute(request).await;
-        let response = sent.map_err(|error| ClientError::Unreachable { host: host.clone(), reason: reason(&error) })?;
+        let response = sent.map_err(|error| unreachable(&host, &error))?;
         if response.status().is_success() {
             return Ok(Pieces { response, host });
         }
         let status = response.status().as_u16();
         let body = response.bytes().await.unwrap_or_default();
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(ClientError::Refused(Box::new(problem))),
-            Err(_) => Err(ClientError::Answer(status)),
-        }
+        Err(self.refusal(status, &body))
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<(u16, Vec<u8>), ClientError> {
-        let request = request.build().map_err(|e| unreachable(self.base.host_str().unwrap_or_default(), &e))?;
+        let request = request.build().map_err(|e| unreachable(&place(&self.base), &e))?;
         let again = request.try_clone();
         let mut answer = self.elsewhere.ask(request, |request| exchange(&self.http, request)).await?;
         // Whoever was asked is believed, and so is whom it names: its certificate came with the name.
@@ -200,16 +205,25 @@ impl Client {
         if (200..300).contains(&answer.status) {
             return Ok((answer.status, answer.body));
         }
-        match serde_json::from_slice::<Problem>(&answer.body) {
-            Ok(problem) => Err(ClientError::Refused(Box::new(problem))),
-            Err(_) => Err(ClientError::Answer(answer.status)),
+        Err(self.refusal(answer.status, &answer.body))
+    }
+
+    /// What a node that does not do it says.
+    fn refusal(&self, status: u16, body: &[u8]) -> ClientError {
+        let Ok(problem) = serde_json::from_slice::<Problem>(body) else { return ClientError::Answer(status) };
+        let problem = Box::new(problem);
+        match (&self.token, &self.token_from) {
+            (Some(_), Some(from)) if problem.kind == ProblemKind::Unauthenticated => {
+                ClientError::UnknownToken { from: from.to_string(), problem }
+            }
+            _ => ClientError::Refused(problem),
         }
     }
 }
 
 /// One request to one node, and the whole answer.
 async fn exchange(http: &reqwest::Client, request: Request) -> Result<Answer, Unanswered> {
-    let host = request.url().host_str().unwrap_or_default().to_owned();
+    let host = place(request.url());
     let failed = |error: reqwest::Error| match https::is_untrusted(&error) {
         true => Unanswered { sent: false, error: ClientError::Untrusted(host.clone()) },
         false => Unanswered { sent: !error.is_connect(), error: unreachable(&host, &error) },
@@ -251,6 +265,12 @@ fn unreachable(host: &str, error: &reqwest::Error) -> ClientError {
     ClientError::Unreachable { host: host.to_owned(), reason: reason(error) }
 }
 
+/// Host and port: on one machine several nodes may be meant.
+fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 fn checked(url: &str) -> Result<Url, ClientError> {
     let parsed = Url::parse(url).map_err(|_| ClientError::Url(url.to_owned()))?;
     let host = parsed.host_str().unwrap_or_default();
@@ -264,11 +284,38 @@ fn checked(url: &str) -> Result<Url, ClientError> {
 }
 
 fn reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() { "timed out".to_owned() } else { https::innermost(error) }
+    if error.is_timeout() {
+        return "timed out".to_owned();
+    }
+    let cause = https::innermost(error);
+    if cause.contains("InvalidContentType") {
+        return "this node serves http, and https was asked for; on this machine give its address with http://"
+            .to_owned();
+    }
+    match nobody_listens(error) {
+        true => {
+            format!("{cause}. If the node is not running there, `tacit serve` starts it; --node names another address")
+        }
+        false => cause,
+    }
+}
+
+fn nobody_listens(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn core::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if kind == Some(std::io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[test]
@@ -289,5 +336,51 @@ mod tests {
         assert_eq!(request.url().path(), "/api/v1/members/swisscom:ddos%2F1%20%C3%BC");
         assert!(!format!("{client:?} {request:?}").contains("tacit_x"));
         assert!(matches!(Client::new("http://127.0.0.1", Some("a\nb"), None), Err(ClientError::Token)));
+    }
+
+    #[tokio::test]
+    async fn who_is_not_there_is_named_with_its_port_and_the_next_step() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("an address");
+        drop(listener);
+        let client = Client::new(&format!("http://{at}"), None, None).expect("client");
+        let why = client.peers().await.expect_err("nobody is there").to_string();
+        assert!(why.starts_with(&format!("{at} cannot be reached")), "{why}");
+        assert!(why.contains("`tacit serve`") && why.contains("--node"), "{why}");
+    }
+
+    /// Answers every connection with this and closes it.
+    async fn answering(answer: String) -> core::net::SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut heard = vec![0; 64 << 10];
+                let _some = stream.read(&mut heard).await.expect("read");
+                stream.write_all(answer.as_bytes()).await.expect("sent");
+            }
+        });
+        at
+    }
+
+    #[tokio::test]
+    async fn https_to_a_node_that_serves_http_is_said_in_words() {
+        let at = answering("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n".to_owned()).await;
+        let client = Client::new(&format!("https://{at}"), None, Some(Fingerprint([7; 32]))).expect("client");
+        let why = client.peers().await.expect_err("no TLS").to_string();
+        assert!(why.contains("this node serves http"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_not_known_is_named_by_where_it_came_from() {
+        let problem = serde_json::to_string(&Problem::new(ProblemKind::Unauthenticated, "send a token")).expect("JSON");
+        let length = problem.len();
+        let head = "HTTP/1.1 401 x\r\ncontent-type: application/problem+json\r\nconnection: close\r\n";
+        let at = answering(format!("{head}content-length: {length}\r\n\r\n{problem}")).await;
+        let client = Client::new(&format!("http://{at}"), Some("tacit_x"), None).expect("client");
+        assert!(matches!(client.peers().await, Err(ClientError::Refused(_))));
+        let why = client.with_token_from("w.token").peers().await.expect_err("unknown");
+        assert_eq!(why.kind(), Some(ProblemKind::Unauthenticated));
+        assert!(why.to_string().starts_with("the token in w.token is not known there"), "{why}");
     }
 }

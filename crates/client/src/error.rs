@@ -24,12 +24,20 @@ pub enum ClientError {
     /// The node refused.
     #[error("{}: {}", .0.title, .0.detail)]
     Refused(Box<Problem>),
+    /// The node does not know the token that was given.
+    #[error("the token in {from} is not known there: {}", .problem.detail)]
+    UnknownToken {
+        /// Where the token came from.
+        from: String,
+        /// What the node said.
+        problem: Box<Problem>,
+    },
     /// The node or the way to it failed.
     #[error("{host} cannot be reached: {reason}")]
     Unreachable {
-        /// Whom.
+        /// Whom: host and port.
         host: String,
-        /// What the network or TLS said.
+        /// What the network or TLS said, and what to do then.
         reason: String,
     },
     /// Somebody answered whose certificate is neither the pinned one nor issued by a trusted authority.
@@ -50,7 +58,7 @@ impl ClientError {
     /// The problem that the node named.
     pub fn problem(&self) -> Option<&Problem> {
         match self {
-            Self::Refused(problem) => Some(problem),
+            Self::Refused(problem) | Self::UnknownToken { problem, .. } => Some(problem),
             _ => None,
         }
     }

@@ -71,19 +71,28 @@ impl Connection {
             (urls, _) => urls.to_vec(),
         };
         let own = self.client_key()?.map(Arc::new);
+        let file = self.token_file(own.as_deref());
         let token = self.token(own.as_deref())?;
         let pins = match (&self.pin[..], &local) {
             ([], Some(data)) if self.node.is_empty() => vec![running(data)?.fingerprint],
             (pins, _) => pins.to_vec(),
         };
         let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
-        Ok(Client::among_as(&addresses, token.as_deref(), &pins, own)?)
+        let client = Client::among_as(&addresses, token.as_deref(), &pins, own)?;
+        Ok(match file {
+            Some(file) => client.with_token_from(&file.display().to_string()),
+            None => client,
+        })
+    }
+
+    fn token_file(&self, own: Option<&Identity>) -> Option<PathBuf> {
+        // A client that says who it is does not take the owner's part.
+        let owner = self.data.clone().filter(|_| own.is_none()).map(|data| DataFolder(data).owner_token());
+        self.token_file.clone().or(owner)
     }
 
     fn token(&self, own: Option<&Identity>) -> Result<Option<String>, Failure> {
-        // A client that says who it is does not take the owner's part.
-        let owner = self.data.clone().filter(|_| own.is_none()).map(|data| DataFolder(data).owner_token());
-        let Some(file) = self.token_file.clone().or(owner) else { return Ok(None) };
+        let Some(file) = self.token_file(own) else { return Ok(None) };
         let text = std::fs::read_to_string(&file)
             .map_err(|e| Failure::usage(format!("the token file {} cannot be read: {e}", file.display())))?;
         Ok(Some(text.trim().to_owned()))

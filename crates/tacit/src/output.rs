@@ -33,7 +33,16 @@ pub(crate) fn program() -> String {
     let below = here.as_deref().and_then(|here| own.strip_prefix(here).ok()).unwrap_or(&own).display().to_string();
     // Without a slash the shell would look for it elsewhere; with a space it would be two words.
     let below = if below.contains('/') { below } else { format!("./{below}") };
-    if below.contains(' ') { format!("'{below}'") } else { below }
+    for_shell(&below)
+}
+
+/// A word of a command that somebody shall type, as a shell reads it: in quotes where it holds anything unusual.
+pub(crate) fn for_shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// A command that did not do what was asked.
@@ -82,13 +91,16 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error: anyhow::Error = error.into();
         let code = code_of(&error);
-        let unknown = error.downcast_ref::<ClientError>().and_then(ClientError::kind);
-        let error = match unknown {
-            Some(ProblemKind::Unauthenticated) => error.context(
+        let asked_without = |error: &ClientError| match error {
+            ClientError::Refused(problem) => problem.kind == ProblemKind::Unauthenticated,
+            _ => false,
+        };
+        let error = match error.downcast_ref::<ClientError>().is_some_and(asked_without) {
+            true => error.context(
                 "this command needs the token of a node: give --data FOLDER or TACIT_DATA (a node's folder), or \
                  --token-file FILE",
             ),
-            _ => error,
+            false => error,
         };
         Self { code, error }
     }
@@ -154,9 +166,38 @@ fn code_of(error: &anyhow::Error) -> Code {
             ProblemKind::Unavailable => Code::Unreachable,
             _ => Code::Other,
         },
-        Some(ClientError::Untrusted(_)) => Code::Refused,
+        Some(ClientError::Untrusted(_) | ClientError::UnknownToken { .. }) => Code::Refused,
         Some(ClientError::Unreachable { .. } | ClientError::TimedOut(_)) => Code::Unreachable,
         Some(ClientError::Url(_) | ClientError::PlainHttp(_) | ClientError::Token) => Code::Usage,
         _ => Code::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::problem::Problem;
+
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_a_printed_name_as_one_word() {
+        for word in ["alpha", "b1-above", "run/k.key", "x_2"] {
+            assert_eq!(for_shell(word), word);
+        }
+        assert_eq!(for_shell("gam ma"), "'gam ma'");
+        assert_eq!(for_shell("a;$b"), "'a;$b'");
+        assert_eq!(for_shell("o'neill"), r"'o'\''neill'");
+        assert_eq!(for_shell(""), "''");
+    }
+
+    #[test]
+    fn a_wrong_token_is_not_asked_for_once_more() {
+        let unknown = || Box::new(Problem::new(ProblemKind::Unauthenticated, "send a token"));
+        let none = Failure::from(ClientError::Refused(unknown()));
+        assert!(none.to_string().contains("--token-file FILE"), "{none}");
+        let wrong = Failure::from(ClientError::UnknownToken { from: "w.token".to_owned(), problem: unknown() });
+        assert!(wrong.to_string().contains("the token in w.token is not known there"), "{wrong}");
+        assert!(!wrong.to_string().contains("--token-file"), "{wrong}");
+        assert_eq!((none.code, wrong.code), (Code::Refused, Code::Refused));
     }
 }

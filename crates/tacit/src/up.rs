@@ -7,7 +7,7 @@ use clap::Args;
 use tacit_model::api::{ConfigurationBody, PeerRole, SharingKind};
 
 use crate::config::{DataFolder, NodeConfig, Role};
-use crate::output::{Failure, notice, program};
+use crate::output::{Failure, for_shell, notice, program};
 use crate::process::ChildNode;
 use crate::scenario::{Organisation, Scenario, client, fixed};
 
@@ -51,7 +51,7 @@ impl Up {
         notice(&format!("  status page and API   {url}"));
         notice(&format!("  data                  {}", self.data.display()));
         notice("\nTry next, in another terminal:");
-        let (tacit, data) = (program(), self.data.display());
+        let (tacit, data) = (program(), for_shell(&self.data.display().to_string()));
         notice(&format!("  for o in alpha beta gamma; do {tacit} peer rows $o '5;7' --data {data}/$o; done"));
         notice(&format!("  {tacit} peer results alpha --data {data}/alpha"));
         notice(&format!("  {tacit} group show 1 --data {data}/coordinator"));

@@ -13,7 +13,7 @@ use super::print;
 use crate::config::DataFolder;
 use crate::connection::Connection;
 use crate::negotiating::{InvitationText, Seat};
-use crate::output::Failure;
+use crate::output::{Failure, for_shell};
 use crate::wizard;
 
 /// Become a member of a group with a registration code, or one of its owners with an invitation.
@@ -128,17 +128,40 @@ fn read_label(file: &Path) -> Result<String, Failure> {
     Ok(key.to_base64())
 }
 
+/// Whom to ask, nobody if the node shall look for one that fits, and the code.
+fn whom_and_code(code_or_url: &str, gateway: Option<&str>) -> Result<(String, String), Failure> {
+    match (code_or_url.rsplit_once("/join/"), gateway) {
+        (Some((base, code)), _) if !code.is_empty() => Ok((base.to_owned(), code.to_owned())),
+        _ if code_or_url.contains('/') => Err(Failure::usage(format!(
+            "a link to join by ends in /join/CODE, and {code_or_url} does not: add that, or give the code alone and the \
+             address with --gateway URL"
+        ))),
+        (_, Some(gateway)) => Ok((gateway.trim_end_matches('/').to_owned(), code_or_url.to_owned())),
+        (_, None) => Ok((String::new(), code_or_url.to_owned())),
+    }
+}
+
+/// What to add to a code without an address: only a command that names the peer and asks nothing lets its node look.
+fn whom_to_ask(named: bool, ask: bool, yes: bool) -> String {
+    let without = match (ask, yes) {
+        (true, _) => Some("without --ask"),
+        (false, true) => Some("without --yes"),
+        (false, false) => None,
+    };
+    let name = (!named).then_some("--name NAME");
+    let other: Vec<&str> = name.into_iter().chain(without).collect();
+    format!(
+        "a code alone does not say whom to ask: add --gateway URL, or run it {}, and a running node looks for a gateway",
+        if named { other.join(" ") } else { format!("with {}", other.join(" ")) }
+    )
+}
+
 impl Join {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         if self.code_or_url.contains('|') {
             return self.own().await;
         }
-        let (base, code) = match (self.code_or_url.rsplit_once("/join/"), &self.gateway) {
-            (Some((base, code)), _) => (base.to_owned(), code.to_owned()),
-            (None, Some(gateway)) => (gateway.trim_end_matches('/').to_owned(), self.code_or_url.clone()),
-            // The node looks for one that fits.
-            (None, None) => (String::new(), self.code_or_url.clone()),
-        };
+        let (base, code) = whom_and_code(&self.code_or_url, self.gateway.as_deref())?;
         // A P2DS manager's address has its own path; a node's native one is /api/v1.
         let ask = wizard::somebody_is_there(self.ask, self.yes);
         let Some(name) = self.name.clone().filter(|_| !self.ask && !self.yes) else {
@@ -146,7 +169,7 @@ impl Join {
                 return Err(Failure::usage("nobody is there to ask: add --name NAME, or --yes to take the defaults"));
             }
             if base.is_empty() {
-                return Err(Failure::usage("a code alone does not say whom to ask: add --gateway URL, or --name NAME"));
+                return Err(Failure::usage(whom_to_ask(self.name.is_some(), self.ask, self.yes)));
             }
             return self.become_member(ask, base.trim_end_matches("/api/v1"), &code).await;
         };
@@ -178,22 +201,22 @@ impl Join {
         };
         let peer = self.connection.client()?.join(&body).await?;
         print(self.json, &peer, |peer| {
+            let typed = for_shell(&peer.name);
             let own = peer.fingerprint.map(|f| f.to_string()).unwrap_or_default();
             let gateway = peer.gateway_fingerprint.map(|f| f.to_string()).unwrap_or_default();
             format!(
                 "{} is registered, and not verified yet.\n\n  Read this to the gateway's operator, over the telephone or face to face:\n    {own}\n  \
                  and compare what the operator reads to you with:\n    {gateway}\n  short comparison code for both: {}\n\n\
-                 The operator then runs: tacit pair approve {} --fingerprint {own}{}",
+                 The operator then runs: tacit pair approve {typed} --fingerprint {own}{}",
                 peer.name,
                 peer.comparison_code.as_deref().unwrap_or("-"),
-                peer.name,
                 if peer.gateway_compared {
                     String::new()
                 } else {
                     format!(
                         "\n\nThe gateway was found on the network at {}. Nothing is computed before you run here, with \
-                         what its operator reads out: tacit pair approve {} --gateway --fingerprint FINGERPRINT",
-                        peer.gateway_url, peer.name
+                         what its operator reads out: tacit pair approve {typed} --gateway --fingerprint FINGERPRINT",
+                        peer.gateway_url
                     )
                 }
             )
@@ -236,5 +259,38 @@ impl Join {
         };
         let seat = Seat::new(client, &self.keys, &self.owner, true)?;
         wizard::own::run(wizard::Wizard::open(self.memory, ask)?, seat, invitation, &self.accept).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_without_a_code_is_said_to_be_none() {
+        let found = |text, gateway| whom_and_code(text, gateway).map_err(|why| why.to_string());
+        let owned = |base: &str, code: &str| Ok((base.to_owned(), code.to_owned()));
+        assert_eq!(found("https://m.example/x/join/4kq0", None), owned("https://m.example/x", "4kq0"));
+        assert_eq!(found("4kq0", Some("https://m.example/")), owned("https://m.example", "4kq0"));
+        assert_eq!(found("4kq0", None), owned("", "4kq0"));
+        for (text, gateway) in [
+            ("http://127.0.0.1:7400/", None),
+            ("https://m.example/join/", None),
+            ("https://m.example", Some("https://m")),
+        ] {
+            let why = found(text, gateway).expect_err("no code");
+            assert!(why.contains("/join/CODE") && why.contains(text), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_really_blocks_a_code_alone_is_named() {
+        for (named, ask, yes) in [(true, false, true), (true, true, false), (false, false, true), (false, false, false)]
+        {
+            let why = whom_to_ask(named, ask, yes);
+            assert!(why.starts_with("a code alone does not say whom to ask: add --gateway URL"), "{why}");
+            assert_eq!(why.contains("--name NAME"), !named, "{why}");
+            assert_eq!((why.contains("without --ask"), why.contains("without --yes")), (ask, yes), "{why}");
+        }
     }
 }

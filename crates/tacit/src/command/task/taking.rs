@@ -13,7 +13,7 @@ use tacit_model::problem::ProblemKind;
 use super::answer::in_order;
 use super::asked::Asked;
 use crate::negotiating::refused;
-use crate::output::Failure;
+use crate::output::{Failure, for_shell};
 
 /// Under which word it is asked, which makes repeating safe.
 pub(super) enum Under<'a> {
@@ -92,7 +92,7 @@ fn same(asked: &TaskRequest, body: &TaskBody, again: bool) -> bool {
 
 /// What whoever stopped listening should know. The gateway goes on with what it has taken.
 pub(super) fn unheard(id: &str, file: Option<&Path>, sealed: bool) -> String {
-    let key = file.map(|file| format!(" --result-key {}", file.display())).unwrap_or_default();
+    let key = file.map(|file| format!(" --result-key {}", for_shell(&file.display().to_string()))).unwrap_or_default();
     let lost = match (sealed, file) {
         (true, None) => " (what is sealed could be opened by this command only; --result-key FILE keeps the key)",
         _ => "",
