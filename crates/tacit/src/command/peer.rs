@@ -2,6 +2,8 @@
 
 mod jobs;
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use tacit_accord::Consensus;
 use tacit_model::api::{CompareRequest, Decimal, PeerBody, RowBody, SampleBody};
@@ -233,7 +235,7 @@ impl Peer {
                 }
             }
             Action::Measure { name, values, at } => {
-                let values = values.iter().map(|value| reading(value)).collect::<Result<_, _>>()?;
+                let values = record(&values)?;
                 let receipt = client.add_samples(&name, vec![SampleBody { at, values }]).await?;
                 print(json, &receipt, |r| format!("{} kept", are(r.accepted, "sample")))
             }
@@ -285,6 +287,20 @@ fn reading(text: &str) -> Result<(String, String), Failure> {
     parts.ok_or_else(|| Failure::usage("a sample is SERIES=DECIMAL, such as temperature=21.5"))
 }
 
+/// One record: each series has one value at a moment.
+fn record(readings: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut values = BTreeMap::new();
+    for text in readings {
+        let (name, value) = reading(text)?;
+        if values.insert(name.clone(), value).is_some() {
+            return Err(Failure::usage(format!(
+                "{name} is given twice, and a record has one value of each series: run the command once for each"
+            )));
+        }
+    }
+    Ok(values)
+}
+
 fn read_row(text: &str) -> Result<RowBody, Failure> {
     // A slot without records, where statistics are computed.
     if text.trim().is_empty() {
@@ -301,4 +317,19 @@ fn read_row(text: &str) -> Result<RowBody, Failure> {
 fn manager_key(document: &str) -> Option<Fingerprint> {
     let manager = Consensus::read(document).ok()?;
     Some(PublicKey::from_base64(manager.claimed_manager()).ok()?.fingerprint())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_that_is_named_twice_loses_no_value_in_silence() {
+        let record = |typed: &[&str]| record(&typed.iter().map(|&text| text.to_owned()).collect::<Vec<_>>());
+        let values = record(&["temperature=21.5", "occupancy = 1"]).expect("a record");
+        assert_eq!((values["temperature"].as_str(), values["occupancy"].as_str()), ("21.5", "1"));
+        let why = record(&["temperature=21.5", "temperature=22"]).expect_err("two values").to_string();
+        assert!(why.contains("temperature is given twice"), "{why}");
+        assert!(record(&["temperature"]).is_err());
+    }
 }
