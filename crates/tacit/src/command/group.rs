@@ -1,5 +1,7 @@
 //! `tacit group`: what the operator of a gateway does.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -8,11 +10,11 @@ use serde_json::json;
 use tacit_engine::aggregate;
 use tacit_model::api::{
     ConfigurationBody, Decimal, DirectoryEntry, ForecastBody, GroupBody, MemberBody, OnMissing, SharingKind,
-    SlotRulesBody, Standing,
+    SlotRulesBody,
 };
 use tacit_model::{GroupId, RunId};
 
-use super::{counted, print};
+use super::{counted, group_number, print};
 use crate::connection::Connection;
 use crate::negotiating::Seat;
 use crate::output::{Code, Failure, bytes};
@@ -53,16 +55,19 @@ enum Action {
     /// One group with its members, codes and configuration.
     Show {
         /// The group's number.
+        #[arg(value_parser = group_number)]
         group: i64,
     },
     /// Who is there, since when, where, and with what.
     Directory {
         /// The group's number.
+        #[arg(value_parser = group_number)]
         group: i64,
     },
     /// Messages to all connected members and back, one after the other, and how long that took.
     Ping {
         /// The group's number.
+        #[arg(value_parser = group_number)]
         group: i64,
         /// How many.
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -74,11 +79,13 @@ enum Action {
     /// Draw a one-time registration code.
     Invite {
         /// The group's number.
+        #[arg(value_parser = group_number)]
         group: i64,
     },
     /// The registration codes that nobody has used yet.
     Codes {
         /// The group's number.
+        #[arg(value_parser = group_number)]
         group: i64,
     },
     /// Take a registration code back that nobody has used yet: whoever has it gets in no more.
@@ -101,6 +108,7 @@ enum Action {
     /// Set when slots close and what happens without an input.
     SlotRules {
         /// The group's number.
+        #[arg(value_parser = group_number)]
         group: i64,
         /// wait, fail, or the least number of inputs to proceed with.
         #[arg(long, value_parser = on_missing)]
@@ -119,16 +127,19 @@ enum Action {
     /// Start all verified members.
     Start {
         /// The group's number.
+        #[arg(value_parser = group_number)]
         group: i64,
     },
     /// Stop all members.
     Stop {
         /// The group's number.
+        #[arg(value_parser = group_number)]
         group: i64,
     },
     /// The slots of a run.
     Slots {
         /// The group's number.
+        #[arg(value_parser = group_number)]
         group: i64,
         /// The run; the last one by default.
         #[arg(long)]
@@ -137,11 +148,13 @@ enum Action {
     /// The signed documents that made the charter what it is.
     Consensus {
         /// The group's number.
+        #[arg(value_parser = group_number)]
         group: i64,
     },
     /// Delete a group; a running one is stopped first.
     Delete {
         /// The group's number.
+        #[arg(value_parser = group_number)]
         group: i64,
         /// Ask nothing.
         #[arg(long)]
@@ -226,6 +239,7 @@ pub(crate) mod usual {
 #[derive(Args, Debug)]
 struct Configure {
     /// The group's number.
+    #[arg(value_parser = group_number)]
     group: i64,
     /// Length of each input vector; for statistics, numbers of one record.
     #[arg(long)]
@@ -262,10 +276,7 @@ impl Group {
             Action::Aggregators { names } => aggregators(&names, json),
             Action::Create(create) => create.run(client, json).await,
             Action::List => print(json, &client.groups().await?, |groups| {
-                let lines = groups.iter().map(|g| {
-                    let members = counted(g.members.len(), "member");
-                    format!("{:>4}  {:<24} {:<20} {members}", g.gid.0, g.name, g.status.word())
-                });
+                let lines = groups.iter().map(told::in_a_line);
                 if groups.is_empty() {
                     return "no group yet: `tacit group create` makes one".to_owned();
                 }
@@ -328,14 +339,10 @@ impl Group {
                 members.iter().map(listed).collect::<Vec<_>>().join("\n")
             }),
             Action::Ping { group, messages, providers } => {
-                print(json, &client.ping(GroupId(group), messages, providers).await?, |ping| {
-                    let whose = if providers { "members' providers" } else { "members" };
-                    let took = ping.elapsed_us as f64 / 1000.0;
-                    format!(
-                        "{} {whose} answered {} of {messages} messages in {took:.3} ms",
-                        ping.members, ping.messages
-                    )
-                })
+                let ping = client.ping(GroupId(group), messages, providers).await?;
+                let told = told::ponged(group, &ping, messages, providers);
+                print(json, &ping, |_| told.as_ref().map_or_else(|_| String::new(), Clone::clone))?;
+                told.map(drop)
             }
             Action::Slots { group, run } => {
                 let runs = client.runs(GroupId(group)).await?;
@@ -352,8 +359,8 @@ impl Group {
                 print(json, &client.consensus(GroupId(group)).await?, |documents| documents.join("\n"))
             }
             Action::Delete { group, yes } => {
-                if matches!(client.group(GroupId(group)).await?.status, Standing::Running | Standing::Mixed) {
-                    confirm(&format!("group {group} is running and would be stopped, and then deleted"), yes)?;
+                if let Some(lost) = told::lost_with(&client.group(GroupId(group)).await?) {
+                    confirm(&lost, yes)?;
                 }
                 client.delete_group(GroupId(group)).await?;
                 print(json, &group, |g| format!("group {g} is deleted"))
@@ -403,13 +410,17 @@ fn describe(group: &GroupBody) -> String {
     );
     match &group.configuration {
         Some(c) => text.push_str(&format!(
-            "  computes   {}{} of {} items, values up to {}, below {}, {}\n",
+            "  computes   {}{} of {}, values up to {}, below {}, {}\n",
             c.aggregator,
             c.parameters.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>(),
-            c.items,
+            if c.items == 1 { "1 item".to_owned() } else { format!("{} items", c.items) },
             c.max_element,
             c.field,
-            if c.time_slots < 0 { "until stopped".to_owned() } else { format!("{} slots", c.time_slots) }
+            if c.time_slots < 0 {
+                "until stopped".to_owned()
+            } else {
+                format!("{} slot{}", c.time_slots, if c.time_slots == 1 { "" } else { "s" })
+            }
         )),
         None => text.push_str("  computes   nothing yet: `tacit group configure`\n"),
     }

@@ -12,7 +12,7 @@ use tacit_model::api::NegotiationBody;
 use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
 
 use self::signing::Asking;
-use super::print;
+use super::{group_number, print};
 use crate::connection::Connection;
 use crate::negotiating::{
     InvitationText, Seat, agreement_of, candidate, charter_wording, checked_registry, refused, short_key, statement,
@@ -57,7 +57,7 @@ enum Action {
     /// The negotiations about a group.
     List {
         /// The group's number.
-        #[arg(long)]
+        #[arg(long, value_parser = group_number)]
         group: i64,
     },
     /// Where a negotiation stands, parameter by parameter.
@@ -191,7 +191,7 @@ struct New {
     #[arg(long, default_value = "charter")]
     title: String,
     /// The group whose charter it is to change.
-    #[arg(long)]
+    #[arg(long, value_parser = group_number)]
     group: Option<i64>,
     /// The gateway's certificate, if it is not the one of --pin; asked with a token if neither is given.
     #[arg(long, value_name = "FINGERPRINT")]

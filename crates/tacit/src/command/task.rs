@@ -20,8 +20,8 @@ use answer::Opened;
 use known::Known;
 
 use super::log::Key;
-use super::print;
 use super::waiting::{FOR_MEMBERS, QUIET, aloud};
+use super::{group_number, print};
 use crate::connection::Connection;
 use crate::output::{Code, Failure, result_line};
 use crate::wizard::say;
@@ -70,7 +70,7 @@ enum Action {
     /// What the connected members of a group offer.
     Offers {
         /// The group.
-        #[arg(long)]
+        #[arg(long, value_parser = group_number)]
         group: i64,
     },
 }

@@ -282,7 +282,7 @@ fn r04_r08_r16_s05_owners_take_over_and_the_admin_alone_changes_nothing() {
     let configure = ["group", "configure", "1", "--items", "1", "--max-element", "9"];
     court.tacit("admin", &configure).refused(3, "has 2 owners");
     court.tacit("admin", &["group", "slot-rules", "1", "--on-missing-input", "fail"]).refused(3, "has 2 owners");
-    court.tacit("admin", &["group", "delete", "1"]).refused(3, "has owners");
+    court.tacit("admin", &["group", "delete", "1", "--yes"]).refused(3, "has owners");
     assert_eq!(in_force(&court), owned);
     // An owner needs no token, and one owner alone changes nothing either.
     let new = court

@@ -11,6 +11,7 @@ use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
 use tacit_pki::result_key::ResultKey;
 use tacit_pki::{Identity, keyfile, random};
 
+use crate::command::group_number;
 use crate::config::DataFolder;
 use crate::output::Failure;
 
@@ -18,7 +19,7 @@ use crate::output::Failure;
 #[derive(Args, Debug)]
 pub(super) struct Question {
     /// The group; not needed where the gateway has one only.
-    #[arg(long)]
+    #[arg(long, value_parser = group_number)]
     group: Option<i64>,
     /// Which peers: labels with commas between them; all by default.
     #[arg(long, default_value = "")]

@@ -1,0 +1,123 @@
+//! What is told of groups, in a line.
+
+use tacit_model::api::{GroupBody, PingBody, Standing};
+
+use crate::command::counted;
+use crate::output::{Code, Failure};
+
+/// A group in a line. Who sees neither codes nor members is not told how many there are.
+pub(super) fn in_a_line(group: &GroupBody) -> String {
+    let hidden = group.members.is_empty() && group.codes.is_none();
+    let members = if hidden { String::new() } else { counted(group.members.len(), "member") };
+    format!("{:>4}  {:<24} {:<20} {members}", group.gid.0, group.name, group.status.word()).trim_end().to_owned()
+}
+
+/// What deleting a group takes from others, if anything.
+pub(super) fn lost_with(group: &GroupBody) -> Option<String> {
+    if matches!(group.status, Standing::Running | Standing::Mixed) {
+        return Some(format!("group {} is running and would be stopped, and then deleted", group.gid));
+    }
+    let members = counted(group.members.len(), "registered member");
+    (!group.members.is_empty()).then(|| format!("group {} has {members}, and would be deleted with them", group.gid))
+}
+
+/// Who answered; an error if nobody did.
+pub(super) fn ponged(group: i64, ping: &PingBody, messages: u32, providers: bool) -> Result<String, Failure> {
+    let whose = match (ping.members, providers) {
+        (0, true) => {
+            return Err(Failure::new(
+                Code::Unreachable,
+                format!(
+                    "no member's provider answered: each member's owner allows it (`pings = true` under `[provider]` of its \
+                     node.toml), and `tacit group directory {group}` shows who is there"
+                ),
+            ));
+        }
+        (0, false) => {
+            return Err(Failure::new(
+                Code::Unreachable,
+                format!("no member answered: `tacit group directory {group}` shows who is there"),
+            ));
+        }
+        (1, true) => "1 member's provider".to_owned(),
+        (members, true) => format!("{members} members' providers"),
+        (members, false) => counted(members, "member"),
+    };
+    let (sent, took) = (if messages == 1 { "message" } else { "messages" }, ping.elapsed_us as f64 / 1000.0);
+    Ok(format!("{whose} answered {} of {messages} {sent} in {took:.3} ms", ping.messages))
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::GroupId;
+    use tacit_model::api::{MemberBody, OnMissing, PairingState, PeerRole, SharingKind, SlotRulesBody};
+
+    use super::*;
+
+    fn member(pid: i64) -> MemberBody {
+        MemberBody {
+            gid: GroupId(7),
+            pid,
+            name: format!("m{pid}"),
+            role: PeerRole::Both,
+            url: String::new(),
+            operator: format!("o{pid}"),
+            label_key: None,
+            fingerprint: None,
+            status: Standing::Stopped,
+            comparison_code: None,
+            verified: false,
+            pairing: PairingState::Waiting,
+            connected: false,
+        }
+    }
+
+    fn group(members: i64, codes: Option<Vec<String>>) -> GroupBody {
+        GroupBody {
+            gid: GroupId(7),
+            name: "isps".to_owned(),
+            status: Standing::Stopped,
+            consensus: String::new(),
+            threshold: 1,
+            sharing: SharingKind::Shamir,
+            owners: Vec::new(),
+            test_mode: false,
+            configuration: None,
+            slots: SlotRulesBody { on_missing_input: OnMissing::Wait, deadline_ms: 1, slot_ms: 0, first_slot: None },
+            members: (0..members).map(member).collect(),
+            codes,
+            forecast: None,
+            no_forecast: None,
+        }
+    }
+
+    #[test]
+    fn whoever_may_not_see_members_is_told_no_number_of_them() {
+        assert!(!in_a_line(&group(0, None)).contains("member"));
+        assert!(in_a_line(&group(0, Some(Vec::new()))).ends_with("0 members"));
+        assert!(in_a_line(&group(1, None)).ends_with(" 1 member"));
+        assert!(in_a_line(&group(3, None)).ends_with(" 3 members"));
+    }
+
+    #[test]
+    fn a_group_that_somebody_is_in_is_not_deleted_unasked() {
+        assert_eq!(lost_with(&group(0, Some(Vec::new()))), None);
+        let lost = lost_with(&group(1, None)).expect("something");
+        assert!(lost.contains("1 registered member,"), "{lost}");
+        let running = GroupBody { status: Standing::Running, ..group(2, None) };
+        assert!(lost_with(&running).expect("something").contains("is running"));
+    }
+
+    #[test]
+    fn a_ping_that_nobody_answers_is_an_error_with_the_next_step() {
+        let told = |members, providers| {
+            let ping = PingBody { members, messages: 2, elapsed_us: 1500 };
+            ponged(7, &ping, 2, providers).map_err(|why| why.to_string())
+        };
+        assert_eq!(told(1, false).expect("told"), "1 member answered 2 of 2 messages in 1.500 ms");
+        assert_eq!(told(3, true).expect("told"), "3 members' providers answered 2 of 2 messages in 1.500 ms");
+        let why = told(0, true).expect_err("nobody");
+        assert!(why.contains("pings = true") && why.contains("`tacit group directory 7`"), "{why}");
+        assert!(told(0, false).expect_err("nobody").contains("`tacit group directory 7`"));
+    }
+}
