@@ -105,8 +105,8 @@ pub enum PartyError {
     /// There is no link to the gateway.
     #[error("the gateway cannot be reached at the moment; this peer keeps trying")]
     Unreachable,
-    /// The gateway said no.
-    #[error("the gateway refused: {0}")]
+    /// The gateway said no, or this peer did after comparing.
+    #[error("{0}")]
     Refused(String),
     /// The code is unknown or was used.
     #[error("this registration code is unknown or was used; ask for a new one")]

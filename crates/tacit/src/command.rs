@@ -38,7 +38,25 @@ pub(crate) fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
+/// A group as commands name it.
+pub(crate) fn group_number(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "a group is named by its number, which `tacit group list` shows".to_owned())
+}
+
 /// `1 row is`, `2 rows are`.
 pub(crate) fn are(number: usize, what: &str) -> String {
     format!("{} {}", counted(number, what), if number == 1 { "is" } else { "are" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_named_by_its_number() {
+        assert_eq!(group_number("12"), Ok(12));
+        for name in ["isps", "", "1.5"] {
+            assert!(group_number(name).expect_err("no number").contains("`tacit group list`"), "{name}");
+        }
+    }
 }
