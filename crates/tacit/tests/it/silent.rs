@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tacit_job::Report;
 use tacit_model::SessionId;
+use tokio::task::spawn_blocking;
 
+use crate::http::Request;
 use crate::scripted::Scene;
 
 /// Heartbeats alone keep nobody in the directory: who lets three deadlines pass in a row is gone from it, and who reported
@@ -12,13 +14,17 @@ use crate::scripted::Scene;
 #[tokio::test]
 async fn f20_a_member_that_answers_nothing_leaves_the_directory() {
     let scene = Scene::found().await;
-    let ping = format!("/groups/{}/ping", scene.gid);
+    let url = format!("{}/api/v1/groups/{}/ping", scene.gateway.url(), scene.gid);
+    let bearer = format!("Bearer {}", scene.gateway.token());
     for round in 0..3 {
         if round == 2 {
             scene.members[0].report(SessionId([7; 16]), Report::Pong);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        assert_eq!(scene.gateway.api("POST", &ping, None).ok().json()["members"], 0);
+        // Beside this thread, on which the members' links live.
+        let (url, bearer) = (url.clone(), bearer.clone());
+        let ping = move || Request::new("POST", &url).header("authorization", bearer).answer().ok().json();
+        assert_eq!(spawn_blocking(ping).await.expect("an answer")["members"], 0);
     }
     scene.offering(1).await;
     let directory = scene.gateway.offers(scene.gid);
