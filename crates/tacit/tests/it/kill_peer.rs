@@ -166,9 +166,11 @@ fn f13_kill_nine_of_peers_under_tasks() {
         tally.refused,
         tally.slowest.as_millis()
     );
-    for why in &tally.why {
-        eprintln!("refused: {why}");
-    }
+    // One dies at a time, and the others are enough: before the freeze a task is repaired, so what ends it is a death after
+    // that, or a difference with an earlier result.
+    let ends =
+        |why: &str| why.starts_with("the computation was given up") || why.starts_with("no result: with an earlier");
+    assert!(tally.why.iter().all(|why| ends(why)), "{:?}", tally.why);
     // How many are refused depends on how many tasks fit between two kills.
     assert!(tally.done > 0, "{} of {} are answered", tally.done, tally.ids.len());
     // What was told once stays told.
