@@ -246,6 +246,7 @@ impl Played {
                     run: None,
                     queued: 0,
                     last_error: None,
+                    last_error_at: None,
                 };
                 let mut parties = a.0.lock().expect("one thread");
                 let done = match parties.contains_key(&request.name) {
