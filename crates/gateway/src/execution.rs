@@ -24,6 +24,9 @@ mod words;
 use verdict::{all_linked, judge, nonces};
 use words::Names;
 
+/// Once an attempt cannot succeed any more, reports of the others are waited for so long.
+const ON_THEIR_WAY: Duration = Duration::from_millis(200);
+
 /// How an attempt ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -151,6 +154,10 @@ impl Gateway {
     }
 
     /// Instructs everybody and waits until everybody reported, is gone, or the deadline passed.
+    ///
+    /// Before the freeze an attempt cannot succeed any more once somebody is gone, and the others would wait for its link as
+    /// long as they may: only reports that are on their way are still waited for, and whoever has not reported is left
+    /// out of what is returned. It is neither gone nor silent.
     async fn phase(
         &self,
         members: &[Fingerprint],
@@ -158,15 +165,24 @@ impl Gateway {
         reports: &mut Reports<'_>,
         limit: Duration,
     ) -> Reported {
-        let deadline = Instant::now() + limit;
+        let mut deadline = Instant::now() + limit;
+        let needs_all = matches!(message, ToPeer::Prepare { .. } | ToPeer::Link { .. });
+        let mut cut_short = false;
         let mut reported: Reported = BTreeMap::new();
         for absent in self.inner.directory.send_all(members, message) {
             reported.insert(absent, None);
         }
         while reported.len() < members.len() {
+            if needs_all && !cut_short && reported.values().any(Option::is_none) {
+                (cut_short, deadline) = (true, deadline.min(Instant::now() + ON_THEIR_WAY));
+            }
             match tokio::time::timeout_at(deadline, reports.next()).await {
                 Ok(Some((member, Happening::Report(report)))) => {
                     reported.insert(member, Some(report));
+                }
+                // What it reported before the freeze is worth nothing without it.
+                Ok(Some((member, Happening::Gone))) if needs_all => {
+                    reported.insert(member, None);
                 }
                 Ok(Some((member, Happening::Gone))) => {
                     reported.entry(member).or_insert(None);
@@ -174,7 +190,7 @@ impl Gateway {
                 Ok(None) | Err(_) => break,
             }
         }
-        for member in members {
+        for member in members.iter().filter(|_| !cut_short) {
             if !reported.contains_key(member) {
                 self.inner.directory.unanswered(member);
                 reported.insert(*member, None);

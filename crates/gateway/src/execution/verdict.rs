@@ -392,7 +392,9 @@ pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             if let Some(outcome) = apart.outcome(names) {
                 return outcome;
             }
-            let own = faults.iter().filter(|(_, fault)| matches!(fault, Fault::Own | Fault::Apart { .. }));
+            // Whoever does not know the session was restarted since.
+            let own = |fault: &Fault| matches!(fault, Fault::Own | Fault::Apart { .. } | Fault::Order);
+            let own = faults.iter().filter(|(_, fault)| own(fault));
             let gone: Vec<Fingerprint> = own.map(|(member, _)| *member).chain(lost).collect();
             let mut unreached = Unreached::default();
             // Whoever ends because somebody is gone is lost to the next in turn, and is there for another attempt.

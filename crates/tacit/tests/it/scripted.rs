@@ -112,7 +112,7 @@ impl Member {
         self.next(|m| if let ToPeer::Prepare { job, .. } = m { Some(*job) } else { None }).await
     }
 
-    async fn prepared(&mut self) -> Job {
+    pub(crate) async fn prepared(&mut self) -> Job {
         let job = self.asked().await;
         self.report(job.session, Report::Prepared { nonce: "ab".repeat(32) });
         job
@@ -176,7 +176,7 @@ impl Scene {
         group["consensus"].as_str().expect("an id").parse().expect("an id")
     }
 
-    fn hand_in(&self) -> String {
+    pub(crate) fn hand_in(&self) -> String {
         self.hand_in_for("semi-honest")
     }
 

@@ -1,4 +1,4 @@
-//! Members whose links live and who answer nothing.
+//! Members that answer nothing, or not yet.
 
 use std::time::Duration;
 
@@ -29,4 +29,22 @@ async fn f20_a_member_that_answers_nothing_leaves_the_directory() {
     scene.offering(1).await;
     let directory = scene.gateway.offers(scene.gid);
     assert_eq!(directory[0]["name"], "alice", "{directory}");
+}
+
+/// Once somebody is gone an attempt cannot succeed any more: it is repaired at once, and who had not reported by then is
+/// asked again like who had.
+#[tokio::test]
+async fn f13_nobody_waits_for_an_attempt_without_one_that_is_gone() {
+    let mut scene = Scene::found().await;
+    let _task = scene.hand_in();
+    let first = scene.members[0].prepared().await;
+    scene.members[1].prepared().await;
+    for member in &mut scene.members[2..] {
+        member.asked().await;
+    }
+    let gone = scene.members.pop().expect("the last one").me;
+    let second = scene.members[0].prepared().await;
+    assert_ne!(second.session, first.session);
+    let members = second.members();
+    assert!(members.len() == 3 && !members.contains(&gone) && members.contains(&scene.members[2].me), "{members:?}");
 }

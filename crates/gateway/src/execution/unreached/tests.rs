@@ -106,6 +106,9 @@ fn f13_a_loss_in_the_session_leaves_out_who_is_gone_and_no_survivor() {
     goes([None, lost(&[0]), lost(&[1]), lost(&[2]), lost(&[0])], &[0]);
     // Its report came, and its links are gone.
     goes([lost(&[1, 2, 3]), lost(&[0]), lost(&[0]), lost(&[0]), lost(&[0])], &[0]);
+    // It was restarted, and does not know the session; its links of before are gone.
+    let order = Some(Report::Failed { fault: Fault::Order, frozen: false });
+    goes([order, lost(&[0]), lost(&[1]), lost(&[0]), lost(&[3])], &[0]);
     // It had a reason of its own; of a standing task's inputs nobody can be left out.
     let (charter, mut job) = five();
     job.inputs.retain(|member| *member != who(0));
