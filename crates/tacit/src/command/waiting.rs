@@ -6,8 +6,9 @@ use std::time::Duration;
 /// So long nobody wonders what it does.
 pub(super) const QUIET: Duration = Duration::from_secs(1);
 
-/// What a task may wait for.
-pub(super) const FOR_MEMBERS: &str = "waiting for members that can give what is asked for, or for their owners";
+/// What a task that is not over may be at.
+pub(super) const FOR_MEMBERS: &str =
+    "not over yet: it is computed, or waits for members that can give what is asked for, or for their owners";
 
 /// Waits for the work. If that takes longer than `quiet`, `what` says once what is waited for.
 pub(super) async fn aloud<T>(quiet: Duration, work: impl Future<Output = T>, what: impl FnOnce()) -> T {
