@@ -73,8 +73,9 @@ pub(crate) struct SessionLimits {
 struct Sender {
     lost: bool,
     partial: Vec<u8>,
-    /// Bytes, and whole messages, that are not taken yet.
+    /// Bytes that are not taken yet.
     waiting: usize,
+    /// Whole messages that are not taken yet.
     messages: usize,
 }
 

@@ -273,6 +273,7 @@ mod tests {
         }
         assert_eq!(read("csv = \"a\""), None, "whose?");
     }
+
     fn sample(at: i64, values: &[(&str, &str)]) -> SampleText {
         let one = |(name, value): &(&str, &str)| ((*name).to_owned(), Redacted((*value).to_owned()));
         SampleText { at: UnixMillis(at), values: values.iter().map(one).collect() }

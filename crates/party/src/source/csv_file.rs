@@ -56,10 +56,15 @@ pub(super) fn moment(text: &str) -> Option<UnixMillis> {
 }
 
 fn unreadable(error: csv::Error) -> SourceError {
+    unread(error, |line| SourceError::Line { line, why: RowError::Character { at: 1 } })
+}
+
+/// The file could not be read, or a line of it is no text, which each kind of file says in its own words.
+pub(super) fn unread(error: csv::Error, no_text: impl FnOnce(u64) -> SourceError) -> SourceError {
     let line = error.position().map_or(0, csv::Position::line);
     match error.into_kind() {
         csv::ErrorKind::Io(e) => SourceError::Io(e),
-        _ => SourceError::Line { line, why: RowError::Character { at: 1 } },
+        _ => no_text(line),
     }
 }
 

@@ -7,7 +7,7 @@ use tacit_model::UnixMillis;
 use tacit_store::Redacted;
 
 use super::SourceError;
-use super::csv_file::moment;
+use super::csv_file::{moment, unread};
 use super::series::{MAX_SAMPLES, SampleText};
 
 /// Reads `at,temperature,occupancy`: a header, then one record per line, each with a moment (RFC 3339 or milliseconds
@@ -48,11 +48,7 @@ pub fn read_samples(reader: impl Read, after: UnixMillis) -> Result<Vec<SampleTe
 }
 
 fn unreadable(error: csv::Error) -> SourceError {
-    let line = error.position().map_or(0, csv::Position::line);
-    match error.into_kind() {
-        csv::ErrorKind::Io(e) => SourceError::Io(e),
-        _ => SourceError::NotText { line },
-    }
+    unread(error, |line| SourceError::NotText { line })
 }
 
 #[cfg(test)]

@@ -413,14 +413,10 @@ fn describe(group: &GroupBody) -> String {
             "  computes   {}{} of {}, values up to {}, below {}, {}\n",
             c.aggregator,
             c.parameters.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>(),
-            if c.items == 1 { "1 item".to_owned() } else { format!("{} items", c.items) },
+            counted(c.items as usize, "item"),
             c.max_element,
             c.field,
-            if c.time_slots < 0 {
-                "until stopped".to_owned()
-            } else {
-                format!("{} slot{}", c.time_slots, if c.time_slots == 1 { "" } else { "s" })
-            }
+            usize::try_from(c.time_slots).map_or_else(|_| "until stopped".to_owned(), |slots| counted(slots, "slot"))
         )),
         None => text.push_str("  computes   nothing yet: `tacit group configure`\n"),
     }

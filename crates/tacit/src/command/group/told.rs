@@ -43,8 +43,8 @@ pub(super) fn ponged(group: i64, ping: &PingBody, messages: u32, providers: bool
         (members, true) => format!("{members} members' providers"),
         (members, false) => counted(members, "member"),
     };
-    let (sent, took) = (if messages == 1 { "message" } else { "messages" }, ping.elapsed_us as f64 / 1000.0);
-    Ok(format!("{whose} answered {} of {messages} {sent} in {took:.3} ms", ping.messages))
+    let (sent, took) = (counted(messages as usize, "message"), ping.elapsed_us as f64 / 1000.0);
+    Ok(format!("{whose} answered {} of {sent} in {took:.3} ms", ping.messages))
 }
 
 #[cfg(test)]
