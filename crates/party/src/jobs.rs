@@ -17,12 +17,13 @@ use tacit_accord::Consensus;
 use tacit_job::Job;
 use tacit_model::api::{JobBody, JobState};
 use tacit_model::{Clock, Fingerprint, UnixMillis};
-use tacit_store::{JobRow, Store, StoreError};
+use tacit_store::{JobProgress, JobRow, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::PartyError;
+use crate::environment::PartyEnvironment;
 use crate::party::Inner;
 
 /// So many jobs of either kind are kept: some hours of a task that is asked every minute or two, some hundred kilobytes in a group of
@@ -66,12 +67,15 @@ struct Entry {
     computed: bool,
     /// Whether it changed since it was last written.
     changed: bool,
+    /// Whether its freeze noted all that is said of it but how it goes.
+    noted: bool,
 }
 
 /// One job, while something is done with it. Dropped without an end, it was given up.
 pub(crate) struct Noted {
     jobs: Arc<Jobs>,
     number: i64,
+    pub(crate) job: Arc<Job>,
 }
 
 /// Room for so many of either kind.
@@ -105,6 +109,13 @@ impl State {
     }
 }
 
+impl Entry {
+    fn progress(&self, number: i64) -> JobProgress {
+        let detail = self.detail.replace('\0', "");
+        JobProgress { number, state: self.state.word().to_owned(), detail, ended: self.ended }
+    }
+}
+
 impl Jobs {
     /// Takes up what the store has. What had not ended there was interrupted.
     pub(crate) async fn open(party: &str, store: Store, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
@@ -127,17 +138,18 @@ impl Jobs {
             ended: None,
             computed: false,
             changed: true,
+            noted: false,
         };
         let mut state = self.lock();
         state.latest += 1;
         let number = state.latest;
-        state.last = Some(job);
+        state.last = Some(Arc::clone(&job));
         state.open.insert(number, entry);
         // Also while the disk does not answer.
         state.let_go();
         drop(state);
         self.changed.notify_one();
-        Arc::new(Noted { jobs: Arc::clone(self), number })
+        Arc::new(Noted { jobs: Arc::clone(self), number, job })
     }
 
     /// What was last asked since the node started.
@@ -186,8 +198,10 @@ impl Jobs {
         // Those before will not be kept.
         let mut room = Room::of(KEPT);
         let newest = changed.iter().rev().filter(|(_, entry)| room.takes(entry.computed));
-        let rows: Vec<JobRow> = newest.map(|(number, entry)| body::row(*number, entry)).collect();
-        let written = self.store.note_jobs(&self.party, rows, KEPT.into()).await;
+        let (noted, new): (Vec<_>, Vec<_>) = newest.partition(|(_, entry)| entry.noted);
+        let rows = new.into_iter().map(|(number, entry)| body::row(*number, entry)).collect();
+        let progress = noted.into_iter().map(|(number, entry)| entry.progress(*number)).collect();
+        let written = self.store.note_jobs(&self.party, rows, progress, KEPT.into()).await;
         let mut state = self.lock();
         match written {
             Ok(()) => {
@@ -231,6 +245,14 @@ impl Noted {
     /// The session begins.
     pub(crate) fn computes(&self) {
         self.jobs.change(self.number, |entry| (entry.state, entry.computed) = (JobState::Computing, true));
+    }
+
+    /// What its freeze noted of a client's task, if it came to that, is not written again.
+    pub(crate) fn with_freeze(&self, environment: &PartyEnvironment) {
+        let frozen = !environment.contributions.is_empty();
+        if let Some(entry) = self.jobs.lock().open.get_mut(&self.number) {
+            entry.noted = frozen && entry.job.ask().is_some();
+        }
     }
 
     /// As it is kept.

@@ -211,7 +211,6 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
     let party = Arc::clone(party);
     party.tasks.clone().spawn(
         async move {
-            let name = name_of(&job);
             let checked = tokio::select! {
                 () = abort.cancelled() => return,
                 checked = prepare::prepare(&party, job, &plan, &noted) => checked,
@@ -235,7 +234,7 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
                             noted.ended(JobState::Done, "this computation was over; its end was told once more");
                             *done
                         }
-                        None => return decline(&party, session, &name, declined, &noted),
+                        None => return decline(&party, session, declined, &noted),
                     }
                 }
             };
@@ -246,11 +245,11 @@ pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
 }
 
 /// Not with this party; why, only its owner reads.
-fn decline(party: &Inner, session: SessionId, job: &str, declined: Declined, noted: &Noted) {
+fn decline(party: &Inner, session: SessionId, declined: Declined, noted: &Noted) {
     let told = Report::Declined { why: declined.why };
     let (number, name) = status(&told);
     noted.ended(JobState::Declined, format!("{name} ({number}): {}", declined.detail));
-    party.trouble(format!("{job} was declined with {name} ({number}): {}", declined.detail));
+    party.trouble(format!("{} was declined with {name} ({number}): {}", name_of(&noted.job), declined.detail));
     report(party, session, told);
 }
 
@@ -285,7 +284,7 @@ pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String
     let span = info_span!("link", party = %party.name, %session);
     if let Err(declined) = prepare::still_willing(party, &prepared) {
         party.sessions.end(session);
-        return decline(party, session, &name_of(&prepared.job), declined, &noted);
+        return decline(party, session, declined, &noted);
     }
     let party = Arc::clone(party);
     party.tasks.clone().spawn(

@@ -27,14 +27,37 @@ pub struct JobRow {
 }
 from_row!(JobRow { number, at, state, detail, ended, computed, body });
 
+/// How it goes with a job whose row is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobProgress {
+    /// As in [`JobRow`], like the others.
+    pub number: i64,
+    /// How it stands.
+    pub state: String,
+    /// Why.
+    pub detail: String,
+    /// When it ended.
+    pub ended: Option<UnixMillis>,
+}
+
 impl Store {
-    /// Notes jobs or how they stand now, and lets go of all but the newest `kept` that were computed, and as many others. It
-    /// does not hurry: see `run_later`.
-    pub async fn note_jobs(&self, party: &str, rows: Vec<JobRow>, kept: i64) -> Result<(), StoreError> {
-        self.run_later("note_jobs", (party.to_owned(), rows, kept), |db, (party, rows, kept)| {
+    /// Notes jobs, and how it goes with those that are noted already; lets go of all but the newest `kept` that were computed,
+    /// and as many others. It does not hurry: see `run_later`.
+    pub async fn note_jobs(
+        &self,
+        party: &str,
+        rows: Vec<JobRow>,
+        progress: Vec<JobProgress>,
+        kept: i64,
+    ) -> Result<(), StoreError> {
+        self.run_later("note_jobs", (party.to_owned(), rows, progress, kept), |db, (party, rows, progress, kept)| {
             Box::pin(async move {
                 for row in rows {
                     put_job(db, party, row).await?;
+                }
+                for job in progress {
+                    let sql = "UPDATE jobs SET state = $1, detail = $2, ended = $3 WHERE party = $4 AND number = $5";
+                    db.execute(sql, args![job.state, job.detail, job.ended, party, job.number]).await?;
                 }
                 for computed in [0_i64, 1] {
                     let sql =
@@ -72,12 +95,13 @@ impl Store {
     }
 }
 
-/// Notes a job as it stands.
+/// Notes a job as it stands. What is older, and was overtaken on its way by the one that began to compute, changes nothing.
 pub(crate) async fn put_job(db: &mut Conn, party: &str, row: &JobRow) -> Result<(), StoreError> {
     let sql = "INSERT INTO jobs (party, number, at, state, detail, ended, computed, body)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                ON CONFLICT (party, number) DO UPDATE SET at = excluded.at, state = excluded.state,
-                   detail = excluded.detail, ended = excluded.ended, computed = excluded.computed, body = excluded.body";
+                   detail = excluded.detail, ended = excluded.ended, computed = excluded.computed, body = excluded.body
+               WHERE excluded.computed >= jobs.computed";
     let args = args![party, row.number, row.at, row.state, row.detail, row.ended, row.computed, row.body];
     db.execute(sql, args).await.map(drop)
 }

@@ -59,7 +59,7 @@ pub use error::{StoreError, What};
 pub use evidence::EvidenceRow;
 pub use foreign::{ForeignError, ForeignRow, read_foreign};
 pub use groups::{CodeRow, GroupRow};
-pub use jobs::JobRow;
+pub use jobs::{JobProgress, JobRow};
 pub use leases::Lease;
 pub use log::{LogBatch, LogHead, LogNode, LogRow, NewEntry, OldEntry};
 pub use members::{MemberId, MemberKeys, MemberRefusal, MemberRow, NewMember, PeerStatus, PeerType};

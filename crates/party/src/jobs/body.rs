@@ -6,7 +6,7 @@ use tacit_engine::{Level, aggregate};
 use tacit_job::{Ask, Job};
 use tacit_model::UnixMillis;
 use tacit_model::api::{JobBody, JobParticipant, JobSignatures, JobState, JobWindow};
-use tacit_store::JobRow;
+use tacit_store::{JobProgress, JobRow};
 
 use super::{Entry, LONGEST};
 use crate::PartyError;
@@ -85,9 +85,8 @@ pub(super) fn row(number: i64, entry: &Entry) -> JobRow {
         shown.sources.truncate(32);
         body = text(&shown);
     }
-    let detail = shown.detail.replace('\0', "");
-    let computed = entry.computed.into();
-    JobRow { number, at: entry.at, state: entry.state.word().to_owned(), detail, ended: entry.ended, computed, body }
+    let JobProgress { state, detail, ended, .. } = entry.progress(number);
+    JobRow { number, at: entry.at, state, detail, ended, computed: entry.computed.into(), body }
 }
 
 /// As it was kept, with what is known since.

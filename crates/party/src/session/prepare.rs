@@ -191,8 +191,9 @@ async fn prepare_task(
     sources.sort_unstable();
     sources.dedup();
     let no_window = || Declined::new(Decline::Plan, "the task has no such computation");
+    let task = ask.id().to_string();
     let opened = match job.compute.contains(&party.me) {
-        true => windows(party, job, plan, &sources, terms.window(job.slot).ok_or_else(no_window)?),
+        true => windows(party, job, &task, plan, &sources, terms.window(job.slot).ok_or_else(no_window)?),
         false => Vec::new(),
     };
     policy.judge_company_before(party, &opened).await.map_err(refused)?;
@@ -220,7 +221,7 @@ async fn prepare_task(
     let window = window.ok_or_else(no_window)?;
     let row = |source: &str| AskedRow {
         run: job.run,
-        task: ask.id().to_string(),
+        task: task.clone(),
         slot: job.slot,
         source: source.to_owned(),
         client: client.map(|client| client.to_string()).unwrap_or_default(),
@@ -236,7 +237,7 @@ async fn prepare_task(
         None => branch::part(party, policy, ask, job).await?,
     };
     if left_out > 0 {
-        let (task, least, most) = (ask.id(), &ask.request.least, &ask.request.most);
+        let (least, most) = (&ask.request.least, &ask.request.most);
         party.trouble(format!(
             "task {task} leaves {left_out} of this peer's records out: its client takes values from {least} to {most}"
         ));
@@ -246,13 +247,12 @@ async fn prepare_task(
 
 /// Whose records of which windows a result would be over, for who computes it. Which of the window a peer takes, such as
 /// its latest record, nobody else knows.
-fn windows(party: &Inner, job: &Job, plan: &Plan, sources: &[&str], window: Window) -> Vec<OpenedRow> {
+fn windows(party: &Inner, job: &Job, task: &str, plan: &Plan, sources: &[&str], window: Window) -> Vec<OpenedRow> {
     let company = Arc::new(company_of(job, plan, &party.me, above(job).as_deref()));
-    let task = job.ask().map(|ask| ask.id().to_string()).unwrap_or_default();
     let now = party.clock.now();
     let row = |source: &&str| OpenedRow {
         run: job.run,
-        task: task.clone(),
+        task: task.to_owned(),
         slot: job.slot,
         source: (*source).to_owned(),
         from_ms: window.from,

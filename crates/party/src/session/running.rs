@@ -36,10 +36,9 @@ pub(super) async fn run(
     noted: &Noted,
 ) -> (Report, Option<Left>) {
     let Linked { job, consensus, plan, me, nonces, input, mut port, seats, claim, policy } = linked;
-    let name = name_of(&job);
     let end = |fault, frozen, why: String| {
         noted.ended(JobState::Failed, why.clone());
-        party.trouble(format!("{name}: {why}"));
+        party.trouble(format!("{}: {why}", name_of(&noted.job)));
         (Report::Failed { fault, frozen }, None)
     };
     // The session id is durably used, and the slot bound to charter and input peers, before the first
@@ -89,6 +88,7 @@ pub(super) async fn run(
         let input = Zeroizing::new(input.map(|input| input.expose().to_vec()).unwrap_or_default());
         let done = outside::run(party, &stage, &mut port, &mut environment, input, abort).await;
         let bound = environment.bound;
+        noted.with_freeze(&environment);
         return match done {
             Ok(outside::Done { learned, frozen, binding }) => {
                 port.finish();
@@ -110,6 +110,7 @@ pub(super) async fn run(
     let engine = tacit_engine::run(&plan, me, &mailbox, &mut environment, &nonces, input);
     let driven = drive(engine, &mut port, &mailbox, &seats, deadline, abort).await;
     let bound = environment.bound;
+    noted.with_freeze(&environment);
     if matches!(driven, Ok(Ok(_))) {
         port.finish();
     }
@@ -149,7 +150,7 @@ pub(super) async fn run(
         }
     };
     if let Some(lied) = lied {
-        party.trouble(format!("{name}: {lied}; the result is right nevertheless"));
+        party.trouble(format!("{}: {lied}; the result is right nevertheless", name_of(&noted.job)));
     }
     let left = Left::of(job, plan, &outcome, environment.contributions);
     let learned = Learned::of(outcome, &left.plan);

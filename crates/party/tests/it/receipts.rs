@@ -6,11 +6,12 @@ use std::time::Duration;
 use tacit_accord::ConsensusId;
 use tacit_accord::log::{Checkpoint, Entry, Hash, Kind, Tree, leaf_hash};
 use tacit_accord::receipt::{Logged, Receipt, ReceiptSignature, Statement, contribution_leaf, contributors_root};
-use tacit_job::{Job, Own, Report, SignedPart, ToGateway, ToPeer};
+use tacit_job::{Ask, Job, Own, Report, SignedPart, ToGateway, ToPeer};
 use tacit_model::{Fingerprint, SessionId, UnixMillis};
 use tacit_pki::Identity;
 use tacit_store::OwedRow;
 
+use crate::tasks::{is_done, job as task_job, request, room};
 use crate::world::{World, identity, sign_next};
 
 /// Who only gave data.
@@ -157,6 +158,31 @@ async fn a_receipt_that_the_gateway_made_up_is_not_kept_by_who_did_not_compute()
     let store = world.peers[GIVER].store.as_ref().unwrap();
     let all = store.receipts(&world.peers[GIVER].name, 9).await.unwrap();
     assert_eq!(all.iter().map(|row| row.session).collect::<Vec<_>>(), [job.session]);
+    world.close().await;
+}
+
+/// What a part needs becomes durable a moment after the result of a client's task, and a node that ends meanwhile waits for it.
+#[tokio::test]
+async fn a_part_of_a_task_is_given_again_by_a_node_that_ended_right_after_it() {
+    let mut world = room().await;
+    let ask = Ask::admit(request(&world, 1, "now"), None, &world.gateway.identity).unwrap();
+    let job = task_job(&world, &ask, 1);
+    let reports = world.gateway.run(&world.consensus, &job).await;
+    assert!(reports.values().all(is_done), "{reports:?}");
+    let me = world.peers[0].fingerprint();
+    world.peers[0].close().await;
+    world.peers[0].open().await;
+    let awaited = world.gateway.expect(&me, |message| match message {
+        ToGateway::ReceiptsAwaited { awaited, .. } => awaited.iter().find(|one| one.session == job.session).cloned(),
+        _ => None,
+    });
+    assert!(awaited.await.leaf.is_some(), "it says which contribution is its own");
+    world.gateway.send(&me, &ToPeer::PartWanted { session: job.session });
+    let given = world.gateway.expect(&me, |message| match message {
+        ToGateway::Receipt { session, part } if *session == job.session => Some((**part).clone()),
+        _ => None,
+    });
+    assert!(given.await.signed.is_some(), "and signs what it computed");
     world.close().await;
 }
 
