@@ -5,6 +5,7 @@
 //! `tacit_party` for what a member does then.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -151,7 +152,7 @@ impl Gateway {
         let consensus = self.current(group).await?;
         let mut others = Vec::new();
         // Most of them stand at the same entry.
-        let mut proofs: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+        let mut proofs = BTreeMap::new();
         for row in self.inner.store.cosignatures().await? {
             if row.witness == member || consensus.charter().member(&row.witness).is_none() || row.size == 0 {
                 continue;
@@ -160,11 +161,11 @@ impl Gateway {
                 warn!(witness = %row.witness.short(), "a member co-signed more of the log than there is");
                 continue;
             }
-            let consistency = match proofs.get(&row.size) {
-                Some(proof) => proof.clone(),
-                None => proofs.entry(row.size).or_insert(self.grown_from(row.size, size).await?).clone(),
+            let consistency = match proofs.entry(row.size) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.grown_from(row.size, size).await?),
             };
-            others.push(Cosigned { note: row.note, key: row.witness_key, consistency });
+            others.push(Cosigned { note: row.note, key: row.witness_key, consistency: consistency.clone() });
             if others.len() == OTHERS {
                 break;
             }
