@@ -9,8 +9,8 @@ use tacit_model::{CLOCK_SKEW_MS, Clock, Fingerprint, RunId, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
 use tacit_store::{AskedRow, Company, FreezeOutcome, JobRow, NewFreeze, OpenedRow, SpendRow, Store, StoreError, What};
-use zeroize::Zeroizing;
 
+use crate::pair_secrets::PairSecrets;
 use crate::policy::{Policy, TaskRefusal, freezes};
 use crate::source::series;
 
@@ -37,9 +37,8 @@ pub struct Judges {
 pub struct PartyEnvironment {
     /// Signs frozen sets.
     pub identity: Arc<Identity>,
-    /// From the TLS exporter of each link, by member; zeros for members without a link, whom the
-    /// engine shares nothing with.
-    pub secrets: Vec<Zeroizing<[u8; 32]>>,
+    /// From the TLS exporter of each link.
+    pub secrets: PairSecrets,
     /// Of the compute peers, by member.
     pub keys: Arc<[OnceLock<PublicKey>]>,
     /// Keeps frozen sets.
@@ -86,7 +85,7 @@ impl Environment for PartyEnvironment {
     }
 
     fn pair_secret(&mut self, member: usize) -> [u8; 32] {
-        *self.secrets[member]
+        self.secrets.with(member)
     }
 
     fn sign_freeze(&mut self, digest: &[u8; 32]) -> [u8; 64] {

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::prepare::{Claim, Prepared};
 use crate::drive::Seats;
+use crate::pair_secrets::PairSecrets;
 use crate::party::Inner;
 use crate::policy::Policy;
 
@@ -25,6 +26,7 @@ pub(super) struct Linked {
     pub(super) input: Option<InputVector>,
     pub(super) port: SessionPort,
     pub(super) seats: Seats,
+    pub(super) secrets: PairSecrets,
     pub(super) claim: Claim,
     /// What this party was willing by.
     pub(super) policy: Arc<Policy>,
@@ -63,15 +65,33 @@ pub(super) async fn link(
         }
     }
     if missing.is_empty() {
+        let mut lost_again = |peer| {
+            missing.push(peer);
+            reasons.push(format!("{}: its link was lost again", name_of(&consensus, &peer)));
+        };
         match party.host.open_session(job.session, peers.clone()) {
             Ok(port) => {
                 let seats = Seats::new(&plan, me, &peers);
-                return Ok(Linked { job, consensus, plan, me, nonces, input, port, seats, claim, policy });
+                match PairSecrets::of(&plan, &port, &seats) {
+                    Ok(secrets) => {
+                        return Ok(Linked {
+                            job,
+                            consensus,
+                            plan,
+                            me,
+                            nonces,
+                            input,
+                            port,
+                            seats,
+                            secrets,
+                            claim,
+                            policy,
+                        });
+                    }
+                    Err(peer) => lost_again(peer),
+                }
             }
-            Err(LinkError::NotLinked(peer)) => {
-                missing.push(peer);
-                reasons.push(format!("{}: its link was lost again", name_of(&consensus, &peer)));
-            }
+            Err(LinkError::NotLinked(peer)) => lost_again(peer),
             Err(error) => return Err(given_up(error.to_string())),
         }
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tacit_accord::Charter;
 use tacit_engine::{FaultKind, FreezeRefused, Level, Mailbox, Outcome, Plan, SessionError};
 use tacit_job::{Fault, Job, Report};
-use tacit_link::SessionPort;
 use tacit_model::api::JobState;
 use tacit_model::{Fingerprint, RunId, Slot};
 use tacit_store::{InputState, OwedRow, ResultRow, StoreError};
@@ -20,7 +19,7 @@ use super::name_of;
 use super::outside;
 use super::prepare::{Claim, note_and_bind};
 use super::told;
-use crate::drive::{GivenUp, Seats, drive};
+use crate::drive::{GivenUp, drive};
 use crate::environment::{Judges, PartyEnvironment, name_members};
 use crate::evidence;
 use crate::jobs::Noted;
@@ -35,7 +34,7 @@ pub(super) async fn run(
     abort: &CancellationToken,
     noted: &Noted,
 ) -> (Report, Option<Left>) {
-    let Linked { job, consensus, plan, me, nonces, input, mut port, seats, claim, policy } = linked;
+    let Linked { job, consensus, plan, me, nonces, input, mut port, seats, secrets, claim, policy } = linked;
     let end = |fault, frozen, why: String| {
         noted.ended(JobState::Failed, why.clone());
         party.trouble(format!("{}: {why}", name_of(&noted.job)));
@@ -63,7 +62,7 @@ pub(super) async fn run(
     let moment = job.ask().and_then(|ask| ask.terms().ok()?.moment(job.slot));
     let mut environment = PartyEnvironment {
         identity: Arc::clone(&party.identity),
-        secrets: secrets(&plan, &port, &seats),
+        secrets,
         keys: seats.keys(),
         store: party.store.clone(),
         clock: Arc::clone(&party.clock),
@@ -333,12 +332,6 @@ async fn fail_slot(party: &Inner, run: RunId, slot: Slot, why: &str) {
     if let Err(error) = party.store.fail_slot(&party.name, run, slot, why, party.clock.now()).await {
         party.trouble(format!("slot {} could not be marked as failed: {error}", slot.counted()));
     }
-}
-
-fn secrets(plan: &Plan, port: &SessionPort, seats: &Seats) -> Vec<Zeroizing<[u8; 32]>> {
-    let secret = |member| seats.port_of(member).and_then(|port_index| port.pair_secret(port_index).ok());
-    // Where there is no link there is nothing to protect: nothing is sent to that member.
-    (0..plan.members().len()).map(|member| secret(member).unwrap_or_default()).collect()
 }
 
 /// Long vectors among many take longer.

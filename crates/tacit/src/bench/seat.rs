@@ -7,11 +7,10 @@ use std::time::Duration;
 use tacit_engine::{Mailbox, OnMissing, Plan, PlanRequest, SecurityModel, Sharing};
 use tacit_link::{Host, PortEvent, SessionPort};
 use tacit_model::{Attempt, Clock, Fingerprint, RunId, SessionId, Slot};
-use tacit_party::{Given, PartyEnvironment, Seats, drive};
+use tacit_party::{Given, PairSecrets, PartyEnvironment, Seats, drive};
 use tacit_pki::Identity;
 use tacit_store::Store;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use super::messages::Turn;
 use crate::output::{Code, Failure};
@@ -128,7 +127,8 @@ impl Seat {
         let seats = Seats::new(&plan, self.me, port.peers());
         let environment = PartyEnvironment {
             identity: Arc::clone(&self.identity),
-            secrets: pair_secrets(&plan, &port, &seats)?,
+            secrets: PairSecrets::of(&plan, &port, &seats)
+                .map_err(|_| Failure::new(Code::Unreachable, "a party of the bench lost its link"))?,
             keys: seats.keys(),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
@@ -158,14 +158,6 @@ impl Seat {
             outcome.map_err(|_| Failure::new(Code::Unreachable, "a party of the bench did not answer in time"))?;
         Ok((outcome?, bytes_sent))
     }
-}
-
-fn pair_secrets(plan: &Plan, port: &SessionPort, seats: &Seats) -> Result<Vec<Zeroizing<[u8; 32]>>, Failure> {
-    let secret = |member| match seats.port_of(member) {
-        Some(peer) => Ok(port.pair_secret(peer)?),
-        None => Ok(Zeroizing::default()),
-    };
-    (0..plan.members().len()).map(secret).collect()
 }
 
 /// Lets all parties go on at the same moment: each tells all others and waits for all of them.
