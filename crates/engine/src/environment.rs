@@ -32,6 +32,13 @@ pub trait Environment: Send + Sync {
     /// Checks what [`sign_message`](Self::sign_message) of that member made.
     fn verify_message(&self, member: usize, digest: &[u8; 32], signature: &[u8; 64]) -> bool;
 
+    /// Comes back when all members are known to have their links, and not at all if the session is given up before. Asked
+    /// before this party says anything that others need to freeze a set, and before it deals more than a few chunks:
+    /// whatever the members that have begun do, nothing is frozen before all were let go ahead.
+    fn go_ahead(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Makes the record durable, then returns. Refuses if another record of the same charter, task
     /// and slot is already there: a frozen slot stays as it is.
     fn freeze(&mut self, record: FreezeRecord) -> impl Future<Output = Result<(), FreezeRefused>> + Send;

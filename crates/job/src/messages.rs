@@ -66,7 +66,7 @@ pub enum ToPeer {
         /// Where each member's link port is, in the same order; empty if it only dials.
         endpoints: Vec<String>,
     },
-    /// Phase 3: run the engine.
+    /// Phase 3: all have their links, so agree on the input set and open its result.
     Session {
         /// The session.
         session: SessionId,

@@ -20,6 +20,8 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::go_ahead::GoAhead;
+
 /// After the deadline, each further wait may take so long.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -101,25 +103,37 @@ impl Seats {
 
 /// Runs the engine over the port until it ends, is given up, or nobody can be waited for any more.
 ///
-/// When `deadline` has passed, whoever is waited for counts as lost; each later wait, or each later step of a
-/// synchronous protocol, may take two seconds more.
+/// When `deadline` has passed since the go-ahead, whoever is waited for counts as lost; each later wait, or each later step of a
+/// synchronous protocol, may take two seconds more. Nobody is too late before it: others may still be making their links.
 pub async fn drive<T>(
     engine: impl Future<Output = T>,
     port: &mut SessionPort,
     mailbox: &Mailbox,
     seats: &Seats,
     deadline: Duration,
+    mut go_ahead: GoAhead,
     abort: &CancellationToken,
 ) -> Result<T, GivenUp> {
     let mut engine = pin!(engine);
     let mut aborted = pin!(abort.cancelled());
-    let first = Instant::now() + deadline;
+    let mut came = pin!(go_ahead.came());
+    let mut first = None;
     let mut timer = pin!(sleep(deadline));
     // Each time-out loses somebody; when everybody had a turn it is over.
     let mut patience = seats.port_of.len();
     poll_fn(|cx| {
         if aborted.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(GivenUp::Aborted));
+        }
+        if first.is_none()
+            && let Poll::Ready(given) = came.as_mut().poll(cx)
+        {
+            if !given {
+                return Poll::Ready(Err(GivenUp::Aborted));
+            }
+            let due = Instant::now() + deadline;
+            timer.as_mut().reset(due);
+            first = Some(due);
         }
         loop {
             take_incoming(cx, port, mailbox, seats);
@@ -134,6 +148,7 @@ pub async fn drive<T>(
             if port.queued_bytes() >= QUEUE_LIMIT && port.poll_drained(cx, QUEUE_LIMIT / 2).is_ready() {
                 continue;
             }
+            let Some(first) = first else { return Poll::Pending };
             match overdue(cx, timer.as_mut(), mailbox, first) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(true) if patience > 0 => patience -= 1,

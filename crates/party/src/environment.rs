@@ -8,8 +8,10 @@ use tacit_job::{Job, Window};
 use tacit_model::{CLOCK_SKEW_MS, Clock, Fingerprint, RunId, UnixMillis};
 use tacit_pki::envelope::{Context, sign_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
-use tacit_store::{AskedRow, Company, FreezeOutcome, JobRow, NewFreeze, OpenedRow, SpendRow, Store, StoreError, What};
+use tacit_store::{AskedRow, Company, FreezeOutcome, NewFreeze, OpenedRow, SpendRow, Store, StoreError, What};
 
+use crate::go_ahead::GoAhead;
+use crate::jobs::Noted;
 use crate::pair_secrets::PairSecrets;
 use crate::policy::{Policy, TaskRefusal, freezes};
 use crate::source::series;
@@ -57,11 +59,13 @@ pub struct PartyEnvironment {
     pub moment: Option<UnixMillis>,
     /// What goes in and is noted with the freeze.
     pub given: Given,
-    /// What the owner reads of the job, noted with the freeze; `None` where it is noted by the way.
-    pub job: Option<JobRow>,
+    /// Where the owner reads of the job, if that is noted with the freeze and not by the way.
+    pub noted: Option<Arc<Noted>>,
+    /// Before it is given, others are told nothing that they need to freeze a set.
+    pub go_ahead: GoAhead,
     /// The group above, if this is a branch's part.
     pub above: Option<String>,
-    /// Whether that must not overlap what went into results of others.
+    /// Whether that must not overlap what went into results of others, by the policy when the links were there.
     pub disjoint: bool,
     /// Judges who gave data to a client's task; `None` where the job itself names them, as in a standing task.
     pub judges: Option<Judges>,
@@ -110,6 +114,13 @@ impl Environment for PartyEnvironment {
         self.evidence.push(evidence);
     }
 
+    async fn go_ahead(&mut self) {
+        if !self.go_ahead.came().await {
+            // Whoever drives the session ends it.
+            std::future::pending().await
+        }
+    }
+
     async fn freeze(&mut self, record: FreezeRecord) -> Result<(), FreezeRefused> {
         if let Some(Judges { policy, consensus }) = &self.judges
             && let Err(refusal) = policy.judge_company(&record.contributors, consensus.charter())
@@ -152,7 +163,7 @@ impl Environment for PartyEnvironment {
             opened,
             disjoint: self.disjoint,
             spent,
-            job: self.job.take(),
+            job: self.noted.as_ref().and_then(|noted| noted.row()),
         };
         match self.store.freeze(&self.party, new, self.clock.now()).await {
             Ok(FreezeOutcome::Fresh) => {

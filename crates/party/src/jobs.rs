@@ -63,7 +63,7 @@ struct Entry {
     state: JobState,
     detail: String,
     ended: Option<UnixMillis>,
-    /// Whether its session began.
+    /// Whether it was let go ahead: random pieces of its input may have left before.
     computed: bool,
     /// Whether it changed since it was last written.
     changed: bool,
@@ -72,7 +72,7 @@ struct Entry {
 }
 
 /// One job, while something is done with it. Dropped without an end, it was given up.
-pub(crate) struct Noted {
+pub struct Noted {
     jobs: Arc<Jobs>,
     number: i64,
     pub(crate) job: Arc<Job>,

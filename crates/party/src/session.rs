@@ -1,13 +1,14 @@
 //! Sessions of a party: Prepare, Link, Session.
 //!
 //! ```text
-//!  Prepare ──► checks ──► Prepared ── Link ──► links ──► Linked ── Session ──► engine ──► Report
-//!                 │                                │                              │
-//!              Declined                         Unlinked                    Done or Failed
+//!  Prepare ──► checks ──► Prepared ── Link ──► links ──► Linked ───────── Session ──► engine ──► Report
+//!                 │                                │         └► deals ahead ──┘             │
+//!              Declined                         Unlinked                              Done or Failed
 //! ```
 //!
 //! Each step is a value that the next one consumes: there is no session that runs without having been
-//! checked. A session id is taken once, by the first message that names it.
+//! checked. A session id is taken once, by the first message that names it. What is done ahead of the third message, and how
+//! far it goes, says [`go_ahead`](crate::go_ahead).
 
 pub(crate) mod ahead;
 pub(crate) mod branch;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span};
 
+use crate::go_ahead::{GoAhead, Starter};
 use crate::jobs::Noted;
 use crate::party::Inner;
 use crate::receipts;
@@ -81,17 +83,18 @@ enum Step {
     /// A step is being worked on.
     Busy,
     Prepared(Box<Prepared>),
-    Linked(Box<Linked>),
+    /// What the engine may do ahead of the third message is on its way.
+    Linked(Starter),
     Running,
 }
 
 impl Sessions {
-    /// Whether the engine works for this run.
+    /// Whether a session of this run was let go ahead.
     pub(crate) fn runs(&self, run: RunId) -> bool {
         self.lock().open.values().any(|entry| entry.run == run && matches!(entry.step, Step::Running))
     }
 
-    /// Whether the engine works for this session.
+    /// Whether this session was let go ahead.
     fn runs_session(&self, session: SessionId) -> bool {
         self.lock().open.get(&session).is_some_and(|entry| matches!(entry.step, Step::Running))
     }
@@ -101,7 +104,7 @@ impl Sessions {
         self.lock().open.len()
     }
 
-    /// Gives up those that have not begun: their gateway is gone, or their run is over.
+    /// Gives up those that were not let go ahead: their gateway is gone, or their run is over.
     pub(crate) fn give_up_waiting(&self, which: impl Fn(RunId) -> bool) {
         self.lock().open.retain(|_, entry| {
             let keep = matches!(entry.step, Step::Running) || !which(entry.run);
@@ -165,15 +168,20 @@ impl Sessions {
         }
     }
 
-    fn take_linked(&self, session: SessionId, stale: Duration) -> Option<(Box<Linked>, CancellationToken, Arc<Noted>)> {
+    /// Lets one run that has its links; `false` if there is no such one.
+    fn begin(&self, session: SessionId, stale: Duration) -> bool {
         let mut state = self.lock();
         state.give_up_stale(stale);
-        let entry = state.open.get_mut(&session)?;
+        let Some(entry) = state.open.get_mut(&session) else { return false };
         match std::mem::replace(&mut entry.step, Step::Running) {
-            Step::Linked(linked) => Some((linked, entry.abort.clone(), Arc::clone(&entry.noted))),
+            Step::Linked(starter) => {
+                entry.noted.computes();
+                starter.start();
+                true
+            }
             other => {
                 entry.step = other;
-                None
+                false
             }
         }
     }
@@ -281,7 +289,8 @@ pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String
     let Some((prepared, abort, noted)) = party.sessions.take_prepared(session, party.limits.step) else {
         return out_of_order(party, session, "Link");
     };
-    let span = info_span!("link", party = %party.name, %session);
+    let link = info_span!("link", party = %party.name, %session);
+    let span = info_span!("session", party = %party.name, %session, slot = %prepared.job.slot);
     if let Err(declined) = prepare::still_willing(party, &prepared) {
         party.sessions.end(session);
         return decline(party, session, declined, &noted);
@@ -291,61 +300,67 @@ pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String
         async move {
             let linked = tokio::select! {
                 () = abort.cancelled() => return,
-                linked = linking::link(&party, *prepared, &nonces, &endpoints) => linked,
+                linked = linking::link(&party, *prepared, &nonces, &endpoints).instrument(link) => linked,
             };
-            let told = match linked {
+            match linked {
                 Ok(linked) => {
-                    if !party.sessions.put(session, Step::Linked(Box::new(linked))) {
+                    let (starter, go_ahead) = GoAhead::awaited();
+                    if !party.sessions.put(session, Step::Linked(starter)) {
                         return;
                     }
-                    Report::Linked
+                    report(&party, session, Report::Linked);
+                    // The word leaves before the work begins: the slowest one is waited for.
+                    tokio::task::yield_now().await;
+                    run(&party, session, linked, go_ahead, &abort, &noted).await;
                 }
                 Err(failed) => {
                     party.sessions.end(session);
                     noted.ended(JobState::Failed, failed.detail.clone());
                     party.trouble(failed.detail);
-                    *failed.report
+                    report(&party, session, *failed.report);
                 }
-            };
-            report(&party, session, told);
+            }
         }
         .instrument(span),
     );
 }
 
 /// Phase 3.
-pub(crate) fn on_session(party: &Arc<Inner>, session: SessionId) {
-    let Some((linked, abort, noted)) = party.sessions.take_linked(session, party.limits.step) else {
-        return out_of_order(party, session, "Session");
-    };
+pub(crate) fn on_session(party: &Inner, session: SessionId) {
+    if !party.sessions.begin(session, party.limits.step) {
+        out_of_order(party, session, "Session");
+    }
+}
+
+/// A session that has its links, to its end.
+async fn run(
+    party: &Arc<Inner>,
+    session: SessionId,
+    linked: Linked,
+    go_ahead: GoAhead,
+    abort: &CancellationToken,
+    noted: &Arc<Noted>,
+) {
     let (run, slot, asked) = (linked.job.run, linked.job.slot, linked.job.ask().is_some());
-    let span = info_span!("session", party = %party.name, %session, %slot);
-    let party = Arc::clone(party);
-    party.tasks.clone().spawn(
-        async move {
-            noted.computes();
-            let (told, left) = running::run(&party, *linked, &abort, &noted).await;
-            if let Report::Done { contributors, .. } = &told {
-                noted.ended(JobState::Done, format!("{contributors} members gave data"));
-            }
-            info!(outcome = outcome_word(&told), "session ended");
-            // Before the report: whoever hears it may end the run, and then the results are flushed.
-            party.sessions.end(session);
-            party.outbox.notify_one();
-            party.announce_passed().await;
-            report(&party, session, told);
-            if let Some(left) = left {
-                receipts::give_part(&party, left);
-            }
-            if asked {
-                return;
-            }
-            if let Err(error) = party.ahead.look(&party, run, Slot(slot.0.saturating_add(1))).await {
-                debug!(%error, "the next slot was not looked up");
-            }
-        }
-        .instrument(span),
-    );
+    let Some((told, left)) = running::run(party, linked, go_ahead, abort, noted).await else { return };
+    if let Report::Done { contributors, .. } = &told {
+        noted.ended(JobState::Done, format!("{contributors} members gave data"));
+    }
+    info!(outcome = outcome_word(&told), "session ended");
+    // Before the report: whoever hears it may end the run, and then the results are flushed.
+    party.sessions.end(session);
+    party.outbox.notify_one();
+    party.announce_passed().await;
+    report(party, session, told);
+    if let Some(left) = left {
+        receipts::give_part(party, left);
+    }
+    if asked {
+        return;
+    }
+    if let Err(error) = party.ahead.look(party, run, Slot(slot.0.saturating_add(1))).await {
+        debug!(%error, "the next slot was not looked up");
+    }
 }
 
 /// The gateway gives a session up.

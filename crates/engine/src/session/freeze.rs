@@ -1,7 +1,8 @@
 //! The freeze: all compute peers agree on one input set, store it, sign it; then, and only then, is
 //! there an [`OpeningAuthorised`].
 //!
-//! First all tell what they hold ([`View`]), or [prove](super::verify) that it is in range. The set is every contributor whose shares are complete at
+//! First all tell what they hold ([`View`]), or [prove](super::verify) that it is in range; each once its
+//! [environment](Environment::go_ahead) lets it. The set is every contributor whose shares are complete at
 //! all compute peers under one commitment. Each peer makes the set durable, signs it, and waits for
 //! all others' signatures over the same. A peer signs at most one set per session and its journal
 //! holds at most one per slot; every set that is opened carries every honest peer's signature; so no
@@ -86,7 +87,10 @@ pub(super) async fn freeze<F: Field, E: Environment>(
 ) -> Result<OpeningAuthorised<F>, SessionError> {
     let (view, faults) = match layout {
         Some(layout) => verify::verify(party, points, layout, &mut shared).await?,
-        None => agreed_set(party.plan, &exchange_views(party, shared.view()).await?)?,
+        None => {
+            party.environment.go_ahead().await;
+            agreed_set(party.plan, &exchange_views(party, shared.view()).await?)?
+        }
     };
     let digest = freeze_digest(party.plan, &party.binding, &view, None);
     let (share, each) = shared.into_inputs_of(&view)?;

@@ -53,6 +53,10 @@ pub(super) async fn share<F: Field, E: Environment>(
         (None, Err(_)) => (None, None),
     };
     for step in 0..chunks + WINDOW {
+        // Somebody may still be making its links, and what it is sent until then waits in memory there.
+        if step == WINDOW && chunks > WINDOW {
+            party.environment.go_ahead().await;
+        }
         if let Some(dealing) = &mut dealing
             && step < chunks
         {

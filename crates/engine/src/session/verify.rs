@@ -4,6 +4,7 @@
 //! ```text
 //!   hold     what is complete here; a coin (semi-honest) or its hash (malicious)     all to all
 //!   coin     the coin, and the digest of all that was held                malicious only, all to all
+//!            the environment's go-ahead
 //!   answers  shares of each candidate's answers at the tossed point       all to all
 //! ```
 //!
@@ -55,6 +56,7 @@ pub(super) async fn verify<F: Field, E: Environment>(
     let (views, challenge) = toss(party, shared.view()).await?;
     let (mut view, mut faults) = freeze::agreed_set(party.plan, &views)?;
     let query = Query::new(layout, &challenge)?;
+    party.environment.go_ahead().await;
     let recombiner = Recombiner::new(points, party.plan.sharing(), party.plan.shares_needed())?;
     let mut checker =
         Checker { layout, query: &query, recombiner: &recombiner, answers: VecDeque::new(), sums: VecDeque::new() };

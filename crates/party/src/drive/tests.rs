@@ -32,7 +32,7 @@ async fn messages_go_both_ways() {
             port.send(0, vec![body[0] * 10]).expect("open");
         }
     };
-    let driven = drive(engine, &mut ports[0], &mailbox, &seats, Duration::from_secs(5), &token);
+    let driven = drive(engine, &mut ports[0], &mailbox, &seats, Duration::from_secs(5), GoAhead::given(), &token);
     let (driven, ()) = tokio::join!(driven, echo);
     let (second, first) = driven.expect("not given up");
     assert_eq!((first.expect("came")[0], second.expect("came")[0]), (10, 20));
@@ -48,7 +48,8 @@ async fn who_is_too_late_is_lost_and_the_others_are_not() {
     others[1].send(0, vec![7]).expect("open");
     let (inner, token) = (mailbox.clone(), CancellationToken::new());
     let engine = async move { (inner.recv(1).await, inner.recv(2).await) };
-    let driven = drive(engine, &mut ports[0], &mailbox, &seats, Duration::from_millis(50), &token).await;
+    let driven =
+        drive(engine, &mut ports[0], &mailbox, &seats, Duration::from_millis(50), GoAhead::given(), &token).await;
     let (first, second) = driven.expect("not given up");
     assert_eq!(first, Err(Lost(1)));
     assert_eq!(&second.expect("came")[..], [7]);
@@ -60,13 +61,47 @@ async fn it_can_be_given_up() {
     let token = CancellationToken::new();
     let inner = mailbox.clone();
     let engine = async move { inner.recv(1).await };
-    let driven = drive(engine, &mut ports[0], &mailbox, &seats, Duration::from_secs(60), &token);
+    let driven = drive(engine, &mut ports[0], &mailbox, &seats, Duration::from_secs(60), GoAhead::given(), &token);
     let (driven, ()) = tokio::join!(driven, async { token.cancel() });
     assert_eq!(driven, Err(GivenUp::Aborted));
     // Nothing to wait for and nobody to blame.
     let (token, mailbox) = (CancellationToken::new(), Mailbox::new(3));
-    let stuck = drive(std::future::pending::<()>(), &mut ports[0], &mailbox, &seats, Duration::from_millis(20), &token);
+    let stuck = drive(
+        std::future::pending::<()>(),
+        &mut ports[0],
+        &mailbox,
+        &seats,
+        Duration::from_millis(20),
+        GoAhead::given(),
+        &token,
+    );
     assert_eq!(stuck.await, Err(GivenUp::Deadline));
+}
+
+/// Before the go-ahead nobody is too late, however long it takes; and without one the session is given up.
+#[tokio::test]
+async fn time_runs_from_the_go_ahead() {
+    let (mut ports, mailbox, seats) = scene();
+    let token = CancellationToken::new();
+    let (starter, go_ahead) = GoAhead::awaited();
+    let mut others = ports.split_off(1);
+    let inner = mailbox.clone();
+    let engine = async move { (inner.recv(1).await, inner.recv(2).await) };
+    let driven = drive(engine, &mut ports[0], &mailbox, &seats, Duration::from_millis(20), go_ahead, &token);
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        others[0].send(0, vec![7]).expect("open");
+        starter.start();
+    };
+    let (driven, ()) = tokio::join!(driven, later);
+    let (first, second) = driven.expect("not given up");
+    assert_eq!((&first.expect("in time")[..], second), (&[7][..], Err(Lost(2))));
+
+    let (starter, go_ahead) = GoAhead::awaited();
+    let (mailbox, engine) = (Mailbox::new(3), std::future::pending::<()>());
+    let driven = drive(engine, &mut ports[0], &mailbox, &seats, Duration::from_secs(60), go_ahead, &token);
+    let (driven, ()) = tokio::join!(driven, async { drop(starter) });
+    assert_eq!(driven, Err(GivenUp::Aborted));
 }
 
 #[tokio::test]
@@ -77,6 +112,6 @@ async fn a_compute_peer_must_show_the_key_of_its_fingerprint() {
     others[0].send(0, vec![0; PublicKey::SPKI_LEN]).expect("open");
     let (inner, token) = (mailbox.clone(), CancellationToken::new());
     let engine = async move { inner.recv(1).await };
-    let driven = drive(engine, &mut ports[0], &mailbox, &seats, Duration::from_secs(5), &token).await;
+    let driven = drive(engine, &mut ports[0], &mailbox, &seats, Duration::from_secs(5), GoAhead::given(), &token).await;
     assert_eq!(driven.expect("not given up"), Err(Lost(1)));
 }

@@ -1,4 +1,5 @@
-//! Phase 3: the engine over the links, then what becomes of the slot.
+//! The engine over the links, from the moment when this party has its own (see [`go_ahead`](crate::go_ahead)), then what becomes
+//! of the slot.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,24 +23,62 @@ use super::told;
 use crate::drive::{GivenUp, drive};
 use crate::environment::{Judges, PartyEnvironment, name_members};
 use crate::evidence;
+use crate::go_ahead::GoAhead;
 use crate::jobs::Noted;
 use crate::party::Inner;
+use crate::policy::freezes;
 use crate::receipts::Left;
 use crate::results::Stored;
 
-/// The report, and what the receipt of a session needs that is done.
+/// Why a session has no result.
+struct Failed {
+    fault: Fault,
+    /// Whether a set was, or may have been, bound.
+    frozen: bool,
+    why: String,
+}
+
+impl Failed {
+    fn new(fault: Fault, frozen: bool, why: impl Into<String>) -> Self {
+        Self { fault, frozen, why: why.into() }
+    }
+}
+
+/// The report, and what the receipt of a session needs that is done; `None` if it was given up before the go-ahead.
 pub(super) async fn run(
     party: &Arc<Inner>,
     linked: Linked,
+    mut go_ahead: GoAhead,
     abort: &CancellationToken,
-    noted: &Noted,
-) -> (Report, Option<Left>) {
+    noted: &Arc<Noted>,
+) -> Option<(Report, Option<Left>)> {
+    // Others could open without this party what it deals, or a provider has the engine's place.
+    if (!freezes(&party.me, &linked.job) || party.provider_of(&linked.job).is_some()) && !go_ahead.came().await {
+        return None;
+    }
+    let done = compute(party, linked, go_ahead.clone(), abort, noted).await;
+    // What went wrong ahead of the gateway's word is told when it comes.
+    if !go_ahead.came().await {
+        return None;
+    }
+    Some(done.map_or_else(
+        |Failed { fault, frozen, why }| {
+            party.trouble(format!("{}: {why}", name_of(&noted.job)));
+            noted.ended(JobState::Failed, why);
+            (Report::Failed { fault, frozen }, None)
+        },
+        |(report, left)| (report, Some(left)),
+    ))
+}
+
+async fn compute(
+    party: &Arc<Inner>,
+    linked: Linked,
+    go_ahead: GoAhead,
+    abort: &CancellationToken,
+    noted: &Arc<Noted>,
+) -> Result<(Report, Left), Failed> {
     let Linked { job, consensus, plan, me, nonces, input, mut port, seats, secrets, claim, policy } = linked;
-    let end = |fault, frozen, why: String| {
-        noted.ended(JobState::Failed, why.clone());
-        party.trouble(format!("{}: {why}", name_of(&noted.job)));
-        (Report::Failed { fault, frozen }, None)
-    };
     // The session id is durably used, and the slot bound to charter and input peers, before the first
     // message leaves.
     let Claim { now, before, with_freeze } = claim;
@@ -50,13 +89,12 @@ pub(super) async fn run(
     let bound = match claimed {
         Some(Ok(())) => note_and_bind(party, &job, before).await,
         Some(refused) => refused,
-        None => return end(Fault::Ended, false, "this peer is shutting down".to_owned()),
+        None => return Err(Failed::new(Fault::Ended, false, "this peer is shutting down")),
     };
-    match bound {
-        Ok(()) => {}
-        Err(error @ StoreError::Conflict { .. }) => return end(Fault::Ended, false, error.to_string()),
-        Err(error) => return end(Fault::Own, false, error.to_string()),
-    }
+    bound.map_err(|error| match error {
+        StoreError::Conflict { .. } => Failed::new(Fault::Ended, false, error.to_string()),
+        _ => Failed::new(Fault::Own, false, error.to_string()),
+    })?;
 
     let mailbox = Mailbox::new(plan.members().len());
     let moment = job.ask().and_then(|ask| ask.terms().ok()?.moment(job.slot));
@@ -72,7 +110,8 @@ pub(super) async fn run(
         inputs: name_members(&job.inputs),
         moment,
         given: with_freeze,
-        job: job.ask().and_then(|_| noted.row()),
+        noted: job.ask().map(|_| Arc::clone(noted)),
+        go_ahead: go_ahead.clone(),
         above: above(&job),
         disjoint: party.policy().disjoint_windows,
         judges: job.ask().is_some().then(|| Judges { policy, consensus: Arc::clone(&consensus) }),
@@ -94,20 +133,20 @@ pub(super) async fn run(
                 let agreement = learned.agreement;
                 let left =
                     Left::by_provider(job, plan, (frozen, binding, agreement), environment.contributions, &party.me);
-                finish(party, consensus.charter(), left, me, learned, bound, &end).await
+                finish(party, consensus.charter(), left, me, learned, bound).await
             }
             Err(ended) => {
                 if bound {
                     fail_slot(party, job.run, job.slot, &ended.why).await;
                 }
-                end(ended.fault, bound, ended.why)
+                Err(Failed::new(ended.fault, bound, ended.why))
             }
         };
     }
     seats.tell_key(&mut port, party.identity.public_key());
     let deadline = deadline(party.limits.session, &plan);
     let engine = tacit_engine::run(&plan, me, &mailbox, &mut environment, &nonces, input);
-    let driven = drive(engine, &mut port, &mailbox, &seats, deadline, abort).await;
+    let driven = drive(engine, &mut port, &mailbox, &seats, deadline, go_ahead, abort).await;
     let bound = environment.bound;
     noted.with_freeze(&environment);
     if matches!(driven, Ok(Ok(_))) {
@@ -132,10 +171,11 @@ pub(super) async fn run(
             let (fault, frozen) = (apart.unwrap_or_else(|| fault_of(&error, &plan)), bound || refused);
             let spent = frozen || matches!(error, SessionError::OwnInput(_));
             let why = environment.declined.take().unwrap_or_else(|| explain(&error, &plan, &consensus));
-            if spent {
+            // Until then another attempt may follow without this party, which is asked again then.
+            if spent && environment.go_ahead.came().await {
                 fail_slot(party, job.run, job.slot, &why).await;
             }
-            return end(fault, frozen, and_who_lied(why));
+            return Err(Failed::new(fault, frozen, and_who_lied(why)));
         }
         Err(given_up) => {
             let why = match given_up {
@@ -145,7 +185,7 @@ pub(super) async fn run(
             if bound {
                 fail_slot(party, job.run, job.slot, why).await;
             }
-            return end(Fault::Ended, bound, and_who_lied(why.to_owned()));
+            return Err(Failed::new(Fault::Ended, bound, and_who_lied(why.to_owned())));
         }
     };
     if let Some(lied) = lied {
@@ -153,7 +193,7 @@ pub(super) async fn run(
     }
     let left = Left::of(job, plan, &outcome, environment.contributions);
     let learned = Learned::of(outcome, &left.plan);
-    finish(party, consensus.charter(), left, me, learned, bound, &end).await
+    finish(party, consensus.charter(), left, me, learned, bound).await
 }
 
 /// Settles the slot, together with what is owed to its receipt.
@@ -164,13 +204,11 @@ async fn finish(
     me: usize,
     learned: Learned,
     bound: bool,
-    end: &impl Fn(Fault, bool, String) -> (Report, Option<Left>),
-) -> (Report, Option<Left>) {
+) -> Result<(Report, Left), Failed> {
     let owed = if left.job.ask().is_none() { Some(left.owed(party)) } else { None };
-    match settle(party, charter, &left.job, &left.plan, me, learned, owed).await {
-        Ok(report) => (report, Some(left)),
-        Err(error) => end(Fault::Own, bound, error.to_string()),
-    }
+    let settled = settle(party, charter, &left.job, &left.plan, me, learned, owed).await;
+    let report = settled.map_err(|error| Failed::new(Fault::Own, bound, error.to_string()))?;
+    Ok((report, left))
 }
 
 /// What a session told this party, whoever computed it.

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::json;
+use tacit_accord::MemberRole;
 use tacit_job::{Ask, AskError, Decline, Fault, Job, Report, ToPeer, sign_request};
 use tacit_model::api::{PeerPolicy, TaskRepeat, TaskRequest};
 use tacit_model::{Attempt, Fingerprint, SessionId};
 use tacit_party::{PartyLimits, Policy};
 
-use crate::tasks::{declined, is_done, job, request, room_with, trouble};
+use crate::tasks::{declined, is_done, job, learned, request, room_with, trouble};
 use crate::world::{Peer, RUN, World, identity};
 
 /// Prepare, Link, Session: a step that does not follow the one before is answered by ABORTED, and what was prepared
@@ -90,6 +91,80 @@ async fn f17_a_step_that_comes_too_late_is_out_of_order() {
             true => assert!(ended.values().all(|report| *report == aborted), "{ended:?}"),
             false => assert!(ended.values().all(is_done), "{ended:?}"),
         }
+    }
+    world.close().await;
+}
+
+/// Who computes deals its input as soon as it has its links. Nobody hears of it, and nothing is frozen or spent by it: an attempt
+/// that is given up then is followed by another one, with whomever.
+#[tokio::test]
+async fn rule3_what_is_dealt_ahead_of_session_binds_nobody() {
+    let mut world = room_with(PartyLimits::default().session, |_| {}, |_| {}).await;
+    let ask = Ask::admit(request(&world, 1, "last_1h"), None, &world.gateway.identity).unwrap();
+    for (number, without) in [(0, None), (1, Some(3)), (2, Some(4))] {
+        let mut job = Job { attempt: Attempt(number), ..job(&world, &ask, u8::try_from(number).unwrap() + 1) };
+        let without: Option<Fingerprint> = without.map(|place: usize| world.peers[place].fingerprint());
+        job.inputs.retain(|member| Some(*member) != without);
+        let members = job.members();
+        let prepared = world.gateway.prepare(&members, &world.consensus, &job).await;
+        let link = world.gateway.link_message(&world.consensus, &job, &prepared);
+        let linked = world.gateway.phase(&members, job.session, &link).await;
+        assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+        if number == 2 {
+            let ended = world.gateway.phase(&members, job.session, &ToPeer::Session { session: job.session }).await;
+            assert!(ended.values().all(is_done), "{ended:?}");
+            continue;
+        }
+        // All that can be dealt is dealt.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        members.iter().for_each(|member| world.gateway.send(member, &ToPeer::Abort { session: job.session }));
+        for member in &members {
+            // It is the next thing that it says of the session.
+            world.gateway.send(member, &ToPeer::Session { session: job.session });
+            let aborted = Report::Failed { fault: Fault::Order, frozen: false };
+            assert_eq!(world.gateway.report(member, job.session).await, aborted);
+        }
+        for peer in &world.peers {
+            let status = peer.party().status().await.unwrap();
+            assert!(status.open_sessions == 0 && status.last_trouble.is_none(), "{status:?}");
+        }
+    }
+    assert_eq!(learned(&world, &ask).await.unwrap().1, 4);
+    world.close().await;
+}
+
+/// A peer that computes finds its own row wrong when it deals, which may be before all have their links: it says so, and its slot is
+/// over, when the session begins. Until then the attempt is given up like any other.
+#[tokio::test]
+async fn p19_a_wrong_row_of_who_computes_fails_in_session_and_not_before() {
+    let both = |peers: &mut Vec<Peer>| {
+        *peers = ["a", "b", "c"].map(|name| Peer::new(name, MemberRole::Both)).into();
+    };
+    let mut world = World::with(both, |_| {}).await;
+    for (peer, row) in world.peers.iter().zip(["1000;1001", "1;1", "2;2"]) {
+        peer.rows(&[row]).await;
+    }
+    let bad = world.peers[0].fingerprint();
+    for number in 0..2 {
+        let job = Job { attempt: Attempt(number), ..world.job(0) };
+        let members = job.members();
+        let prepared = world.gateway.prepare(&members, &world.consensus, &job).await;
+        let willing = |report: &Report| matches!(report, Report::Prepared { .. });
+        assert!(prepared.values().all(willing), "{prepared:?}");
+        let link = world.gateway.link_message(&world.consensus, &job, &prepared);
+        world.gateway.phase(&members, job.session, &link).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(world.peers[0].party().status().await.unwrap().last_trouble.is_none());
+        if number == 0 {
+            members.iter().for_each(|member| world.gateway.send(member, &ToPeer::Abort { session: job.session }));
+            continue;
+        }
+        let ended = world.gateway.phase(&members, job.session, &ToPeer::Session { session: job.session }).await;
+        assert_eq!(ended[&bad], Report::Failed { fault: Fault::Own, frozen: false });
+        assert!(trouble(&world, 0).await.contains("above maxElement"));
+        let again = Job { attempt: Attempt(2), ..world.job(0) };
+        let again = world.gateway.prepare(&[bad], &world.consensus, &again).await;
+        assert!(matches!(again[&bad], Report::Declined { why: Decline::Frozen { .. } }), "{again:?}");
     }
     world.close().await;
 }

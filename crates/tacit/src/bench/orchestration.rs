@@ -8,8 +8,9 @@
 //!
 //! T_flex: a message from the gateway to every peer and back, once or ten times in a row. T_flexcon (T_flex,fresCon in
 //! the thesis): each peer opens a session of its SMC provider and lets it answer; the time begins before Init and ends
-//! after TearDown. The thesis has ten messages only. Prepare, Link and Session as the gateway sees them. T_total: this
-//! process's call until the sealed result is opened and compared with the plain one.
+//! after TearDown. The thesis has ten messages only. Prepare, Link and Session as the gateway sees them; whoever computes
+//! deals its input as soon as it has its links, so a part of the thesis' Session is in Link. T_total: this process's call
+//! until the sealed result is opened and compared with the plain one.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tacit_engine::{Mailbox, OnMissing, Plan, PlanRequest, SecurityModel, Sharing};
 use tacit_link::{Host, PortEvent, SessionPort};
 use tacit_model::{Attempt, Clock, Fingerprint, RunId, SessionId, Slot};
-use tacit_party::{Given, PairSecrets, PartyEnvironment, Seats, drive};
+use tacit_party::{Given, GoAhead, PairSecrets, PartyEnvironment, Seats, drive};
 use tacit_pki::Identity;
 use tacit_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -138,7 +138,8 @@ impl Seat {
             inputs: [0; 32],
             moment: None,
             given: Given::default(),
-            job: None,
+            noted: None,
+            go_ahead: GoAhead::given(),
             above: None,
             disjoint: false,
             judges: None,
@@ -151,7 +152,8 @@ impl Seat {
         seats.tell_key(&mut port, self.identity.public_key());
         let mailbox = Mailbox::new(plan.members().len());
         let engine = protocol(&plan, &mailbox, environment);
-        let outcome = drive(engine, &mut port, &mailbox, &seats, DEADLINE, &CancellationToken::new()).await;
+        let outcome =
+            drive(engine, &mut port, &mailbox, &seats, DEADLINE, GoAhead::given(), &CancellationToken::new()).await;
         let bytes_sent = port.stats().bytes_sent;
         port.finish();
         let outcome =
