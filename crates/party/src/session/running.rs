@@ -171,7 +171,7 @@ async fn compute(
             let (fault, frozen) = (apart.unwrap_or_else(|| fault_of(&error, &plan)), bound || refused);
             let spent = frozen || matches!(error, SessionError::OwnInput(_));
             let why = environment.declined.take().unwrap_or_else(|| explain(&error, &plan, &consensus));
-            // Until then another attempt may follow without this party, which is asked again then.
+            // Nobody hears of an end before the go-ahead. An attempt that is given up until then leaves the slot open.
             if spent && environment.go_ahead.came().await {
                 fail_slot(party, job.run, job.slot, &why).await;
             }
