@@ -1,8 +1,7 @@
 //! What this party shares with each member of a session, from the key exchange of their link.
 
 use tacit_engine::Plan;
-use tacit_link::SessionPort;
-use tacit_model::Fingerprint;
+use tacit_link::{LinkError, SessionPort};
 use tacit_pki::random;
 use zeroize::Zeroizing;
 
@@ -12,13 +11,14 @@ use crate::drive::Seats;
 pub struct PairSecrets(Vec<Option<Zeroizing<[u8; 32]>>>);
 
 impl PairSecrets {
-    /// Those of a session; `Err` names a member whose link is lost. Shares follow from a secret, so without it there is no session.
-    pub fn of(plan: &Plan, port: &SessionPort, seats: &Seats) -> Result<Self, Fingerprint> {
-        let secret = |(member, name): (usize, &Fingerprint)| match seats.port_of(member) {
-            Some(place) => port.pair_secret(place).map(Some).map_err(|_| *name),
+    /// Those of a session; [`LinkError::NotLinked`] names a member whose link is lost. Shares follow from a secret, so without it
+    /// there is no session.
+    pub fn of(plan: &Plan, port: &SessionPort, seats: &Seats) -> Result<Self, LinkError> {
+        let secret = |member: usize| match seats.port_of(member) {
+            Some(place) => port.pair_secret(place).map(Some).map_err(|_| LinkError::NotLinked(plan.members()[member])),
             None => Ok(None),
         };
-        plan.members().iter().enumerate().map(secret).collect::<Result<_, _>>().map(Self)
+        (0..plan.members().len()).map(secret).collect::<Result<_, _>>().map(Self)
     }
 
     /// The secret with a member. With whom there is no link none is shared, and nothing that somebody could guess stands in for it.

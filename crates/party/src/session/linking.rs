@@ -65,33 +65,14 @@ pub(super) async fn link(
         }
     }
     if missing.is_empty() {
-        let mut lost_again = |peer| {
-            missing.push(peer);
-            reasons.push(format!("{}: its link was lost again", name_of(&consensus, &peer)));
-        };
-        match party.host.open_session(job.session, peers.clone()) {
-            Ok(port) => {
-                let seats = Seats::new(&plan, me, &peers);
-                match PairSecrets::of(&plan, &port, &seats) {
-                    Ok(secrets) => {
-                        return Ok(Linked {
-                            job,
-                            consensus,
-                            plan,
-                            me,
-                            nonces,
-                            input,
-                            port,
-                            seats,
-                            secrets,
-                            claim,
-                            policy,
-                        });
-                    }
-                    Err(peer) => lost_again(peer),
-                }
+        match open(party, &job, &plan, me, &peers) {
+            Ok((port, seats, secrets)) => {
+                return Ok(Linked { job, consensus, plan, me, nonces, input, port, seats, secrets, claim, policy });
             }
-            Err(LinkError::NotLinked(peer)) => lost_again(peer),
+            Err(LinkError::NotLinked(peer)) => {
+                missing.push(peer);
+                reasons.push(format!("{}: its link was lost again", name_of(&consensus, &peer)));
+            }
             Err(error) => return Err(given_up(error.to_string())),
         }
     }
@@ -99,6 +80,20 @@ pub(super) async fn link(
         report: Box::new(Report::Unlinked { missing }),
         detail: format!("slot {}: no link with {}", job.slot.counted(), reasons.join(", ")),
     })
+}
+
+/// The session over its links, with what they give while all of them are there.
+fn open(
+    party: &Inner,
+    job: &Job,
+    plan: &Plan,
+    me: usize,
+    peers: &[Fingerprint],
+) -> Result<(SessionPort, Seats, PairSecrets), LinkError> {
+    let port = party.host.open_session(job.session, peers.to_vec())?;
+    let seats = Seats::new(plan, me, peers);
+    let secrets = PairSecrets::of(plan, &port, &seats)?;
+    Ok((port, seats, secrets))
 }
 
 /// Everybody with whom this member exchanges messages: computing peers talk to all, others to

@@ -74,7 +74,7 @@ pub(super) async fn run(
 async fn compute(
     party: &Arc<Inner>,
     linked: Linked,
-    go_ahead: GoAhead,
+    mut go_ahead: GoAhead,
     abort: &CancellationToken,
     noted: &Arc<Noted>,
 ) -> Result<(Report, Left), Failed> {
@@ -146,7 +146,9 @@ async fn compute(
     seats.tell_key(&mut port, party.identity.public_key());
     let deadline = deadline(party.limits.session, &plan);
     let engine = tacit_engine::run(&plan, me, &mailbox, &mut environment, &nonces, input);
-    let driven = drive(engine, &mut port, &mailbox, &seats, deadline, go_ahead, abort).await;
+    let driven = drive(engine, &mut port, &mailbox, &seats, deadline, go_ahead.clone(), abort).await;
+    // An end before the go-ahead has no effect before it: an attempt that is given up until then leaves the slot open.
+    let driven = if go_ahead.came().await { driven } else { Err(GivenUp::Aborted) };
     let bound = environment.bound;
     noted.with_freeze(&environment);
     if matches!(driven, Ok(Ok(_))) {
@@ -171,8 +173,7 @@ async fn compute(
             let (fault, frozen) = (apart.unwrap_or_else(|| fault_of(&error, &plan)), bound || refused);
             let spent = frozen || matches!(error, SessionError::OwnInput(_));
             let why = environment.declined.take().unwrap_or_else(|| explain(&error, &plan, &consensus));
-            // Nobody hears of an end before the go-ahead. An attempt that is given up until then leaves the slot open.
-            if spent && environment.go_ahead.came().await {
+            if spent {
                 fail_slot(party, job.run, job.slot, &why).await;
             }
             return Err(Failed::new(fault, frozen, and_who_lied(why)));

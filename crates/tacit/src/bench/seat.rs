@@ -127,8 +127,7 @@ impl Seat {
         let seats = Seats::new(&plan, self.me, port.peers());
         let environment = PartyEnvironment {
             identity: Arc::clone(&self.identity),
-            secrets: PairSecrets::of(&plan, &port, &seats)
-                .map_err(|_| Failure::new(Code::Unreachable, "a party of the bench lost its link"))?,
+            secrets: PairSecrets::of(&plan, &port, &seats)?,
             keys: seats.keys(),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
