@@ -26,6 +26,12 @@ pub trait Environment: Send + Sync {
     /// Checks what [`sign_freeze`](Self::sign_freeze) of that member made.
     fn verify_freeze(&self, member: usize, digest: &[u8; 32], signature: &[u8; 64]) -> bool;
 
+    /// Checks several members' signatures under one digest; the first member whose signature does not hold.
+    fn verify_freezes(&self, digest: &[u8; 32], signatures: &[(usize, [u8; 64])]) -> Result<(), usize> {
+        let fails = |(member, signature): &&(usize, [u8; 64])| !self.verify_freeze(*member, digest, signature);
+        signatures.iter().find(fails).map_or(Ok(()), |(member, _)| Err(*member))
+    }
+
     /// Signs the digest of a message of the session with the party's key, in another context of its own.
     fn sign_message(&mut self, digest: &[u8; 32]) -> [u8; 64];
 

@@ -2,7 +2,7 @@
 //! everybody derives from it.
 
 use serde::{Deserialize, Serialize};
-use tacit_accord::{Charter, OnMissingInput, canonical, digest};
+use tacit_accord::{Charter, OnMissingInput};
 use tacit_engine::{LEVEL, Level, aggregate};
 use tacit_model::api::{TaskRequest, TaskSignature};
 use tacit_model::{Fingerprint, RunId, SessionId, Slot, UnixMillis};
@@ -12,6 +12,7 @@ use tacit_pki::{Identity, PublicKey};
 use crate::job::PROVIDER;
 use crate::plan::{MODEL, names_level};
 use crate::preselector::{Preselector, Window};
+use crate::request::{FixedRequest, id_of, signed_text};
 use crate::scale::{Micro, Scale};
 use crate::{Source, Task};
 
@@ -35,7 +36,7 @@ const MAX_BRANCHES: u32 = 200;
 #[serde(deny_unknown_fields)]
 pub struct Ask {
     /// What is asked for.
-    pub request: TaskRequest,
+    pub request: FixedRequest,
     /// The client's signature under it, if the client has a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<TaskSignature>,
@@ -147,18 +148,9 @@ pub fn is_source(text: &str) -> bool {
     is_word(text) && !text.contains('=')
 }
 
-/// The text under which client and gateway put their signatures.
-fn signed_text(request: &TaskRequest) -> Vec<u8> {
-    // A request holds only texts and small integers, so it always has a canonical form.
-    canonical(request).unwrap_or_default().into_bytes()
-}
-
 /// The id of a task: of its request, so that the same request is the same task everywhere.
 pub fn task_id(request: &TaskRequest) -> SessionId {
-    let hash = digest("ask", &signed_text(request));
-    let mut id = [0; 16];
-    id.copy_from_slice(&hash[..16]);
-    SessionId(id)
+    id_of(&signed_text(request))
 }
 
 /// A request without what differs each time that the same is asked.
@@ -209,11 +201,11 @@ fn signer(seal: &TaskSignature, context: Context, text: &[u8]) -> Option<Fingerp
 impl Ask {
     /// The gateway's ticket for a request. The client's signature is checked.
     pub fn admit(request: TaskRequest, client: Option<TaskSignature>, gateway: &Identity) -> Result<Self, AskError> {
-        let text = signed_text(&request);
-        if client.as_ref().is_some_and(|client| signer(client, Context::Task, &text).is_none()) {
+        let request = FixedRequest::from(request);
+        if client.as_ref().is_some_and(|client| signer(client, Context::Task, request.text()).is_none()) {
             return Err(AskError::Signature("client's"));
         }
-        let ticket = seal(gateway, Context::Prepare, &text);
+        let ticket = seal(gateway, Context::Prepare, request.text());
         let ask = Self { request, client, ticket };
         ask.terms()?;
         Ok(ask)
@@ -221,11 +213,11 @@ impl Ask {
 
     /// Checks both signatures; the client's certificate, if it signed.
     pub fn verify(&self, gateway: &Fingerprint) -> Result<Option<Fingerprint>, AskError> {
-        let text = signed_text(&self.request);
-        if signer(&self.ticket, Context::Prepare, &text).as_ref() != Some(gateway) {
+        let text = self.request.text();
+        if signer(&self.ticket, Context::Prepare, text).as_ref() != Some(gateway) {
             return Err(AskError::Signature("gateway's"));
         }
-        let client = |client: &TaskSignature| signer(client, Context::Task, &text);
+        let client = |client: &TaskSignature| signer(client, Context::Task, text);
         match &self.client {
             None => Ok(None),
             Some(seal) => client(seal).map(Some).ok_or(AskError::Signature("client's")),
@@ -234,13 +226,13 @@ impl Ask {
 
     /// Its id: of the request, so that the same request is the same task everywhere.
     pub fn id(&self) -> SessionId {
-        task_id(&self.request)
+        self.request.id()
     }
 
     /// Under this number its computations are kept beside runs, which count upwards from 1. It follows
     /// from the request, so that a gateway cannot have the same request computed over two input sets.
     pub fn run(&self) -> RunId {
-        task_run(&self.request)
+        run_of(self.id())
     }
 
     /// The fields, read and checked.

@@ -41,7 +41,7 @@ impl Ask {
         let moment = self.terms()?.moment(window);
         let moment = moment.ok_or_else(|| AskError::Field("the task above has no such computation".to_owned()))?;
         let above = ParentTask {
-            task: self.request.clone(),
+            task: (*self.request).clone(),
             client: self.client.clone(),
             ticket: self.ticket.clone(),
             charter: charter.to_string(),
@@ -56,7 +56,7 @@ impl Ask {
             parent: Some(Box::new(above)),
             issued: moment.to_rfc3339(),
             repeat: None,
-            ..self.request.clone()
+            ..(*self.request).clone()
         })
     }
 
@@ -68,9 +68,9 @@ impl Ask {
             return Err(unfit());
         }
         let (request, client, ticket) = (parent.task.clone(), parent.client.clone(), parent.ticket.clone());
-        let above = Self { request, client, ticket };
+        let above = Self { request: request.into(), client, ticket };
         let charter = parent.charter.parse().map_err(|_| unfit())?;
-        if above.in_branch(charter, parent.window, self.request.group)? != self.request {
+        if above.in_branch(charter, parent.window, self.request.group)? != *self.request {
             return Err(unfit());
         }
         Ok(Some(above))

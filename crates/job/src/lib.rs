@@ -17,6 +17,7 @@ mod messages;
 mod plan;
 mod preselector;
 mod receipt;
+mod request;
 mod scale;
 mod sealed;
 mod status;
@@ -34,6 +35,7 @@ pub use messages::{
 pub use plan::{JobError, RowRules, check_configuration, plan_of};
 pub use preselector::{NoPreselector, Preselector, Window};
 pub use receipt::{Awaited, Computed, Own, ReceiptPart, SignedPart};
+pub use request::FixedRequest;
 pub use scale::{MICRO, Micro, NotMicro, Scale};
 pub use sealed::{Seen, Settled, Telling, Unsettled, operators_of, seal_result, settle, tellers_needed};
 pub use status::{StatusClass, status};

@@ -6,7 +6,7 @@ use tacit_accord::Consensus;
 use tacit_engine::{Environment, Evidence, FreezeRecord, FreezeRefused, Plan};
 use tacit_job::{Job, Window};
 use tacit_model::{CLOCK_SKEW_MS, Clock, Fingerprint, RunId, UnixMillis};
-use tacit_pki::envelope::{Context, sign_detached, verify_detached};
+use tacit_pki::envelope::{Context, sign_detached, verify_all_detached, verify_detached};
 use tacit_pki::{Identity, PublicKey, random};
 use tacit_store::{AskedRow, Company, FreezeOutcome, NewFreeze, OpenedRow, SpendRow, Store, StoreError, What};
 
@@ -99,6 +99,10 @@ impl Environment for PartyEnvironment {
     fn verify_freeze(&self, member: usize, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
         let key = self.keys.get(member).and_then(OnceLock::get);
         key.is_some_and(|key| verify_detached(key, Context::Freeze, digest, signature).is_ok())
+    }
+
+    fn verify_freezes(&self, digest: &[u8; 32], signatures: &[(usize, [u8; 64])]) -> Result<(), usize> {
+        freezes_hold(&self.keys, digest, signatures)
     }
 
     fn sign_message(&mut self, digest: &[u8; 32]) -> [u8; 64] {
@@ -202,6 +206,19 @@ impl PartyEnvironment {
     }
 }
 
+/// Whether all members' signatures hold under the digest of a set; the first member whose signature does not, or whose key is
+/// not known.
+fn freezes_hold(
+    keys: &[OnceLock<PublicKey>],
+    digest: &[u8; 32],
+    signatures: &[(usize, [u8; 64])],
+) -> Result<(), usize> {
+    let known = signatures.iter().map_while(|(member, signature)| Some((keys.get(*member)?.get()?, signature)));
+    let known: Vec<_> = known.collect();
+    verify_all_detached(Context::Freeze, digest, &known).map_err(|place| signatures[place].0)?;
+    signatures.get(known.len()).map_or(Ok(()), |(member, _)| Err(*member))
+}
+
 /// Those of a company whose data is in, who may be fewer than the job named.
 fn those_of(named: &Company, givers: Vec<Fingerprint>, members: [u8; 32], own: bool) -> Company {
     let judging = named.judging.iter().filter(|member| givers.contains(member)).copied().collect();
@@ -243,4 +260,38 @@ pub(crate) fn name_members(members: &[Fingerprint]) -> [u8; 32] {
     let mut members: Vec<_> = members.iter().map(|member| member.0).collect();
     members.sort_unstable();
     tacit_accord::digest("inputs", members.as_flattened())
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_pki::Identity;
+
+    use super::*;
+
+    #[test]
+    fn rule3_a_set_is_signed_by_each_with_its_own_key() {
+        let identity = |_| Identity::generate("a", time::OffsetDateTime::UNIX_EPOCH).expect("a key");
+        let all: Vec<Identity> = (0..6).map(identity).collect();
+        let keys: Vec<OnceLock<PublicKey>> = all.iter().map(|id| OnceLock::from(*id.public_key())).collect();
+        let digest = [7; 32];
+        // Of members 1 to 5, as member 0 hears them.
+        let sign = |member: usize| (member, sign_detached(&all[member], Context::Freeze, &digest));
+        let signatures: Vec<_> = (1..6).map(sign).collect();
+        assert_eq!(freezes_hold(&keys, &digest, &signatures), Ok(()));
+        assert_eq!(freezes_hold(&keys, &[8; 32], &signatures), Err(1), "of another set");
+        let message = (3, sign_detached(&all[3], Context::Message, &digest));
+        let swapped = (3, signatures[0].1);
+        for forged in [message, swapped, (3, [0; 64])] {
+            let mut signatures = signatures.clone();
+            signatures[2] = forged;
+            assert_eq!(freezes_hold(&keys, &digest, &signatures), Err(3));
+        }
+        let mut unknown = keys.clone();
+        unknown[4] = OnceLock::new();
+        assert_eq!(freezes_hold(&unknown, &digest, &signatures), Err(4), "its key is not known");
+        assert_eq!(freezes_hold(&keys[..4], &digest, &signatures), Err(4), "it is no member");
+        let mut both = signatures;
+        both[0].1[5] ^= 1;
+        assert_eq!(freezes_hold(&unknown, &digest, &both), Err(1), "the first one is named");
+    }
 }

@@ -16,6 +16,7 @@
 //!
 //! **Does not** build certificate chains, speak TLS, or decide who may do what.
 
+mod batch;
 mod certificate;
 mod comparison;
 mod der;

@@ -81,7 +81,7 @@ fn approval_body(approval: Approval) -> ApprovalBody {
     ApprovalBody {
         task: approval.task,
         state: approval.state,
-        request: approval.ask.request,
+        request: approval.ask.request.into(),
         client: approval.client,
         asked: approval.asked.to_rfc3339(),
         decided: approval.decided.map(|decided| decided.to_rfc3339()),

@@ -152,7 +152,7 @@ pub(super) fn read_header<E: Environment>(
     let signature: &[u8; 64] = signature.try_into().map_err(|_| malformed(member))?;
     let digest = freeze_digest(party.plan, &party.binding, &view, agreed.as_ref());
     if !party.environment.verify_freeze(member, &digest, signature) {
-        return Err(SessionError::PeerMisbehaved { member, what: Misbehaviour::BadSignature });
+        return Err(bad_signature(member));
     }
     Ok(Frozen { view, digest, agreed, faults: Vec::new() })
 }
@@ -185,19 +185,36 @@ async fn exchange_signatures<E: Environment>(
     let others = party.other_compute_peers();
     let message = message::plain(message::FREEZE, &[digest, signature]);
     party.mailbox.send_all(others.iter().copied(), &message);
+    let mut signatures = Vec::with_capacity(others.len());
+    let heard = hear_signatures(party, others, digest, &mut signatures).await;
+    // Of those that were heard first: whoever forged one is named, whatever became of the others.
+    party.environment.verify_freezes(digest, &signatures).map_err(bad_signature)?;
+    heard
+}
+
+/// Hears from all others, or until somebody is lost or signed something else.
+async fn hear_signatures<E: Environment>(
+    party: &Party<'_, E>,
+    others: Vec<usize>,
+    digest: &[u8; 32],
+    signatures: &mut Vec<(usize, [u8; 64])>,
+) -> Result<(), SessionError> {
     for member in others {
         let message = receive(party, member).await?;
         let content = message::content(&message, message::FREEZE).map_err(|_| malformed(member))?;
         let (theirs, signature) = content.split_first_chunk::<32>().ok_or(malformed(member))?;
         let signature: &[u8; 64] = signature.try_into().map_err(|_| malformed(member))?;
-        if !party.environment.verify_freeze(member, theirs, signature) {
-            return Err(SessionError::PeerMisbehaved { member, what: Misbehaviour::BadSignature });
-        }
         if theirs != digest {
-            return Err(SessionError::DifferentSets { member });
+            let signed = party.environment.verify_freeze(member, theirs, signature);
+            return Err(if signed { SessionError::DifferentSets { member } } else { bad_signature(member) });
         }
+        signatures.push((member, *signature));
     }
     Ok(())
+}
+
+fn bad_signature(member: usize) -> SessionError {
+    SessionError::PeerMisbehaved { member, what: Misbehaviour::BadSignature }
 }
 
 async fn receive<E: Environment>(party: &Party<'_, E>, member: usize) -> Result<bytes::Bytes, SessionError> {

@@ -28,7 +28,7 @@ fn ask(branches: u32) -> Ask {
 
 fn in_branch(above: &Ask, window: i64) -> Ask {
     let request = above.in_branch(ConsensusId([7; 32]), Slot(window), GroupId(2)).expect("a part");
-    Ask { request, client: None, ticket: above.ticket.clone() }
+    Ask { request: request.into(), client: None, ticket: above.ticket.clone() }
 }
 
 /// Rule 2: nobody can have a branch compute anything else than its part.
@@ -61,14 +61,13 @@ fn w2_the_part_of_a_branch_follows_from_the_task_above() {
         |task| task.group = GroupId(1),
     ];
     for (number, change) in changes.into_iter().enumerate() {
-        let mut other = part.clone();
-        change(&mut other.request);
+        let other = Ask { request: part.request.with(change), ..part.clone() };
         // Another group is another branch, and its part; whether this is that group is for its peers to see.
         assert_eq!(other.terms().is_err(), number != 8, "{number}");
     }
-    let mut chain = part.clone();
-    let deeper = ParentTask { task: part.request.clone(), ..*chain.request.parent.take().expect("a task above") };
-    chain.request.parent = Some(Box::new(deeper));
+    let above = part.request.parent.as_deref().expect("a task above");
+    let deeper = ParentTask { task: (*part.request).clone(), ..above.clone() };
+    let chain = Ask { request: part.request.with(|task| task.parent = Some(Box::new(deeper))), ..part.clone() };
     assert!(chain.terms().is_err(), "three levels");
     let changes: [fn(&mut TaskRequest); 5] = [
         |task| task.branches = 1,
@@ -78,13 +77,16 @@ fn w2_the_part_of_a_branch_follows_from_the_task_above() {
         |task| task.approval_s = 61,
     ];
     for change in changes {
-        let mut wrong = ask(2);
-        change(&mut wrong.request);
+        let right = ask(2);
+        let wrong = Ask { request: right.request.with(change), ..right };
         assert!(matches!(wrong.terms(), Err(AskError::Field(_))));
     }
-    let mut quantile = ask(0);
-    quantile.request.aggregator = "quantile".to_owned();
-    quantile.request.parameters.insert(LEVEL.to_owned(), "0.5".to_owned());
+    let flat = ask(0);
+    let request = flat.request.with(|task| {
+        task.aggregator = "quantile".to_owned();
+        task.parameters.insert(LEVEL.to_owned(), "0.5".to_owned());
+    });
+    let quantile = Ask { request, ..flat };
     assert_eq!(quantile.terms().err(), None);
     assert_eq!(quantile.level(), Level::Flat);
 }

@@ -35,7 +35,7 @@ pub(super) fn of(number: i64, entry: &Entry) -> JobBody {
         attempt: job.attempt,
         task: ask.map(|ask| ask.id().to_string()),
         client: verified.flatten(),
-        request: ask.map(|ask| Box::new(ask.request.clone())),
+        request: ask.map(|ask| Box::new((*ask.request).clone())),
         signatures: ask.map(|ask| JobSignatures {
             client: ask.client.clone(),
             gateway: ask.ticket.clone(),

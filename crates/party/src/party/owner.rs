@@ -179,7 +179,8 @@ mod tests {
             let about = TaskRequest::about(GroupId(1), "temperature", "mean", "HVAC");
             let (issued, nonce) = ("1970-01-01T00:00:00Z".to_owned(), "00".repeat(16));
             let ticket = TaskSignature { key: String::new(), signature: String::new() };
-            Ask { request: TaskRequest { issued, nonce, approval_s, repeat, ..about }, client: None, ticket }
+            let request = TaskRequest { issued, nonce, approval_s, repeat, ..about }.into();
+            Ask { request, client: None, ticket }
         };
         let last = |ask: &Ask, seconds: i64| last_to_come(ask, UnixMillis(seconds * 1000));
         let (once, patient) = (ask(0, None), ask(600, None));
@@ -187,8 +188,7 @@ mod tests {
         assert_eq!((last(&patient, 900), last(&patient, 901)), (Some(Slot(0)), None), "its owners had 10 minutes");
         let repeated = ask(0, Some(TaskRepeat { every_s: 60, times: 11 }));
         assert_eq!((last(&repeated, 900), last(&repeated, 901)), (Some(Slot(10)), None), "its last one is after 10");
-        let mut damaged = once;
-        damaged.request.nonce.clear();
+        let damaged = Ask { request: once.request.with(|task| task.nonce.clear()), ..once };
         assert_eq!(last(&damaged, 0), None, "it would not be computed");
     }
 }

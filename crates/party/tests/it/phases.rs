@@ -352,11 +352,10 @@ fn f04_a_task_that_was_changed_is_refused() {
         |r| "2026-01-01T12:00:01Z".clone_into(&mut r.issued),
     ];
     for (number, change) in changes.iter().enumerate() {
-        let mut changed = ask.clone();
-        change(&mut changed.request);
+        let changed = Ask { request: ask.request.with(change), ..ask.clone() };
         assert!(matches!(changed.verify(&gateway.fingerprint()), Err(AskError::Signature(_))), "change {number}");
         // The gateway does not sign what the client did not.
-        let readmitted = Ask::admit(changed.request, ask.client.clone(), &gateway);
+        let readmitted = Ask::admit(changed.request.into(), ask.client.clone(), &gateway);
         assert!(matches!(readmitted, Err(AskError::Signature(_))), "change {number}");
     }
     assert!(ask.verify(&client.fingerprint()).is_err(), "the ticket is the gateway's");

@@ -502,14 +502,13 @@ async fn f04_tampered_tasks_are_refused() {
         |request| request.tell_gateway = true,
     ];
     for (number, change) in (1..).zip(tampered) {
-        let mut changed = honest.clone();
-        change(&mut changed.request);
+        let changed = Ask { request: honest.request.with(change), ..honest.clone() };
         let job = job(&world, &changed, number);
         assert_eq!(declined(&mut world, 0, &job).await, Decline::Plan);
         assert!(trouble(&world, 0).await.contains("signature does not fit"));
     }
     // A ticket of another gateway, and a client's signature under something else.
-    let foreign = Ask::admit(honest.request.clone(), None, &identity("other gateway")).unwrap();
+    let foreign = Ask::admit((*honest.request).clone(), None, &identity("other gateway")).unwrap();
     let foreign = job(&world, &foreign, 10);
     assert_eq!(declined(&mut world, 0, &foreign).await, Decline::Plan);
     let client = identity("client");
@@ -542,9 +541,8 @@ async fn f15_a_task_for_a_provider_that_the_charter_does_not_name_is_refused() {
     charter.configuration.as_mut().unwrap().parameters.insert("provider".to_owned(), "mpyc".to_owned());
     world.consensus = sign_next(&world.consensus, charter, &world.manager);
     assert!(plan_of(&world.consensus, &job(&world, &ask, 2)).is_ok());
-    let mut other = ask.request.clone();
-    other.parameters.insert("provider".to_owned(), "other".to_owned());
-    let other = Ask::admit(other, None, &world.gateway.identity).unwrap();
+    let other = ask.request.with(|task| _ = task.parameters.insert("provider".to_owned(), "other".to_owned()));
+    let other = Ask::admit(other.into(), None, &world.gateway.identity).unwrap();
     let refused = plan_of(&world.consensus, &job(&world, &other, 3));
     assert_eq!(refused.unwrap_err(), JobError::ProviderNotAgreed("other".to_owned()));
     world.close().await;

@@ -28,6 +28,46 @@ fn gives_back_payload_and_signer() {
     assert_eq!(fault(signed.verify_from(Context::Task, |_| None)), EnvelopeFault::UnknownSigner(id.fingerprint()));
 }
 
+/// In any number: the first signature that does not hold is found, whatever is wrong with it.
+#[test]
+fn together_or_one_by_one_the_same_holds() {
+    for count in [0, 1, 3, 4, 10, 17] {
+        let all: Vec<Identity> = (0..count).map(|number| identity(&format!("p{number}"))).collect();
+        let signatures: Vec<[u8; 64]> = all.iter().map(|id| sign_detached(id, Context::Freeze, b"m")).collect();
+        let check = |context, message: &[u8], signatures: &[[u8; 64]]| {
+            let signed: Vec<_> = all.iter().map(Identity::public_key).zip(signatures).collect();
+            verify_all_detached(context, message, &signed)
+        };
+        assert_eq!(check(Context::Freeze, b"m", &signatures), Ok(()), "{count}");
+        let nothing = if count == 0 { Ok(()) } else { Err(0) };
+        assert_eq!(check(Context::Message, b"m", &signatures), nothing, "{count}: for something else");
+        assert_eq!(check(Context::Freeze, b"n", &signatures), nothing, "{count}: under something else");
+        for place in 0..count {
+            let mut forged = vec![signatures.clone(); 6];
+            forged[0][place][0] ^= 1;
+            forged[1][place][32] ^= 1;
+            forged[2][place] = sign_detached(&identity("stranger"), Context::Freeze, b"m");
+            forged[3][place] = [0; 64];
+            forged[4][place] = [0xff; 64];
+            // RFC 8032, section 5.1.7: s is below the order of the group; plus the order it would be the same point.
+            let order = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
+            let mut carry = 0_u16;
+            for (byte, more) in forged[5][place][32..].iter_mut().zip(hex::decode(order).expect("hex")) {
+                carry += u16::from(*byte) + u16::from(more);
+                *byte = carry.to_le_bytes()[0];
+                carry >>= 8;
+            }
+            for (which, forged) in forged.iter().enumerate() {
+                assert_eq!(check(Context::Freeze, b"m", forged), Err(place), "{which}: {place} of {count}");
+            }
+        }
+        // One's own in another's name.
+        let mut swapped = signatures.clone();
+        swapped.reverse();
+        assert_eq!(check(Context::Freeze, b"m", &swapped), if count < 2 { Ok(()) } else { Err(0) });
+    }
+}
+
 /// RFC 8037 appendix A.4 uses the key of RFC 8032 test 1: our bytes must be what any JOSE library makes.
 #[test]
 fn standard_form() {

@@ -89,7 +89,7 @@ fn f05_who_only_gives_and_declines_is_left_out_before_those_who_compute() {
     job.compute.truncate(2);
     let none = || TaskSignature { key: String::new(), signature: String::new() };
     let request = TaskRequest::about(GroupId(1), "temperature", "sum", "test");
-    job.task.source = Source::Series(Box::new(Ask { request, client: None, ticket: none() }));
+    job.task.source = Source::Series(Box::new(Ask { request: request.into(), client: None, ticket: none() }));
     let declined = || Some(Report::Declined { why: Decline::Policy });
     let prepared = || Some(Report::Prepared { nonce: "0".repeat(64) });
     let without = |reports: [Option<Report>; 3]| {
@@ -122,7 +122,7 @@ fn rule3_a_set_that_makes_a_difference_is_told_by_who_is_missing() {
     job.inputs = vec![who(2), who(3)];
     let none = || TaskSignature { key: String::new(), signature: String::new() };
     let request = TaskRequest::about(GroupId(1), "temperature", "sum", "test");
-    job.task.source = Source::Series(Box::new(Ask { request, client: None, ticket: none() }));
+    job.task.source = Source::Series(Box::new(Ask { request: request.into(), client: None, ticket: none() }));
     let says = |missing: &[u8], until: i64| (missing.iter().copied().map(who).collect::<Vec<_>>(), UnixMillis(until));
     let declines = |missing: &[u8], until| {
         let (missing, until) = says(missing, until);
