@@ -2,18 +2,20 @@
 
 use core::fmt;
 use core::ops::Deref;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize, Serializer};
 use tacit_accord::{canonical, digest};
 use tacit_model::SessionId;
 use tacit_model::api::TaskRequest;
 
-/// What a client asks for. Its text is made once: signatures, id, plan, records and results all follow from it. It reads like
-/// the request.
+/// What a client asks for. Its text is made once for all copies: signatures, id, plan, records and results follow from it. It
+/// reads like the request.
 #[derive(Clone, Deserialize)]
 #[serde(from = "TaskRequest")]
-pub struct FixedRequest {
+pub struct FixedRequest(Arc<Fixed>);
+
+struct Fixed {
     request: TaskRequest,
     text: OnceLock<Vec<u8>>,
 }
@@ -21,14 +23,14 @@ pub struct FixedRequest {
 impl FixedRequest {
     /// Another request, changed from this one.
     pub fn with(&self, change: impl FnOnce(&mut TaskRequest)) -> Self {
-        let mut request = self.request.clone();
+        let mut request = self.0.request.clone();
         change(&mut request);
         request.into()
     }
 
     /// The canonical text, which client and gateway sign.
     pub(crate) fn text(&self) -> &[u8] {
-        self.text.get_or_init(|| signed_text(&self.request))
+        self.0.text.get_or_init(|| signed_text(&self.0.request))
     }
 
     /// The same as [`task_id`](crate::task_id).
@@ -53,19 +55,19 @@ pub(crate) fn id_of(text: &[u8]) -> SessionId {
 
 impl From<TaskRequest> for FixedRequest {
     fn from(request: TaskRequest) -> Self {
-        Self { request, text: OnceLock::new() }
+        Self(Arc::new(Fixed { request, text: OnceLock::new() }))
     }
 }
 
 impl From<FixedRequest> for TaskRequest {
-    fn from(fixed: FixedRequest) -> Self {
-        fixed.request
+    fn from(FixedRequest(fixed): FixedRequest) -> Self {
+        Arc::try_unwrap(fixed).map_or_else(|shared| shared.request.clone(), |fixed| fixed.request)
     }
 }
 
 impl Serialize for FixedRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.request.serialize(serializer)
+        self.0.request.serialize(serializer)
     }
 }
 
@@ -73,13 +75,13 @@ impl Deref for FixedRequest {
     type Target = TaskRequest;
 
     fn deref(&self) -> &TaskRequest {
-        &self.request
+        &self.0.request
     }
 }
 
 impl PartialEq for FixedRequest {
     fn eq(&self, other: &Self) -> bool {
-        self.request == other.request
+        Arc::ptr_eq(&self.0, &other.0) || self.0.request == other.0.request
     }
 }
 
@@ -87,7 +89,7 @@ impl Eq for FixedRequest {}
 
 impl fmt::Debug for FixedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.request.fmt(f)
+        self.0.request.fmt(f)
     }
 }
 
@@ -108,6 +110,8 @@ mod tests {
         assert_ne!(other.id(), fixed.id(), "although the text of the first was made before");
         let copy = other.clone();
         assert_eq!((copy.id(), &copy), (other.id(), &other));
+        assert!(core::ptr::eq(copy.text(), other.text()), "made once");
+        assert_eq!(FixedRequest::from(TaskRequest::from(copy)), other, "and when it is made anew");
         // On the wire it is the request.
         let text = serde_json::to_string(&other).expect("a text");
         assert_eq!(text, serde_json::to_string(&*other).expect("a text"));
