@@ -42,7 +42,7 @@ use crate::session::ahead::Ahead;
 use crate::session::branch::{Kept, Siblings};
 use crate::source::{AboveMax, Row, RowError, RowText, parse_row};
 use crate::standing::{Standing, StandingCell};
-use crate::{PartyError, gateway_link, outbox};
+use crate::{PartyError, gateway_link, outbox, session};
 
 /// Whoever has just registered is linked to its gateway before that.
 const SOON: Duration = Duration::from_secs(2);
@@ -184,6 +184,7 @@ impl Party {
         inner.siblings.add(&inner);
         inner.tasks.spawn(gateway_link::run(Arc::clone(&inner)));
         inner.tasks.spawn(retention::run(Arc::clone(&inner)));
+        inner.tasks.spawn(session::give_up_abandoned(Arc::clone(&inner)));
         inner.tasks.spawn(Arc::clone(&inner.jobs).run(inner.stop.clone()));
         if let Some(url) = inner.final_results_url.clone() {
             inner.tasks.spawn(outbox::run(Arc::clone(&inner), url));

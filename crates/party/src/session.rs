@@ -201,6 +201,18 @@ impl Sessions {
     }
 }
 
+/// Gives up what its gateway does not continue, also if nobody says anything more: it has a place, a row, and maybe shares
+/// that others dealt.
+pub(crate) async fn give_up_abandoned(party: Arc<Inner>) {
+    let step = party.limits.step;
+    loop {
+        tokio::select! {
+            () = party.stop.cancelled() => return,
+            () = tokio::time::sleep(step / 4) => party.sessions.lock().give_up_stale(step),
+        }
+    }
+}
+
 /// Phase 1.
 pub(crate) fn on_prepare(party: &Arc<Inner>, job: Job, plan: String) {
     let (session, slot) = (job.session, job.slot);

@@ -133,6 +133,43 @@ async fn rule3_what_is_dealt_ahead_of_session_binds_nobody() {
     world.close().await;
 }
 
+/// A gateway that falls silent in the middle leaves nothing open, with nobody saying anything more, and the slot can be tried again.
+#[tokio::test]
+async fn rule3_a_session_that_is_not_continued_is_given_up() {
+    let step = Duration::from_secs(2);
+    let short = |peers: &mut Vec<Peer>| peers.iter_mut().for_each(|peer| peer.limits.step = step);
+    let mut world = room_with(PartyLimits::default().session, short, |_| {}).await;
+    let ask = Ask::admit(request(&world, 1, "last_1h"), None, &world.gateway.identity).unwrap();
+    for number in 0..3 {
+        let job = Job { attempt: Attempt(number), ..job(&world, &ask, u8::try_from(number).unwrap() + 1) };
+        let members = job.members();
+        let prepared = world.gateway.prepare(&members, &world.consensus, &job).await;
+        assert!(prepared.values().all(|report| matches!(report, Report::Prepared { .. })), "{prepared:?}");
+        if number > 0 {
+            let link = world.gateway.link_message(&world.consensus, &job, &prepared);
+            let linked = world.gateway.phase(&members, job.session, &link).await;
+            assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+        }
+        if number == 2 {
+            let ended = world.gateway.phase(&members, job.session, &ToPeer::Session { session: job.session }).await;
+            assert!(ended.values().all(is_done), "{ended:?}");
+            continue;
+        }
+        for peer in &world.peers {
+            assert_eq!(peer.party().status().await.unwrap().open_sessions, 1);
+        }
+        for peer in &world.peers {
+            let given_up = async {
+                while peer.party().status().await.unwrap().open_sessions > 0 {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            tokio::time::timeout(10 * step, given_up).await.expect("it is given up");
+        }
+    }
+    world.close().await;
+}
+
 /// A peer that computes finds its own row wrong when it deals, which may be before all have their links: it says so, and its slot is
 /// over, when the session begins. Until then the attempt is given up like any other.
 #[tokio::test]
