@@ -141,6 +141,13 @@ impl ScriptedGateway {
         reports
     }
 
+    /// All members that are prepared make their links.
+    pub(crate) async fn link(&mut self, consensus: &Consensus, job: &Job, prepared: &BTreeMap<Fingerprint, Report>) {
+        let link = self.link_message(consensus, job, prepared);
+        let linked = self.phase(&job.members(), job.session, &link).await;
+        assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+    }
+
     pub(crate) fn link_message(
         &self,
         consensus: &Consensus,

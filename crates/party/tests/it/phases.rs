@@ -107,9 +107,7 @@ async fn rule3_what_is_dealt_ahead_of_session_binds_nobody() {
         job.inputs.retain(|member| Some(*member) != without);
         let members = job.members();
         let prepared = world.gateway.prepare(&members, &world.consensus, &job).await;
-        let link = world.gateway.link_message(&world.consensus, &job, &prepared);
-        let linked = world.gateway.phase(&members, job.session, &link).await;
-        assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+        world.gateway.link(&world.consensus, &job, &prepared).await;
         if number == 2 {
             let ended = world.gateway.phase(&members, job.session, &ToPeer::Session { session: job.session }).await;
             assert!(ended.values().all(is_done), "{ended:?}");
@@ -146,9 +144,7 @@ async fn rule3_a_session_that_is_not_continued_is_given_up() {
         let prepared = world.gateway.prepare(&members, &world.consensus, &job).await;
         assert!(prepared.values().all(|report| matches!(report, Report::Prepared { .. })), "{prepared:?}");
         if number > 0 {
-            let link = world.gateway.link_message(&world.consensus, &job, &prepared);
-            let linked = world.gateway.phase(&members, job.session, &link).await;
-            assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+            world.gateway.link(&world.consensus, &job, &prepared).await;
         }
         if number == 2 {
             let ended = world.gateway.phase(&members, job.session, &ToPeer::Session { session: job.session }).await;
@@ -230,9 +226,7 @@ async fn f17_prepare_after_prepare_or_link_is_a_session_of_its_own() {
         assert!(again.values().all(|r| *r == Report::Declined { why: Decline::Busy }), "{again:?}");
         if ready.is_empty() {
             // What is prepared next follows on Link.
-            let link = world.gateway.link_message(&world.consensus, job, &prepared);
-            let linked = world.gateway.phase(&members, job.session, &link).await;
-            assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+            world.gateway.link(&world.consensus, job, &prepared).await;
             let again = world.gateway.prepare(&members, &world.consensus, job).await;
             assert!(again.values().all(|r| *r == Report::Declined { why: Decline::Busy }), "{again:?}");
         }
@@ -266,9 +260,7 @@ async fn f18_two_sessions_of_a_peer_run_beside_each_other() {
         prepared.push(world.gateway.prepare(&members, &world.consensus, job).await);
     }
     for (job, prepared) in jobs.iter().zip(&prepared).rev() {
-        let link = world.gateway.link_message(&world.consensus, job, prepared);
-        let linked = world.gateway.phase(&members, job.session, &link).await;
-        assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
+        world.gateway.link(&world.consensus, job, prepared).await;
     }
     assert_eq!(world.peers[0].party().status().await.unwrap().open_sessions, 2);
     for job in &jobs {
