@@ -12,12 +12,14 @@ mod relay;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tacit_accord::digest;
 use tacit_engine::{Environment, FreezeRecord, FreezeRefused, Plan, SecurityModel};
 use tacit_job::{Fault, Job};
 use tacit_link::{PortEvent, SessionPort};
+use tacit_model::Fingerprint;
 use tacit_model::codec::put_bytes;
 use tacit_pki::random;
 use tokio::sync::watch;
@@ -34,6 +36,8 @@ use crate::provider::{Participant, PreparePhase, Provider, ProviderError, Provid
 /// Random numbers that every member appends to its vector: their sum is known to recipients alone, so that
 /// nobody can try results against the commitment that the gateway sees.
 const SALTS: usize = 4;
+/// After the end of its session a provider has so long to close its connections.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// A salt has so many bits, so that sums of them stay below 2^127.
 const SALT_MASK: u64 = (1 << 60) - 1;
 
@@ -249,19 +253,36 @@ async fn compute(
     let mut provider = stage.provider.open(&session).await.map_err(|e| of_provider(&e))?;
     let (listens, address) = watch::channel(None);
     let lost = OnceLock::new();
-    let done = tokio::select! {
-        values = commands(stage, &mut provider, prepare, &listens) => values.map_err(|e| of_provider(&e)),
-        failed = relay.run(port, &lost, address) => Err(match failed {
-            RelayError::Malformed(place) => {
-                let member = port.peers()[place];
-                Ended::new(Fault::Misbehaved { member }, format!("{} broke the relay's protocol", member.short()))
+    let over = CancellationToken::new();
+    let done = {
+        let mut relay = Box::pin(relay.run(port, &lost, address, &over));
+        let done = tokio::select! {
+            values = commands(stage, &mut provider, prepare, &listens) => Ok(values),
+            ended = &mut relay => Err(ended),
+        };
+        let tear_down = async {
+            if let Err(error) = provider.tear_down().await {
+                tracing::debug!(%error, "the provider did not tear its session down");
             }
-            RelayError::Local(why) => own(why),
-        }),
+        };
+        match &done {
+            // The others' providers may wait for what this one said last.
+            Ok(Ok(_)) => {
+                over.cancel();
+                let _ended = tokio::join!(tear_down, tokio::time::timeout(LAST_WORDS, relay));
+            }
+            _ => {
+                // The provider hears that its connections are gone.
+                drop(relay);
+                tear_down.await;
+            }
+        }
+        done
     };
-    if let Err(error) = provider.tear_down().await {
-        tracing::debug!(%error, "the provider did not tear its session down");
-    }
+    let done = match done {
+        Ok(values) => values.map_err(|e| of_provider(&e)),
+        Err(ended) => Err(of_relay(ended, port.peers())),
+    };
     match (done, lost.get()) {
         (Ok(values), _) => outcome(stage, values, frozen),
         (Err(ended), Some(place)) => {
@@ -342,4 +363,16 @@ fn of_provider(error: &ProviderError) -> Ended {
         _ => Fault::Own,
     };
     Ended::new(fault, error.to_string())
+}
+
+/// The relay ended before the provider did.
+fn of_relay(ended: Result<(), RelayError>, peers: &[Fingerprint]) -> Ended {
+    match ended {
+        Err(RelayError::Malformed(place)) => {
+            let member = peers[place];
+            Ended::new(Fault::Misbehaved { member }, format!("{} broke the relay's protocol", member.short()))
+        }
+        Err(RelayError::Local(why)) => Ended::new(Fault::Own, why),
+        Ok(()) => Ended::new(Fault::Own, "the relay ended before the provider did"),
+    }
 }

@@ -13,8 +13,9 @@ use tacit_link::{PortEvent, SessionPort};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// First byte of a message between relays.
 const OPEN: u8 = 1;
@@ -74,17 +75,21 @@ impl Relay {
         Ok(self.listeners[place].local_addr()?.to_string())
     }
 
-    /// Carries until it is dropped or something fails. `provider` says where the local provider listens, once
-    /// it is known; in `lost` stands whoever left first.
+    /// Carries until something fails, or until the session is `over` and all that the local provider said is on its way: it
+    /// has its result before the others have what it sent last. `provider` says where it listens, once that is known; in
+    /// `lost` stands whoever left first.
     pub(super) async fn run(
         self,
         port: &mut SessionPort,
         lost: &OnceLock<usize>,
-        mut provider: tokio::sync::watch::Receiver<Option<SocketAddr>>,
-    ) -> RelayError {
+        mut provider: watch::Receiver<Option<SocketAddr>>,
+        over: &CancellationToken,
+    ) -> Result<(), RelayError> {
         let Self { listeners, mut early } = self;
         let mut lanes: Vec<Lane> = listeners.iter().map(|_| Lane::default()).collect();
         let (sender, mut heard) = mpsc::channel::<(usize, FromProvider)>(16);
+        // Connections that the local provider may still say something through.
+        let mut speaking = 0;
         // Ends with this function.
         let mut tasks = JoinSet::new();
         for (place, listener) in listeners.into_iter().enumerate() {
@@ -97,6 +102,9 @@ impl Relay {
             });
         }
         loop {
+            if over.is_cancelled() && speaking == 0 && heard.is_empty() {
+                return Ok(());
+            }
             let event = match early.pop_front() {
                 Some((from, body)) => Event::Port(PortEvent::Message { from, body }),
                 None => {
@@ -105,6 +113,7 @@ impl Relay {
                         event = port.recv() => Event::Port(event),
                         Some((place, said)) = heard.recv(), if !full => Event::Local(place, said),
                         () = tokio::time::sleep(PAUSE), if full => continue,
+                        () = over.cancelled(), if !over.is_cancelled() => continue,
                     }
                 }
             };
@@ -114,6 +123,7 @@ impl Relay {
                         continue;
                     }
                     let _queued = port.send(place, vec![OPEN]);
+                    speaking += 1;
                     lanes[place] = open(place, stream, &sender, &mut tasks);
                 }
                 Event::Local(place, FromProvider::Data(bytes)) => {
@@ -121,6 +131,7 @@ impl Relay {
                 }
                 Event::Local(place, FromProvider::Closed) => {
                     let _queued = port.send(place, vec![CLOSE]);
+                    speaking -= 1;
                 }
                 // Whoever has its result leaves; whether that was too early, the local provider knows.
                 Event::Port(PortEvent::Lost { from, .. }) => {
@@ -128,14 +139,21 @@ impl Relay {
                     let _first = lost.set(from);
                 }
                 Event::Port(PortEvent::Message { from, body }) => match (body.first(), body.len()) {
+                    // Nobody here would read it.
+                    (Some(&OPEN), 1) if over.is_cancelled() => {}
                     (Some(&OPEN), 1) if !lanes[from].opened => {
                         let Ok(address) = provider.wait_for(Option::is_some).await.map(|address| *address) else {
-                            return RelayError::Local("the provider's address never came".to_owned());
+                            return Err(RelayError::Local("the provider's address never came".to_owned()));
                         };
                         let Some(address) = address else { continue };
                         match reach(address).await {
-                            Ok(stream) => lanes[from] = open(from, stream, &sender, &mut tasks),
-                            Err(error) => return RelayError::Local(format!("the provider at {address}: {error}")),
+                            Ok(stream) => {
+                                speaking += 1;
+                                lanes[from] = open(from, stream, &sender, &mut tasks);
+                            }
+                            Err(error) => {
+                                return Err(RelayError::Local(format!("the provider at {address}: {error}")));
+                            }
                         }
                     }
                     (Some(&DATA), _) if lanes[from].opened => {
@@ -144,7 +162,7 @@ impl Relay {
                         }
                     }
                     (Some(&CLOSE), 1) if lanes[from].opened => lanes[from].writer = None,
-                    _ => return RelayError::Malformed(from),
+                    _ => return Err(RelayError::Malformed(from)),
                 },
             }
         }
@@ -199,5 +217,52 @@ async fn read(place: usize, mut reading: OwnedReadHalf, sender: mpsc::Sender<(us
         if sender.send((place, said)).await.is_err() || last {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_link::memory::mesh;
+
+    use super::*;
+
+    /// Whoever has its result ends its session at once; what its provider said until then reaches the others all the same.
+    #[tokio::test]
+    async fn f15_last_words_are_carried_after_the_end() {
+        let ports: [SessionPort; 2] = mesh(2).try_into().unwrap_or_else(|_| panic!("two ports"));
+        let [mut left, mut right] = ports;
+        let [here, there] = [Relay::bind(1, VecDeque::new()).await, Relay::bind(1, VecDeque::new()).await];
+        let [here, there] = [here.expect("a relay"), there.expect("a relay")];
+        let provider = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a listener");
+        let at = provider.local_addr().expect("an address");
+        let dial = here.endpoint(0).expect("an address");
+        let (_tell, unknown) = watch::channel(None);
+        let (_told, known) = watch::channel(Some(at));
+        let (over, never, lost) =
+            (CancellationToken::new(), CancellationToken::new(), [OnceLock::new(), OnceLock::new()]);
+
+        let words = vec![7; 4 * CHUNK];
+        let mut stream = TcpStream::connect(&dial).await.expect("the relay");
+        let said = async {
+            over.cancelled().await;
+            stream.write_all(&words).await.expect("room on the way");
+            stream.shutdown().await.expect("an end");
+        };
+        let carried = async {
+            here.run(&mut left, &lost[0], unknown, &over).await.expect("all is carried");
+            drop(left);
+        };
+        let heard = async {
+            let (mut stream, _) = provider.accept().await.expect("a connection");
+            over.cancel();
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).await.expect("words");
+            heard
+        };
+        let ((), (), heard) = tokio::select! {
+            all = async { tokio::join!(said, carried, heard) } => all,
+            ended = there.run(&mut right, &lost[1], known, &never) => panic!("{ended:?}"),
+        };
+        assert_eq!(heard, words);
     }
 }
