@@ -1,28 +1,35 @@
 //! One HTTP/2 connection over a provider's socket, as tonic's client wants it.
 //!
 //! tonic's own channel finds, balances and reconnects; a socket that is opened for each session needs none of that, and
-//! each call through it changes tasks twice more.
+//! each call through it changes tasks twice more. hyper's client sends what a call says after its head, in a write of its
+//! own, which wakes the provider twice. A command is one message: here both leave together.
 
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{SendRequest, handshake};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::client::{Builder, SendRequest};
+use http_body_util::BodyExt;
 use tokio::net::UnixStream;
 use tonic::body::Body;
 use tonic::codegen::StdError;
 use tonic::codegen::http::{Request, Response};
 
+/// So many bytes of answers a provider may have on the way.
+const WINDOW: u32 = 1 << 20;
+
 /// The connection ends when this is dropped.
-pub(super) struct Connection(SendRequest<Body>);
+pub(super) struct Connection(SendRequest<Bytes>);
 
 impl Connection {
     pub(super) async fn open(socket: &Path) -> Result<Self, StdError> {
         let stream = UnixStream::connect(socket).await?;
-        let (requests, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        let mut builder = Builder::new();
+        builder.enable_push(false).initial_window_size(WINDOW).initial_connection_window_size(WINDOW);
+        let (requests, connection) = builder.handshake(stream).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to an SMC provider ended");
@@ -33,15 +40,51 @@ impl Connection {
 }
 
 impl tower::Service<Request<Body>> for Connection {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
+    type Response = Response<Answer>;
+    type Error = StdError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
+        self.0.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
+        let mut requests = self.0.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let message = body.collect().await?.to_bytes();
+            let (answer, mut rest) = requests.send_request(Request::from_parts(head, ()), false)?;
+            rest.send_data(message, true)?;
+            Ok(answer.await?.map(Answer))
+        })
+    }
+}
+
+/// What comes after the head of an answer.
+pub(super) struct Answer(RecvStream);
+
+impl tonic::codegen::Body for Answer {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, h2::Error>>> {
+        match ready!(self.0.poll_data(cx)) {
+            Some(data) => {
+                let data = data?;
+                self.0.flow_control().release_capacity(data.len())?;
+                Poll::Ready(Some(Ok(http_body::Frame::data(data))))
+            }
+            None => {
+                let trailers = ready!(self.0.poll_trailers(cx)).transpose();
+                Poll::Ready(trailers.map(|trailers| trailers.map(http_body::Frame::trailers)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
     }
 }
