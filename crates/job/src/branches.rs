@@ -24,11 +24,7 @@ const LEAST_BRANCHES: usize = 2;
 impl Ask {
     /// Whether it stands alone, or is a part of a task over branches.
     pub fn level(&self) -> Level {
-        match (self.request.branches, &self.request.parent) {
-            (_, Some(_)) => Level::Branch,
-            (0, None) => Level::Flat,
-            _ => Level::Root,
-        }
+        level_of(&self.request)
     }
 
     /// At least so many branches take part.
@@ -62,19 +58,33 @@ impl Ask {
 
     /// The task above, of which this one is exactly a branch's part.
     pub fn parent(&self) -> Result<Option<Self>, AskError> {
-        let Some(parent) = &self.request.parent else { return Ok(None) };
-        let unfit = || AskError::Field("the part of a branch must be what the task above asks for".to_owned());
-        if parent.task.parent.is_some() || parent.task.branches == 0 {
-            return Err(unfit());
-        }
-        let (request, client, ticket) = (parent.task.clone(), parent.client.clone(), parent.ticket.clone());
-        let above = Self { request: request.into(), client, ticket };
-        let charter = parent.charter.parse().map_err(|_| unfit())?;
-        if above.in_branch(charter, parent.window, self.request.group)? != *self.request {
-            return Err(unfit());
-        }
-        Ok(Some(above))
+        above(&self.request)
     }
+}
+
+/// At which level a request stands, see [`Ask::level`].
+pub(crate) fn level_of(request: &TaskRequest) -> Level {
+    match (request.branches, &request.parent) {
+        (_, Some(_)) => Level::Branch,
+        (0, None) => Level::Flat,
+        _ => Level::Root,
+    }
+}
+
+/// What was asked above a request, see [`Ask::parent`].
+pub(crate) fn above(request: &TaskRequest) -> Result<Option<Ask>, AskError> {
+    let Some(parent) = &request.parent else { return Ok(None) };
+    let unfit = || AskError::Field("the part of a branch must be what the task above asks for".to_owned());
+    if parent.task.parent.is_some() || parent.task.branches == 0 {
+        return Err(unfit());
+    }
+    let asked = parent.task.clone();
+    let ask = Ask { request: asked.into(), client: parent.client.clone(), ticket: parent.ticket.clone() };
+    let charter = parent.charter.parse().map_err(|_| unfit())?;
+    if ask.in_branch(charter, parent.window, request.group)? != *request {
+        return Err(unfit());
+    }
+    Ok(Some(ask))
 }
 
 /// The branches of a root: the operators of members that give input, and those members.

@@ -22,7 +22,7 @@ use tacit_pki::envelope::{Context, verify_detached};
 use crate::{Job, plan_of};
 
 /// The form of the document.
-pub const EVIDENCE_FORMAT: &str = "tacit-evidence/2";
+pub const EVIDENCE_FORMAT: &str = "tacit-evidence/3";
 
 /// The document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ impl EvidenceDocument {
     pub fn verify(text: &str) -> Result<Convicted, EvidenceFault> {
         let document: Self = serde_json::from_str(text).map_err(|e| fault("document", e))?;
         if document.format != EVIDENCE_FORMAT {
-            return Err(fault("document", "its format is not tacit-evidence/2"));
+            return Err(fault("document", format!("its format is not {EVIDENCE_FORMAT}")));
         }
         let unchecked = Consensus::read(&document.consensus).map_err(|e| fault("consensus", e))?;
         // Whoever signed a share signed this id, in the plan. Who decided on it, readers look up by the id.

@@ -98,11 +98,14 @@ impl Task {
         })
     }
 
-    /// SHA-256 of the canonical text and of the run it is asked for in: a slot of another run is
-    /// another slot.
+    /// SHA-256 of what it follows from, and of the run it is asked for in: a slot of another run is another slot. A client's
+    /// task follows from what was asked, which [`plan_of`](crate::plan_of) checks; the standing one stands for itself.
     pub fn digest(&self, run: RunId) -> [u8; 32] {
-        // A task holds only texts and small integers, so it always has a canonical form.
-        digest("task", canonical(&(self, run)).unwrap_or_default().as_bytes())
+        match &self.source {
+            Source::Series(ask) => ask.digest(run),
+            // It holds only texts and small integers, so it always has a canonical form.
+            Source::Queue => digest("task", canonical(&(self, run)).unwrap_or_default().as_bytes()),
+        }
     }
 }
 

@@ -21,11 +21,9 @@ mod request;
 mod scale;
 mod sealed;
 mod status;
+mod terms;
 
-pub use ask::{
-    Ask, AskError, Condition, MAX_SUMMED, Relation, Terms, is_source, is_word, question, run_of, sign_request,
-    task_digits, task_id, task_run,
-};
+pub use ask::{Ask, AskError, MAX_SUMMED, question, run_of, sign_request, task_digits, task_id, task_run};
 pub use branches::{BRANCH_LABEL, branches};
 pub use evidence::{Convicted, EVIDENCE_FORMAT, EvidenceDocument, EvidenceFault};
 pub use job::{Job, Source, Task, pairing_digest, registration_proof};
@@ -39,3 +37,4 @@ pub use request::FixedRequest;
 pub use scale::{MICRO, Micro, NotMicro, Scale};
 pub use sealed::{Seen, Settled, Telling, Unsettled, operators_of, seal_result, settle, tellers_needed};
 pub use status::{StatusClass, status};
+pub use terms::{Condition, Relation, Terms, is_source, is_word};

@@ -9,8 +9,10 @@ use tacit_accord::{canonical, digest};
 use tacit_model::SessionId;
 use tacit_model::api::TaskRequest;
 
-/// What a client asks for. Its text is made once for all copies: signatures, id, plan, records and results follow from it. It
-/// reads like the request.
+use crate::{AskError, Terms};
+
+/// What a client asks for. Its text, on which signatures, id, plan, records and results rest, is made once for all copies, and
+/// its fields are read once. It reads like the request.
 #[derive(Clone, Deserialize)]
 #[serde(from = "TaskRequest")]
 pub struct FixedRequest(Arc<Fixed>);
@@ -18,6 +20,8 @@ pub struct FixedRequest(Arc<Fixed>);
 struct Fixed {
     request: TaskRequest,
     text: OnceLock<Vec<u8>>,
+    digest: OnceLock<[u8; 32]>,
+    terms: OnceLock<Result<Terms, AskError>>,
 }
 
 impl FixedRequest {
@@ -33,9 +37,19 @@ impl FixedRequest {
         self.0.text.get_or_init(|| signed_text(&self.0.request))
     }
 
+    /// The hash of its text.
+    pub(crate) fn digest(&self) -> &[u8; 32] {
+        self.0.digest.get_or_init(|| digest_of(self.text()))
+    }
+
     /// The same as [`task_id`](crate::task_id).
     pub(crate) fn id(&self) -> SessionId {
-        id_of(self.text())
+        id_of(self.digest())
+    }
+
+    /// The same as [`Ask::terms`](crate::Ask::terms).
+    pub(crate) fn terms(&self) -> Result<&Terms, AskError> {
+        self.0.terms.get_or_init(|| Terms::read(self)).as_ref().map_err(Clone::clone)
     }
 }
 
@@ -45,17 +59,21 @@ pub(crate) fn signed_text(request: &TaskRequest) -> Vec<u8> {
     canonical(request).unwrap_or_default().into_bytes()
 }
 
-/// The id of a task from its text.
-pub(crate) fn id_of(text: &[u8]) -> SessionId {
-    let hash = digest("ask", text);
+/// The hash of a request from its text.
+pub(crate) fn digest_of(text: &[u8]) -> [u8; 32] {
+    digest("ask", text)
+}
+
+/// The id of a task from the hash of its request.
+pub(crate) fn id_of(digest: &[u8; 32]) -> SessionId {
     let mut id = [0; 16];
-    id.copy_from_slice(&hash[..16]);
+    id.copy_from_slice(&digest[..16]);
     SessionId(id)
 }
 
 impl From<TaskRequest> for FixedRequest {
     fn from(request: TaskRequest) -> Self {
-        Self(Arc::new(Fixed { request, text: OnceLock::new() }))
+        Self(Arc::new(Fixed { request, text: OnceLock::new(), digest: OnceLock::new(), terms: OnceLock::new() }))
     }
 }
 

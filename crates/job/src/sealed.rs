@@ -16,7 +16,8 @@ use tacit_pki::result_key::{self, ResultKey};
 use tacit_pki::{Identity, PublicKey};
 use zeroize::Zeroizing;
 
-use crate::ask::{moment_of, named_recipients};
+use crate::ask::named_recipients;
+use crate::terms::moment_of;
 
 /// What is signed.
 #[derive(Serialize)]

@@ -197,8 +197,9 @@ impl Environment for PartyEnvironment {
 impl PartyEnvironment {
     /// With which earlier results a set would make a difference that was just refused for it.
     async fn clash(&self, windows: &[OpenedRow]) -> Option<TaskRefusal> {
+        let mut look = self.store.look();
         for row in windows {
-            if let Ok(Some(clash)) = self.store.opened_with_others(&self.party, row).await {
+            if let Ok(Some(clash)) = look.opened_with_others(&self.party, row).await {
                 return Some(TaskRefusal::of(clash, row));
             }
         }

@@ -133,6 +133,10 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         if let Some(conn) = self.conn.take() {
+            // One that cannot end what it began is closed.
+            if !conn.0.is_autocommit() && conn.0.execute_batch("ROLLBACK").is_err() {
+                return;
+            }
             self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         }
     }

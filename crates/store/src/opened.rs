@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tacit_model::{Fingerprint, RunId, Slot, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row};
-use crate::{Store, StoreError, What};
+use crate::{Look, Store, StoreError, What};
 
 /// Those whose data goes into a result together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,13 +105,15 @@ impl Company {
 /// Windows that are let go of in one transaction, so that nobody waits long behind it.
 const PIECE: i64 = 2000;
 
-impl Store {
+impl Look {
     /// Whether a result over records of this window was, or may have been, opened with another company that is not
     /// disjoint from this one, and which.
-    pub async fn opened_with_others(&self, party: &str, row: &OpenedRow) -> Result<Option<Clash>, StoreError> {
-        with_others(&mut self.reader().await?, party, row).await
+    pub async fn opened_with_others(&mut self, party: &str, row: &OpenedRow) -> Result<Option<Clash>, StoreError> {
+        with_others(self.conn().await?, party, row).await
     }
+}
 
+impl Store {
     /// Deletes windows that end before a moment, the oldest first. What may have overlapped them is declined from then on.
     pub async fn forget_opened(&self, party: &str, before: UnixMillis) -> Result<u64, StoreError> {
         let mut all = 0;

@@ -8,7 +8,7 @@
 use tacit_model::UnixMillis;
 
 use crate::db::{Scalar, args};
-use crate::{Store, StoreError};
+use crate::{Look, Store, StoreError};
 
 /// Rows of one transaction at a party.
 const PIECE: i64 = 2000;
@@ -131,7 +131,7 @@ impl Store {
     /// numbers of used slots of runs, receipts, and what noise cost.
     ///
     /// Tasks that are for a moment up to 10 minutes after `before` are over for ever:
-    /// [`is_forgotten`](Self::is_forgotten).
+    /// [`is_forgotten`](crate::Look::is_forgotten).
     pub async fn purge(&self, before: UnixMillis) -> Result<Purged, StoreError> {
         self.forget_up_to(before.plus(AHEAD_MS)).await?;
         let purged = Purged {
@@ -168,13 +168,6 @@ impl Store {
         let rows = self.in_pieces(&[RECEIVED], before, GATEWAY_PIECE).await?;
         self.in_pieces(&[RECEIVED_KEYS], before, GATEWAY_PIECE).await?;
         Ok(rows)
-    }
-
-    /// Whether what parties of this node knew of tasks for a moment may have been deleted: such a task is over.
-    pub async fn is_forgotten(&self, moment: UnixMillis) -> Result<bool, StoreError> {
-        let sql = "SELECT count(*) AS v FROM forgotten WHERE upto >= $1";
-        let Scalar(rows): Scalar<i64> = self.reader().await?.one(sql, args![moment]).await?;
-        Ok(rows > 0)
     }
 
     /// Never goes back.
@@ -219,5 +212,14 @@ impl Store {
                 return Ok(all);
             }
         }
+    }
+}
+
+impl Look {
+    /// Whether what parties of this node knew of tasks for a moment may have been deleted: such a task is over.
+    pub async fn is_forgotten(&mut self, moment: UnixMillis) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) AS v FROM forgotten WHERE upto >= $1";
+        let Scalar(rows): Scalar<i64> = self.conn().await?.one(sql, args![moment]).await?;
+        Ok(rows > 0)
     }
 }

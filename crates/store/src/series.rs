@@ -6,7 +6,7 @@ use tacit_model::{RunId, Slot, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row};
 use crate::spent::spend_one;
-use crate::{Redacted, SpendRow, Store, StoreError, What};
+use crate::{Look, Redacted, SpendRow, Store, StoreError, What};
 
 /// What was measured at a moment: millionths by the name of the series.
 pub type Sample = (UnixMillis, BTreeMap<String, Redacted<i64>>);
@@ -70,19 +70,6 @@ impl Store {
         .await
     }
 
-    /// The samples of some series from one moment to before another, in order of time.
-    pub async fn samples(
-        &self,
-        party: &str,
-        source: &str,
-        from: UnixMillis,
-        to: UnixMillis,
-    ) -> Result<Vec<SampleRow>, StoreError> {
-        let sql = "SELECT source, at, value FROM series
-                   WHERE party = $1 AND source = $2 AND at >= $3 AND at < $4 ORDER BY at";
-        self.reader().await?.all(sql, args![party, source, from, to]).await
-    }
-
     /// The names of a party's series.
     pub async fn sources(&self, party: &str) -> Result<Vec<String>, StoreError> {
         let sql = "SELECT DISTINCT source AS v FROM series WHERE party = $1 ORDER BY source";
@@ -129,9 +116,24 @@ impl Store {
         })
         .await
     }
+}
+
+impl Look {
+    /// The samples of some series from one moment to before another, in order of time.
+    pub async fn samples(
+        &mut self,
+        party: &str,
+        source: &str,
+        from: UnixMillis,
+        to: UnixMillis,
+    ) -> Result<Vec<SampleRow>, StoreError> {
+        let sql = "SELECT source, at, value FROM series
+                   WHERE party = $1 AND source = $2 AND at >= $3 AND at < $4 ORDER BY at";
+        self.conn().await?.all(sql, args![party, source, from, to]).await
+    }
 
     /// Whether records of a window went into a computation with other members than this one has.
-    pub async fn asked_with_others(&self, party: &str, row: &AskedRow) -> Result<bool, StoreError> {
+    pub async fn asked_with_others(&mut self, party: &str, row: &AskedRow) -> Result<bool, StoreError> {
         // By ranges beside the same members: a long history with them costs nothing.
         let sql = "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM asked WHERE party = $1 AND source = $2 AND members < $5
                            AND to_ms > $3 AND from_ms < $4 AND NOT (run = $6 AND slot = $7 AND task = $8))
@@ -139,14 +141,14 @@ impl Store {
                            AND to_ms > $3 AND from_ms < $4 AND NOT (run = $6 AND slot = $7 AND task = $8))
                    THEN 1 ELSE 0 END AS BIGINT) AS v";
         let args = args![party, row.source, row.from_ms, row.to_ms, row.members, row.run, row.slot, row.task];
-        let Scalar(clashes): Scalar<i64> = self.reader().await?.one(sql, args).await?;
+        let Scalar(clashes): Scalar<i64> = self.conn().await?.one(sql, args).await?;
         Ok(clashes > 0)
     }
 
     /// How many computations took something since a moment; of one client, or of all.
-    pub async fn asked_since(&self, party: &str, since: UnixMillis) -> Result<u64, StoreError> {
+    pub async fn asked_since(&mut self, party: &str, since: UnixMillis) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) AS v FROM (SELECT DISTINCT run, slot FROM asked WHERE party = $1 AND at >= $2) q";
-        let Scalar(count) = self.reader().await?.one(sql, args![party, since]).await?;
+        let Scalar(count) = self.conn().await?.one(sql, args![party, since]).await?;
         Ok(count)
     }
 }

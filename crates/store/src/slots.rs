@@ -9,7 +9,7 @@ use crate::receipts::insert_owed;
 use crate::rows::{input_row, spend_row};
 use crate::series::{AskedRow, note_one};
 use crate::spent::spend_one;
-use crate::{InputState, JobRow, OwedRow, SpendRow, Store, StoreError, What};
+use crate::{InputState, JobRow, Look, OwedRow, SpendRow, Store, StoreError, What};
 
 /// Whether a freeze is the first of its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -36,7 +36,7 @@ pub struct NewFreeze {
     /// Names the input peers of the job, as [`Store::bind_inputs`] does.
     pub inputs: [u8; 32],
     /// The moment of a client's task that it is for: nothing is frozen for what may have been
-    /// [forgotten](Store::is_forgotten).
+    /// [forgotten](crate::Look::is_forgotten).
     pub moment: Option<UnixMillis>,
     /// What of the own series goes into the set, with those whose data is in.
     pub taken: Vec<AskedRow>,
@@ -114,24 +114,6 @@ impl Store {
             })
         })
         .await
-    }
-
-    /// Whether nothing is known of a task's slot, which is for `moment`: no row, no session that gave shares, no freeze;
-    /// and nothing was [forgotten](Store::is_forgotten). One look instead of four.
-    pub async fn is_untouched(
-        &self,
-        party: &str,
-        run: RunId,
-        slot: Slot,
-        moment: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let sql = "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM freezes WHERE party = $1 AND run = $2 AND slot = $3)
-                       OR EXISTS (SELECT 1 FROM input_rows WHERE party = $1 AND run = $2 AND slot = $3)
-                       OR EXISTS (SELECT 1 FROM sessions WHERE party = $1 AND run = $2 AND slot = $3)
-                       OR EXISTS (SELECT 1 FROM forgotten WHERE upto >= $4)
-                   THEN 0 ELSE 1 END AS BIGINT) AS v";
-        let Scalar(untouched): Scalar<i64> = self.reader().await?.one(sql, args![party, run, slot, moment]).await?;
-        Ok(untouched == 1)
     }
 
     /// Whether a slot is over at this party: frozen, given up, or with a result. It is not computed again.
@@ -312,6 +294,26 @@ impl Store {
         }
         let [done, failed, unused] = counts;
         Ok((done, failed, unused))
+    }
+}
+
+impl Look {
+    /// Whether nothing is known of a task's slot, which is for `moment`: no row, no session that gave shares, no freeze;
+    /// and nothing was [forgotten](Self::is_forgotten). One question instead of four.
+    pub async fn is_untouched(
+        &mut self,
+        party: &str,
+        run: RunId,
+        slot: Slot,
+        moment: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM freezes WHERE party = $1 AND run = $2 AND slot = $3)
+                       OR EXISTS (SELECT 1 FROM input_rows WHERE party = $1 AND run = $2 AND slot = $3)
+                       OR EXISTS (SELECT 1 FROM sessions WHERE party = $1 AND run = $2 AND slot = $3)
+                       OR EXISTS (SELECT 1 FROM forgotten WHERE upto >= $4)
+                   THEN 0 ELSE 1 END AS BIGINT) AS v";
+        let Scalar(untouched): Scalar<i64> = self.conn().await?.one(sql, args![party, run, slot, moment]).await?;
+        Ok(untouched == 1)
     }
 }
 

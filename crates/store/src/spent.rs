@@ -6,7 +6,7 @@
 use tacit_model::{RunId, Slot, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row};
-use crate::{Store, StoreError, What};
+use crate::{Look, StoreError, What};
 
 /// What a computation costs a series, and how much it may have cost then.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +46,13 @@ pub struct SpentRow {
 }
 from_row!(SpentRow { source, epsilon, delta, results });
 
-impl Store {
+impl Look {
     /// What the series of a party have cost, those that have.
-    pub async fn spent(&self, party: &str) -> Result<Vec<SpentRow>, StoreError> {
+    pub async fn spent(&mut self, party: &str) -> Result<Vec<SpentRow>, StoreError> {
         let sql = "SELECT source, CAST(sum(epsilon) AS BIGINT) AS epsilon, CAST(sum(delta) AS BIGINT) AS delta,
                        count(*) AS results
                    FROM spent WHERE party = $1 GROUP BY source ORDER BY source";
-        self.reader().await?.all(sql, args![party]).await
+        self.conn().await?.all(sql, args![party]).await
     }
 }
 

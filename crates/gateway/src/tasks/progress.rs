@@ -130,7 +130,7 @@ impl Gateway {
             tokio::pin!(changed);
             changed.as_mut().enable();
             let (consensus, matched) =
-                match self.match_task(ask, &terms, &task, window, Attempt(attempt), &without).await? {
+                match self.match_task(ask, terms, &task, window, Attempt(attempt), &without).await? {
                     Ok(matched) => matched,
                     // Somebody may be about to come back.
                     Err(_) if without.is_empty() && comes_back(&mut place, changed, patience).await => continue,
@@ -212,8 +212,8 @@ impl Gateway {
                     info!(task = %ask.id(), window = %window, why, "it takes those who gave before, or a later window");
                     place.give_back();
                     let new: Vec<Fingerprint> = missing.into_iter().filter(|member| awaited.insert(*member)).collect();
-                    last = apart(&terms, window, until);
-                    if new.is_empty() || !self.come_back(ask, &terms, &new).await {
+                    last = apart(terms, window, until);
+                    if new.is_empty() || !self.come_back(ask, terms, &new).await {
                         return Ok(Ended::without_result(job, last));
                     }
                     without.retain(|member| !new.contains(member));

@@ -66,7 +66,8 @@ impl Party {
         let average = average.ok_or_else(|| {
             PartyError::Refused(result.no_result.clone().unwrap_or_else(|| "the result has no mean".to_owned()))
         })?;
-        let own = series::own_mean(&party.store, &party.name, &request.source, preselector, &scale, now).await?;
+        let own =
+            series::own_mean(&mut party.store.look(), &party.name, &request.source, preselector, &scale, now).await?;
         Ok(Comparison { task: id, average, own: own.map(|own| own.to_string()), contributors: result.contributors })
     }
 }

@@ -51,7 +51,7 @@ impl Party {
             delta: delta_text(row.delta),
             results: row.results,
         };
-        Ok(self.inner.store.spent(&self.inner.name).await?.into_iter().map(body).collect())
+        Ok(self.inner.store.look().spent(&self.inner.name).await?.into_iter().map(body).collect())
     }
 
     /// Sets the policy, or goes back to the node's. Each rule that changes is in the audit log before it is in

@@ -7,7 +7,7 @@
 use tacit_engine::Plan;
 use tacit_job::{Job, MICRO, Micro, is_source};
 use tacit_model::UnixMillis;
-use tacit_store::SpendRow;
+use tacit_store::{Look, SpendRow};
 
 use super::{Policy, TaskRefusal};
 use crate::party::Inner;
@@ -25,6 +25,7 @@ impl Policy {
     pub(crate) async fn judge_budget(
         &self,
         party: &Inner,
+        look: &mut Look,
         job: &Job,
         plan: &Plan,
         sources: &[&str],
@@ -47,7 +48,7 @@ impl Policy {
         // Rounded upwards, but for what is left of a decimal number: nothing is free.
         let epsilon = (privacy.epsilon * MICRO as f64 - 1e-3).ceil().max(1.0) as i64;
         let delta = (privacy.delta * FEMTO).ceil() as i64;
-        let before = party.store.spent(&party.name).await?;
+        let before = look.spent(&party.name).await?;
         let mut scope = format!("{}/{}", party.gateway, party.group);
         if let Some(ask) = job.ask() {
             scope = format!("{scope}/{}", ask.id());

@@ -7,7 +7,7 @@ use tacit_engine::SecurityModel;
 use tacit_job::{Ask, Decline, Job, Terms, Window};
 use tacit_model::api::TaskRequest;
 use tacit_model::{CLOCK_SKEW_MS, Fingerprint, UnixMillis};
-use tacit_store::{Apart, AskedRow, Clash, OpenedRow, StoreError};
+use tacit_store::{Apart, AskedRow, Clash, Look, OpenedRow, StoreError};
 
 use super::{Policy, fewest_inputs};
 use crate::party::Inner;
@@ -276,9 +276,14 @@ impl Policy {
     }
 
     /// Whether results over these windows would make no difference with earlier ones that this peer computed (rule 3).
-    pub(crate) async fn judge_company_before(&self, party: &Inner, rows: &[OpenedRow]) -> Result<(), TaskRefusal> {
+    pub(crate) async fn judge_company_before(
+        &self,
+        party: &Inner,
+        look: &mut Look,
+        rows: &[OpenedRow],
+    ) -> Result<(), TaskRefusal> {
         for row in rows.iter().filter(|_| self.disjoint_windows) {
-            if let Some(clash) = party.store.opened_with_others(&party.name, row).await? {
+            if let Some(clash) = look.opened_with_others(&party.name, row).await? {
                 return Err(TaskRefusal::of(clash, row));
             }
         }
@@ -290,15 +295,16 @@ impl Policy {
     pub(crate) async fn judge_history(
         &self,
         party: &Inner,
+        look: &mut Look,
         rows: &[AskedRow],
         now: UnixMillis,
     ) -> Result<(), TaskRefusal> {
-        let (store, name) = (&party.store, &party.name);
+        let name = &party.name;
         // What is on its way counts too: it is noted when it is frozen.
         let under_way = u64::try_from(party.sessions.open().saturating_sub(1)).unwrap_or(u64::MAX);
         let budgets = [("a minute", 60_000, self.tasks_per_minute), ("a day", 86_400_000, self.tasks_per_day)];
         for (span, ms, most) in budgets.into_iter().filter(|(_, _, most)| *most > 0) {
-            let (found, most) = (store.asked_since(name, now.plus(-ms)).await?, u64::from(most));
+            let (found, most) = (look.asked_since(name, now.plus(-ms)).await?, u64::from(most));
             let found = found.saturating_add(under_way);
             if found >= most {
                 return Err(TaskRefusal::Budget { found, most, span });
@@ -306,7 +312,7 @@ impl Policy {
         }
         for row in rows.iter().filter(|_| self.disjoint_windows) {
             let window = Window { from: row.from_ms, to: row.to_ms };
-            if store.asked_with_others(name, row).await? {
+            if look.asked_with_others(name, row).await? {
                 return Err(TaskRefusal::Overlap { name: row.source.clone(), window });
             }
         }

@@ -123,7 +123,8 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str, noted: &Noted
     }
     let mut given = Given::default();
     if gives {
-        let judged = policy.judge_budget(party, &job, &plan, &[QUEUE], party.clock.now()).await;
+        let judged =
+            policy.judge_budget(party, &mut party.store.look(), &job, &plan, &[QUEUE], party.clock.now()).await;
         given.spent = judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
     }
     ready(party, policy, job, consensus, plan, me, input.filter(|_| gives), given)
@@ -175,13 +176,15 @@ async fn prepare_task(
     let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
     let now = party.clock.now();
     let refused = |refusal: TaskRefusal| Declined::new(refusal.decline(), refusal.to_string());
-    let asked = Asked { ask, terms: &terms, me: party.me, client, at, now };
+    let asked = Asked { ask, terms, me: party.me, client, at, now };
     policy.judge_task(&asked, job, consensus.charter()).map_err(refused)?;
-    if !party.store.is_untouched(&party.name, job.run, job.slot, at).await.map_err(unread)? {
+    let mut look = party.store.look();
+    if !look.is_untouched(&party.name, job.run, job.slot, at).await.map_err(unread)? {
+        look.let_go();
         if let Err(declined) = slot_state(party, job, consensus.charter()).await {
             return Err(Declined { done: again(party, consensus.charter(), job, plan).await, ..declined });
         }
-        if party.store.is_forgotten(at).await.map_err(unread)? {
+        if look.is_forgotten(at).await.map_err(unread)? {
             let why =
                 "what this peer knew of tasks of that time was deleted (retention_days), so it takes part in none";
             return Err(Declined::new(Decline::Frozen { done: None, session: None }, why));
@@ -196,12 +199,13 @@ async fn prepare_task(
         true => windows(party, job, &task, plan, &sources, terms.window(job.slot).ok_or_else(no_window)?),
         false => Vec::new(),
     };
-    policy.judge_company_before(party, &opened).await.map_err(refused)?;
+    policy.judge_company_before(party, &mut look, &opened).await.map_err(refused)?;
     if !gives {
         return Ok((None, Given { opened, ..Given::default() }));
     }
-    let spent = policy.judge_budget(party, job, plan, &sources, now).await.map_err(refused)?;
+    let spent = policy.judge_budget(party, &mut look, job, plan, &sources, now).await.map_err(refused)?;
     if policy.manual_approval {
+        look.let_go();
         ask_owner(party, ask, client, now).await?;
     }
     let mut left_out = 0;
@@ -211,7 +215,7 @@ async fn prepare_task(
         Level::Flat | Level::Branch => {
             policy.judge_conditions(&ask.request).map_err(refused)?;
             let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
-            let selected = series::select(&party.store, &party.name, ask, &terms, job.slot, plan).await;
+            let selected = series::select(&mut look, &party.name, ask, terms, job.slot, plan).await;
             let selected = selected.map_err(nothing)?;
             left_out = selected.left_out;
             policy.judge_left_out(&ask.request, left_out).map_err(refused)?;
@@ -231,7 +235,8 @@ async fn prepare_task(
         at: now,
     };
     let taken: Vec<AskedRow> = sources.into_iter().map(row).collect();
-    policy.judge_history(party, &taken, now).await.map_err(refused)?;
+    policy.judge_history(party, &mut look, &taken, now).await.map_err(refused)?;
+    drop(look);
     let given = match row_given {
         Some(given) => given,
         None => branch::part(party, policy, ask, job).await?,
@@ -321,7 +326,7 @@ pub(super) fn still_willing(party: &Inner, prepared: &Prepared) -> Result<(), De
     let client = branch::client_of(party, &policy, ask)?;
     let terms = ask.terms().map_err(unfit)?;
     let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
-    let asked = Asked { ask, terms: &terms, me: party.me, client, at, now: party.clock.now() };
+    let asked = Asked { ask, terms, me: party.me, client, at, now: party.clock.now() };
     let judged = policy.judge_task(&asked, job, charter);
     judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))
 }

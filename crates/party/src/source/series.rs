@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tacit_engine::{Plan, RowShape};
 use tacit_job::{Ask, MAX_SUMMED, Micro, Preselector, Scale, Terms, Window, is_source};
 use tacit_model::{CLOCK_SKEW_MS, Slot, UnixMillis};
-use tacit_store::{Redacted, Sample, Store, StoreError};
+use tacit_store::{Look, Redacted, Sample, StoreError};
 
 use super::Row;
 
@@ -94,7 +94,7 @@ pub(crate) enum NothingToGive {
 
 /// The mean of the own records that a preselector takes now, as far as they are within the bounds.
 pub(crate) async fn own_mean(
-    store: &Store,
+    look: &mut Look,
     party: &str,
     source: &str,
     preselector: Preselector,
@@ -103,7 +103,7 @@ pub(crate) async fn own_mean(
 ) -> Result<Option<Micro>, StoreError> {
     let window = preselector.window(now);
     let mut values: Vec<Micro> =
-        store.samples(party, source, window.from, window.to).await?.iter().map(|s| Micro(s.value.0)).collect();
+        look.samples(party, source, window.from, window.to).await?.iter().map(|s| Micro(s.value.0)).collect();
     if preselector.is_now() {
         values.drain(..values.len().saturating_sub(1));
     }
@@ -115,7 +115,7 @@ pub(crate) async fn own_mean(
 
 /// Selects the records of a computation.
 pub(crate) async fn select(
-    store: &Store,
+    look: &mut Look,
     party: &str,
     ask: &Ask,
     terms: &Terms,
@@ -129,7 +129,7 @@ pub(crate) async fn select(
     series.sort_unstable();
     series.dedup();
     for source in &series {
-        for sample in store.samples(party, source, window.from, window.to).await? {
+        for sample in look.samples(party, source, window.from, window.to).await? {
             // In order of time: of an interval the latest stays.
             records.entry(terms.record_of(sample.at).from).or_default().insert(source, Micro(sample.value.0));
         }

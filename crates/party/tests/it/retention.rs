@@ -57,8 +57,9 @@ async fn rule12_samples_go_when_they_are_too_old() {
     peer.open().await;
     measured(peer.store.as_ref().unwrap(), &peer.name, &[("older", HOUR + 1000)]).await;
     only_fresh(peer).await;
-    let left =
-        peer.store.as_ref().unwrap().samples(&peer.name, "fresh", SystemClock.now().plus(-3 * HOUR), SystemClock.now());
-    assert_eq!(left.await.unwrap().len(), 1);
+    let now = SystemClock.now();
+    let mut look = peer.store.as_ref().unwrap().look();
+    assert_eq!(look.samples(&peer.name, "fresh", now.plus(-3 * HOUR), now).await.unwrap().len(), 1);
+    drop(look);
     world.close().await;
 }

@@ -35,13 +35,15 @@ async fn rule3_a_forgotten_task_is_not_opened_again(f: &Fixture) {
     for (digest, party) in [(5, "p"), (4, "p"), (5, "joined later")] {
         assert_eq!(s.freeze(party, frozen(digest, at(0)), at(3)).await, Err(What::SlotUsed.into()));
     }
-    assert!(!s.is_untouched("p", TASK, Slot(0), at(0)).await.unwrap());
-    assert!(s.is_forgotten(at(2 + AHEAD)).await.unwrap() && !s.is_forgotten(at(3 + AHEAD)).await.unwrap());
+    assert!(!s.look().is_untouched("p", TASK, Slot(0), at(0)).await.unwrap());
+    assert!(
+        s.look().is_forgotten(at(2 + AHEAD)).await.unwrap() && !s.look().is_forgotten(at(3 + AHEAD)).await.unwrap()
+    );
     // Neither a clock that was set back nor a shorter memory takes that back.
     s.purge(at(-500_000)).await.unwrap();
     assert_eq!(s.freeze("p", frozen(5, at(2 + AHEAD)), at(-400_000)).await, Err(What::SlotUsed.into()));
     // What is for a later moment is a task like any other.
-    assert!(s.is_untouched("p", TASK, Slot(0), at(3 + AHEAD)).await.unwrap());
+    assert!(s.look().is_untouched("p", TASK, Slot(0), at(3 + AHEAD)).await.unwrap());
     assert_eq!(s.freeze("p", frozen(5, at(3 + AHEAD)), at(4)).await, Ok(FreezeOutcome::Fresh));
     // Slots of a group's runs have no moment; their run is closed for ever.
     assert_eq!(s.freeze("p", set(RunId(1), Slot(0), Attempt(0), [1; 32]), at(4)).await, Ok(FreezeOutcome::Fresh));
@@ -59,7 +61,7 @@ async fn what_was_given_is_known_as_long_as_there_are_samples(f: &Fixture) {
     s.add_samples("p", vec![sample(10), sample(90), sample(150)], 9).await.unwrap();
     s.note_asked("p", vec![taken(-1, 0, 100, 7)], Vec::new(), true).await.unwrap();
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 0);
-    assert!(s.asked_with_others("p", &taken(-2, 50, 200, 8)).await.unwrap());
+    assert!(s.look().asked_with_others("p", &taken(-2, 50, 200, 8)).await.unwrap());
     s.forget_samples("p", &temperature, at(50)).await.unwrap();
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 0, "a sample of the window is left");
     s.forget_samples("p", &temperature, at(100)).await.unwrap();

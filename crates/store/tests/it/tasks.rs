@@ -21,6 +21,7 @@ on_both! {
     results_of_tasks_come_once,
     what_does_not_hurry_is_durable_when_it_is_answered,
     a_known_task_is_told_where_its_client_says,
+    a_look_sees_one_state_until_it_is_let_go_of,
 }
 
 /// A window of a task, with these members.
@@ -61,27 +62,27 @@ fn frozen(row: AskedRow) -> NewFreeze {
 async fn rule3_what_goes_in_is_noted_with_the_freeze_or_not_at_all(f: &Fixture) {
     let store = &f.store;
     assert_eq!(store.freeze("p", frozen(taken(-1, 0, 100, 7)), at(1)).await, Ok(FreezeOutcome::Fresh));
-    assert_eq!(store.asked_since("p", at(0)).await.unwrap(), 1);
+    assert_eq!(store.look().asked_since("p", at(0)).await.unwrap(), 1);
     // The same members may be asked again, also for what overlaps; others not.
     assert_eq!(store.freeze("p", frozen(taken(-2, 50, 150, 7)), at(2)).await, Ok(FreezeOutcome::Fresh));
     for members in [6, 8] {
         let other = taken(-3, 149, 160, members);
-        assert!(store.asked_with_others("p", &other).await.unwrap());
+        assert!(store.look().asked_with_others("p", &other).await.unwrap());
         assert_eq!(store.freeze("p", frozen(other), at(3)).await, Err(What::Overlap.into()));
         // A later window, another series and another party are free.
-        assert!(!store.asked_with_others("p", &taken(-3, 150, 160, members)).await.unwrap());
-        assert!(!store.asked_with_others("q", &taken(-3, 0, 160, members)).await.unwrap());
+        assert!(!store.look().asked_with_others("p", &taken(-3, 150, 160, members)).await.unwrap());
+        assert!(!store.look().asked_with_others("q", &taken(-3, 0, 160, members)).await.unwrap());
         let humidity = AskedRow { source: "humidity".to_owned(), ..taken(-3, 0, 160, members) };
-        assert!(!store.asked_with_others("p", &humidity).await.unwrap());
+        assert!(!store.look().asked_with_others("p", &humidity).await.unwrap());
     }
     // What was refused left nothing.
     assert_eq!(store.frozen("p", RunId(-3), Slot(0)).await.unwrap(), None);
-    assert_eq!(store.asked_since("p", at(0)).await.unwrap(), 2);
-    assert!(store.is_untouched("p", RunId(-3), Slot(0), at(0)).await.unwrap());
+    assert_eq!(store.look().asked_since("p", at(0)).await.unwrap(), 2);
+    assert!(store.look().is_untouched("p", RunId(-3), Slot(0), at(0)).await.unwrap());
     // A slot that is frozen with another set notes nothing of a second one.
     let again = NewFreeze { set_digest: [5; 32], ..frozen(taken(-1, 500, 600, 9)) };
     assert_eq!(store.freeze("p", again, at(4)).await, Err(What::Frozen.into()));
-    assert!(!store.asked_with_others("p", &taken(-4, 500, 600, 1)).await.unwrap());
+    assert!(!store.look().asked_with_others("p", &taken(-4, 500, 600, 1)).await.unwrap());
     // Whose policy does not ask for it may overlap.
     let free = NewFreeze { disjoint: false, ..frozen(taken(-5, 0, 160, 3)) };
     assert_eq!(store.freeze("p", free, at(5)).await, Ok(FreezeOutcome::Fresh));
@@ -115,13 +116,13 @@ async fn rule3_who_computes_knows_whose_records_it_opened(f: &Fixture) {
     let more = company(&[1, 2, 3, 4], &[], false);
     for other in [&fewer, &more] {
         let row = over(-3, 149, 160, other);
-        assert!(store.opened_with_others("p", &row).await.unwrap().is_some());
+        assert!(store.look().opened_with_others("p", &row).await.unwrap().is_some());
         assert_eq!(store.freeze("p", computed(row), at(3)).await, Err(What::Company.into()));
         assert_eq!(store.frozen("p", RunId(-3), Slot(0)).await.unwrap(), None);
         // A later window, another series and another party are free, and who shares nobody with them.
         let humidity = OpenedRow { source: "humidity".to_owned(), ..over(-3, 0, 160, other) };
         for (party, row) in [("p", over(-3, 150, 160, other)), ("q", over(-3, 0, 160, other)), ("p", humidity)] {
-            assert!(store.opened_with_others(party, &row).await.unwrap().is_none());
+            assert!(store.look().opened_with_others(party, &row).await.unwrap().is_none());
         }
     }
     assert_eq!(
@@ -134,7 +135,7 @@ async fn rule3_who_computes_knows_whose_records_it_opened(f: &Fixture) {
     );
     // It is known after a restart.
     let again = Store::open(&f.address).await.unwrap();
-    assert!(again.opened_with_others("p", &over(-6, 0, 10, &fewer)).await.unwrap().is_some());
+    assert!(again.look().opened_with_others("p", &over(-6, 0, 10, &fewer)).await.unwrap().is_some());
     again.close().await;
     // A slot that is frozen stays with its set, whoever else it is asked for with.
     let second = NewFreeze { set_digest: [5; 32], ..computed(over(-1, 500, 600, &fewer)) };
@@ -156,7 +157,7 @@ async fn rule3_who_computes_knows_whose_records_it_opened(f: &Fixture) {
         let row = |run, company| OpenedRow { source: series.to_owned(), ..over(run, 0, 100, company) };
         let run = -10 - i64::try_from(series.len()).unwrap();
         assert!(store.freeze("p", computed(row(run, &before)), at(7)).await.is_ok(), "{series}");
-        assert_eq!(store.opened_with_others("p", &row(-99, &after)).await.unwrap().is_some(), clash, "{series}");
+        assert_eq!(store.look().opened_with_others("p", &row(-99, &after)).await.unwrap().is_some(), clash, "{series}");
     }
 }
 
@@ -168,7 +169,7 @@ async fn rule3_what_was_forgotten_of_windows_is_not_opened_again(f: &Fixture) {
         store.freeze("p", computed(over(run, from, to, &whole)), at(1)).await.unwrap();
     }
     assert_eq!(store.forget_opened("p", at(100)).await.unwrap(), 0);
-    assert!(store.opened_with_others("p", &over(-9, 0, 40, &whole)).await.unwrap().is_none());
+    assert!(store.look().opened_with_others("p", &over(-9, 0, 40, &whole)).await.unwrap().is_none());
     assert_eq!(store.forget_opened("p", at(200)).await.unwrap(), 2);
     assert_eq!(store.forget_opened("q", at(900)).await.unwrap(), 0);
     let fewer = company(&[1, 2], &[], false);
@@ -183,10 +184,10 @@ async fn rule3_what_was_forgotten_of_windows_is_not_opened_again(f: &Fixture) {
         ("p", 150, &fewer, true),
     ] {
         let row = over(-9, from, if from < 150 { 150 } else { 151 }, with);
-        assert_eq!(store.opened_with_others(party, &row).await.unwrap().is_some(), declined, "{party} {from}");
+        assert_eq!(store.look().opened_with_others(party, &row).await.unwrap().is_some(), declined, "{party} {from}");
     }
     // It is said which of the two it is: who is not there any more, and from when on it does not matter; or what is not known.
-    let clash = async |row| store.opened_with_others("p", &row).await.unwrap();
+    let clash = async |row| store.look().opened_with_others("p", &row).await.unwrap();
     let apart = Apart { missing: vec![Fingerprint([3; 32])], until: at(300) };
     assert_eq!(clash(over(-9, 150, 160, &fewer)).await, Some(Clash::Company(apart)));
     assert_eq!(clash(over(-9, 149, 160, &fewer)).await, Some(Clash::Forgotten(at(150))));
@@ -197,10 +198,10 @@ async fn rule3_what_was_forgotten_of_windows_is_not_opened_again(f: &Fixture) {
     assert_eq!(store.forget_opened("p", at(900)).await.unwrap(), 1);
     store.purge(at(900)).await.unwrap();
     store.freeze("p", computed(over(-4, 900, 950, &whole)), at(901)).await.unwrap();
-    assert!(store.opened_with_others("p", &over(-5, 900, 910, &fewer)).await.unwrap().is_some());
+    assert!(store.look().opened_with_others("p", &over(-5, 900, 910, &fewer)).await.unwrap().is_some());
     store.purge(at(900)).await.unwrap();
     assert!(
-        store.opened_with_others("p", &over(-5, 900, 910, &fewer)).await.unwrap().is_some(),
+        store.look().opened_with_others("p", &over(-5, 900, 910, &fewer)).await.unwrap().is_some(),
         "it is kept with a window"
     );
 }
@@ -218,13 +219,40 @@ async fn rule3_many_windows_are_forgotten_in_pieces(f: &Fixture) {
     let fewer = company(&[1, 2], &[], false);
     let row = |source: &str, from| OpenedRow { source: source.to_owned(), ..over(-99, from, from + 1, &fewer) };
     for source in ["s0", "s250", "s499"] {
-        assert_eq!(store.opened_with_others("p", &row(source, 7)).await.unwrap(), Some(Clash::Forgotten(at(8))));
-        assert!(matches!(store.opened_with_others("p", &row(source, 8)).await.unwrap(), Some(Clash::Company(_))));
+        assert_eq!(store.look().opened_with_others("p", &row(source, 7)).await.unwrap(), Some(Clash::Forgotten(at(8))));
+        assert!(matches!(
+            store.look().opened_with_others("p", &row(source, 8)).await.unwrap(),
+            Some(Clash::Company(_))
+        ));
     }
     store.put_party(party("p")).await.unwrap();
     store.delete_party("p").await.unwrap();
     for from in [7, 8] {
-        assert_eq!(store.opened_with_others("p", &row("s0", from)).await.unwrap(), None, "{from}");
+        assert_eq!(store.look().opened_with_others("p", &row("s0", from)).await.unwrap(), None, "{from}");
+    }
+}
+
+/// What is asked in one look is answered from one state where the database has such a thing, and a look keeps nobody waiting.
+async fn a_look_sees_one_state_until_it_is_let_go_of(f: &Fixture) {
+    let store = &f.store;
+    let claim = |slot| SessionClaim { session: SessionId([200; 16]), run: RunId(1), slot, charter: [1; 32] };
+    let mut look = store.look();
+    assert!(look.is_untouched("p", RunId(1), Slot(0), at(0)).await.unwrap());
+    store.claim_session("p", claim(Slot(0)), at(0)).await.unwrap();
+    let same_state = look.is_untouched("p", RunId(1), Slot(0), at(0)).await.unwrap();
+    assert_eq!(same_state, store.kind() == "sqlite");
+    look.let_go();
+    assert!(!look.is_untouched("p", RunId(1), Slot(0), at(0)).await.unwrap());
+    drop(look);
+    // Connections that were looked through are as good as new: there are far fewer of them than looks here.
+    for slot in 1..20 {
+        let mut look = store.look();
+        assert!(look.is_untouched("p", RunId(1), Slot(slot), at(0)).await.unwrap());
+        let session = SessionId([u8::try_from(slot).unwrap(); 16]);
+        store.claim_session("p", SessionClaim { session, ..claim(Slot(slot)) }, at(0)).await.unwrap();
+        drop(look);
+        assert!(!store.look().is_untouched("p", RunId(1), Slot(slot), at(0)).await.unwrap());
+        assert!(!store.is_over("p", RunId(1), Slot(slot)).await.unwrap());
     }
 }
 
@@ -233,10 +261,10 @@ async fn rule3_one_slot_is_not_both_frozen_and_given_to_others(f: &Fixture) {
     let store = &f.store;
     let claim =
         |session, slot| SessionClaim { session: SessionId([session; 16]), run: RunId(1), slot, charter: [1; 32] };
-    assert!(store.is_untouched("p", RunId(1), Slot(0), at(0)).await.unwrap());
+    assert!(store.look().is_untouched("p", RunId(1), Slot(0), at(0)).await.unwrap());
     // Shares were given to the computing members of another attempt, with other input peers.
     store.claim_session("p", claim(1, Slot(0)), at(0)).await.unwrap();
-    assert!(!store.is_untouched("p", RunId(1), Slot(0), at(0)).await.unwrap());
+    assert!(!store.look().is_untouched("p", RunId(1), Slot(0), at(0)).await.unwrap());
     assert!(!store.is_over("p", RunId(1), Slot(0)).await.unwrap(), "another attempt may come");
     store.bind_inputs("p", claim(1, Slot(0)), [9; 32]).await.unwrap();
     let own = set(RunId(1), Slot(0), Attempt(1), [4; 32]);
@@ -342,7 +370,7 @@ async fn rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays(f: &Fixt
         at: at(0),
     };
     let charged = |row: SpendRow| NewFreeze { spent: vec![row.clone()], ..set(row.run, row.slot, Attempt(0), [4; 32]) };
-    let spent = async || store.spent("p").await.unwrap().pop().map(|row| (row.epsilon, row.delta, row.results));
+    let spent = async || store.look().spent("p").await.unwrap().pop().map(|row| (row.epsilon, row.delta, row.results));
     assert_eq!(store.freeze("p", charged(cost(-1, 60)), at(1)).await, Ok(FreezeOutcome::Fresh));
     assert_eq!(spent().await, Some((60, 3, 1)));
     // Another set of the slot is refused, and costs nothing more; the same again neither.
@@ -352,7 +380,7 @@ async fn rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays(f: &Fixt
     assert_eq!(spent().await, Some((60, 3, 1)));
     // Too much: neither frozen nor charged. What fits exactly is taken.
     assert_eq!(store.freeze("p", charged(cost(-2, 41)), at(3)).await, Err(What::Budget.into()));
-    assert!(store.is_untouched("p", RunId(-2), Slot(0), at(0)).await.unwrap());
+    assert!(store.look().is_untouched("p", RunId(-2), Slot(0), at(0)).await.unwrap());
     assert_eq!(store.freeze("p", charged(cost(-2, 40)), at(3)).await, Ok(FreezeOutcome::Fresh));
     let small = SpendRow { most_epsilon: i64::MAX, ..cost(-3, 1) };
     assert_eq!(store.note_asked("p", Vec::new(), vec![small.clone()], false).await, Ok(()));
@@ -362,7 +390,7 @@ async fn rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays(f: &Fixt
         Err(What::Budget.into()),
         "delta"
     );
-    assert_eq!(store.asked_since("p", at(0)).await.unwrap(), 0, "nothing is noted of what is refused");
+    assert_eq!(store.look().asked_since("p", at(0)).await.unwrap(), 0, "nothing is noted of what is refused");
     // Given again in a second attempt at the same slot, it is paid for already. Others pay for themselves.
     assert_eq!(store.note_asked("p", Vec::new(), vec![small], false).await, Ok(()));
     assert_eq!(spent().await, Some((101, 9, 3)));
