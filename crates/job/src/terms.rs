@@ -179,16 +179,16 @@ impl Terms {
             return Err(bad("nonce is 32 hexadecimal digits"));
         }
         let preselector = Preselector::parse(&request.preselector).map_err(|e| bad(&e.to_string()))?;
-        let (every_ms, times) = match request.repeat {
-            None => (0, 1),
+        match request.repeat {
             Some(_) if matches!(preselector, Preselector::Between { .. }) => {
                 return Err(bad("a window between two moments does not repeat"));
             }
             Some(repeat) if repeat.every_s == 0 || !(1..=MAX_TIMES).contains(&repeat.times) => {
                 return Err(bad("repeat needs at least 1 second and 1 to 100000 times"));
             }
-            Some(repeat) => (i64::from(repeat.every_s) * 1000, i64::from(repeat.times)),
-        };
+            _ => {}
+        }
+        let (every_ms, times) = rhythm(request);
         if request.approval_s > MAX_APPROVAL_S {
             return Err(bad("approval_s is at most a day, 86400"));
         }
@@ -232,9 +232,13 @@ impl Terms {
 /// The moment of a computation of a request, if it is one of its own: see [`Terms::moment`].
 pub(crate) fn moment_of(request: &TaskRequest, window: Slot) -> Option<UnixMillis> {
     let issued = UnixMillis::from_rfc3339(&request.issued)?;
-    let (every_ms, times) =
-        request.repeat.map_or((0, 1), |repeat| (i64::from(repeat.every_s) * 1000, i64::from(repeat.times)));
+    let (every_ms, times) = rhythm(request);
     moment(issued, every_ms, times, window)
+}
+
+/// Milliseconds between two computations, and how many there are.
+fn rhythm(request: &TaskRequest) -> (i64, i64) {
+    request.repeat.map_or((0, 1), |repeat| (i64::from(repeat.every_s) * 1000, i64::from(repeat.times)))
 }
 
 fn moment(issued: UnixMillis, every_ms: i64, times: i64, window: Slot) -> Option<UnixMillis> {

@@ -27,13 +27,15 @@ impl Look {
     }
 
     pub(crate) async fn conn(&mut self) -> Result<&mut Conn, StoreError> {
-        if self.conn.is_none() {
-            let mut conn = self.store.reader().await?;
-            if matches!(conn, Conn::SqliteReader(_)) {
-                conn.execute("BEGIN", args![]).await?;
+        match &mut self.conn {
+            Some(conn) => Ok(conn),
+            none => {
+                let mut conn = self.store.reader().await?;
+                if matches!(conn, Conn::SqliteReader(_)) {
+                    conn.execute("BEGIN", args![]).await?;
+                }
+                Ok(none.insert(conn))
             }
-            self.conn = Some(conn);
         }
-        self.conn.as_mut().ok_or_else(|| StoreError::corrupt("a look without a connection"))
     }
 }
