@@ -8,8 +8,11 @@ use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
 use crate::{Awaited, Job, Own, ReceiptPart};
 
 /// From a gateway to a peer over the control link. Unknown kinds are ignored by older peers.
+///
+/// All messages here travel as `{"prepare":{...}}`, not as `{"kind":"prepare",...}`: serde copies all that is beside a tag before
+/// it reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ToPeer {
     /// The consensus documents that follow the one the peer last reported, oldest first.
@@ -165,7 +168,7 @@ pub enum StopReason {
 
 /// From a peer to its gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ToGateway {
     /// First message: who is there and what it knows.
@@ -259,7 +262,7 @@ pub enum ToGateway {
 
 /// What became of a phase of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "report", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Report {
     /// The answer to a ping.
@@ -321,7 +324,7 @@ pub enum Told {
 
 /// Why a peer declines a job. The owner of the peer sees the details, the gateway only this.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "why", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Decline {
     /// The peer knows another charter.
@@ -360,7 +363,7 @@ pub enum Decline {
 
 /// What went wrong in a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "fault", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fault {
     /// These members were lost before the inputs were frozen.
@@ -428,7 +431,7 @@ impl Fault {
 
 /// What a peer's operator wants of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "request", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Request {
     /// Compute a task that the peer asks for itself: it signs it and is its only recipient.
@@ -449,7 +452,7 @@ pub enum Request {
 
 /// The answer to a [`Request`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "response", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Response {
     /// The peer takes part in this run.

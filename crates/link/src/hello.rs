@@ -17,8 +17,8 @@ pub struct VersionRange {
 }
 
 impl VersionRange {
-    /// What this build speaks.
-    pub const CURRENT: Self = Self { min: 1, max: 1 };
+    /// What this build speaks: 2, since control messages have their kind around what they say instead of in it.
+    pub const CURRENT: Self = Self { min: 2, max: 2 };
 
     /// The newest version both speak.
     pub fn common(self, theirs: Self) -> Result<u16, LinkError> {

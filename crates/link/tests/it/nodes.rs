@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-use tacit_link::{Gate, Host, How, LinkConfig, LinkError, LinkHub, PortEvent, Protocol, SessionPort};
+use tacit_link::{Gate, Host, How, LinkConfig, LinkError, LinkHub, PortEvent, Protocol, SessionPort, VersionRange};
 use tacit_model::{Fingerprint, SessionId};
 use tacit_pki::Identity;
 use time::OffsetDateTime;
@@ -210,7 +210,8 @@ pub(crate) fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The hello of version 1.
+/// The hello of a node of this version.
 pub(crate) fn hello() -> Vec<u8> {
-    frame(1, b"\0\x01\0\x01\0\0\0\0\0\0\0\0rawrawra\x01\0\0\0")
+    let VersionRange { min, max } = VersionRange::CURRENT;
+    frame(1, &[&min.to_be_bytes()[..], &max.to_be_bytes(), b"\0\0\0\0\0\0\0\0rawrawra\x01\0\0\0"].concat())
 }

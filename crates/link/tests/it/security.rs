@@ -131,7 +131,7 @@ async fn parked_frames_of_a_stranger_never_reach_the_session() {
 
 #[tokio::test]
 async fn versions_without_overlap_are_told_on_both_sides() {
-    let new = VersionRange { min: 2, max: 3 };
+    let new = VersionRange { min: 3, max: 4 };
     let old = VersionRange::CURRENT;
     let mut config = local();
     config.versions = new;
