@@ -1,4 +1,4 @@
-//! One HTTP/2 connection over a provider's socket, as tonic's client wants it.
+//! One HTTP/2 connection over a provider's socket, as tonic's client wants it, and what is received over one.
 //!
 //! tonic's own channel finds, balances and reconnects; a socket that is opened for each session needs none of that, and
 //! each call through it changes tasks twice more. hyper's client sends what a call says after its head, in a write of its
@@ -40,7 +40,7 @@ impl Connection {
 }
 
 impl tower::Service<Request<Body>> for Connection {
-    type Response = Response<Answer>;
+    type Response = Response<Received>;
     type Error = StdError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
@@ -55,15 +55,15 @@ impl tower::Service<Request<Body>> for Connection {
             let message = body.collect().await?.to_bytes();
             let (answer, mut rest) = requests.send_request(Request::from_parts(head, ()), false)?;
             rest.send_data(message, true)?;
-            Ok(answer.await?.map(Answer))
+            Ok(answer.await?.map(Received))
         })
     }
 }
 
-/// What comes after the head of an answer.
-pub(super) struct Answer(RecvStream);
+/// What comes after the head of a command, or of its answer.
+pub(super) struct Received(pub(super) RecvStream);
 
-impl tonic::codegen::Body for Answer {
+impl tonic::codegen::Body for Received {
     type Data = Bytes;
     type Error = h2::Error;
 

@@ -1,20 +1,22 @@
 //! A provider that answers pings and computes nothing.
 
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper::server::conn::http2::Builder;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::service::TowerToHyperService;
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http_body_util::BodyExt;
 use prost::Message;
 use tokio::net::{UnixListener, UnixStream};
-use tonic::codegen::Body;
+use tonic::body::Body;
+use tonic::codegen::StdError;
 use tonic::codegen::http::{Request, Response};
 use tonic_prost::ProstCodec;
 
+use super::connection::Received;
 use super::wire::{CmdResult, FilterArgs, Payload, SessionCtx, SmcCmd, SmcResult};
 
 /// A session id is not longer than this.
@@ -52,38 +54,56 @@ impl EchoProvider {
 }
 
 async fn connection(stream: UnixStream, sessions: Arc<Sessions>) {
-    let service = tower::service_fn(move |request| answer(request, Arc::clone(&sessions)));
-    let served =
-        Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let served = async {
+        let mut connection = h2::server::handshake(stream).await?;
+        while let Some(asked) = connection.accept().await {
+            let (request, respond) = asked?;
+            let sessions = Arc::clone(&sessions);
+            tokio::spawn(async move {
+                if let Err(error) = reply(request, respond, &sessions).await {
+                    tracing::debug!(%error, "an answer of the echo provider did not leave");
+                }
+            });
+        }
+        Ok::<_, h2::Error>(())
+    };
     if let Err(error) = served.await {
         tracing::debug!(%error, "a connection of the echo provider ended");
     }
 }
 
-async fn answer<B>(request: Request<B>, sessions: Arc<Sessions>) -> Result<Response<tonic::body::Body>, Infallible>
-where
-    B: Body + Send + 'static,
-    B::Error: Into<tonic::codegen::StdError> + Send,
-{
-    Ok(match request.uri().path() {
-        "/smc.SMC/Init" => unary(request, |session, _| init(&sessions, session)).await,
-        "/smc.SMC/NextCmd" => unary(request, |command, of| next(&sessions, &command, of)).await,
-        "/smc.SMC/TearDown" => unary(request, |session, _| tear_down(&sessions, &session)).await,
-        "/smc.SMC/ResetAll" => unary(request, |FilterArgs {}, _| reset(&sessions)).await,
+/// Head, message and end of an answer leave together, as a command does: see connection.rs.
+async fn reply(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    sessions: &Sessions,
+) -> Result<(), StdError> {
+    let (head, body) = answer(request.map(Received), sessions).await.into_parts();
+    let body = body.collect().await?;
+    let end = body.trailers().cloned();
+    let mut rest = respond.send_response(Response::from_parts(head, ()), end.is_none())?;
+    if let Some(end) = end {
+        rest.send_data(body.to_bytes(), false)?;
+        rest.send_trailers(end)?;
+    }
+    Ok(())
+}
+
+async fn answer(request: Request<Received>, sessions: &Sessions) -> Response<Body> {
+    match request.uri().path() {
+        "/smc.SMC/Init" => unary(request, |session, _| init(sessions, session)).await,
+        "/smc.SMC/NextCmd" => unary(request, |command, of| next(sessions, &command, of)).await,
+        "/smc.SMC/TearDown" => unary(request, |session, _| tear_down(sessions, &session)).await,
+        "/smc.SMC/ResetAll" => unary(request, |FilterArgs {}, _| reset(sessions)).await,
         _ => tonic::Status::unimplemented("not in proto/smc.proto").into_http(),
-    })
+    }
 }
 
 /// One message of a command and its answer. The command is told its session, as the metadata says.
-async fn unary<M, B>(
-    request: Request<B>,
+async fn unary<M: Message + Default + 'static>(
+    request: Request<Received>,
     command: impl Fn(M, Option<&str>) -> Result<CmdResult, tonic::Status>,
-) -> Response<tonic::body::Body>
-where
-    M: Message + Default + 'static,
-    B: Body + Send + 'static,
-    B::Error: Into<tonic::codegen::StdError> + Send,
-{
+) -> Response<Body> {
     let codec: ProstCodec<CmdResult, M> = ProstCodec::default();
     let service = tower::service_fn(|request: tonic::Request<M>| {
         let (metadata, _, message) = request.into_parts();
