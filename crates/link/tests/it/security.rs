@@ -131,8 +131,8 @@ async fn parked_frames_of_a_stranger_never_reach_the_session() {
 
 #[tokio::test]
 async fn versions_without_overlap_are_told_on_both_sides() {
-    let new = VersionRange { min: 3, max: 4 };
     let old = VersionRange::CURRENT;
+    let new = VersionRange { min: old.max + 1, max: old.max + 2 };
     let mut config = local();
     config.versions = new;
     let (a, b) = (Node::new().await, Node::with(config).await);
