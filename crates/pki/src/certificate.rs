@@ -2,14 +2,13 @@ use core::fmt;
 use core::str::FromStr;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tacit_model::Fingerprint;
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::PkiError;
+use crate::{PkiError, verifying};
 
 /// No certificate of ours or of a P2DS, FlexSMC or SNOOP installation comes near this size.
 const MAX_CERTIFICATE: usize = 64 * 1024;
@@ -121,7 +120,7 @@ impl PublicKey {
     /// Bytes alone have no purpose; what one party signs for another goes through
     /// [`envelope`](crate::envelope).
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), PkiError> {
-        UnparsedPublicKey::new(&ED25519, self.0).verify(message, &signature.0).map_err(|_| PkiError::Signature)
+        if verifying::holds(message, self, &signature.0) { Ok(()) } else { Err(PkiError::Signature) }
     }
 
     /// The text form.

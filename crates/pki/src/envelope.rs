@@ -19,8 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use tacit_model::Fingerprint;
 
-use crate::batch;
-use crate::{EnvelopeFault, Identity, PkiError, PublicKey, Signature};
+use crate::{EnvelopeFault, Identity, PkiError, PublicKey, Signature, verifying};
 
 /// Longest envelope that is read, in characters.
 pub const MAX_ENVELOPE: usize = 16 * 1024 * 1024;
@@ -218,10 +217,10 @@ pub fn verify_detached(
 /// Verifies several parties' signatures under one message, together where that is faster; the place of the first that does
 /// not hold.
 ///
-/// For who acts on them. What is kept to be shown to others is verified one by one: see `batch.rs`.
+/// For who acts on them. What is kept to be shown to others is verified one by one: see `verifying.rs`.
 pub fn verify_all_detached(context: Context, message: &[u8], signed: &[(&PublicKey, &[u8; 64])]) -> Result<(), usize> {
     let text = with_context(context, message);
-    if batch::hold_together(&text, signed) {
+    if verifying::hold_together(&text, signed) {
         return Ok(());
     }
     let fails = |(key, signature): &(&PublicKey, &[u8; 64])| key.verify(&text, &Signature(**signature)).is_err();

@@ -16,7 +16,6 @@
 //!
 //! **Does not** build certificate chains, speak TLS, or decide who may do what.
 
-mod batch;
 mod certificate;
 mod comparison;
 mod der;
@@ -33,6 +32,7 @@ mod shown;
 mod sni;
 pub mod token;
 pub mod trust;
+mod verifying;
 
 pub use certificate::{CertificateFacts, PublicKey, Signature, fingerprint_of_certificate};
 pub use comparison::comparison_code;
