@@ -1,8 +1,8 @@
 //! One attempt at one job: Prepare, Link, Session, then agreement of all.
 //!
-//! Each phase is a barrier: everybody is instructed, everybody's report is waited for until the
-//! phase's deadline. Before the inputs are frozen a failed attempt may be repaired with other members
-//! of the signed roster; after it the slot ends.
+//! Each phase is a [`Barrier`]: everybody is instructed, everybody's report is waited for until the
+//! phase's deadline, or until the attempt cannot succeed any more. Before the inputs are frozen a failed
+//! attempt may be repaired with other members of the signed roster; after it the slot ends.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,15 +17,14 @@ use tracing::{Instrument, info_span};
 use crate::directory::{Happening, Reports};
 use crate::{Gateway, GatewayError};
 
+mod barrier;
 mod unreached;
 mod verdict;
 mod words;
 
+use barrier::Barrier;
 use verdict::{all_linked, judge, nonces};
 use words::Names;
-
-/// Once an attempt cannot succeed any more, reports of the others are waited for so long.
-const ON_THEIR_WAY: Duration = Duration::from_millis(200);
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -153,11 +152,7 @@ impl Gateway {
         now.unwrap_or_else(charter)
     }
 
-    /// Instructs everybody and waits until everybody reported, is gone, or the deadline passed.
-    ///
-    /// Before the freeze an attempt cannot succeed any more once somebody is gone, and the others would wait for its link as
-    /// long as they may: only reports that are on their way are still waited for, and whoever has not reported is left
-    /// out of what is returned. It is neither gone nor silent.
+    /// Instructs everybody and waits until everybody reported, is gone, or is not waited for any longer.
     async fn phase(
         &self,
         members: &[Fingerprint],
@@ -165,38 +160,18 @@ impl Gateway {
         reports: &mut Reports<'_>,
         limit: Duration,
     ) -> Reported {
-        let mut deadline = Instant::now() + limit;
-        let needs_all = matches!(message, ToPeer::Prepare { .. } | ToPeer::Link { .. });
-        let mut cut_short = false;
-        let mut reported: Reported = BTreeMap::new();
+        let mut barrier = Barrier::new(message, Instant::now() + limit);
         for absent in self.inner.directory.send_all(members, message) {
-            reported.insert(absent, None);
+            barrier.gone(absent);
         }
-        while reported.len() < members.len() {
-            if needs_all && !cut_short && reported.values().any(Option::is_none) {
-                (cut_short, deadline) = (true, deadline.min(Instant::now() + ON_THEIR_WAY));
-            }
-            match tokio::time::timeout_at(deadline, reports.next()).await {
-                Ok(Some((member, Happening::Report(report)))) => {
-                    reported.insert(member, Some(report));
-                }
-                // What it reported before the freeze is worth nothing without it.
-                Ok(Some((member, Happening::Gone))) if needs_all => {
-                    reported.insert(member, None);
-                }
-                Ok(Some((member, Happening::Gone))) => {
-                    reported.entry(member).or_insert(None);
-                }
+        while barrier.count() < members.len() {
+            match tokio::time::timeout_at(barrier.deadline(), reports.next()).await {
+                Ok(Some((member, Happening::Report(report)))) => barrier.report(member, report),
+                Ok(Some((member, Happening::Gone))) => barrier.gone(member),
                 Ok(None) | Err(_) => break,
             }
         }
-        for member in members.iter().filter(|_| !cut_short) {
-            if !reported.contains_key(member) {
-                self.inner.directory.unanswered(member);
-                reported.insert(*member, None);
-            }
-        }
-        reported
+        barrier.end(members, |silent| self.inner.directory.unanswered(silent))
     }
 }
 

@@ -14,6 +14,9 @@ use super::{Agreed, Outcome, Reported};
 #[cfg(test)]
 pub(super) mod tests;
 
+/// Why there is another attempt where nobody is known to be gone and somebody has said nothing.
+const NOT_ALL: &str = "not all have reported";
+
 /// All nonces in the order of the members, or what follows from the first thing that stands against it.
 pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Result<Vec<String>, Outcome> {
     let mut nonces = Vec::with_capacity(prepared.len());
@@ -99,7 +102,10 @@ pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Resul
         let why = format!("{} is busy with other sessions", names.all(&busy));
         return Err(Outcome::Busy { members: busy, why });
     }
-    Ok(nonces)
+    match prepared.len() == job.members().len() {
+        true => Ok(nonces),
+        false => Err(Outcome::Repair { without, why: NOT_ALL.to_owned() }),
+    }
 }
 
 /// 32 bytes in hexadecimal.
@@ -119,7 +125,10 @@ pub(super) fn all_linked(linked: &Reported, job: &Job, names: &Names<'_>) -> Res
         }
     }
     if linked.values().all(|report| matches!(report, Some(Report::Linked))) {
-        return Ok(());
+        return match linked.len() == job.members().len() {
+            true => Ok(()),
+            false => Err(Outcome::Repair { without: gone, why: NOT_ALL.to_owned() }),
+        };
     }
     let without = unreached.left_out(gone, job, names);
     let why = format!("no link to {}", names.all(&without));

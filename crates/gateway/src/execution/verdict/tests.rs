@@ -83,6 +83,22 @@ fn rule10_an_own_reason_is_not_told() {
 }
 
 /// Those who compute may decline because of those who give: these are left out first, and the others asked again.
+/// Whoever has said nothing is not taken for ready, or linked.
+#[test]
+fn f13_fewer_reports_than_members_are_not_all() {
+    let (charter, job) = scene();
+    let names = Names(&charter);
+    let ready = || Some(Report::Prepared { nonce: "0".repeat(64) });
+    let mut prepared = BTreeMap::from([(who(0), ready()), (who(1), ready())]);
+    assert!(matches!(nonces(&prepared, &job, &names), Err(Outcome::Repair { without, .. }) if without.is_empty()));
+    prepared.insert(who(2), ready());
+    assert_eq!(nonces(&prepared, &job, &names).expect("all are ready").len(), 3);
+    let mut linked = BTreeMap::from([(who(0), Some(Report::Linked)), (who(1), Some(Report::Linked))]);
+    assert!(matches!(all_linked(&linked, &job, &names), Err(Outcome::Repair { without, .. }) if without.is_empty()));
+    linked.insert(who(2), Some(Report::Linked));
+    assert!(all_linked(&linked, &job, &names).is_ok());
+}
+
 #[test]
 fn f05_who_only_gives_and_declines_is_left_out_before_those_who_compute() {
     let (charter, mut job) = scene();
