@@ -160,7 +160,10 @@ impl Sessions {
         state.give_up_stale(stale);
         let entry = state.open.get_mut(&session)?;
         match std::mem::replace(&mut entry.step, Step::Busy) {
-            Step::Prepared(prepared) => Some((prepared, entry.abort.clone(), Arc::clone(&entry.noted))),
+            Step::Prepared(prepared) => {
+                entry.since = Instant::now();
+                Some((prepared, entry.abort.clone(), Arc::clone(&entry.noted)))
+            }
             other => {
                 entry.step = other;
                 None

@@ -10,7 +10,9 @@
 mod relay;
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -36,8 +38,10 @@ use crate::provider::{Participant, PreparePhase, Provider, ProviderError, Provid
 /// Random numbers that every member appends to its vector: their sum is known to recipients alone, so that
 /// nobody can try results against the commitment that the gateway sees.
 const SALTS: usize = 4;
-/// After the end of its session a provider has so long to close its connections.
+/// After the end of its session a provider has so long to answer and to close its connections.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// So much that one member sent may wait to be read, by this peer or by its provider.
+const UNREAD: usize = 64 << 20;
 /// A salt has so many bits, so that sums of them stay below 2^127.
 const SALT_MASK: u64 = (1 << 60) - 1;
 
@@ -97,44 +101,66 @@ pub(super) async fn run(
     abort: &CancellationToken,
 ) -> Result<Done, Ended> {
     let limit = super::running::deadline(party.limits.session, stage.plan);
-    let work = async {
-        let mut vector = Zeroizing::new(Vec::with_capacity(input.len() + SALTS));
-        vector.extend_from_slice(&input);
-        for _ in 0..SALTS {
-            let mut bytes = [0; 8];
-            random::fill(&mut bytes).map_err(|e| Ended::new(Fault::Own, e.to_string()))?;
-            vector.push(u64::from_le_bytes(bytes) & SALT_MASK);
+    let mut end = pin!(async {
+        match tokio::time::timeout(limit, abort.cancelled()).await {
+            Ok(()) => Ended::new(Fault::Ended, "the session was given up"),
+            Err(_) => Ended::new(Fault::Ended, "the session ran out of time"),
         }
-        let (frozen, early) = freeze(party, stage, port, environment, &vector).await?;
-        let learned = compute(stage, port, &vector, frozen, early).await?;
-        Ok(Done { learned, frozen, binding: binding(stage) })
-    };
-    tokio::select! {
-        () = abort.cancelled() => Err(Ended::new(Fault::Ended, "the session was given up")),
-        done = tokio::time::timeout(limit, work) => {
-            done.unwrap_or_else(|_| Err(Ended::new(Fault::Ended, "the session ran out of time")))
-        }
+    });
+    let mut vector = Zeroizing::new(Vec::with_capacity(input.len() + SALTS));
+    vector.extend_from_slice(&input);
+    for _ in 0..SALTS {
+        let mut bytes = [0; 8];
+        random::fill(&mut bytes).map_err(|e| Ended::new(Fault::Own, e.to_string()))?;
+        vector.push(u64::from_le_bytes(bytes) & SALT_MASK);
     }
+    let (frozen, early) = tokio::select! {
+        ended = &mut end => return Err(ended),
+        frozen = freeze(party, stage, port, environment, &vector) => frozen?,
+    };
+    let learned = compute(stage, port, &vector, frozen, early, end).await?;
+    Ok(Done { learned, frozen, binding: binding(stage) })
 }
 
 /// The messages of each member in their order; a quick one is several steps ahead.
 struct Inbox<'a> {
     port: &'a mut SessionPort,
     waiting: VecDeque<(usize, Bytes)>,
+    /// Bytes that wait, of each member.
+    sizes: Vec<usize>,
 }
 
-impl Inbox<'_> {
-    async fn next_of(&mut self, place: usize) -> Result<Bytes, usize> {
+/// Why no message comes of the member at a place.
+enum Silence {
+    Lost(usize),
+    /// Too much of it waits already.
+    Flood(usize),
+}
+
+impl<'a> Inbox<'a> {
+    fn new(port: &'a mut SessionPort) -> Self {
+        let sizes = vec![0; port.peers().len()];
+        Self { port, waiting: VecDeque::new(), sizes }
+    }
+
+    async fn next_of(&mut self, place: usize) -> Result<Bytes, Silence> {
         if let Some(at) = self.waiting.iter().position(|(from, _)| *from == place)
             && let Some((_, body)) = self.waiting.remove(at)
         {
+            self.sizes[place] -= body.len();
             return Ok(body);
         }
         loop {
             match self.port.recv().await {
                 PortEvent::Message { from, body } if from == place => return Ok(body),
-                PortEvent::Message { from, body } => self.waiting.push_back((from, body)),
-                PortEvent::Lost { from, .. } => return Err(from),
+                PortEvent::Message { from, body } => {
+                    self.sizes[from] += body.len();
+                    if self.sizes[from] > UNREAD {
+                        return Err(Silence::Flood(from));
+                    }
+                    self.waiting.push_back((from, body));
+                }
+                PortEvent::Lost { from, .. } => return Err(Silence::Lost(from)),
             }
         }
     }
@@ -157,9 +183,15 @@ async fn freeze(
 ) -> Result<([u8; 32], VecDeque<(usize, Bytes)>), Ended> {
     let Stage { plan, seats, .. } = *stage;
     let members = plan.members().len();
-    let lost = |port: &SessionPort, place: usize| {
-        let member = port.peers()[place];
-        Ended::new(Fault::Lost { members: vec![member] }, format!("{} was lost before the freeze", member.short()))
+    let silence = |port: &SessionPort, why: Silence| match why {
+        Silence::Lost(place) => {
+            let member = port.peers()[place];
+            Ended::new(Fault::Lost { members: vec![member] }, format!("{} was lost before the freeze", member.short()))
+        }
+        Silence::Flood(place) => {
+            let member = port.peers()[place];
+            Ended::new(Fault::Misbehaved { member }, format!("{} sent far too much before the freeze", member.short()))
+        }
     };
     let misbehaved = |member: usize, what: &str| {
         let member = plan.members()[member];
@@ -172,16 +204,16 @@ async fn freeze(
     let own = commitment(&salt, vector);
 
     seats.tell_key(port, party.identity.public_key());
-    let mut inbox = Inbox { port, waiting: VecDeque::new() };
+    let mut inbox = Inbox::new(port);
     inbox.send_all(&own);
     let mut commitments = vec![own; members];
     for (member, place) in &places {
         let peer = plan.members()[*member];
-        let key = inbox.next_of(*place).await.map_err(|gone| lost(inbox.port, gone))?;
+        let key = inbox.next_of(*place).await.map_err(|why| silence(inbox.port, why))?;
         if !seats.takes_key(*member, &peer, &key).unwrap_or(false) {
             return Err(misbehaved(*member, "key"));
         }
-        let theirs = inbox.next_of(*place).await.map_err(|gone| lost(inbox.port, gone))?;
+        let theirs = inbox.next_of(*place).await.map_err(|why| silence(inbox.port, why))?;
         commitments[*member] = (&*theirs).try_into().map_err(|_| misbehaved(*member, "commitment"))?;
     }
     let digest = set_digest(stage, &commitments);
@@ -202,7 +234,7 @@ async fn freeze(
     })?;
     inbox.send_all(&environment.sign_freeze(&digest));
     for (member, place) in &places {
-        let signature = inbox.next_of(*place).await.map_err(|gone| lost(inbox.port, gone))?;
+        let signature = inbox.next_of(*place).await.map_err(|why| silence(inbox.port, why))?;
         let holds = <&[u8; 64]>::try_from(&*signature)
             .is_ok_and(|signature| environment.verify_freeze(*member, &digest, signature));
         if !holds {
@@ -238,31 +270,46 @@ fn set_digest(stage: &Stage<'_>, commitments: &[[u8; 32]]) -> [u8; 32] {
     digest("provider-set", &text)
 }
 
-/// The provider's part, with the relay beside it.
+/// What ended before the provider had a result.
+enum Before {
+    Relay(Result<(), RelayError>),
+    End(Ended),
+}
+
+/// The provider's part, with the relay beside it, until the session's `end`. That a result is there makes no difference to
+/// that: who has it takes leave of the provider and of the others in a time of its own.
 async fn compute(
     stage: &Stage<'_>,
     port: &mut SessionPort,
     vector: &[u64],
     frozen: [u8; 32],
     early: VecDeque<(usize, Bytes)>,
+    mut end: Pin<&mut impl Future<Output = Ended>>,
 ) -> Result<Learned, Ended> {
     let own = |e: String| Ended::new(Fault::Own, e);
     let relay = Relay::bind(port.peers().len(), early).await.map_err(|e| own(e.to_string()))?;
     let prepare = prepare(stage, &relay, vector).map_err(|e| own(e.to_string()))?;
     let session = stage.plan.session().to_string();
-    let mut provider = stage.provider.open(&session).await.map_err(|e| of_provider(&e))?;
+    let mut provider = tokio::select! {
+        ended = &mut end => return Err(ended),
+        opened = stage.provider.open(&session) => opened.map_err(|e| of_provider(&e))?,
+    };
     let (listens, address) = watch::channel(None);
     let lost = OnceLock::new();
     let over = CancellationToken::new();
     let done = {
         let mut relay = Box::pin(relay.run(port, &lost, address, &over));
         let done = tokio::select! {
+            biased;
             values = commands(stage, &mut provider, prepare, &listens) => Ok(values),
-            ended = &mut relay => Err(ended),
+            ended = &mut relay => Err(Before::Relay(ended)),
+            ended = &mut end => Err(Before::End(ended)),
         };
         let tear_down = async {
-            if let Err(error) = provider.tear_down().await {
-                tracing::debug!(%error, "the provider did not tear its session down");
+            match tokio::time::timeout(LAST_WORDS, provider.tear_down()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "the provider did not tear its session down"),
+                Err(_) => tracing::debug!("the provider did not tear its session down in time"),
             }
         };
         match &done {
@@ -281,7 +328,8 @@ async fn compute(
     };
     let done = match done {
         Ok(values) => values.map_err(|e| of_provider(&e)),
-        Err(ended) => Err(of_relay(ended, port.peers())),
+        Err(Before::Relay(ended)) => Err(of_relay(ended, port.peers())),
+        Err(Before::End(ended)) => return Err(ended),
     };
     match (done, lost.get()) {
         (Ok(values), _) => outcome(stage, values, frozen),

@@ -5,7 +5,8 @@
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use super::UNREAD;
 
 /// First byte of a message between relays.
 const OPEN: u8 = 1;
@@ -50,6 +53,8 @@ enum FromProvider {
 struct Lane {
     /// Towards the local provider.
     writer: Option<mpsc::UnboundedSender<Bytes>>,
+    /// Bytes that wait to be written there.
+    unread: Arc<AtomicUsize>,
     opened: bool,
 }
 
@@ -157,7 +162,13 @@ impl Relay {
                         }
                     }
                     (Some(&DATA), _) if lanes[from].opened => {
-                        if let Some(writer) = &lanes[from].writer {
+                        let lane = &lanes[from];
+                        if let Some(writer) = &lane.writer {
+                            let unread = lane.unread.fetch_add(body.len() - 1, Ordering::Relaxed) + body.len();
+                            if unread > UNREAD && !writer.is_closed() {
+                                let why = "the provider does not read what the others' providers send";
+                                return Err(RelayError::Local(why.to_owned()));
+                            }
                             let _gone = writer.send(body.slice(1..));
                         }
                     }
@@ -193,17 +204,21 @@ fn open(
 ) -> Lane {
     let _small_messages = stream.set_nodelay(true);
     let (reading, mut writing) = stream.into_split();
+    // What waits in it is counted: see `unread`.
     let (writer, mut waiting) = mpsc::unbounded_channel::<Bytes>();
+    let unread = Arc::new(AtomicUsize::new(0));
+    let written = Arc::clone(&unread);
     tasks.spawn(async move {
         while let Some(bytes) = waiting.recv().await {
             if writing.write_all(&bytes).await.is_err() {
                 return;
             }
+            written.fetch_sub(bytes.len(), Ordering::Relaxed);
         }
         let _closed = writing.shutdown().await;
     });
     tasks.spawn(read(place, reading, sender.clone()));
-    Lane { writer: Some(writer), opened: true }
+    Lane { writer: Some(writer), unread, opened: true }
 }
 
 async fn read(place: usize, mut reading: OwnedReadHalf, sender: mpsc::Sender<(usize, FromProvider)>) {
@@ -225,6 +240,31 @@ mod tests {
     use tacit_link::memory::mesh;
 
     use super::*;
+
+    /// What one member sends fills no more than so much memory, whoever is slow.
+    #[tokio::test]
+    async fn f15_a_provider_that_does_not_read_ends_its_session() {
+        let ports: [SessionPort; 2] = mesh(2).try_into().unwrap_or_else(|_| panic!("two ports"));
+        let [mut left, mut right] = ports;
+        let here = Relay::bind(1, VecDeque::new()).await.expect("a relay");
+        let provider = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a listener");
+        let (_told, known) = watch::channel(Some(provider.local_addr().expect("an address")));
+        let (never, lost) = (CancellationToken::new(), OnceLock::new());
+        let _opened = right.send(0, vec![OPEN]);
+        let piece = [&[DATA][..], &vec![7; 8 << 20]].concat();
+        let flood = async {
+            loop {
+                let _sent = right.send(0, piece.clone());
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        let unread = provider.accept();
+        let (ended, _kept) = tokio::select! {
+            both = async { tokio::join!(here.run(&mut left, &lost, known, &never), unread) } => both,
+            () = flood => panic!("it ends"),
+        };
+        assert!(matches!(&ended, Err(RelayError::Local(why)) if why.contains("does not read")), "{ended:?}");
+    }
 
     /// Whoever has its result ends its session at once; what its provider said until then reaches the others all the same.
     #[tokio::test]
