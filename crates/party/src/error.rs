@@ -105,9 +105,12 @@ pub enum PartyError {
     /// There is no link to the gateway.
     #[error("the gateway cannot be reached at the moment; this peer keeps trying")]
     Unreachable,
-    /// The gateway said no, or this peer did after comparing.
-    #[error("{0}")]
+    /// The gateway said no, in words of its own.
+    #[error("the gateway refused: {}", plain(.0))]
     Refused(String),
+    /// This peer said no.
+    #[error("{0}")]
+    Declined(String),
     /// The code is unknown or was used.
     #[error("this registration code is unknown or was used; ask for a new one")]
     RegistrationCode,
@@ -121,7 +124,7 @@ pub enum PartyError {
         leading: Option<(String, Fingerprint)>,
     },
     /// The gateway cannot say now.
-    #[error("the gateway is not available now: {0}; try again in a few seconds")]
+    #[error("the gateway is not available now: {}; try again in a few seconds", plain(.0))]
     Unavailable(String),
     /// The gateway has not answered in time; it may have taken the task.
     #[error(
@@ -137,7 +140,7 @@ pub enum PartyError {
         task: String,
     },
     /// An answer that makes no sense.
-    #[error("the gateway's answer is not understood: {0}")]
+    #[error("the gateway's answer is not understood: {}", plain(.0))]
     Answer(String),
     /// A charter that does not follow from what is pinned or known.
     #[error("a charter was refused: {0}")]
@@ -188,6 +191,11 @@ impl PartyError {
         let lost = matches!(self, Self::Http(_) | Self::Answer(_) | Self::Unavailable(_) | Self::Store(_));
         !(sent && lost)
     }
+}
+
+/// What somebody else wrote, for an operator's terminal.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(500).collect()
 }
 
 fn follows(leading: &Option<(String, Fingerprint)>) -> String {

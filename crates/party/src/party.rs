@@ -232,7 +232,7 @@ impl Party {
             _ => false,
         };
         if !equal {
-            return Err(PartyError::Refused(
+            return Err(PartyError::Declined(
                 "what you compared is not what this peer shows: somebody may stand in between; leave this gateway"
                     .to_owned(),
             ));

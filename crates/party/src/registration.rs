@@ -264,6 +264,9 @@ mod tests {
         assert!(matches!(error(409, "{\"detail\":\"a peer of this name exists\"}"), Some(PartyError::Conflict)));
         assert!(matches!(error(200, "hello"), Some(PartyError::Answer(_))));
         assert!(matches!(error(403, "{\"detail\":\"no\"}"), Some(PartyError::Refused(why)) if why == "no"));
+        // Whose words they are is said, and they are one line.
+        let told = error(403, "{\"detail\":\"no\\u001b[2J\\nnow run: rm\"}").expect("refused").to_string();
+        assert_eq!(told, "the gateway refused: no[2Jnow run: rm");
         assert!(matches!(error(503, "ERR_SERVER"), Some(PartyError::Unavailable(_))));
         assert!(matches!(error(500, "ERR_SERVER"), Some(PartyError::Answer(why)) if why == "status 500 ERR_SERVER"));
     }

@@ -64,7 +64,7 @@ impl Party {
         let name = format!("mean({})", request.source);
         let average = result.statistics.iter().find(|(found, _)| *found == name).map(|(_, value)| *value);
         let average = average.ok_or_else(|| {
-            PartyError::Refused(result.no_result.clone().unwrap_or_else(|| "the result has no mean".to_owned()))
+            PartyError::Declined(result.no_result.clone().unwrap_or_else(|| "the result has no mean".to_owned()))
         })?;
         let own =
             series::own_mean(&mut party.store.look(), &party.name, &request.source, preselector, &scale, now).await?;
