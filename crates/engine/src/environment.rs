@@ -39,8 +39,8 @@ pub trait Environment: Send + Sync {
     fn verify_message(&self, member: usize, digest: &[u8; 32], signature: &[u8; 64]) -> bool;
 
     /// Comes back when all members are known to have their links, and not at all if the session is given up before. Asked
-    /// before this party says anything that others need to freeze a set, and before it deals more than a few chunks:
-    /// whatever the members that have begun do, nothing is frozen before all were let go ahead.
+    /// before this party says the last of what others need to freeze a set (what it holds, or where bounds are proven its
+    /// shares of the answers), and before it deals more than a few chunks: whatever the members that have begun do, nothing is frozen before all were let go ahead.
     fn go_ahead(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }

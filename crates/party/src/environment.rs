@@ -61,7 +61,7 @@ pub struct PartyEnvironment {
     pub given: Given,
     /// Where the owner reads of the job, if that is noted with the freeze and not by the way.
     pub noted: Option<Arc<Noted>>,
-    /// Before it is given, others are told nothing that they need to freeze a set.
+    /// Before it is given, others lack what they need to freeze a set.
     pub go_ahead: GoAhead,
     /// The group above, if this is a branch's part.
     pub above: Option<String>,

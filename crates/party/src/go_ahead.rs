@@ -1,9 +1,9 @@
 //! The gateway's word that all members of a session have their links.
 //!
 //! A party that has its links does not idle until the last one has. If nothing can be opened without its own freeze it deals
-//! its input at once, and tosses the point at which all are checked. There it waits: what others need to freeze a set it says
+//! its input at once, and tosses the point at which all are checked. There it waits: the last of what others need to freeze a set it says
 //! only when the word came. So until all were told, an attempt is repaired as before, whatever some of them did; and nobody
-//! hears how it went.
+//! is told how it went.
 
 use tokio::sync::watch;
 

@@ -1,8 +1,8 @@
 //! The freeze: all compute peers agree on one input set, store it, sign it; then, and only then, is
 //! there an [`OpeningAuthorised`].
 //!
-//! First all tell what they hold ([`View`]), or [prove](super::verify) that it is in range; each once its
-//! [environment](Environment::go_ahead) lets it. The set is every contributor whose shares are complete at
+//! First all tell what they hold ([`View`]), and [prove](super::verify) that it is in range where bounds are proven; the last
+//! of it each once its [environment](Environment::go_ahead) lets it. The set is every contributor whose shares are complete at
 //! all compute peers under one commitment. Each peer makes the set durable, signs it, and waits for
 //! all others' signatures over the same. A peer signs at most one set per session and its journal
 //! holds at most one per slot; every set that is opened carries every honest peer's signature; so no
