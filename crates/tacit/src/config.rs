@@ -279,10 +279,15 @@ impl NodeConfig {
 
     /// The database URL, with a relative SQLite file put into the data folder.
     pub(crate) fn store_url(&self, data: &Path) -> String {
-        match self.store.strip_prefix("sqlite:") {
-            Some(file) => format!("sqlite:{}", data.join(file).display()),
-            None => self.store.clone(),
-        }
+        in_folder(&self.store, data)
+    }
+}
+
+/// A database URL, with a relative SQLite file put into a folder.
+pub(crate) fn in_folder(url: &str, folder: &Path) -> String {
+    match url.strip_prefix("sqlite:") {
+        Some(file) => format!("sqlite:{}", folder.join(file).display()),
+        None => url.to_owned(),
     }
 }
 

@@ -120,7 +120,7 @@ impl Node {
 
         let stop = CancellationToken::new();
         if let Some(parties) = &parties {
-            crate::pulling::start(&config, parties, &clock, &stop);
+            crate::pulling::start(&config, &data.0, parties, &clock, &stop);
         }
         crate::retention::start(&config.limits, Keeps::All, Duration::ZERO, &store, &clock, &stop);
         let announcer = gateway.is_some().then(|| {

@@ -2,12 +2,13 @@
 //! `node.toml` says. Everything else about them (retention, selection for tasks) is as for samples that are pushed.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use tacit_job::Micro;
 use tacit_model::{Clock, UnixMillis};
 use tacit_party::source::{MAX_SAMPLES, SampleText, read_samples};
 use tacit_party::{Parties, Party};
@@ -15,13 +16,16 @@ use tacit_store::{ForeignRow, Redacted, read_foreign};
 use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::NodeConfig;
+use crate::config::{NodeConfig, in_folder};
 use crate::output::Failure;
 
 /// A command may take so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// And print so much.
 const MOST_BYTES: u64 = 64 << 20;
+
+/// Of a trouble that lasts the owner is told again after so long.
+const TOLD_AGAIN: Duration = Duration::from_secs(600);
 
 /// So much before the newest sample is asked for again: a sensor that was cut off brings older rows when it is back, and
 /// another series may have the same moment.
@@ -36,13 +40,13 @@ pub(crate) struct SourceConfig {
     /// How often, in seconds.
     #[serde(default = "a_minute")]
     pub(crate) every_s: u64,
-    /// A CSV file: `at,temperature,occupancy` and so on.
+    /// A CSV file: `at,temperature,occupancy` and so on; a relative path begins in the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) csv: Option<PathBuf>,
     /// A program and its arguments, without a shell; it prints such a CSV file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) command: Vec<String>,
-    /// A database, `sqlite:FILE` or `postgres://...`; with `query`.
+    /// A database, `sqlite:FILE` (a relative path as above) or `postgres://...`; with `query`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sql: Option<String>,
     /// Its first column is the moment, the others are series; `$1` is the moment, in milliseconds, after which rows
@@ -73,6 +77,13 @@ impl SourceConfig {
         }
     }
 
+    /// With files where they are.
+    fn within(self, data: &Path) -> Self {
+        let csv = self.csv.map(|file| data.join(file));
+        let sql = self.sql.map(|url| in_folder(&url, data));
+        Self { csv, sql, ..self }
+    }
+
     /// For texts to the owner; holds no password.
     fn name(&self) -> String {
         match self.origin() {
@@ -89,9 +100,20 @@ pub(crate) fn check(config: &NodeConfig) -> Result<(), Failure> {
 }
 
 /// Feeds the series until the node stops.
-pub(crate) fn start(config: &NodeConfig, parties: &Parties, clock: &Arc<dyn Clock>, stop: &CancellationToken) {
+pub(crate) fn start(
+    config: &NodeConfig,
+    data: &Path,
+    parties: &Parties,
+    clock: &Arc<dyn Clock>,
+    stop: &CancellationToken,
+) {
     for source in &config.sources {
-        let (source, parties, clock, stop) = (source.clone(), parties.clone(), Arc::clone(clock), stop.clone());
+        let source = source.clone().within(data);
+        if parties.get(&source.peer).is_none() {
+            let (name, peer) = (source.name(), &source.peer);
+            tracing::warn!("{name} is for a peer {peer:?}, which this node does not have yet");
+        }
+        let (parties, clock, stop) = (parties.clone(), Arc::clone(clock), stop.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -104,39 +126,54 @@ pub(crate) fn start(config: &NodeConfig, parties: &Parties, clock: &Arc<dyn Cloc
 async fn feed(source: SourceConfig, parties: Parties, clock: Arc<dyn Clock>) {
     let mut after = UnixMillis(i64::MIN);
     let mut taken = Taken::default();
-    let mut last = String::new();
+    let mut told = Told::default();
     loop {
         // Somebody may join later.
         if let Some(party) = parties.get(&source.peer) {
             // What is older than is kept never comes back.
             let from = after.plus(-OVERLAP_MS).max(party.keeps_samples_since(clock.now()));
             match round(&source, &party, from, &mut taken).await {
-                Ok(newest) => {
+                Ok((newest, left_out)) => {
                     after = newest.max(after);
-                    last.clear();
+                    told.tell(left_out, |why| party.tell_owner(format!("{}: {why}", source.name())));
                 }
-                Err(why) if why == last => {}
-                Err(why) => {
-                    party.tell_owner(format!("{}: {why}", source.name()));
-                    last = why;
-                }
+                Err(why) => told.tell(Some(why), |why| party.tell_owner(format!("{}: {why}", source.name()))),
             }
         }
         tokio::time::sleep(Duration::from_secs(source.every_s)).await;
     }
 }
 
-/// Takes what is new after a moment; the newest moment that was seen.
+/// What the owner was told of a source, and when. Of what lasts they are told again, since other troubles come between.
+#[derive(Default)]
+struct Told(Option<(String, Instant)>);
+
+impl Told {
+    fn tell(&mut self, why: Option<String>, tell: impl FnOnce(&str)) {
+        let known = self.0.take();
+        self.0 = why.map(|why| match known {
+            Some((last, at)) if last == why && at.elapsed() < TOLD_AGAIN => (last, at),
+            _ => {
+                tell(&why);
+                (why, Instant::now())
+            }
+        });
+    }
+}
+
+/// Takes what is new after a moment; the newest moment that was seen, and why something was left out.
 async fn round(
     source: &SourceConfig,
     party: &Party,
     from: UnixMillis,
     taken: &mut Taken,
-) -> Result<UnixMillis, String> {
+) -> Result<(UnixMillis, Option<String>), String> {
     let (mut from, mut newest) = (from, from);
+    let mut left_out = None;
     loop {
-        let (page, next) = whole(fetch(source, from).await?);
+        let (mut page, next) = whole(fetch(source, from).await?);
         newest = page.iter().map(|sample| sample.at).max().unwrap_or(newest).max(newest);
+        left_out = left_out.or(leave_out(&mut page));
         let news = taken.news(page);
         if !news.is_empty() {
             let samples = news.iter().map(|(at, values)| SampleText { at: *at, values: values.clone() }).collect();
@@ -146,9 +183,25 @@ async fn round(
         taken.forget(newest.plus(-OVERLAP_MS));
         match next {
             Some(next) => from = next,
-            None => return Ok(newest),
+            None => return Ok((newest, left_out)),
         }
     }
+}
+
+/// Leaves out what is no decimal, such as the `nan` of a sensor that failed; the first of it, and why.
+fn leave_out(page: &mut Vec<SampleText>) -> Option<String> {
+    let mut first = None;
+    for SampleText { at, values } in page.iter_mut() {
+        values.retain(|name, value| match value.0.parse::<Micro>() {
+            Ok(_) => true,
+            Err(why) => {
+                first.get_or_insert_with(|| format!("{name} of {}: {why}; it is left out", at.to_rfc3339()));
+                false
+            }
+        });
+    }
+    page.retain(|sample| !sample.values.is_empty());
+    first
 }
 
 /// Decimals of several series, by moment.
@@ -284,6 +337,37 @@ mod tests {
             values.iter().map(|(name, value)| format!("{} {name} {}", at.0, value.0)).collect::<Vec<_>>()
         };
         samples.iter().flat_map(one).collect()
+    }
+
+    #[test]
+    fn relative_files_are_in_the_data_folder() {
+        let within = |text: &str| {
+            let source: SourceConfig = toml::from_str(&format!("peer = \"p\"\n{text}")).expect("a source");
+            let source = source.within(Path::new("/data"));
+            source.csv.map(|file| file.display().to_string()).or(source.sql)
+        };
+        let found = |text, file: &str| assert_eq!(within(text), Some(file.to_owned()), "{text}");
+        found("csv = \"room.csv\"", "/data/room.csv");
+        found("csv = \"/var/room.csv\"", "/var/room.csv");
+        found("sql = \"sqlite:room.db\"\nquery = \"SELECT 1\"", "sqlite:/data/room.db");
+        found("sql = \"postgres://h/d\"\nquery = \"SELECT 1\"", "postgres://h/d");
+    }
+
+    /// One sensor that fails does not stop the others, nor its own good values.
+    #[test]
+    fn what_is_no_decimal_is_left_out_and_the_owner_is_told_once() {
+        let mut page =
+            vec![sample(1000, &[("a", "1"), ("b", "nan")]), sample(2000, &[("b", "")]), sample(3000, &[("b", "2")])];
+        let why = leave_out(&mut page).expect("two values");
+        assert!(why.starts_with("b of 1970-01-01T00:00:01Z: ") && why.ends_with("; it is left out"), "{why}");
+        assert_eq!(shown(&Taken::default().news(page)), ["1000 a 1", "3000 b 2"]);
+
+        let mut told = Told::default();
+        let mut heard = Vec::new();
+        for why in [None, Some("x"), Some("x"), Some("y"), None, Some("y")] {
+            told.tell(why.map(str::to_owned), |why| heard.push(why.to_owned()));
+        }
+        assert_eq!(heard, ["x", "y", "y"]);
     }
 
     #[test]
