@@ -41,7 +41,7 @@ pub struct Window {
 /// A text that is no preselector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a preselector is now, last_30min, last_1h, or two moments such as 2026-01-01T00:00:00Z/2026-01-01T01:00:00Z, \
+    "a preselector is now, last_45s, last_30min, last_1h, last_2d, or two moments such as 2026-01-01T00:00:00Z/2026-01-01T01:00:00Z, \
      the first before the second"
 )]
 pub struct NoPreselector;

@@ -142,7 +142,13 @@ impl Connection {
 fn running(data: &DataFolder) -> Result<Address, Failure> {
     let path = data.address();
     let text = std::fs::read_to_string(&path).map_err(|_| {
-        Failure::new(Code::Unreachable, format!("no node is running in {}; `tacit serve` starts it", data.0.display()))
+        // In full: a relative path means another folder in another directory.
+        let folder = std::path::absolute(&data.0).unwrap_or_else(|_| data.0.clone());
+        let why = match folder.is_dir() {
+            true => format!("no node is running in {}; `tacit serve` starts it", folder.display()),
+            false => format!("there is no folder {}; name the node's with --data or TACIT_DATA", folder.display()),
+        };
+        Failure::new(Code::Unreachable, why)
     })?;
     Ok(serde_json::from_str(&text)?)
 }

@@ -194,7 +194,7 @@ impl Gateway {
                     }
                     info!(task = %ask.id(), window = %window, why, "going on without them");
                     without.extend(owners);
-                    last = format!("{} members declined or were lost", without.len());
+                    last = format!("{} of the members declined or got lost", without.len());
                 }
                 Outcome::Busy { why, .. } if Instant::now() < seated_until => {
                     info!(task = %ask.id(), window = %window, why, "asking again");
@@ -222,7 +222,7 @@ impl Gateway {
                 Outcome::Repair { without: lost, why } => {
                     info!(task = %ask.id(), window = %window, why, "repairing before the freeze");
                     without.extend(lost);
-                    last = format!("{} members declined or were lost", without.len());
+                    last = format!("{} of the members declined or got lost", without.len());
                 }
             }
             attempt += 1;

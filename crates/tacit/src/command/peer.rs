@@ -126,7 +126,7 @@ enum Action {
         /// Which peers: labels with commas between them; all by default.
         #[arg(long, default_value = "")]
         set: String,
-        /// now, last_30min, last_1h, or FROM/TO.
+        /// now, last_30min, last_1h, last_2d (s, min, h, d), or FROM/TO.
         #[arg(long, default_value = "now")]
         preselector: String,
         /// Decimal places that count.

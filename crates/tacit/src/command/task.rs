@@ -298,7 +298,10 @@ async fn show(
 fn verdict(opened: &Opened, must_be_done: bool) -> Result<(), Failure> {
     opened.all_taken()?;
     match must_be_done && opened.task.state != "done" {
-        true => Err(Failure::new(Code::Refused, format!("no result: {}", opened.task.detail))),
+        true => {
+            let of = if opened.task.task.repeat.is_some() { " of the last computation" } else { "" };
+            Err(Failure::new(Code::Refused, format!("no result{of}: {}", opened.task.detail)))
+        }
         false => Ok(()),
     }
 }

@@ -341,7 +341,7 @@ fn w1_f09_another_gateway_takes_over_without_new_pairing() {
 /// their way to the next gateway. Nothing else is a refusal that is meant.
 const MEANT: [&str; 4] = [
     "the computation was given up and cannot be repeated; ask again for a later window",
-    "members declined or were lost",
+    "of the members declined or got lost",
     "can give what is asked for now, and the task wants",
     "computing members are there, and",
 ];

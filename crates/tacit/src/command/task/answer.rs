@@ -186,13 +186,19 @@ pub(crate) fn line(task: &TaskBody) -> String {
     format!("{}  {}  {}  {what}{detail}", task.id, task.created, state(task))
 }
 
-/// How it stands; of a repeated task that goes on, how far it is.
+/// How it stands; of a repeated task that goes on, how far it is, and of one that is over, how many computations have a result:
+/// its state is that of the last.
 fn state(task: &TaskBody) -> String {
+    let state = &task.state;
     match (&task.task.repeat, task.windows.last()) {
-        (Some(repeat), Some(last)) if task.state == "open" => {
-            format!("{}, {} of {} computations over", task.state, last.window.counted(), repeat.times)
+        (Some(repeat), Some(last)) if state == "open" => {
+            format!("{state}, {} of {} computations over", last.window.counted(), repeat.times)
         }
-        _ => task.state.clone(),
+        (Some(repeat), _) if usize::try_from(repeat.times) == Ok(task.windows.len()) => {
+            let done = task.windows.iter().filter(|window| window.state == "done").count();
+            format!("{state}, {done} of {} computations with a result", repeat.times)
+        }
+        _ => state.clone(),
     }
 }
 
@@ -214,7 +220,9 @@ pub(crate) fn details(opened: &Opened) -> String {
     for refused in &opened.refused {
         parts.push((refused.window, vec![format!("  computation {}: {}", refused.window.counted(), refused.why)]));
     }
-    for failed in opened.task.windows.iter().filter(|window| window.state != "done") {
+    // Why the only one has no result stands beside the task.
+    let is_said = |window: &TaskWindow| opened.task.task.repeat.is_none() && window.detail == opened.task.detail;
+    for failed in opened.task.windows.iter().filter(|window| window.state != "done" && !is_said(window)) {
         parts.push((failed.window, vec![format!("  computation {}: {}", failed.window.counted(), failed.detail)]));
     }
     parts.sort_by_key(|(window, _)| *window);
@@ -284,8 +292,26 @@ mod tests {
         let shown = [0, 1, 2].map(|over| line(&repeated(over)));
         assert!(shown[0].contains("  open  ") && shown[1].contains("  open, 1 of 10 computations over  "), "{shown:?}");
         assert!(shown[2].contains("  open, 2 of 10 computations over  "), "{shown:?}");
-        let ended = TaskBody { state: "done".to_owned(), ..repeated(2) };
-        assert!(line(&ended).contains("  done  "));
+        let ended = |over| TaskBody { state: "failed".to_owned(), ..repeated(over) };
+        assert!(line(&ended(2)).contains("  failed  "), "it was given up before");
+        let mut all = ended(10);
+        all.windows[3].state = "done".to_owned();
+        assert!(line(&all).contains("  failed, 1 of 10 computations with a result  "), "{}", line(&all));
+    }
+
+    #[test]
+    fn why_there_is_no_result_is_said_once() {
+        let only = TaskRequest::about(GroupId(1), "temperature", "mean", "HVAC");
+        let task = TaskBody {
+            id: task_id(&only).to_string(),
+            task: only,
+            state: "failed".to_owned(),
+            detail: "nobody came".to_owned(),
+            created: String::new(),
+            windows: vec![window(0, "failed")],
+        };
+        let shown = words(&unopened(task));
+        assert_eq!(shown.matches("nobody came").count(), 1, "{shown}");
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@ pub(super) struct Question {
     /// allowed it: `tacit policy set NAME conditions=true`.
     #[arg(long = "filter", value_name = "CONDITION")]
     filter: Vec<String>,
-    /// now, last_30min, last_1h, or FROM/TO.
+    /// now, last_30min, last_1h, last_2d (s, min, h, d), or FROM/TO.
     #[arg(long, default_value = "now")]
     preselector: String,
     /// Samples of several series within the same interval of so many seconds make a record, of each series the latest;
