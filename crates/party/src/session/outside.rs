@@ -122,11 +122,16 @@ pub(super) async fn run(
     Ok(Done { learned, frozen, binding: binding(stage) })
 }
 
+/// What a message that waits takes, about: short ones, too.
+fn room(message: &Bytes) -> usize {
+    message.len() + 64
+}
+
 /// The messages of each member in their order; a quick one is several steps ahead.
 struct Inbox<'a> {
     port: &'a mut SessionPort,
     waiting: VecDeque<(usize, Bytes)>,
-    /// Bytes that wait, of each member.
+    /// What that takes, of each member.
     sizes: Vec<usize>,
 }
 
@@ -147,14 +152,14 @@ impl<'a> Inbox<'a> {
         if let Some(at) = self.waiting.iter().position(|(from, _)| *from == place)
             && let Some((_, body)) = self.waiting.remove(at)
         {
-            self.sizes[place] -= body.len();
+            self.sizes[place] -= room(&body);
             return Ok(body);
         }
         loop {
             match self.port.recv().await {
                 PortEvent::Message { from, body } if from == place => return Ok(body),
                 PortEvent::Message { from, body } => {
-                    self.sizes[from] += body.len();
+                    self.sizes[from] += room(&body);
                     if self.sizes[from] > UNREAD {
                         return Err(Silence::Flood(from));
                     }
@@ -276,8 +281,8 @@ enum Before {
     End(Ended),
 }
 
-/// The provider's part, with the relay beside it, until the session's `end`. That a result is there makes no difference to
-/// that: who has it takes leave of the provider and of the others in a time of its own.
+/// The provider's part, with the relay beside it, until there is a result or the session's `end` comes. Whoever has a result
+/// takes leave of its provider and of the others in a time of its own.
 async fn compute(
     stage: &Stage<'_>,
     port: &mut SessionPort,

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::UNREAD;
+use super::{UNREAD, room};
 
 /// First byte of a message between relays.
 const OPEN: u8 = 1;
@@ -53,7 +53,7 @@ enum FromProvider {
 struct Lane {
     /// Towards the local provider.
     writer: Option<mpsc::UnboundedSender<Bytes>>,
-    /// Bytes that wait to be written there.
+    /// What waits to be written there takes so much.
     unread: Arc<AtomicUsize>,
     opened: bool,
 }
@@ -164,12 +164,13 @@ impl Relay {
                     (Some(&DATA), _) if lanes[from].opened => {
                         let lane = &lanes[from];
                         if let Some(writer) = &lane.writer {
-                            let unread = lane.unread.fetch_add(body.len() - 1, Ordering::Relaxed) + body.len();
-                            if unread > UNREAD && !writer.is_closed() {
+                            let bytes = body.slice(1..);
+                            let before = lane.unread.fetch_add(room(&bytes), Ordering::Relaxed);
+                            if before > UNREAD && !writer.is_closed() {
                                 let why = "the provider does not read what the others' providers send";
                                 return Err(RelayError::Local(why.to_owned()));
                             }
-                            let _gone = writer.send(body.slice(1..));
+                            let _gone = writer.send(bytes);
                         }
                     }
                     (Some(&CLOSE), 1) if lanes[from].opened => lanes[from].writer = None,
@@ -213,7 +214,7 @@ fn open(
             if writing.write_all(&bytes).await.is_err() {
                 return;
             }
-            written.fetch_sub(bytes.len(), Ordering::Relaxed);
+            written.fetch_sub(room(&bytes), Ordering::Relaxed);
         }
         let _closed = writing.shutdown().await;
     });
@@ -244,6 +245,12 @@ mod tests {
     /// What one member sends fills no more than so much memory, whoever is slow.
     #[tokio::test]
     async fn f15_a_provider_that_does_not_read_ends_its_session() {
+        for length in [8 << 20, 100] {
+            ends_of_a_flood(length).await;
+        }
+    }
+
+    async fn ends_of_a_flood(length: usize) {
         let ports: [SessionPort; 2] = mesh(2).try_into().unwrap_or_else(|_| panic!("two ports"));
         let [mut left, mut right] = ports;
         let here = Relay::bind(1, VecDeque::new()).await.expect("a relay");
@@ -251,10 +258,12 @@ mod tests {
         let (_told, known) = watch::channel(Some(provider.local_addr().expect("an address")));
         let (never, lost) = (CancellationToken::new(), OnceLock::new());
         let _opened = right.send(0, vec![OPEN]);
-        let piece = [&[DATA][..], &vec![7; 8 << 20]].concat();
+        let piece = [&[DATA][..], &vec![7; length]].concat();
         let flood = async {
             loop {
-                let _sent = right.send(0, piece.clone());
+                for _ in 0..(8 << 20) / length {
+                    let _sent = right.send(0, piece.clone());
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         };
