@@ -108,6 +108,9 @@ pub enum PartyError {
     /// The gateway said no, in words of its own.
     #[error("the gateway refused: {}", plain(.0))]
     Refused(String),
+    /// A task of this peer that was taken, and came to nothing, in the gateway's words.
+    #[error("the task has no result: {}", plain(.0))]
+    NoResult(String),
     /// This peer said no.
     #[error("{0}")]
     Declined(String),

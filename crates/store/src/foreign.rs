@@ -133,8 +133,9 @@ macro_rules! cell {
     }};
 }
 
+/// `NaN` and the like are left to whoever reads decimals.
 fn decimal(value: f64) -> Cell {
-    if value.is_finite() { Cell::Text(format!("{value:.6}")) } else { Cell::Other("a number that is none".to_owned()) }
+    Cell::Text(format!("{value:.6}"))
 }
 
 fn sqlite(row: &SqliteRow, index: usize) -> Cell {

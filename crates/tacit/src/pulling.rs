@@ -137,11 +137,20 @@ async fn feed(source: SourceConfig, parties: Parties, clock: Arc<dyn Clock>) {
                     after = newest.max(after);
                     told.tell(left_out, |why| party.tell_owner(format!("{}: {why}", source.name())));
                 }
-                Err(why) => told.tell(Some(why), |why| party.tell_owner(format!("{}: {why}", source.name()))),
+                Err(why) => {
+                    let trouble = Some(Trouble { about: why.clone(), why });
+                    told.tell(trouble, |why| party.tell_owner(format!("{}: {why}", source.name())));
+                }
             }
         }
         tokio::time::sleep(Duration::from_secs(source.every_s)).await;
     }
+}
+
+/// What is wrong with a source: its words, and what makes it the same trouble as before.
+struct Trouble {
+    about: String,
+    why: String,
 }
 
 /// What the owner was told of a source, and when. Of what lasts they are told again, since other troubles come between.
@@ -149,13 +158,13 @@ async fn feed(source: SourceConfig, parties: Parties, clock: Arc<dyn Clock>) {
 struct Told(Option<(String, Instant)>);
 
 impl Told {
-    fn tell(&mut self, why: Option<String>, tell: impl FnOnce(&str)) {
+    fn tell(&mut self, trouble: Option<Trouble>, tell: impl FnOnce(&str)) {
         let known = self.0.take();
-        self.0 = why.map(|why| match known {
-            Some((last, at)) if last == why && at.elapsed() < TOLD_AGAIN => (last, at),
+        self.0 = trouble.map(|Trouble { about, why }| match known {
+            Some((last, at)) if last == about && at.elapsed() < TOLD_AGAIN => (last, at),
             _ => {
                 tell(&why);
-                (why, Instant::now())
+                (about, Instant::now())
             }
         });
     }
@@ -167,13 +176,13 @@ async fn round(
     party: &Party,
     from: UnixMillis,
     taken: &mut Taken,
-) -> Result<(UnixMillis, Option<String>), String> {
+) -> Result<(UnixMillis, Option<Trouble>), String> {
     let (mut from, mut newest) = (from, from);
     let mut left_out = None;
     loop {
         let (mut page, next) = whole(fetch(source, from).await?);
-        newest = page.iter().map(|sample| sample.at).max().unwrap_or(newest).max(newest);
         left_out = left_out.or(leave_out(&mut page));
+        newest = page.iter().map(|sample| sample.at).max().unwrap_or(newest).max(newest);
         let news = taken.news(page);
         if !news.is_empty() {
             let samples = news.iter().map(|(at, values)| SampleText { at: *at, values: values.clone() }).collect();
@@ -188,14 +197,18 @@ async fn round(
     }
 }
 
-/// Leaves out what is no decimal, such as the `nan` of a sensor that failed; the first of it, and why.
-fn leave_out(page: &mut Vec<SampleText>) -> Option<String> {
+/// Leaves out what is no decimal, such as the `nan` of a sensor that failed; the first of it, and why. What is left out is not
+/// looked at further: not its moment either.
+fn leave_out(page: &mut Vec<SampleText>) -> Option<Trouble> {
     let mut first = None;
     for SampleText { at, values } in page.iter_mut() {
         values.retain(|name, value| match value.0.parse::<Micro>() {
             Ok(_) => true,
             Err(why) => {
-                first.get_or_insert_with(|| format!("{name} of {}: {why}; it is left out", at.to_rfc3339()));
+                first.get_or_insert_with(|| Trouble {
+                    about: name.clone(),
+                    why: format!("{name} of {}: {why}; it is left out", at.to_rfc3339()),
+                });
                 false
             }
         });
@@ -358,16 +371,20 @@ mod tests {
     fn what_is_no_decimal_is_left_out_and_the_owner_is_told_once() {
         let mut page =
             vec![sample(1000, &[("a", "1"), ("b", "nan")]), sample(2000, &[("b", "")]), sample(3000, &[("b", "2")])];
-        let why = leave_out(&mut page).expect("two values");
+        let Trouble { about, why } = leave_out(&mut page).expect("two values");
         assert!(why.starts_with("b of 1970-01-01T00:00:01Z: ") && why.ends_with("; it is left out"), "{why}");
         assert_eq!(shown(&Taken::default().news(page)), ["1000 a 1", "3000 b 2"]);
+        // Nor does its moment count: what follows is asked for from the newest one that was taken.
+        let mut broken = vec![sample(i64::MAX / 2, &[("a", "nan")])];
+        assert!(leave_out(&mut broken).is_some_and(|later| later.about == "a") && broken.is_empty());
 
         let mut told = Told::default();
         let mut heard = Vec::new();
-        for why in [None, Some("x"), Some("x"), Some("y"), None, Some("y")] {
-            told.tell(why.map(str::to_owned), |why| heard.push(why.to_owned()));
+        for (number, about) in [None, Some("x"), Some("x"), Some("y"), None, Some("y")].into_iter().enumerate() {
+            let trouble = about.map(|about| Trouble { about: about.to_owned(), why: format!("{about} {number}") });
+            told.tell(trouble, |why| heard.push(why.to_owned()));
         }
-        assert_eq!(heard, ["x", "y", "y"]);
+        assert_eq!((about.as_str(), heard), ("b", vec!["x 1".to_owned(), "y 3".to_owned(), "y 5".to_owned()]));
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl From<PartyError> for DeskError {
             PartyError::SlotTaken | PartyError::TaskOver(_) => Self::Conflict(text),
             PartyError::RegistrationCode => Self::Code,
             PartyError::NotVerified | PartyError::NoConfiguration | PartyError::Refused(_) => Self::Refused(text),
-            PartyError::Declined(_) => Self::Refused(text),
+            PartyError::Declined(_) | PartyError::NoResult(_) => Self::Refused(text),
             PartyError::Answer(_) | PartyError::Charter(_) | PartyError::CharterText(_) => Self::Refused(text),
             PartyError::Http(HttpError::TooLong | HttpError::Untrusted(_)) => Self::Refused(text),
             PartyError::NowhereToLook | PartyError::GivenKey(_) => Self::Invalid(text),

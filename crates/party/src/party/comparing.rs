@@ -54,7 +54,9 @@ impl Party {
         let answer = party.line.request(Request::Ask { new }, PATIENCE).await;
         match answer.map_err(|error| unanswered(error, party.line.connected(), &party.name, &id))? {
             Response::Asked { state, .. } if state == "done" => {}
-            Response::Asked { detail, .. } => return Err(PartyError::Refused(detail)),
+            Response::Asked { state, detail, .. } => {
+                return Err(PartyError::NoResult(if detail.is_empty() { state } else { detail }));
+            }
             Response::Refused { why } => return Err(PartyError::Refused(why)),
             _ => return Err(PartyError::Answer("it answered something else than it was asked".to_owned())),
         }

@@ -195,7 +195,8 @@ async fn freeze(
         }
         Silence::Flood(place) => {
             let member = port.peers()[place];
-            Ended::new(Fault::Misbehaved { member }, format!("{} sent far too much before the freeze", member.short()))
+            // It may have signed already, and a provider that says much.
+            Ended::new(Fault::Ended, format!("{} sent more than can wait before all have signed", member.short()))
         }
     };
     let misbehaved = |member: usize, what: &str| {
@@ -427,5 +428,31 @@ fn of_relay(ended: Result<(), RelayError>, peers: &[Fingerprint]) -> Ended {
         }
         Err(RelayError::Local(why)) => Ended::new(Fault::Own, why),
         Ok(()) => Ended::new(Fault::Own, "the relay ended before the provider did"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_link::memory::mesh;
+
+    use super::*;
+
+    /// What waits for others' turn is bounded for each member, however short its messages are.
+    #[tokio::test]
+    async fn f15_who_sends_too_much_before_all_have_signed_ends_the_session() {
+        let ports: [SessionPort; 3] = mesh(3).try_into().unwrap_or_else(|_| panic!("three ports"));
+        let [mut me, mut first, mut second] = ports;
+        let mut inbox = Inbox::new(&mut me);
+        for _ in 0..7 {
+            second.send(0, vec![7; 8 << 20]).expect("on its way");
+        }
+        first.send(0, vec![1]).expect("on its way");
+        assert!(matches!(inbox.next_of(0).await, Ok(body) if *body == [1]), "the others' may wait");
+        assert!(matches!(inbox.next_of(1).await, Ok(body) if body.len() == 8 << 20));
+        for _ in 0..2 {
+            second.send(0, vec![7; 8 << 20]).expect("on its way");
+        }
+        assert!(matches!(inbox.next_of(0).await, Err(Silence::Flood(1))));
+        assert!(room(&Bytes::new()) >= size_of::<(usize, Bytes)>(), "an empty one takes room, too");
     }
 }

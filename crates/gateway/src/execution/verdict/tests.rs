@@ -82,7 +82,6 @@ fn rule10_an_own_reason_is_not_told() {
     }
 }
 
-/// Those who compute may decline because of those who give: these are left out first, and the others asked again.
 /// Whoever has said nothing is not taken for ready, or linked.
 #[test]
 fn f13_fewer_reports_than_members_are_not_all() {
@@ -99,6 +98,7 @@ fn f13_fewer_reports_than_members_are_not_all() {
     assert!(all_linked(&linked, &job, &names).is_ok());
 }
 
+/// Those who compute may decline because of those who give: these are left out first, and the others asked again.
 #[test]
 fn f05_who_only_gives_and_declines_is_left_out_before_those_who_compute() {
     let (charter, mut job) = scene();
