@@ -40,7 +40,8 @@ pub trait Environment: Send + Sync {
 
     /// Comes back when all members are known to have their links, and not at all if the session is given up before. Asked
     /// before this party says the last of what others need to freeze a set (what it holds, or where bounds are proven its
-    /// shares of the answers), and before it deals more than a few chunks: whatever the members that have begun do, nothing is frozen before all were let go ahead.
+    /// shares of the answers), and before it deals more than a few chunks: whatever the members that have begun do, nothing is
+    /// frozen before all were let go ahead.
     fn go_ahead(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }

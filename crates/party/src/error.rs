@@ -106,10 +106,10 @@ pub enum PartyError {
     #[error("the gateway cannot be reached at the moment; this peer keeps trying")]
     Unreachable,
     /// The gateway said no, in words of its own.
-    #[error("the gateway refused: {}", plain(.0))]
+    #[error("the gateway refused: {}", plain(.0, TOLD))]
     Refused(String),
     /// A task of this peer that was taken, and came to nothing, in the gateway's words.
-    #[error("the task has no result: {}", plain(.0))]
+    #[error("the task has no result: {}", plain(.0, TOLD))]
     NoResult(String),
     /// This peer said no.
     #[error("{0}")]
@@ -127,7 +127,7 @@ pub enum PartyError {
         leading: Option<(String, Fingerprint)>,
     },
     /// The gateway cannot say now.
-    #[error("the gateway is not available now: {}; try again in a few seconds", plain(.0))]
+    #[error("the gateway is not available now: {}; try again in a few seconds", plain(.0, TOLD))]
     Unavailable(String),
     /// The gateway has not answered in time; it may have taken the task.
     #[error(
@@ -143,7 +143,7 @@ pub enum PartyError {
         task: String,
     },
     /// An answer that makes no sense.
-    #[error("the gateway's answer is not understood: {}", plain(.0))]
+    #[error("the gateway's answer is not understood: {}", plain(.0, TOLD))]
     Answer(String),
     /// A charter that does not follow from what is pinned or known.
     #[error("a charter was refused: {0}")]
@@ -196,9 +196,12 @@ impl PartyError {
     }
 }
 
-/// What somebody else wrote, for an operator's terminal.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(500).collect()
+/// So many characters of what the gateway says are shown.
+const TOLD: usize = 500;
+
+/// What somebody else wrote, for an operator's terminal, and not too much of it.
+pub(crate) fn plain(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
 fn follows(leading: &Option<(String, Fingerprint)>) -> String {

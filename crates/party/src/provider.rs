@@ -33,6 +33,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataValue;
 use tonic_prost::ProstCodec;
 
+use crate::error::plain;
 use connection::Connection;
 pub use echo::EchoProvider;
 pub(crate) use tacit_job::StatusClass;
@@ -200,8 +201,7 @@ fn success(phase: &'static str, reply: CmdResult) -> Result<CmdResult, ProviderE
     match StatusClass::of(reply.status) {
         StatusClass::Success => Ok(reply),
         _ => {
-            // For the owner's eyes, and not too much of it.
-            let message = reply.msg.chars().filter(|c| !c.is_control()).take(300).collect();
+            let message = plain(&reply.msg, 300);
             Err(ProviderError::Status { phase, status: reply.status, message })
         }
     }

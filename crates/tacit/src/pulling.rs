@@ -132,16 +132,14 @@ async fn feed(source: SourceConfig, parties: Parties, clock: Arc<dyn Clock>) {
         if let Some(party) = parties.get(&source.peer) {
             // What is older than is kept never comes back.
             let from = after.plus(-OVERLAP_MS).max(party.keeps_samples_since(clock.now()));
-            match round(&source, &party, from, &mut taken).await {
+            let trouble = match round(&source, &party, from, &mut taken).await {
                 Ok((newest, left_out)) => {
                     after = newest.max(after);
-                    told.tell(left_out, |why| party.tell_owner(format!("{}: {why}", source.name())));
+                    left_out
                 }
-                Err(why) => {
-                    let trouble = Some(Trouble { about: why.clone(), why });
-                    told.tell(trouble, |why| party.tell_owner(format!("{}: {why}", source.name())));
-                }
-            }
+                Err(why) => Some(Trouble { about: why.clone(), why }),
+            };
+            told.tell(trouble, |why| party.tell_owner(format!("{}: {why}", source.name())));
         }
         tokio::time::sleep(Duration::from_secs(source.every_s)).await;
     }

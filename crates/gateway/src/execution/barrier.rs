@@ -90,16 +90,12 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn link() -> (Barrier, Instant) {
-        let until = Instant::now() + HOUR;
-        let link = ToPeer::Link { session: SessionId([0; 16]), nonces: Vec::new(), endpoints: Vec::new() };
-        (Barrier::new(&link, until), until)
-    }
-
     /// It may have forgotten the session; and one that comes and goes must not make fewer than all count as all.
     #[test]
     fn f13_who_was_gone_before_the_freeze_does_not_come_back_into_its_attempt() {
-        let (mut link, until) = link();
+        let until = Instant::now() + HOUR;
+        let link = ToPeer::Link { session: SessionId([0; 16]), nonces: Vec::new(), endpoints: Vec::new() };
+        let mut link = Barrier::new(&link, until);
         link.report(who(0), Report::Linked);
         assert_eq!(link.deadline(), until);
         link.gone(who(1));

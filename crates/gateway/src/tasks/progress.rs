@@ -44,6 +44,11 @@ const LATER: &str = "the owner of each peer reads why with `tacit peer show NAME
 /// What a client hears if members were busy all the time.
 const BUSY: &str = "members were busy with other computations until this one's time was over; ask again later";
 
+/// What a client hears of members that are not asked again.
+fn left_out(without: &BTreeSet<Fingerprint>) -> String {
+    format!("{} of the members declined or got lost", without.len())
+}
+
 /// How one computation ended.
 struct Ended {
     job: Option<Job>,
@@ -194,7 +199,7 @@ impl Gateway {
                     }
                     info!(task = %ask.id(), window = %window, why, "going on without them");
                     without.extend(owners);
-                    last = format!("{} of the members declined or got lost", without.len());
+                    last = left_out(&without);
                 }
                 Outcome::Busy { why, .. } if Instant::now() < seated_until => {
                     info!(task = %ask.id(), window = %window, why, "asking again");
@@ -222,7 +227,7 @@ impl Gateway {
                 Outcome::Repair { without: lost, why } => {
                     info!(task = %ask.id(), window = %window, why, "repairing before the freeze");
                     without.extend(lost);
-                    last = format!("{} of the members declined or got lost", without.len());
+                    last = left_out(&without);
                 }
             }
             attempt += 1;

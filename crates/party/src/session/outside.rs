@@ -188,16 +188,15 @@ async fn freeze(
 ) -> Result<([u8; 32], VecDeque<(usize, Bytes)>), Ended> {
     let Stage { plan, seats, .. } = *stage;
     let members = plan.members().len();
-    let silence = |port: &SessionPort, why: Silence| match why {
-        Silence::Lost(place) => {
-            let member = port.peers()[place];
-            Ended::new(Fault::Lost { members: vec![member] }, format!("{} was lost before the freeze", member.short()))
-        }
-        Silence::Flood(place) => {
-            let member = port.peers()[place];
+    let silence = |port: &SessionPort, why: Silence| {
+        let (Silence::Lost(place) | Silence::Flood(place)) = why;
+        let member = port.peers()[place];
+        let (fault, what) = match why {
+            Silence::Lost(_) => (Fault::Lost { members: vec![member] }, "was lost before the freeze"),
             // It may have signed already, and a provider that says much.
-            Ended::new(Fault::Ended, format!("{} sent more than can wait before all have signed", member.short()))
-        }
+            Silence::Flood(_) => (Fault::Ended, "sent more than can wait before all have signed"),
+        };
+        Ended::new(fault, format!("{} {what}", member.short()))
     };
     let misbehaved = |member: usize, what: &str| {
         let member = plan.members()[member];
