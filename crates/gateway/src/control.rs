@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tacit_job::{Request, Response, StopReason, ToGateway, ToPeer};
 use tacit_link::{ControlLink, Gate, Protocol};
 use tacit_model::{Fingerprint, GroupId};
-use tacit_store::{MemberRefusal, PeerStatus};
+use tacit_store::PeerStatus;
 use tracing::{debug, info};
 
 use crate::directory::Offer;
@@ -113,7 +113,7 @@ impl Gateway {
                 if row.gid != group || row.fingerprint != Some(member) {
                     return Err(GatewayError::Refused(format!("{name} registered with another certificate")));
                 }
-                if row.refusal == Some(MemberRefusal::Revoked) {
+                if self.is_revoked(&row).await? {
                     // However it got this link: it hears nothing of the group.
                     return Err(revoked_key(&name));
                 }

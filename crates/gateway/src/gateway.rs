@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tacit_accord::Consensus;
 use tacit_audit::AuditLog;
-use tacit_link::Host;
+use tacit_link::{Endpoint, Host};
 use tacit_model::{Clock, GroupId};
 use tacit_pki::Identity;
-use tacit_store::{MemberRefusal, Store};
+use tacit_store::Store;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,8 +34,8 @@ pub struct GatewaySetup {
     pub log: AuditLog,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Where peers find the link port, `host:port`.
-    pub endpoints: Vec<String>,
+    /// Where peers find the link port.
+    pub endpoint: Endpoint,
     /// The members that may open a control link; shared with the gate of `host`.
     pub admitted: crate::control::Admitted,
     /// Bounds on what the runner waits for.
@@ -109,7 +109,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) log: AuditLog,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) endpoints: Vec<String>,
+    pub(crate) endpoint: Endpoint,
     pub(crate) admitted: crate::control::Admitted,
     pub(crate) limits: RunnerLimits,
     pub(crate) lead: Option<Lead>,
@@ -140,7 +140,7 @@ impl Gateway {
             store: setup.store,
             log: setup.log,
             clock: setup.clock,
-            endpoints: setup.endpoints,
+            endpoint: setup.endpoint,
             admitted: setup.admitted,
             limits: setup.limits,
             lead: setup.lead,
@@ -207,7 +207,7 @@ impl Gateway {
     pub(crate) async fn admit_members(&self, group: GroupId) -> Result<(), GatewayError> {
         for member in self.inner.store.members(group).await? {
             if let Some(fingerprint) = member.fingerprint
-                && member.refusal != Some(MemberRefusal::Revoked)
+                && !self.is_revoked(&member).await?
             {
                 self.inner.admitted.admit(fingerprint);
             }

@@ -145,12 +145,12 @@ impl Gateway {
             }
             self.inner.admitted.admit(fingerprint);
         }
-        // Of the gateway that made the group, which may be another one over the same rows.
-        let manager_key = self.current(row.gid).await?.charter().manager.clone();
+        let manager_key = self.manager_of(row.gid).await?;
         Ok(JoinReceipt {
-            member: self.view(row),
+            member: self.view(row).await?,
             gateway: self.inner.identity.fingerprint(),
-            endpoints: self.inner.endpoints.clone(),
+            // None while the machine has none: whoever joins is told so, and may come again with the same code.
+            endpoints: Some(self.inner.endpoint.now()).filter(|at| !at.is_empty()).into_iter().collect(),
             manager_key,
         })
     }
@@ -172,12 +172,16 @@ impl Gateway {
 
     /// A member by its name.
     pub async fn member(&self, name: &str) -> Result<MemberView, GatewayError> {
-        Ok(self.view(self.row(name).await?))
+        self.view(self.row(name).await?).await
     }
 
     /// Everybody who registered in a group.
     pub async fn members(&self, group: GroupId) -> Result<Vec<MemberView>, GatewayError> {
-        Ok(self.inner.store.members(group).await?.into_iter().map(|row| self.view(row)).collect())
+        let mut views = Vec::new();
+        for row in self.inner.store.members(group).await? {
+            views.push(self.view(row).await?);
+        }
+        Ok(views)
     }
 
     /// Stores another label key. The member is no longer verified until somebody compares it again.
@@ -190,7 +194,7 @@ impl Gateway {
             fingerprint: row.fingerprint,
             link_endpoint: row.link_endpoint,
         };
-        Ok(self.view(self.inner.store.set_member_keys(row.pid, keys).await?))
+        self.view(self.inner.store.set_member_keys(row.pid, keys).await?).await
     }
 
     /// Says that an operator compared the member's fingerprint, or takes that back. The verified
@@ -269,7 +273,7 @@ impl Gateway {
                 let state = PairingState::Registered;
                 self.inner.directory.send(fingerprint, &tacit_job::ToPeer::Pairing { state });
             }
-            views.push(self.view(row));
+            views.push(self.view(row).await?);
         }
         drop(deciding);
         views.sort_by(|a, b| a.name.cmp(&b.name));
@@ -296,7 +300,7 @@ impl Gateway {
     }
 
     /// Whether the manager decides about the roster. Refused if owners do, and have this member on it.
-    async fn check_removable(&self, row: &MemberRow) -> Result<bool, GatewayError> {
+    pub(crate) async fn check_removable(&self, row: &MemberRow) -> Result<bool, GatewayError> {
         let current = self.current(row.gid).await?;
         let by_manager = current.charter().owners.is_empty();
         let listed = current.charter().members.iter().any(|member| Some(member.fingerprint) == row.fingerprint);
@@ -336,13 +340,16 @@ impl Gateway {
         }
     }
 
-    pub(crate) fn view(&self, row: MemberRow) -> MemberView {
-        let pairing = || {
-            let manager = self.inner.manager.public_key().to_base64();
-            tacit_job::pairing_digest(&self.inner.identity.fingerprint(), &manager)
-        };
+    /// The key that a group's members pin: of the gateway that made it, which may be another one over the same rows.
+    async fn manager_of(&self, group: GroupId) -> Result<String, GatewayError> {
+        Ok(self.current(group).await?.charter().manager.clone())
+    }
+
+    pub(crate) async fn view(&self, row: MemberRow) -> Result<MemberView, GatewayError> {
+        let manager = self.manager_of(row.gid).await?;
+        let pairing = tacit_job::pairing_digest(&self.inner.identity.fingerprint(), &manager);
         let present = row.fingerprint.and_then(|fingerprint| self.inner.directory.present(&fingerprint));
-        MemberView {
+        Ok(MemberView {
             connected: present.is_some(),
             pairing: state_of(&row),
             group: row.gid,
@@ -355,9 +362,9 @@ impl Gateway {
             fingerprint: row.fingerprint,
             registration_code: row.registration_code.0,
             last_status: row.last_status.number(),
-            comparison: row.fingerprint.map(|fingerprint| comparison_code(fingerprint, pairing())),
+            comparison: row.fingerprint.map(|fingerprint| comparison_code(fingerprint, pairing)),
             verified: row.verified,
-        }
+        })
     }
 }
 

@@ -16,6 +16,7 @@ use tacit_pki::{PublicKey, random};
 use tacit_store::{NegotiationRow, StoreError, What};
 use tracing::warn;
 
+use crate::pairing::revoked_key;
 use crate::{Gateway, GatewayError};
 
 /// The longest that a negotiation may stay open.
@@ -205,7 +206,10 @@ impl Gateway {
     /// Puts into force what was agreed before a crash and is not in force yet.
     pub(crate) async fn finish_negotiations(&self) -> Result<(), GatewayError> {
         for row in self.inner.store.unfinished_negotiations().await? {
-            self.finish_negotiation(&row).await?;
+            if let Err(error) = self.finish_negotiation(&row).await {
+                // The other groups do not wait for it; it is tried again at the next start.
+                warn!(negotiation = row.id, %error, "what was agreed before is not in force");
+            }
         }
         Ok(())
     }
@@ -250,6 +254,11 @@ impl Gateway {
             let proposed = charter_text(part).map_err(|e| GatewayError::Invalid(e.to_string()))?.charter;
             if proposed.manager != current.charter().manager {
                 return Err(GatewayError::Invalid("the manager of a group stays who it is".to_owned()));
+            }
+            for member in &proposed.members {
+                if self.inner.store.revoked(member.fingerprint).await?.is_some() {
+                    return Err(revoked_key(&member.name));
+                }
             }
             if proposed.gateways != current.charter().gateways {
                 self.check_gateways(&proposed.gateways)?;
@@ -323,7 +332,9 @@ impl Gateway {
         let current = self.current(group).await?;
         for row in self.inner.store.members(group).await? {
             let listed = row.fingerprint.is_some_and(|key| current.charter().member(&key).is_some());
-            if row.verified != listed {
+            if listed && self.is_revoked(&row).await? {
+                warn!(%group, name = row.peer_name, "the owners' charter lists a revoked key, which is not served");
+            } else if row.verified != listed {
                 self.inner.store.set_verified(row.pid, listed, row.fingerprint).await?;
             }
         }

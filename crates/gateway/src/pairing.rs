@@ -38,7 +38,7 @@ impl Gateway {
     pub async fn approve(&self, name: &str, compared: &Compared) -> Result<MemberView, GatewayError> {
         let deciding = self.inner.deciding.lock().await;
         let row = self.row(name).await?;
-        let member = self.view(row.clone());
+        let member = self.view(row.clone()).await?;
         let equal = match compared {
             Compared::Fingerprint(fingerprint) => member.fingerprint == Some(*fingerprint),
             Compared::Code(code) => member.comparison.as_deref().is_some_and(|own| plain(own) == plain(code)),
@@ -60,8 +60,9 @@ impl Gateway {
         self.refuse(name, MemberRefusal::Rejected, reason).await
     }
 
-    /// Never lets a member's key in again. Its links here close at once; the other members hear of it in the
-    /// charter that follows, and close theirs.
+    /// Never lets a member's key in again, under no name. Its links here close at once; the other members hear of it
+    /// in the charter that follows, and close theirs. Where owners decide who is a member it is they who must agree
+    /// on that charter; this gateway serves the key no more meanwhile.
     pub async fn revoke(&self, name: &str, reason: &str) -> Result<MemberView, GatewayError> {
         self.refuse(name, MemberRefusal::Revoked, reason).await
     }
@@ -71,6 +72,10 @@ impl Gateway {
             return Err(GatewayError::Invalid("a reason has at most 300 printable characters".to_owned()));
         }
         let row = self.row(name).await?;
+        let revoked = refusal == MemberRefusal::Revoked;
+        if !revoked {
+            self.check_removable(&row).await?;
+        }
         if row.last_status == PeerStatus::Started {
             self.stop_member(row.gid, name).await?;
         }
@@ -80,7 +85,8 @@ impl Gateway {
         // Out of the roster first: from then on nobody gives it shares, whatever else fails.
         // Whoever is not in it has nothing to be taken out of: owners are not asked about that.
         let current = self.current(row.gid).await?;
-        if current.charter().members.iter().any(|member| Some(member.fingerprint) == row.fingerprint) {
+        let listed = current.charter().members.iter().any(|member| Some(member.fingerprint) == row.fingerprint);
+        if listed && (current.charter().owners.is_empty() || !revoked) {
             self.decide_holding(&deciding, row.gid, |charter| set_roster(charter, &members)).await?;
         }
         let row = self.inner.store.refuse_member(row.pid, refusal, reason, self.inner.clock.now()).await?;
@@ -88,8 +94,10 @@ impl Gateway {
         self.log_action(row.gid, refusal.word(), name).await?;
         if let Some(fingerprint) = &row.fingerprint {
             self.inner.directory.send(fingerprint, &ToPeer::Pairing { state: state_of(&row) });
-            if refusal == MemberRefusal::Revoked {
+            if revoked {
                 self.forget(&row.fingerprint);
+                // Other groups may list the key, too.
+                self.settle_rosters().await?;
             }
         }
         self.member(name).await

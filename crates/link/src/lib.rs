@@ -32,6 +32,7 @@ mod config;
 mod connection;
 mod control;
 pub mod discovery;
+mod endpoint;
 mod error;
 pub mod frame;
 mod handshake;
@@ -49,6 +50,7 @@ mod traffic;
 
 pub use config::LinkConfig;
 pub use control::{ControlLink, ControlSender, Encoded, MAX_CONTROL_MESSAGE, MAX_REPLICA_MESSAGE};
+pub use endpoint::Endpoint;
 pub use error::{CloseReason, LinkError, Refusal};
 pub use frame::DATA_OVERHEAD;
 pub use hello::{Hello, VersionRange};

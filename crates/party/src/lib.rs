@@ -61,7 +61,7 @@ pub use finder::{Finder, FinderSetup};
 pub use go_ahead::GoAhead;
 pub use http::{HttpError, HttpPoster, HttpRules};
 pub use pair_secrets::PairSecrets;
-pub use parties::{Endpoint, Parties, PartiesSetup, key_name};
+pub use parties::{Parties, PartiesSetup, key_name};
 pub use party::{Approval, Comparison, Offer, Party, PartyLimits, PartySetup, PartyState, PartyStatus, Trouble};
 pub use policy::{Policy, PolicyRefusal, TaskRefusal};
 pub use provider::{EchoProvider, Provider};

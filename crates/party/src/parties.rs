@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tacit_accord::Consensus;
 use tacit_audit::AuditLog;
-use tacit_link::LinkHub;
+use tacit_link::{Endpoint, LinkHub};
 use tacit_model::{Clock, Fingerprint, RunId};
 use tacit_pki::{Identity, keyfile};
 use tacit_store::{PartyRow, Store};
@@ -49,29 +49,6 @@ pub struct PartiesSetup {
     pub provider: Option<Provider>,
     /// Looks for gateways; nobody does if there is none.
     pub finder: Option<Arc<Finder>>,
-}
-
-/// Where a node's link port is, `host:port`, as of now: addresses of a machine change. Empty if it only dials.
-#[derive(Clone)]
-pub struct Endpoint(Arc<dyn Fn() -> String + Send + Sync>);
-
-impl Endpoint {
-    /// Asked anew whenever somebody is told.
-    pub fn new(look: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        Self(Arc::new(look))
-    }
-
-    /// Where it is now.
-    pub fn now(&self) -> String {
-        (self.0)()
-    }
-}
-
-/// One that stays.
-impl From<String> for Endpoint {
-    fn from(endpoint: String) -> Self {
-        Self::new(move || endpoint.clone())
-    }
 }
 
 /// The parties that a node hosts, by name. Each has a key of its own.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tacit_audit::AuditLog;
 use tacit_job::{Request, Response, StopReason, ToGateway, pairing_digest};
-use tacit_link::{Host, LinkHub};
+use tacit_link::{Endpoint, Host, LinkHub};
 use tacit_model::api::{JobBody, PairingState};
 use tacit_model::{Clock, Fingerprint, GroupId, RunId, Slot, UnixMillis};
 use tacit_pki::{Identity, PublicKey, comparison_code};
@@ -30,7 +30,6 @@ use crate::finder::Finder;
 use crate::gateway_link::Line;
 use crate::http::HttpPoster;
 use crate::jobs::Jobs;
-use crate::parties::Endpoint;
 use crate::policy::{Governing, Policy};
 use crate::provider::Provider;
 use crate::provider::pings::Pings;

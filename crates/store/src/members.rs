@@ -323,7 +323,8 @@ impl Store {
         .await
     }
 
-    /// Refuses a member: it is no longer verified. `Revoked` is for ever and for its key, at this whole node.
+    /// Refuses a member: it is no longer verified. `Revoked` is for ever and for its key, under whatever names it is a
+    /// member at this node.
     pub async fn refuse_member(
         &self,
         pid: MemberId,
@@ -343,6 +344,11 @@ impl Store {
                     .await?
                     .ok_or(NO_MEMBER)?;
                 if let (MemberRefusal::Revoked, Some(key)) = (*refusal, row.fingerprint) {
+                    db.execute(
+                        "UPDATE members SET verified = 0, refusal = 'revoked' WHERE fingerprint = $1",
+                        args![key.to_string()],
+                    )
+                    .await?;
                     db.execute(
                         "INSERT INTO revoked (fingerprint, reason, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
                         args![key.to_string(), reason, now],

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tacit_link::Endpoint;
 use tacit_link::discovery::{API, Announcement, GatewayRole, Mdns, Properties, Wishes, local_addresses};
 use tacit_model::Clock;
-use tacit_party::{Endpoint, Finder, FinderSetup};
+use tacit_party::{Finder, FinderSetup};
 use tacit_pki::Identity;
 use tokio_util::sync::CancellationToken;
 

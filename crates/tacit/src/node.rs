@@ -8,7 +8,7 @@ use std::time::Duration;
 use tacit_api::{Metrics, ServeOptions};
 use tacit_audit::{AuditLog, AuditSetup};
 use tacit_gateway::{Admitted, Gateway, GatewaySetup, RunnerLimits};
-use tacit_link::{LinkConfig, LinkHub};
+use tacit_link::{Endpoint, LinkConfig, LinkHub};
 use tacit_model::{Clock, Fingerprint, SystemClock};
 use tacit_party::{HttpRules, Parties, PartiesSetup, PartyError, PartyLimits, Provider};
 use tacit_pki::{Identity, keyfile};
@@ -85,7 +85,7 @@ impl Node {
 
         let mdns = crate::discovery::mdns(&config);
         let gateway = match config.roles.contains(&Role::Gateway) {
-            true => Some(open_gateway(&data, &config, &hub, &store, &log, &clock, &identity, &link, now).await?),
+            true => Some(open_gateway(&data, &config, &hub, &store, &log, &clock, &identity, &endpoint, now).await?),
             false => None,
         };
         let parties = match config.roles.contains(&Role::Peer) {
@@ -220,7 +220,7 @@ async fn open_gateway(
     log: &AuditLog,
     clock: &Arc<dyn Clock>,
     identity: &Arc<Identity>,
-    link: &str,
+    endpoint: &Endpoint,
     now: OffsetDateTime,
 ) -> Result<Gateway, Failure> {
     let admitted = Admitted::default();
@@ -233,7 +233,7 @@ async fn open_gateway(
         store: store.clone(),
         log: log.clone(),
         clock: Arc::clone(clock),
-        endpoints: vec![link.to_owned()],
+        endpoint: endpoint.clone(),
         admitted,
         notifier: crate::webhooks::notifier(config)?,
         limits: runner_limits(config),

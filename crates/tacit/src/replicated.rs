@@ -281,7 +281,7 @@ impl Work {
             store: self.store.clone(),
             log: log.clone(),
             clock: Arc::clone(&self.clock),
-            endpoints: vec![self.address.link.clone()],
+            endpoint: self.address.link.clone().into(),
             admitted,
             notifier: crate::webhooks::notifier(&self.config)?,
             limits: runner_limits(&self.config),

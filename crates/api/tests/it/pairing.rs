@@ -141,6 +141,33 @@ async fn f07_a_revoked_key_is_not_let_in_by_its_registration() {
     assert_eq!(w.gateway.member("room1").await.unwrap().pairing, PairingState::Revoked);
 }
 
+/// A key is revoked under all its names, in all groups, and stays so.
+#[tokio::test]
+async fn f07_a_revoked_key_has_no_other_name() {
+    let mut w = world().await;
+    let (first, second) = (w.found().await, w.gateway.create_group("h").await.unwrap().group);
+    let key = identity("room1");
+    for (gid, name) in [(first, "room1"), (second, "annex"), (second, "spare")] {
+        let code = w.gateway.invite(gid).await.unwrap();
+        w.sign_up(&code, name, &key).await.unwrap();
+    }
+    w.gateway.verify("room1", true).await.unwrap();
+    w.gateway.verify("annex", true).await.unwrap();
+    w.gateway.revoke("room1", "stolen").await.unwrap();
+    for restarted in [false, true] {
+        if restarted {
+            w.restart_gateway().await;
+        }
+        assert!(!w.is_admitted(&key), "restarted: {restarted}");
+        for gid in [first, second] {
+            assert_eq!(w.roster(gid).await, BTreeSet::new());
+        }
+        for name in ["room1", "annex", "spare"] {
+            assert_eq!(w.gateway.member(name).await.unwrap().pairing, PairingState::Revoked);
+        }
+    }
+}
+
 /// A link that a revoked member has all the same carries nothing of the group; others notice nothing.
 #[tokio::test]
 async fn f07_a_revoked_member_hears_nothing() {

@@ -59,7 +59,7 @@ async fn gateway_of(
         store: store.clone(),
         log: log.clone(),
         clock: Arc::new(SystemClock),
-        endpoints: vec![hub.local_addr().to_string()],
+        endpoint: hub.local_addr().to_string().into(),
         admitted: admitted.clone(),
         notifier: None,
         lead: None,

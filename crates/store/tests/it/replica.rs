@@ -8,9 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::{Connection, Row};
 use tacit_model::Slot;
-use tacit_store::{Change, NewRow, NotAgreed, Redacted, ReplicaRows, Replicator, Store, StoreError, What};
+use tacit_store::{
+    Change, MemberKeys, MemberRefusal, NewMember, NewRow, NotAgreed, Redacted, ReplicaRows, Replicator, Store,
+    StoreError, What,
+};
 use tokio::sync::Mutex;
 
+use crate::directory::peer;
 use crate::receipts::{owed, receipt};
 use crate::tasks::of_task;
 use crate::{Fixture, at, on_replicas};
@@ -105,6 +109,7 @@ pub(crate) async fn same_everywhere(addresses: &[String]) {
 on_replicas!(
     tasks_are_kept_on_all,
     debts_and_notices_are_kept_on_all,
+    revocations_are_kept_on_all,
     what_peers_hold_is_refused,
     two_that_think_to_lead_do_not_mix
 );
@@ -135,12 +140,29 @@ async fn debts_and_notices_are_kept_on_all(f: &Fixture) {
     s.forget_notice("a").await.unwrap();
 }
 
+/// A key that was revoked is so at whichever gateway leads next, and under all its names.
+async fn revocations_are_kept_on_all(f: &Fixture) {
+    let (s, second) = (&f.store, f.second.as_ref().unwrap());
+    let gid = s.create_group("g", "t", at(0)).await.unwrap().gid;
+    let key = tacit_model::Fingerprint([1; 32]);
+    for name in ["alpha", "beta"] {
+        s.add_code(name, gid, at(0)).await.unwrap();
+        let keys = MemberKeys { fingerprint: Some(key), ..MemberKeys::default() };
+        s.consume_code_and_add_member(name, NewMember { keys, ..peer(name) }, at(0)).await.unwrap();
+    }
+    let pid = s.member("t", "alpha").await.unwrap().unwrap().pid;
+    s.refuse_member(pid, MemberRefusal::Revoked, "stolen", at(1)).await.unwrap();
+    assert!(second.revoked(key).await.unwrap().is_some());
+    for name in ["alpha", "beta"] {
+        let row = second.member("t", name).await.unwrap().unwrap();
+        assert_eq!((row.refusal, row.verified), (Some(MemberRefusal::Revoked), false), "{name}");
+    }
+}
+
 async fn what_peers_hold_is_refused(f: &Fixture) {
     f.store.create_group("a", "t", at(0)).await.unwrap();
     let row = NewRow { slot_start: None, data: Redacted(vec![1]) };
     let refused = f.store.append_rows("p", tacit_model::RunId(1), &[row], 10, at(0)).await;
-    assert!(matches!(refused, Err(StoreError::Statement { .. })), "{refused:?}");
-    let refused = f.store.revoke_key(tacit_model::Fingerprint([1; 32]), "x", at(0)).await;
     assert!(matches!(refused, Err(StoreError::Statement { .. })), "{refused:?}");
     // The refused call is alone in its misfortune.
     f.store.create_group("b", "t", at(0)).await.unwrap();

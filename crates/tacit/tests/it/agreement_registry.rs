@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Output;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -102,40 +103,76 @@ fn r01_r03_r17_a_tampered_registry_is_detected_from_the_last_consensus() {
     until("the gateway to be well", || if node.is_healthy() { Ok(()) } else { Err("not".to_owned()) });
 }
 
+/// Somebody registers with a new code, over https with the certificate pinned.
+fn join(court: &Court, home: &Node, name: &str) -> Output {
+    let code = court.gateway.api("POST", "/groups/1/codes", None).json();
+    let (code, url, pin) = (text(&code, "code").to_owned(), court.gateway.url(), court.pin());
+    let gateway = ["--gateway", &url, "--gateway-fingerprint", &pin];
+    let data = home.data();
+    let member = ["--name", name, "--data", data.to_str().expect("a path"), "--json"];
+    run(&[&["join", &code], &gateway[..], &member[..]].concat())
+}
+
+/// The fingerprint of somebody who joined.
+#[track_caller]
+fn joined(court: &Court, home: &Node, name: &str) -> String {
+    let joined = join(court, home, name);
+    assert_eq!(joined.status.code(), Some(0), "{}", String::from_utf8_lossy(&joined.stderr));
+    let joined: Value = serde_json::from_slice(&joined.stdout).expect("JSON");
+    text(&joined, "fingerprint").to_owned()
+}
+
+/// A key that an operator revoked is not let in by owners who did not hear of it, and one that they have let in is
+/// revoked at once all the same; the gateway serves its groups after that, too.
+#[test]
+fn f07_owners_do_not_let_a_revoked_key_in() {
+    let mut court = Court::new();
+    let home = Node::with("peer", &["--roles", "peer"]);
+    court.tacit("admin", &["group", "create", "g"]).json();
+    court.owned(&[]);
+    let propose = |court: &Court, name: &str, key: &str| {
+        let member = format!("{name}={key}");
+        let new =
+            court.negotiate("alice", &["new", "--group", "1", "--gateway", &court.pin(), "--add-member", &member]);
+        let id = text(&new.json(), "negotiation").to_owned();
+        court.negotiate("alice", &["accept", &id]).json();
+        id
+    };
+    let decide = |court: &Court, name: &str, decision: &str| {
+        let body = json!({"decision": decision, "reason": "stolen"});
+        court.gateway.api("POST", &format!("/members/{name}/pairing"), Some(&body))
+    };
+    let stolen = joined(&court, &home, "c");
+    let id = propose(&court, "c", &stolen);
+    assert_eq!(decide(&court, "c", "revoke").ok().json()["pairing"], "revoked");
+    court.negotiate("bob", &["accept", &id]).refused(3, "revoked");
+
+    let listed = joined(&court, &home, "d");
+    court.negotiate("bob", &["accept", &propose(&court, "d", &listed)]).json();
+    // Who is a member is the owners' matter; whose key was stolen is not served meanwhile.
+    assert_eq!(decide(&court, "d", "reject").status, 403);
+    let revoked = decide(&court, "d", "revoke").ok().json();
+    assert_eq!((&revoked["pairing"], &revoked["verified"]), (&json!("revoked"), &json!(false)));
+    let late = format!("e={}", joined(&court, &home, "e"));
+    let unaware = ["new", "--group", "1", "--gateway", &court.pin(), "--add-member", &late];
+    court.negotiate("alice", &unaware).refused(3, "revoked");
+    court.gateway.restart();
+    let group = court.gateway.api("GET", "/groups/1", None).ok().json();
+    assert_eq!(group["members"].as_array().map(Vec::len), Some(3), "{group}");
+}
+
 /// A11: an owned group admits by a consensus of all its owners and by nothing else; A13: what is not there is 404.
 #[test]
 fn a11_a13_a_member_is_admitted_by_a_consensus_of_all_owners_and_by_nothing_else() {
     let court = Court::new();
     let home = Node::with("peer", &["--roles", "peer"]);
-    let (data, pin) = (home.data(), court.pin());
+    let pin = court.pin();
     court.tacit("admin", &["group", "create", "g"]).json();
     court.owned(&[]);
 
     // Somebody registers, over https with the certificate pinned. The name is taken then.
-    let join = |name: &str| {
-        let code = court.gateway.api("POST", "/groups/1/codes", None).json();
-        let code = text(&code, "code").to_owned();
-        let data = data.to_str().expect("a path");
-        let url = court.gateway.url();
-        run(&[
-            "join",
-            &code,
-            "--gateway",
-            &url,
-            "--gateway-fingerprint",
-            &pin,
-            "--name",
-            name,
-            "--data",
-            data,
-            "--json",
-        ])
-    };
-    let joined = join("c");
-    assert_eq!(joined.status.code(), Some(0), "{}", String::from_utf8_lossy(&joined.stderr));
-    let joined: Value = serde_json::from_slice(&joined.stdout).expect("JSON");
-    let own = text(&joined, "fingerprint").to_owned();
-    assert_ne!(join("c").status.code(), Some(0), "one name, one member");
+    let own = joined(&court, &home, "c");
+    assert_ne!(join(&court, &home, "c").status.code(), Some(0), "one name, one member");
     let parties = || {
         let served = court.gateway.api("GET", "/groups/1/registry", None).ok().json();
         let names = |list: &Value| -> Vec<String> {
