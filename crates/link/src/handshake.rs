@@ -22,6 +22,7 @@ use tacit_model::codec::Decode;
 use tacit_pki::fingerprint_of_sni;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::{TlsConnector, TlsStream};
 use tracing::debug;
@@ -41,6 +42,8 @@ const CONTROL_BUFFER: usize = 8 << 10;
 /// Waiting between attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// An address that has not answered for so long is not waited for alone.
+const STAGGER: Duration = Duration::from_millis(150);
 /// A refused peer gets so long to read why.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -109,7 +112,8 @@ pub(crate) struct Dial<'a> {
 
 impl Dial<'_> {
     /// Tries all addresses again and again until one answers, `done` says that it is not needed
-    /// any more (then there is no connection), an answer is final, or time is up.
+    /// any more (then there is no connection), an answer is final, or time is up. An address that answers nothing
+    /// does not hold the others up.
     pub(crate) async fn run(&self, done: impl Fn() -> bool) -> Result<Option<Arc<Conn>>, LinkError> {
         if self.addrs.is_empty() {
             return Err(LinkError::NoAddress(self.peer));
@@ -121,17 +125,20 @@ impl Dial<'_> {
         let mut last = LinkError::Deadline(self.peer);
         loop {
             let mut hopeless = true;
-            for addr in self.addrs {
+            let mut connecting = Connecting::new(self.addrs, self.deadline);
+            loop {
                 if done() {
                     return Ok(None);
                 }
-                let limit = self.deadline.min(Instant::now() + self.host.hub.config.handshake_timeout);
-                let attempt = tokio::time::timeout_at(limit, self.attempt(addr, &done)).await;
+                let Some(connected) = connecting.next().await else { break };
+                let attempt = match connected {
+                    Ok(tcp) => self.shake_hands(tcp, connecting.is_last(), &done).await,
+                    Err(error) => Err(error),
+                };
                 self.under_way.store(false, Ordering::Release);
                 last = match attempt {
-                    Ok(Ok(conn)) => return Ok(conn),
-                    Ok(Err(error)) => error,
-                    Err(_) => LinkError::HandshakeTimeout,
+                    Ok(conn) => return Ok(conn),
+                    Err(error) => error,
                 };
                 debug!(peer = %self.peer, protocol = ?self.protocol, error = %last, "dial failed");
                 hopeless &= !last.is_transient();
@@ -147,10 +154,24 @@ impl Dial<'_> {
         }
     }
 
-    async fn attempt(&self, addr: &str, done: impl Fn() -> bool) -> Result<Option<Arc<Conn>>, LinkError> {
-        let network = |e: io::Error| LinkError::Network(e.kind());
+    /// In bounded time, so that whoever does not speak leaves some to the other addresses.
+    async fn shake_hands(
+        &self,
+        tcp: TcpStream,
+        last: bool,
+        done: impl Fn() -> bool,
+    ) -> Result<Option<Arc<Conn>>, LinkError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let share = if last { left } else { left / 2 };
+        let limit = share.min(self.host.hub.config.handshake_timeout);
+        match tokio::time::timeout(limit, self.attempt(tcp, done)).await {
+            Ok(attempt) => attempt,
+            Err(_) => Err(LinkError::HandshakeTimeout),
+        }
+    }
+
+    async fn attempt(&self, tcp: TcpStream, done: impl Fn() -> bool) -> Result<Option<Arc<Conn>>, LinkError> {
         let hub = &self.host.hub;
-        let tcp = TcpStream::connect(addr).await.map_err(network)?;
         tcp.set_nodelay(true).map_err(network)?;
         self.under_way.store(true, Ordering::Release);
         if done() {
@@ -181,6 +202,48 @@ impl Dial<'_> {
         };
         Ok(Some(Arc::new(Conn::new(hub.next_conn(), &ends, SharedStream::new(tls)))))
     }
+}
+
+/// TCP connections to several addresses, the next one begun when those before have failed or take long (RFC 8305).
+struct Connecting<'a> {
+    addrs: std::slice::Iter<'a, String>,
+    begun: JoinSet<io::Result<TcpStream>>,
+    deadline: Instant,
+}
+
+impl<'a> Connecting<'a> {
+    fn new(addrs: &'a [String], deadline: Instant) -> Self {
+        Self { addrs: addrs.iter(), begun: JoinSet::new(), deadline }
+    }
+
+    /// The next that is there, or could not be made; nothing when there are no more.
+    async fn next(&mut self) -> Option<Result<TcpStream, LinkError>> {
+        loop {
+            if let Some(addr) = self.addrs.next().cloned() {
+                self.begun.spawn(async move { TcpStream::connect(addr).await });
+            }
+            let limit = match self.addrs.len() {
+                0 => self.deadline,
+                _ => self.deadline.min(Instant::now() + STAGGER),
+            };
+            match tokio::time::timeout_at(limit, self.begun.join_next()).await {
+                Ok(ended) => return ended.map(|ended| ended.map_err(io::Error::from).flatten().map_err(network)),
+                Err(_) if limit < self.deadline => {}
+                Err(_) => {
+                    *self = Self::new(&[], self.deadline);
+                    return Some(Err(LinkError::HandshakeTimeout));
+                }
+            }
+        }
+    }
+
+    fn is_last(&self) -> bool {
+        self.addrs.len() == 0 && self.begun.is_empty()
+    }
+}
+
+fn network(error: io::Error) -> LinkError {
+    LinkError::Network(error.kind())
 }
 
 async fn read_hello(tls: &mut Tls) -> Result<Hello, LinkError> {

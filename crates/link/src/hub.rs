@@ -437,8 +437,21 @@ impl HostInner {
         let links = if conn.protocol == Protocol::Replica { &self.replica_links } else { &self.control_links };
         let taker = lock(links).clone().ok_or(Refusal::Busy)?;
         let place = taker.try_reserve().map_err(|_| Refusal::Busy)?;
+        if conn.protocol == Protocol::Control {
+            self.replace_control(conn);
+        }
         place.send(self.start_control(conn));
         Ok(())
+    }
+
+    /// One control link of each peer, as with MPC: whoever comes again has lost the one before, or fills the port.
+    fn replace_control(&self, new: &Conn) {
+        for old in self.hub.conns_of(&self.fingerprint) {
+            if old.protocol == Protocol::Control && old.peer == new.peer && !old.dialled {
+                old.close(CloseReason::Replaced);
+                self.forget(&old);
+            }
+        }
     }
 
     /// Starts serving a connection of JSON messages.

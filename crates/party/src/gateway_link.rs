@@ -27,14 +27,15 @@ const LOOK_AROUND: u32 = 2;
 /// So many addresses of a gateway are kept.
 const ADDRESSES: usize = 12;
 
-/// Where there are several gateways, each is dialled for so long at most,
+/// Where there are several gateways, each is dialled for so long at most, and longer after rounds in vain,
 const SEVERAL_DIAL: Duration = Duration::from_millis(400);
 /// and the pause before the next round is not longer than this.
 const SEVERAL_PAUSE: Duration = Duration::from_millis(500);
 /// While another one is elected nobody needs to know.
 const PATIENT: u32 = 5;
-/// Nobody leads so many times between two words of leaders: after a second of silence each, that is days of it.
-const FURTHEST: u64 = 1_000_000;
+/// Nobody leads so many times between two words of leaders. A gateway that is cut off stands for election twice a
+/// second, in vain, and each time counts: that is centuries of it.
+const FURTHEST: u64 = 10_000_000_000;
 /// So long a gateway that is late may still send the next charter.
 const LAST_WORD: Duration = Duration::from_millis(300);
 /// So many gateways are kept.
@@ -167,7 +168,10 @@ async fn attempt(party: &Arc<Inner>, gateway: Fingerprint, several: bool, failur
         _ => known.clone(),
     };
     // Where there are several, one that is gone or does not lead is not waited for.
-    let limit = if several { party.limits.dial.min(SEVERAL_DIAL) } else { party.limits.dial };
+    let limit = match several {
+        true => party.limits.dial.min(SEVERAL_DIAL * failures.saturating_add(1)),
+        false => party.limits.dial,
+    };
     match party.host.dial_control(gateway, &addresses, limit).await {
         Ok(link) => {
             let since = Instant::now();

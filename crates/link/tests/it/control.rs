@@ -109,3 +109,50 @@ async fn a_flood_of_pings_without_reading_is_harmless() {
     }
     assert!(gateway.host.links()[0].queued_bytes < 2 << 20);
 }
+
+/// An address that takes connections and never speaks, and one that does not even answer: the gateway behind the third
+/// is reached all the same, and before long.
+#[tokio::test]
+async fn f11_an_address_that_is_silent_does_not_hide_the_others() {
+    let (gateway, peer) = (Node::new().await, Node::new().await);
+    let mut links = gateway.host.control_links();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let full = tokio::net::TcpSocket::new_v4().unwrap();
+    full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = full.listen(1).unwrap();
+    // Its queue has no place left, so that it drops what comes.
+    let mut waiting = Vec::new();
+    while let Ok(Ok(tcp)) =
+        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(full.local_addr().unwrap()))
+            .await
+    {
+        waiting.push(tcp);
+        assert!(waiting.len() < 100, "the queue has no end");
+    }
+    let addresses = [silent.local_addr().unwrap().to_string(), full.local_addr().unwrap().to_string(), gateway.addr()];
+    let mut at_peer = peer.host.dial_control(gateway.id(), &addresses, Duration::from_secs(4)).await.unwrap();
+    let at_gateway = links.recv().await.unwrap();
+    at_gateway.send(&7).unwrap();
+    assert_eq!(at_peer.recv::<u8>().await, Ok(7));
+
+    let nowhere = [full.local_addr().unwrap().to_string()];
+    let error = peer.host.dial_control(gateway.id(), &nowhere, Duration::from_millis(300)).await.err();
+    assert_eq!(error, Some(LinkError::HandshakeTimeout));
+}
+
+/// A peer has one control link with a gateway: whoever opens more and more of them fills nothing.
+#[tokio::test]
+async fn f11_a_newer_control_link_ends_the_older_one() {
+    let (gateway, peer, other) = (Node::new().await, Node::new().await, Node::new().await);
+    let mut links = gateway.host.control_links();
+    let _other = other.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
+    let mut first = peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
+    let _second = peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
+    let of_other = links.recv().await.unwrap();
+    let mut old = links.recv().await.unwrap();
+    let new = links.recv().await.unwrap();
+    assert_eq!(old.recv::<u8>().await, Err(LinkError::Closed(CloseReason::Replaced)));
+    assert!(matches!(first.recv::<u8>().await, Err(LinkError::Closed(_))));
+    assert_eq!((of_other.sender().send(&1), new.sender().send(&1)), (Ok(()), Ok(())));
+    assert_eq!(gateway.host.links().len(), 2);
+}
