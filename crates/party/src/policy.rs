@@ -2,6 +2,7 @@
 
 mod budget;
 mod governing;
+mod ranges;
 mod tasks;
 
 pub use tasks::TaskRefusal;

@@ -53,6 +53,10 @@ pub struct PeerPolicy {
     /// not fit. A result over few records may tell one of them, however many members take part. Without it this peer
     /// takes part with all its records of the window, or not at all.
     pub conditions: bool,
+    /// The values that a series can have, as `NAME=FROM..TO`; `*` is every series without an entry of its own. A task
+    /// whose bounds do not hold all of them is declined before any record is read, and under others a value beyond them
+    /// stays out. Without a range, an answer tells whether a record is beyond the bounds that a task chose.
+    pub ranges: Vec<String>,
     /// Ask the owner before this peer gives data to a task. Approved once, a task is approved for all its
     /// computations.
     pub manual_approval: bool,
@@ -93,6 +97,7 @@ impl Default for PeerPolicy {
             tasks_per_day: 0,
             disjoint_windows: true,
             conditions: false,
+            ranges: Vec::new(),
             manual_approval: false,
             parents: BTreeSet::new(),
             branch: Vec::new(),

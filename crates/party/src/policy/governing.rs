@@ -7,6 +7,7 @@ use tacit_model::api::PeerPolicy;
 
 use super::Policy;
 use super::budget::{are_budgets, delta_of, epsilon_of};
+use super::ranges::are_ranges;
 use crate::PartyError;
 
 /// Longer lists are not taken.
@@ -51,7 +52,7 @@ fn with(node: &Policy, own: Option<PeerPolicy>) -> Policy {
 pub(crate) fn check(policy: &PeerPolicy) -> Result<(), PartyError> {
     let bad = |why: String| Err(PartyError::Policy(why));
     let lists = [&policy.aggregators, &policy.models, &policy.purposes, &policy.sources, &policy.branch];
-    let lists = lists.into_iter().chain([&policy.epsilon_budgets, &policy.delta_budgets]);
+    let lists = lists.into_iter().chain([&policy.epsilon_budgets, &policy.delta_budgets, &policy.ranges]);
     let keys = [&policy.verified, &policy.clients, &policy.parents];
     if lists.clone().any(|list| list.len() > MOST) || keys.iter().any(|list| list.len() > MOST) {
         return bad(format!("a list has at most {MOST} entries"));
@@ -68,6 +69,11 @@ pub(crate) fn check(policy: &PeerPolicy) -> Result<(), PartyError> {
     if !are_budgets(&policy.epsilon_budgets, epsilon_of) || !are_budgets(&policy.delta_budgets, delta_of) {
         let form =
             "a budget is NAME=DECIMAL, each name once: a series, * for all others, or (queue); such as temperature=2.5";
+        return bad(form.to_owned());
+    }
+    if !are_ranges(&policy.ranges) {
+        let form =
+            "a range is NAME=FROM..TO, each name once: a series, or * for all others; such as temperature=-40..60";
         return bad(form.to_owned());
     }
     if policy.branch.len() > 1 {
@@ -89,6 +95,7 @@ mod tests {
         let wrong = [
             (PeerPolicy { epsilon_budgets: list("temperature:2"), ..PeerPolicy::default() }, "NAME=DECIMAL"),
             (PeerPolicy { delta_budgets: list("*=2"), ..PeerPolicy::default() }, "NAME=DECIMAL"),
+            (PeerPolicy { ranges: list("temperature=60..-40"), ..PeerPolicy::default() }, "NAME=FROM..TO"),
             (PeerPolicy { models: list("honest"), ..PeerPolicy::default() }, "models are"),
             (PeerPolicy { aggregators: list("avg"), ..PeerPolicy::default() }, "no aggregator \"avg\""),
             (PeerPolicy { keep_samples_hours: 0, ..PeerPolicy::default() }, "keep_samples_hours is at least 1"),

@@ -112,10 +112,27 @@ pub enum TaskRefusal {
          records may tell one of them; set conditions to allow it"
     )]
     Condition(String),
+    /// Its bounds do not hold all values that a series can have.
+    #[error(
+        "the task takes values from {least} to {most}, and {name:?} has some from {from} to {to} by this peer's policy \
+         (ranges): its client must take all of them"
+    )]
+    Range {
+        /// The series.
+        name: String,
+        /// The least value that it can have.
+        from: String,
+        /// The largest.
+        to: String,
+        /// The least value the task takes.
+        least: String,
+        /// The largest.
+        most: String,
+    },
     /// Its bounds leave records out.
     #[error(
         "the task takes values from {least} to {most}, which leaves {left_out} of this peer's records out, and its policy \
-         gives all or none; set conditions to allow it"
+         gives all or none: set ranges, so that such an answer tells nothing of the records, or conditions to allow it"
     )]
     LeftOut {
         /// How many.

@@ -214,11 +214,14 @@ async fn prepare_task(
         Level::Root => (None, terms.window(job.slot)),
         Level::Flat | Level::Branch => {
             policy.judge_conditions(&ask.request).map_err(refused)?;
+            let ranged = policy.judge_ranges(&ask.request, &terms.scale).map_err(refused)?;
             let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
             let selected = series::select(&mut look, &party.name, ask, terms, job.slot, plan).await;
             let selected = selected.map_err(nothing)?;
             left_out = selected.left_out;
-            policy.judge_left_out(&ask.request, left_out).map_err(refused)?;
+            if !ranged {
+                policy.judge_left_out(&ask.request, left_out).map_err(refused)?;
+            }
             (Some(selected.row), Some(selected.window))
         }
     };

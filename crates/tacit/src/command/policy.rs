@@ -127,7 +127,7 @@ fn describe(body: &PolicyBody) -> String {
             };
             let value = match name.as_str() {
                 "verified" | "parents" | "branch" if value == "(all)" => "(nobody)".to_owned(),
-                "epsilon_budgets" | "delta_budgets" if value == "(all)" => "(no bound)".to_owned(),
+                "epsilon_budgets" | "delta_budgets" | "ranges" if value == "(all)" => "(no bound)".to_owned(),
                 _ => value,
             };
             text.push_str(&format!("\n  {name:<20} {value}"));

@@ -54,12 +54,23 @@ impl Building {
     }
 
     fn allow_conditions(&self) {
+        self.rule("conditions", true.into());
+    }
+
+    /// The same rule at every peer.
+    fn rule(&self, rule: &str, value: Value) {
         for (name, node) in NAMES.iter().zip(&self.nodes) {
             let path = format!("/peers/{name}/policy");
             let mut policy = node.api("GET", &path, None).ok().json()["policy"].clone();
-            policy["conditions"] = true.into();
+            policy[rule] = value.clone();
             node.api("PUT", &path, Some(&policy)).ok();
         }
+    }
+
+    /// What the owner of a peer reads of its last trouble.
+    fn trouble(&self, peer: usize) -> String {
+        let path = format!("/peers/{}", NAMES[peer]);
+        self.nodes[peer].api("GET", &path, None).ok().json()["last_error"].to_string()
     }
 
     /// A sample of so many milliseconds ago.
@@ -114,10 +125,7 @@ fn near(found: f64, expected: f64) {
 #[test]
 fn f05_no_condition_and_no_bound_singles_somebody_out() {
     let building = Building::found();
-    let trouble = |peer: usize| {
-        let path = format!("/peers/{}", NAMES[peer]);
-        building.nodes[peer].api("GET", &path, None).ok().json()["last_error"].to_string()
-    };
+    let trouble = |peer: usize| building.trouble(peer);
     for (more, reason) in [
         (json!({ "filter": ["temperature>25"] }), "meet a condition (temperature>25)"),
         (json!({ "least": "25" }), "takes values from 25 to 50, which leaves 1 of this peer's records out"),
@@ -131,6 +139,25 @@ fn f05_no_condition_and_no_bound_singles_somebody_out() {
     building.allow_conditions();
     let told = building.ask(&building.question("mean", json!({ "filter": ["temperature>21"] })));
     near(number(&told, "count"), 3.0);
+}
+
+/// Who asks with one bound after the other learns from the answers where a record lies, unless the owner has said what
+/// values there can be: then the answer is the same whatever they are.
+#[test]
+fn f05_a_range_is_judged_without_a_look_at_the_records() {
+    let building = Building::found();
+    building.rule("ranges", json!(["temperature=0..40"]));
+    // All records are within these bounds, and nobody says so.
+    for (least, most) in [("0", "39"), ("1", "50")] {
+        let told = building.ask(&building.question("mean", json!({ "least": least, "most": most })));
+        assert_eq!((&told["state"], &told["windows"][0]["result"]), (&"failed".into(), &Value::Null), "{told}");
+        let heard = building.trouble(2);
+        assert!(heard.contains("has some from 0 to 40 by this peer's policy (ranges)"), "{heard}");
+    }
+    // A sensor that is broken is left out, and nobody says so either.
+    building.measure(2, 30_000, &[("temperature", "51")]);
+    let told = building.ask(&building.question("mean", json!({})));
+    near(number(&told, "mean(temperature)"), (20.5 + 21.5 + 24.25 + 30.0) / 4.0);
 }
 
 #[test]
@@ -448,10 +475,7 @@ fn f15_the_plain_command_counts_places_and_signs() {
         let mean = statistics.iter().find(|s| s["name"] == "mean(outside)").and_then(|s| s["value"].as_f64());
         (mean.unwrap_or_else(|| panic!("{told}")), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let trouble = |peer: usize| {
-        let path = format!("/peers/{}", NAMES[peer]);
-        building.nodes[peer].api("GET", &path, None).ok().json()["last_error"].to_string()
-    };
+    let trouble = |peer: usize| building.trouble(peer);
     let (mean, said) = ask("");
     near(mean, (21.5 - 3.0 + 0.25 + 7.0) / 4.0);
     assert!(said.contains("from -1000000 to 1000000") && said.contains("2 decimal places"), "{said}");

@@ -146,6 +146,7 @@ pub(super) fn tasks(add: Add<'_>) {
         ("tasks_per_day", whole()),
         ("disjoint_windows", truth()),
         ("conditions", truth()),
+        ("ranges", texts()),
         ("manual_approval", truth()),
         ("parents", list(is("Fingerprint"))),
         ("branch", texts()),
