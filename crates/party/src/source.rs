@@ -19,7 +19,7 @@ pub use csv_file::read_csv;
 pub use log_counter::{LogCounts, LogPattern, count_log};
 pub use rows::{AboveMax, Row, RowError, RowText, format_row, parse_row};
 pub use samples::read_samples;
-pub use series::{MAX_SAMPLES, SampleError, SampleText};
+pub use series::{MAX_SAMPLES, SampleError, SampleText, is_future};
 
 use tacit_model::UnixMillis;
 

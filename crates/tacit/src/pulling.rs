@@ -1,28 +1,25 @@
 //! Series that a node's peers fetch by themselves: out of files, commands and databases, as `[[sources]]` of
 //! `node.toml` says. Everything else about them (retention, selection for tasks) is as for samples that are pushed.
 
+mod command;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tacit_job::Micro;
 use tacit_model::{Clock, UnixMillis};
-use tacit_party::source::{MAX_SAMPLES, SampleText, read_samples};
-use tacit_party::{Parties, Party};
+use tacit_party::source::{MAX_SAMPLES, SampleError, SampleText, is_future, read_samples};
+use tacit_party::{Parties, PartyError};
 use tacit_store::{ForeignRow, Redacted, read_foreign};
-use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{NodeConfig, in_folder};
 use crate::output::Failure;
-
-/// A command may take so long.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// And print so much.
-const MOST_BYTES: u64 = 64 << 20;
 
 /// Of a trouble that lasts the owner is told again after so long.
 const TOLD_AGAIN: Duration = Duration::from_secs(600);
@@ -124,19 +121,18 @@ pub(crate) fn start(
 }
 
 async fn feed(source: SourceConfig, parties: Parties, clock: Arc<dyn Clock>) {
-    let mut after = UnixMillis(i64::MIN);
-    let mut taken = Taken::default();
+    let mut progress = Progress::default();
     let mut told = Told::default();
     loop {
         // Somebody may join later.
         if let Some(party) = parties.get(&source.peer) {
-            // What is older than is kept never comes back.
-            let from = after.plus(-OVERLAP_MS).max(party.keeps_samples_since(clock.now()));
-            let trouble = match round(&source, &party, from, &mut taken).await {
-                Ok((newest, left_out)) => {
-                    after = newest.max(after);
-                    left_out
-                }
+            let since = party.keeps_samples_since(clock.now());
+            let add = |samples: Vec<SampleText>| {
+                let party = party.clone();
+                async move { party.add_samples(samples).await }
+            };
+            let trouble = match round(&source, &*clock, since, &mut progress, add).await {
+                Ok(()) => progress.left_out.take(),
                 Err(why) => Some(Trouble { about: why.clone(), why }),
             };
             told.tell(trouble, |why| party.tell_owner(format!("{}: {why}", source.name())));
@@ -168,38 +164,80 @@ impl Told {
     }
 }
 
-/// Takes what is new after a moment; the newest moment that was seen, and why something was left out.
-async fn round(
+/// How far a source was taken.
+struct Progress {
+    /// The newest moment that was.
+    newest: UnixMillis,
+    taken: Taken,
+    /// The first that was left out since the owner was told of such; a round that fails has something else to tell.
+    left_out: Option<Trouble>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { newest: UnixMillis(i64::MIN), taken: Taken::default(), left_out: None }
+    }
+}
+
+/// Takes what is new, page by page: a page that was taken stays taken when a later one fails. What is older than
+/// `since` is not kept, and never comes back.
+async fn round<Added>(
     source: &SourceConfig,
-    party: &Party,
-    from: UnixMillis,
-    taken: &mut Taken,
-) -> Result<(UnixMillis, Option<Trouble>), String> {
-    let (mut from, mut newest) = (from, from);
-    let mut left_out = None;
+    clock: &dyn Clock,
+    since: UnixMillis,
+    progress: &mut Progress,
+    add: impl Fn(Vec<SampleText>) -> Added,
+) -> Result<(), String>
+where
+    Added: Future<Output = Result<usize, PartyError>>,
+{
+    let mut from = progress.newest.plus(-OVERLAP_MS).max(since);
     loop {
         let (mut page, next) = whole(fetch(source, from).await?);
-        left_out = left_out.or(leave_out(&mut page));
-        newest = page.iter().map(|sample| sample.at).max().unwrap_or(newest).max(newest);
-        let news = taken.news(page);
+        let now = clock.now();
+        let left_out = leave_out(&mut page, now);
+        progress.left_out = progress.left_out.take().or(left_out);
+        let newest = page.iter().map(|sample| sample.at).fold(progress.newest, UnixMillis::max);
+        let news = progress.taken.news(page);
         if !news.is_empty() {
             let samples = news.iter().map(|(at, values)| SampleText { at: *at, values: values.clone() }).collect();
-            party.add_samples(samples).await.map_err(|e| e.to_string())?;
-            taken.add(news);
+            add(samples).await.map_err(not_taken)?;
+            progress.taken.add(news);
         }
-        taken.forget(newest.plus(-OVERLAP_MS));
-        match next {
+        progress.newest = newest;
+        progress.taken.forget(newest.plus(-OVERLAP_MS));
+        // After what was not measured yet comes nothing that was.
+        match next.filter(|next| !is_future(*next, now)) {
             Some(next) => from = next,
-            None => return Ok((newest, left_out)),
+            None => return Ok(()),
         }
     }
 }
 
-/// Leaves out what is no decimal, such as the `nan` of a sensor that failed; the first of it, and why. What is left out is not
-/// looked at further: not its moment either.
-fn leave_out(page: &mut Vec<SampleText>) -> Option<Trouble> {
+/// What is said of a full queue of rows does not help here: samples wait for no slot.
+const NO_ROOM: &str = "there is no room for more samples, so nothing new is taken; in this peer's policy raise \
+                       max_samples, or lower keep_samples_hours";
+
+fn not_taken(error: PartyError) -> String {
+    match error {
+        PartyError::QueueFull { .. } => NO_ROOM.to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Leaves out what is no decimal, such as the `nan` of a sensor that failed, and what was not measured yet, which a later
+/// round takes; the first of it, and why. What is left out is not looked at further: not its moment either.
+fn leave_out(page: &mut Vec<SampleText>, now: UnixMillis) -> Option<Trouble> {
     let mut first = None;
-    for SampleText { at, values } in page.iter_mut() {
+    page.retain_mut(|SampleText { at, values }| {
+        if is_future(*at, now) {
+            let why = SampleError::Future.to_string();
+            first.get_or_insert_with(|| Trouble {
+                why: format!("a row of {}: {why}; it is left out until then", at.to_rfc3339()),
+                about: why,
+            });
+            return false;
+        }
         values.retain(|name, value| match value.0.parse::<Micro>() {
             Ok(_) => true,
             Err(why) => {
@@ -210,8 +248,8 @@ fn leave_out(page: &mut Vec<SampleText>) -> Option<Trouble> {
                 false
             }
         });
-    }
-    page.retain(|sample| !sample.values.is_empty());
+        !values.is_empty()
+    });
     first
 }
 
@@ -276,10 +314,12 @@ async fn fetch(source: &SourceConfig, after: UnixMillis) -> Result<Fetched, Stri
     match source.origin().map_err(|e| e.to_string())? {
         Origin::Csv(file) => {
             let file = file.clone();
-            let read = move || std::fs::File::open(file).map_err(|e| e.to_string()).and_then(|f| parse(f, after));
-            tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())?
+            aside(move || std::fs::File::open(file).map_err(|e| e.to_string()).and_then(|f| parse(f, after))).await
         }
-        Origin::Command(program, arguments) => parse(&*run(program, arguments).await?, after),
+        Origin::Command(program, arguments) => {
+            let printed = command::run(program, arguments).await?;
+            aside(move || parse(&*printed, after)).await
+        }
         Origin::Sql(url, query) => {
             let most = u32::try_from(MAX_SAMPLES).unwrap_or(u32::MAX);
             let rows = read_foreign(url, query, after, most).await.map_err(|e| e.to_string())?;
@@ -294,125 +334,13 @@ async fn fetch(source: &SourceConfig, after: UnixMillis) -> Result<Fetched, Stri
     }
 }
 
+/// Reading a long file takes a while, and the node has one thread for all that it does.
+async fn aside(read: impl FnOnce() -> Result<Fetched, String> + Send + 'static) -> Result<Fetched, String> {
+    tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())?
+}
+
 fn parse(reader: impl std::io::Read, after: UnixMillis) -> Result<Fetched, String> {
     let samples = read_samples(reader, after).map_err(|e| e.to_string())?;
     let full = samples.len() >= MAX_SAMPLES;
     Ok(Fetched { samples, full })
-}
-
-/// What a command prints. It is not told anything, ends with the node, and what it complains of is not kept: it may
-/// quote data.
-async fn run(program: &str, arguments: &[String]) -> Result<Vec<u8>, String> {
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(|e| format!("it does not start: {e}"))?;
-    let mut printed = Vec::new();
-    let work = async {
-        if let Some(stdout) = child.stdout.take() {
-            stdout.take(MOST_BYTES + 1).read_to_end(&mut printed).await.map_err(|e| e.to_string())?;
-        }
-        if u64::try_from(printed.len()).unwrap_or(u64::MAX) > MOST_BYTES {
-            return Err("it prints more than 64 MiB; let it print what is new only".to_owned());
-        }
-        child.wait().await.map_err(|e| e.to_string())
-    };
-    let ended = tokio::time::timeout(PATIENCE, work).await.map_err(|_| "it takes longer than 60 s".to_owned())??;
-    if ended.success() { Ok(printed) } else { Err(format!("it ended with {ended}")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_is_one_of_three() {
-        let read = |text: &str| toml::from_str::<SourceConfig>(text).ok().map(|source| source.origin().is_ok());
-        for right in ["csv = \"a\"", "command = [\"a\", \"b\"]", "sql = \"sqlite:a\"\nquery = \"SELECT 1\""] {
-            assert_eq!(read(&format!("peer = \"p\"\n{right}")), Some(true), "{right}");
-        }
-        for wrong in
-            ["", "csv = \"a\"\ncommand = [\"b\"]", "sql = \"sqlite:a\"", "query = \"a\"", "csv = \"a\"\nevery_s = 0"]
-        {
-            assert_eq!(read(&format!("peer = \"p\"\n{wrong}")), Some(false), "{wrong}");
-        }
-        assert_eq!(read("csv = \"a\""), None, "whose?");
-    }
-
-    fn sample(at: i64, values: &[(&str, &str)]) -> SampleText {
-        let one = |(name, value): &(&str, &str)| ((*name).to_owned(), Redacted((*value).to_owned()));
-        SampleText { at: UnixMillis(at), values: values.iter().map(one).collect() }
-    }
-
-    fn shown(samples: &Samples) -> Vec<String> {
-        let one = |(at, values): (&UnixMillis, &BTreeMap<String, Redacted<String>>)| {
-            values.iter().map(|(name, value)| format!("{} {name} {}", at.0, value.0)).collect::<Vec<_>>()
-        };
-        samples.iter().flat_map(one).collect()
-    }
-
-    #[test]
-    fn relative_files_are_in_the_data_folder() {
-        let within = |text: &str| {
-            let source: SourceConfig = toml::from_str(&format!("peer = \"p\"\n{text}")).expect("a source");
-            let source = source.within(Path::new("/data"));
-            source.csv.map(|file| file.display().to_string()).or(source.sql)
-        };
-        let found = |text, file: &str| assert_eq!(within(text), Some(file.to_owned()), "{text}");
-        found("csv = \"room.csv\"", "/data/room.csv");
-        found("csv = \"/var/room.csv\"", "/var/room.csv");
-        found("sql = \"sqlite:room.db\"\nquery = \"SELECT 1\"", "sqlite:/data/room.db");
-        found("sql = \"postgres://h/d\"\nquery = \"SELECT 1\"", "postgres://h/d");
-    }
-
-    /// One sensor that fails does not stop the others, nor its own good values.
-    #[test]
-    fn what_is_no_decimal_is_left_out_and_the_owner_is_told_once() {
-        let mut page =
-            vec![sample(1000, &[("a", "1"), ("b", "nan")]), sample(2000, &[("b", "")]), sample(3000, &[("b", "2")])];
-        let Trouble { about, why } = leave_out(&mut page).expect("two values");
-        assert!(why.starts_with("b of 1970-01-01T00:00:01Z: ") && why.ends_with("; it is left out"), "{why}");
-        assert_eq!(shown(&Taken::default().news(page)), ["1000 a 1", "3000 b 2"]);
-        // Nor does its moment count: what follows is asked for from the newest one that was taken.
-        let mut broken = vec![sample(i64::MAX / 2, &[("a", "nan")])];
-        assert!(leave_out(&mut broken).is_some_and(|later| later.about == "a") && broken.is_empty());
-
-        let mut told = Told::default();
-        let mut heard = Vec::new();
-        for (number, about) in [None, Some("x"), Some("x"), Some("y"), None, Some("y")].into_iter().enumerate() {
-            let trouble = about.map(|about| Trouble { about: about.to_owned(), why: format!("{about} {number}") });
-            told.tell(trouble, |why| heard.push(why.to_owned()));
-        }
-        assert_eq!((about.as_str(), heard), ("b", vec!["x 1".to_owned(), "y 3".to_owned(), "y 5".to_owned()]));
-    }
-
-    #[test]
-    fn of_what_is_asked_for_again_only_what_is_new_is_written() {
-        let mut taken = Taken::default();
-        let page = || vec![sample(1000, &[("a", "1")]), sample(2000, &[("a", "2")]), sample(2000, &[("a", "3")])];
-        let news = taken.news(page());
-        assert_eq!(shown(&news), ["1000 a 1", "2000 a 3"], "the last of one moment counts");
-        taken.add(news);
-        assert!(taken.news(page()).is_empty());
-        // A row that came late, another series of the newest moment, a correction.
-        let late = [sample(500, &[("a", "0")]), sample(1000, &[("a", "9")]), sample(2000, &[("b", "5")])];
-        let news = taken.news(page().into_iter().chain(late).collect());
-        assert_eq!(shown(&news), ["500 a 0", "1000 a 9", "2000 b 5"]);
-        taken.add(news);
-        assert_eq!(shown(&taken.0), ["500 a 0", "1000 a 9", "2000 a 3", "2000 b 5"]);
-        taken.forget(UnixMillis(1000));
-        assert_eq!(shown(&taken.0), ["2000 a 3", "2000 b 5"]);
-    }
-
-    #[test]
-    fn the_last_moment_of_a_full_page_is_read_again_whole() {
-        let page = |moments: &[i64], full| {
-            let samples = moments.iter().map(|at| sample(*at, &[("a", "1")])).collect();
-            let (samples, next) = whole(Fetched { samples, full });
-            (samples.iter().map(|sample| sample.at.0).collect::<Vec<_>>(), next.map(|next| next.0))
-        };
-        assert_eq!(page(&[1, 2, 2], true), (vec![1], Some(1)));
-        assert_eq!(page(&[1, 2, 2], false), (vec![1, 2, 2], None));
-        assert_eq!(page(&[2, 2], true), (vec![2, 2], Some(2)));
-        assert_eq!(page(&[], true), (vec![], None));
-    }
 }

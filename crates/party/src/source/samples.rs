@@ -12,7 +12,7 @@ use super::series::{MAX_SAMPLES, SampleText};
 
 /// Reads `at,temperature,occupancy`: a header, then one record per line, each with a moment (RFC 3339 or milliseconds
 /// since 1970) and decimals; an empty field is no sample. Only what is newer than `after`, in order of time, and at
-/// most [`MAX_SAMPLES`] of it, the oldest.
+/// most [`MAX_SAMPLES`] of it, the oldest. The memory needed does not grow with the number of lines.
 pub fn read_samples(reader: impl Read, after: UnixMillis) -> Result<Vec<SampleText>, SourceError> {
     let mut reader =
         csv::ReaderBuilder::new().has_headers(true).flexible(true).trim(csv::Trim::All).from_reader(reader);
@@ -20,7 +20,7 @@ pub fn read_samples(reader: impl Read, after: UnixMillis) -> Result<Vec<SampleTe
     if header.len() < 2 || header.get(0).is_none_or(|first| first.trim_start_matches('\u{feff}') != "at") {
         return Err(SourceError::SampleHeader);
     }
-    let mut samples = Vec::new();
+    let mut oldest = Oldest { most: MAX_SAMPLES, samples: Vec::new() };
     for record in reader.records() {
         let record = record.map_err(unreadable)?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -39,12 +39,36 @@ pub fn read_samples(reader: impl Read, after: UnixMillis) -> Result<Vec<SampleTe
             .map(|(name, value)| (name.to_owned(), Redacted(value.to_owned())))
             .collect();
         if !values.is_empty() {
-            samples.push(SampleText { at, values });
+            oldest.add(SampleText { at, values });
         }
     }
-    samples.sort_by_key(|sample| sample.at);
-    samples.truncate(MAX_SAMPLES);
-    Ok(samples)
+    Ok(oldest.in_order())
+}
+
+/// The oldest of many samples: of those with the same moment, the first to come.
+struct Oldest {
+    most: usize,
+    /// Fewer than twice as many, so that sorting takes little for each.
+    samples: Vec<SampleText>,
+}
+
+impl Oldest {
+    fn add(&mut self, sample: SampleText) {
+        self.samples.push(sample);
+        if self.samples.len() / 2 >= self.most {
+            self.cut();
+        }
+    }
+
+    fn in_order(mut self) -> Vec<SampleText> {
+        self.cut();
+        self.samples
+    }
+
+    fn cut(&mut self) {
+        self.samples.sort_by_key(|sample| sample.at);
+        self.samples.truncate(self.most);
+    }
 }
 
 fn unreadable(error: csv::Error) -> SourceError {
@@ -71,6 +95,20 @@ mod tests {
         for wrong in ["", "time,a\n1,2\n", "at\n1\n", "at,a\nsoon,1\n", "at,a\n1,2,3\n"] {
             assert!(read(wrong, 0).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_oldest_are_kept_in_bounded_memory() {
+        let mut oldest = Oldest { most: 4, samples: Vec::new() };
+        // Moments fall and rise, and some occur twice.
+        for (number, at) in [9, 3, 8, 1, 7, 3, 6, 5, 2, 9, 3, 8, 4, 2].into_iter().enumerate() {
+            let values = BTreeMap::from([("a".to_owned(), Redacted(number.to_string()))]);
+            oldest.add(SampleText { at: UnixMillis(at), values });
+            assert!(oldest.samples.len() < 8, "after {number}");
+        }
+        let kept: Vec<(i64, String)> =
+            oldest.in_order().iter().map(|sample| (sample.at.0, sample.values["a"].0.clone())).collect();
+        assert_eq!(kept, [(1, "3"), (2, "8"), (2, "13"), (3, "1")].map(|(at, number)| (at, number.to_owned())));
     }
 
     /// In words of samples: there are no slots and no group here.

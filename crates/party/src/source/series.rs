@@ -47,13 +47,18 @@ pub(crate) fn end(window: Window, now: UnixMillis) -> UnixMillis {
     window.to.min(now.plus(CLOCK_SKEW_MS + 1)).max(window.from)
 }
 
+/// Whether it cannot have been measured yet, as far as clocks may differ.
+pub fn is_future(at: UnixMillis, now: UnixMillis) -> bool {
+    at.since(now) > CLOCK_SKEW_MS
+}
+
 /// Reads samples; the number of the first that is wrong, counted from 1, and why.
 pub(crate) fn read(samples: Vec<SampleText>, now: UnixMillis) -> Result<Vec<Sample>, (usize, SampleError)> {
     let one = |sample: SampleText| {
         if sample.values.is_empty() {
             return Err(SampleError::Empty);
         }
-        if sample.at.since(now) > CLOCK_SKEW_MS {
+        if is_future(sample.at, now) {
             return Err(SampleError::Future);
         }
         let mut values = BTreeMap::new();
