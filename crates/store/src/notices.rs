@@ -73,13 +73,14 @@ impl Store {
         self.reader().await?.all(sql, &[]).await
     }
 
-    /// The client was told so much.
+    /// The client was told so much at this row's address. If it named another one while that was on its way, this changes
+    /// nothing, like the next two.
     pub async fn notice_told(&self, row: &NoticeRow) -> Result<(), StoreError> {
         self.run_tx("notice_told", row.clone(), |db, row| {
             Box::pin(async move {
                 db.execute(
-                    "UPDATE notices SET told_windows = $2, told_state = $3, attempts = 0 WHERE task = $1",
-                    args![row.task, row.windows, row.state],
+                    "UPDATE notices SET told_windows = $2, told_state = $3, attempts = 0 WHERE task = $1 AND url = $4",
+                    args![row.task, row.windows, row.state, row.url],
                 )
                 .await?;
                 Ok(())
@@ -88,23 +89,23 @@ impl Store {
         .await
     }
 
-    /// The client could not be told; again at `next_at`.
-    pub async fn notice_failed(&self, task: &str, next_at: UnixMillis) -> Result<(), StoreError> {
-        self.run_tx("notice_failed", (task.to_owned(), next_at), |db, (task, next_at)| {
+    /// The client could not be told at this row's address; again at `next_at`.
+    pub async fn notice_failed(&self, row: &NoticeRow, next_at: UnixMillis) -> Result<(), StoreError> {
+        self.run_tx("notice_failed", (row.clone(), next_at), |db, (row, next_at)| {
             Box::pin(async move {
-                let sql = "UPDATE notices SET attempts = attempts + 1, next_at = $2 WHERE task = $1";
-                db.execute(sql, args![task, next_at]).await?;
+                let sql = "UPDATE notices SET attempts = attempts + 1, next_at = $2 WHERE task = $1 AND url = $3";
+                db.execute(sql, args![row.task, next_at, row.url]).await?;
                 Ok(())
             })
         })
         .await
     }
 
-    /// Tells no more: the address is not one that this gateway may write to.
-    pub async fn forget_notice(&self, task: &str) -> Result<(), StoreError> {
-        self.run_tx("forget_notice", task.to_owned(), |db, task| {
+    /// Tells no more at this row's address: nobody wants it there, or this gateway may not write to it.
+    pub async fn forget_notice(&self, row: &NoticeRow) -> Result<(), StoreError> {
+        self.run_tx("forget_notice", row.clone(), |db, row| {
             Box::pin(async move {
-                db.execute("DELETE FROM notices WHERE task = $1", args![task]).await?;
+                db.execute("DELETE FROM notices WHERE task = $1 AND url = $2", args![row.task, row.url]).await?;
                 Ok(())
             })
         })

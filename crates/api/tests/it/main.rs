@@ -6,6 +6,7 @@ mod admin;
 mod desk;
 mod manager;
 mod native;
+mod notices;
 mod openapi;
 mod page;
 mod pairing;

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use serde_json::Value;
 use tacit_api::{AdminKey, Edge, EdgeOptions, NodeInfo, PartyDesk, issue_token, router};
 use tacit_audit::{AuditLog, AuditSetup};
-use tacit_gateway::{Admitted, Gateway, GatewaySetup, RunnerLimits};
+use tacit_gateway::{Admitted, Gateway, GatewaySetup, Notifier, RunnerLimits};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::api::Role;
 use tacit_model::{Clock as _, SystemClock};
@@ -38,6 +38,7 @@ pub(crate) struct World {
     pub(crate) hub: Arc<LinkHub>,
     pub(crate) folder: TempDir,
     pub(crate) owner: String,
+    notifier: Option<Arc<dyn Notifier>>,
 }
 
 pub(crate) fn identity(label: &str) -> Arc<Identity> {
@@ -51,6 +52,7 @@ async fn gateway_of(
     store: &Store,
     log: &AuditLog,
     admitted: &Admitted,
+    notifier: &Option<Arc<dyn Notifier>>,
 ) -> Gateway {
     Gateway::open(GatewaySetup {
         host: hub.host(identity.clone(), Arc::new(admitted.clone())).unwrap(),
@@ -61,7 +63,7 @@ async fn gateway_of(
         clock: Arc::new(SystemClock),
         endpoint: hub.local_addr().to_string().into(),
         admitted: admitted.clone(),
-        notifier: None,
+        notifier: notifier.clone(),
         lead: None,
         limits: RunnerLimits::default(),
     })
@@ -71,6 +73,19 @@ async fn gateway_of(
 
 /// An edge whose gateway is real and whose parties are those of `desk`.
 pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut Edge)) -> World {
+    world_of(desk, None, change).await
+}
+
+/// A gateway that tells clients by a notifier of the test's.
+pub(crate) async fn world_telling(notifier: Arc<dyn Notifier>) -> World {
+    world_of(None, Some(notifier), |_| {}).await
+}
+
+async fn world_of(
+    desk: Option<PartyDesk>,
+    notifier: Option<Arc<dyn Notifier>>,
+    change: impl FnOnce(&mut Edge),
+) -> World {
     let folder = TempDir::new().unwrap();
     let store = Store::open(folder.path().join("tacit.db").to_str().unwrap()).await.unwrap();
     let hub = Arc::new(LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap());
@@ -86,7 +101,7 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
     .await
     .unwrap();
     let manager = self::identity("manager");
-    let gateway = gateway_of(&hub, &identity, &manager, &store, &log, &admitted).await;
+    let gateway = gateway_of(&hub, &identity, &manager, &store, &log, &admitted, &notifier).await;
     let mut options = EdgeOptions::new("http://localhost:12001");
     options.admin_key = Some(AdminKey::new(KEY));
     options.p2ds_face = true;
@@ -111,7 +126,7 @@ pub(crate) async fn world_with(desk: Option<PartyDesk>, change: impl FnOnce(&mut
     change(&mut edge);
     let owner = issue_token(&store, Role::Owner, "owner", SystemClock.now()).await.unwrap();
     let owner = owner.expose_text().to_owned();
-    World { router: router(edge), store, log, gateway, admitted, identity, manager, hub, folder, owner }
+    World { router: router(edge), store, log, gateway, admitted, identity, manager, hub, folder, owner, notifier }
 }
 
 pub(crate) async fn world() -> World {
@@ -124,8 +139,8 @@ impl World {
         self.gateway.shutdown().await;
         self.hub.unhost(&self.identity.fingerprint());
         self.admitted = Admitted::default();
-        self.gateway =
-            gateway_of(&self.hub, &self.identity, &self.manager, &self.store, &self.log, &self.admitted).await;
+        let Self { hub, identity, manager, store, log, admitted, notifier, .. } = &*self;
+        self.gateway = gateway_of(hub, identity, manager, store, log, admitted, notifier).await;
     }
 
     /// Parties of this node, with real links.

@@ -121,7 +121,7 @@ impl Gateway {
         let Some(notifier) = &self.inner.notifier else { return Ok(IDLE) };
         if let Err(why) = notifier.allows(&row.url) {
             warn!(task = row.task, why, "the operator no longer allows this client's address");
-            self.inner.store.forget_notice(&row.task).await?;
+            self.inner.store.forget_notice(&row).await?;
             return Ok(IDLE);
         }
         let task = self.stored_task(&row.task).await?;
@@ -143,14 +143,14 @@ impl Gateway {
             }
             // Nobody will ever want it there.
             Ok(410) => {
-                self.inner.store.forget_notice(&row.task).await?;
+                self.inner.store.forget_notice(&row).await?;
                 Ok(IDLE)
             }
             failed => {
                 let pause = FIRST.saturating_mul(2_u32.saturating_pow(row.attempts.min(16))).min(LONGEST);
                 debug!(task = row.task, ?failed, ?pause, "a client was not told");
                 let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-                self.inner.store.notice_failed(&row.task, self.inner.clock.now().plus(millis)).await?;
+                self.inner.store.notice_failed(&row, self.inner.clock.now().plus(millis)).await?;
                 Ok(pause)
             }
         }

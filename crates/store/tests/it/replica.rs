@@ -134,10 +134,10 @@ async fn debts_and_notices_are_kept_on_all(f: &Fixture) {
     s.end_window("a", Slot(0), "{}".to_owned(), "done", "", None, at(1)).await.unwrap();
     let open = second.notices_open().await.unwrap();
     assert_eq!(open.iter().map(|notice| notice.state.as_str()).collect::<Vec<_>>(), ["done"]);
-    second.notice_failed("a", at(5)).await.unwrap();
+    second.notice_failed(&open[0], at(5)).await.unwrap();
     second.notice_told(&open[0]).await.unwrap();
     assert_eq!(s.notices_open().await.unwrap(), []);
-    s.forget_notice("a").await.unwrap();
+    s.forget_notice(&open[0]).await.unwrap();
 }
 
 /// A key that was revoked is so at whichever gateway leads next, and under all its names.

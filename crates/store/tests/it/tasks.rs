@@ -21,6 +21,7 @@ on_both! {
     results_of_tasks_come_once,
     what_does_not_hurry_is_durable_when_it_is_answered,
     a_known_task_is_told_where_its_client_says,
+    what_an_earlier_address_answered_changes_nothing_at_the_next,
     a_look_sees_one_state_until_it_is_let_go_of,
 }
 
@@ -432,7 +433,7 @@ async fn a_known_task_is_told_where_its_client_says(f: &Fixture) {
     s.set_notice("a", "c", "https://a.example/", at(2)).await.unwrap();
     assert_eq!(told().await, ["https://a.example/ 0"]);
     // Again, after a failure: the pause and what was told stay.
-    s.notice_failed("a", at(9)).await.unwrap();
+    s.notice_failed(&s.notices_open().await.unwrap()[0], at(9)).await.unwrap();
     s.set_notice("a", "c", "https://a.example/", at(3)).await.unwrap();
     assert_eq!(told().await, ["https://a.example/ 1"]);
     s.notice_told(&s.notices_open().await.unwrap()[0]).await.unwrap();
@@ -448,4 +449,32 @@ async fn a_known_task_is_told_where_its_client_says(f: &Fixture) {
     s.add_task(of_task("b")).await.unwrap();
     s.end_window("b", Slot(0), "{}".to_owned(), "done", "", None, at(7)).await.unwrap();
     assert_eq!(told().await, ["https://b.example/ 0", "https://a.example/ 0"]);
+}
+
+/// Somebody is posted to while the client names another address: what the first one answers is not said of the second.
+async fn what_an_earlier_address_answered_changes_nothing_at_the_next(f: &Fixture) {
+    let s = &f.store;
+    s.add_task(of_task("a")).await.unwrap();
+    s.end_window("a", Slot(0), "{}".to_owned(), "done", "", None, at(1)).await.unwrap();
+    s.set_notice("a", "c", "https://a.example/", at(2)).await.unwrap();
+    let posted = s.notices_open().await.unwrap();
+    s.set_notice("a", "c", "https://b.example/", at(3)).await.unwrap();
+    let open = s.notices_open().await.unwrap();
+    assert_eq!((posted[0].url.as_str(), open[0].url.as_str()), ("https://a.example/", "https://b.example/"));
+    s.notice_told(&posted[0]).await.unwrap();
+    assert_eq!(s.notices_open().await.unwrap(), open);
+    s.notice_failed(&posted[0], at(9)).await.unwrap();
+    assert_eq!(s.notices_open().await.unwrap(), open);
+    s.forget_notice(&posted[0]).await.unwrap();
+    assert_eq!(s.notices_open().await.unwrap(), open);
+    // Its own answers count.
+    s.notice_failed(&open[0], at(9)).await.unwrap();
+    let failed = s.notices_open().await.unwrap();
+    assert_eq!((failed[0].attempts, failed[0].next_at), (1, at(9)));
+    s.notice_told(&open[0]).await.unwrap();
+    assert_eq!(s.notices_open().await.unwrap(), []);
+    // What is forgotten is set anew; the same address would otherwise change nothing.
+    s.forget_notice(&open[0]).await.unwrap();
+    s.set_notice("a", "c", "https://b.example/", at(10)).await.unwrap();
+    assert_eq!(s.notices_open().await.unwrap().len(), 1);
 }

@@ -1,0 +1,115 @@
+//! Clients that are told of their tasks at an address, where what is posted there is answered by the test.
+
+use core::future::Future;
+use core::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacit_gateway::{Notice, Notifier};
+use tacit_job::Ask;
+use tacit_model::api::{NewTask, TaskRequest};
+use tacit_model::{Clock as _, GroupId, Slot, SystemClock};
+use tacit_store::{NoticeRow, TaskRow};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::world::{World, world_telling};
+
+/// So long is waited for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What was posted, and where its answer goes.
+type Post = (Notice, oneshot::Sender<Result<u16, String>>);
+
+/// Posts to the test.
+struct Hooks(mpsc::UnboundedSender<Post>);
+
+impl Notifier for Hooks {
+    fn allows(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn post(&self, notice: Notice) -> Pin<Box<dyn Future<Output = Result<u16, String>> + Send + '_>> {
+        let (answer, answered) = oneshot::channel();
+        let posted = self.0.send((notice, answer));
+        Box::pin(async move {
+            posted.map_err(|_| "the test is over".to_owned())?;
+            answered.await.map_err(|_| "nobody answers".to_owned())?
+        })
+    }
+}
+
+async fn telling() -> (World, mpsc::UnboundedReceiver<Post>) {
+    let (hooks, posts) = mpsc::unbounded_channel();
+    (world_telling(Arc::new(Hooks(hooks))).await, posts)
+}
+
+async fn next(posts: &mut mpsc::UnboundedReceiver<Post>) -> Post {
+    tokio::time::timeout(PATIENCE, posts.recv()).await.expect("a post in time").expect("the gateway lives")
+}
+
+/// Waits until what is still to be told is as it should be.
+async fn until(w: &World, fits: impl Fn(&[NoticeRow]) -> bool) {
+    let fit = async {
+        while !fits(&w.store.notices_open().await.unwrap()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, fit).await.expect("it comes to that");
+}
+
+fn question(nonce: &str) -> TaskRequest {
+    let (issued, nonce) = (SystemClock.now().to_rfc3339(), nonce.repeat(16));
+    TaskRequest { most: "1000".to_owned(), issued, nonce, ..TaskRequest::about(GroupId(1), "level", "sum", "HVAC") }
+}
+
+/// A task of ada's that is over, and that she asked for under a word of hers; its id.
+async fn over(w: &World, word: &str, request: &TaskRequest) -> String {
+    let ask = Ask::admit(request.clone(), None, &w.identity).unwrap();
+    let (id, now) = (ask.id().to_string(), SystemClock.now());
+    let row = TaskRow {
+        id: id.clone(),
+        gid: GroupId(1),
+        client: "ada".to_owned(),
+        idempotency: Some(word.to_owned()),
+        ask_json: serde_json::to_string(&ask).unwrap(),
+        state: "open".to_owned(),
+        detail: String::new(),
+        next_window: Slot(0),
+        created: now,
+        updated: now,
+    };
+    w.store.add_task(row).await.unwrap();
+    assert!(w.store.end_task(&id, "failed", "nobody is there", now).await.unwrap());
+    id
+}
+
+/// Ada asks for it once more, and wants to hear of it there.
+async fn again(w: &World, word: &str, request: &TaskRequest, url: &str) {
+    let new = NewTask { task: request.clone(), signature: None, notify: Some(url.to_owned()), wait: false };
+    w.gateway.submit_task(new, "ada", Some(word.to_owned())).await.unwrap();
+}
+
+/// The client names another address while the first one takes its time: whatever that answers, the other one is told, at
+/// once and from the beginning.
+#[tokio::test]
+async fn f16_the_answer_of_an_earlier_address_is_not_the_next_ones() {
+    let (w, mut posts) = telling().await;
+    let request = question("00");
+    over(&w, "a word", &request).await;
+    for (number, answer) in [Ok(200), Ok(410), Ok(500), Err("it broke".to_owned())].into_iter().enumerate() {
+        let [earlier, later] = ["earlier", "later"].map(|place| format!("https://hooks.example/{number}/{place}"));
+        again(&w, "a word", &request, &earlier).await;
+        let (notice, slow) = next(&mut posts).await;
+        assert_eq!(notice.url, earlier);
+        again(&w, "a word", &request, &later).await;
+        slow.send(answer).unwrap();
+
+        let (notice, taken) = next(&mut posts).await;
+        assert_eq!(notice.url, later);
+        let open = w.store.notices_open().await.unwrap();
+        assert_eq!((open.len(), open[0].url.as_str(), open[0].attempts), (1, later.as_str(), 0));
+        taken.send(Ok(200)).unwrap();
+        until(&w, |open| open.is_empty()).await;
+    }
+    w.gateway.shutdown().await;
+}
