@@ -64,6 +64,11 @@ fn question(nonce: &str) -> TaskRequest {
 
 /// A task of ada's that is over, and that she asked for under a word of hers; its id.
 async fn over(w: &World, word: &str, request: &TaskRequest) -> String {
+    over_as(w, word, request, |ask| ask).await
+}
+
+/// The same, kept in another form.
+async fn over_as(w: &World, word: &str, request: &TaskRequest, form: impl FnOnce(String) -> String) -> String {
     let ask = Ask::admit(request.clone(), None, &w.identity).unwrap();
     let (id, now) = (ask.id().to_string(), SystemClock.now());
     let row = TaskRow {
@@ -71,7 +76,7 @@ async fn over(w: &World, word: &str, request: &TaskRequest) -> String {
         gid: GroupId(1),
         client: "ada".to_owned(),
         idempotency: Some(word.to_owned()),
-        ask_json: serde_json::to_string(&ask).unwrap(),
+        ask_json: form(serde_json::to_string(&ask).unwrap()),
         state: "open".to_owned(),
         detail: String::new(),
         next_window: Slot(0),
@@ -111,5 +116,32 @@ async fn f16_the_answer_of_an_earlier_address_is_not_the_next_ones() {
         taken.send(Ok(200)).unwrap();
         until(&w, |open| open.is_empty()).await;
     }
+    w.gateway.shutdown().await;
+}
+
+/// A task of a newer version, after the way back to this one: others are told, and shown in the list.
+#[tokio::test]
+async fn f16_a_task_that_cannot_be_read_is_in_nobodys_way() {
+    let (w, mut posts) = telling().await;
+    let newer = |ask: String| ask.replacen('{', r#"{"of_a_newer_version":1,"#, 1);
+    let unread = over_as(&w, "first", &question("00"), newer).await;
+    let request = question("01");
+    let read = over(&w, "second", &request).await;
+    let url = "https://hooks.example/ada";
+    w.store.set_notice(&unread, "ada", url, SystemClock.now()).await.unwrap();
+    again(&w, "second", &request, url).await;
+
+    // It is tried again later, which ends nobody else's post.
+    let (notice, answer) = next(&mut posts).await;
+    assert!(notice.key.starts_with(&read), "{}", notice.key);
+    until(&w, |open| open.iter().any(|row| row.task == unread && row.attempts > 0)).await;
+    answer.send(Ok(200)).expect("the post goes on");
+    until(&w, |open| open.len() == 1 && open[0].task == unread).await;
+
+    for client in [None, Some("ada")] {
+        let listed = w.gateway.tasks(client, 10).await.unwrap();
+        assert_eq!(listed.iter().map(|task| task.id.as_str()).collect::<Vec<_>>(), [read.as_str()]);
+    }
+    assert!(w.gateway.task(&unread, Some("ada")).await.is_err(), "who asks for it alone hears that");
     w.gateway.shutdown().await;
 }

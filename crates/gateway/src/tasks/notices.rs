@@ -87,7 +87,7 @@ impl Gateway {
         });
     }
 
-    /// Tells what is due; how long until the next is.
+    /// Tells what is due; how long until the next is. What goes wrong with one client's task concerns no other.
     async fn tell_round(&self) -> Result<Duration, GatewayError> {
         let mut pause = IDLE;
         let mut posting = JoinSet::new();
@@ -106,23 +106,44 @@ impl Gateway {
             let gateway = self.clone();
             posting.spawn(async move {
                 tokio::select! {
-                    () = gateway.inner.stop.cancelled() => Ok(IDLE),
-                    told = gateway.tell_one(row) => told,
+                    () = gateway.inner.stop.cancelled() => IDLE,
+                    pause = gateway.tell_one(row) => pause,
                 }
             });
         }
+        // To the end: what is on its way would be given up with the set.
         while let Some(told) = posting.join_next().await {
-            pause = pause.min(told.map_err(|e| GatewayError::Bug(e.to_string()))??);
+            pause = pause.min(told.unwrap_or_else(|error| {
+                warn!(%error, "telling a client broke off");
+                FIRST
+            }));
         }
         Ok(pause)
     }
 
-    async fn tell_one(&self, row: NoticeRow) -> Result<Duration, GatewayError> {
-        let Some(notifier) = &self.inner.notifier else { return Ok(IDLE) };
+    /// Tells one client, or notes that it is to be tried again; how long until then.
+    async fn tell_one(&self, row: NoticeRow) -> Duration {
+        match self.deliver(&row).await {
+            Ok(true) => return IDLE,
+            Ok(false) => {}
+            // Such as a task of a newer version, which this one cannot read.
+            Err(error) => warn!(task = row.task, %error, "a client was not told, or that is not on record"),
+        }
+        let pause = FIRST.saturating_mul(2_u32.saturating_pow(row.attempts.min(16))).min(LONGEST);
+        let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+        if let Err(error) = self.inner.store.notice_failed(&row, self.inner.clock.now().plus(millis)).await {
+            warn!(task = row.task, %error, "that a client was not told is not on record");
+        }
+        pause
+    }
+
+    /// Posts a client its task; `false` if it was not taken.
+    async fn deliver(&self, row: &NoticeRow) -> Result<bool, GatewayError> {
+        let Some(notifier) = &self.inner.notifier else { return Ok(true) };
         if let Err(why) = notifier.allows(&row.url) {
             warn!(task = row.task, why, "the operator no longer allows this client's address");
-            self.inner.store.forget_notice(&row).await?;
-            return Ok(IDLE);
+            self.inner.store.forget_notice(row).await?;
+            return Ok(true);
         }
         let task = self.stored_task(&row.task).await?;
         let body = serde_json::to_vec(&task).map_err(|e| GatewayError::Bug(e.to_string()))?;
@@ -137,22 +158,14 @@ impl Gateway {
             body,
         };
         match notifier.post(notice).await {
-            Ok(200..=299) => {
-                self.inner.store.notice_told(&row).await?;
-                Ok(IDLE)
-            }
+            Ok(200..=299) => self.inner.store.notice_told(row).await?,
             // Nobody will ever want it there.
-            Ok(410) => {
-                self.inner.store.forget_notice(&row).await?;
-                Ok(IDLE)
-            }
+            Ok(410) => self.inner.store.forget_notice(row).await?,
             failed => {
-                let pause = FIRST.saturating_mul(2_u32.saturating_pow(row.attempts.min(16))).min(LONGEST);
-                debug!(task = row.task, ?failed, ?pause, "a client was not told");
-                let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-                self.inner.store.notice_failed(&row, self.inner.clock.now().plus(millis)).await?;
-                Ok(pause)
+                debug!(task = row.task, ?failed, "a client was not told");
+                return Ok(false);
             }
         }
+        Ok(true)
     }
 }
