@@ -8,7 +8,8 @@
 //! Raft draws these times at random, and where two draw alike their votes are split, and another round is needed. Here
 //! the nodes stand one after the other, in the order of their numbers after the one that led: the first is elected before the
 //! second one's turn, unless it is gone, too. A node whose log is shorter than another's cannot be elected: it makes room,
-//! and the other one stands at once. Nothing of Raft's safety depends on it.
+//! and the other one stands at once. A node that is being sent all rows hears nothing else of the leader meanwhile, and
+//! does not stand. Nothing of Raft's safety depends on it.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ use openraft::ServerState;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::net::PIECE;
 use crate::replica::VOTERS_LEASE;
 use crate::types::{LogIndex, Raft};
 
@@ -49,17 +51,41 @@ struct Waiting {
     pause: Duration,
     /// Whether nodes stand in turns after that.
     turns: bool,
+    arriving: Arriving,
+}
+
+/// What there is of the rows that the leader sends this node.
+#[derive(Clone, Copy)]
+pub(crate) enum Arriving {
+    /// None are sent.
+    Nothing,
+    /// A piece is being staged, or all of them are put in place.
+    Here,
+    /// The next piece is waited for since then.
+    Since(Instant),
 }
 
 impl Ear {
     pub(crate) fn new(now: Instant) -> Self {
-        Self(Arc::new(Mutex::new(Waiting { heard: now, new: true, since: now, pause: SILENCE, turns: true })))
+        let arriving = Arriving::Nothing;
+        Self(Arc::new(Mutex::new(Waiting { heard: now, new: true, since: now, pause: SILENCE, turns: true, arriving })))
     }
 
     /// A leader spoke.
     pub(crate) fn heard(&self, now: Instant) {
         let mut waiting = self.lock();
-        *waiting = Waiting { heard: now, new: false, since: now, pause: SILENCE, turns: true };
+        // Whoever speaks of its log does not send rows, or no more.
+        let arriving = match waiting.arriving {
+            Arriving::Here => Arriving::Here,
+            Arriving::Nothing | Arriving::Since(_) => Arriving::Nothing,
+        };
+        *waiting = Waiting { heard: now, new: false, since: now, pause: SILENCE, turns: true, arriving };
+    }
+
+    /// A leader spoke: it sends rows.
+    pub(crate) fn heard_rows(&self, now: Instant, arriving: Arriving) {
+        let mut waiting = self.lock();
+        *waiting = Waiting { heard: now, new: false, since: now, pause: SILENCE, turns: true, arriving };
     }
 
     /// Whether this node was started a moment ago and has heard of no leader: it votes for nobody yet.
@@ -92,7 +118,13 @@ impl Ear {
     fn is_time(&self, now: Instant, turn: u32) -> bool {
         let waiting = self.lock();
         let turns = if waiting.turns { TURN * turn } else { Duration::ZERO };
-        now.duration_since(waiting.since) >= waiting.pause + turns
+        // It could not be elected: it lacks what a majority has. A leader that is gone is missed by the others.
+        let arriving = match waiting.arriving {
+            Arriving::Nothing => false,
+            Arriving::Here => true,
+            Arriving::Since(piece) => now.duration_since(piece) < PIECE,
+        };
+        !arriving && now.duration_since(waiting.since) >= waiting.pause + turns
     }
 }
 
@@ -166,6 +198,33 @@ mod tests {
         assert!(!ear.is_time(now, 0));
         now += ROUND;
         assert!(ear.is_time(now, 0) && !ear.is_time(now, 1));
+    }
+
+    /// While a leader sends rows it sends nothing else: who takes them would depose it, again and again.
+    #[test]
+    fn w1_nobody_stands_while_rows_arrive_nor_waits_for_ever_for_more() {
+        let start = Instant::now();
+        let ear = Ear::new(start);
+        // However long it takes to stage a piece, or to put all in place.
+        ear.heard_rows(start, Arriving::Here);
+        let mut now = start + PIECE * 100;
+        assert!(!ear.is_time(now, 0));
+        // Who leads may say something else meanwhile, and others may stand.
+        ear.heard(now);
+        ear.voted(now);
+        now += PIECE;
+        ear.compared(now, Some(LogIndex::new(CommittedLeaderId::new(3, 1), 8)), None);
+        assert!(!ear.is_time(now + PIECE, 0));
+        ear.heard_rows(now, Arriving::Since(now));
+        assert!(!ear.is_time(now + SILENCE + TURN * 4, 0) && !ear.is_time(now + PIECE - LOOK, 0));
+        assert!(ear.is_time(now + PIECE, 0));
+        // All are there, or were refused: the usual silence counts.
+        ear.heard_rows(now, Arriving::Nothing);
+        assert!(!ear.is_time(now + SILENCE - LOOK, 0) && ear.is_time(now + SILENCE, 0));
+        // They were given up, and another one leads.
+        ear.heard_rows(now, Arriving::Since(now));
+        ear.heard(now);
+        assert!(ear.is_time(now + SILENCE, 0));
     }
 
     /// A short log that stands first, again and again, would keep out the only one that can be elected.

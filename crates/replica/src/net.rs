@@ -25,8 +25,8 @@ use crate::types::{Content, LogIndex, Promise, StorageError, Types};
 
 /// One round of dialling; Raft tries again.
 const DIAL: Duration = Duration::from_millis(300);
-/// One piece of a snapshot, and its answer.
-const PIECE: Duration = Duration::from_secs(30);
+/// One piece of a snapshot, and its answer; who takes them waits as long for the next one.
+pub(crate) const PIECE: Duration = Duration::from_secs(30);
 /// Putting a snapshot in place.
 const INSTALL: Duration = Duration::from_secs(600);
 
@@ -183,14 +183,9 @@ impl Way {
     ) -> Result<SnapshotResponse<u64>, Unsent> {
         let changed = picture.changed();
         let (mut number, mut rows) = (0, 0);
+        let mut what = PieceOf::Begin;
         loop {
-            let part = picture.next().await.map_err(|error| {
-                let error = StorageIOError::read_snapshot(Some(meta.signature()), AnyError::new(&error));
-                StorageError::from(error)
-            })?;
-            rows += part.as_ref().map_or(0, tacit_store::SnapshotPart::rows);
-            let last = part.is_none();
-            let what = part.map_or(PieceOf::End(rows), PieceOf::Rows);
+            let last = matches!(what, PieceOf::End(_));
             let piece = Box::new(Piece { vote, meta: meta.clone(), changed, number, what });
             let asked = self.line.ask(&self.host, self.node.as_ref(), None, What::Snapshot(piece));
             let asked = tokio::time::timeout(if last { INSTALL } else { PIECE }, asked).await;
@@ -202,6 +197,12 @@ impl Way {
                 (Answered::Snapshot(Taken { taken: true, .. }), _) => number += 1,
                 _ => return Err(Unreachable::new(&std::io::Error::other("it refused the snapshot")).into()),
             }
+            let part = picture.next().await.map_err(|error| {
+                let error = StorageIOError::read_snapshot(Some(meta.signature()), AnyError::new(&error));
+                StorageError::from(error)
+            })?;
+            rows += part.as_ref().map_or(0, tacit_store::SnapshotPart::rows);
+            what = part.map_or(PieceOf::End(rows), PieceOf::Rows);
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The pieces come one after the other and are staged; the last one says how many rows there should be. Only then Raft is
 //! told, which puts them in the place of what was there. A piece that does not follow, does not fit the schema or is not from
-//! who leads ends the attempt: nothing was touched, and the leader begins again.
+//! who leads ends the attempt: nothing was touched, and the leader begins again. Raft hears of no piece but the last: that
+//! there is a leader is noted here.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,8 +13,10 @@ use openraft::{EmptyNode, Snapshot, SnapshotMeta};
 use serde::{Deserialize, Serialize};
 use tacit_store::{ReplicaRows, SnapshotPart, Staging, StoreError};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::election::{Arriving, Ear};
 use crate::types::{Content, Promise, Raft, Types};
 
 /// A piece of a snapshot.
@@ -32,6 +35,8 @@ pub(crate) struct Piece {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PieceOf {
+    /// Before all, and short: whoever waits for the first rows over a slow network knows that they come.
+    Begin,
     Rows(SnapshotPart),
     /// After all; how many rows there were.
     End(u64),
@@ -50,6 +55,7 @@ pub(crate) struct Taken {
 pub(crate) struct Receiver {
     rows: Arc<ReplicaRows>,
     members: BTreeSet<u64>,
+    ear: Ear,
     under_way: Mutex<Option<Box<UnderWay>>>,
 }
 
@@ -68,8 +74,8 @@ impl UnderWay {
 }
 
 impl Receiver {
-    pub(crate) fn new(rows: Arc<ReplicaRows>, members: BTreeSet<u64>) -> Self {
-        Self { rows, members, under_way: Mutex::new(None) }
+    pub(crate) fn new(rows: Arc<ReplicaRows>, members: BTreeSet<u64>, ear: Ear) -> Self {
+        Self { rows, members, ear, under_way: Mutex::new(None) }
     }
 
     /// Takes a piece that this node sent. An error says that Raft has stopped here.
@@ -82,6 +88,21 @@ impl Receiver {
             return Ok(Taken { vote, taken: false });
         }
         let mut under_way = self.under_way.lock().await;
+        self.ear.heard_rows(Instant::now(), Arriving::Here);
+        let taken = self.take_next(raft, from, vote, &mut under_way, piece).await;
+        let now = Instant::now();
+        self.ear.heard_rows(now, if under_way.is_some() { Arriving::Since(now) } else { Arriving::Nothing });
+        taken
+    }
+
+    async fn take_next(
+        &self,
+        raft: &Raft,
+        from: u64,
+        vote: Promise,
+        under_way: &mut Option<Box<UnderWay>>,
+        piece: Piece,
+    ) -> Result<Taken, Fatal<u64>> {
         // Whatever goes wrong: it begins again.
         let known = under_way.take();
         match self.stage(known, piece).await {
@@ -115,6 +136,11 @@ impl Receiver {
             }
         };
         match piece.what {
+            PieceOf::Begin if at.next > 0 => Err(Unfit::Order),
+            PieceOf::Begin => {
+                at.next += 1;
+                Ok(Staged::Some(at))
+            }
             PieceOf::Rows(part) => {
                 at.staging.take(&part).await?;
                 at.next += 1;

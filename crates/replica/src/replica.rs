@@ -159,7 +159,7 @@ impl Replica {
             }
             Err(error) => return Err(start(error)),
         }
-        let receiver = Arc::new(Receiver::new(rows, members.clone()));
+        let receiver = Arc::new(Receiver::new(rows, members.clone(), ear.clone()));
         let (told, duty) = watch::channel(Duty::Following(None));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(serve::serve(

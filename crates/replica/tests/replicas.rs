@@ -172,6 +172,36 @@ impl Cluster {
         tokio::time::timeout(PATIENCE, look).await.expect("all hold the same rows");
     }
 
+    /// The number under which Raft knows a node.
+    fn number(&self, node: usize) -> u64 {
+        u64::from_be_bytes(self.list[node].fingerprint.0[..8].try_into().unwrap())
+    }
+
+    fn voters(&self) -> BTreeSet<u64> {
+        (0..3).map(|node| self.number(node)).collect()
+    }
+
+    /// A piece of a snapshot, as the node sends it that leads in this term.
+    fn piece(
+        &self,
+        leader: usize,
+        term: u64,
+        voters: &BTreeSet<u64>,
+        number: u64,
+        what: serde_json::Value,
+    ) -> serde_json::Value {
+        serde_json::json!({"number": 1, "what": {"snapshot": {
+            "vote": {"leader_id": {"term": term, "voted_for": self.number(leader)}, "committed": true},
+            "meta": {
+                "last_log_id": {"leader_id": term, "index": 9999},
+                "last_membership": {"log_id": null, "membership": {"configs": [voters], "nodes":
+                    voters.iter().map(|node| (node.to_string(), serde_json::json!({}))).collect::<serde_json::Map<_, _>>()}},
+                "snapshot_id": "x",
+            },
+            "changed": 9999, "number": number, "what": what,
+        }}})
+    }
+
     /// Waits until a node holds this setting.
     async fn until_setting(&self, number: usize, name: &str, value: &str) {
         let look = async {
@@ -191,6 +221,11 @@ fn free() -> SocketAddr {
     let port = || 10_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 2_000;
     let mut all = std::iter::repeat_with(|| SocketAddr::from(([127, 0, 0, 1], port()))).take(2_000);
     all.find(|address| std::net::TcpListener::bind(address).is_ok()).expect("a free port")
+}
+
+/// A row of a table, as it travels in a snapshot.
+fn rows(table: &str, columns: &[&str], row: serde_json::Value) -> serde_json::Value {
+    serde_json::json!({"rows": {"table": table, "columns": columns, "rows": [row]}})
 }
 
 const AT: UnixMillis = UnixMillis(1_790_000_000_000);
@@ -356,6 +391,51 @@ async fn w1_who_was_away_for_long_is_sent_all_rows() {
     cluster.until_same().await;
 }
 
+/// Who leads sends nothing but the rows while it sends them. A node that took this for silence would depose it, again and
+/// again, and never have the rows.
+#[tokio::test]
+async fn w1_who_takes_rows_slowly_does_not_stand_for_election() {
+    let mut cluster = Cluster::start(3).await;
+    cluster.set("a", "1").await.unwrap();
+    cluster.until_same().await;
+    let (first, epoch) = cluster.leader().await;
+    let (slow, sender) = ((first + 1) % 3, (first + 2) % 3);
+    // Only the test speaks to it.
+    cluster.down(sender).await;
+    cluster.down(first).await;
+    let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
+    let all = cluster.list.iter().map(|node| node.fingerprint).collect();
+    let host = hub.host(Arc::clone(&cluster.nodes[sender].identity), Arc::new(Others(all))).unwrap();
+    let node = &cluster.list[slow];
+    let mut to = host.dial_replica(node.fingerprint, &node.addresses, PATIENCE).await.unwrap();
+    let voters = cluster.voters();
+    // It may have stood already, since nobody was there, and be about to stand once more.
+    let mut term = epoch;
+    let begin = async {
+        loop {
+            term += 2;
+            to.send(&cluster.piece(sender, term, &voters, 0, serde_json::json!("begin"))).unwrap();
+            let answer: serde_json::Value = to.recv().await.unwrap();
+            let taken = &answer["what"]["snapshot"];
+            if taken["taken"] == true {
+                return;
+            }
+            term = taken["vote"]["leader_id"]["term"].as_u64().unwrap();
+        }
+    };
+    tokio::time::timeout(PATIENCE, begin).await.expect("it takes the beginning");
+    let setting = serde_json::json!([{"t": "a"}, {"t": "2"}, {"i": 1}]);
+    let setting = rows("settings", &["name", "value", "updated"], setting);
+    for (number, what) in [(1, setting), (2, serde_json::json!({"end": 1}))] {
+        // Longer than any node keeps still that hears nothing.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        to.send(&cluster.piece(sender, term, &voters, number, what)).unwrap();
+        let answer: serde_json::Value = to.recv().await.unwrap();
+        assert_eq!(answer["what"]["snapshot"]["taken"], true, "it stood meanwhile: {answer}");
+    }
+    assert_eq!(cluster.node(slow).store.setting("a").await.unwrap().as_deref(), Some("2"));
+}
+
 /// Only who leads may send rows, in order, and all of them. Nothing else is touched, and nobody stops.
 #[tokio::test]
 async fn w1_snapshots_that_cannot_be_are_refused() {
@@ -368,21 +448,10 @@ async fn w1_snapshots_that_cannot_be_are_refused() {
     let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
     let all = cluster.list.iter().map(|node| node.fingerprint).collect();
     let host = hub.host(Arc::clone(&cluster.nodes[evil].identity), Arc::new(Others(all))).unwrap();
-    let number_of = |node: usize| u64::from_be_bytes(cluster.list[node].fingerprint.0[..8].try_into().unwrap());
-    let voters: BTreeSet<u64> = (0..3).map(number_of).collect();
+    let voters = cluster.voters();
     let piece = |leader: usize, term: u64, voters: &BTreeSet<u64>, number: u64, what: serde_json::Value| {
-        serde_json::json!({"number": 1, "what": {"snapshot": {
-            "vote": {"leader_id": {"term": term, "voted_for": number_of(leader)}, "committed": true},
-            "meta": {
-                "last_log_id": {"leader_id": term, "index": 9999},
-                "last_membership": {"log_id": null, "membership": {"configs": [voters], "nodes":
-                    voters.iter().map(|node| (node.to_string(), serde_json::json!({}))).collect::<serde_json::Map<_, _>>()}},
-                "snapshot_id": "x",
-            },
-            "changed": 9999, "number": number, "what": what,
-        }}})
+        cluster.piece(leader, term, voters, number, what)
     };
-    let rows = |table: &str, columns: &[&str], row: serde_json::Value| serde_json::json!({"rows": {"table": table, "columns": columns, "rows": [row]}});
     let setting = ["name", "value", "updated"];
     let good = rows("settings", &setting, serde_json::json!([{"t": "a"}, {"t": "evil"}, {"i": 1}]));
     let (later, others) = (epoch + 5, BTreeSet::from([1, 2, 3]));
@@ -392,6 +461,7 @@ async fn w1_snapshots_that_cannot_be_are_refused() {
         ("an earlier term", piece(evil, epoch - 1, &voters, 0, good.clone())),
         ("other gateways", piece(evil, later, &others, 0, good.clone())),
         ("not the first", piece(evil, later, &voters, 1, good.clone())),
+        ("a beginning that is not the first", piece(evil, later, &voters, 1, serde_json::json!("begin"))),
         ("rows are missing", piece(evil, later, &voters, 0, end)),
         (
             "no table of a gateway",
