@@ -1,4 +1,7 @@
 //! The way to the other replicas: one link for each that Raft talks to, dialled when it is needed.
+//!
+//! Raft drops a call that has no answer within a heartbeat, which may be less than a link takes to open: TCP, TLS and the
+//! hellos are three round trips. So a dial is a task of its own. Whoever asks waits for it; who asks next finds the link.
 
 use core::future::Future;
 use std::collections::BTreeMap;
@@ -17,14 +20,16 @@ use tacit_link::{ControlLink, Host, LinkError};
 use tacit_store::Picture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::election::Ear;
 use crate::receive::{Piece, PieceOf, Taken};
 use crate::replica::ReplicaNode;
 use crate::types::{Content, LogIndex, Promise, StorageError, Types};
 
-/// One round of dialling; Raft tries again.
-const DIAL: Duration = Duration::from_millis(300);
+/// One dial; who asks after it begins another. Where nobody listens it ends within half of this, before a vote does.
+const DIAL: Duration = Duration::from_millis(600);
 /// One piece of a snapshot, and its answer; who takes them waits as long for the next one.
 pub(crate) const PIECE: Duration = Duration::from_secs(30);
 /// Putting a snapshot in place.
@@ -68,15 +73,28 @@ pub(crate) enum Answered {
 
 /// Makes ways.
 pub(crate) struct Ways {
-    host: Host,
-    nodes: BTreeMap<u64, (ReplicaNode, Arc<Mutex<Line>>)>,
+    nodes: BTreeMap<u64, (Arc<There>, Arc<Mutex<Line>>)>,
     ear: Ear,
 }
 
 impl Ways {
-    pub(crate) fn new(host: Host, nodes: &BTreeMap<u64, ReplicaNode>, ear: Ear) -> Self {
-        let nodes = nodes.iter().map(|(number, node)| (*number, (node.clone(), Arc::default()))).collect();
-        Self { host, nodes, ear }
+    /// Dials are among these tasks, and end when told to stop.
+    pub(crate) fn new(
+        host: &Host,
+        nodes: &BTreeMap<u64, ReplicaNode>,
+        ear: Ear,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self {
+        let there = |node: &ReplicaNode| There {
+            host: host.clone(),
+            node: node.clone(),
+            limit: DIAL,
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
+        let nodes = nodes.iter().map(|(number, node)| (*number, (Arc::new(there(node)), Arc::default()))).collect();
+        Self { nodes, ear }
     }
 }
 
@@ -84,10 +102,9 @@ impl RaftNetworkFactory<Types> for Ways {
     type Network = Way;
 
     async fn new_client(&mut self, target: u64, _node: &EmptyNode) -> Way {
-        let (node, votes) = self.nodes.get(&target).cloned().unzip();
+        let (there, votes) = self.nodes.get(&target).cloned().unzip();
         Way {
-            host: self.host.clone(),
-            node,
+            there,
             line: Line::default(),
             votes: votes.unwrap_or_default(),
             ear: self.ear.clone(),
@@ -98,8 +115,7 @@ impl RaftNetworkFactory<Types> for Ways {
 
 /// The way to one replica.
 pub(crate) struct Way {
-    host: Host,
-    node: Option<ReplicaNode>,
+    there: Option<Arc<There>>,
     /// For what the leader sends.
     line: Line,
     /// For votes: Raft makes a way for each of them, and the line is kept from one election to the next.
@@ -111,10 +127,37 @@ pub(crate) struct Way {
 /// The last entry that the other one acknowledged, and which start of its node it was.
 type Acknowledged = (LogIndex, [u8; 8]);
 
+/// Where a replica is, and what it takes to get there.
+pub(crate) struct There {
+    host: Host,
+    node: ReplicaNode,
+    /// How long a dial may take.
+    limit: Duration,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// Ends with whoever wants the link.
+type Dial = AbortOnDropHandle<Result<ControlLink, LinkError>>;
+
+impl There {
+    fn dial(&self) -> Dial {
+        let (host, node, limit, stop) = (self.host.clone(), self.node.clone(), self.limit, self.stop.clone());
+        AbortOnDropHandle::new(self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => Err(LinkError::ShuttingDown),
+                dialled = host.dial_replica(node.fingerprint, &node.addresses, limit) => dialled,
+            }
+        }))
+    }
+}
+
 /// A link that is dialled when it is needed.
 #[derive(Default)]
 pub(crate) struct Line {
     link: Option<ControlLink>,
+    /// Under way while there is no link; one at a time.
+    dial: Option<Dial>,
     last: u64,
 }
 
@@ -124,12 +167,11 @@ impl Line {
     /// Asks, and waits for the answer. Dropped meanwhile, it loses nothing but the answer.
     async fn ask(
         &mut self,
-        host: &Host,
-        node: Option<&ReplicaNode>,
+        there: Option<&There>,
         before: Option<Acknowledged>,
         what: What,
     ) -> Result<(Answered, [u8; 8]), LinkError> {
-        let answered = self.try_ask(host, node, before, what).await;
+        let answered = self.try_ask(there, before, what).await;
         if answered.is_err() {
             self.link = None;
         }
@@ -138,14 +180,15 @@ impl Line {
 
     async fn try_ask(
         &mut self,
-        host: &Host,
-        node: Option<&ReplicaNode>,
+        there: Option<&There>,
         before: Option<Acknowledged>,
         what: What,
     ) -> Result<(Answered, [u8; 8]), LinkError> {
-        if self.link.is_none() {
-            let Some(node) = node else { return Err(LinkError::Config("a replica that is not on the list")) };
-            self.link = Some(host.dial_replica(node.fingerprint, &node.addresses, DIAL).await?);
+        if !self.is_open().await {
+            let Some(there) = there else { return Err(LinkError::Config("a replica that is not on the list")) };
+            let dialled = self.dial.get_or_insert_with(|| there.dial()).await;
+            self.dial = None;
+            self.link = Some(dialled.map_err(|_| LinkError::ShuttingDown)??);
         }
         let Some(link) = &mut self.link else { return Err(LinkError::ShuttingDown) };
         self.last += 1;
@@ -159,6 +202,19 @@ impl Line {
                 return Ok((answer.what, start));
             }
         }
+    }
+
+    /// Whether there is a link, after a look at what a dial came to that nobody waited for. One that failed says nothing
+    /// about now.
+    async fn is_open(&mut self) -> bool {
+        if let Some(dial) = &mut self.dial
+            && dial.is_finished()
+        {
+            let dialled = dial.await;
+            self.dial = None;
+            self.link = dialled.ok().and_then(Result::ok);
+        }
+        self.link.is_some()
     }
 }
 
@@ -187,7 +243,7 @@ impl Way {
         loop {
             let last = matches!(what, PieceOf::End(_));
             let piece = Box::new(Piece { vote, meta: meta.clone(), changed, number, what });
-            let asked = self.line.ask(&self.host, self.node.as_ref(), None, What::Snapshot(piece));
+            let asked = self.line.ask(self.there.as_deref(), None, What::Snapshot(piece));
             let asked = tokio::time::timeout(if last { INSTALL } else { PIECE }, asked).await;
             match asked.map_err(|late| NetworkError::new(&late))?.map_err(|error| Unreachable::new(&error))? {
                 (Answered::Snapshot(Taken { vote: later, .. }), _) if later > vote => {
@@ -219,7 +275,7 @@ impl RaftNetwork<Types> for Way {
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, Failed> {
         let kept = rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
-        let asked = self.line.ask(&self.host, self.node.as_ref(), self.acknowledged, What::Append(rpc)).await;
+        let asked = self.line.ask(self.there.as_deref(), self.acknowledged, What::Append(rpc)).await;
         match asked.map_err(failed)? {
             (Answered::Append(answer), start) => {
                 if let (AppendEntriesResponse::Success, Some(kept)) = (&answer, kept) {
@@ -251,11 +307,12 @@ impl RaftNetwork<Types> for Way {
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, _option: RPCOption) -> Result<VoteResponse<u64>, Failed> {
         let mut line = self.votes.lock().await;
-        let (kept, own) = (line.link.is_some(), rpc.last_log_id);
-        let mut answered = line.ask(&self.host, self.node.as_ref(), None, What::Vote(rpc.clone())).await;
+        let (kept, own) = (line.is_open().await, rpc.last_log_id);
+        let there = self.there.as_deref();
+        let mut answered = line.ask(there, None, What::Vote(rpc.clone())).await;
         if kept && answered.is_err() {
             // The other one may have been restarted since the last election.
-            answered = line.ask(&self.host, self.node.as_ref(), None, What::Vote(rpc)).await;
+            answered = line.ask(there, None, What::Vote(rpc)).await;
         }
         match answered.map_err(failed)? {
             (Answered::Vote(answer), _) => {
@@ -272,3 +329,6 @@ impl RaftNetwork<Types> for Way {
         openraft::network::Backoff::new(std::iter::repeat(Duration::from_millis(200)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,7 +145,8 @@ impl Replica {
         let memory = Arc::new(Memory::open(Arc::clone(&rows)).await?);
         let machine = Machine::open(Arc::clone(&rows)).await.map_err(start)?;
         let ear = Ear::new(Instant::now());
-        let ways = Ways::new(host.clone(), &nodes, ear.clone());
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let ways = Ways::new(&host, &nodes, ear.clone(), &tasks, &stop);
         let raft = Raft::new(me, config, ways, Log::new(Arc::clone(&rows)), machine).await.map_err(start)?;
         let members: BTreeSet<u64> = nodes.keys().copied().collect();
         match raft.initialize(members.clone()).await {
@@ -161,7 +162,6 @@ impl Replica {
         }
         let receiver = Arc::new(Receiver::new(rows, members.clone(), ear.clone()));
         let (told, duty) = watch::channel(Duty::Following(None));
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(serve::serve(
             host,
             Voice { raft: raft.clone(), ear: ear.clone(), memory, receiver },

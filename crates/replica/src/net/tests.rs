@@ -1,0 +1,117 @@
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use openraft::Vote;
+use tacit_link::{Gate, LinkConfig, LinkHub, Protocol};
+use tacit_model::Fingerprint;
+use tacit_pki::Identity;
+use time::OffsetDateTime;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+/// Far more than anything here takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct All;
+
+impl Gate for All {
+    fn admit(&self, _: Protocol, _: &Fingerprint) -> bool {
+        true
+    }
+}
+
+/// A node, without a replica on it.
+async fn node(name: &str) -> (LinkHub, Host) {
+    let hub = LinkHub::bind(LinkConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)))).await.unwrap();
+    let identity = Identity::generate(name, OffsetDateTime::UNIX_EPOCH).unwrap();
+    let host = hub.host(Arc::new(identity), Arc::new(All)).unwrap();
+    (hub, host)
+}
+
+/// A socket that takes connections and says nothing, and the way through it to a node.
+async fn silent_way(from: &Host, to: &Host) -> (TcpListener, There) {
+    let silent = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let addresses = vec![silent.local_addr().unwrap().to_string()];
+    let node = ReplicaNode { fingerprint: to.fingerprint(), addresses };
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    (silent, There { host: from.clone(), node, limit: PATIENCE, tasks, stop })
+}
+
+fn question() -> What {
+    What::Vote(VoteRequest::new(Vote::new(1, 1), None))
+}
+
+/// Answers every question with what it cannot.
+async fn answer(host: Host) {
+    let mut links = host.replica_links();
+    while let Some(mut link) = links.recv().await {
+        while let Ok(Ask { number, .. }) = link.recv::<Ask>().await {
+            link.send(&Answer { number, what: Answered::Failed }).unwrap();
+        }
+    }
+}
+
+/// On a network with long ways a link takes longer than Raft waits for an answer: it would never open.
+#[tokio::test]
+async fn w1_a_dial_goes_on_when_the_call_that_began_it_is_dropped() {
+    let ((_here, from), (hub, to)) = (node("a").await, node("b").await);
+    let (silent, there) = silent_way(&from, &to).await;
+    tokio::spawn(answer(to));
+    let mut line = Line::default();
+    for _ in 0..3 {
+        let asked = tokio::time::timeout(Duration::from_millis(20), line.ask(Some(&there), None, question())).await;
+        assert!(asked.is_err(), "nobody answers yet");
+    }
+    // Only now what was dialled is connected.
+    let connected = Arc::new(AtomicUsize::new(0));
+    let (count, address) = (Arc::clone(&connected), hub.local_addr());
+    tokio::spawn(async move {
+        while let Ok((mut incoming, _)) = silent.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            let mut outgoing = TcpStream::connect(address).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut incoming, &mut outgoing).await });
+        }
+    });
+    let asked = tokio::time::timeout(PATIENCE, line.ask(Some(&there), None, question())).await.unwrap();
+    assert!(matches!(asked, Ok((Answered::Failed, _))));
+    assert_eq!(connected.load(Ordering::Relaxed), 1, "one dial for all who asked");
+}
+
+/// A dial that failed while nobody waited is not what the next one hears.
+#[tokio::test]
+async fn w1_an_old_failure_is_not_the_answer_to_a_new_question() {
+    let ((_here, from), (hub, to)) = (node("a").await, node("b").await);
+    let (silent, mut there) = silent_way(&from, &to).await;
+    tokio::spawn(answer(to));
+    there.limit = Duration::from_millis(50);
+    let mut line = Line::default();
+    let asked = tokio::time::timeout(Duration::from_millis(1), line.ask(Some(&there), None, question())).await;
+    assert!(!matches!(asked, Ok(Ok(_))));
+    let failed = async {
+        while line.dial.as_ref().is_some_and(|dial| !dial.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, failed).await.unwrap();
+    drop(silent);
+    there.limit = PATIENCE;
+    there.node.addresses = vec![hub.local_addr().to_string()];
+    let asked = tokio::time::timeout(PATIENCE, line.ask(Some(&there), None, question())).await.unwrap();
+    assert!(matches!(asked, Ok((Answered::Failed, _))));
+}
+
+#[tokio::test]
+async fn w1_a_dial_ends_with_the_replica() {
+    let ((_here, from), (_there, to)) = (node("a").await, node("b").await);
+    let (_silent, mut there) = silent_way(&from, &to).await;
+    there.limit = PATIENCE * 60;
+    let mut line = Line::default();
+    let asked = tokio::time::timeout(Duration::from_millis(20), line.ask(Some(&there), None, question())).await;
+    assert!(asked.is_err() && there.tasks.len() == 1);
+    there.stop.cancel();
+    there.tasks.close();
+    tokio::time::timeout(PATIENCE, there.tasks.wait()).await.expect("the dial ends");
+    let asked = line.ask(Some(&there), None, question()).await;
+    assert!(matches!(asked, Err(LinkError::ShuttingDown)));
+}
