@@ -17,6 +17,12 @@ const VOTE: &str = "vote";
 /// The last entry that was removed.
 const PURGED: &str = "purged";
 
+/// Entries go to another node together up to this length, counted as text: more would not get there within a heartbeat
+/// where the network is slow, and Raft would send the same again.
+const BATCH: usize = 256 << 10;
+/// Entries that are read at once.
+const READ: u64 = 8;
+
 /// The log of one node.
 #[derive(Clone)]
 pub(crate) struct Log {
@@ -61,6 +67,27 @@ impl RaftLogReader<Types> for Log {
         };
         let lines = self.rows.entries(from, below).await.map_err(reading)?;
         lines.iter().map(|(_, body)| serde_json::from_str(body).map_err(reading)).collect()
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
+        let (mut entries, mut length, mut next) = (Vec::new(), 0, start);
+        while next < end {
+            let lines = self.rows.entries(next, end.min(next + READ)).await.map_err(reading)?;
+            // Removed meanwhile: Raft asks again.
+            if lines.is_empty() {
+                break;
+            }
+            for (index, body) in lines {
+                length += body.len();
+                // At least one, however long.
+                if length > BATCH && !entries.is_empty() {
+                    return Ok(entries);
+                }
+                entries.push(serde_json::from_str(&body).map_err(reading)?);
+                next = index + 1;
+            }
+        }
+        Ok(entries)
     }
 }
 
@@ -118,4 +145,50 @@ fn reading(error: impl std::error::Error + 'static) -> StorageError {
 
 fn writing(error: impl std::error::Error + 'static) -> StorageError {
     openraft::StorageIOError::write_logs(openraft::AnyError::new(&error)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::{CommittedLeaderId, EntryPayload};
+    use tacit_store::Change;
+
+    use super::*;
+
+    /// A change with so many bytes in it. Nobody makes it.
+    fn entry(index: u64, length: usize) -> Entry {
+        let statement = serde_json::json!({"sql": "x".repeat(length), "args": []});
+        let change: Change =
+            serde_json::from_value(serde_json::json!({"after": 0, "statements": [statement]})).unwrap();
+        let log_id = LogIndex::new(CommittedLeaderId::new(1, 1), index);
+        Entry { log_id, payload: EntryPayload::Normal(change) }
+    }
+
+    /// Many long entries at once would take longer to send than Raft waits, again and again.
+    #[tokio::test]
+    async fn w1_entries_are_sent_in_short_batches_and_each_of_them_is_sent() {
+        const KIB: usize = 1 << 10;
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("sqlite:{}", folder.path().join("tacit.db").display());
+        let rows = Arc::new(ReplicaRows::open(&address).await.unwrap());
+        let lengths = [1, 100 * KIB, 100 * KIB, 100 * KIB, 600 * KIB, 1].into_iter().chain([1; 40]);
+        let entries = (1..).zip(lengths).map(|(index, length)| entry(index, length));
+        let lines: Vec<_> = entries.map(|entry| (entry.log_id.index, serde_json::to_string(&entry).unwrap())).collect();
+        rows.append(&lines).await.unwrap();
+        let mut log = Log::new(rows);
+        let (end, mut next, mut batches) = (47, 1, Vec::new());
+        while next < end {
+            let batch = log.limited_get_log_entries(next, end).await.unwrap();
+            let length: usize = batch.iter().map(|entry| serde_json::to_string(entry).unwrap().len()).sum();
+            assert!(batch.len() == 1 || length <= BATCH, "{length}");
+            let indices: Vec<_> = batch.iter().map(|entry| entry.log_id.index).collect();
+            let from_here: Vec<_> = (next..).take(indices.len()).collect();
+            assert_eq!(indices, from_here);
+            batches.push(indices.len());
+            next += batch.len() as u64;
+        }
+        // The short one and two long ones, the third, the one that is longer than a batch, and all that are short.
+        assert_eq!(batches, [3, 1, 1, 41]);
+        assert_eq!(log.limited_get_log_entries(6, 9).await.unwrap().len(), 3);
+        assert!(log.limited_get_log_entries(9, 9).await.unwrap().is_empty());
+    }
 }

@@ -109,6 +109,7 @@ impl RaftNetworkFactory<Types> for Ways {
             votes: votes.unwrap_or_default(),
             ear: self.ear.clone(),
             acknowledged: None,
+            fit: usize::MAX,
         }
     }
 }
@@ -122,6 +123,8 @@ pub(crate) struct Way {
     votes: Arc<Mutex<Line>>,
     ear: Ear,
     acknowledged: Option<Acknowledged>,
+    /// So many entries are sent at once: fewer while answers come later than Raft waits.
+    fit: usize,
 }
 
 /// The last entry that the other one acknowledged, and which start of its node it was.
@@ -271,18 +274,29 @@ fn unable() -> Failed {
 impl RaftNetwork<Types> for Way {
     async fn append_entries(
         &mut self,
-        rpc: AppendEntriesRequest<Types>,
+        mut rpc: AppendEntriesRequest<Types>,
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, Failed> {
+        let all = rpc.entries.len() <= self.fit;
+        rpc.entries.truncate(self.fit);
+        let (sent, before) = (rpc.entries.len(), self.fit);
+        if sent > 0 {
+            // Raft drops this call if there is no answer in time, and asks for the same again.
+            self.fit = (sent / 2).max(1);
+        }
         let kept = rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
         let asked = self.line.ask(self.there.as_deref(), self.acknowledged, What::Append(rpc)).await;
+        self.fit = before.max(sent * 2);
         match asked.map_err(failed)? {
             (Answered::Append(answer), start) => {
                 if let (AppendEntriesResponse::Success, Some(kept)) = (&answer, kept) {
                     let before = self.acknowledged.map_or(kept, |(entry, _)| entry);
                     self.acknowledged = Some((kept.max(before), start));
                 }
-                Ok(answer)
+                Ok(match answer {
+                    AppendEntriesResponse::Success if !all => AppendEntriesResponse::PartialSuccess(kept),
+                    answer => answer,
+                })
             }
             _ => Err(unable()),
         }

@@ -1,14 +1,16 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use openraft::Vote;
+use openraft::{CommittedLeaderId, EntryPayload, Vote};
 use tacit_link::{Gate, LinkConfig, LinkHub, Protocol};
 use tacit_model::Fingerprint;
 use tacit_pki::Identity;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
 use super::*;
+use crate::types::Entry;
 
 /// Far more than anything here takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,8 +45,7 @@ fn question() -> What {
 }
 
 /// Answers every question with what it cannot.
-async fn answer(host: Host) {
-    let mut links = host.replica_links();
+async fn answer(mut links: mpsc::Receiver<ControlLink>) {
     while let Some(mut link) = links.recv().await {
         while let Ok(Ask { number, .. }) = link.recv::<Ask>().await {
             link.send(&Answer { number, what: Answered::Failed }).unwrap();
@@ -57,7 +58,7 @@ async fn answer(host: Host) {
 async fn w1_a_dial_goes_on_when_the_call_that_began_it_is_dropped() {
     let ((_here, from), (hub, to)) = (node("a").await, node("b").await);
     let (silent, there) = silent_way(&from, &to).await;
-    tokio::spawn(answer(to));
+    tokio::spawn(answer(to.replica_links()));
     let mut line = Line::default();
     for _ in 0..3 {
         let asked = tokio::time::timeout(Duration::from_millis(20), line.ask(Some(&there), None, question())).await;
@@ -83,7 +84,7 @@ async fn w1_a_dial_goes_on_when_the_call_that_began_it_is_dropped() {
 async fn w1_an_old_failure_is_not_the_answer_to_a_new_question() {
     let ((_here, from), (hub, to)) = (node("a").await, node("b").await);
     let (silent, mut there) = silent_way(&from, &to).await;
-    tokio::spawn(answer(to));
+    tokio::spawn(answer(to.replica_links()));
     there.limit = Duration::from_millis(50);
     let mut line = Line::default();
     let asked = tokio::time::timeout(Duration::from_millis(1), line.ask(Some(&there), None, question())).await;
@@ -114,4 +115,54 @@ async fn w1_a_dial_ends_with_the_replica() {
     tokio::time::timeout(PATIENCE, there.tasks.wait()).await.expect("the dial ends");
     let asked = line.ask(Some(&there), None, question()).await;
     assert!(matches!(asked, Err(LinkError::ShuttingDown)));
+}
+
+/// Takes entries, says how many there were, and answers all messages but the first.
+async fn take(mut links: mpsc::Receiver<ControlLink>, seen: mpsc::UnboundedSender<usize>) {
+    let mut link = links.recv().await.unwrap();
+    let mut answers = false;
+    while let Ok(Ask { number, what: What::Append(rpc), .. }) = link.recv().await {
+        seen.send(rpc.entries.len()).unwrap();
+        if answers {
+            link.send(&Answer { number, what: Answered::Append(AppendEntriesResponse::Success) }).unwrap();
+        }
+        answers = true;
+    }
+}
+
+/// What is too much for the network in the time of a heartbeat is not sent again as it was.
+#[tokio::test]
+async fn w1_fewer_entries_are_sent_after_an_answer_that_came_too_late() {
+    let ((_here, from), (hub, to)) = (node("a").await, node("b").await);
+    let (_silent, mut there) = silent_way(&from, &to).await;
+    there.node.addresses = vec![hub.local_addr().to_string()];
+    let (seen, mut lengths) = mpsc::unbounded_channel();
+    tokio::spawn(take(to.replica_links(), seen));
+    let mut way = Way {
+        there: Some(Arc::new(there)),
+        line: Line::default(),
+        votes: Arc::default(),
+        ear: Ear::new(Instant::now()),
+        acknowledged: None,
+        fit: usize::MAX,
+    };
+    let at = |index| LogIndex::new(CommittedLeaderId::new(1, 1), index);
+    let entries = |after: u64| AppendEntriesRequest::<Types> {
+        vote: Vote::new_committed(1, 1),
+        prev_log_id: Some(at(after)),
+        entries: (after + 1..9).map(|index| Entry { log_id: at(index), payload: EntryPayload::Blank }).collect(),
+        leader_commit: None,
+    };
+    let option = || RPCOption::new(PATIENCE);
+    tokio::select! {
+        _ = way.append_entries(entries(0), option()) => panic!("nobody answers"),
+        length = lengths.recv() => assert_eq!(length, Some(8)),
+    }
+    let answer = way.append_entries(entries(0), option()).await.unwrap();
+    assert_eq!((lengths.recv().await, answer), (Some(4), AppendEntriesResponse::PartialSuccess(Some(at(4)))));
+    let answer = way.append_entries(entries(4), option()).await.unwrap();
+    assert_eq!((lengths.recv().await, answer), (Some(4), AppendEntriesResponse::Success));
+    // It is answered again: more may come.
+    let answer = way.append_entries(entries(0), option()).await.unwrap();
+    assert_eq!((lengths.recv().await, answer), (Some(8), AppendEntriesResponse::Success));
 }
