@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tacit_api::{AdminKey, Edge, EdgeOptions, Metrics, NodeInfo};
 use tacit_audit::AuditLog;
 use tacit_gateway::Gateway;
+use tacit_link::Traffic;
 use tacit_model::Clock;
 use tacit_party::Parties;
 use tacit_store::Store;
@@ -25,20 +26,9 @@ pub(crate) fn edge(
     log: &AuditLog,
     clock: &Arc<dyn Clock>,
     announcer: Option<Arc<Announcer>>,
-    metrics: Metrics,
-) -> Result<Edge, Failure> {
-    let mut options = EdgeOptions::new(address.url.clone());
-    options.p2ds_face = config.p2ds.enabled;
-    options.test_mode_allowed = config.p2ds.test_mode;
-    options.body_limit = config.limits.body;
-    options.loopback_names_only = !config.tls && !config.allow_plain_http;
-    options.metrics = Some(metrics);
-    if !config.p2ds.admin_key_sha256.is_empty() {
-        let key = AdminKey::from_hash(&config.p2ds.admin_key_sha256)
-            .ok_or_else(|| Failure::usage("p2ds.admin_key_sha256 must be 64 hexadecimal digits"))?;
-        options.admin_key = Some(key);
-    }
-    Ok(Edge {
+    options: EdgeOptions,
+) -> Edge {
+    Edge {
         gateway: gateway.clone(),
         parties: parties.clone().map(Into::into),
         receiver: config.roles.contains(&Role::Receiver),
@@ -57,5 +47,33 @@ pub(crate) fn edge(
         },
         clock: Arc::clone(clock),
         options,
-    })
+    }
+}
+
+/// Settings of the edge. All that can be wrong about them is in the configuration.
+pub(crate) fn options(
+    config: &NodeConfig,
+    address: &Address,
+    metrics: Metrics,
+    traffic: Traffic,
+) -> Result<EdgeOptions, Failure> {
+    let mut options = EdgeOptions::new(address.url.clone());
+    options.p2ds_face = config.p2ds.enabled;
+    options.test_mode_allowed = config.p2ds.test_mode;
+    options.body_limit = config.limits.body;
+    options.loopback_names_only = !config.tls && !config.allow_plain_http;
+    options.admin_key = admin_key(config)?;
+    options.metrics = Some(metrics);
+    options.traffic = Some(traffic);
+    Ok(options)
+}
+
+/// The key of the P2DS face, if there is one.
+pub(crate) fn admin_key(config: &NodeConfig) -> Result<Option<AdminKey>, Failure> {
+    match config.p2ds.admin_key_sha256.as_str() {
+        "" => Ok(None),
+        digits => AdminKey::from_hash(digits)
+            .map(Some)
+            .ok_or_else(|| Failure::usage("p2ds.admin_key_sha256 must be 64 hexadecimal digits")),
+    }
 }

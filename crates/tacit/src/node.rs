@@ -43,10 +43,7 @@ impl Node {
     /// Opens everything in order: lock, keys, database, links, roles, HTTP. When this returns the node
     /// answers, and `run/addr.json` says where.
     pub(crate) async fn open(data: DataFolder, config: NodeConfig) -> Result<Self, Failure> {
-        config.check()?;
-        check_http(&config)?;
-        crate::discovery::check(&config)?;
-        crate::pulling::check(&config)?;
+        check(&config)?;
         std::fs::create_dir_all(&data.0)?;
         let lock = lock(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -135,18 +132,9 @@ impl Node {
         if let (Some(announcer), Some(mdns)) = (&announcer, mdns) {
             tokio::spawn(Arc::clone(announcer).keep(mdns, stop.clone()));
         }
-        let mut edge = crate::edge::edge(
-            &config,
-            &address,
-            &gateway,
-            &parties,
-            &store,
-            &log,
-            &clock,
-            announcer,
-            Metrics::install()?,
-        )?;
-        edge.options.traffic = Some(hub.traffic());
+        let edge_options = crate::edge::options(&config, &address, Metrics::install()?, hub.traffic())?;
+        let edge =
+            crate::edge::edge(&config, &address, &gateway, &parties, &store, &log, &clock, announcer, edge_options);
         let tls = config.tls.then(|| tacit_api::tls_config(&identity)).transpose()?;
         let options = ServeOptions { plain_http_anywhere: config.allow_plain_http, ..ServeOptions::default() };
         let stopping = stop.clone();
@@ -253,6 +241,18 @@ pub(crate) fn runner_limits(config: &NodeConfig) -> RunnerLimits {
     }
 }
 
+/// Refuses settings that cannot be, before anything is written. What is found out later is found out half way; and of
+/// several gateways, by the one that was elected.
+pub(crate) fn check(config: &NodeConfig) -> Result<(), Failure> {
+    config.check()?;
+    check_http(config)?;
+    config.limits.idle_link().map(drop)?;
+    crate::discovery::check(config)?;
+    crate::pulling::check(config)?;
+    crate::edge::admin_key(config).map(drop)?;
+    crate::webhooks::notifier(config).map(drop)
+}
+
 /// Plain http stays on this machine, unless the operator says otherwise. Asked before anything is written.
 pub(crate) fn check_http(config: &NodeConfig) -> Result<(), Failure> {
     if config.tls || config.allow_plain_http || config.http.ip().is_loopback() {
@@ -303,4 +303,35 @@ pub(crate) fn in_use(address: SocketAddr, error: &str) -> Failure {
 /// What the certificate of a node is called in texts to people.
 pub(crate) fn fingerprint_text(fingerprint: &Fingerprint) -> String {
     format!("{fingerprint} ({})", fingerprint.short())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Settings that nothing but an edge or a notifier reads, and what is said of them.
+    pub(crate) fn wrong_settings() -> Vec<(NodeConfig, &'static str)> {
+        let with = |change: fn(&mut NodeConfig)| {
+            let mut config = NodeConfig { roles: vec![Role::Gateway], ..NodeConfig::default() };
+            change(&mut config);
+            config
+        };
+        vec![
+            (with(|config| config.webhooks.allow = vec!["ftp://example.org".to_owned()]), "webhooks.allow: "),
+            (with(|config| config.p2ds.admin_key_sha256 = "secret".to_owned()), "p2ds.admin_key_sha256"),
+            (with(|config| config.limits.idle_link = 0.0), "limits.idle_link"),
+            (with(|config| config.discovery.bootstrap = vec!["10.0.0.1".to_owned()]), "discovery.bootstrap"),
+        ]
+    }
+
+    #[tokio::test]
+    async fn settings_that_cannot_be_are_refused_before_anything_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (config, words) in wrong_settings() {
+            let data = DataFolder(folder.path().join("data"));
+            let refused = Node::open(data, config).await.err().map(|failure| failure.to_string()).unwrap_or_default();
+            assert!(refused.contains(words), "{words}: {refused}");
+            assert!(!folder.path().join("data").exists(), "{words}");
+        }
+    }
 }

@@ -66,6 +66,14 @@ impl Failure {
         Self { error: self.error.context(what.to_owned()), ..self }
     }
 
+    /// The error that it was made of, if it is of this type.
+    pub(crate) fn cause<E>(&self) -> Option<&E>
+    where
+        E: core::fmt::Display + core::fmt::Debug + Send + Sync + 'static,
+    {
+        self.error.downcast_ref()
+    }
+
     /// Whether all that happened is that a `head` on the other end of the output has read enough.
     fn nobody_reads(&self) -> bool {
         self.error.downcast_ref::<NobodyReads>().is_some()

@@ -6,6 +6,8 @@
 //!       └────────(no majority heard of for the lease, or another)───┘
 //! ```
 //!
+//! One that is elected and cannot serve ends: as long as it led, no other one could.
+//!
 //! Such a node is a gateway only: what peers hold never shares a database with rows that travel.
 
 use std::collections::BTreeSet;
@@ -14,21 +16,23 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tacit_api::{LeadingGateway, Metrics, ServeOptions, Standby};
-use tacit_audit::{AuditLog, AuditSetup};
-use tacit_gateway::{Admitted, Gateway, GatewaySetup, Lead};
+use tacit_api::{EdgeOptions, LeadingGateway, Metrics, ServeOptions, Standby};
+use tacit_audit::{AuditError, AuditLog, AuditSetup};
+use tacit_gateway::{Admitted, Gateway, GatewayError, GatewaySetup, Lead, Notifier};
 use tacit_job::GatewayAt;
 use tacit_link::{Gate, Host, LinkConfig, LinkHub, Protocol};
 use tacit_model::{Clock, Fingerprint, SystemClock};
 use tacit_pki::{Identity, keyfile};
 use tacit_replica::{Duty, LogKeeping, Replica, ReplicaError, ReplicaNode, ReplicaSetup};
-use tacit_store::{ReplicaRows, Store};
+use tacit_store::{ReplicaRows, Store, StoreError};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DataFolder, NodeConfig, Role};
 use crate::discovery::Announcer;
-use crate::node::{ToldToEnd, announce, check_http, in_use, key_fault, lock, runner_limits};
+use crate::node::{ToldToEnd, announce, in_use, key_fault, lock, runner_limits};
 use crate::output::{Code, Failure};
 use crate::process::Address;
 use crate::retention::Keeps;
@@ -37,18 +41,20 @@ use crate::retention::Keeps;
 const CLEAN_AFTER: Duration = Duration::from_secs(60);
 /// After a lead that could not be taken up it is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
+/// A lead that could not be taken up for so long is for another gateway, which Raft does not elect while this one is there.
+const GIVE_UP: Duration = Duration::from_secs(5);
 
 /// Opens the node, says where it is, and serves until it is told to stop.
 pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Failure> {
     let mut told = ToldToEnd::listen()?;
     let Some(opened) = told.unless(Node::open(data, config)).await else { return Ok(()) };
-    let node = opened?;
+    let mut node = opened?;
     let gateways = node.work.config.replication.nodes.len();
     node.work.address.tell(&format!("tacit {} is up, one of {gateways} gateways", env!("CARGO_PKG_VERSION")));
     let stopped = tokio::select! {
         () = told.heard() => Ok(()),
         // A replica that cannot keep up must not look as if it did.
-        () = node.broken() => Err(Failure::usage("the replication has ended; the log says why. Start the node again")),
+        why = node.broken() => Err(why),
     };
     node.shutdown().await;
     stopped
@@ -60,6 +66,8 @@ struct Node {
     hub: Arc<LinkHub>,
     stop: CancellationToken,
     duties: tokio::task::JoinHandle<()>,
+    /// Why this gateway gave up a lead, if it did.
+    given_up: oneshot::Receiver<Failure>,
     http: tokio::task::JoinHandle<()>,
     _lock: File,
 }
@@ -76,8 +84,9 @@ struct Work {
     store: Store,
     replica: Replica,
     standby: Standby,
-    metrics: Metrics,
-    traffic: tacit_link::Traffic,
+    notifier: Option<Arc<dyn Notifier>>,
+    edge: EdgeOptions,
+    owner_token: Fingerprint,
     http: SocketAddr,
     links: SocketAddr,
 }
@@ -118,6 +127,7 @@ impl Gate for NodeGate {
 impl Node {
     async fn open(data: DataFolder, config: NodeConfig) -> Result<Self, Failure> {
         check(&config)?;
+        let notifier = crate::webhooks::notifier(&config)?;
         std::fs::create_dir_all(&data.0)?;
         let lock = lock(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -127,7 +137,7 @@ impl Node {
         let own = config.replication.nodes.iter().find(|node| node.fingerprint == me).ok_or_else(|| {
             Failure::usage(format!("replication.nodes does not name this node, whose fingerprint is {me}"))
         })?;
-        crate::token::ensure_file(&data)?;
+        let owner_token = crate::token::ensure_file(&data)?;
 
         let mut links = LinkConfig::new(config.link);
         links.idle_link = config.limits.idle_link()?;
@@ -172,7 +182,7 @@ impl Node {
                 tracing::error!(%error, "HTTP ended");
             }
         });
-        let metrics = Metrics::install()?;
+        let edge = crate::edge::options(&config, &address, Metrics::install()?, hub.traffic())?;
         let links = hub.local_addr();
         let work = Arc::new(Work {
             data,
@@ -185,21 +195,28 @@ impl Node {
             store,
             replica,
             standby,
-            metrics,
-            traffic: hub.traffic(),
+            notifier,
+            edge,
+            owner_token,
             http: http_addr,
             links,
         });
-        let duties = tokio::spawn(Arc::clone(&work).serve(stop.clone()));
+        let (give_up, given_up) = oneshot::channel();
+        let duties = tokio::spawn(Arc::clone(&work).serve(stop.clone(), give_up));
         announce(&work.data, &work.address)?;
-        Ok(Self { work, hub, stop, duties, http, _lock: lock })
+        Ok(Self { work, hub, stop, duties, given_up, http, _lock: lock })
     }
 
-    /// Resolves when the replication has ended by itself.
-    async fn broken(&self) {
+    /// Resolves when this gateway is of no use any more: the replication has ended by itself, or it gave up a lead.
+    async fn broken(&mut self) -> Failure {
         let mut duty = self.work.replica.duty();
-        // The sender is gone only after it said so.
-        let _gone = duty.wait_for(|duty| *duty == Duty::Stopped).await;
+        tokio::select! {
+            Ok(why) = &mut self.given_up => why,
+            // The sender is gone only after it said so.
+            _gone = duty.wait_for(|duty| *duty == Duty::Stopped) => {
+                Failure::usage("the replication has ended; the log says why. Start the node again")
+            }
+        }
     }
 
     async fn shutdown(self) {
@@ -217,10 +234,11 @@ impl Node {
 }
 
 impl Work {
-    /// Takes up the lead and lays it down, as the duty says.
-    async fn serve(self: Arc<Self>, stop: CancellationToken) {
+    /// Takes up the lead and lays it down, as the duty says. A lead that cannot be taken up is given up in the end.
+    async fn serve(self: Arc<Self>, stop: CancellationToken, give_up: oneshot::Sender<Failure>) {
         let mut duty = self.replica.duty();
         let mut leading: Option<(u64, Leading)> = None;
+        let (mut begun, mut failing) = (None, Failing::default());
         loop {
             let now = *duty.borrow_and_update();
             if let Some((epoch, lead)) = leading.take_if(|(epoch, _)| now != Duty::Leading(*epoch)) {
@@ -229,18 +247,25 @@ impl Work {
                 continue;
             }
             if let (Duty::Leading(epoch), None) = (now, &leading) {
-                match self.take_up(epoch).await {
+                match self.take_up(epoch, &mut begun).await {
                     Ok(lead) => {
                         tracing::info!(epoch, "this gateway leads");
+                        (begun, failing) = (None, Failing::default());
                         leading = Some((epoch, lead));
                         continue;
                     }
                     Err(error) => {
                         tracing::warn!(epoch, %error, "the lead could not be taken up");
                         self.gate.set(None);
-                        tokio::time::sleep(AGAIN).await;
+                        if failing.again(epoch, &error, Instant::now()) {
+                            // Nobody listens only if the node ends anyhow.
+                            let _told = give_up.send(cannot_lead(&error));
+                            break;
+                        }
                     }
                 }
+            } else if leading.is_none() {
+                failing = Failing::default();
             }
             if leading.is_none() {
                 self.standby.follow(self.leading(now));
@@ -257,20 +282,19 @@ impl Work {
         }
     }
 
-    async fn take_up(&self, epoch: u64) -> Result<Leading, Failure> {
+    /// What can fail is the database's fault, or the other gateways': the rest was checked at the start. `begun` is the log
+    /// of the try before at the same lead, which says already that this program has started.
+    async fn take_up(&self, epoch: u64, begun: &mut Option<(u64, AuditLog)>) -> Result<Leading, Failure> {
         let gateways = self.config.replication.nodes.iter();
         let gateways =
             gateways.map(|node| GatewayAt { fingerprint: node.fingerprint, endpoints: vec![node.link.clone()] });
         let lead = Lead { epoch, gateways: gateways.collect() };
-        crate::token::make_known(&self.data, &self.store, self.clock.now()).await?;
-        let log = AuditLog::open(AuditSetup {
-            store: self.store.clone(),
-            node: Arc::clone(&self.identity),
-            clock: Arc::clone(&self.clock),
-            software: concat!("tacit ", env!("CARGO_PKG_VERSION")).to_owned(),
-            parameters: self.config.logged(),
-        })
-        .await?;
+        crate::token::make_known(self.owner_token, &self.store, self.clock.now()).await?;
+        let log = match begun.take() {
+            Some((of, log)) if of == epoch => log,
+            _ => self.open_log().await?,
+        };
+        *begun = Some((epoch, log.clone()));
         let admitted = Admitted::default();
         self.gate.set(Some(admitted.clone()));
         let gateway = Gateway::open(GatewaySetup {
@@ -283,11 +307,12 @@ impl Work {
             clock: Arc::clone(&self.clock),
             endpoint: self.address.link.clone().into(),
             admitted,
-            notifier: crate::webhooks::notifier(&self.config)?,
+            notifier: self.notifier.clone(),
             limits: runner_limits(&self.config),
             lead: Some(lead),
         })
         .await?;
+        // Nothing of what follows fails: what is begun from here on goes on until `stop`.
         let stop = CancellationToken::new();
         let announcer = Arc::new(Announcer {
             identity: Arc::clone(&self.identity),
@@ -296,9 +321,6 @@ impl Work {
             link: self.links,
             http: self.http,
         });
-        if let Some(mdns) = crate::discovery::mdns(&self.config) {
-            tokio::spawn(Arc::clone(&announcer).keep(mdns, stop.clone()));
-        }
         let edge = crate::edge::edge(
             &self.config,
             &self.address,
@@ -307,20 +329,26 @@ impl Work {
             &self.store,
             &log,
             &self.clock,
-            Some(announcer),
-            self.metrics.clone(),
+            Some(Arc::clone(&announcer)),
+            self.edge.clone(),
         );
-        let mut edge = match edge {
-            Ok(edge) => edge,
-            Err(error) => {
-                gateway.shutdown().await;
-                return Err(error);
-            }
-        };
         crate::retention::start(&self.config.limits, Keeps::Gateway, CLEAN_AFTER, &self.store, &self.clock, &stop);
-        edge.options.traffic = Some(self.traffic.clone());
         self.standby.lead(tacit_api::router(edge));
+        if let Some(mdns) = crate::discovery::mdns(&self.config) {
+            tokio::spawn(announcer.keep(mdns, stop.clone()));
+        }
         Ok(Leading { gateway, log, stop })
+    }
+
+    async fn open_log(&self) -> Result<AuditLog, AuditError> {
+        AuditLog::open(AuditSetup {
+            store: self.store.clone(),
+            node: Arc::clone(&self.identity),
+            clock: Arc::clone(&self.clock),
+            software: concat!("tacit ", env!("CARGO_PKG_VERSION")).to_owned(),
+            parameters: self.config.logged(),
+        })
+        .await
     }
 
     /// Nobody is served any more from here on; members' links close, and they look for the one that leads.
@@ -342,6 +370,53 @@ impl Work {
     }
 }
 
+/// Since when a lead could not be taken up, try after try.
+#[derive(Default)]
+struct Failing(Option<(u64, Instant)>);
+
+impl Failing {
+    /// One more try at this lead failed; whether that has gone on for too long.
+    fn again(&mut self, epoch: u64, failure: &Failure, now: Instant) -> bool {
+        if unagreed(failure) {
+            *self = Self::default();
+            return false;
+        }
+        let since = match self.0 {
+            Some((of, since)) if of == epoch => since,
+            _ => now,
+        };
+        self.0 = Some((epoch, since));
+        now.duration_since(since) >= GIVE_UP
+    }
+}
+
+/// Whether the other gateways did not agree in time. Another leader would wait for the same ones, and there would be one
+/// gateway less.
+fn unagreed(failure: &Failure) -> bool {
+    let of_the_gateway = || match failure.cause::<GatewayError>()? {
+        GatewayError::Store(error) => Some(error),
+        _ => None,
+    };
+    let of_the_log = || match failure.cause::<AuditError>()? {
+        AuditError::Store(error) => Some(error),
+        _ => None,
+    };
+    let error = failure.cause::<StoreError>().or_else(of_the_gateway).or_else(of_the_log);
+    matches!(error, Some(StoreError::Replicas { .. }))
+}
+
+/// Whoever starts it again may do so at once: another one leads meanwhile.
+fn cannot_lead(why: &Failure) -> Failure {
+    Failure::new(
+        Code::Other,
+        format!(
+            "this gateway was elected and could not take up the lead for {} s: {why}. It ends, so that another one can \
+             lead; mend that (if its database is damaged: docs/failover.md, a new key and a new list), and start it again",
+            GIVE_UP.as_secs()
+        ),
+    )
+}
+
 /// What only a person can mend: the list in `node.toml`, or an old data folder.
 fn replica_fault(error: ReplicaError) -> Failure {
     match error {
@@ -353,9 +428,7 @@ fn replica_fault(error: ReplicaError) -> Failure {
 
 /// Refuses what cannot be, before anything is written.
 fn check(config: &NodeConfig) -> Result<(), Failure> {
-    config.check()?;
-    check_http(config)?;
-    crate::discovery::check(config)?;
+    crate::node::check(config)?;
     if config.roles.iter().any(|role| !matches!(role, Role::Gateway | Role::Receiver))
         || !config.roles.contains(&Role::Gateway)
     {
@@ -370,4 +443,55 @@ fn check(config: &NodeConfig) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn w1_a_gateway_that_could_not_lead_with_its_settings_is_refused_before_it_can_be_elected() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (config, words) in crate::node::tests::wrong_settings() {
+            let data = DataFolder(folder.path().join("data"));
+            let refused = Node::open(data, config).await.err().map(|failure| failure.to_string()).unwrap_or_default();
+            assert!(refused.contains(words), "{words}: {refused}");
+            assert!(!folder.path().join("data").exists(), "{words}");
+        }
+    }
+
+    #[test]
+    fn w1_an_owner_token_that_nobody_can_read_is_refused_before_the_gateway_can_be_elected() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = DataFolder(folder.path().to_owned());
+        std::fs::create_dir_all(data.keys()).expect("a folder");
+        let made = crate::token::ensure_file(&data).expect("a token");
+        assert_eq!(crate::token::ensure_file(&data).expect("the same"), made);
+        std::fs::remove_file(data.owner_token()).expect("removed");
+        std::fs::write(data.owner_token(), "secret").expect("written");
+        let refused = crate::token::ensure_file(&data).expect_err("no token").to_string();
+        assert!(refused.contains("owner.token") && !refused.contains("secret"), "{refused}");
+    }
+
+    #[test]
+    fn w1_a_lead_that_fails_again_and_again_is_given_up() {
+        let own = || Failure::usage("the database is damaged");
+        let others = || StoreError::Replicas { reason: "no majority".to_owned() };
+        let begin = Instant::now();
+        let mut failing = Failing::default();
+        assert!(!failing.again(7, &own(), begin));
+        assert!(!failing.again(7, &own(), begin + GIVE_UP - AGAIN));
+        assert!(failing.again(7, &own(), begin + GIVE_UP));
+        // Another lead begins anew.
+        assert!(!failing.again(8, &own(), begin + GIVE_UP));
+        assert!(failing.again(8, &own(), begin + GIVE_UP * 2));
+        // What the others did not agree on is not this gateway's fault.
+        let ways: [Failure; 3] =
+            [others().into(), GatewayError::from(others()).into(), AuditError::Store(others()).into()];
+        for way in ways {
+            assert!(!failing.again(8, &way, begin + GIVE_UP * 3), "{way}");
+            assert!(!failing.again(8, &own(), begin + GIVE_UP * 3));
+            assert!(failing.again(8, &own(), begin + GIVE_UP * 4));
+        }
+    }
 }

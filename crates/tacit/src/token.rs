@@ -22,17 +22,23 @@ pub(crate) async fn ensure_owner(data: &DataFolder, store: &Store, now: UnixMill
     write(&path, &token)
 }
 
-/// Makes sure that there is an owner token in the data folder of one of several gateways. Its hash becomes known when
-/// this gateway leads: see [`make_known`].
-pub(crate) fn ensure_file(data: &DataFolder) -> Result<(), Failure> {
+/// Makes sure that there is an owner token in the data folder of one of several gateways; its hash. It becomes known when
+/// this gateway leads: see [`make_known`]. Read now, so that nobody is elected who cannot read it.
+pub(crate) fn ensure_file(data: &DataFolder) -> Result<Fingerprint, Failure> {
     let path = data.owner_token();
-    if path.exists() { Ok(()) } else { write(&path, &ApiToken::generate()?) }
+    if !path.exists() {
+        write(&path, &ApiToken::generate()?)?;
+    }
+    hash_of(&path).map_err(|failure| failure.about(&path.display().to_string()))
 }
 
-/// Keeps the hash of the owner token of this data folder, if it is not kept yet; one that was revoked stays so.
-pub(crate) async fn make_known(data: &DataFolder, store: &Store, now: UnixMillis) -> Result<(), Failure> {
-    let token = ApiToken::parse(std::fs::read_to_string(data.owner_token())?.trim())?;
-    let hash: Fingerprint = token.hash().to_string().parse()?;
+fn hash_of(path: &std::path::Path) -> Result<Fingerprint, Failure> {
+    let token = ApiToken::parse(std::fs::read_to_string(path)?.trim())?;
+    Ok(token.hash().to_string().parse()?)
+}
+
+/// Keeps the hash of an owner token, if it is not kept yet; one that was revoked stays so.
+pub(crate) async fn make_known(hash: Fingerprint, store: &Store, now: UnixMillis) -> Result<(), Failure> {
     if store.token(hash.0).await?.is_some() {
         return Ok(());
     }

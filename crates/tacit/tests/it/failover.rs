@@ -1,5 +1,6 @@
 //! Several gateways over the same rows: one is killed or cut off, another goes on, and nobody is paired anew.
 
+mod damaged;
 mod owners;
 
 use std::path::PathBuf;
