@@ -20,7 +20,7 @@ mod tokens;
 pub(crate) use groups::group_body;
 pub(crate) use members::{member_role, peer_info, peer_role, register_with, standing};
 pub(crate) use receipts::GATEWAY;
-pub(crate) use receiver::{keep, received};
+pub(crate) use receiver::{Posted, keep, received};
 
 use tacit_model::api::Role::{Operator, Owner, Viewer};
 

@@ -176,14 +176,35 @@ impl Conn {
 
     /// The next number of a named counter, from 1; no number is given twice.
     pub(crate) async fn next_number(&mut self, name: &'static str) -> Result<i64, StoreError> {
-        let Scalar(number) = self
+        self.next_numbers(name, 1).await
+    }
+
+    /// Takes so many numbers in a row of a named counter; the last of them.
+    pub(crate) async fn next_numbers(&mut self, name: &'static str, count: i64) -> Result<i64, StoreError> {
+        let Scalar(last) = self
             .one(
-                "INSERT INTO counters (name, value) VALUES ($1, 1)
-                 ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value AS v",
-                args![name],
+                "INSERT INTO counters (name, value) VALUES ($1, $2)
+                 ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value RETURNING value AS v",
+                args![name, count],
             )
             .await?;
-        Ok(number)
+        Ok(last)
+    }
+
+    /// Inserts rows of `width` values each; how many.
+    pub(crate) async fn insert(&mut self, into: &str, width: usize, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let mut sql = into.to_owned();
+        for at in 1..=values.len() {
+            sql.push_str(match (at, at % width) {
+                (1, _) => "(",
+                (_, 1) => "), (",
+                _ => ", ",
+            });
+            sql.push_str(&format!("${at}"));
+        }
+        sql.push(')');
+        // The text holds numbers of parameters only.
+        self.execute(sqlx::AssertSqlSafe(sql), values).await
     }
 }
 

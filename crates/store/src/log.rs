@@ -102,7 +102,7 @@ impl Store {
                         values.push(Value::Int(Some(seq)));
                         values.extend_from_slice(args![entry.kind, entry.at, entry.leaf, entry.body]);
                     }
-                    insert(db, "INSERT INTO log (seq, kind, at, leaf, body) VALUES ", 5, &values).await?;
+                    db.insert("INSERT INTO log (seq, kind, at, leaf, body) VALUES ", 5, &values).await?;
                 }
                 for chunk in batch.nodes.chunks(CHUNK) {
                     let mut values = Vec::with_capacity(3 * chunk.len());
@@ -113,7 +113,7 @@ impl Store {
                             node.hash.to_value(),
                         ]);
                     }
-                    insert(db, "INSERT INTO log_nodes (level, place, hash) VALUES ", 3, &values).await?;
+                    db.insert("INSERT INTO log_nodes (level, place, hash) VALUES ", 3, &values).await?;
                 }
                 for (block, head) in &batch.blocks {
                     let sql = "INSERT INTO log_heads (block, size, note) VALUES ($1, $2, $3)";
@@ -189,21 +189,4 @@ fn number(value: u64) -> i64 {
 async fn size(db: &mut Conn) -> Result<u64, StoreError> {
     let Scalar(size) = db.one("SELECT COALESCE(max(seq), 0) AS v FROM log", &[]).await?;
     Ok(size)
-}
-
-/// Inserts rows of `width` values each.
-async fn insert(db: &mut Conn, into: &str, width: usize, values: &[Value<'_>]) -> Result<(), StoreError> {
-    let mut sql = into.to_owned();
-    for at in 1..=values.len() {
-        sql.push_str(match (at, at % width) {
-            (1, _) => "(",
-            (_, 1) => "), (",
-            _ => ", ",
-        });
-        sql.push_str(&format!("${at}"));
-    }
-    sql.push(')');
-    // The text holds numbers of parameters only.
-    db.execute(sqlx::AssertSqlSafe(sql), values).await?;
-    Ok(())
 }

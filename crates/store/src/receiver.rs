@@ -2,7 +2,7 @@
 
 use tacit_model::UnixMillis;
 
-use crate::db::{args, from_row};
+use crate::db::{ToValue, Value, args, from_row};
 use crate::{Store, StoreError};
 
 /// One received row.
@@ -18,6 +18,9 @@ pub struct ReceivedRow {
     pub at: UnixMillis,
 }
 from_row!(ReceivedRow { id, from_ip, data, at });
+
+/// Rows per statement: at most 800 arguments, well under the limits of both databases, and a short text.
+const CHUNK: usize = 200;
 
 impl Store {
     /// Keeps posted rows, all or none; how many were kept: none if the key came before.
@@ -37,15 +40,19 @@ impl Store {
                         return Ok(0);
                     }
                 }
+                if rows.is_empty() {
+                    return Ok(0);
+                }
+                let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+                let mut id = db.next_numbers("received", count).await? - count;
                 let mut kept = 0;
-                for row in rows {
-                    let id = db.next_number("received").await?;
-                    kept += db
-                        .execute(
-                            "INSERT INTO received (id, from_ip, data, at) VALUES ($1, $2, $3, $4)",
-                            args![id, from_ip, row, now],
-                        )
-                        .await?;
+                for chunk in rows.chunks(CHUNK) {
+                    let mut values = Vec::with_capacity(4 * chunk.len());
+                    for row in chunk {
+                        id += 1;
+                        values.extend([Value::Int(Some(id)), from_ip.to_value(), row.to_value(), now.to_value()]);
+                    }
+                    kept += db.insert("INSERT INTO received (id, from_ip, data, at) VALUES ", 4, &values).await?;
                 }
                 Ok(kept)
             })

@@ -18,7 +18,7 @@ use super::{RECEIVER, both};
 use crate::edge::App;
 use crate::extract::Args;
 use crate::html::{esc, page};
-use crate::native::{keep, received};
+use crate::native::{Posted, keep, received};
 
 /// Most rows on one page.
 const PAGE: usize = 5000;
@@ -44,10 +44,11 @@ async fn receive(
 ) -> Answer<&'static str> {
     let sets: DataSets = body.json()?;
     let rows = sets.data.into_vec();
+    let posted = Posted::few_enough(&rows).map_err(|e| FaceError::from_below(e, FaceError::not_found))?;
     if rows.iter().any(|row| row.len() > ROW || row.chars().any(char::is_control)) {
         return Err(FaceError::data("a row is too long or holds control characters"));
     }
-    let kept = keep(&app, from.map(|Extension(from)| from), &headers, &rows).await;
+    let kept = keep(&app, from.map(|Extension(from)| from), &headers, posted).await;
     kept.map_err(|e| FaceError::from_below(e, FaceError::not_found))?;
     Ok(OK)
 }

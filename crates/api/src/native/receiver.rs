@@ -4,6 +4,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use tacit_model::api::{ReceivedBody, ReceivedList, ReceivedRow};
+use tacit_model::problem::ProblemKind;
 use tacit_party::source::parse_row;
 use tacit_store::ReceivedRow as StoredRow;
 
@@ -11,12 +12,28 @@ use crate::edge::App;
 use crate::extract::{Args, JsonBody};
 use crate::problem::ApiError;
 
+/// Most rows in one post. Anybody may post, and all rows of a post are kept in one transaction, which others wait for. Peers
+/// of this program post no more results at a time (`MAX_BATCH` of a party's outbox).
+const POST: usize = 10_000;
 /// Most rows in one answer.
 const PAGE: usize = 10_000;
 /// No more rows are added to an answer of this size.
 const BYTES: usize = 8 << 20;
 /// Rows asked of the store at once.
 const CHUNK: u32 = 100;
+
+/// The rows of one post, few enough to be kept.
+pub(crate) struct Posted<'a>(&'a [String]);
+
+impl<'a> Posted<'a> {
+    pub(crate) fn few_enough(rows: &'a [String]) -> Result<Self, ApiError> {
+        if rows.len() <= POST {
+            return Ok(Self(rows));
+        }
+        let detail = format!("a post has at most {POST} rows, and this one {}; post them in parts", rows.len());
+        Err(ApiError::new(ProblemKind::TooLarge, detail))
+    }
+}
 
 /// Takes results. Whoever knows the address may post: that is how `finalResultsURL` works. Only rows
 /// of numbers are taken.
@@ -26,10 +43,11 @@ pub(super) async fn receive(
     headers: HeaderMap,
     JsonBody(body): JsonBody<ReceivedBody>,
 ) -> Result<StatusCode, ApiError> {
-    for (index, row) in body.data.iter().enumerate() {
+    let posted = Posted::few_enough(&body.data)?;
+    for (index, row) in posted.0.iter().enumerate() {
         parse_row(row, None).map_err(|e| ApiError::invalid(format!("row {}: {e}", index + 1)))?;
     }
-    keep(&app, from.map(|Extension(from)| from), &headers, &body.data).await?;
+    keep(&app, from.map(|Extension(from)| from), &headers, posted).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -38,7 +56,7 @@ pub(crate) async fn keep(
     app: &App,
     from: Option<ConnectInfo<SocketAddr>>,
     headers: &HeaderMap,
-    rows: &[String],
+    Posted(rows): Posted<'_>,
 ) -> Result<(), ApiError> {
     app.receiver()?;
     let key = match headers.get("idempotency-key") {

@@ -53,6 +53,29 @@ async fn a_node_that_is_no_receiver_takes_nothing() {
     w.post("/api/v1/receiver/results").json(r#"{"data":["1"]}"#).await.is_problem(404, "not-found");
 }
 
+/// Anybody may post, so a post is no larger than those of a peer.
+#[tokio::test]
+async fn a_post_of_too_many_rows_is_refused_whole() {
+    const MOST: usize = 10_000;
+    let w = world().await;
+    let body = |rows: usize| json!({ "data": vec!["7"; rows] }).to_string();
+    let refused = w.post(RECEIVE).json(&body(MOST + 1)).await;
+    refused.says(413, "ERR_INV_DATA");
+    let detail = refused.headers.get("tacit-detail").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    assert!(detail.contains("at most 10000 rows") && detail.contains("in parts"), "{detail}");
+    let refused = w.post("/api/v1/receiver/results").json(&body(MOST + 1)).await;
+    refused.is_problem(413, "too-large");
+    let problem = refused.json();
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("at most 10000 rows") && detail.contains("in parts"), "{detail}");
+    assert!(w.store.received(1, 0).await.unwrap().is_empty());
+
+    w.post(RECEIVE).json(&body(MOST)).await.says(200, "OK");
+    assert_eq!(w.post("/api/v1/receiver/results").json(&body(MOST)).await.status, 204);
+    let last = w.store.received(2, 2 * MOST as u64 - 1).await.unwrap();
+    assert_eq!(last.iter().map(|row| row.id).collect::<Vec<_>>(), [2 * MOST as i64]);
+}
+
 #[tokio::test]
 async fn pages_end_somewhere() {
     let w = world().await;

@@ -19,7 +19,8 @@ on_all!(
     negotiations_take_each_step_once,
     tokens_and_settings,
     leases_fence,
-    the_receiver_keeps_each_batch_once;
+    the_receiver_keeps_each_batch_once,
+    the_receiver_keeps_many_rows_in_their_order;
     alone: zero_bytes_are_refused_alike
 );
 
@@ -231,6 +232,21 @@ async fn the_receiver_keeps_each_batch_once(f: &Fixture) {
     assert_eq!(shown, vec!["7;9", "3;8", "7;9"]);
     assert_eq!(f.store.purge_received(at(1)).await.unwrap(), 2);
     assert_eq!(f.store.received(10, 0).await.unwrap().len(), 2);
+}
+
+/// Several statements' worth, with the numbers that follow; none is left out or comes twice.
+async fn the_receiver_keeps_many_rows_in_their_order(f: &Fixture) {
+    assert_eq!(f.store.receive(Some("none"), "::1", &[], at(0)).await.unwrap(), 0);
+    let rows: Vec<String> = (0..431).map(|row| row.to_string()).collect();
+    for (batch, first) in [(&rows[..], 1), (&rows[..200], 432), (&rows[..1], 632)] {
+        let offset = f.store.received(1000, 0).await.unwrap().len();
+        assert_eq!(f.store.receive(None, "::1", batch, at(first)).await.unwrap(), batch.len() as u64);
+        let kept = f.store.received(1000, offset as u64).await.unwrap();
+        assert!(kept.iter().all(|row| row.from_ip == "::1" && row.at == at(first)));
+        let ids: Vec<i64> = kept.iter().map(|row| row.id).collect();
+        assert_eq!(ids, (first..).take(batch.len()).collect::<Vec<_>>());
+        assert!(kept.iter().map(|row| &row.data).eq(batch));
+    }
 }
 
 async fn zero_bytes_are_refused_alike(f: &Fixture) {
