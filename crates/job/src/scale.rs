@@ -138,15 +138,27 @@ impl Scale {
     /// A statistic in the unit of the values.
     pub fn decode(self, statistic: Statistic) -> Statistic {
         let one = 10_f64.powi(i32::from(self.decimals));
-        #[allow(clippy::cast_precision_loss, reason = "bounds are small decimals")]
-        let least = self.least.0 as f64 / MICRO as f64;
         let value = match kind(&statistic.name) {
-            Kind::Level => statistic.value / one + least,
+            Kind::Level => self.level(statistic.value),
             Kind::Spread => statistic.value / one,
             Kind::Square => statistic.value / (one * one),
             Kind::Plain => statistic.value,
         };
         Statistic { name: statistic.name, value }
+    }
+
+    /// A scaled level in the unit of the values. The scaled one is as large as the bounds are wide and has the error of a
+    /// double of that size, which the value, where it is much smaller, would show as digits that mean nothing.
+    fn level(self, scaled: f64) -> f64 {
+        let one = 10_f64.powi(i32::from(self.decimals));
+        #[expect(clippy::cast_precision_loss, reason = "a decimal of at most 18 digits")]
+        let least = self.least.0 as f64 / self.unit() as f64;
+        let error = scaled.abs().max(least.abs()) * f64::EPSILON / one;
+        let digits = (-error.log10()).floor().clamp(0.0, 17.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 17")]
+        let digits = digits as usize;
+        let value = (scaled + least) / one;
+        format!("{value:.digits$}").parse().unwrap_or(value)
     }
 }
 
@@ -193,6 +205,26 @@ mod tests {
             assert_eq!(scale.most(), micro("1000000"));
             assert!(scale.suits(aggregator), "{aggregator}");
         }
+    }
+
+    /// The usual bounds are a million wide: what was 43.7 is 43.7, and not 43.699999999953434.
+    #[test]
+    fn a_level_has_no_digits_that_mean_nothing() {
+        let told =
+            |scale: Scale, name: &str, value: f64| scale.decode(Statistic { name: name.to_owned(), value }).value;
+        let usual = Scale::usual("max");
+        for text in ["43.7", "-43.7", "0", "0.01", "999999.99", "-1000000", "21.05"] {
+            let scaled = usual.encode(micro(text)).expect("within the bounds");
+            let value: f64 = text.parse().expect("a number");
+            assert_eq!(told(usual, "max(co2)", scaled as f64), value, "{text}");
+        }
+        let [a, b] = [micro("42.7"), micro("42.8")].map(|value| usual.encode(value).expect("within the bounds"));
+        assert_eq!(told(usual, "mean(co2)", (a + b) as f64 / 2.0), 42.75);
+        let third = told(usual, "mean(co2)", (a + a + b) as f64 / 3.0);
+        assert!((third - 128.2 / 3.0).abs() < 1e-7 && third.to_string().len() < 14, "{third}");
+        // Where the bounds are near, all digits are true.
+        let near = Scale::new(Micro(0), micro("100"), 1).expect("a scale");
+        assert_eq!(told(near, "mean(co2)", 1282.0 / 3.0), 1282.0 / 3.0 / 10.0);
     }
 
     #[test]
