@@ -61,6 +61,8 @@ pub struct PartyEnvironment {
     pub given: Given,
     /// Where the owner reads of the job, if that is noted with the freeze and not by the way.
     pub noted: Option<Arc<Noted>>,
+    /// The client's task that the owner was asked about, if this party asks: what they refuse until then is not frozen.
+    pub approved: Option<String>,
     /// Before it is given, others lack what they need to freeze a set.
     pub go_ahead: GoAhead,
     /// The group above, if this is a branch's part.
@@ -168,18 +170,25 @@ impl Environment for PartyEnvironment {
             disjoint: self.disjoint,
             spent,
             job: self.noted.as_ref().and_then(|noted| noted.row()),
+            approved: self.approved.clone(),
         };
         match self.store.freeze(&self.party, new, self.clock.now()).await {
             Ok(FreezeOutcome::Fresh) => {
                 self.contributions = record.contributors.into_iter().zip(record.commitments).collect();
                 Ok(())
             }
-            Err(StoreError::Conflict { what: what @ (What::Overlap | What::Company | What::Budget) }) => {
-                if what == What::Company {
-                    let refusal = self.clash(&windows).await;
-                    self.apart = refusal.as_ref().and_then(TaskRefusal::apart);
-                    let why = refusal.map(|refusal| refusal.to_string());
-                    self.declined = Some(why.unwrap_or_else(|| StoreError::from(what).to_string()));
+            Err(StoreError::Conflict {
+                what: what @ (What::Overlap | What::Company | What::Budget | What::Refused),
+            }) => {
+                match what {
+                    What::Company => {
+                        let refusal = self.clash(&windows).await;
+                        self.apart = refusal.as_ref().and_then(TaskRefusal::apart);
+                        let why = refusal.map(|refusal| refusal.to_string());
+                        self.declined = Some(why.unwrap_or_else(|| what.to_string()));
+                    }
+                    What::Refused => self.declined = Some(what.to_string()),
+                    _ => {}
                 }
                 self.bound = false;
                 Err(FreezeRefused::Declined)

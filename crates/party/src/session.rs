@@ -17,6 +17,7 @@ mod outside;
 mod prepare;
 mod running;
 mod told;
+mod willing;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -301,18 +302,22 @@ fn out_of_order(party: &Inner, session: SessionId, step: &'static str) {
 
 /// Phase 2.
 pub(crate) fn on_link(party: &Arc<Inner>, session: SessionId, nonces: Vec<String>, endpoints: Vec<String>) {
-    let Some((prepared, abort, noted)) = party.sessions.take_prepared(session, party.limits.step) else {
+    let Some((mut prepared, abort, noted)) = party.sessions.take_prepared(session, party.limits.step) else {
         return out_of_order(party, session, "Link");
     };
     let link = info_span!("link", party = %party.name, %session);
     let span = info_span!("session", party = %party.name, %session, slot = %prepared.job.slot);
-    if let Err(declined) = prepare::still_willing(party, &prepared) {
-        party.sessions.end(session);
-        return decline(party, session, declined, &noted);
-    }
     let party = Arc::clone(party);
     party.tasks.clone().spawn(
         async move {
+            let willing = tokio::select! {
+                () = abort.cancelled() => return,
+                willing = willing::still_willing(&party, &mut prepared) => willing,
+            };
+            if let Err(declined) = willing {
+                party.sessions.end(session);
+                return decline(&party, session, declined, &noted);
+            }
             let linked = tokio::select! {
                 () = abort.cancelled() => return,
                 linked = linking::link(&party, *prepared, &nonces, &endpoints).instrument(link) => linked,

@@ -1,9 +1,9 @@
 //! Peer: tasks that its owner is or was asked about.
 
-use tacit_model::UnixMillis;
+use tacit_model::{RunId, Slot, UnixMillis};
 
-use crate::db::{args, from_row};
-use crate::{Store, StoreError};
+use crate::db::{Conn, Scalar, args, from_row};
+use crate::{Store, StoreError, What};
 
 /// A task that an owner is or was asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,21 +63,24 @@ impl Store {
         .await
     }
 
-    /// The owner's decision, which may change until the task is over; `false` if nobody asked.
+    /// The owner's decision, which may change until the last computation of the task is frozen; `false` if it is, or nobody
+    /// asked. Of a refusal and a [freeze](Store::freeze) at the same time, one is in vain.
     pub async fn decide_approval(
         &self,
         party: &str,
         task: &str,
         state: &str,
+        (run, last): (RunId, Slot),
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let args = (party.to_owned(), task.to_owned(), state.to_owned(), now);
-        self.run_tx("decide_approval", args, |db, (party, task, state, now)| {
+        let args = (party.to_owned(), task.to_owned(), state.to_owned(), run, last, now);
+        self.run_tx("decide_approval", args, |db, (party, task, state, run, last, now)| {
             Box::pin(async move {
                 let decided = db
                     .execute(
-                        "UPDATE approvals SET state = $3, decided = $4 WHERE party = $1 AND task = $2",
-                        args![party, task, state, now],
+                        "UPDATE approvals SET state = $3, decided = $4 WHERE party = $1 AND task = $2
+                         AND NOT EXISTS (SELECT 1 FROM freezes WHERE party = $1 AND run = $5 AND slot = $6)",
+                        args![party, task, state, now, run, last],
                     )
                     .await?;
                 Ok(decided > 0)
@@ -85,4 +88,12 @@ impl Store {
         })
         .await
     }
+}
+
+/// `Conflict(Refused)` if the owner has refused a task. To be asked in the transaction that binds this peer to it: so a refusal
+/// holds from when it is acknowledged.
+pub(crate) async fn not_refused(db: &mut Conn, party: &str, task: &str) -> Result<(), StoreError> {
+    let sql = "SELECT count(*) AS v FROM approvals WHERE party = $1 AND task = $2 AND state = 'refused'";
+    let Scalar(refused): Scalar<u64> = db.one(sql, args![party, task]).await?;
+    if refused > 0 { Err(What::Refused.into()) } else { Ok(()) }
 }

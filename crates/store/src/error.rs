@@ -113,6 +113,8 @@ pub enum What {
     Company,
     /// A series would cost more than it may.
     Budget,
+    /// The owner has refused the task.
+    Refused,
     /// A row of the batch is in another batch already, or the key names another batch.
     Batch,
     /// The log's head is not the one the caller thought (compare-and-swap failed).
@@ -157,6 +159,7 @@ impl fmt::Display for What {
             Self::Overlap => "what was asked for went into a result with other members meanwhile",
             Self::Company => "a result over what was asked for was opened with other members before",
             Self::Budget => "the budget of epsilon or delta of a series was spent meanwhile",
+            Self::Refused => "this peer's owner has refused the task",
             Self::Batch => "a row belongs to another batch",
             Self::LogHead => "the log has grown meanwhile",
             Self::NegotiationReplay => "this opening of a negotiation was sent before",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tacit_model::{RunId, Slot, UnixMillis};
 
+use crate::approvals::not_refused;
 use crate::db::{Conn, Scalar, args, from_row};
 use crate::spent::spend_one;
 use crate::{Look, Redacted, SpendRow, Store, StoreError, What};
@@ -95,16 +96,22 @@ impl Store {
 
     /// Notes what goes into a task, before it goes, and what that costs. Saying it again changes nothing.
     /// `Conflict(Budget)` if it costs more than it may, `Conflict(Overlap)`, with `disjoint`, if samples of its window
-    /// went into another computation with other members; nothing is noted then.
+    /// went into another computation with other members, `Conflict(Refused)` if the owner has refused `approved`, the task that
+    /// they were asked about; nothing is noted then.
     pub async fn note_asked(
         &self,
         party: &str,
         rows: Vec<AskedRow>,
         costs: Vec<SpendRow>,
         disjoint: bool,
+        approved: Option<String>,
     ) -> Result<(), StoreError> {
-        self.run_tx("note_asked", (party.to_owned(), rows, costs, disjoint), |db, (party, rows, costs, disjoint)| {
+        let args = (party.to_owned(), rows, costs, disjoint, approved);
+        self.run_tx("note_asked", args, |db, (party, rows, costs, disjoint, approved)| {
             Box::pin(async move {
+                if let Some(task) = approved {
+                    not_refused(db, party, task).await?;
+                }
                 for row in rows {
                     note_one(db, party, row, *disjoint).await?;
                 }

@@ -2,6 +2,7 @@
 
 use tacit_model::{Attempt, RunId, SessionId, Slot, UnixMillis};
 
+use crate::approvals::not_refused;
 use crate::db::{Conn, Scalar, args, from_row};
 use crate::jobs::put_job;
 use crate::opened::{OpenedRow, note_opened};
@@ -48,6 +49,8 @@ pub struct NewFreeze {
     pub spent: Vec<SpendRow>,
     /// What the owner reads of the job: who is told later that it was computed is told all of it.
     pub job: Option<JobRow>,
+    /// The task that the owner was asked about, if this peer asks its owner.
+    pub approved: Option<String>,
 }
 
 /// The frozen input set of a slot.
@@ -89,9 +92,13 @@ impl Store {
     /// `Conflict(SlotBound)` if shares were given in it under another charter or with other input peers,
     /// `Conflict(RunEnded)` if the rows of the run are closed, `Conflict(Overlap)` if samples of those windows went
     /// into another computation with other members and must not, `Conflict(Company)` if records of others did,
-    /// `Conflict(Budget)` if a series would cost more than it may.
+    /// `Conflict(Budget)` if a series would cost more than it may, `Conflict(Refused)` if the owner has refused the task.
     pub async fn freeze(&self, party: &str, new: NewFreeze, now: UnixMillis) -> Result<FreezeOutcome, StoreError> {
-        let alone = new.taken.is_empty() && new.opened.is_empty() && new.spent.is_empty() && new.job.is_none();
+        let alone = new.taken.is_empty()
+            && new.opened.is_empty()
+            && new.spent.is_empty()
+            && new.job.is_none()
+            && new.approved.is_none();
         let args = (party.to_owned(), new, now);
         if alone {
             return self.run_one_write(args, |db, (party, new, now)| Box::pin(fix_set(db, party, new, *now))).await;
@@ -110,7 +117,12 @@ impl Store {
                 if let Some(row) = &new.job {
                     put_job(db, party, row).await?;
                 }
-                fix_set(db, party, new, *now).await
+                let outcome = fix_set(db, party, new, *now).await?;
+                // What was frozen before a refusal stays frozen.
+                if let (FreezeOutcome::Fresh, Some(task)) = (outcome, &new.approved) {
+                    not_refused(db, party, task).await?;
+                }
+                Ok(outcome)
             })
         })
         .await

@@ -101,7 +101,9 @@ impl Party {
         let state = if approved { "approved" } else { "refused" };
         let unknown = || PartyError::NoSuchTask(task.chars().take(100).collect());
         let asked = read(party.store.approval(&party.name, task).await?.ok_or_else(unknown)?)?;
-        if party.is_over(&asked.ask).await? {
+        let (now, run) = (party.clock.now(), asked.ask.run());
+        let Some(last) = last_to_come(&asked.ask, now) else { return Err(PartyError::TaskOver(asked.task)) };
+        if party.store.is_over(&party.name, run, last).await? {
             return Err(PartyError::TaskOver(asked.task));
         }
         let what = [
@@ -111,7 +113,10 @@ impl Party {
             ("decision", state.to_owned()),
         ];
         party.log.append(Kind::Action, facts(what)).await?;
-        party.store.decide_approval(&party.name, task, state, party.clock.now()).await?;
+        // It may have been frozen meanwhile.
+        if !party.store.decide_approval(&party.name, task, state, (run, last), now).await? {
+            return Err(PartyError::TaskOver(asked.task));
+        }
         party.tell_offer();
         read(party.store.approval(&party.name, task).await?.ok_or_else(unknown)?)
     }

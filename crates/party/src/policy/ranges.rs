@@ -14,21 +14,22 @@ use super::{Policy, TaskRefusal};
 const ANY: &str = "*";
 
 impl Policy {
-    /// Whether the bounds of a task hold all values that its series can have: `true` if each of them has a range.
-    pub(crate) fn judge_ranges(&self, request: &TaskRequest, scale: &Scale) -> Result<bool, TaskRefusal> {
-        let mut all = true;
+    /// Whether the bounds of a task hold all values that its series can have, as far as they have a range.
+    pub(crate) fn judge_ranges(&self, request: &TaskRequest, scale: &Scale) -> Result<(), TaskRefusal> {
         for source in &request.sources {
-            let Some((from, to)) = range(&self.ranges, source) else {
-                all = false;
-                continue;
-            };
+            let Some((from, to)) = range(&self.ranges, source) else { continue };
             if from < scale.least() || to > scale.most() {
                 let (least, most) = (scale.least().to_string(), scale.most().to_string());
                 let (from, to) = (from.to_string(), to.to_string());
                 return Err(TaskRefusal::Range { name: source.clone(), from, to, least, most });
             }
         }
-        Ok(all)
+        Ok(())
+    }
+
+    /// Whether all series of a task have a range, so that what is left out is beyond it.
+    pub(super) fn has_ranges(&self, request: &TaskRequest) -> bool {
+        request.sources.iter().all(|source| range(&self.ranges, source).is_some())
     }
 }
 
@@ -76,7 +77,7 @@ mod tests {
             let scale = Scale::new(Micro(least * 1_000_000), Micro(most * 1_000_000), 0).expect("a scale");
             let request =
                 TaskRequest { sources: texts(sources), ..TaskRequest::about(tacit_model::GroupId(1), "", "sum", "") };
-            policy.judge_ranges(&request, &scale)
+            policy.judge_ranges(&request, &scale).map(|()| policy.has_ranges(&request))
         };
         assert_eq!(judge(&policy, &["temperature"], -40, 61).ok(), Some(true));
         let narrow = judge(&policy, &["temperature"], -40, 60).expect_err("60.5 is beyond");

@@ -44,7 +44,7 @@ pub(super) async fn link(
     nonces: &[String],
     endpoints: &[String],
 ) -> Result<Linked, Unlinked> {
-    let Prepared { job, consensus, plan, me, nonce, input, claim, policy } = prepared;
+    let Prepared { job, consensus, plan, me, nonce, input, claim, policy, left_out: _ } = prepared;
     let nonces = check_nonces(&plan, me, &nonce, nonces)?;
     let peers = counterparts(&plan, me);
     // Those that are there must not go while others are waited for.

@@ -32,6 +32,8 @@ pub(super) struct Prepared {
     pub(super) input: Option<InputVector>,
     /// What this party was willing by.
     pub(super) policy: Arc<Policy>,
+    /// How many of its records the bounds of a client's task leave out.
+    pub(super) left_out: usize,
     /// What must be durable before anything is sent.
     pub(super) claim: Claim,
 }
@@ -110,8 +112,9 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str, noted: &Noted
 
     let gives = plan.inputs().binary_search(&me).is_ok();
     if asked {
-        let (input, given) = prepare_task(party, &policy, &job, &consensus, &plan, gives, noted).await?;
-        return ready(party, policy, job, consensus, plan, me, input.filter(|_| gives), given);
+        let (input, given, left_out) = prepare_task(party, &policy, &job, &consensus, &plan, gives, noted).await?;
+        let ready = ready(party, policy, job, consensus, plan, me, input.filter(|_| gives), given)?;
+        return Ok(Prepared { left_out, ..ready });
     }
     let timed = consensus.charter().slots.start_of(job.slot).is_some();
     let input = match party.ahead.take(job.run, job.slot) {
@@ -155,10 +158,11 @@ fn ready(
     let now = if freezes && job.ask().is_some() { None } else { Some(claim(party, &job)) };
     let claim = Claim { now, before, with_freeze };
     let input = input.map(|row| InputVector::new(row.into_values()));
-    Ok(Prepared { job, consensus, plan, me, nonce, input, policy, claim })
+    Ok(Prepared { job, consensus, plan, me, nonce, input, policy, left_out: 0, claim })
 }
 
-/// A client's task: signatures, moment and policy are checked, then the records are selected.
+/// A client's task: signatures, moment and policy are checked, then the records are selected, but for so many that its bounds
+/// leave out.
 async fn prepare_task(
     party: &Inner,
     policy: &Policy,
@@ -167,7 +171,7 @@ async fn prepare_task(
     plan: &Plan,
     gives: bool,
     noted: &Noted,
-) -> Result<(Option<Row>, Given), Declined> {
+) -> Result<(Option<Row>, Given, usize), Declined> {
     let ask = job.ask().ok_or_else(|| Declined::new(Decline::Plan, "not a task of a client"))?;
     let unfit = |error: tacit_job::AskError| Declined::new(Decline::Plan, error.to_string());
     let client = branch::client_of(party, policy, ask)?;
@@ -201,7 +205,7 @@ async fn prepare_task(
     };
     policy.judge_company_before(party, &mut look, &opened).await.map_err(refused)?;
     if !gives {
-        return Ok((None, Given { opened, ..Given::default() }));
+        return Ok((None, Given { opened, ..Given::default() }, 0));
     }
     let spent = policy.judge_budget(party, &mut look, job, plan, &sources, now).await.map_err(refused)?;
     if policy.manual_approval {
@@ -214,14 +218,12 @@ async fn prepare_task(
         Level::Root => (None, terms.window(job.slot)),
         Level::Flat | Level::Branch => {
             policy.judge_conditions(&ask.request).map_err(refused)?;
-            let ranged = policy.judge_ranges(&ask.request, &terms.scale).map_err(refused)?;
+            policy.judge_ranges(&ask.request, &terms.scale).map_err(refused)?;
             let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
             let selected = series::select(&mut look, &party.name, ask, terms, job.slot, plan).await;
             let selected = selected.map_err(nothing)?;
             left_out = selected.left_out;
-            if !ranged {
-                policy.judge_left_out(&ask.request, left_out).map_err(refused)?;
-            }
+            policy.judge_left_out(&ask.request, left_out).map_err(refused)?;
             (Some(selected.row), Some(selected.window))
         }
     };
@@ -250,7 +252,7 @@ async fn prepare_task(
             "task {task} leaves {left_out} of this peer's records out: its client takes values from {least} to {most}"
         ));
     }
-    Ok((Some(given), Given { taken, opened, spent }))
+    Ok((Some(given), Given { taken, opened, spent }, left_out))
 }
 
 /// Whose records of which windows a result would be over, for who computes it. Which of the window a peer takes, such as
@@ -285,7 +287,12 @@ pub(super) fn verify(party: &Inner, ask: &Ask) -> Result<Option<Fingerprint>, ta
 }
 
 /// Whether the owner has approved this task; if nobody has asked them, this does.
-async fn ask_owner(party: &Inner, ask: &Ask, client: Option<Fingerprint>, now: UnixMillis) -> Result<(), Declined> {
+pub(super) async fn ask_owner(
+    party: &Inner,
+    ask: &Ask,
+    client: Option<Fingerprint>,
+    now: UnixMillis,
+) -> Result<(), Declined> {
     let task = ask.id().to_string();
     let known = party.store.approval(&party.name, &task).await.map_err(unread)?;
     let waiting = || {
@@ -313,25 +320,6 @@ async fn ask_owner(party: &Inner, ask: &Ask, client: Option<Fingerprint>, now: U
             Err(waiting())
         }
     }
-}
-
-/// Whether a party that was willing still is: its owner may have changed the policy since.
-pub(super) fn still_willing(party: &Inner, prepared: &Prepared) -> Result<(), Declined> {
-    let policy = party.policy();
-    if Arc::ptr_eq(&policy, &prepared.policy) {
-        return Ok(());
-    }
-    let (job, charter) = (&prepared.job, prepared.consensus.charter());
-    let judged = policy.judge(&party.me, job, charter);
-    judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))?;
-    let Some(ask) = job.ask() else { return Ok(()) };
-    let unfit = |error: tacit_job::AskError| Declined::new(Decline::Plan, error.to_string());
-    let client = branch::client_of(party, &policy, ask)?;
-    let terms = ask.terms().map_err(unfit)?;
-    let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
-    let asked = Asked { ask, terms, me: party.me, client, at, now: party.clock.now() };
-    let judged = policy.judge_task(&asked, job, charter);
-    judged.map_err(|refusal| Declined::new(Decline::Policy, refusal.to_string()))
 }
 
 /// The end of a client's task that is over here, told to the client once more; it is the same request, so it has the
@@ -413,11 +401,17 @@ fn claim_of(job: &Job) -> SessionClaim {
 }
 
 /// What a party without a freeze of its own makes durable before its shares leave: what it gives and what that costs,
-/// judged once more against what was given meanwhile, and with whom.
-pub(super) async fn note_and_bind(party: &Inner, job: &Job, given: Given) -> Result<(), StoreError> {
+/// judged once more against what was given meanwhile, and with whom; and against what its owner, if they were asked, has said
+/// since.
+pub(super) async fn note_and_bind(
+    party: &Inner,
+    job: &Job,
+    given: Given,
+    approved: Option<String>,
+) -> Result<(), StoreError> {
     if !(given.taken.is_empty() && given.spent.is_empty()) {
         let disjoint = party.policy().disjoint_windows;
-        party.store.note_asked(&party.name, given.taken, given.spent, disjoint).await?;
+        party.store.note_asked(&party.name, given.taken, given.spent, disjoint, approved).await?;
     }
     bind_inputs(party, job).await
 }

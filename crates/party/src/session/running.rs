@@ -20,6 +20,7 @@ use super::name_of;
 use super::outside;
 use super::prepare::{Claim, note_and_bind};
 use super::told;
+use super::willing;
 use crate::drive::{GivenUp, drive};
 use crate::environment::{Judges, PartyEnvironment, name_members};
 use crate::evidence;
@@ -82,12 +83,13 @@ async fn compute(
     // The session id is durably used, and the slot bound to charter and input peers, before the first
     // message leaves.
     let Claim { now, before, with_freeze } = claim;
+    let approved = willing::asked_about(&policy, &job, &plan, me);
     let claimed = match now {
         Some(now) => now.await.ok(),
         None => Some(Ok(())),
     };
     let bound = match claimed {
-        Some(Ok(())) => note_and_bind(party, &job, before).await,
+        Some(Ok(())) => note_and_bind(party, &job, before, approved.clone()).await,
         Some(refused) => refused,
         None => return Err(Failed::new(Fault::Ended, false, "this peer is shutting down")),
     };
@@ -111,6 +113,7 @@ async fn compute(
         moment,
         given: with_freeze,
         noted: job.ask().map(|_| Arc::clone(noted)),
+        approved,
         go_ahead: go_ahead.clone(),
         above: above(&job),
         disjoint: party.policy().disjoint_windows,

@@ -1,6 +1,7 @@
 //! A party with real links on loopback, a real store, and a gateway that is played by the test.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod approvals;
 mod cheaters;
 mod evidence;
 mod failover;

@@ -343,6 +343,7 @@ async fn rule11_the_result_of_another_task_of_the_same_number_is_not_told() {
         disjoint: false,
         spent: Vec::new(),
         job: None,
+        approved: None,
     };
     store.freeze(&name, freeze, now).await.unwrap();
     let result = ResultRow {

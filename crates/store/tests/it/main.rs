@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod approvals;
 mod directory;
 mod evidence;
 mod foreign;
@@ -95,6 +96,7 @@ pub(crate) fn set(run: RunId, slot: Slot, attempt: Attempt, set_digest: [u8; 32]
         disjoint: false,
         spent: Vec::new(),
         job: None,
+        approved: None,
     }
 }
 

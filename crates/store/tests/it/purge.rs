@@ -59,7 +59,7 @@ async fn what_was_given_is_known_as_long_as_there_are_samples(f: &Fixture) {
     let temperature = ["temperature".to_owned()];
     let sample = |moment| (at(moment), [("temperature".to_owned(), tacit_store::Redacted(1))].into());
     s.add_samples("p", vec![sample(10), sample(90), sample(150)], 9).await.unwrap();
-    s.note_asked("p", vec![taken(-1, 0, 100, 7)], Vec::new(), true).await.unwrap();
+    s.note_asked("p", vec![taken(-1, 0, 100, 7)], Vec::new(), true, None).await.unwrap();
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 0);
     assert!(s.look().asked_with_others("p", &taken(-2, 50, 200, 8)).await.unwrap());
     s.forget_samples("p", &temperature, at(50)).await.unwrap();
@@ -96,7 +96,7 @@ async fn what_belongs_to_a_task_goes(f: &Fixture) {
     };
     s.ask_owner("p", asked("old", 0)).await.unwrap();
     s.ask_owner("p", asked("decided later", 0)).await.unwrap();
-    s.decide_approval("p", "decided later", "refused", at(500)).await.unwrap();
+    s.decide_approval("p", "decided later", "refused", (RunId(-4), Slot(0)), at(500)).await.unwrap();
     let kept = s.purge(at(0)).await.unwrap();
     assert_eq!((kept.rows, kept.freezes, kept.results, kept.sessions), (0, 0, 0, 0));
     let purged = s.purge(at(100)).await.unwrap();

@@ -384,30 +384,36 @@ async fn rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays(f: &Fixt
     assert!(store.look().is_untouched("p", RunId(-2), Slot(0), at(0)).await.unwrap());
     assert_eq!(store.freeze("p", charged(cost(-2, 40)), at(3)).await, Ok(FreezeOutcome::Fresh));
     let small = SpendRow { most_epsilon: i64::MAX, ..cost(-3, 1) };
-    assert_eq!(store.note_asked("p", Vec::new(), vec![small.clone()], false).await, Ok(()));
+    assert_eq!(store.note_asked("p", Vec::new(), vec![small.clone()], false, None).await, Ok(()));
     let fourth = SpendRow { run: RunId(-4), ..small.clone() };
     assert_eq!(
-        store.note_asked("p", vec![taken(-4, 0, 10, 7)], vec![fourth], false).await,
+        store.note_asked("p", vec![taken(-4, 0, 10, 7)], vec![fourth], false, None).await,
         Err(What::Budget.into()),
         "delta"
     );
     assert_eq!(store.look().asked_since("p", at(0)).await.unwrap(), 0, "nothing is noted of what is refused");
     // Given again in a second attempt at the same slot, it is paid for already. Others pay for themselves.
-    assert_eq!(store.note_asked("p", Vec::new(), vec![small], false).await, Ok(()));
+    assert_eq!(store.note_asked("p", Vec::new(), vec![small], false, None).await, Ok(()));
     assert_eq!(spent().await, Some((101, 9, 3)));
-    assert_eq!(store.note_asked("q", Vec::new(), vec![cost(-1, 100)], false).await, Ok(()));
+    assert_eq!(store.note_asked("q", Vec::new(), vec![cost(-1, 100)], false, None).await, Ok(()));
     // Another task of the same number is not the first one said again; nor do two at once overlap with other members.
     let twin = AskedRow { task: "made for it".to_owned(), ..taken(-8, 0, 10, 7) };
-    assert_eq!(store.note_asked("r", vec![taken(-8, 0, 10, 7)], Vec::new(), true).await, Ok(()));
-    assert_eq!(store.note_asked("r", vec![taken(-8, 0, 10, 7)], Vec::new(), true).await, Ok(()));
-    assert_eq!(store.note_asked("r", vec![twin], Vec::new(), false).await, Err(What::Overlap.into()));
-    assert_eq!(store.note_asked("r", vec![taken(-9, 5, 15, 8)], Vec::new(), true).await, Err(What::Overlap.into()));
+    assert_eq!(store.note_asked("r", vec![taken(-8, 0, 10, 7)], Vec::new(), true, None).await, Ok(()));
+    assert_eq!(store.note_asked("r", vec![taken(-8, 0, 10, 7)], Vec::new(), true, None).await, Ok(()));
+    assert_eq!(store.note_asked("r", vec![twin], Vec::new(), false, None).await, Err(What::Overlap.into()));
+    assert_eq!(
+        store.note_asked("r", vec![taken(-9, 5, 15, 8)], Vec::new(), true, None).await,
+        Err(What::Overlap.into())
+    );
     // Said again with another window, both are remembered.
-    assert_eq!(store.note_asked("r", vec![taken(-8, 20, 30, 7)], Vec::new(), true).await, Ok(()));
-    assert_eq!(store.note_asked("r", vec![taken(-9, 12, 15, 8)], Vec::new(), true).await, Err(What::Overlap.into()));
+    assert_eq!(store.note_asked("r", vec![taken(-8, 20, 30, 7)], Vec::new(), true, None).await, Ok(()));
+    assert_eq!(
+        store.note_asked("r", vec![taken(-9, 12, 15, 8)], Vec::new(), true, None).await,
+        Err(What::Overlap.into())
+    );
     // The same numbers elsewhere are another computation.
     let elsewhere = SpendRow { scope: "elsewhere".to_owned(), delta: 1, most_epsilon: i64::MAX, ..cost(-1, 1) };
-    assert_eq!(store.note_asked("p", Vec::new(), vec![elsewhere], false).await, Ok(()));
+    assert_eq!(store.note_asked("p", Vec::new(), vec![elsewhere], false, None).await, Ok(()));
     assert_eq!(spent().await, Some((102, 10, 4)));
     // A slot that fails has cost what it cost.
     store.fail_slot("p", RunId(-1), Slot(0), "crash", at(4)).await.unwrap();

@@ -138,6 +138,7 @@ impl Seat {
             moment: None,
             given: Given::default(),
             noted: None,
+            approved: None,
             go_ahead: GoAhead::given(),
             above: None,
             disjoint: false,
