@@ -66,10 +66,11 @@ impl Folder {
     pub(crate) fn new(data: Option<PathBuf>, keep: bool) -> Result<Self, Failure> {
         match data {
             Some(path) => {
-                if path.exists() && std::fs::read_dir(&path)?.next().is_some() {
+                let at = |undone| Failure::at(&path, undone, "choose a new folder with --data");
+                if path.exists() && std::fs::read_dir(&path).map_err(at("listed"))?.next().is_some() {
                     return Err(Failure::usage(format!("{} is not empty; choose a new folder", path.display())));
                 }
-                std::fs::create_dir_all(&path)?;
+                std::fs::create_dir_all(&path).map_err(at("made"))?;
                 Ok(Self::Kept(path))
             }
             None => {

@@ -1,6 +1,7 @@
 //! How a command ends: exit codes and the last words on the terminal.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use tacit_client::ClientError;
@@ -59,6 +60,22 @@ impl Failure {
 
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self::new(Code::Usage, text)
+    }
+
+    /// For what the system would not do with a file or a folder: says which place is at fault, and what to do next.
+    pub(crate) fn at(path: &Path, undone: &str, next: &str) -> impl Fn(std::io::Error) -> Self {
+        move |error: std::io::Error| {
+            // In full: a relative path means another place in another directory.
+            let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            let above = full.parent().unwrap_or(&full);
+            let lost = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+            let why = match above.ancestors().find(|part| part.exists()).filter(|_| lost) {
+                Some(file) if !file.is_dir() => format!("{} is a file and no folder", file.display()),
+                Some(folder) if folder != above => format!("there is no folder {}", above.display()),
+                _ => format!("{} cannot be {undone}: {error}", full.display()),
+            };
+            Self::usage(format!("{why}; {next}"))
+        }
     }
 
     /// The same failure with the thing it is about in front.
@@ -196,6 +213,26 @@ mod tests {
         assert_eq!(for_shell("a;$b"), "'a;$b'");
         assert_eq!(for_shell("o'neill"), r"'o'\''neill'");
         assert_eq!(for_shell(""), "''");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_used_is_said_by_what_is_in_the_way() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        let why = |path: &Path| {
+            let error = std::fs::write(path, "").expect_err("it cannot be written");
+            Failure::at(path, "written", "name another --out")(error).to_string()
+        };
+        let missing = folder.path().join("no").join("where");
+        assert_eq!(why(&missing.join("x")), format!("there is no folder {}; name another --out", missing.display()));
+        for below in ["x", "x/y"] {
+            let said = format!("{} is a file and no folder; name another --out", file.display());
+            assert_eq!(why(&file.join(below)), said);
+        }
+        let said = why(folder.path());
+        assert!(said.starts_with(&format!("{} cannot be written: ", folder.path().display())), "{said}");
+        assert!(said.ends_with("; name another --out"), "{said}");
     }
 
     #[test]

@@ -60,7 +60,10 @@ impl Init {
         let default = NodeConfig::default();
         // Without anybody to ask nothing is remembered either: flags and defaults are the answers.
         let mut wizard = match wizard::somebody_is_there(self.ask, self.yes) {
-            true => Some(Wizard::open(data.0.join("wizard.json"), true)?),
+            true => {
+                let unusable = |failure: Failure| failure.about(&format!("--data {} cannot be used", data.0.display()));
+                Some(Wizard::open(data.0.join("wizard.json"), true).map_err(unusable)?)
+            }
             false => None,
         };
         type Check = fn(&str) -> Result<(), Failure>;
@@ -103,8 +106,9 @@ impl Init {
             store,
             ..NodeConfig::default()
         };
-        std::fs::create_dir_all(&data.0)?;
-        std::fs::write(data.config(), config.to_text()?)?;
+        let (file, next) = (data.config(), "choose another folder with --data");
+        std::fs::create_dir_all(&data.0).map_err(Failure::at(&data.0, "made", next))?;
+        std::fs::write(&file, config.to_text()?).map_err(Failure::at(&file, "written", next))?;
         if let Some(wizard) = wizard {
             wizard.finish()?;
         }

@@ -189,16 +189,17 @@ impl Audit {
         let client = self.connection.client()?;
         let key = PublicKey::from_base64(&client.log_checkpoint().await?.key)?;
         let mut reader = verify::Reader::new(Verifier::new(Some(key.fingerprint()), Vec::new()));
-        let mut file = out.map(|out| Ok::<_, Failure>((out, std::fs::File::create(out)?))).transpose()?;
+        let create = |out| std::fs::File::create(out).map(|file| (out, file)).map_err(unwritten(out));
+        let mut file = out.map(create).transpose()?;
         let mut pieces = client.log_export().await?;
         while let Some(piece) = pieces.next().await? {
-            if let Some((_, file)) = &mut file {
-                file.write_all(&piece)?;
+            if let Some((out, file)) = &mut file {
+                file.write_all(&piece).map_err(unwritten(out))?;
             }
             reader.take(&piece);
         }
-        if let Some((_, file)) = &mut file {
-            file.sync_all()?;
+        if let Some((out, file)) = &file {
+            file.sync_all().map_err(unwritten(out))?;
         }
         let (value, text) = told(reader.finish(), true)?;
         print(self.json, &value, |_| match out {
@@ -206,6 +207,10 @@ impl Audit {
             None => text.clone(),
         })
     }
+}
+
+fn unwritten(out: &Path) -> impl Fn(std::io::Error) -> Failure {
+    Failure::at(out, "written", "name another file with --out")
 }
 
 /// What a refusal says in JSON.
