@@ -1,5 +1,7 @@
 //! `tacit backup`: a copy of a node's folder without inputs.
 
+use std::fs::{File, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -48,35 +50,85 @@ impl Backup {
                 database.display()
             )));
         }
-        if let Some(above) = to.0.parent() {
-            std::fs::create_dir_all(above)?;
-        }
-        let folder = |path: &Path| std::fs::DirBuilder::new().mode(0o700).create(path);
-        folder(&to.0).map_err(|e| Failure::usage(format!("--to {}: {e}", to.0.display())))?;
-        folder(&to.keys())?;
-        if from.config().exists() {
-            copy(&from.config(), &to.config())?;
-        }
-        for file in keys {
-            let file = file?;
-            copy(&file.path(), &to.keys().join(file.file_name()))?;
-        }
-        let copied = to.0.join(database);
-        if let Some(above) = copied.parent() {
-            std::fs::DirBuilder::new().mode(0o700).recursive(true).create(above)?;
-        }
-        tacit_store::backup(&config.store_url(&from.0), &copied).await?;
+        let Some(name) = to.0.file_name().filter(|_| !to.0.exists()) else {
+            return Err(Failure::usage(format!(
+                "--to {}: choose a folder that does not exist yet, or delete this one if it is an incomplete copy",
+                to.0.display()
+            )));
+        };
+        let above = to.0.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(above).map_err(Failure::at(above, "made", ELSEWHERE))?;
+        // Half of a copy starts as a node, too: an empty one with the old keys. Dropped, it goes; killed, its name says it.
+        let mut begun = name.to_owned();
+        begun.push(".incomplete-");
+        let half = tempfile::Builder::new().prefix(&begun).permissions(Permissions::from_mode(0o700)).tempdir_in(above);
+        let half = half.map_err(Failure::at(above, "written to", ELSEWHERE))?;
+        let copied = copy_node(&from, &config, keys, &DataFolder(half.path().to_owned()), database).await;
+        copied.map_err(|failure| failure.about(&format!("--to {} was not made", to.0.display())))?;
+        std::fs::rename(half.path(), &to.0).map_err(Failure::at(&to.0, "made", ELSEWHERE))?;
+        // It has another name now.
+        let _renamed = half.keep();
+        sync_folder(above)?;
         print(self.json, &json!({ "to": to.0 }), |_| {
             format!("{} holds the configuration, the keys and the database, without inputs", to.0.display())
         })
     }
 }
 
+/// What to do where the copy cannot be written.
+const ELSEWHERE: &str = "make room or choose another folder with --to, and run the command again";
+
+/// Into a folder that is empty; durable.
+async fn copy_node(
+    from: &DataFolder,
+    config: &NodeConfig,
+    keys: std::fs::ReadDir,
+    to: &DataFolder,
+    database: &Path,
+) -> Result<(), Failure> {
+    let folder = |path: &Path| {
+        let made = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(path);
+        made.map_err(Failure::at(path, "made", ELSEWHERE))
+    };
+    folder(&to.keys())?;
+    if from.config().exists() {
+        copy(&from.config(), &to.config())?;
+    }
+    for file in keys {
+        let file = file.map_err(Failure::at(&from.keys(), "listed", UNREADABLE))?;
+        copy(&file.path(), &to.keys().join(file.file_name()))?;
+    }
+    let copied = to.0.join(database);
+    let above = copied.parent().unwrap_or(&to.0);
+    folder(above)?;
+    tacit_store::backup(&config.store_url(&from.0), &copied).await?;
+    sync_folder(&to.keys())?;
+    // `store` may name a file in folders inside.
+    above.ancestors().take_while(|inner| inner.starts_with(&to.0)).try_for_each(sync_folder)
+}
+
+/// What to do where the node's folder cannot be read.
+const UNREADABLE: &str = "run the command as the user whose node it is";
+
 /// With the same mode, whatever the umask says; durable.
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
-    let mode = std::fs::metadata(from)?.permissions().mode();
-    let mut copy = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(to)?;
-    std::io::copy(&mut std::fs::File::open(from)?, &mut copy)?;
-    copy.set_permissions(std::fs::Permissions::from_mode(mode))?;
-    Ok(copy.sync_all()?)
+    let read = Failure::at(from, "read", UNREADABLE);
+    let mut original = File::open(from).map_err(&read)?;
+    let mode = original.metadata().map_err(&read)?.permissions().mode();
+    let mut write = || {
+        let mut copy = File::options().write(true).create_new(true).mode(mode).open(to)?;
+        std::io::copy(&mut original, &mut copy)?;
+        copy.set_permissions(Permissions::from_mode(mode))?;
+        copy.sync_all()
+    };
+    write().map_err(Failure::at(to, "written", ELSEWHERE))
+}
+
+/// What is in the folder is found there after a power cut, too. Some file systems, of other machines above all, write folders
+/// through and do not know how to be asked for it.
+fn sync_folder(folder: &Path) -> Result<(), Failure> {
+    match File::open(folder).and_then(|opened| opened.sync_all()) {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        synced => synced.map_err(Failure::at(folder, "made durable", ELSEWHERE)),
+    }
 }

@@ -179,6 +179,34 @@ fn p27_two_nodes_never_share_a_folder() {
     assert!(node.is_healthy());
 }
 
+/// Half of a copy would start as an empty node with the old keys, and stand in the way of the next one.
+#[test]
+fn a_backup_that_fails_leaves_nothing_and_is_made_by_the_next_try() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, copies) = (folder.path().join("node"), folder.path().join("copies"));
+    let text = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
+    std::fs::create_dir(&data).expect("a folder");
+    assert!(run(&["key", "new", "--dir", &text(&data.join("keys")), "--name", "node"]).status.success());
+    std::fs::write(data.join("node.toml"), "name = \"alpha\"\n").expect("a configuration");
+    let backup = || run(&["backup", "--data", &text(&data), "--to", &text(&copies.join("monday"))]);
+    // Keys and configuration are copied by the time that the database is missed.
+    let failed = backup();
+    let why = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(!failed.status.success() && why.contains("monday was not made") && why.contains("tacit.db"), "{why}");
+    assert_eq!(std::fs::read_dir(&copies).expect("a folder").count(), 0, "{:?}", files_below(&copies));
+
+    // What a copy forgets is all that it asks of a database.
+    let tables = "CREATE TABLE input_rows (data); CREATE TABLE party_runs (pending); CREATE TABLE series (value);";
+    let database = rusqlite::Connection::open(data.join("tacit.db")).expect("a database");
+    database.execute_batch(tables).expect("tables");
+    drop(database);
+    let made = backup();
+    assert!(made.status.success(), "{made:?}");
+    let copied = ["keys/node.key", "node.toml", "tacit.db"].map(|file| copies.join("monday").join(file));
+    assert!(copied.iter().all(|file| file.is_file()), "{:?}", files_below(&copies));
+    assert_eq!(std::fs::read_dir(&copies).expect("a folder").count(), 1, "{:?}", files_below(&copies));
+}
+
 /// The copy of a running node starts with its results, and without the row that waits.
 #[test]
 fn a_backup_holds_results_and_keys_and_no_input() {
@@ -209,8 +237,11 @@ fn a_backup_holds_results_and_keys_and_no_input() {
         let public = file.extension().is_some_and(|e| e == "crt");
         assert!(public || mode & 0o077 == 0, "{}: {mode:o}", file.display());
     }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing else is left");
     // A second one does not write over the first.
-    assert_eq!(run(&arguments).status.code(), Some(2));
+    let again = run(&arguments);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("choose a folder that does not exist yet"), "{again:?}");
 
     drop(node);
     let mut restored = tacit()
