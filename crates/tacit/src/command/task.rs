@@ -6,6 +6,7 @@ pub(crate) mod known;
 mod request;
 mod taking;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -60,7 +61,8 @@ enum Action {
     List,
     /// One task and what became of it.
     Show(Which),
-    /// Follow a task to its end.
+    /// Follow a task to its end; of a repeated task each result is shown as it comes. With --json the whole task is a line,
+    /// each time that it has changed.
     Watch(Which),
     /// End a task.
     Cancel {
@@ -137,18 +139,16 @@ impl Task {
             Action::Watch(which) => {
                 let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
                 let known = self.connection.known(which.result_key.as_deref(), which.trust.manager_key);
-                let mut seen = 0;
-                loop {
-                    let body = task(&client, &which.id).await?;
-                    let over = body.state != "open";
-                    if over || body.windows.len() > seen {
-                        seen = body.windows.len();
-                        let shown = show(&client, &known, json, body, key.as_ref()).await?;
-                        if over {
-                            return verdict(&shown, true);
-                        }
+                let body = task(&client, &which.id).await?;
+                match json {
+                    true => watch_as_json(&client, &known, body, key.as_ref()).await,
+                    false => {
+                        let tell = body.task.repeat.is_some();
+                        let ended = follow(&client, &known, body, key.as_ref(), tell, &AtomicBool::default()).await;
+                        let (ended, told) = ended?;
+                        let shown = show(&client, &known, json, ended, key.as_ref()).await?;
+                        told.and(verdict(&shown, true))
                     }
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 }
             }
             Action::Cancel { id } => print(json, &client.cancel_task(&id).await?, answer::line),
@@ -220,7 +220,13 @@ impl Run {
     fn key(&self) -> Result<Option<ResultKey>, Failure> {
         match (&self.result_key, self.question.tell_gateway) {
             (_, true) => Ok(None),
-            (Some(file), false) => Ok(Some(answer::key_file(file)?)),
+            (Some(file), false) => {
+                // The lock beside it comes first, and what the system says of that names neither file nor folder as typed.
+                let above = file.parent().filter(|above| !above.as_os_str().is_empty());
+                let found = above.map(|above| std::fs::metadata(above.join("."))).transpose();
+                found.map_err(Failure::at(file, "made", "make the folder, or name another file with --result-key"))?;
+                Ok(Some(answer::key_file(file)?))
+            }
             (None, false) if self.no_wait || self.notify.is_some() => {
                 Err(Failure::usage("--no-wait and --notify need --result-key FILE, to read the result later"))
             }
@@ -251,6 +257,7 @@ async fn follow(
 ) -> Result<(TaskBody, Result<(), Failure>), Failure> {
     const LONGEST: Duration = Duration::from_millis(500);
     let (mut told, mut pause, mut all_taken): (Option<Slot>, _, _) = (None, Duration::from_millis(5), Ok(()));
+    let mut remarked = BTreeSet::new();
     loop {
         if !body.windows.is_empty() {
             heard.store(true, Ordering::Relaxed);
@@ -259,7 +266,9 @@ async fn follow(
             let mut news = body.clone();
             news.windows.retain(|window| Some(window.window) > told);
             told = told.max(body.windows.last().map(|window| window.window));
-            let opened = answer::opened(client, known, news, key).await?;
+            let mut opened = answer::opened(client, known, news, key).await?;
+            // That no key was given is true of each computation.
+            opened.remarks.retain(|remark| remarked.insert(remark.clone()));
             all_taken = all_taken.and(opened.all_taken());
             match answer::details(&opened) {
                 nothing if nothing.is_empty() => {}
@@ -273,6 +282,28 @@ async fn follow(
         tokio::time::sleep(pause).await;
         pause = (pause * 3 / 2).min(LONGEST);
         body = task(client, &body.id).await?;
+    }
+}
+
+/// For programs: whichever line they read last is all that is known.
+async fn watch_as_json(
+    client: &Client,
+    known: &Known,
+    mut body: TaskBody,
+    key: Option<&ResultKey>,
+) -> Result<(), Failure> {
+    let (id, mut seen) = (body.id.clone(), 0);
+    loop {
+        let (over, count) = (body.state != "open", body.windows.len());
+        if over || count > seen {
+            seen = count;
+            let shown = show(client, known, true, body, key).await?;
+            if over {
+                return verdict(&shown, true);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        body = task(client, &id).await?;
     }
 }
 

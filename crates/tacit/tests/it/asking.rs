@@ -193,3 +193,24 @@ async fn rule11_one_computation_without_enough_words_hides_no_other() {
         assert!(why.contains("computation 2: cyril alone signed"), "{why}");
     }
 }
+
+/// Who watches a repeated task reads of each computation once, however many come after it.
+#[tokio::test]
+async fn a_watched_computation_is_told_once() {
+    let mut scene = Scene::found().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("hvac.key");
+    let (command, watches) = (with_key(&key, &scene.gateway.data()), with_key(&key, &scene.gateway.data()));
+    let taken = json_of(&command(&format!("task run --group {} {ASKED} --every 1 --times 3", scene.gid)));
+    let watch = format!("task watch {}", id_of(&taken));
+    let watched = tokio::task::spawn_blocking(move || watches(&watch));
+    for _ in 0..3 {
+        computed_and_sealed_by(&mut scene, &[0, 1]).await;
+    }
+    let output = watched.await.expect("it ran");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    for number in 1..=3 {
+        assert_eq!(shown.matches(&format!("computation {number}, 4")).count(), 1, "{shown}");
+    }
+    assert!(output.status.success(), "{output:?}");
+}
