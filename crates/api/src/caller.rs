@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{Method, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tacit_accord::log::Kind;
@@ -152,9 +152,19 @@ impl FromRequestParts<App> for MaybeCaller {
 }
 
 fn nobody() -> ApiError {
-    let detail = "send Authorization: Bearer with a token, or show an admitted certificate over https; `tacit init` \
-                  writes the owner's token, an owner issues others";
+    let detail = "send Authorization: Bearer with a token, or show an admitted certificate over https; the first `tacit \
+                  serve` writes the owner's token, an owner issues others";
     ApiError::new(ProblemKind::Unauthenticated, detail)
+}
+
+/// For an Authorization in which no token is.
+fn no_token(value: &HeaderValue) -> ApiError {
+    // An empty file, or a variable that is not set: white space at the end of a header is not sent.
+    if value.to_str().is_ok_and(|text| text.trim().eq_ignore_ascii_case("bearer")) {
+        let detail = "the token that was sent is empty: look into the file or the variable that it is read from";
+        return ApiError::new(ProblemKind::Unauthenticated, detail);
+    }
+    nobody()
 }
 
 /// Who asks: by the token, if one is sent, else by the certificate. Nobody, if there is no token and the certificate is
@@ -163,7 +173,10 @@ async fn identified(app: &App, head: &Parts) -> Result<Option<Caller>, ApiError>
     let shown = match (head.headers.get(header::AUTHORIZATION), head.extensions.get()) {
         (None, None) => return Ok(None),
         (None, Some(ShownCertificate(key))) => Shown::Certificate(*key),
-        (Some(value), _) => Shown::Token(value.to_str().ok().and_then(token_id).ok_or_else(nobody)?),
+        (Some(value), _) => {
+            let id = value.to_str().ok().and_then(token_id);
+            Shown::Token(id.ok_or_else(|| no_token(value))?)
+        }
     };
     match client_of(&app.edge.store, shown).await {
         Ok(known) => {

@@ -121,6 +121,34 @@ fn an_answer_that_cannot_be_meant_is_wrong_usage() {
     refused(&run(&[&join[..], &["--data", room.to_str().expect("a path")]].concat()), "space in front or behind");
 }
 
+/// Where nothing can be made or written, the place is named in full, and what to do.
+#[test]
+fn a_place_that_cannot_be_used_is_named() {
+    let folder = TempDir::new().expect("a folder");
+    let text = |path: &Path| path.to_str().expect("a path").to_owned();
+    let (file, nowhere) = (folder.path().join("file"), folder.path().join("nowhere"));
+    std::fs::write(&file, "").expect("an empty file");
+    let in_the_way = format!("{} is a file and no folder; choose", file.display());
+    let below = text(&file.join("x"));
+    refused(&run(&["init", "--yes", "--data", &below]), &in_the_way);
+    refused(&run(&["demo", "hospital", "--data", &below]), &in_the_way);
+    refused(&run(&["demo", "hospital", "--data", &text(&file)]), &format!("{} cannot be listed: ", file.display()));
+    let missing = format!("there is no folder {}; ", nowhere.display());
+    let asked = "task run --source temperature --aggregator mean --purpose HVAC --no-wait --result-key";
+    let (asked, key) = (asked.split(' ').collect::<Vec<_>>(), text(&nowhere.join("a.key")));
+    refused(&run(&[&asked[..], &[key.as_str()]].concat()), &missing);
+
+    let node = Node::with("gateway", &["--roles", "manager"]);
+    let out = text(&nowhere.join("log.jsonl"));
+    refused(&run(&["audit", "export", "--out", &out, "--data", &text(&node.data())]), &missing);
+    let unknown = run(&["group", "list", "--node", &node.url(), "--token-file", &text(&file)]);
+    let why = String::from_utf8_lossy(&unknown.stderr);
+    assert!(unknown.status.code() == Some(3) && why.contains("the token that was sent is empty"), "{why}");
+    std::fs::write(&file, "tacit_x").expect("no token");
+    let unknown = run(&["group", "list", "--node", &node.url(), "--token-file", &text(&file)]);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("the first `tacit serve` writes"), "{unknown:?}");
+}
+
 /// A service manager does not try these again: only a person can mend them.
 #[test]
 fn a_start_that_only_a_person_can_mend_ends_with_2_or_3() {
