@@ -9,7 +9,7 @@ use crate::branches::{above, level_of};
 use crate::job::PROVIDER;
 use crate::plan::{MODEL, names_level};
 use crate::preselector::{Preselector, Window};
-use crate::scale::{Micro, Scale};
+use crate::scale::{MICRO, Micro, Scale};
 
 /// More sources than this are not taken.
 const MAX_SOURCES: usize = 32;
@@ -147,9 +147,7 @@ impl Terms {
             .ok_or_else(|| bad("least must be below most, and decimals at most 6"))?;
         let aggregator = aggregate::find(&request.aggregator).map_or("", |a| a.name);
         if !scale.suits(aggregator) {
-            return Err(bad(
-                "this aggregator takes whole numbers from 0: leave out decimals, and least (for sum: least)",
-            ));
+            return Err(bad(&unsuited(scale, aggregator)));
         }
         if !["semi-honest", "malicious", "guaranteed"].contains(&request.model.as_str()) {
             return Err(bad("model is semi-honest, malicious or guaranteed"));
@@ -229,6 +227,18 @@ impl Terms {
     }
 }
 
+/// Which bounds an aggregator does not take, and what it takes instead.
+fn unsuited(scale: Scale, aggregator: &str) -> String {
+    // Whatever the least value is: some take decimals all the same.
+    let from_zero = Scale::new(Micro(0), Micro(MICRO), scale.decimals());
+    let takes_decimals = from_zero.is_some_and(|from_zero| from_zero.suits(aggregator));
+    match (scale.least() == Micro(0), takes_decimals) {
+        (true, _) => format!("{aggregator} takes whole numbers: set decimals to 0"),
+        (false, true) => format!("{aggregator} takes values from 0: set least to 0"),
+        (false, false) => format!("{aggregator} takes whole numbers from 0: set decimals and least to 0"),
+    }
+}
+
 /// The moment of a computation of a request, if it is one of its own: see [`Terms::moment`].
 pub(crate) fn moment_of(request: &TaskRequest, window: Slot) -> Option<UnixMillis> {
     let issued = UnixMillis::from_rfc3339(&request.issued)?;
@@ -243,4 +253,29 @@ fn rhythm(request: &TaskRequest) -> (i64, i64) {
 
 fn moment(issued: UnixMillis, every_ms: i64, times: i64, window: Slot) -> Option<UnixMillis> {
     (0..times).contains(&window.0).then(|| issued.plus(window.0.saturating_mul(every_ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::GroupId;
+
+    use super::*;
+
+    #[test]
+    fn of_bounds_that_an_aggregator_does_not_take_only_those_at_fault_are_named() {
+        let why = |aggregator: &str, least: &str, decimals: u8| {
+            let request = TaskRequest {
+                least: least.to_owned(),
+                most: "60".to_owned(),
+                decimals,
+                ..TaskRequest::about(GroupId(1), "temperature", aggregator, "HVAC")
+            };
+            Terms::read(&request).expect_err("refused").to_string()
+        };
+        assert_eq!(why("noisy_mean", "0", 1), "noisy_mean takes whole numbers: set decimals to 0");
+        assert_eq!(why("noisy_mean", "-5", 0), "noisy_mean takes values from 0: set least to 0");
+        let both = "noisy_mean takes whole numbers from 0: set decimals and least to 0";
+        assert_eq!(why("noisy_mean", "-5", 1), both);
+        assert_eq!(why("sum", "-5", 1), "sum takes values from 0: set least to 0");
+    }
 }

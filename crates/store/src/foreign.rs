@@ -33,6 +33,11 @@ pub enum ForeignError {
     /// It cannot be reached, or lets nobody in.
     #[error("the database cannot be opened; look at the url, its user and its password")]
     Open,
+    /// The same of a file, which has no user and no password.
+    #[error(
+        "the file of its url cannot be opened; look whether it is there, is a SQLite database, and may be read by this node"
+    )]
+    OpenFile,
     /// The query fails.
     #[error("the query fails ({0}); try it in the database's own shell, with a moment in milliseconds for $1")]
     Query(String),
@@ -89,7 +94,7 @@ async fn fetch(url: &str, query: &str, after: UnixMillis, most: u32) -> Result<V
     }
     let file = url.strip_prefix("sqlite:").ok_or(ForeignError::Url)?;
     let options = SqliteConnectOptions::new().filename(file).read_only(true).create_if_missing(false);
-    let mut connection = options.connect().await.map_err(|_| ForeignError::Open)?;
+    let mut connection = options.connect().await.map_err(|_| ForeignError::OpenFile)?;
     let rows: Vec<SqliteRow> = sqlx::query(sql).bind(after.0).fetch_all(&mut connection).await.map_err(failed)?;
     let _closed = connection.close().await;
     rows.iter().enumerate().map(|(index, row)| read(index + 1, row, sqlite)).collect()

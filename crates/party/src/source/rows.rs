@@ -81,8 +81,9 @@ pub enum RowError {
     Gap,
     /// The group's slots have times and the row has none, or not the start of a slot.
     #[error(
-        "its slot_start is not the start of a slot of this run: the first slot begins at {first}, and each is {minutes} \
-         min long (`tacit group slot-rules` sets both)"
+        "rows of this run carry the start of their slot, and this one has no slot_start, or another moment: the first slot \
+         begins at {first}, and each is {minutes} min long (`tacit group slot-rules` sets both); `tacit source csv FILE \
+         --peer NAME` hands in rows with their starts"
     )]
     OffSlot {
         /// When the first slot begins.
@@ -235,6 +236,15 @@ mod tests {
         assert_eq!(read("1;2;3;4"), Ok(vec![1, 2, 3, 4]));
         assert_eq!(read("1;2;3"), Err(RowError::Records { found: 3, columns: 2, most: 2 }));
         assert_eq!(read("1;2;3;4;5;6"), Err(RowError::Records { found: 6, columns: 2, most: 2 }));
+    }
+
+    /// Rows of `tacit peer rows` have no time at all.
+    #[test]
+    fn a_row_without_its_slots_start_hears_what_gives_it_one() {
+        let text = RowError::OffSlot { first: UnixMillis(0), minutes: 5 }.to_string();
+        for words in ["no slot_start, or another moment", "1970-01-01T00:00:00Z", "5 min", "`tacit source csv FILE"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
     }
 
     #[test]

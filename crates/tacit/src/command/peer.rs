@@ -58,7 +58,8 @@ enum Action {
         #[arg(long)]
         yes: bool,
     },
-    /// Hand in rows: one argument is one time slot, all or none are taken.
+    /// Hand in rows: one argument is one time slot, all or none are taken. In a timed run rows carry the start of their
+    /// slot, which `tacit source csv` gives them.
     Rows {
         /// Its name.
         name: String,
