@@ -222,7 +222,10 @@ impl Gateway {
             return Ok(Some(Err(format!("the SMC provider {provider} computes, of which the planner knows nothing"))));
         }
         let job = job_of(charter, &consensus, task, RunId(0), Slot(0), Attempt(0), &charter_compute(charter))?;
-        Ok(Some(tacit_job::plan_of(&consensus, &job).map(|plan| plan.forecast()).map_err(|error| error.to_string())))
+        Ok(Some(match tacit_job::plan_of(&consensus, &job) {
+            Ok(plan) => Ok(plan.forecast()),
+            Err(error) => Err(self.no_plan(group, &error).await?),
+        }))
     }
 
     /// The group's consensus, if its standing task could run with the members it has.
@@ -232,7 +235,9 @@ impl Gateway {
         let task = Task::standing(charter)
             .ok_or_else(|| GatewayError::Refused("the group has no configuration yet; set one first".to_owned()))?;
         let job = job_of(charter, &consensus, task, RunId(0), Slot(0), Attempt(0), &charter_compute(charter))?;
-        tacit_job::plan_of(&consensus, &job).map_err(|e| GatewayError::Refused(e.to_string()))?;
+        if let Err(error) = tacit_job::plan_of(&consensus, &job) {
+            return Err(GatewayError::Refused(self.no_plan(group, &error).await?));
+        }
         Ok(consensus)
     }
 

@@ -8,7 +8,7 @@ use tacit_accord::MemberRole;
 use tacit_gateway::{GatewayError, JoinReceipt, NewMember};
 use tacit_job::{ToGateway, ToPeer, registration_proof};
 use tacit_link::{ControlLink, Gate, Host, LinkConfig, LinkHub, Protocol};
-use tacit_model::api::PairingState;
+use tacit_model::api::{NewTask, PairingState, TaskRequest};
 use tacit_model::{Clock as _, GroupId, SystemClock};
 use tacit_pki::Identity;
 use tacit_pki::envelope::{Context, sign_detached};
@@ -234,6 +234,33 @@ async fn rule1_decisions_at_the_same_time_all_hold() {
         }
         assert_eq!(w.roster(gid).await, wanted, "round {round}");
     }
+}
+
+/// Too few are in and others wait to be compared: whoever starts the group, asks it, or looks at it, hears how many.
+#[tokio::test]
+async fn who_finds_too_few_members_hears_how_many_wait() {
+    let w = world().await;
+    let gid = w.found().await;
+    let body = r#"{"field":9223372036854775783,"max_element":"1000","aggregator":"sum","items":2,"time_slots":-1}"#;
+    assert_eq!(w.api("PUT", &format!("/groups/{gid}/configuration")).json(body).await.status, 200);
+    let all_hear = async |wanted: &[&str], unwanted: &str| {
+        let task = TaskRequest { tell_gateway: true, ..TaskRequest::about(gid, "temperature", "mean", "HVAC") };
+        let new = NewTask { task, signature: None, notify: None, wait: false };
+        let started = w.gateway.start_group(gid).await.unwrap_err().to_string();
+        let asked = w.gateway.submit_task(new, "ada", None).await.err().unwrap().to_string();
+        let foreseen = w.gateway.forecast(gid).await.unwrap().unwrap().unwrap_err();
+        for why in [started, asked, foreseen] {
+            assert!(wanted.iter().all(|text| why.contains(*text)) && !why.contains(unwanted), "{why}");
+        }
+    };
+    all_hear(&["0 input peers are too few"], "wait").await;
+    for name in ["anna", "berta", "clara"] {
+        w.newcomer(gid, name).await;
+    }
+    all_hear(&["0 input peers are too few", "; 3 members wait to be compared: `tacit pair list`"], "anna").await;
+    w.gateway.reject("anna", "nobody knows her").await.unwrap();
+    w.gateway.verify("berta", true).await.unwrap();
+    all_hear(&["1 input peers are too few", "; 1 member waits to be compared"], "clara").await;
 }
 
 /// A crash between a decision and its row: the charter holds, but nobody is in it whom an operator refused.

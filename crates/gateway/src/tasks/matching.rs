@@ -69,8 +69,10 @@ impl Gateway {
             compute: members(&mut charter.computing()),
             recipients: named_recipients(ask, charter)?,
         };
-        let plan = tacit_job::plan_of(&consensus, &job);
-        plan.map(drop).map_err(|error| GatewayError::Refused(error.to_string()))
+        match tacit_job::plan_of(&consensus, &job) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(GatewayError::Refused(self.no_plan(ask.request.group, &error).await?)),
+        }
     }
 
     /// The job of a computation with those who are there and fit, or why there is none.
