@@ -4,11 +4,11 @@ use std::sync::PoisonError;
 
 use tacit_accord::SlotRules;
 use tacit_job::{RowRules, StopReason, ToGateway};
-use tacit_model::{RunId, Slot, UnixMillis};
+use tacit_model::{GroupId, RunId, Slot, UnixMillis};
 use tacit_store::{InputState, NewRow, Redacted, StoreError, What};
 use tokio::task::JoinSet;
 
-use super::Inner;
+use super::{Inner, Trouble};
 use crate::PartyError;
 use crate::source::{Row, RowError};
 
@@ -41,7 +41,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Ends a run: its rows are unused from now on, its results are flushed.
+    /// Ends a run: its rows are unused from now on, its results are flushed. The owner reads of one that failed.
     pub(crate) async fn end_run(&self, run: RunId, reason: StopReason) -> Result<(), PartyError> {
         let ended = self
             .standing
@@ -59,18 +59,28 @@ impl Inner {
             self.sessions.give_up_waiting(|other| other == run);
             self.ahead.clear();
             self.outbox.notify_one();
-            self.drop_rows(run).await?;
+            let rows = self.drop_rows(run).await?;
+            if reason == StopReason::Failed {
+                self.tell_failed(run, rows);
+            }
         }
         Ok(())
     }
 
-    /// Deletes the rows that wait. The queue stays open where that is cheap, since this party may be
+    /// Tells the owner that a run failed. What went wrong before may be the reason, and stays in sight.
+    fn tell_failed(&self, run: RunId, rows: u64) {
+        let before = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.trouble(failed(run, self.group, rows, before));
+    }
+
+    /// Deletes the rows that wait, and says how many. The queue stays open where that is cheap, since this party may be
     /// started again in the same run; it is closed when another run begins.
-    async fn drop_rows(&self, run: RunId) -> Result<(), PartyError> {
+    async fn drop_rows(&self, run: RunId) -> Result<u64, PartyError> {
         const CHEAP: u64 = 1000;
-        if self.store.pending(&self.name, run).await? > CHEAP {
+        let pending = self.store.pending(&self.name, run).await?;
+        if pending > CHEAP {
             self.store.close_run_rows(&self.name, run, self.clock.now()).await?;
-            return Ok(());
+            return Ok(pending);
         }
         let mut failing = JoinSet::new();
         for row in self.store.rows(&self.name, run).await?.into_iter().filter(|row| row.state == InputState::Pending) {
@@ -80,7 +90,7 @@ impl Inner {
         while let Some(done) = failing.join_next().await {
             done.map_err(|_| PartyError::Stopping)??;
         }
-        Ok(())
+        Ok(pending)
     }
 
     /// Tells the gateway for which slots there are rows.
@@ -227,4 +237,43 @@ impl Inner {
 fn wipe(row: NewRow) {
     let mut data = row.data.0;
     zeroize::Zeroize::zeroize(&mut data);
+}
+
+/// What stands before the trouble that was the latest until then.
+const BEFORE: &str = "; before that, at ";
+
+/// What the owner reads of a run that failed: why it did, the gateway does not tell its members.
+fn failed(run: RunId, group: GroupId, rows: u64, before: Option<Trouble>) -> String {
+    let rows = match rows {
+        0 => String::new(),
+        1 => "; 1 row that waited was given up".to_owned(),
+        rows => format!("; {rows} rows that waited were given up"),
+    };
+    let before = before.map_or_else(String::new, |Trouble { at, what }| {
+        // Of several runs that failed, the latest two.
+        let what = what.split_once(BEFORE).map_or(what.as_str(), |(latest, _)| latest);
+        format!("{BEFORE}{at}: {what}")
+    });
+    format!(
+        "run {run} ended with an error at the gateway, whose operator reads why with `tacit group slots {group}`{rows}{before}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_reads_what_a_failed_run_gave_up_and_what_went_wrong_before() {
+        let told = |rows, before| failed(RunId(2), GroupId(7), rows, before);
+        let alone = told(0, None);
+        assert!(alone.starts_with("run 2 ended with an error") && alone.ends_with("`tacit group slots 7`"), "{alone}");
+        assert!(told(1, None).ends_with("; 1 row that waited was given up"));
+        let trouble = |what: String| Some(Trouble { at: UnixMillis(0), what });
+        let first = told(3, trouble("slot 1 was declined".to_owned()));
+        assert!(first.contains("; 3 rows that waited were given up; before that, at 1970-01-01"), "{first}");
+        assert!(first.ends_with(": slot 1 was declined"), "{first}");
+        let second = told(0, trouble(first));
+        assert!(second.ends_with("; 3 rows that waited were given up"), "it does not grow: {second}");
+    }
 }
