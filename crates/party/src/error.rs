@@ -53,8 +53,8 @@ pub enum PartyError {
     NoSuchTask(String),
     /// A decision on a task that would change nothing.
     #[error(
-        "the task {0} is over here: it was computed with this peer or its time has passed, so a decision would change \
-         nothing"
+        "the task {0} is over here: it was computed with this peer, or its time or the time that its client gave for approval \
+         has passed, so a decision would change nothing"
     )]
     TaskOver(String),
     /// No more rows are taken for now.

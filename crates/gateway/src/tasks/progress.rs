@@ -38,8 +38,8 @@ const RING: Duration = Duration::from_millis(200);
 /// What a client may do if members declined: why they did is their owners' to know, and where they read it is the same
 /// everywhere.
 const LATER: &str = "the owner of each peer reads why with `tacit peer show NAME`, and what waits for its word with `tacit \
-                     policy approvals NAME`; if somebody came, went or was lost since an earlier result over these \
-                     records, ask for a later window";
+                     policy approvals NAME`, for which you give time with `tacit task run --approval SECONDS`; if \
+                     somebody came, went or was lost since an earlier result over these records, ask for a later window";
 
 /// What a client hears if members were busy all the time.
 const BUSY: &str = "members were busy with other computations until this one's time was over; ask again later";

@@ -5,7 +5,7 @@ use tacit_accord::log::Kind;
 use tacit_audit::facts;
 use tacit_job::{Ask, Micro};
 use tacit_model::api::{PeerPolicy, SpentBody};
-use tacit_model::{Fingerprint, Slot, UnixMillis};
+use tacit_model::{CLOCK_SKEW_MS, Fingerprint, Slot, UnixMillis};
 use tacit_store::{ApprovalRow, SpentRow};
 
 use super::{Inner, Party};
@@ -23,7 +23,7 @@ pub struct Approval {
     pub ask: Ask,
     /// The certificate of the client, if it signed.
     pub client: Option<Fingerprint>,
-    /// When it was first asked.
+    /// When it was first asked, by this party's clock.
     pub asked: UnixMillis,
     /// When the owner decided.
     pub decided: Option<UnixMillis>,
@@ -31,7 +31,9 @@ pub struct Approval {
 
 /// Nobody has decided.
 const WAITING: &str = "waiting";
-/// Nobody has, and a decision would change nothing any more.
+/// The owner has said yes.
+const APPROVED: &str = "approved";
+/// Nobody has decided, and a decision would change nothing any more.
 const OVER: &str = "over";
 /// So many are shown.
 const SHOWN: i64 = 200;
@@ -85,7 +87,9 @@ impl Party {
         for row in party.store.approvals(&party.name, SHOWN).await? {
             let mut approval = read(row)?;
             if approval.state == WAITING
-                && (party.is_over(&approval.ask).await? || party.is_known_done(&approval.ask).await?)
+                && (is_given_up(&approval, party.clock.now())
+                    || party.is_over(&approval.ask).await?
+                    || party.is_known_done(&approval.ask).await?)
             {
                 approval.state = OVER.to_owned();
             }
@@ -104,6 +108,9 @@ impl Party {
         let (now, run) = (party.clock.now(), asked.ask.run());
         let Some(last) = last_to_come(&asked.ask, now) else { return Err(PartyError::TaskOver(asked.task)) };
         if party.store.is_over(&party.name, run, last).await? {
+            return Err(PartyError::TaskOver(asked.task));
+        }
+        if is_given_up(&asked, party.clock.now()) {
             return Err(PartyError::TaskOver(asked.task));
         }
         let what = [
@@ -165,6 +172,16 @@ fn last_to_come(ask: &Ask, now: UnixMillis) -> Option<Slot> {
     (!is_late(&ask.request, at, now)).then_some(last)
 }
 
+/// Whether the gateway waits no more for the owner's word, by this party's own clock: it began to wait before it asked here.
+/// One that was interrupted may wait a little longer. What was approved may still be computed, so that it can be refused; and a
+/// repeated task asks again until its last computation is too late.
+fn is_given_up(asked: &Approval, now: UnixMillis) -> bool {
+    let request = &asked.ask.request;
+    let repeated = request.repeat.is_some_and(|repeat| repeat.times > 1);
+    let waits_ms = i64::from(request.approval_s) * 1000 + CLOCK_SKEW_MS;
+    asked.state != APPROVED && !repeated && now.since(asked.asked) > waits_ms
+}
+
 fn read(row: ApprovalRow) -> Result<Approval, PartyError> {
     let ask = serde_json::from_str(&row.ask_json).map_err(|e| PartyError::Damaged(e.to_string()))?;
     let client = row.client.and_then(|client| client.parse().ok());
@@ -178,15 +195,32 @@ mod tests {
 
     use super::*;
 
+    fn ask(approval_s: u32, repeat: Option<TaskRepeat>) -> Ask {
+        let about = TaskRequest::about(GroupId(1), "temperature", "mean", "HVAC");
+        let (issued, nonce) = ("1970-01-01T00:00:00Z".to_owned(), "00".repeat(16));
+        let ticket = TaskSignature { key: String::new(), signature: String::new() };
+        let request = TaskRequest { issued, nonce, approval_s, repeat, ..about }.into();
+        Ask { request, client: None, ticket }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_word_after_the_time_that_the_client_gave() {
+        let given_up = |state: &str, ask: &Ask, seconds: i64| {
+            let (task, state, ask) = ("t".to_owned(), state.to_owned(), ask.clone());
+            let asked = Approval { task, state, ask, client: None, asked: UnixMillis(10_000), decided: None };
+            is_given_up(&asked, UnixMillis(seconds * 1000))
+        };
+        let (hasty, patient) = (ask(0, None), ask(600, None));
+        assert_eq!([130, 131].map(|at| given_up(WAITING, &hasty, at)), [false, true], "2 minutes after it was asked");
+        assert_eq!([730, 731].map(|at| given_up(WAITING, &patient, at)), [false, true], "its owner had 10 minutes");
+        assert!(given_up("refused", &hasty, 131), "nobody asks for it any more");
+        assert!(!given_up(APPROVED, &hasty, 131), "it may be computed, so that it can be refused");
+        let repeated = ask(0, Some(TaskRepeat { every_s: 60, times: 11 }));
+        assert!(!given_up(WAITING, &repeated, 600), "its next computation asks again");
+    }
+
     #[test]
     fn a_decision_counts_until_the_last_computation_is_too_late() {
-        let ask = |approval_s, repeat| {
-            let about = TaskRequest::about(GroupId(1), "temperature", "mean", "HVAC");
-            let (issued, nonce) = ("1970-01-01T00:00:00Z".to_owned(), "00".repeat(16));
-            let ticket = TaskSignature { key: String::new(), signature: String::new() };
-            let request = TaskRequest { issued, nonce, approval_s, repeat, ..about }.into();
-            Ask { request, client: None, ticket }
-        };
         let last = |ask: &Ask, seconds: i64| last_to_come(ask, UnixMillis(seconds * 1000));
         let (once, patient) = (ask(0, None), ask(600, None));
         assert_eq!((last(&once, 300), last(&once, 301)), (Some(Slot(0)), None), "5 minutes late");

@@ -296,12 +296,18 @@ pub(super) async fn ask_owner(
     let task = ask.id().to_string();
     let known = party.store.approval(&party.name, &task).await.map_err(unread)?;
     let waiting = || {
-        let how = format!(
-            "task {task} waits for this peer's owner; read it with `tacit policy approvals {name}` and say \
-             `tacit policy approve {name} {task}` or `tacit policy refuse {name} {task}`",
-            name = party.name
+        let name = &party.name;
+        let decide = format!(
+            "read it with `tacit policy approvals {name}` and say `tacit policy approve {name} {task}` or `tacit policy refuse \
+             {name} {task}`"
         );
-        Declined::new(Decline::Waiting, how)
+        let no_time = "its client gave no time for approval (`tacit task run --approval SECONDS`)";
+        let how = match (ask.request.approval_s, ask.request.repeat) {
+            (0, None) => format!("{no_time} and must ask again; `tacit policy approvals {name}` shows what it asked"),
+            (0, Some(_)) => format!("{decide}, for the next computation: {no_time}"),
+            _ => decide,
+        };
+        Declined::new(Decline::Waiting, format!("task {task} waits for this peer's owner; {how}"))
     };
     match known.as_ref().map(|known| known.state.as_str()) {
         Some("approved") => Ok(()),

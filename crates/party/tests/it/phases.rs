@@ -314,6 +314,27 @@ async fn f05_a_policy_that_changes_before_the_links_withdraws_the_peer() {
     world.close().await;
 }
 
+/// Where the client gave its owner no time, the owner reads what the client has to do.
+#[tokio::test]
+async fn f05_an_owner_reads_that_the_client_gave_no_time_for_approval() {
+    let asks = Policy::from(PeerPolicy { manual_approval: true, ..PeerPolicy::default() });
+    let mut world = room_with(PartyLimits::default().session, |peers| peers[0].policy = asks, |_| {}).await;
+    let repeat = Some(TaskRepeat { every_s: 60, times: 3 });
+    for (nonce, approval_s, repeat, no_time, decide) in
+        [(1, 0, None, true, false), (2, 600, None, false, true), (3, 0, repeat, true, true)]
+    {
+        let asked = TaskRequest { approval_s, repeat, ..request(&world, nonce, "last_1h") };
+        let asked = Ask::admit(asked, None, &world.gateway.identity).unwrap();
+        let job = job(&world, &asked, nonce);
+        assert_eq!(declined(&mut world, 0, &job).await, Decline::Waiting);
+        let why = trouble(&world, 0).await;
+        assert!(why.contains(&format!("task {} waits for this peer's owner", asked.id())), "{why}");
+        let says = (why.contains("`tacit task run --approval SECONDS`"), why.contains("`tacit policy approve "));
+        assert_eq!(says, (no_time, decide), "{why}");
+    }
+    world.close().await;
+}
+
 /// A series that its owner does not give from is not offered; a gateway that asks for it all the same, as a value or in a
 /// condition, is declined, and the owner reads why.
 #[tokio::test]

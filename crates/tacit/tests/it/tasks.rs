@@ -310,6 +310,7 @@ fn f12_rule3_who_is_there_takes_part_in_disjoint_windows() {
     let why = same["detail"].as_str().expect("a reason");
     // No names and no reasons, but where to find them.
     assert!(why.contains("`tacit peer show NAME`") && why.contains("`tacit policy approvals NAME`"), "{why}");
+    assert!(why.contains("`tacit task run --approval SECONDS`"), "{why}");
     assert!(why.ends_with("ask for a later window") && !why.contains("other members"), "{why}");
     let trouble = building.nodes[1].api("GET", "/peers/b", None).ok().json();
     assert!(trouble["last_error"].as_str().is_some_and(|why| why.contains("other members")), "{trouble}");
