@@ -11,6 +11,7 @@ use tacit_store::{ApprovalRow, SpentRow};
 use super::{Inner, Party};
 use crate::PartyError;
 use crate::policy::{check, delta_text, is_late};
+use crate::session::branch::check_branch;
 
 /// A task that the owner is or was asked about.
 #[derive(Clone, Debug)]
@@ -56,7 +57,8 @@ impl Party {
         Ok(self.inner.store.look().spent(&self.inner.name).await?.into_iter().map(body).collect())
     }
 
-    /// Sets the policy, or goes back to the node's. Each rule that changes is in the audit log before it is in
+    /// Sets the policy, or goes back to the node's. A branch that it names anew must be here: the node's policy is read before
+    /// its parties are, and is taken as it is. Each rule that changes is in the audit log before it is in
     /// force. Sessions whose links are not made yet are judged again.
     pub async fn set_policy(&self, own: Option<PeerPolicy>) -> Result<(), PartyError> {
         let party = &self.inner;
@@ -64,6 +66,9 @@ impl Party {
             check(own)?;
         }
         let _one_at_a_time = party.deciding.lock().await;
+        if let Some(own) = &own {
+            check_branch(party, own)?;
+        }
         let new = own.clone().unwrap_or_else(|| party.governing.of_node().clone());
         party.log_changes(&party.policy().rules, &new).await?;
         let kept = own.clone();

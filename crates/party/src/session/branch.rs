@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use tacit_engine::Carried;
 use tacit_job::{Ask, Decline, Job, Request, Response, task_id};
+use tacit_model::api::PeerPolicy;
 use tacit_model::{Fingerprint, SessionId};
 
 use super::prepare::{Declined, verify};
+use crate::PartyError;
 use crate::party::Inner;
 use crate::policy::{Policy, TaskRefusal};
 use crate::source::Row;
@@ -34,9 +36,41 @@ impl Siblings {
         parties.insert(party.name.clone(), Arc::downgrade(party));
     }
 
-    fn get(&self, name: &str) -> Option<Arc<Inner>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name)?.upgrade()
+    /// The party of this name, if it can be the branch of this one.
+    fn below(&self, party: &Inner, name: &str) -> Option<Arc<Inner>> {
+        let below = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name)?.upgrade()?;
+        is_below(party, &below).then_some(below)
     }
+
+    /// The names of all that can be the branch of this one.
+    fn all_below(&self, party: &Inner) -> Vec<String> {
+        let parties: Vec<_> =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).values().filter_map(Weak::upgrade).collect();
+        parties.iter().filter(|below| is_below(party, below)).map(|below| below.name.clone()).collect()
+    }
+}
+
+/// A branch is another group than the one above.
+fn is_below(party: &Inner, below: &Inner) -> bool {
+    below.group != party.group || below.gateway != party.gateway
+}
+
+/// Refuses a policy that newly names a branch that is not here. One that it has named before may have left: the other rules
+/// can be changed all the same.
+pub(crate) fn check_branch(party: &Inner, policy: &PeerPolicy) -> Result<(), PartyError> {
+    let Some(name) = policy.branch.first() else { return Ok(()) };
+    if party.policy().branch == policy.branch || party.siblings.below(party, name).is_some() {
+        return Ok(());
+    }
+    let names = party.siblings.all_below(party).join(", ");
+    let here = match names.is_empty() {
+        true => "this node has none: let one join the branch first".to_owned(),
+        false => format!("this node has {names}"),
+    };
+    Err(PartyError::Policy(format!(
+        "branch={name} is no party of this node that is in another group than {}; {here}",
+        party.name
+    )))
 }
 
 /// Shares of totals that the group above may come for, by the id of the branch's part, which is of everything that the
@@ -85,7 +119,7 @@ pub(super) async fn part(party: &Inner, policy: &Policy, ask: &Ask, job: &Job) -
     let name = policy.branch.first().ok_or_else(|| {
         nothing(format!("this peer gives no branch's shares; say whose: tacit policy set {} branch=PARTY", party.name))
     })?;
-    let below = party.siblings.get(name).filter(|below| below.group != party.group || below.gateway != party.gateway);
+    let below = party.siblings.below(party, name);
     let below = below.ok_or_else(|| nothing(format!("its policy says branch={name}, and no such party is here")))?;
     let charter =
         below.roster.known().ok_or_else(|| nothing(format!("{name} is not a verified member of its group")))?;

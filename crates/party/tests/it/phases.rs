@@ -335,6 +335,28 @@ async fn f05_an_owner_reads_that_the_client_gave_no_time_for_approval() {
     world.close().await;
 }
 
+/// A branch that is not here is refused when it is named, and not only when its part is asked for.
+#[tokio::test]
+async fn w2_a_policy_names_no_branch_that_is_not_here() {
+    let rules = |branch: &str, purpose: &str| PeerPolicy {
+        branch: vec![branch.to_owned()],
+        purposes: vec![purpose.to_owned()],
+        ..PeerPolicy::default()
+    };
+    let world = World::with(|peers| peers[0].policy = Policy::from(rules("gone", "level")), |_| {}).await;
+    let party = world.peers[0].party();
+    // Nor is it a branch of itself.
+    for name in ["b1", world.peers[0].name.as_str()] {
+        let refused = party.set_policy(Some(rules(name, "level"))).await.unwrap_err().to_string();
+        assert!(refused.contains(&format!("branch={name} is no party")) && refused.contains("has none"), "{refused}");
+    }
+    assert_eq!(party.policy(), (false, rules("gone", "level")));
+    // One that was named before may have left: the other rules can be changed.
+    party.set_policy(Some(rules("gone", "other"))).await.unwrap();
+    party.set_policy(Some(PeerPolicy::default())).await.unwrap();
+    world.close().await;
+}
+
 /// A series that its owner does not give from is not offered; a gateway that asks for it all the same, as a value or in a
 /// condition, is declined, and the owner reads why.
 #[tokio::test]

@@ -259,6 +259,14 @@ fn w2_a_branch_is_in_with_all_its_peers_or_not_at_all() {
     let reply = campus.nodes[0][0].api("POST", "/tasks", Some(&json!({ "task": part })));
     assert!(reply.is_refusal() && reply.body.contains("parent"), "{reply:?}");
 
+    // What is no party of its node gives no part, and its owner reads which ones are there.
+    let [name, above] = names(0, 0);
+    let path = format!("/peers/{above}/policy");
+    let mut policy = campus.nodes[0][0].api("GET", &path, None).ok().json()["policy"].take();
+    policy["branch"] = json!(["nobody"]);
+    let reply = campus.nodes[0][0].api("PUT", &path, Some(&policy));
+    assert!(reply.is_refusal() && reply.body.contains(&format!("this node has {name}")), "{reply:?}");
+
     // As its users ask: the result is sealed for the command.
     let (gid, token) = (campus.gid.to_string(), campus.root.data().join("keys").join("owner.token"));
     let asking = ["task", "run", "--group", &gid, "--branches", "3", "--source", "energy", "--preselector", "last_1h"];
