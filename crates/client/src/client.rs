@@ -36,7 +36,7 @@ impl Pieces {
     /// The next bytes; nothing at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
         let piece = self.response.chunk().await;
-        let piece = piece.map_err(|e| ClientError::Unreachable { host: self.host.clone(), reason: reason(&e) })?;
+        let piece = piece.map_err(|e| unreachable(&self.host, &e))?;
         Ok(piece.map(|bytes| bytes.to_vec()))
     }
 }
@@ -262,11 +262,15 @@ fn http_client(
 }
 
 fn unreachable(host: &str, error: &reqwest::Error) -> ClientError {
-    ClientError::Unreachable { host: host.to_owned(), reason: reason(error) }
+    let host = host.to_owned();
+    match https::OtherProtocol::behind(error) {
+        Some(found) => ClientError::OtherProtocol { host, found },
+        None => ClientError::Unreachable { host, reason: reason(error) },
+    }
 }
 
 /// Host and port: on one machine several nodes may be meant.
-fn place(url: &Url) -> String {
+pub(crate) fn place(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
@@ -288,10 +292,6 @@ fn reason(error: &reqwest::Error) -> String {
         return "timed out".to_owned();
     }
     let cause = https::innermost(error);
-    if cause.contains("InvalidContentType") {
-        return "this node serves http, and https was asked for; on this machine give its address with http://"
-            .to_owned();
-    }
     match nobody_listens(error) {
         true => {
             format!("{cause}. If the node is not running there, `tacit serve` starts it; --node names another address")
@@ -350,25 +350,38 @@ mod tests {
     }
 
     /// Answers every connection with this and closes it.
-    async fn answering(answer: String) -> core::net::SocketAddr {
+    async fn answering(answer: impl Into<Vec<u8>>) -> core::net::SocketAddr {
+        let answer = answer.into();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("an address");
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut heard = vec![0; 64 << 10];
                 let _some = stream.read(&mut heard).await.expect("read");
-                stream.write_all(answer.as_bytes()).await.expect("sent");
+                stream.write_all(&answer).await.expect("sent");
             }
         });
         at
     }
 
     #[tokio::test]
-    async fn https_to_a_node_that_serves_http_is_said_in_words() {
-        let at = answering("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n".to_owned()).await;
-        let client = Client::new(&format!("https://{at}"), None, Some(Fingerprint([7; 32]))).expect("client");
-        let why = client.peers().await.expect_err("no TLS").to_string();
-        assert!(why.contains("this node serves http"), "{why}");
+    async fn the_wrong_port_or_scheme_is_said_in_words() {
+        let bad_request: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
+        // What TLS says to plain text, and to a name that it has no certificate for.
+        let (decode_error, access_denied): (&[u8], &[u8]) = (&[21, 3, 3, 0, 2, 2, 50], &[21, 3, 3, 0, 2, 2, 49]);
+        for (scheme, answer, words) in [
+            ("https", bad_request, "this node serves http, and https was asked for"),
+            ("http", decode_error, "usually port 7400, and not the link port"),
+            ("https", access_denied, "that is a link port; give the HTTP address"),
+        ] {
+            let at = answering(answer).await;
+            let pin = (scheme == "https").then_some(Fingerprint([7; 32]));
+            let client = Client::new(&format!("{scheme}://{at}"), None, pin).expect("client");
+            let why = client.peers().await.expect_err("another protocol");
+            assert!(matches!(why, ClientError::OtherProtocol { .. }), "{why:?}");
+            let why = why.to_string();
+            assert!(why.starts_with(&format!("{at}: ")) && why.contains(words), "{why}");
+        }
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use tacit_model::{Fingerprint, leading};
 use tokio::time::Instant;
 
 use crate::ClientError;
+use crate::client::place;
 
 /// So long somebody is looked for who leads: longer than taking the lead over takes.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -85,10 +86,11 @@ impl Elsewhere {
         let twice = request.method() != Method::POST || request.headers().contains_key("idempotency-key");
         let until = Instant::now() + PATIENCE;
         loop {
-            let mut last = None;
+            let mut round = Vec::new();
             for _ in 0..self.bases.len() {
                 let Some(mut again) = request.try_clone() else { break };
                 self.place(&mut again);
+                let at = place(again.url());
                 let answer = exchange(again).await;
                 let over = match &answer {
                     // 503 beside the lead: it was lost while this was worked at.
@@ -100,15 +102,57 @@ impl Elsewhere {
                 if over {
                     return answer;
                 }
-                last = Some(answer);
+                round.push((at, answer));
                 let next = (self.last.load(Ordering::Relaxed) + 1) % self.bases.len();
                 self.last.store(next, Ordering::Relaxed);
             }
             if Instant::now() >= until {
-                return last.unwrap_or(Err(ClientError::TimedOut(PATIENCE)));
+                return self.in_vain(round);
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// What comes of a round in which nobody who leads did what was asked: the word of one that leads or knows who else
+    /// may, or else what each of them said.
+    fn in_vain(&self, round: Vec<(String, Result<Answer, ClientError>)>) -> Result<Answer, ClientError> {
+        let (mut follow, mut away, mut reasons, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (at, said) in round {
+            match said {
+                Ok(answer) if answer.follows.as_ref().is_none_or(|leading| self.is_new(leading)) => return Ok(answer),
+                Ok(_) => follow.push(at),
+                Err(ClientError::Unreachable { reason, .. }) => {
+                    away.push(at);
+                    if !reasons.contains(&reason) {
+                        reasons.push(reason);
+                    }
+                }
+                Err(error) => others.push(error),
+            }
+        }
+        let (away, reason) = (away.join(", "), reasons.join("; "));
+        let mut said = Vec::new();
+        match follow.as_slice() {
+            [] => {}
+            [one] => said.push(format!("{one} follows")),
+            several => said.push(format!("{} follow", several.join(", "))),
+        }
+        if !away.is_empty() {
+            said.push(format!("{away} cannot be reached"));
+        }
+        said.extend(others.iter().map(ToString::to_string));
+        Err(match (follow.is_empty(), others.pop()) {
+            // Nobody said anything of who leads.
+            (true, None) if away.is_empty() => ClientError::TimedOut(PATIENCE),
+            (true, None) => ClientError::Unreachable { host: away, reason },
+            (true, Some(other)) if said.len() == 1 => other,
+            _ => ClientError::NobodyLeads(said.join("; ")),
+        })
+    }
+
+    /// Whether somebody is named who was not asked.
+    fn is_new(&self, leading: &Leading) -> bool {
+        leading.0.as_ref().is_some_and(|(url, _)| self.bases.iter().all(|base| base.origin() != url.origin()))
     }
 }
 
@@ -154,6 +198,39 @@ mod tests {
         let c = "http://c/y/api/v1/tasks?n=1";
         let expected = ["http://a/x/api/v1/tasks?n=1", "http://b/api/v1/tasks?n=1", c, c];
         assert_eq!(*asked.lock().expect("a list"), expected);
+    }
+
+    #[test]
+    fn w1_without_a_majority_it_is_said_what_each_gateway_said() {
+        let gone = || Err(gone(false).error);
+        let follows = || Ok(answer(503, true));
+        let said = |answers: [Result<Answer, ClientError>; 3]| {
+            let round = ["a:80", "b:80", "c:80"].map(str::to_owned).into_iter().zip(answers).collect();
+            three().in_vain(round).map(|answer| answer.status).map_err(|why| why.to_string())
+        };
+        let nobody = |said: &str| -> Result<u16, String> {
+            Err(format!("no gateway leads that could be asked: {said}; a majority of them is needed"))
+        };
+        assert_eq!(said([follows(), gone(), gone()]), nobody("a:80 follows; b:80, c:80 cannot be reached"));
+        assert_eq!(said([gone(), follows(), follows()]), nobody("b:80, c:80 follow; a:80 cannot be reached"));
+        let strange = || Err(ClientError::Answer(404));
+        let words = "b:80 follows; a:80 cannot be reached; the answer is not one of a Tacit node (status 404); check the \
+                     address";
+        assert_eq!(said([gone(), follows(), strange()]), nobody(words));
+        assert_eq!(said([gone(), gone(), gone()]), Err("a:80, b:80, c:80 cannot be reached: gone".to_owned()));
+        // Whoever leads says itself why it could not.
+        assert_eq!(said([follows(), Ok(answer(503, false)), gone()]), Ok(503));
+    }
+
+    #[test]
+    fn w1_who_leads_is_taken_from_one_that_follows_where_it_was_not_asked() {
+        let naming = |url: &str| {
+            let leading = Leading(Some((url.parse().expect("an address"), Fingerprint([7; 32]))));
+            let answers = [Ok(Answer { follows: Some(leading), ..answer(503, true) }), Err(gone(false).error)];
+            three().in_vain(["a:80", "b:80"].map(str::to_owned).into_iter().zip(answers).collect())
+        };
+        assert!(naming("http://d").is_ok_and(|answer| answer.follows.is_some()));
+        assert!(matches!(naming("http://b").err(), Some(ClientError::NobodyLeads(_))));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use tacit_model::problem::{Problem, ProblemKind};
+use tacit_pki::https;
 
 /// Why a call did not bring what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,17 @@ pub enum ClientError {
         /// What the network or TLS said, and what to do then.
         reason: String,
     },
+    /// Somebody answered, and neither in http nor in https as it was asked.
+    #[error("{host}: {found}")]
+    OtherProtocol {
+        /// Whom: host and port.
+        host: String,
+        /// What it is, and what to do.
+        found: https::OtherProtocol,
+    },
+    /// Of several gateways none answered as the one that leads; what each of them said.
+    #[error("no gateway leads that could be asked: {0}; a majority of them is needed")]
+    NobodyLeads(String),
     /// Somebody answered whose certificate is neither the pinned one nor issued by a trusted authority.
     #[error(
         "the certificate of {0} is not the expected one: somebody may stand in between. If the node is new, ask its \

@@ -190,14 +190,23 @@ impl From<StoreError> for PartyError {
 impl PartyError {
     /// Whether the gateway certainly did not register anybody. Otherwise it may have, and only the answer was lost.
     pub(crate) fn is_final_for_registration(&self) -> bool {
-        let sent = !matches!(self, Self::Http(HttpError::Url(_) | HttpError::PlainHttp(_) | HttpError::Untrusted(_)));
+        let sent = !matches!(
+            self,
+            Self::Http(
+                HttpError::Url(_)
+                    | HttpError::PlainHttp(_)
+                    | HttpError::Untrusted(_)
+                    // No gateway was spoken with.
+                    | HttpError::OtherProtocol { .. }
+            )
+        );
         let lost = matches!(self, Self::Http(_) | Self::Answer(_) | Self::Unavailable(_) | Self::Store(_));
         !(sent && lost)
     }
 }
 
 /// So many characters of what the gateway says are shown.
-const TOLD: usize = 500;
+pub(crate) const TOLD: usize = 500;
 
 /// What somebody else wrote, for an operator's terminal, and not too much of it.
 pub(crate) fn plain(text: &str, most: usize) -> String {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::PartyError;
+use crate::error::{TOLD, plain};
 use crate::outbox::backoff;
 use crate::party::Inner;
 use crate::provider::pings::{self, Ping};
@@ -207,11 +208,19 @@ async fn attempt(party: &Arc<Inner>, gateway: Fingerprint, several: bool, failur
         Err(error) => {
             // Once is a restart; from the second time on the owner should know.
             if *failures > if several { PATIENT } else { 0 } {
-                party.trouble(format!("no link to the gateway: {error}"));
+                party.trouble(no_link(&addresses, &error));
             }
             debug!(party = %party.name, gateway = %gateway.short(), %error, "the gateway was not reached");
             Ended::Unreached
         }
+    }
+}
+
+/// What the owner reads. Addresses come from the gateway, or from whoever answered a search.
+fn no_link(addresses: &[String], error: &LinkError) -> String {
+    match addresses {
+        [] => format!("no link to the gateway: {error}"),
+        tried => format!("no link to the gateway at {}: {error}", plain(&tried.join(", "), TOLD)),
     }
 }
 
@@ -437,6 +446,17 @@ mod tests {
 
     fn stale() -> Vec<String> {
         (0..ADDRESSES).map(|number| format!("10.0.0.{number}:7401")).collect()
+    }
+
+    #[test]
+    fn a_gateway_without_a_link_is_named_by_all_addresses_that_were_tried() {
+        let refused = LinkError::Network(std::io::ErrorKind::ConnectionRefused);
+        let told = no_link(&["gw.example:7401".to_owned(), "10.0.0.1:7401".to_owned()], &refused);
+        assert_eq!(told, "no link to the gateway at gw.example:7401, 10.0.0.1:7401: network: connection refused");
+        assert_eq!(no_link(&[], &refused), "no link to the gateway: network: connection refused");
+        // Somebody else wrote them.
+        let told = no_link(&["a\n\u{1b}[31mb".to_owned() + &"c".repeat(10_000)], &refused);
+        assert!(told.len() < 1000 && !told.chars().any(char::is_control), "{told}");
     }
 
     #[test]

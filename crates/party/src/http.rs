@@ -56,10 +56,18 @@ pub enum HttpError {
     /// Nobody answered.
     #[error("{host} did not answer: {reason}")]
     Unreachable {
-        /// Whom.
+        /// Whom: host and port.
         host: String,
         /// What the network or TLS said.
         reason: String,
+    },
+    /// Somebody answered, and neither in http nor in https as it was asked.
+    #[error("{host}: {found}")]
+    OtherProtocol {
+        /// Whom: host and port.
+        host: String,
+        /// What it is, and what to do.
+        found: https::OtherProtocol,
     },
     /// Somebody answered whose certificate is neither pinned nor issued by an authority of the system.
     #[error(
@@ -141,10 +149,11 @@ impl HttpPoster {
 async fn read(request: reqwest::RequestBuilder) -> Result<Answer, HttpError> {
     let (client, request) = request.build_split();
     let request = request.map_err(|e| HttpError::Url(reason(&e)))?;
-    let host = request.url().host_str().unwrap_or_default().to_owned();
-    let unreachable = |e: reqwest::Error| match https::is_untrusted(&e) {
-        true => HttpError::Untrusted(host.clone()),
-        false => HttpError::Unreachable { host: host.clone(), reason: reason(&e) },
+    let host = place(request.url());
+    let unreachable = |e: reqwest::Error| match https::OtherProtocol::behind(&e) {
+        Some(found) => HttpError::OtherProtocol { host: host.clone(), found },
+        None if https::is_untrusted(&e) => HttpError::Untrusted(host.clone()),
+        None => HttpError::Unreachable { host: host.clone(), reason: reason(&e) },
     };
     let mut response = client.execute(request).await.map_err(unreachable)?;
     let status = response.status().as_u16();
@@ -168,13 +177,70 @@ impl fmt::Debug for HttpPoster {
     }
 }
 
+/// Host and port: on one machine several nodes may be meant, and one node has several ports.
+fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() { "timed out".to_owned() } else { https::innermost(error) }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    /// Answers every connection with this and closes it.
+    async fn answering(answer: &'static [u8]) -> core::net::SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut heard = vec![0; 64 << 10];
+                let _some = stream.read(&mut heard).await.expect("read");
+                stream.write_all(answer).await.expect("sent");
+            }
+        });
+        at
+    }
+
+    #[tokio::test]
+    async fn the_wrong_port_or_scheme_is_named_with_the_next_step() {
+        use tacit_pki::https::OtherProtocol::{Http, Links, Tls};
+
+        let poster = HttpPoster::new(HttpRules::default()).expect("TLS");
+        // What TLS says to plain text, and to a name that it has no certificate for.
+        let decode_error: &'static [u8] = &[21, 3, 3, 0, 2, 2, 50];
+        let access_denied: &'static [u8] = &[21, 3, 3, 0, 2, 2, 49];
+        let bad_request: &'static [u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
+        for (scheme, answer, found, words) in [
+            ("http", decode_error, Tls, "usually port 7400, and not the link port"),
+            ("https", access_denied, Links, "that is a link port; give the HTTP address"),
+            ("https", bad_request, Http, "this node serves http"),
+        ] {
+            let at = answering(answer).await;
+            let url = poster.check(&format!("{scheme}://{at}/")).expect("an address");
+            let why = poster.get(url).await.err().expect("no answer");
+            assert_eq!(why, HttpError::OtherProtocol { host: at.to_string(), found });
+            let why = why.to_string();
+            assert!(
+                why.starts_with(&at.to_string()) && why.contains(words) && !why.contains("did not answer"),
+                "{why}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_not_there_is_named_with_its_port() {
+        let at = answering(b"").await;
+        let poster = HttpPoster::new(HttpRules::default()).expect("TLS");
+        let url = poster.check(&format!("http://{at}/")).expect("an address");
+        let why = poster.get(url).await.err().expect("no answer").to_string();
+        assert!(why.starts_with(&format!("{at} did not answer: ")), "{why}");
+    }
 
     #[test]
     fn p26_plain_http_stays_on_this_machine() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
+use rustls::{AlertDescription, ClientConfig, DigitallySignedStruct, InvalidMessage, ServerConfig, SignatureScheme};
 use tacit_model::Fingerprint;
 
 use crate::{Identity, ShownKey};
@@ -54,21 +54,55 @@ pub fn server_config(own: &Identity) -> Result<ServerConfig, rustls::Error> {
     Ok(config)
 }
 
+/// Somebody answered in another protocol than was asked for: mostly the other port of a node. Says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OtherProtocol {
+    /// http, and https was asked for.
+    #[error("this node serves http, and https was asked for; on this machine give its address with http://")]
+    Http,
+    /// TLS, and http was asked for.
+    #[error(
+        "https or links are served there, and http was asked for; give its HTTP address (usually port 7400, and not the \
+         link port, usually 7401), with https:// if that is what it serves"
+    )]
+    Tls,
+    /// Links, and https was asked for.
+    #[error("that is a link port; give the HTTP address (usually port 7400)")]
+    Links,
+}
+
+impl OtherProtocol {
+    /// What answered, if that is why a request failed.
+    pub fn behind(error: &(dyn core::error::Error + 'static)) -> Option<Self> {
+        let told = causes(error).find_map(|cause| match cause.downcast_ref::<rustls::Error>()? {
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Some(Self::Http),
+            // It has certificates only for the names that links are dialled by.
+            rustls::Error::AlertReceived(AlertDescription::AccessDenied) => Some(Self::Links),
+            _ => None,
+        });
+        // The HTTP client has no type for it.
+        told.or_else(|| innermost(error).starts_with("invalid HTTP version").then_some(Self::Tls))
+    }
+}
+
 /// Whether a connection failed because nobody who is trusted stands behind the server's certificate. Trying
 /// again does not help then: somebody may stand in between.
 pub fn is_untrusted(error: &(dyn core::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
-            return true;
-        }
-        // An I/O error tells its cause's cause as its own.
-        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
+    causes(error)
+        .any(|cause| matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_))))
+}
+
+/// An error and what led to it, the innermost cause last.
+fn causes(error: &(dyn core::error::Error + 'static)) -> impl Iterator<Item = &(dyn core::error::Error + 'static)> {
+    core::iter::successors(Some(error), |&error| cause_of(error))
+}
+
+/// An I/O error tells its cause's cause as its own.
+fn cause_of(error: &(dyn core::error::Error + 'static)) -> Option<&(dyn core::error::Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
     }
-    false
 }
 
 /// The innermost cause of a failure: without the address that was asked, which may hold a registration code.

@@ -192,8 +192,12 @@ fn code_of(error: &anyhow::Error) -> Code {
             _ => Code::Other,
         },
         Some(ClientError::Untrusted(_) | ClientError::UnknownToken { .. }) => Code::Refused,
-        Some(ClientError::Unreachable { .. } | ClientError::TimedOut(_)) => Code::Unreachable,
-        Some(ClientError::Url(_) | ClientError::PlainHttp(_) | ClientError::Token) => Code::Usage,
+        Some(ClientError::Unreachable { .. } | ClientError::NobodyLeads(_) | ClientError::TimedOut(_)) => {
+            Code::Unreachable
+        }
+        Some(
+            ClientError::Url(_) | ClientError::PlainHttp(_) | ClientError::OtherProtocol { .. } | ClientError::Token,
+        ) => Code::Usage,
         _ => Code::Other,
     }
 }
