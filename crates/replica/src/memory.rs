@@ -5,9 +5,11 @@
 //! anew had acknowledged to it before; a node that has less ends for good. For its first second it votes for nobody,
 //! so that it hears of that first.
 //!
-//! Only the leader of the time remembers: where all gateways are down together, nobody notices.
+//! Only the leader of the time remembers, and only what it was told since it leads: where all gateways are down together,
+//! or another one has come to lead since, nobody notices.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tacit_store::{ReplicaRows, StoreError};
 
@@ -23,6 +25,8 @@ pub(crate) struct Memory {
     term: u64,
     last: Option<LogIndex>,
     rows: Arc<ReplicaRows>,
+    /// Something is missing, as was noticed since.
+    lost: Arc<AtomicBool>,
 }
 
 impl Memory {
@@ -35,7 +39,7 @@ impl Memory {
         }
         let mut log = Log::new(Arc::clone(&rows));
         let (vote, last) = log.promised().await.map_err(failed)?;
-        Ok(Self { term: vote.map_or(0, |vote| vote.leader_id.term), last, rows })
+        Ok(Self { term: vote.map_or(0, |vote| vote.leader_id.term), last, rows, lost: Arc::default() })
     }
 
     /// Whether this node, when it was started, did not have what it had acknowledged to this leader. Under a later
@@ -46,6 +50,12 @@ impl Memory {
 
     /// This node must not be used any more.
     pub(crate) async fn give_up(&self) -> Result<(), StoreError> {
+        self.lost.store(true, Ordering::Release);
         self.rows.set_state(FORGOTTEN, "1").await
+    }
+
+    /// Raised as soon as this node must not be used any more. Whoever holds it does not hold the rows.
+    pub(crate) fn lost(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.lost)
     }
 }

@@ -4,6 +4,7 @@ use core::future::Future;
 use core::pin::Pin;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use openraft::error::{ClientWriteError, InitializeError, RaftError};
@@ -110,6 +111,7 @@ struct Inner {
     raft: Raft,
     nodes: Arc<BTreeMap<u64, ReplicaNode>>,
     duty: watch::Receiver<Duty>,
+    forgotten: Arc<AtomicBool>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -143,6 +145,7 @@ impl Replica {
         rows.unstage().map_err(start)?;
         let rows = Arc::new(rows);
         let memory = Arc::new(Memory::open(Arc::clone(&rows)).await?);
+        let forgotten = memory.lost();
         let machine = Machine::open(Arc::clone(&rows)).await.map_err(start)?;
         let ear = Ear::new(Instant::now());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -170,12 +173,17 @@ impl Replica {
         ));
         tasks.spawn(election::stand(raft.clone(), me, members, ear, stop.clone()));
         tasks.spawn(lead::watch(raft.clone(), told));
-        Ok(Self { inner: Arc::new(Inner { raft, nodes, duty, stop, tasks }) })
+        Ok(Self { inner: Arc::new(Inner { raft, nodes, duty, forgotten, stop, tasks }) })
     }
 
     /// What this node has to do, as of now and whenever it changes.
     pub fn duty(&self) -> watch::Receiver<Duty> {
         self.inner.duty.clone()
+    }
+
+    /// Whether [`Duty::Stopped`] is for good, since the data folder is an older copy: [`ReplicaError::Forgotten`].
+    pub fn has_forgotten(&self) -> bool {
+        self.inner.forgotten.load(Ordering::Acquire)
     }
 
     /// The node that [`Duty::Following`] names.

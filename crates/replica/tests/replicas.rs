@@ -319,6 +319,8 @@ async fn w1_an_older_copy_of_a_folder_takes_part_no_more() {
     let mut duty = cluster.node(back).replica.duty();
     let ended = duty.wait_for(|duty| *duty == Duty::Stopped);
     tokio::time::timeout(PATIENCE, ended).await.expect("it notices").unwrap();
+    assert!(cluster.node(back).replica.has_forgotten());
+    assert!(!cluster.node(kept).replica.has_forgotten());
     cluster.down(back).await;
     let rows = ReplicaRows::open(&cluster.database(back)).await.unwrap();
     let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();

@@ -213,9 +213,7 @@ impl Node {
         tokio::select! {
             Ok(why) = &mut self.given_up => why,
             // The sender is gone only after it said so.
-            _gone = duty.wait_for(|duty| *duty == Duty::Stopped) => {
-                Failure::usage("the replication has ended; the log says why. Start the node again")
-            }
+            _gone = duty.wait_for(|duty| *duty == Duty::Stopped) => ended(self.work.replica.has_forgotten()),
         }
     }
 
@@ -417,6 +415,14 @@ fn cannot_lead(why: &Failure) -> Failure {
     )
 }
 
+/// The replication has ended by itself. An older copy of a data folder must not be started again.
+fn ended(forgotten: bool) -> Failure {
+    match forgotten {
+        true => replica_fault(ReplicaError::Forgotten),
+        false => Failure::usage("the replication has ended; the log says why. Start the node again"),
+    }
+}
+
 /// What only a person can mend: the list in `node.toml`, or an old data folder.
 fn replica_fault(error: ReplicaError) -> Failure {
     match error {
@@ -471,6 +477,15 @@ mod tests {
         std::fs::write(data.owner_token(), "secret").expect("written");
         let refused = crate::token::ensure_file(&data).expect_err("no token").to_string();
         assert!(refused.contains("owner.token") && !refused.contains("secret"), "{refused}");
+    }
+
+    #[test]
+    fn w1_a_gateway_with_an_older_copy_is_not_told_to_start_again() {
+        let (forgotten, other) = (ended(true).to_string(), ended(false).to_string());
+        assert!(forgotten.contains("older copy") && forgotten.contains("a new key"), "{forgotten}");
+        assert!(forgotten.contains("on the list of all gateways"), "{forgotten}");
+        assert!(!forgotten.contains("Start the node again"), "{forgotten}");
+        assert!(other.contains("Start the node again"), "{other}");
     }
 
     #[test]
