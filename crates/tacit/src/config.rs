@@ -1,6 +1,6 @@
 //! A node's configuration: `node.toml` in its data folder.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -245,6 +245,9 @@ impl NodeConfig {
                 self.url
             ));
         }
+        if let Err(why) = advertised(&self.advertise) {
+            return wrong(format!("advertise: {why}"));
+        }
         // What `tacit policy set` refuses must not hold because a file says it.
         if let Err(why) = self.policy().check() {
             return wrong(format!("[policy]: {why}"));
@@ -281,6 +284,29 @@ impl NodeConfig {
     pub(crate) fn store_url(&self, data: &Path) -> String {
         in_folder(&self.store, data)
     }
+}
+
+/// Where others find the link port, or nothing. They dial it as it stands, so what nobody can dial is refused here: at
+/// the others nothing but "invalid input" could be said of it.
+pub(crate) fn advertised(text: &str) -> Result<(), Failure> {
+    if text.is_empty() || is_place(text) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "this is HOST:PORT, such as alpha.example:7401 or [2001:db8::7]:7401, without http:// and without a path, not \
+         {text:?}"
+    )))
+}
+
+/// A name, an IPv4 address or an IPv6 address in brackets, and a port.
+fn is_place(text: &str) -> bool {
+    if text.starts_with('[') {
+        return text.parse::<SocketAddrV6>().is_ok_and(|address| address.port() > 0);
+    }
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    // Parsing alone takes "+7401", too.
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    is_port && !host.is_empty() && host.chars().all(|c| c.is_alphanumeric() || "-._".contains(c))
 }
 
 /// A database URL, with a relative SQLite file put into a folder.
@@ -373,6 +399,39 @@ mod tests {
             let refused = check(rule).expect_err(rule);
             assert!(refused.starts_with("node.toml: [policy]: the policy was not taken: "), "{refused}");
             assert!(refused.contains(words), "{rule}: {refused}");
+        }
+    }
+
+    #[test]
+    fn an_advertised_address_that_nobody_can_dial_is_refused() {
+        let check = |advertise: &str| {
+            let config = NodeConfig { advertise: advertise.to_owned(), ..NodeConfig::default() };
+            config.check().map_err(|failure| failure.to_string())
+        };
+        for place in ["", "alpha.example:7401", "127.0.0.1:1", "gw_1:65535", "[::1]:7401", "[2001:db8::7]:7401"] {
+            assert_eq!(check(place), Ok(()), "{place}");
+        }
+        for wrong in [
+            "gw.example",
+            "127.0.0.1",
+            "http://127.0.0.1:7401",
+            "https://gw.example:7401",
+            "gw.example:7401/",
+            "gw.example:7401/join",
+            "gw.example:",
+            "gw.example:0",
+            "gw.example:65536",
+            "gw.example:+7401",
+            ":7401",
+            "gw example:7401",
+            "::1:7401",
+            "[::1]",
+            "[::1]:0",
+            "[gw.example]:7401",
+        ] {
+            let refused = check(wrong).expect_err(wrong);
+            assert!(refused.starts_with("node.toml: advertise: this is HOST:PORT, such as "), "{refused}");
+            assert!(refused.contains(&format!("{wrong:?}")), "{refused}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum as _};
 
-use crate::config::{DataFolder, NodeConfig, Role};
+use crate::config::{DataFolder, NodeConfig, Role, advertised};
 use crate::output::{Failure, result_line};
 use crate::wizard::{self, Question, Wizard};
 
@@ -93,7 +93,7 @@ impl Init {
         let title = "Where links are served: peers connect here";
         let link = answer("LINK", title, default.link.to_string(), text(self.link), is_address)?;
         let title = "Where others find the link port, host:port; empty: as above";
-        let advertise = answer("ADVERTISE", title, default.advertise, self.advertise, place)?;
+        let advertise = answer("ADVERTISE", title, default.advertise, self.advertise, advertised)?;
         let title = "The database: sqlite:FILE in the data folder, or postgres://...";
         let store = answer("STORE", title, default.store, self.store, database)?;
         let config = NodeConfig {
@@ -126,16 +126,6 @@ fn named(text: &str) -> Result<(), Failure> {
 fn address(text: &str) -> Result<SocketAddr, Failure> {
     text.parse()
         .map_err(|_| Failure::usage(format!("this is an IP address and a port, such as 127.0.0.1:7400, not {text:?}")))
-}
-
-/// Where others find this node: a name does as well as an address.
-fn place(text: &str) -> Result<(), Failure> {
-    let port = |port: &str| port.parse::<u16>().is_ok();
-    match text.rsplit_once(':') {
-        _ if text.is_empty() => Ok(()),
-        Some((host, number)) if !host.is_empty() && port(number) => Ok(()),
-        _ => Err(Failure::usage(format!("this is HOST:PORT, such as alpha.example:7401, not {text:?}"))),
-    }
 }
 
 fn database(text: &str) -> Result<(), Failure> {

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::review::{own_defaults, review};
 use super::{Question, Wizard, say, tell};
-use crate::config::{DataFolder, NodeConfig, Role};
+use crate::config::{DataFolder, NodeConfig, Role, advertised};
 use crate::kept_file;
 use crate::negotiating::{checked_registry, refused};
 use crate::output::{Code, Failure};
@@ -120,7 +120,11 @@ async fn home(wizard: &mut Wizard, data: &DataFolder, given: &Given) -> Result<H
             given.http.clone(),
         )?;
         let link = ask("LINK", "Where members of the group connect to", &link, given.link.clone())?;
-        let advertise = ask("ADVERTISE", "How members find that, host:port", &link, given.advertise.clone())?;
+        let title = "How members find that, host:port";
+        let question = Question { name: "ADVERTISE", title, default: &link, by, choices: &[] };
+        // The same as above is no advertised address: that port may still be chosen.
+        let is_place = |text: &str| if text == link { Ok(()) } else { advertised(text) };
+        let advertise = wizard.ask_checked(&question, given.advertise.clone(), is_place)?;
         let address = |name: &str, text: &str| {
             text.parse::<SocketAddr>().map_err(|_| Failure::usage(format!("{name} is ADDRESS:PORT, not {text:?}")))
         };

@@ -94,11 +94,16 @@ fn an_answer_that_cannot_be_meant_is_wrong_usage() {
     let data = folder.path().join("node");
     let data = data.to_str().expect("a path");
     refused(&run(&["init", "--yes", "--data", data, "--name", " alpha"]), "begins or ends with a space");
+    for place in ["gw.example", "http://gw.example:7401"] {
+        refused(&run(&["init", "--yes", "--data", data, "--advertise", place]), "this is HOST:PORT");
+    }
     assert!(!folder.path().join("node").exists(), "nothing was written");
     for (wrong, word) in [
         ("url = \"foo\"", "url = \"foo\""),
         ("url = \"https://\"", "url"),
         ("name = \"a \"", "name"),
+        ("advertise = \"127.0.0.1\"", "advertise: this is HOST:PORT"),
+        ("advertise = \"http://127.0.0.1:7401\"", "advertise: this is HOST:PORT"),
         ("policy.epsilon_budgets = [\"temperature:2\"]", "a budget is NAME=DECIMAL"),
         ("policy.models = [\"honest\"]", "models are semi-honest"),
     ] {
