@@ -214,8 +214,8 @@ mod tests {
         assert_eq!(said([follows(), gone(), gone()]), nobody("a:80 follows; b:80, c:80 cannot be reached"));
         assert_eq!(said([gone(), follows(), follows()]), nobody("b:80, c:80 follow; a:80 cannot be reached"));
         let strange = || Err(ClientError::Answer(404));
-        let words = "b:80 follows; a:80 cannot be reached; the answer is not one of a Tacit node (status 404); check the \
-                     address";
+        let words = "b:80 follows; a:80 cannot be reached; the answer is not one of a Tacit node (status 404); check \
+                     the address";
         assert_eq!(said([gone(), follows(), strange()]), nobody(words));
         assert_eq!(said([gone(), gone(), gone()]), Err("a:80, b:80, c:80 cannot be reached: gone".to_owned()));
         // Whoever leads says itself why it could not.

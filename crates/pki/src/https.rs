@@ -62,8 +62,8 @@ pub enum OtherProtocol {
     Http,
     /// TLS, and http was asked for.
     #[error(
-        "https or links are served there, and http was asked for; give its HTTP address (usually port 7400, and not the \
-         link port, usually 7401), with https:// if that is what it serves"
+        "https or links are served there, and http was asked for; give its HTTP address (usually port 7400, and not \
+         the link port, usually 7401), with https:// if that is what it serves"
     )]
     Tls,
     /// Links, and https was asked for.

@@ -5,8 +5,8 @@
 //! anew had acknowledged to it before; a node that has less ends for good. For its first second it votes for nobody,
 //! so that it hears of that first.
 //!
-//! Only the leader of the time remembers, and only what it was told since it leads: where all gateways are down together,
-//! or another one has come to lead since, nobody notices.
+//! Only the leader of the time remembers, and only what it was told since it leads: where all gateways are down
+//! together, or another one has come to lead since, nobody notices.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
