@@ -151,6 +151,9 @@ impl Scale {
     /// double of that size, which the value, where it is much smaller, would show as digits that mean nothing.
     fn level(self, scaled: f64) -> f64 {
         let one = 10_f64.powi(i32::from(self.decimals));
+        if self.least.0 == 0 {
+            return scaled / one;
+        }
         #[expect(clippy::cast_precision_loss, reason = "a decimal of at most 18 digits")]
         let least = self.least.0 as f64 / self.unit() as f64;
         let error = scaled.abs().max(least.abs()) * f64::EPSILON / one;
@@ -222,7 +225,7 @@ mod tests {
         assert_eq!(told(usual, "mean(co2)", (a + b) as f64 / 2.0), 42.75);
         let third = told(usual, "mean(co2)", (a + a + b) as f64 / 3.0);
         assert!((third - 128.2 / 3.0).abs() < 1e-7 && third.to_string().len() < 14, "{third}");
-        // Where the bounds are near, all digits are true.
+        // Where the bounds begin at 0, all digits are true.
         let near = Scale::new(Micro(0), micro("100"), 1).expect("a scale");
         assert_eq!(told(near, "mean(co2)", 1282.0 / 3.0), 1282.0 / 3.0 / 10.0);
     }

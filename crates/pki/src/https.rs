@@ -92,13 +92,15 @@ pub fn is_untrusted(error: &(dyn core::error::Error + 'static)) -> bool {
         .any(|cause| matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
+type Cause<'a> = &'a (dyn core::error::Error + 'static);
+
 /// An error and what led to it, the innermost cause last.
-fn causes(error: &(dyn core::error::Error + 'static)) -> impl Iterator<Item = &(dyn core::error::Error + 'static)> {
+fn causes(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
     core::iter::successors(Some(error), |&error| cause_of(error))
 }
 
 /// An I/O error tells its cause's cause as its own.
-fn cause_of(error: &(dyn core::error::Error + 'static)) -> Option<&(dyn core::error::Error + 'static)> {
+fn cause_of(error: Cause<'_>) -> Option<Cause<'_>> {
     match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
         Some(inner) => Some(inner),
         None => error.source(),

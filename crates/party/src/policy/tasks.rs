@@ -132,7 +132,7 @@ pub enum TaskRefusal {
     /// Its bounds leave records out.
     #[error(
         "the task takes values from {least} to {most}, which leaves {left_out} of this peer's records out, and its policy \
-         gives all or none: set ranges, so that such an answer tells nothing of the records, or conditions to allow it"
+         gives all or none; set conditions to allow it, or ranges, so that such an answer tells nothing of the records"
     )]
     LeftOut {
         /// How many.
