@@ -137,9 +137,10 @@ async fn log_call(
 pub(crate) struct MaybeCaller(pub(crate) Option<Caller>);
 
 impl MaybeCaller {
-    /// Whether it may do something of this role about this group.
+    /// Whether it may do something of this role about this group. Who may only ask sees nobody, here as elsewhere.
     pub(crate) fn may(&self, role: Role, group: Option<GroupId>) -> bool {
-        self.0.as_ref().is_some_and(|caller| caller.role() >= role && caller.known.reaches(group))
+        let may = |caller: &Caller| caller.role() >= role && caller.known.reaches(group) && !caller.known.is_asker();
+        self.0.as_ref().is_some_and(may)
     }
 }
 

@@ -91,9 +91,12 @@ impl Directory {
         let (upto, from) = (Slot(0), Slot(0));
         let (run, endpoint, unanswered) = (None, None, 0);
         let present = Present { sender, link, group, name, run, upto, from, since, endpoint, offer, unanswered };
-        state.present.insert(member, present);
+        let older = state.present.insert(member, present);
         state.left.remove(&member);
         drop(state);
+        if let Some(older) = older {
+            older.sender.replace();
+        }
         self.changed.notify_waiters();
         link
     }

@@ -206,9 +206,12 @@ impl Gateway {
     /// Puts into force what was agreed before a crash and is not in force yet.
     pub(crate) async fn finish_negotiations(&self) -> Result<(), GatewayError> {
         for row in self.inner.store.unfinished_negotiations().await? {
-            if let Err(error) = self.finish_negotiation(&row).await {
-                // The other groups do not wait for it; it is tried again at the next start.
-                warn!(negotiation = row.id, %error, "what was agreed before is not in force");
+            match self.finish_negotiation(&row).await {
+                // The database, or the other gateways, did not answer: the whole start is tried again.
+                Err(GatewayError::Store(error)) => return Err(error.into()),
+                // What concerns it alone keeps nobody else waiting.
+                Err(error) => warn!(negotiation = row.id, %error, "what was agreed before is not in force"),
+                Ok(()) => {}
             }
         }
         Ok(())

@@ -282,7 +282,11 @@ impl Gateway {
     /// Goes on with the tasks that were open when this gateway ended.
     pub(crate) async fn continue_tasks(&self) -> Result<(), GatewayError> {
         for row in self.inner.store.open_tasks().await? {
-            let Ok(ask) = serde_json::from_str::<Ask>(&row.ask_json) else {
+            let windows = match self.windows(&row.id).await {
+                Err(GatewayError::Bug(_)) => None,
+                windows => Some(windows?),
+            };
+            let (Ok(ask), Some(windows)) = (serde_json::from_str::<Ask>(&row.ask_json), windows) else {
                 warn!(task = row.id, "an open task cannot be read, and is ended");
                 self.end_task(&row.id, "failed", "this gateway's program cannot read it; ask again").await?;
                 continue;
@@ -291,7 +295,6 @@ impl Gateway {
                 self.end_task(&row.id, "cancelled", &why).await?;
                 continue;
             }
-            let windows = self.windows(&row.id).await?;
             self.begin_task(row, ask, windows, false, None)?;
         }
         Ok(())

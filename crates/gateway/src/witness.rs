@@ -27,7 +27,11 @@ const AT_ONCE: usize = 32;
 
 /// What each member was shown last, and what it accepted last.
 #[derive(Default)]
-pub(crate) struct Witnesses(std::sync::Mutex<BTreeMap<Fingerprint, Seen>>);
+pub(crate) struct Witnesses {
+    seen: std::sync::Mutex<BTreeMap<Fingerprint, Seen>>,
+    /// Heads are shown one after the other: a member that heard an older one last would take the log for a shortened one.
+    showing: tokio::sync::Mutex<()>,
+}
 
 #[derive(Clone, Default)]
 struct Seen {
@@ -37,7 +41,7 @@ struct Seen {
 
 impl Witnesses {
     fn with<T>(&self, member: Fingerprint, change: impl FnOnce(&mut Seen) -> T) -> T {
-        change(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(member).or_default())
+        change(self.seen.lock().unwrap_or_else(PoisonError::into_inner).entry(member).or_default())
     }
 }
 
@@ -87,6 +91,7 @@ impl Gateway {
 
     /// Shows the head of the log to a member, if it has not accepted it already.
     pub(crate) async fn show_log(&self, member: Fingerprint) -> Result<(), GatewayError> {
+        let _showing = self.inner.witnesses.showing.lock().await;
         let head = self.inner.log.checkpoint().await?;
         let size = head.checkpoint.size;
         let accepted = self.inner.witnesses.with(member, |seen| {

@@ -162,6 +162,11 @@ impl ControlSender {
         self.conn.close(CloseReason::Local);
     }
 
+    /// The same, because the peer is there over a newer link.
+    pub fn replace(&self) {
+        self.conn.close(CloseReason::Replaced);
+    }
+
     /// Waits until the link is closed.
     pub async fn closed(&self) -> CloseReason {
         self.conn.ended().await;

@@ -438,19 +438,22 @@ impl HostInner {
         let taker = lock(links).clone().ok_or(Refusal::Busy)?;
         let place = taker.try_reserve().map_err(|_| Refusal::Busy)?;
         if conn.protocol == Protocol::Control {
-            self.replace_control(conn);
+            self.bound_control(&conn.peer);
         }
         place.send(self.start_control(conn));
         Ok(())
     }
 
-    /// One control link of each peer, as with MPC: whoever comes again has lost the one before, or fills the port.
-    fn replace_control(&self, new: &Conn) {
-        for old in self.hub.conns_of(&self.fingerprint) {
-            if old.protocol == Protocol::Control && old.peer == new.peer && !old.dialled {
-                old.close(CloseReason::Replaced);
-                self.forget(&old);
-            }
+    /// Two control links of a peer at most: the one that it is known by until it has said hello on the next. Whoever opens
+    /// more has lost those before, or fills the port.
+    fn bound_control(&self, peer: &Fingerprint) {
+        let of_peer = |conn: &Arc<Conn>| conn.protocol == Protocol::Control && conn.peer == *peer && !conn.dialled;
+        let mut older: Vec<_> = self.hub.conns_of(&self.fingerprint).into_iter().filter(of_peer).collect();
+        older.sort_by_key(|conn| conn.id);
+        older.pop();
+        for conn in older {
+            conn.close(CloseReason::Replaced);
+            self.forget(&conn);
         }
     }
 

@@ -28,7 +28,7 @@ const LOOK_AROUND: u32 = 2;
 /// So many addresses of a gateway are kept.
 const ADDRESSES: usize = 12;
 
-/// Where there are several gateways, each is dialled for so long at most, and longer after rounds in vain,
+/// Where there are several gateways, each is dialled for so long at most, and longer after [`PATIENT`] rounds in vain,
 const SEVERAL_DIAL: Duration = Duration::from_millis(400);
 /// and the pause before the next round is not longer than this.
 const SEVERAL_PAUSE: Duration = Duration::from_millis(500);
@@ -169,8 +169,8 @@ async fn attempt(party: &Arc<Inner>, gateway: Fingerprint, several: bool, failur
         _ => known.clone(),
     };
     // Where there are several, one that is gone or does not lead is not waited for.
-    let limit = match several {
-        true => party.limits.dial.min(SEVERAL_DIAL * failures.saturating_add(1)),
+    let limit = match several && *failures <= PATIENT {
+        true => party.limits.dial.min(SEVERAL_DIAL),
         false => party.limits.dial,
     };
     match party.host.dial_control(gateway, &addresses, limit).await {

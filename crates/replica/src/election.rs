@@ -74,12 +74,8 @@ impl Ear {
     /// A leader spoke.
     pub(crate) fn heard(&self, now: Instant) {
         let mut waiting = self.lock();
-        // Whoever speaks of its log does not send rows, or no more.
-        let arriving = match waiting.arriving {
-            Arriving::Here => Arriving::Here,
-            Arriving::Nothing | Arriving::Since(_) => Arriving::Nothing,
-        };
-        *waiting = Waiting { heard: now, new: false, since: now, pause: SILENCE, turns: true, arriving };
+        // It may send rows all the same: of each commit all hear at once.
+        *waiting = Waiting { heard: now, new: false, since: now, pause: SILENCE, turns: true, ..*waiting };
     }
 
     /// A leader spoke: it sends rows.
@@ -221,10 +217,10 @@ mod tests {
         // All are there, or were refused: the usual silence counts.
         ear.heard_rows(now, Arriving::Nothing);
         assert!(!ear.is_time(now + SILENCE - LOOK, 0) && ear.is_time(now + SILENCE, 0));
-        // They were given up, and another one leads.
+        // A commit of the others, of which all hear, is no sign that no more rows come.
         ear.heard_rows(now, Arriving::Since(now));
         ear.heard(now);
-        assert!(ear.is_time(now + SILENCE, 0));
+        assert!(!ear.is_time(now + SILENCE + TURN, 0) && ear.is_time(now + PIECE, 0));
     }
 
     /// A short log that stands first, again and again, would keep out the only one that can be elected.

@@ -93,7 +93,7 @@ fn written(path: &Path, new: &Path, text: &str, mode: u32) -> std::io::Result<()
 }
 
 /// Some file systems, of other machines above all, write folders through and do not know how to be asked for it.
-fn if_possible(synced: std::io::Result<()>) -> std::io::Result<()> {
+pub(crate) fn if_possible(synced: std::io::Result<()>) -> std::io::Result<()> {
     match synced {
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
         synced => synced,

@@ -74,7 +74,16 @@ impl Failure {
                 Some(folder) if folder != above => format!("there is no folder {}", above.display()),
                 _ => format!("{} cannot be {undone}: {error}", full.display()),
             };
-            Self::usage(format!("{why}; {next}"))
+            // A full disk is no wrong usage.
+            let code = match error.kind() {
+                ErrorKind::NotFound
+                | ErrorKind::NotADirectory
+                | ErrorKind::IsADirectory
+                | ErrorKind::AlreadyExists
+                | ErrorKind::PermissionDenied => Code::Usage,
+                _ => Code::Other,
+            };
+            Self::new(code, format!("{why}; {next}"))
         }
     }
 

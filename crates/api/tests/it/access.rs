@@ -173,7 +173,10 @@ async fn rule10_who_asks_for_tasks_sees_nobody() {
         assert_eq!(group.status, 200, "{}", group.text);
         assert_eq!(group.json()["members"], json!([]));
         assert!(!call("GET", "/groups").send().await.text.contains("two:member"));
+        // Who knows a negotiation's id reads who is a candidate.
+        call("GET", "/negotiations?group=2").send().await.is_problem(403, "forbidden");
     }
+    assert_eq!(w.ask("GET", "/api/v1/negotiations?group=2".to_owned()).token(looks).send().await.status, 200);
     assert_eq!(
         w.ask("GET", "/api/v1/groups/2".to_owned()).token(looks).send().await.json()["members"][0]["name"],
         "two:member"

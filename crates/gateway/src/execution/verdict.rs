@@ -276,7 +276,9 @@ fn told_alike(held: &[Held<'_>], job: &Job, names: &Names<'_>) -> Result<(Vec<To
     let mut tellings: Vec<Vec<Held<'_>>> = Vec::new();
     let (open, sealed): (Vec<&Held<'_>>, Vec<&Held<'_>>) =
         held.iter().partition(|held| matches!(held.told, Some(Told::Open(_))));
-    for one in open {
+    // In clear nobody tells what was asked for with a key, so whoever does has made it up.
+    let clear = job.ask().is_none_or(|ask| ask.request.tell_gateway);
+    for one in open.into_iter().filter(|_| clear) {
         match tellings.iter_mut().find(|alike| alike.iter().any(|other| other.told == one.told)) {
             Some(alike) => alike.push(*one),
             None => tellings.push(vec![*one]),

@@ -84,10 +84,9 @@ impl Gateway {
                 }
                 tokio::time::sleep(Duration::from_millis(early)).await;
             }
-            // Its client was looked at when it was handed in; a later computation may be days after that.
-            if window > Slot(0)
-                && let Some(why) = withdrawn(&self.inner.store, &row.client, ask).await?
-            {
+            // Its client was looked at when it was handed in; a computation may be days after that, and the client's
+            // right may have been taken back before the task was known here.
+            if let Some(why) = withdrawn(&self.inner.store, &row.client, ask).await? {
                 self.close_task(&row.id, "cancelled", &why, body).await;
                 return Ok(());
             }

@@ -140,19 +140,25 @@ async fn f11_an_address_that_is_silent_does_not_hide_the_others() {
     assert_eq!(error, Some(LinkError::HandshakeTimeout));
 }
 
-/// A peer has one control link with a gateway: whoever opens more and more of them fills nothing.
+/// A peer has two control links with a gateway at most, while the newer one takes over: whoever opens more and more of
+/// them fills nothing.
 #[tokio::test]
-async fn f11_a_newer_control_link_ends_the_older_one() {
+async fn f11_a_newer_control_link_ends_the_older_ones() {
     let (gateway, peer, other) = (Node::new().await, Node::new().await, Node::new().await);
     let mut links = gateway.host.control_links();
     let _other = other.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
-    let mut first = peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
-    let _second = peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
     let of_other = links.recv().await.unwrap();
-    let mut old = links.recv().await.unwrap();
-    let new = links.recv().await.unwrap();
-    assert_eq!(old.recv::<u8>().await, Err(LinkError::Closed(CloseReason::Replaced)));
-    assert!(matches!(first.recv::<u8>().await, Err(LinkError::Closed(_))));
-    assert_eq!((of_other.sender().send(&1), new.sender().send(&1)), (Ok(()), Ok(())));
-    assert_eq!(gateway.host.links().len(), 2);
+    let (mut dialled, mut taken) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        dialled.push(peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap());
+        taken.push(links.recv().await.unwrap());
+    }
+    assert_eq!(taken[0].recv::<u8>().await, Err(LinkError::Closed(CloseReason::Replaced)));
+    assert!(matches!(dialled[0].recv::<u8>().await, Err(LinkError::Closed(_))));
+    for link in taken[1..].iter().chain([&of_other]) {
+        assert_eq!(link.sender().send(&1), Ok(()));
+    }
+    assert_eq!(gateway.host.links().len(), 3);
+    taken[1].sender().replace();
+    assert_eq!(taken[1].recv::<u8>().await, Err(LinkError::Closed(CloseReason::Replaced)));
 }

@@ -112,10 +112,7 @@ impl Party {
         let asked = read(party.store.approval(&party.name, task).await?.ok_or_else(unknown)?)?;
         let (now, run) = (party.clock.now(), asked.ask.run());
         let Some(last) = last_to_come(&asked.ask, now) else { return Err(PartyError::TaskOver(asked.task)) };
-        if party.store.is_over(&party.name, run, last).await? {
-            return Err(PartyError::TaskOver(asked.task));
-        }
-        if is_given_up(&asked, party.clock.now()) {
+        if is_given_up(&asked, now) || party.store.is_over(&party.name, run, last).await? {
             return Err(PartyError::TaskOver(asked.task));
         }
         let what = [

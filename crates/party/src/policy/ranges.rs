@@ -18,13 +18,19 @@ impl Policy {
     pub(crate) fn judge_ranges(&self, request: &TaskRequest, scale: &Scale) -> Result<(), TaskRefusal> {
         for source in &request.sources {
             let Some((from, to)) = range(&self.ranges, source) else { continue };
-            if from < scale.least() || to > scale.most() {
+            // As it would be given: rounding may lift the largest beyond the bounds.
+            if scale.encode(from).is_none() || scale.encode(to).is_none() {
                 let (least, most) = (scale.least().to_string(), scale.most().to_string());
                 let (from, to) = (from.to_string(), to.to_string());
                 return Err(TaskRefusal::Range { name: source.clone(), from, to, least, most });
             }
         }
         Ok(())
+    }
+
+    /// Whether a series can have this value.
+    pub(crate) fn can_be(&self, source: &str, value: Micro) -> bool {
+        range(&self.ranges, source).is_none_or(|(from, to)| (from..=to).contains(&value))
     }
 
     /// Whether all series of a task have a range, so that what is left out is beyond it.

@@ -220,7 +220,7 @@ async fn prepare_task(
             policy.judge_conditions(&ask.request).map_err(refused)?;
             policy.judge_ranges(&ask.request, &terms.scale).map_err(refused)?;
             let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
-            let selected = series::select(&mut look, &party.name, ask, terms, job.slot, plan).await;
+            let selected = series::select(&mut look, &party.name, ask, terms, job.slot, plan, policy).await;
             let selected = selected.map_err(nothing)?;
             left_out = selected.left_out;
             policy.judge_left_out(&ask.request, left_out).map_err(refused)?;

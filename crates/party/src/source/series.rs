@@ -12,6 +12,7 @@ use tacit_model::{CLOCK_SKEW_MS, Slot, UnixMillis};
 use tacit_store::{Look, Redacted, Sample, StoreError};
 
 use super::Row;
+use crate::policy::Policy;
 
 /// More samples than this are not taken at once.
 pub const MAX_SAMPLES: usize = 100_000;
@@ -126,6 +127,7 @@ pub(crate) async fn select(
     terms: &Terms,
     slot: Slot,
     plan: &Plan,
+    policy: &Policy,
 ) -> Result<Selected, NothingToGive> {
     let mut window = terms.window(slot).ok_or(NothingToGive::Window)?;
     let request = &ask.request;
@@ -153,9 +155,13 @@ pub(crate) async fn select(
     let meets = |values: &BTreeMap<&str, Micro>| {
         terms.filter.iter().all(|c| values.get(c.source.as_str()).is_some_and(|value| c.holds(*value)))
     };
-    // A value out of bounds does not enter; what it is nobody hears.
+    // A value out of bounds, or one that its series cannot have, does not enter; what it is nobody hears.
     let scaled = |values: &BTreeMap<&str, Micro>| -> Option<Vec<u64>> {
-        request.sources.iter().map(|source| values.get(source.as_str()).and_then(|v| terms.scale.encode(*v))).collect()
+        let one = |source: &String| {
+            let value = *values.get(source.as_str())?;
+            if policy.can_be(source, value) { terms.scale.encode(value) } else { None }
+        };
+        request.sources.iter().map(one).collect()
     };
     let most = match plan.row_shape() {
         RowShape::Records { most, .. } => most,

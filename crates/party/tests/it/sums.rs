@@ -58,15 +58,18 @@ async fn p18_rows_are_all_or_nothing() {
     let upto_3 = |m: &ToGateway| matches!(m, ToGateway::Rows { upto: Slot(3), .. }).then_some(());
     world.gateway.expect(&peer, upto_3).await;
     world.gateway.send(&peer, &ToPeer::Stop { group: GROUP, run: RUN, reason: StopReason::Failed });
-    let told = loop {
-        let status = party.status().await.unwrap();
-        match status.last_trouble {
-            Some(told) if status.state == PartyState::Failed && told.what.contains("ended with an error") => {
-                break told.what;
+    let heard = async {
+        loop {
+            let status = party.status().await.unwrap();
+            match status.last_trouble {
+                Some(told) if status.state == PartyState::Failed && told.what.contains("ended with an error") => {
+                    break told.what;
+                }
+                _ => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
             }
-            _ => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
         }
     };
+    let told = tokio::time::timeout(std::time::Duration::from_secs(20), heard).await.expect("its owner is told");
     assert!(told.contains("3 rows that waited were given up"), "{told}");
     assert!(matches!(party.add_rows(&rows(&["1;2"])).await, Err(PartyError::NotRunning)));
     assert!(matches!(party.stop().await, Err(PartyError::NotRunning)));

@@ -1,7 +1,6 @@
 //! `tacit backup`: a copy of a node's folder without inputs.
 
 use std::fs::{File, Permissions};
-use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -10,6 +9,7 @@ use serde_json::json;
 
 use super::print;
 use crate::config::{DataFolder, NodeConfig};
+use crate::kept_file::if_possible;
 use crate::output::Failure;
 
 /// Copy a node's configuration, keys and database, also while it runs. Rows that wait and samples of series stay out.
@@ -124,11 +124,8 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
     write().map_err(Failure::at(to, "written", ELSEWHERE))
 }
 
-/// What is in the folder is found there after a power cut, too. Some file systems, of other machines above all, write folders
-/// through and do not know how to be asked for it.
+/// What is in the folder is found there after a power cut, too.
 fn sync_folder(folder: &Path) -> Result<(), Failure> {
-    match File::open(folder).and_then(|opened| opened.sync_all()) {
-        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
-        synced => synced.map_err(Failure::at(folder, "made durable", ELSEWHERE)),
-    }
+    let synced = File::open(folder).and_then(|opened| if_possible(opened.sync_all()));
+    synced.map_err(Failure::at(folder, "made durable", ELSEWHERE))
 }

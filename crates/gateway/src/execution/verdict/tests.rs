@@ -541,6 +541,44 @@ fn rule5_guaranteed_results_are_not_voided_by_t_recipients() {
     assert!(matches!(judged("guaranteed", &doubted, each), Outcome::Failed { .. }));
 }
 
+/// Rule 11: what a client asked for with a key nobody tells in clear but who has made it up.
+#[test]
+fn rule11_what_is_told_in_clear_unasked_is_nobodys_result() {
+    let told = |told: Told| Report::Done {
+        agreement: Some("a".to_owned()),
+        contributors: 4,
+        faults: Vec::new(),
+        left_out: Vec::new(),
+        told: Some(told),
+        session: None,
+    };
+    let sealed = Told::Sealed("for its key".to_owned());
+    let bogus = Told::Open(Box::new(TaskResult {
+        id: "t".to_owned(),
+        window: Slot(0),
+        statistics: Vec::new(),
+        no_result: None,
+        values: vec![Decimal(99)],
+        contributors: 4,
+    }));
+    for clear in [false, true] {
+        let (charter, mut job) = four("malicious", [0, 1, 2, 3]);
+        let asked = TaskRequest::about(GroupId(1), "temperature", "sum", "HVAC");
+        let request = TaskRequest { tell_gateway: clear, result_key: Some("key".to_owned()), ..asked };
+        let ticket = TaskSignature { key: String::new(), signature: String::new() };
+        job.task.source = Source::Series(Box::new(Ask { request: request.into(), client: None, ticket }));
+        let reports = [sealed.clone(), bogus.clone(), sealed.clone(), sealed.clone()].map(told);
+        let reported = (0..).map(who).zip(reports.into_iter().map(Some)).collect();
+        match judge(&reported, &job, &Names(&charter)) {
+            Outcome::Done(agreed) => {
+                assert_eq!(agreed.told.contains(&bogus), clear);
+                assert_eq!(agreed.told.iter().filter(|told| **told == sealed).count(), 3);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn rule8_a_contradicted_result_fails_the_slot() {
     let cheated =

@@ -76,7 +76,9 @@ pub(crate) async fn opened(
     in_order(&task)?;
     let told = task.windows.iter().any(|window| !window.sealed.is_empty());
     let Some(key) = key else {
-        let results = task.windows.iter().filter_map(|window| window.result.clone()).collect();
+        // What was not asked for in clear nobody tells in clear: it would be the gateway's word alone.
+        let clear = task.windows.iter().filter(|_| task.task.tell_gateway);
+        let results = clear.filter_map(|window| window.result.clone()).collect();
         let remarks = if told { vec![SEALED.to_owned()] } else { Vec::new() };
         return Ok(Opened { task, results, refused: Vec::new(), remarks });
     };
