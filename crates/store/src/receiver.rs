@@ -2,7 +2,7 @@
 
 use tacit_model::UnixMillis;
 
-use crate::db::{ToValue, Value, args, from_row};
+use crate::db::{Scalar, ToValue, Value, args, from_row};
 use crate::{Store, StoreError};
 
 /// One received row.
@@ -60,10 +60,20 @@ impl Store {
         .await
     }
 
-    /// Received rows in the order of arrival: at most `limit`, leaving out the first `offset`.
-    pub async fn received(&self, limit: u32, offset: u64) -> Result<Vec<ReceivedRow>, StoreError> {
+    /// Received rows in the order of arrival: at most `limit`, leaving out the first `offset`; of more than one no more than
+    /// so many bytes. Their sizes are looked at first, since a row may be as large as a post.
+    pub async fn received(&self, limit: u32, offset: u64, bytes: usize) -> Result<Vec<ReceivedRow>, StoreError> {
         let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-        let sql = "SELECT * FROM received ORDER BY id LIMIT $1 OFFSET $2";
-        self.reader().await?.all(sql, args![limit, offset]).await
+        let mut db = self.reader().await?;
+        let sql = "SELECT CAST(octet_length(data) AS BIGINT) AS v FROM received ORDER BY id LIMIT $1 OFFSET $2";
+        let sizes: Vec<Scalar<u64>> = db.all(sql, args![limit, offset]).await?;
+        let mut room = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let fits = |Scalar(size): &&Scalar<u64>| {
+            let fits = *size <= room;
+            room = room.saturating_sub(*size);
+            fits
+        };
+        let count = u32::try_from(sizes.iter().take_while(fits).count()).unwrap_or(limit).max(1);
+        db.all("SELECT * FROM received ORDER BY id LIMIT $1 OFFSET $2", args![count.min(limit), offset]).await
     }
 }

@@ -91,8 +91,8 @@ pub(crate) async fn received(app: &App, from: u64, max: usize) -> Result<(Vec<St
     let mut bytes = 0;
     loop {
         let offset = from.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-        let some = app.edge.store.received(CHUNK, offset).await?;
-        let last = u32::try_from(some.len()).is_ok_and(|count| count < CHUNK);
+        let some = app.edge.store.received(CHUNK, offset, BYTES - bytes.min(BYTES)).await?;
+        let last = some.is_empty();
         for row in some {
             if rows.len() >= max || bytes >= BYTES {
                 return Ok((rows, true));

@@ -68,11 +68,11 @@ async fn a_post_of_too_many_rows_is_refused_whole() {
     let problem = refused.json();
     let detail = problem["detail"].as_str().unwrap_or_default();
     assert!(detail.contains("at most 10000 rows") && detail.contains("in parts"), "{detail}");
-    assert!(w.store.received(1, 0).await.unwrap().is_empty());
+    assert!(w.store.received(1, 0, usize::MAX).await.unwrap().is_empty());
 
     w.post(RECEIVE).json(&body(MOST)).await.says(200, "OK");
     assert_eq!(w.post("/api/v1/receiver/results").json(&body(MOST)).await.status, 204);
-    let last = w.store.received(2, 2 * MOST as u64 - 1).await.unwrap();
+    let last = w.store.received(2, 2 * MOST as u64 - 1, usize::MAX).await.unwrap();
     assert_eq!(last.iter().map(|row| row.id).collect::<Vec<_>>(), [2 * MOST as i64]);
 }
 

@@ -228,10 +228,14 @@ async fn the_receiver_keeps_each_batch_once(f: &Fixture) {
     }
     assert_eq!(kept, 2);
     assert_eq!(f.store.receive(None, "::1", &rows, at(1)).await.unwrap(), 2);
-    let shown: Vec<String> = f.store.received(10, 1).await.unwrap().into_iter().map(|row| row.data).collect();
+    let shown: Vec<String> =
+        f.store.received(10, 1, usize::MAX).await.unwrap().into_iter().map(|row| row.data).collect();
     assert_eq!(shown, vec!["7;9", "3;8", "7;9"]);
     assert_eq!(f.store.purge_received(at(1)).await.unwrap(), 2);
-    assert_eq!(f.store.received(10, 0).await.unwrap().len(), 2);
+    assert_eq!(f.store.received(10, 0, usize::MAX).await.unwrap().len(), 2);
+    for (bytes, rows) in [(0, 1), (5, 1), (6, 2), (7, 2)] {
+        assert_eq!(f.store.received(10, 0, bytes).await.unwrap().len(), rows, "{bytes} bytes");
+    }
 }
 
 /// Several statements' worth, with the numbers that follow; none is left out or comes twice.
@@ -239,9 +243,9 @@ async fn the_receiver_keeps_many_rows_in_their_order(f: &Fixture) {
     assert_eq!(f.store.receive(Some("none"), "::1", &[], at(0)).await.unwrap(), 0);
     let rows: Vec<String> = (0..431).map(|row| row.to_string()).collect();
     for (batch, first) in [(&rows[..], 1), (&rows[..200], 432), (&rows[..1], 632)] {
-        let offset = f.store.received(1000, 0).await.unwrap().len();
+        let offset = f.store.received(1000, 0, usize::MAX).await.unwrap().len();
         assert_eq!(f.store.receive(None, "::1", batch, at(first)).await.unwrap(), batch.len() as u64);
-        let kept = f.store.received(1000, offset as u64).await.unwrap();
+        let kept = f.store.received(1000, offset as u64, usize::MAX).await.unwrap();
         assert!(kept.iter().all(|row| row.from_ip == "::1" && row.at == at(first)));
         let ids: Vec<i64> = kept.iter().map(|row| row.id).collect();
         assert_eq!(ids, (first..).take(batch.len()).collect::<Vec<_>>());
