@@ -1,6 +1,7 @@
 //! Who calls, and whether it may: before any operation of `/api/v1` runs.
 
-use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{FromRequest as _, FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -14,7 +15,7 @@ use tacit_pki::token::ApiToken;
 
 use crate::auth::fingerprint;
 use crate::edge::App;
-use crate::extract::is_json;
+use crate::extract::{body_refused, is_json};
 use crate::problem::ApiError;
 use crate::reach::About;
 use crate::revocation::until_revoked;
@@ -77,13 +78,11 @@ pub(crate) struct Did {
 /// Lets callers pass that have at least this role, and whose limits the operation is within. What is done by an
 /// operation with a name here is in the audit log, with the id of the token, before it is answered.
 pub(crate) async fn require(State(gate): State<Gate>, params: RawPathParams, request: Request, next: Next) -> Response {
-    let (mut head, body) = request.into_parts();
-    let caller = match admit(&gate, &params, &head).await {
-        Ok(caller) => caller,
+    let (caller, request) = match admitted(&gate, &params, request).await {
+        Ok(admitted) => admitted,
         Err(error) => return error.into_response(),
     };
-    head.extensions.insert(caller.clone());
-    let response = next.run(Request::from_parts(head, body)).await;
+    let response = next.run(request).await;
     if !response.status().is_success() {
         return response;
     }
@@ -94,6 +93,21 @@ pub(crate) async fn require(State(gate): State<Gate>, params: RawPathParams, req
         return error.into_response();
     }
     if gate.streams { until_revoked(gate.app, caller, response) } else { response }
+}
+
+/// The caller, and the request for the handler. Who may not speak is not listened to. Who may takes its time to send a
+/// body, and may have lost its token when the last byte comes: so it is looked at before the body and after it.
+async fn admitted(gate: &Gate, params: &RawPathParams, request: Request) -> Result<(Caller, Request), ApiError> {
+    let (mut head, mut body) = request.into_parts();
+    let mut caller = admit(gate, params, &head).await?;
+    if !head.method.is_safe() && !body.is_end_stream() {
+        // The limit of the body is in the head.
+        let bytes = Bytes::from_request(Request::from_parts(head.clone(), body), &()).await.map_err(body_refused)?;
+        body = Body::from(bytes);
+        caller = admit(gate, params, &head).await?;
+    }
+    head.extensions.insert(caller.clone());
+    Ok((caller, Request::from_parts(head, body)))
 }
 
 async fn admit(gate: &Gate, params: &RawPathParams, head: &Parts) -> Result<Caller, ApiError> {
@@ -142,6 +156,14 @@ impl MaybeCaller {
         let may = |caller: &Caller| caller.role() >= role && caller.known.reaches(group) && !caller.known.is_asker();
         self.0.as_ref().is_some_and(may)
     }
+
+    /// The same caller as of now: for operations that waited for a body since they looked.
+    pub(crate) async fn again(self, app: &App) -> Result<Self, ApiError> {
+        match self.0 {
+            Some(caller) => Ok(Self(known(app, caller.shown()).await?)),
+            None => Ok(self),
+        }
+    }
 }
 
 impl FromRequestParts<App> for MaybeCaller {
@@ -179,14 +201,23 @@ async fn identified(app: &App, head: &Parts) -> Result<Option<Caller>, ApiError>
             Shown::Token(id.ok_or_else(|| no_token(value))?)
         }
     };
+    let caller = known(app, shown).await?;
+    if caller.as_ref().is_some_and(|caller| caller.known.is_certificate())
+        && head.method == Method::POST
+        && !is_json(&head.headers)
+    {
+        // A browser shows its certificate whoever's page makes it ask. Of what pages may send unasked, only POST
+        // changes anything, and never with this type.
+        let detail = "with a certificate and no token send Content-Type: application/json, also without a body";
+        return Err(ApiError::new(ProblemKind::UnsupportedMediaType, detail));
+    }
+    Ok(caller)
+}
+
+/// Whose that is; nobody's, if it is a certificate that was never admitted.
+async fn known(app: &App, shown: Shown) -> Result<Option<Caller>, ApiError> {
     match client_of(&app.edge.store, shown).await {
         Ok(known) => {
-            if known.is_certificate() && head.method == Method::POST && !is_json(&head.headers) {
-                // A browser shows its certificate whoever's page makes it ask. Of what pages may send unasked, only
-                // POST changes anything, and never with this type.
-                let detail = "with a certificate and no token send Content-Type: application/json, also without a body";
-                return Err(ApiError::new(ProblemKind::UnsupportedMediaType, detail));
-            }
             let client = known.id().to_string();
             Ok(Some(Caller { known, client }))
         }

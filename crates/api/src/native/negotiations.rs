@@ -23,7 +23,7 @@ pub(super) async fn open(
     caller: MaybeCaller,
     JsonBody(body): JsonBody<OpenNegotiation>,
 ) -> Result<(StatusCode, Json<NegotiationBody>), ApiError> {
-    let by_operator = caller.may(Role::Operator, body.group);
+    let by_operator = caller.again(&app).await?.may(Role::Operator, body.group);
     let request = OpeningRequest {
         gateway: body.gateway,
         title: body.title,

@@ -1,9 +1,13 @@
 //! What clients may do by their limits, and for how long: tokens, and certificates over https.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
+use futures_util::stream;
 use serde_json::{Value, json};
 use tacit_api::ServeOptions;
+use tacit_model::Fingerprint;
 use tacit_pki::https::{Trust, client_config};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -11,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::serve::served;
-use crate::world::{World, identity, world};
+use crate::world::{World, identity, world, world_with};
 
 /// A new token.
 async fn issue(w: &World, role: &str, tasks: Value) -> String {
@@ -271,4 +275,60 @@ async fn w3_a_certificate_is_a_token_until_it_is_revoked() {
         let (status, text) = kept.ask("GET", path, "", "").await;
         assert!(status == 401 && text.contains("was revoked"), "{status} {text}");
     }
+}
+
+/// A body that comes as soon as the token is revoked, and not before somebody waits for it.
+fn body_after_revocation(w: &World, token: &str, body: &str) -> Body {
+    let id = tacit_pki::token::ApiToken::parse(token).unwrap().hash().to_string();
+    let revoke = w.api("DELETE", &format!("/tokens/{id}"));
+    let body = Bytes::from(body.to_owned());
+    Body::from_stream(stream::once(async move {
+        assert_eq!(revoke.send().await.status, 204);
+        Ok::<_, Infallible>(body)
+    }))
+}
+
+/// Whoever got hold of a token could keep requests open without their last byte, and go on once it is revoked: with an
+/// owner's token even issue itself another one.
+#[tokio::test]
+async fn what_is_half_sent_when_its_token_is_revoked_is_not_done() {
+    let w = world().await;
+    assert_eq!(w.api("POST", "/groups").json(r#"{"name":"g"}"#).await.status, 201);
+    let expires = 4_000_000_000_000_u64;
+    let opening = json!({
+        "opener": "x", "gateway": Fingerprint([1; 32]), "title": "t", "expires": expires, "nonce": "n", "signature": "s",
+    })
+    .to_string();
+    for (method, path, body) in [
+        ("POST", "/tokens", r#"{"role":"owner","label":"another"}"#),
+        ("POST", "/groups", r#"{"name":"h"}"#),
+        ("DELETE", "/groups/1", "{}"),
+        // Needs no token, but does more with one.
+        ("POST", "/negotiations", opening.as_str()),
+    ] {
+        let token = issue(&w, "owner", Value::Null).await;
+        let late = body_after_revocation(&w, &token, body);
+        let call = w.ask(method, format!("/api/v1{path}")).token(&token).header("content-type", "application/json");
+        let reply = call.body(late).await;
+        reply.is_problem(401, "unauthenticated");
+        assert!(reply.text.contains("was revoked"), "{path}: {}", reply.text);
+    }
+    let tokens = w.api("GET", "/tokens").send().await.text;
+    assert!(!tokens.contains("another"), "{tokens}");
+    assert_eq!(w.api("GET", "/groups").send().await.json()["groups"].as_array().unwrap().len(), 1);
+}
+
+/// The body is read before the handler runs: nothing of it is lost, and its limit stays that of the edge.
+#[tokio::test]
+async fn a_body_in_pieces_arrives_in_whole_and_within_its_limit() {
+    let w = world_with(None, |edge| edge.options.body_limit = 1000).await;
+    let call = |pieces: Vec<String>| {
+        let pieces = stream::iter(pieces.into_iter().map(Ok::<_, Infallible>));
+        w.api("POST", "/groups").header("content-type", "application/json").body(Body::from_stream(pieces))
+    };
+    let made = call(["{\"name\"", ":", "\"in pieces\"}"].map(str::to_owned).to_vec()).await;
+    assert_eq!((made.status.as_u16(), &made.json()["name"]), (201, &json!("in pieces")), "{}", made.text);
+    let long = call(vec![" ".repeat(400); 3]).await;
+    long.is_problem(413, "too-large");
+    assert!(long.text.contains("the limit is in node.toml"), "{}", long.text);
 }
