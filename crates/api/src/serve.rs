@@ -1,5 +1,8 @@
 //! Connections: accepted, bounded, timed, and let go gently.
 
+mod patience;
+mod sources;
+
 use core::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +24,9 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 use tracing::{debug, info, warn};
 
+use self::patience::Patient;
+use self::sources::Sources;
+
 /// Bounds and permissions of a listener.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
@@ -28,11 +34,16 @@ pub struct ServeOptions {
     pub plain_http_anywhere: bool,
     /// Connections at once; the others wait in the listener's backlog.
     pub connections: usize,
+    /// So many of them from one address, or one network of IPv6 (/64); more are closed at once. This machine has as many
+    /// as it likes, and so has everybody over plain http: beyond loopback that is a proxy, who speaks for all its clients.
+    pub connections_each: usize,
     /// From connection or last answer to the end of the next header; also how long an idle connection
     /// is kept.
     pub header_timeout: Duration,
     /// TLS handshake.
     pub handshake_timeout: Duration,
+    /// How long a client may take nothing of what is written to it.
+    pub write_timeout: Duration,
     /// How long requests under way may take to finish after the shutdown began.
     pub drain: Duration,
 }
@@ -42,8 +53,10 @@ impl Default for ServeOptions {
         Self {
             plain_http_anywhere: false,
             connections: 1024,
+            connections_each: 256,
             header_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(10),
         }
     }
@@ -93,6 +106,7 @@ pub async fn serve(
     }
     let tls = tls.map(TlsAcceptor::from);
     let permits = Arc::new(Semaphore::new(options.connections));
+    let sources = Sources::new(if tls.is_some() { options.connections_each } else { usize::MAX });
     let graceful = GracefulShutdown::new();
     let mut shutdown = core::pin::pin!(shutdown);
     info!(%address, tls = tls.is_some(), "serving http");
@@ -102,9 +116,13 @@ pub async fn serve(
             accepted = accept(&listener, &permits) => accepted,
         };
         let Some((stream, peer, permit)) = accepted else { continue };
+        let Some(place) = sources.place(peer.ip()) else {
+            debug!(%peer, "too many connections from there");
+            continue;
+        };
         let (router, tls, watcher, options) = (router.clone(), tls.clone(), graceful.watcher(), options.clone());
         tokio::spawn(async move {
-            let _permit = permit;
+            let _kept = (permit, place);
             connection(stream, peer, router, tls, watcher, &options).await;
         });
     }
@@ -141,6 +159,7 @@ async fn connection(
 ) {
     // Answers are small and complete: waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
+    let stream = Patient::new(stream, options.write_timeout);
     match tls {
         None => talk(stream, peer, None, router, watcher, options).await,
         Some(tls) => match tokio::time::timeout(options.handshake_timeout, tls.accept(stream)).await {

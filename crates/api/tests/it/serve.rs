@@ -176,6 +176,19 @@ async fn a_client_that_says_nothing_is_let_go() {
     client.node().await.unwrap();
 }
 
+/// Whoever asks and asks and reads no answer does not keep its connection.
+#[tokio::test]
+async fn a_client_that_reads_no_answer_is_let_go() {
+    let w = world().await;
+    let options = ServeOptions { write_timeout: Duration::from_millis(200), ..ServeOptions::default() };
+    let served = served(&w, false, options).await;
+    let mut deaf = TcpStream::connect(served.address).await.unwrap();
+    let requests = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
+    let asking = async { while deaf.write_all(requests.as_bytes()).await.is_ok() {} };
+    let ended = tokio::time::timeout(Duration::from_secs(20), asking).await;
+    assert!(ended.is_ok(), "the connection was kept");
+}
+
 #[tokio::test]
 async fn the_shutdown_is_prompt_and_lets_requests_finish() {
     let w = world().await;
