@@ -34,8 +34,9 @@ pub struct ServeOptions {
     pub plain_http_anywhere: bool,
     /// Connections at once; the others wait in the listener's backlog.
     pub connections: usize,
-    /// So many of them from one address, or one network of IPv6 (/64); more are closed at once. This machine has as many
-    /// as it likes, and so has everybody over plain http: beyond loopback that is a proxy, who speaks for all its clients.
+    /// So many of them from one address, or one network of IPv6 (/64); more are closed at once. This machine has as
+    /// many as it likes, and so has everybody over plain http: beyond loopback that is a proxy, which speaks for all its
+    /// clients.
     pub connections_each: usize,
     /// From connection or last answer to the end of the next header; also how long an idle connection
     /// is kept.
