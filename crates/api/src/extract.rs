@@ -66,7 +66,8 @@ fn missing_field(message: &str) -> Option<&str> {
 pub(crate) fn body_refused(rejection: BytesRejection) -> ApiError {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
-            ApiError::new(ProblemKind::TooLarge, "send less at a time; the limit is in node.toml")
+            let detail = "send less at a time; the limit is in node.toml, and lower for what needs no token";
+            ApiError::new(ProblemKind::TooLarge, detail)
         }
         _ => ApiError::new(ProblemKind::BadRequest, "the body did not arrive in whole"),
     }

@@ -22,10 +22,18 @@ pub(crate) use members::{member_role, peer_info, peer_role, register_with, stand
 pub(crate) use receipts::GATEWAY;
 pub(crate) use receiver::{Posted, keep, received};
 
+use tacit_accord::negotiation::MAX_TEXT;
 use tacit_model::api::Role::{Operator, Owner, Viewer};
 
 use crate::edge::App;
 use crate::openapi::{Op, Operations};
+
+/// What needs no token is short, in bytes: keys, names, signatures. Results that are posted are not.
+const SHORT: usize = 64 << 10;
+/// To open a negotiation: up to 1000 keys of 60 characters are invited, whatever white space is between them.
+const OPENING: usize = 128 << 10;
+/// To act in one: a text, of which a writer of JSON that knows ASCII only makes three times as many bytes.
+const ACT: usize = 3 * MAX_TEXT + SHORT;
 
 /// All operations with their handlers, ready to be served.
 pub(crate) fn operations(app: &App) -> Operations {
@@ -121,6 +129,7 @@ fn of_negotiations(operations: Operations) -> Operations {
                 "Opens a negotiation; an owner's signature or a token permits it",
             )
             .body("OpenNegotiation")
+            .at_most(OPENING)
             .answer("NegotiationBody")
             .created(),
             negotiations::open,
@@ -151,6 +160,7 @@ fn of_negotiations(operations: Operations) -> Operations {
                 "Contributes, withdraws, invites or cancels, as signed",
             )
             .body("NegotiationAct")
+            .at_most(ACT)
             .answer("NegotiationBody"),
             negotiations::act,
         )
@@ -172,6 +182,7 @@ fn of_negotiations(operations: Operations) -> Operations {
                 "Superseded contributions too, for a member that signs",
             )
             .body("HistoryRequest")
+            .at_most(SHORT)
             .answer("ContributionList"),
             negotiations::history,
         )
@@ -266,6 +277,7 @@ fn of_members(operations: Operations) -> Operations {
                     ("type", "1 input, 2 privacy, 3 both, 4 recipient"),
                 ])
                 .body("RegisterBody")
+                .at_most(SHORT)
                 .answer("RegisterReceipt"),
             members::register,
         )

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
@@ -28,6 +29,7 @@ pub(crate) struct Op {
     role: Option<Role>,
     query: &'static [(&'static str, &'static str)],
     body: Option<&'static str>,
+    at_most: Option<usize>,
     answer: Option<&'static str>,
     created: bool,
     stream: Option<&'static str>,
@@ -44,6 +46,7 @@ impl Op {
             role: None,
             query: &[],
             body: None,
+            at_most: None,
             answer: None,
             created: false,
             stream: None,
@@ -82,6 +85,12 @@ impl Op {
     /// The schema of the body.
     pub(crate) fn body(mut self, schema: &'static str) -> Self {
         self.body = Some(schema);
+        self
+    }
+
+    /// The longest body in bytes, where that is less than the edge takes: what strangers may send is held in memory.
+    pub(crate) fn at_most(mut self, bytes: usize) -> Self {
+        self.at_most = Some(bytes);
         self
     }
 
@@ -139,6 +148,10 @@ impl Operations {
                 let (asks, streams) = (About::is_for_askers(&op.method, op.path), op.stream.is_some());
                 let gate = Gate { app: app.clone(), role, logged, about, asks, streams };
                 route = route.route_layer(from_fn_with_state(gate, require));
+            }
+            if let Some(bytes) = op.at_most {
+                let bytes = bytes.min(app.edge.options.body_limit);
+                route = route.route_layer(DefaultBodyLimit::max(bytes));
             }
             let before = self.routes.remove(op.path).unwrap_or_default();
             self.routes.insert(op.path, before.merge(route));

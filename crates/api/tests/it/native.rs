@@ -1,10 +1,16 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tacit_accord::log::export::Verifier;
 use tacit_accord::log::{Checkpoint, Hash, Tree, leaf_hash, verify_consistency, verify_inclusion};
+use tacit_accord::negotiation::MAX_TEXT;
 use tacit_model::codec::put_bytes;
 use tacit_model::{Clock as _, SystemClock};
 use tacit_pki::PublicKey;
@@ -290,4 +296,43 @@ async fn bodies_of_the_wrong_kind_or_size() {
     w.api("POST", "/groups").json(r#"{"name":"g","color":"red"}"#).await.is_problem(400, "bad-request");
     let latin = w.api("POST", "/groups").header("content-type", "application/json; charset=utf-8").body(name(3)).await;
     assert_eq!(latin.status, 201);
+}
+
+/// What anybody may send is held in memory until it is there: no more of it than the longest that makes sense.
+#[tokio::test]
+async fn what_needs_no_token_is_short() {
+    const PIECE: usize = 16 << 10;
+    let w = world().await;
+    let acts = format!("/negotiations/{}/acts", "x".repeat(43));
+    let history = format!("/negotiations/{}/history", "x".repeat(43));
+    for (path, limit) in [
+        ("/register/CODE?name=a&type=1", 64 << 10),
+        (history.as_str(), 64 << 10),
+        ("/negotiations", 128 << 10),
+        (acts.as_str(), (3 << 20) + (64 << 10)),
+    ] {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counts = taken.clone();
+        let pieces = stream::iter(0..512).map(move |_| {
+            counts.fetch_add(PIECE, Ordering::SeqCst);
+            Ok::<_, Infallible>(Bytes::from_static(&[b' '; PIECE]))
+        });
+        let call = w.post(format!("/api/v1{path}")).header("content-type", "application/json");
+        call.body(Body::from_stream(pieces)).await.is_problem(413, "too-large");
+        let taken = taken.load(Ordering::SeqCst);
+        assert!((limit..=limit + PIECE).contains(&taken), "{path}: {taken} bytes were taken");
+    }
+
+    // The longest of each that makes sense is read, and refused for what it says.
+    let mut opening = json!({ "opener": "x", "title": "t", "expires": 1, "nonce": "n", "signature": "s" });
+    opening["gateway"] = json!(w.identity.fingerprint());
+    opening["invited"] = json!(vec!["k".repeat(60); 1000]);
+    let opening = serde_json::to_string_pretty(&opening).unwrap();
+    w.post("/api/v1/negotiations").json(&opening).await.is_problem(403, "refused");
+    let text = "\\u00e9".repeat(MAX_TEXT / 2);
+    let act = format!(r#"{{"signer":"x","turn":1,"act":"contribute","text":"{text}","signature":"s"}}"#);
+    w.post(format!("/api/v1{acts}")).json(&act).await.is_problem(404, "not-found");
+    let rows = json!({ "data": vec!["1;".repeat(100) + "1"; 1000] }).to_string();
+    assert!(rows.len() > 64 << 10);
+    assert_eq!(w.post("/api/v1/receiver/results").json(&rows).await.status, 204);
 }
