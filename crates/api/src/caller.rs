@@ -161,7 +161,7 @@ impl MaybeCaller {
     pub(crate) async fn again(self, app: &App) -> Result<Self, ApiError> {
         match self.0 {
             Some(caller) => Ok(Self(known(app, caller.shown()).await?)),
-            None => Ok(self),
+            None => Ok(Self(None)),
         }
     }
 }
