@@ -206,7 +206,7 @@ async fn open_gateway(store: &Store, log: &AuditLog) -> (Gateway, Arc<LinkHub>) 
         store: store.clone(),
         log: log.clone(),
         clock: Arc::new(SystemClock),
-        endpoints: vec![hub.local_addr().to_string()],
+        endpoint: hub.local_addr().to_string().into(),
         admitted,
         notifier: None,
         lead: None,

@@ -57,7 +57,7 @@ impl Default for ServeOptions {
             connections_each: 256,
             header_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),
-            write_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(120),
             drain: Duration::from_secs(10),
         }
     }

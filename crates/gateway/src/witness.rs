@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tacit_accord::log::{Checkpoint, Hash, cosigned};
@@ -27,21 +27,19 @@ const AT_ONCE: usize = 32;
 
 /// What each member was shown last, and what it accepted last.
 #[derive(Default)]
-pub(crate) struct Witnesses {
-    seen: std::sync::Mutex<BTreeMap<Fingerprint, Seen>>,
-    /// Heads are shown one after the other: a member that heard an older one last would take the log for a shortened one.
-    showing: tokio::sync::Mutex<()>,
-}
+pub(crate) struct Witnesses(std::sync::Mutex<BTreeMap<Fingerprint, Seen>>);
 
 #[derive(Clone, Default)]
 struct Seen {
     accepted: u64,
     shown: String,
+    /// Heads are shown one after the other: a member that heard an older one last would take the log for a shortened one.
+    showing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Witnesses {
     fn with<T>(&self, member: Fingerprint, change: impl FnOnce(&mut Seen) -> T) -> T {
-        change(self.seen.lock().unwrap_or_else(PoisonError::into_inner).entry(member).or_default())
+        change(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(member).or_default())
     }
 }
 
@@ -91,7 +89,8 @@ impl Gateway {
 
     /// Shows the head of the log to a member, if it has not accepted it already.
     pub(crate) async fn show_log(&self, member: Fingerprint) -> Result<(), GatewayError> {
-        let _showing = self.inner.witnesses.showing.lock().await;
+        let showing = self.inner.witnesses.with(member, |seen| Arc::clone(&seen.showing));
+        let _showing = showing.lock().await;
         let head = self.inner.log.checkpoint().await?;
         let size = head.checkpoint.size;
         let accepted = self.inner.witnesses.with(member, |seen| {

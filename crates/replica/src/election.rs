@@ -52,6 +52,8 @@ struct Waiting {
     /// Whether nodes stand in turns after that.
     turns: bool,
     arriving: Arriving,
+    /// The term of who sends them.
+    sender: u64,
 }
 
 /// What there is of the rows that the leader sends this node.
@@ -67,21 +69,32 @@ pub(crate) enum Arriving {
 
 impl Ear {
     pub(crate) fn new(now: Instant) -> Self {
-        let arriving = Arriving::Nothing;
-        Self(Arc::new(Mutex::new(Waiting { heard: now, new: true, since: now, pause: SILENCE, turns: true, arriving })))
+        Self(Arc::new(Mutex::new(Waiting {
+            heard: now,
+            new: true,
+            since: now,
+            pause: SILENCE,
+            turns: true,
+            arriving: Arriving::Nothing,
+            sender: 0,
+        })))
     }
 
-    /// A leader spoke.
-    pub(crate) fn heard(&self, now: Instant) {
+    /// The leader of this term spoke.
+    pub(crate) fn heard(&self, now: Instant, term: u64) {
         let mut waiting = self.lock();
-        // It may send rows all the same: of each commit all hear at once.
-        *waiting = Waiting { heard: now, new: false, since: now, pause: SILENCE, turns: true, ..*waiting };
+        let arriving = match waiting.arriving {
+            // It may send rows all the same: of each commit all hear at once. Another one has its own to send.
+            Arriving::Since(_) if waiting.sender != term => Arriving::Nothing,
+            arriving => arriving,
+        };
+        *waiting = Waiting { heard: now, new: false, since: now, pause: SILENCE, turns: true, arriving, ..*waiting };
     }
 
-    /// A leader spoke: it sends rows.
-    pub(crate) fn heard_rows(&self, now: Instant, arriving: Arriving) {
+    /// The leader of this term spoke: it sends rows.
+    pub(crate) fn heard_rows(&self, now: Instant, sender: u64, arriving: Arriving) {
         let mut waiting = self.lock();
-        *waiting = Waiting { heard: now, new: false, since: now, pause: SILENCE, turns: true, arriving };
+        *waiting = Waiting { heard: now, new: false, since: now, pause: SILENCE, turns: true, arriving, sender };
     }
 
     /// Whether this node was started a moment ago and has heard of no leader: it votes for nobody yet.
@@ -133,15 +146,15 @@ pub(crate) async fn stand(raft: Raft, me: u64, nodes: BTreeSet<u64>, ear: Ear, s
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
-        let state = {
+        let (state, term) = {
             let seen = metrics.borrow();
             led = seen.current_leader.or(led);
-            seen.state
+            (seen.state, seen.current_term)
         };
         let now = Instant::now();
         match state {
             ServerState::Shutdown => return,
-            ServerState::Leader => ear.heard(now),
+            ServerState::Leader => ear.heard(now, term),
             _ if ear.is_time(now, turn(&nodes, me, led)) => {
                 ear.voted(now);
                 if raft.trigger().elect().await.is_err() {
@@ -184,7 +197,7 @@ mod tests {
         assert!(ear.is_new(start + LOOK) && !ear.is_new(start + VOTERS_LEASE));
         let mut now = start + SILENCE - LOOK;
         assert!(!ear.is_time(now, 0));
-        ear.heard(now);
+        ear.heard(now, 3);
         assert!(!ear.is_new(now));
         now += SILENCE;
         assert!(ear.is_time(now, 0) && !ear.is_time(now, 1));
@@ -202,25 +215,28 @@ mod tests {
         let start = Instant::now();
         let ear = Ear::new(start);
         // However long it takes to stage a piece, or to put all in place.
-        ear.heard_rows(start, Arriving::Here);
+        ear.heard_rows(start, 3, Arriving::Here);
         let mut now = start + PIECE * 100;
         assert!(!ear.is_time(now, 0));
         // Who leads may say something else meanwhile, and others may stand.
-        ear.heard(now);
+        ear.heard(now, 3);
         ear.voted(now);
         now += PIECE;
         ear.compared(now, Some(LogIndex::new(CommittedLeaderId::new(3, 1), 8)), None);
         assert!(!ear.is_time(now + PIECE, 0));
-        ear.heard_rows(now, Arriving::Since(now));
+        ear.heard_rows(now, 3, Arriving::Since(now));
         assert!(!ear.is_time(now + SILENCE + TURN * 4, 0) && !ear.is_time(now + PIECE - LOOK, 0));
         assert!(ear.is_time(now + PIECE, 0));
         // All are there, or were refused: the usual silence counts.
-        ear.heard_rows(now, Arriving::Nothing);
+        ear.heard_rows(now, 3, Arriving::Nothing);
         assert!(!ear.is_time(now + SILENCE - LOOK, 0) && ear.is_time(now + SILENCE, 0));
         // A commit of the others, of which all hear, is no sign that no more rows come.
-        ear.heard_rows(now, Arriving::Since(now));
-        ear.heard(now);
+        ear.heard_rows(now, 3, Arriving::Since(now));
+        ear.heard(now, 3);
         assert!(!ear.is_time(now + SILENCE + TURN, 0) && ear.is_time(now + PIECE, 0));
+        // Another leader is.
+        ear.heard(now, 4);
+        assert!(ear.is_time(now + SILENCE, 0));
     }
 
     /// A short log that stands first, again and again, would keep out the only one that can be elected.

@@ -88,10 +88,11 @@ impl Receiver {
             return Ok(Taken { vote, taken: false });
         }
         let mut under_way = self.under_way.lock().await;
-        self.ear.heard_rows(Instant::now(), Arriving::Here);
+        let sender = piece.vote.leader_id.term;
+        self.ear.heard_rows(Instant::now(), sender, Arriving::Here);
         let taken = self.take_next(raft, from, vote, &mut under_way, piece).await;
         let now = Instant::now();
-        self.ear.heard_rows(now, if under_way.is_some() { Arriving::Since(now) } else { Arriving::Nothing });
+        self.ear.heard_rows(now, sender, if under_way.is_some() { Arriving::Since(now) } else { Arriving::Nothing });
         taken
     }
 

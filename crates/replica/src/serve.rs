@@ -66,6 +66,7 @@ async fn answer(mut link: ControlLink, Voice { raft, ear, memory, receiver }: Vo
             let _ended = raft.shutdown().await;
             return;
         }
+        let term = if let What::Append(rpc) = &what { rpc.vote.leader_id.term } else { 0 };
         let what = match what {
             // It may have to hear first what it has forgotten.
             What::Vote(_) if ear.is_new(Instant::now()) => Ok(Answered::Failed),
@@ -78,7 +79,7 @@ async fn answer(mut link: ControlLink, Voice { raft, ear, memory, receiver }: Vo
         };
         match &what {
             Ok(Answered::Append(answer)) if !matches!(answer, AppendEntriesResponse::HigherVote(_)) => {
-                ear.heard(Instant::now())
+                ear.heard(Instant::now(), term)
             }
             Ok(Answered::Vote(answer)) if answer.vote_granted => ear.voted(Instant::now()),
             Ok(Answered::Vote(answer)) if answer.last_log_id > stands => {

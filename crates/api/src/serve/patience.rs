@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A stream on which a write that gets rid of no byte for so long is an error. Who asks and never reads the answers
+/// A stream on which a write that gets rid of no byte for so long is an error. (A socket takes bytes again when about a
+/// third of its buffer is free, so a reader must take that much in the time.) Who asks and never reads the answers
 /// would otherwise keep its connection for ever. It is meant for sockets, where only a write waits: a flush has nothing
 /// to do, and TLS above it flushes by writing.
 pub(super) struct Patient<S> {

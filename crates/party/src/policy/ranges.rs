@@ -32,11 +32,6 @@ impl Policy {
     pub(crate) fn can_be(&self, source: &str, value: Micro) -> bool {
         range(&self.ranges, source).is_none_or(|(from, to)| (from..=to).contains(&value))
     }
-
-    /// Whether all series of a task have a range, so that what is left out is beyond it.
-    pub(super) fn has_ranges(&self, request: &TaskRequest) -> bool {
-        request.sources.iter().all(|source| range(&self.ranges, source).is_some())
-    }
 }
 
 /// Whether entries are `NAME=FROM..TO`, names series or `*`, each once.
@@ -83,16 +78,16 @@ mod tests {
             let scale = Scale::new(Micro(least * 1_000_000), Micro(most * 1_000_000), 0).expect("a scale");
             let request =
                 TaskRequest { sources: texts(sources), ..TaskRequest::about(tacit_model::GroupId(1), "", "sum", "") };
-            policy.judge_ranges(&request, &scale).map(|()| policy.has_ranges(&request))
+            policy.judge_ranges(&request, &scale)
         };
-        assert_eq!(judge(&policy, &["temperature"], -40, 61).ok(), Some(true));
+        assert_eq!(judge(&policy, &["temperature"], -40, 61).ok(), Some(()));
         let narrow = judge(&policy, &["temperature"], -40, 60).expect_err("60.5 is beyond");
         assert_eq!(narrow.to_string().matches("60.5").count(), 1, "{narrow}");
         assert!(judge(&policy, &["temperature", "co2"], -40, 61).is_err(), "co2 goes to 100");
-        assert_eq!(judge(&policy, &["co2", "temperature"], -100, 100).ok(), Some(true));
+        assert_eq!(judge(&policy, &["co2", "temperature"], -100, 100).ok(), Some(()));
         // What was said of one says nothing of another.
         let policy = Policy::from(PeerPolicy { ranges: texts(&["co2=0..1"]), ..PeerPolicy::default() });
-        assert_eq!(judge(&policy, &["temperature", "co2"], 0, 1).ok(), Some(false));
+        assert_eq!(judge(&policy, &["temperature", "co2"], 0, 1).ok(), Some(()));
         for wrong in ["co2", "co2=1", "co2=2..1", "co2=1..1", "co2=a..b", "c o=0..1", "(queue)=0..1", "=0..1"] {
             assert!(!are_ranges(&texts(&[wrong])), "{wrong}");
         }

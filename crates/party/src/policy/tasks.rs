@@ -270,7 +270,7 @@ impl Policy {
 
     /// Whether it may leave so many out by its bounds.
     pub(crate) fn judge_left_out(&self, request: &TaskRequest, left_out: usize) -> Result<(), TaskRefusal> {
-        match self.conditions || left_out == 0 || self.has_ranges(request) {
+        match self.conditions || left_out == 0 {
             true => Ok(()),
             false => Err(TaskRefusal::LeftOut { left_out, least: request.least.clone(), most: request.most.clone() }),
         }

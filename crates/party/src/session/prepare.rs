@@ -212,7 +212,7 @@ async fn prepare_task(
         look.let_go();
         ask_owner(party, ask, client, now).await?;
     }
-    let mut left_out = 0;
+    let (mut left_out, mut beyond) = (0, 0);
     let (row_given, window) = match plan.level() {
         // A branch is asked at the end, when nothing else stands against it.
         Level::Root => (None, terms.window(job.slot)),
@@ -222,7 +222,7 @@ async fn prepare_task(
             let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
             let selected = series::select(&mut look, &party.name, ask, terms, job.slot, plan, policy).await;
             let selected = selected.map_err(nothing)?;
-            left_out = selected.left_out;
+            (left_out, beyond) = (selected.left_out, selected.beyond);
             policy.judge_left_out(&ask.request, left_out).map_err(refused)?;
             (Some(selected.row), Some(selected.window))
         }
@@ -246,6 +246,12 @@ async fn prepare_task(
         Some(given) => given,
         None => branch::part(party, policy, ask, job).await?,
     };
+    if beyond > 0 {
+        party.trouble(format!(
+            "{beyond} of this peer's records have a value that its policy says there cannot be (ranges), and stay out of \
+             task {task}"
+        ));
+    }
     if left_out > 0 {
         let (least, most) = (&ask.request.least, &ask.request.most);
         party.trouble(format!(

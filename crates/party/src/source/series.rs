@@ -83,6 +83,8 @@ pub(crate) struct Selected {
     pub(crate) window: Window,
     /// Records that meet the conditions and are not within the bounds. For the owner only.
     pub(crate) left_out: usize,
+    /// Records with a value that its series cannot have, by the owner's own word.
+    pub(crate) beyond: usize,
 }
 
 /// Why a peer has nothing to give.
@@ -155,13 +157,11 @@ pub(crate) async fn select(
     let meets = |values: &BTreeMap<&str, Micro>| {
         terms.filter.iter().all(|c| values.get(c.source.as_str()).is_some_and(|value| c.holds(*value)))
     };
-    // A value out of bounds, or one that its series cannot have, does not enter; what it is nobody hears.
+    // Nor does a value enter that its series cannot have, whatever the bounds are.
+    let can_be = |values: &BTreeMap<&str, Micro>| values.iter().all(|(source, value)| policy.can_be(source, *value));
+    // A value out of bounds does not enter; what it is nobody hears.
     let scaled = |values: &BTreeMap<&str, Micro>| -> Option<Vec<u64>> {
-        let one = |source: &String| {
-            let value = *values.get(source.as_str())?;
-            if policy.can_be(source, value) { terms.scale.encode(value) } else { None }
-        };
-        request.sources.iter().map(one).collect()
+        request.sources.iter().map(|source| values.get(source.as_str()).and_then(|v| terms.scale.encode(*v))).collect()
     };
     let most = match plan.row_shape() {
         RowShape::Records { most, .. } => most,
@@ -171,7 +171,9 @@ pub(crate) async fn select(
     if u64::try_from(records.len()).unwrap_or(u64::MAX) > most {
         return Err(NothingToGive::TooMany { found: records.len(), most });
     }
-    let met: Vec<Option<Vec<u64>>> = records.values().filter(|values| meets(values)).map(scaled).collect();
+    let beyond = records.values().filter(|values| !can_be(values)).count();
+    let met = records.values().filter(|values| can_be(values) && meets(values));
+    let met: Vec<Option<Vec<u64>>> = met.map(scaled).collect();
     let left_out = met.iter().filter(|row| row.is_none()).count();
     let rows: Vec<Vec<u64>> = met.into_iter().flatten().collect();
     let row = match plan.row_shape() {
@@ -185,5 +187,5 @@ pub(crate) async fn select(
         }
     };
     rows.into_iter().for_each(|mut row| zeroize::Zeroize::zeroize(&mut row));
-    Ok(Selected { row: Row::new(row), window, left_out })
+    Ok(Selected { row: Row::new(row), window, left_out, beyond })
 }

@@ -155,8 +155,12 @@ fn f05_a_range_is_judged_without_a_look_at_the_records() {
         assert!(heard.contains("has some from 0 to 40 by this peer's policy (ranges)"), "{heard}");
     }
     // A sensor that is broken is left out, and nobody says so either.
-    building.measure(2, 30_000, &[("temperature", "45")]);
+    building.measure(2, 30_000, &[("temperature", "45"), ("occupancy", "1")]);
     let told = building.ask(&building.question("mean", json!({})));
+    near(number(&told, "mean(temperature)"), (20.5 + 21.5 + 24.25 + 30.0) / 4.0);
+    assert!(building.trouble(2).contains("1 of this peer's records have a value that"), "{}", building.trouble(2));
+    // Also where another series of the task has no range.
+    let told = building.ask(&building.question("mean", json!({ "sources": ["temperature", "occupancy"] })));
     near(number(&told, "mean(temperature)"), (20.5 + 21.5 + 24.25 + 30.0) / 4.0);
 }
 

@@ -67,7 +67,7 @@ const SEALED: &str = "the result is sealed; give --result-key FILE";
 pub(crate) async fn opened(
     client: &Client,
     known: &Known,
-    task: TaskBody,
+    mut task: TaskBody,
     key: Option<&ResultKey>,
 ) -> Result<Opened, Failure> {
     if task_id(&task.task).to_string() != task.id {
@@ -75,11 +75,11 @@ pub(crate) async fn opened(
     }
     in_order(&task)?;
     let told = task.windows.iter().any(|window| !window.sealed.is_empty());
+    let unasked = forget_unasked(&mut task);
     let Some(key) = key else {
-        // What was not asked for in clear nobody tells in clear: it would be the gateway's word alone.
-        let clear = task.windows.iter().filter(|_| task.task.tell_gateway);
-        let results = clear.filter_map(|window| window.result.clone()).collect();
-        let remarks = if told { vec![SEALED.to_owned()] } else { Vec::new() };
+        let results = task.windows.iter().filter_map(|window| window.result.clone()).collect();
+        let mut remarks = unasked;
+        remarks.extend(told.then(|| SEALED.to_owned()));
         return Ok(Opened { task, results, refused: Vec::new(), remarks });
     };
     let group = task.task.group;
@@ -89,7 +89,7 @@ pub(crate) async fn opened(
     if tellings.iter().flat_map(|(_, all)| all).filter_map(|telling| telling.teller).any(news) {
         chain = known.chain(client, group, true).await?;
     }
-    let (mut results, mut untaken, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut results, mut untaken, mut remarks) = (Vec::new(), Vec::new(), unasked);
     let asked_with = task.task.result_key.as_deref();
     for ((number, tellings), window) in tellings.iter().zip(&task.windows) {
         if !tellings.is_empty() && asked_with.is_some_and(|asked| asked != key.public()) {
@@ -113,6 +113,14 @@ pub(crate) async fn opened(
         }
     }
     Ok(Opened { task, results, refused: untaken, remarks })
+}
+
+/// Takes away what the gateway shows in clear of a task that asked for nothing in clear: nobody but it can have made that
+/// up. What is to be remarked.
+fn forget_unasked(task: &mut TaskBody) -> Vec<String> {
+    let windows = task.windows.iter_mut().filter(|_| !task.task.tell_gateway);
+    let unasked = windows.filter_map(|window| window.result.take().map(|_| window.window.counted()));
+    unasked.map(|number| format!("computation {number}: told in clear, which nobody asked for; ignored")).collect()
 }
 
 /// An error if a computation is shown twice, or before an earlier one: each is told once, in its place.
@@ -272,6 +280,27 @@ mod tests {
 
     fn unopened(task: TaskBody) -> Opened {
         Opened { task, results: Vec::new(), refused: Vec::new(), remarks: Vec::new() }
+    }
+
+    /// Rule 11: a gateway that shows a number of its own for a task that was asked for with a key is not believed.
+    #[test]
+    fn rule11_a_result_in_clear_that_was_not_asked_for_is_not_shown() {
+        for clear in [false, true] {
+            let mut task = repeated(2);
+            task.task.tell_gateway = clear;
+            task.windows[1].result = Some(TaskResult {
+                id: task.id.clone(),
+                window: Slot(1),
+                statistics: Vec::new(),
+                no_result: None,
+                values: Vec::new(),
+                contributors: 3,
+            });
+            let remarks = forget_unasked(&mut task);
+            assert_eq!(task.windows[1].result.is_some(), clear);
+            assert_eq!(remarks.len(), usize::from(!clear));
+            assert!(remarks.iter().all(|remark| remark.contains("computation 2: told in clear")), "{remarks:?}");
+        }
     }
 
     /// As receipts and peers count them.
