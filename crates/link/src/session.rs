@@ -378,6 +378,8 @@ impl SessionPort {
 impl Outlet {
     fn queued(&self) -> usize {
         match self {
+            // What waits for a link that is gone waits for nothing; nor does [`SessionPort::poll_drained`] wait for it.
+            Self::Link(conn) if conn.closed().is_some() => 0,
             Self::Link(conn) => conn.outbox.queued(),
             Self::Memory { .. } => 0,
         }

@@ -56,6 +56,20 @@ async fn large_messages_travel_in_fragments_in_order() {
     assert_eq!(at_a.queued_bytes(), 0);
 }
 
+/// Whoever sends no more before it has less to send would otherwise ask again and again, without a pause.
+#[tokio::test]
+async fn f13_what_waits_for_a_link_that_is_gone_holds_nobody_up() {
+    let (a, b) = pair().await;
+    let mut at_a = a.host.open_session(session(1), vec![b.id()]).unwrap();
+    let _at_b = b.host.open_session(session(1), vec![a.id()]).unwrap();
+    at_a.send(0, vec![1; 8 << 20]).unwrap();
+    assert!(at_a.queued_bytes() > 1 << 20);
+    a.host.close(&b.id());
+    assert_eq!(at_a.queued_bytes(), 0);
+    at_a.drained(0).await;
+    assert_eq!(event(&mut at_a).await, PortEvent::Lost { from: 0, reason: CloseReason::Revoked });
+}
+
 #[tokio::test]
 async fn the_total_limit_of_a_message_holds_on_both_sides() {
     let mut small = local();
