@@ -108,20 +108,20 @@ pub(crate) fn check(current: Option<&Consensus>, next: UncheckedConsensus) -> Re
     }
     next.text.charter.check()?;
     match current {
-        Some(current) => check_signatures(current.charter(), &next)?,
+        Some(current) => check_signatures(current.charter(), &current.charter().owners, &next)?,
         None => {
             let charter = &next.text.charter;
             if !next.signatures.iter().any(|line| line.key == charter.manager) {
                 return Err(Refusal::MissingSignatures { have: 0, need: 1 });
             }
-            check_signatures(charter, &next)?;
+            check_signatures(charter, &[], &next)?;
         }
     }
     Ok(Consensus::new(next.id, next.text, next.signatures))
 }
 
-/// Whether those who may decide under `authority` have signed `next`.
-fn check_signatures(authority: &Charter, next: &UncheckedConsensus) -> Result<(), Refusal> {
+/// Whether those who may decide under `authority` have signed `next`, and everybody who is an owner in it and was none.
+fn check_signatures(authority: &Charter, owners: &[String], next: &UncheckedConsensus) -> Result<(), Refusal> {
     if !next.signatures.iter().all(|line| line.holds(&next.id)) {
         return Err(Refusal::BadSignature);
     }
@@ -141,8 +141,8 @@ fn check_signatures(authority: &Charter, next: &UncheckedConsensus) -> Result<()
         return Err(Refusal::MissingSignatures { have, need });
     }
     // Nobody is made an owner, and no key is taken for somebody's, without a signature by it.
-    let owners = &next.text.charter.owners;
-    let new = owners.iter().filter(|key| !deciders.contains(key.as_str()) && !signed.contains(key.as_str()));
+    let named = &next.text.charter.owners;
+    let new = named.iter().filter(|key| !owners.contains(key) && !signed.contains(key.as_str()));
     match new.count() {
         0 => Ok(()),
         unsigned => Err(Refusal::UnsignedOwner(unsigned)),

@@ -12,9 +12,32 @@ pub fn check_name(name: &str) -> Result<(), BadName> {
     if fits { Ok(()) } else { Err(BadName(name.chars().take(120).collect())) }
 }
 
+/// A text as it can be shown to people: what would move the cursor, hide or turn around what stands beside it is written
+/// out, `\u{1b}`.
+pub fn plain(text: &str) -> String {
+    let acts = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match acts(c) {
+            true => shown.extend(c.escape_unicode()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_acts_on_a_screen_is_written_out() {
+        assert_eq!(plain("St. Mary's, 東京 3"), "St. Mary's, 東京 3");
+        assert_eq!(plain("a\n\u{1b}[2J\u{9b}b\u{202e}c"), "a\\u{a}\\u{1b}[2J\\u{9b}b\\u{202e}c");
+    }
 
     #[test]
     fn names_are_those_that_people_find_again() {

@@ -1,5 +1,7 @@
 use std::fmt::Write as _;
 
+use tacit_model::plain;
+
 use super::{Resource, Wording, WordingError};
 use crate::CanonicalError;
 
@@ -27,7 +29,7 @@ pub fn explain(wording: &Wording) -> String {
     let verb = if wording.accept { "Agreement" } else { "Proposal" };
     let _ = writeln!(text, "{verb} in negotiation {}", wording.negotiation);
     if !wording.signers.is_empty() {
-        let keys = wording.signers.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let keys = wording.signers.iter().map(|key| plain(key)).collect::<Vec<_>>().join(", ");
         let _ = writeln!(text, "To be signed by exactly these keys: {keys}");
     }
     for (at, part) in wording.parts.iter().enumerate() {
@@ -35,7 +37,7 @@ pub fn explain(wording: &Wording) -> String {
             Resource::Charter => "the charter of group",
             Resource::Statement => "a statement on",
         };
-        let _ = writeln!(text, "\nPart {}: {what} {}", at + 1, part.id);
+        let _ = writeln!(text, "\nPart {}: {what} {}", at + 1, plain(&part.id));
         match part.on_last_consensus {
             Some(last) => {
                 let _ =
@@ -45,17 +47,18 @@ pub fn explain(wording: &Wording) -> String {
         }
         text.push_str("  What is agreed:\n");
         for (name, value) in &part.terms {
-            let _ = writeln!(text, "    {name} = {value}");
+            let _ = writeln!(text, "    {} = {}", plain(name), plain(&value.to_string()));
         }
         if !part.duties.is_empty() {
             text.push_str("  Who does what:\n");
         }
         for duty in &part.duties {
-            let at = if duty.endpoint.is_empty() { String::new() } else { format!(" at {}", duty.endpoint) };
-            let _ = writeln!(text, "    {}{at}: {}", duty.actor, duty.role);
-            let _ = writeln!(text, "      takes  {}", duty.inputs);
-            let _ = writeln!(text, "      gives  {}", duty.outputs);
-            let _ = writeln!(text, "      bounds {}", duty.limits);
+            let [actor, role, endpoint] = [&duty.actor, &duty.role, &duty.endpoint].map(|text| plain(text));
+            let at = if endpoint.is_empty() { String::new() } else { format!(" at {endpoint}") };
+            let _ = writeln!(text, "    {actor}{at}: {role}");
+            let _ = writeln!(text, "      takes  {}", plain(&duty.inputs));
+            let _ = writeln!(text, "      gives  {}", plain(&duty.outputs));
+            let _ = writeln!(text, "      bounds {}", plain(&duty.limits));
         }
     }
     text

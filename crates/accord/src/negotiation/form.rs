@@ -26,6 +26,9 @@ pub trait Form {
     /// the negotiation it names is this one.
     fn read(&self, negotiation: &NegotiationId, text: &str) -> Result<Reading, String>;
 
+    /// Whether the signature is the signer's and for this negotiation: before its text is read, which costs more.
+    fn is_signed(&self, negotiation: &NegotiationId, act: &SignedAct) -> bool;
+
     /// Whether the signature, and a decision that comes with it, are the signer's and for this negotiation.
     fn holds(&self, negotiation: &NegotiationId, act: &SignedAct) -> bool;
 
@@ -56,9 +59,13 @@ impl Form for JsonForm {
         Ok(Reading { accepts: wording.accept, signers: wording.signers, consenting })
     }
 
+    fn is_signed(&self, negotiation: &NegotiationId, act: &SignedAct) -> bool {
+        let message = act.act.message(negotiation, act.turn);
+        message.is_ok_and(|text| signed(&act.signer, Context::Negotiation, text.as_bytes(), &act.signature))
+    }
+
     fn holds(&self, negotiation: &NegotiationId, act: &SignedAct) -> bool {
-        let Ok(message) = act.act.message(negotiation, act.turn) else { return false };
-        if !signed(&act.signer, Context::Negotiation, message.as_bytes(), &act.signature) {
+        if !self.is_signed(negotiation, act) {
             return false;
         }
         match &act.act {

@@ -320,6 +320,9 @@ impl Negotiation {
         if next > MAX_TURNS {
             return Err(NegotiationError::TooMuch("one key has at most 1000 turns"));
         }
+        if !form.is_signed(id, &act) {
+            return Err(NegotiationError::BadSignature);
+        }
         let reading = match &act.act {
             Act::Contribute { text, .. } => Some(form.read(id, text).map_err(NegotiationError::Text)?),
             _ => None,

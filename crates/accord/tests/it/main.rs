@@ -151,6 +151,29 @@ fn rule1_forged_first_charter_is_refused() {
     assert_eq!(read(&lines.to_string()), Err(Refusal::MissingSignatures { have: 0, need: 1 }));
 }
 
+/// Whoever decides alone cannot say of others that they own the group with it: not in a first charter, and not of the manager.
+#[test]
+fn rule1_nobody_is_an_owner_who_has_not_signed() {
+    let (manager, ann, bob) = (identity("manager"), identity("ann"), identity("bob"));
+    let [of_ann, of_bob] = [&ann, &bob].map(|key| key.public_key().to_base64());
+    let mut owned = charter(&manager);
+    owned.owners = vec![of_ann, of_bob];
+    owned.quorum = 1;
+    let proposal = || Proposal::new(None, owned.clone(), UnixMillis(0)).expect("a text").sign(&manager).sign(&ann);
+    assert_eq!(decide(None, proposal()), Err(Refusal::UnsignedOwner(1)));
+    assert!(decide(None, proposal().sign(&bob)).is_ok());
+
+    let mut plain = charter(&manager);
+    plain.gateways.push(ann.fingerprint());
+    plain.deputies = vec![ann.fingerprint()];
+    let first = Proposal::new(None, plain.clone(), UnixMillis(0)).expect("a text").sign(&manager);
+    let first = decide(None, first).expect("the manager's");
+    let taken = Charter { owners: vec![manager.public_key().to_base64()], ..plain };
+    let by_deputy = || Proposal::new(Some(&first), taken.clone(), UnixMillis(1)).expect("a text").sign(&ann);
+    assert_eq!(decide(Some(&first), by_deputy()), Err(Refusal::UnsignedOwner(1)));
+    assert!(decide(Some(&first), by_deputy().sign(&manager)).is_ok());
+}
+
 #[test]
 fn rule1_thresholds_count_operators() {
     let manager = identity("manager");

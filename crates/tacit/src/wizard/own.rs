@@ -26,7 +26,8 @@ pub(crate) async fn run(
     say(&format!("Your key is {me}"))?;
     let id = invitation.negotiation.to_string();
     let mut now = seat.client.negotiation(&id).await?;
-    if !now.contributions.iter().any(|c| c.signer == me) && now.status == "open" {
+    // What the gateway shows as one's own contribution was looked at by nobody here.
+    if now.status == "open" && wizard.noted("reviewed").is_none() {
         let opener = now.opener.clone();
         let first = now.contributions.iter().find(|c| c.signer == opener).map(|c| c.number);
         let (first, text) = text_of(&now, first)?;
@@ -37,10 +38,14 @@ pub(crate) async fn run(
         let mut mine = text;
         mine.accept = false;
         wizard.note("reviewed", &mine.to_text()?)?;
-        now = seat.contribute(&now, &mine, Some(&invitation)).await?;
+    }
+    let reviewed = wizard.noted("reviewed").map(Wording::read).transpose().map_err(|e| refused(e.to_string()))?;
+    if let Some(mine) = reviewed.as_ref().filter(|_| now.status == "open")
+        && !now.contributions.iter().any(|c| c.signer == me)
+    {
+        now = seat.contribute(&now, mine, Some(&invitation)).await?;
         say("You take part. Waiting until everybody has joined.")?;
     }
-    let reviewed = wizard.noted("reviewed").map(str::to_owned);
     loop {
         match now.status.as_str() {
             "done" => break,
@@ -52,9 +57,8 @@ pub(crate) async fn run(
         let proposed = now.contributions.iter().find(|c| c.signer == now.opener && c.accepts);
         if let Some(proposed) = proposed.filter(|_| !mine.accepts) {
             let (_, text) = text_of(&now, Some(proposed.number))?;
-            let reviewed =
-                Wording::read(reviewed.as_deref().unwrap_or(&mine.text)).map_err(|e| refused(e.to_string()))?;
-            unchanged(&reviewed, &text, &me, &now.opener)?;
+            let reviewed = reviewed.as_ref().ok_or_else(|| refused("you have not looked at the proposal"))?;
+            unchanged(reviewed, &text, &me, &now.opener)?;
             say("Nothing changed but the owners. Sending accept contribution.")?;
             now = seat.contribute(&now, &text, None).await?;
             continue;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tacit_accord::Charter;
+use tacit_model::plain;
 
 use super::{Wizard, say};
 use crate::output::{Code, Failure};
@@ -34,23 +35,24 @@ pub(crate) fn review(
     proposer: &str,
 ) -> Result<(), Failure> {
     for (name, value) in terms {
+        let (shown, value_shown) = (plain(name), plain(&value.to_string()));
         if name.starts_with("members/") || IDENTITY.contains(&name.as_str()) {
-            say(&format!("  {name} = {value} (proposed by {proposer})"))?;
+            say(&format!("  {shown} = {value_shown} (proposed by {proposer})"))?;
             continue;
         }
         let default = defaults.get(name);
         if default == Some(value) {
-            say(&format!("  {name} = {value} (proposed by {proposer}, equals your default: agreed)"))?;
+            say(&format!("  {shown} = {value_shown} (proposed by {proposer}, equals your default: agreed)"))?;
             continue;
         }
         let yours = default.map_or("none".to_owned(), Value::to_string);
         let question = format!("ACCEPT {name} = {value}");
         if wizard.noted(&question) == Some("accept") || accepted.iter().any(|(n, v)| n == name && v == value) {
-            say(&format!("  {name} = {value} (proposed by {proposer}, you accept it)"))?;
+            say(&format!("  {shown} = {value_shown} (proposed by {proposer}, you accept it)"))?;
             continue;
         }
         say(&format!(
-            "  {name}: proposed {value} by {proposer}, your default: {yours}; 'accept' or 'abort'? (default: 'accept')"
+            "  {shown}: proposed {value_shown} by {proposer}, your default: {yours}; 'accept' or 'abort'? (default: 'accept')"
         ))?;
         if !wizard.asks() {
             return Err(Failure::new(

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tacit_accord::negotiation::{Resource, Wording, charter_part};
+use tacit_accord::Consensus;
+use tacit_accord::negotiation::{Part, Resource, Wording, charter_part};
 use tacit_model::api::{ContributionBody, NegotiationBody};
-use tacit_model::{Clock, SystemClock};
+use tacit_model::{Clock, SystemClock, plain};
 
 use crate::negotiating::{Seat, checked_registry, refused, short_key};
 use crate::output::Failure;
@@ -31,12 +32,12 @@ pub(super) async fn agree(
     say(&format!("{}: contribution {} by {}", now.title, chosen.number, short_key(&chosen.signer)))?;
     for (number, part) in (1..).zip(&text.parts) {
         let before = match part.resource {
-            Resource::Charter => present_terms(seat, now).await?,
+            Resource::Charter => present_terms(seat, now, part).await?,
             Resource::Statement => BTreeMap::new(),
         };
-        say(&format!("part {number}, {}:", part.id))?;
+        say(&format!("part {number}, {}:", plain(&part.id)))?;
         let changes = changes(&before, &part.terms);
-        changes.iter().try_for_each(|change| say(&format!("  {change}")))?;
+        changes.iter().try_for_each(|change| say(&format!("  {}", plain(change))))?;
         let same = part.terms.iter().filter(|(name, value)| before.get(*name) == Some(*value)).count();
         if part.resource == Resource::Charter {
             say(&format!("  {} changed, {same} as they are", changes.len()))?;
@@ -47,12 +48,26 @@ pub(super) async fn agree(
     if somebody_is_there(asking.ask, asking.yes) { answered("You would sign all of this") } else { Ok(()) }
 }
 
-/// The parameters of the charter in force.
-async fn present_terms(seat: &Seat, now: &NegotiationBody) -> Result<BTreeMap<String, Value>, Failure> {
+/// The parameters of the charter in force, which is the one that the part follows: else what is shown as unchanged may be
+/// what somebody changed since.
+async fn present_terms(seat: &Seat, now: &NegotiationBody, part: &Part) -> Result<BTreeMap<String, Value>, Failure> {
     let served = seat.client.negotiated_registry(&now.id).await?;
     let chain = checked_registry(&served, None, None)?;
     let current = chain.last().ok_or_else(|| refused("the group has no consensus"))?;
+    follows(part, current)?;
     Ok(charter_part(Some(current), current.charter(), SystemClock.now())?.terms)
+}
+
+fn follows(part: &Part, current: &Consensus) -> Result<(), Failure> {
+    let place = (current.charter().group.to_string(), Some(current.id()), Some(current.text().sequence + 1));
+    if (&part.id, part.on_last_consensus, part.sequence) == (&place.0, place.1, place.2) {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "the text follows another consensus than the last one that the gateway shows, {}: somebody else decided since it was \
+         written, or the gateway holds something back",
+        current.id()
+    )))
 }
 
 /// Each parameter that is otherwise: `threshold: 1 -> 2`.
@@ -73,8 +88,33 @@ fn changes(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) ->
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tacit_accord::{Charter, Proposal, decide};
+    use tacit_model::{GroupId, UnixMillis};
+    use tacit_pki::Identity;
 
     use super::*;
+
+    /// A gateway that shows a consensus before the last one as the last would hide what the text takes back.
+    #[test]
+    fn what_is_signed_follows_the_consensus_that_is_shown() {
+        let at = SystemClock.now().to_date_time().expect("a date");
+        let manager = Identity::generate("manager", at).expect("a key");
+        let decided = |before: Option<&Consensus>, charter: Charter| {
+            let proposal = Proposal::new(before, charter, UnixMillis(0)).expect("a text").sign(&manager);
+            decide(before, proposal).expect("the manager's")
+        };
+        let gateways = vec![manager.fingerprint()];
+        let charter = Charter { gateways, ..Charter::new(GroupId(1), "g", manager.public_key().to_base64()) };
+        let first = decided(None, charter.clone());
+        let changed = Charter { test_mode: true, ..charter.clone() };
+        let second = decided(Some(&first), changed.clone());
+        let part = |before: &Consensus| charter_part(Some(before), &changed, UnixMillis(0)).expect("a part");
+        assert!(follows(&part(&first), &first).is_ok() && follows(&part(&second), &second).is_ok());
+        for wrong in [part(&second), Part { id: "2".to_owned(), ..part(&first) }] {
+            let refused = follows(&wrong, &first).expect_err("another one").to_string();
+            assert!(refused.contains("holds something back"), "{refused}");
+        }
+    }
 
     #[test]
     fn what_changes_is_named_and_the_rest_is_not() {
