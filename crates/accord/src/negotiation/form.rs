@@ -29,8 +29,13 @@ pub trait Form {
     /// Whether the signature is the signer's and for this negotiation: before its text is read, which costs more.
     fn is_signed(&self, negotiation: &NegotiationId, act: &SignedAct) -> bool;
 
+    /// Whether a decision comes with the act where one must, and is the signer's.
+    fn is_decided(&self, act: &SignedAct) -> bool;
+
     /// Whether the signature, and a decision that comes with it, are the signer's and for this negotiation.
-    fn holds(&self, negotiation: &NegotiationId, act: &SignedAct) -> bool;
+    fn holds(&self, negotiation: &NegotiationId, act: &SignedAct) -> bool {
+        self.is_signed(negotiation, act) && self.is_decided(act)
+    }
 
     /// The id of what was agreed.
     fn id_of(&self, agreement: &Agreement) -> Result<String, String>;
@@ -64,10 +69,7 @@ impl Form for JsonForm {
         message.is_ok_and(|text| signed(&act.signer, Context::Negotiation, text.as_bytes(), &act.signature))
     }
 
-    fn holds(&self, negotiation: &NegotiationId, act: &SignedAct) -> bool {
-        if !self.is_signed(negotiation, act) {
-            return false;
-        }
+    fn is_decided(&self, act: &SignedAct) -> bool {
         match &act.act {
             super::Act::Contribute { text, decision, .. } => decision_holds(&act.signer, text, decision.as_deref()),
             _ => true,

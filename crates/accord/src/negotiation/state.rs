@@ -327,7 +327,7 @@ impl Negotiation {
             Act::Contribute { text, .. } => Some(form.read(id, text).map_err(NegotiationError::Text)?),
             _ => None,
         };
-        if !form.holds(id, &act) {
+        if !form.is_decided(&act) {
             return Err(NegotiationError::BadSignature);
         }
         let mut after = self.clone();

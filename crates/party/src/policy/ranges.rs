@@ -17,7 +17,7 @@ impl Policy {
     /// Whether the bounds of a task hold all values that its series can have, as far as they have a range.
     pub(crate) fn judge_ranges(&self, request: &TaskRequest, scale: &Scale) -> Result<(), TaskRefusal> {
         for source in &request.sources {
-            let Some((from, to)) = range(&self.ranges, source) else { continue };
+            let Some((from, to)) = self.range_of(source) else { continue };
             // As it would be given: rounding may lift the largest beyond the bounds.
             if scale.encode(from).is_none() || scale.encode(to).is_none() {
                 let (least, most) = (scale.least().to_string(), scale.most().to_string());
@@ -28,9 +28,13 @@ impl Policy {
         Ok(())
     }
 
-    /// Whether a series can have this value.
-    pub(crate) fn can_be(&self, source: &str, value: Micro) -> bool {
-        range(&self.ranges, source).is_none_or(|(from, to)| (from..=to).contains(&value))
+    /// The least and the largest value that a series can have, if that is said.
+    pub(crate) fn range_of(&self, source: &str) -> Option<(Micro, Micro)> {
+        let named = |wanted: &str| {
+            let mut entries = self.ranges.iter().filter_map(|entry| parts(entry));
+            entries.find(|(name, _)| *name == wanted).and_then(|(_, text)| read(text))
+        };
+        named(source).or_else(|| named(ANY))
     }
 }
 
@@ -48,18 +52,6 @@ fn read(range: &str) -> Option<(Micro, Micro)> {
     let (from, to) = range.split_once("..")?;
     let (from, to): (Micro, Micro) = (from.parse().ok()?, to.parse().ok()?);
     (from < to).then_some((from, to))
-}
-
-/// The range of a series, if it has one.
-fn range(entries: &[String], source: &str) -> Option<(Micro, Micro)> {
-    let of = |wanted: &str| {
-        entries
-            .iter()
-            .filter_map(|entry| parts(entry))
-            .find(|(name, _)| *name == wanted)
-            .and_then(|(_, text)| read(text))
-    };
-    of(source).or_else(|| of(ANY))
 }
 
 #[cfg(test)]

@@ -158,7 +158,11 @@ pub(crate) async fn select(
         terms.filter.iter().all(|c| values.get(c.source.as_str()).is_some_and(|value| c.holds(*value)))
     };
     // Nor does a value enter that its series cannot have, whatever the bounds are.
-    let can_be = |values: &BTreeMap<&str, Micro>| values.iter().all(|(source, value)| policy.can_be(source, *value));
+    let ranges: BTreeMap<&str, _> =
+        series.iter().filter_map(|source| policy.range_of(source).map(|range| (*source, range))).collect();
+    let can_be = |values: &BTreeMap<&str, Micro>| {
+        values.iter().all(|(source, value)| ranges.get(source).is_none_or(|(from, to)| (from..=to).contains(&value)))
+    };
     // A value out of bounds does not enter; what it is nobody hears.
     let scaled = |values: &BTreeMap<&str, Micro>| -> Option<Vec<u64>> {
         request.sources.iter().map(|source| values.get(source.as_str()).and_then(|v| terms.scale.encode(*v))).collect()
@@ -171,9 +175,9 @@ pub(crate) async fn select(
     if u64::try_from(records.len()).unwrap_or(u64::MAX) > most {
         return Err(NothingToGive::TooMany { found: records.len(), most });
     }
-    let beyond = records.values().filter(|values| !can_be(values)).count();
-    let met = records.values().filter(|values| can_be(values) && meets(values));
-    let met: Vec<Option<Vec<u64>>> = met.map(scaled).collect();
+    let (possible, beyond): (Vec<_>, Vec<_>) = records.values().partition(|values| can_be(values));
+    let beyond = beyond.len();
+    let met: Vec<Option<Vec<u64>>> = possible.into_iter().filter(|values| meets(values)).map(scaled).collect();
     let left_out = met.iter().filter(|row| row.is_none()).count();
     let rows: Vec<Vec<u64>> = met.into_iter().flatten().collect();
     let row = match plan.row_shape() {
