@@ -48,7 +48,9 @@ impl Store {
     }
 
     /// Runs work whose first statement is its only writing one, makes sense on its own, and does nothing if the
-    /// work is to fail; what follows may only read, to say why. Saves the round trips of a transaction.
+    /// work is to fail; what follows may only read, to say why. Saves the steps of a transaction on SQLite, where one
+    /// writer does it all. On PostgreSQL it is a transaction like any other: by itself a statement that writes only where
+    /// others have not written does not see those that do so at the same moment.
     ///
     /// The statement must be run to its end (`execute` or `all`, never `optional`): only then is it committed.
     pub(crate) async fn run_one_write<A, T>(&self, args: A, work: Work<A, T>) -> Result<T, StoreError>
@@ -58,7 +60,7 @@ impl Store {
     {
         match &*self.db {
             Db::Sqlite { writer, .. } => writer.run(args, work, Pace::OneWrite).await,
-            Db::Postgres { pool, .. } => work(&mut Conn::PostgresReader(pool.acquire().await?), &args).await,
+            Db::Postgres { pool, gate } => run_on_postgres(pool, gate, "one_write", &args, work).await,
         }
     }
 }

@@ -17,6 +17,7 @@ on_both! {
     rule3_who_computes_knows_whose_records_it_opened,
     rule3_what_was_forgotten_of_windows_is_not_opened_again,
     rule3_one_slot_is_not_both_frozen_and_given_to_others,
+    rule3_of_what_excludes_each_other_at_once_one_is_refused,
     rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays,
     results_of_tasks_come_once,
     what_does_not_hurry_is_durable_when_it_is_answered,
@@ -281,6 +282,34 @@ async fn rule3_one_slot_is_not_both_frozen_and_given_to_others(f: &Fixture) {
     store.claim_session("p", claim(3, Slot(2)), at(0)).await.unwrap();
     let own = NewFreeze { charter: [2; 32], ..set(RunId(1), Slot(2), Attempt(0), [4; 32]) };
     assert_eq!(store.freeze("p", own, at(1)).await, Err(What::SlotBound.into()));
+}
+
+/// A gateway that lies asks at the same moment for what it would not get one after the other.
+async fn rule3_of_what_excludes_each_other_at_once_one_is_refused(f: &Fixture) {
+    let claim = |number: u8, slot: u8| {
+        let session = SessionId(core::array::from_fn(|at| if at == 0 { number } else { slot }));
+        SessionClaim { session, run: RunId(1), slot: Slot(slot.into()), charter: [number; 32] }
+    };
+    for slot in 0..40 {
+        let claimed = |number| {
+            let (store, claim) = (f.store.clone(), claim(number, slot));
+            tokio::spawn(async move { store.claim_session("p", claim, at(0)).await })
+        };
+        let (one, two) = (claimed(1), claimed(2));
+        let both = [one.await.unwrap(), two.await.unwrap()];
+        assert!(both.contains(&Ok(())) && both.contains(&Err(What::SlotBound.into())), "two charters: {both:?}");
+
+        // Its own freeze in one attempt, and shares for another one with other input peers.
+        let given = claim(1, slot);
+        f.store.claim_session("q", given, at(0)).await.unwrap();
+        let store = f.store.clone();
+        let bound = tokio::spawn(async move { store.bind_inputs("q", given, [9; 32]).await });
+        let store = f.store.clone();
+        let own = set(RunId(1), Slot(slot.into()), Attempt(1), [4; 32]);
+        let frozen = tokio::spawn(async move { store.freeze("q", own, at(0)).await.map(drop) });
+        let both = [bound.await.unwrap(), frozen.await.unwrap()];
+        assert!(both.contains(&Ok(())) && both.contains(&Err(What::SlotBound.into())), "two sets: {both:?}");
+    }
 }
 
 async fn results_of_tasks_come_once(f: &Fixture) {
