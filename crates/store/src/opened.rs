@@ -152,18 +152,25 @@ impl Store {
 }
 
 /// Notes over whose data a result is about to be opened; with `disjoint`, `Conflict(Company)` if it would make a
-/// difference with an earlier one.
+/// difference with an earlier one, and in any case `Conflict(SlotUsed)` if another task has the same number.
 pub(crate) async fn note_opened(db: &mut Conn, party: &str, row: &OpenedRow, disjoint: bool) -> Result<(), StoreError> {
     if disjoint && with_others(db, party, row).await?.is_some() {
         return Err(What::Company.into());
     }
     let OpenedRow { run, task, slot, source, from_ms, to_ms, company, at } = row;
-    db.execute(
-        "INSERT INTO opened (party, run, slot, source, task, from_ms, to_ms, members, company, own, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (party, run, slot, source) DO NOTHING",
-        args![party, run, slot, source, task, from_ms, to_ms, company.members, company.id, i64::from(company.own), at],
-    )
-    .await?;
+    let own = i64::from(company.own);
+    let noted = db
+        .execute(
+            "INSERT INTO opened (party, run, slot, source, task, from_ms, to_ms, members, company, own, at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             ON CONFLICT (party, run, slot, source) DO UPDATE SET task = excluded.task WHERE opened.task = excluded.task",
+            args![party, run, slot, source, task, from_ms, to_ms, company.members, company.id, own, at],
+        )
+        .await?;
+    // Windows are known for longer than freezes may be: another task of this number would open one that nobody remembers.
+    if noted == 0 {
+        return Err(What::SlotUsed.into());
+    }
     let bytes = |members: &[Fingerprint]| members.iter().flat_map(|member| member.0).collect::<Vec<u8>>();
     db.execute(
         "INSERT INTO companies (company, givers, judging) VALUES ($1, $2, $3) ON CONFLICT (company) DO NOTHING",

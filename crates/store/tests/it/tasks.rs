@@ -18,6 +18,7 @@ on_both! {
     rule3_what_was_forgotten_of_windows_is_not_opened_again,
     rule3_one_slot_is_not_both_frozen_and_given_to_others,
     rule3_of_what_excludes_each_other_at_once_one_is_refused,
+    rule3_another_task_of_a_number_opens_nothing_unnoted,
     rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays,
     results_of_tasks_come_once,
     what_does_not_hurry_is_durable_when_it_is_answered,
@@ -310,6 +311,17 @@ async fn rule3_of_what_excludes_each_other_at_once_one_is_refused(f: &Fixture) {
         let both = [bound.await.unwrap(), frozen.await.unwrap()];
         assert!(both.contains(&Ok(())) && both.contains(&Err(What::SlotBound.into())), "two sets: {both:?}");
     }
+}
+
+/// Windows are known for longer than freezes may be, and the number of a task is short.
+async fn rule3_another_task_of_a_number_opens_nothing_unnoted(f: &Fixture) {
+    let store = &f.store;
+    let whole = company(&[1, 2, 3], &[], false);
+    assert_eq!(store.freeze("p", computed(over(-1, 0, 100, &whole)), at(1)).await, Ok(FreezeOutcome::Fresh));
+    assert_eq!(store.purge(at(1000)).await.unwrap().freezes, 1);
+    let twin = OpenedRow { task: "made for it".to_owned(), ..over(-1, 500, 600, &whole) };
+    assert_eq!(store.freeze("p", computed(twin), at(1001)).await, Err(What::SlotUsed.into()));
+    assert_eq!(store.frozen("p", RunId(-1), Slot(0)).await.unwrap(), None);
 }
 
 async fn results_of_tasks_come_once(f: &Fixture) {
