@@ -76,11 +76,15 @@ const DELIVERED: &str = "DELETE FROM outbox WHERE (party, run, slot) IN (SELECT 
 const SESSIONS: &str = "DELETE FROM sessions WHERE (party, session) IN (SELECT party, session FROM sessions o
      WHERE o.at < $1 AND (o.run < 0 OR NOT EXISTS (SELECT 1 FROM party_runs q
          WHERE q.party = o.party AND q.run = o.run AND (q.closed IS NULL OR q.closed >= $1))) LIMIT $2)";
-/// What is known of a window stays as long as there may be samples of it.
+/// What is known of a window stays as long as there may be samples of it. The samples of a branch are at its members, and
+/// after a restore they are yet to be handed in: so a window that this party computed stays, too, as long as it is known who
+/// was in it. That leaves it to those who gave to judge by this.
 const ASKED: &str =
     "DELETE FROM asked WHERE (party, run, slot, source) IN (SELECT party, run, slot, source FROM asked o
      WHERE o.at < $1 AND NOT EXISTS (SELECT 1 FROM series s
-         WHERE s.party = o.party AND s.source = o.source AND s.at < o.to_ms) LIMIT $2)";
+         WHERE s.party = o.party AND s.source = o.source AND s.at < o.to_ms)
+     AND NOT EXISTS (SELECT 1 FROM opened p WHERE p.party = o.party AND p.run = o.run AND p.slot = o.slot
+         AND p.source = o.source) LIMIT $2)";
 static OTHERS: [&str; 7] = [
     EVIDENCE,
     "DELETE FROM outbox_batches WHERE batch_key IN (SELECT batch_key FROM outbox_batches b

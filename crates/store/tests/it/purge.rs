@@ -5,12 +5,13 @@ use tacit_store::{
     ApprovalRow, EvidenceRow, FreezeOutcome, NewFreeze, RunState, SessionClaim, SlotOutcome, SlotState, What,
 };
 
-use crate::tasks::{of_task, taken};
+use crate::tasks::{company, of_task, over, taken};
 use crate::{Fixture, at, on_both, on_replicas, set};
 
 on_both! {
     rule3_a_forgotten_task_is_not_opened_again,
     what_was_given_is_known_as_long_as_there_are_samples,
+    rule3_what_was_given_is_known_as_long_as_whose_it_was,
     what_belongs_to_a_task_goes,
     a_gateway_forgets_what_is_over,
 }
@@ -66,6 +67,19 @@ async fn what_was_given_is_known_as_long_as_there_are_samples(f: &Fixture) {
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 0, "a sample of the window is left");
     s.forget_samples("p", &temperature, at(100)).await.unwrap();
     assert_eq!(s.purge(at(0)).await.unwrap().asked, 0, "not old enough");
+    assert_eq!(s.purge(at(1000)).await.unwrap().asked, 1);
+}
+
+/// The samples of a branch are not here, and those of a node that was restored not yet.
+async fn rule3_what_was_given_is_known_as_long_as_whose_it_was(f: &Fixture) {
+    let s = &f.store;
+    let opened = vec![over(-1, 0, 100, &company(&[1, 2, 3], &[1, 2, 3], true))];
+    let given = NewFreeze { taken: vec![taken(-1, 0, 100, 7)], opened, disjoint: true, ..frozen(4, at(0)) };
+    let given = NewFreeze { run: RunId(-1), ..given };
+    assert_eq!(s.freeze("p", given, at(1)).await, Ok(FreezeOutcome::Fresh));
+    assert_eq!(s.purge(at(1000)).await.unwrap().asked, 0);
+    assert!(s.look().asked_with_others("p", &taken(-2, 50, 200, 8)).await.unwrap());
+    assert_eq!(s.forget_opened("p", at(101)).await.unwrap(), 1);
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 1);
 }
 

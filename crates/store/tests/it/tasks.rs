@@ -92,7 +92,7 @@ async fn rule3_what_goes_in_is_noted_with_the_freeze_or_not_at_all(f: &Fixture) 
 }
 
 /// Givers by number, of whom some judge for themselves; two of those are enough.
-fn company(givers: &[u8], judging: &[u8], own: bool) -> Arc<Company> {
+pub(crate) fn company(givers: &[u8], judging: &[u8], own: bool) -> Arc<Company> {
     let all = |numbers: &[u8]| numbers.iter().map(|number| Fingerprint([*number; 32])).collect::<Vec<_>>();
     let name = |numbers: &[u8]| core::array::from_fn(|i| numbers.get(i).copied().unwrap_or_default());
     let members = name(givers);
@@ -101,7 +101,7 @@ fn company(givers: &[u8], judging: &[u8], own: bool) -> Arc<Company> {
 }
 
 /// A window that a result of theirs is over.
-fn over(run: i64, from: i64, to: i64, company: &Arc<Company>) -> OpenedRow {
+pub(crate) fn over(run: i64, from: i64, to: i64, company: &Arc<Company>) -> OpenedRow {
     let AskedRow { run, task, slot, source, from_ms, to_ms, at, .. } = taken(run, from, to, 0);
     OpenedRow { run, task, slot, source, from_ms, to_ms, company: Arc::clone(company), at }
 }
