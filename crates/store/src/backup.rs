@@ -1,6 +1,6 @@
 //! A copy of a node's rows that holds no inputs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
@@ -27,7 +27,7 @@ pub async fn backup(address: &str, to: &Path) -> Result<(), StoreError> {
         return Err(failed(to, &"is there already"));
     }
     std::fs::metadata(&from).map_err(|e| failed(&from, &e))?;
-    let between = from.with_extension("backup");
+    let between = between(&from);
     let removed = |path: &Path| remove_database(path).map_err(|error| failed(path, &error));
     // Of a backup that was interrupted.
     removed(&between)?;
@@ -41,6 +41,14 @@ pub async fn backup(address: &str, to: &Path) -> Result<(), StoreError> {
         removed(to)?;
     }
     made
+}
+
+/// Beside a database, with everything in it until the inputs are removed. Nobody else gives a file this name: what lies
+/// there is of a backup that was killed.
+pub(crate) fn between(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".tacit-backup-in-progress");
+    name.into()
 }
 
 /// Runs statements, then copies what is left without its free pages.

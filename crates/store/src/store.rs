@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, SqliteConnection};
 use tokio::sync::RwLock;
 
+use crate::backup::between;
 use crate::db::Conn;
 use crate::in_place::{InPlace, Readers};
 use crate::replica::{Replicator, is_replica};
@@ -144,6 +145,10 @@ pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
 
 async fn open_sqlite(path: PathBuf, replicator: Option<Arc<dyn Replicator>>) -> Result<Db, StoreError> {
     create_private(&path)?;
+    // A backup that was killed left all inputs there. One that is being made fails, and says so.
+    let left = between(&path);
+    remove_database(&left)
+        .map_err(|error| StoreError::Unavailable { reason: format!("cannot remove {}: {error}", left.display()) })?;
     let options = sqlite_options(&path);
     let mut writer = Conn::SqliteWriter(SqliteConnection::connect_with(&options).await?);
     migrate::run(&mut writer).await?;

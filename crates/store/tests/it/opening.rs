@@ -89,6 +89,40 @@ async fn the_file_is_private_and_synced() {
     }
 }
 
+/// A copy that an operator made by hand has such a name, and so may the database.
+#[tokio::test]
+async fn a_backup_removes_nobody_elses_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let by_hand = folder.path().join("tacit.backup");
+    std::fs::write(&by_hand, b"by hand").unwrap();
+    for name in ["tacit.db", "node.backup"] {
+        let path = folder.path().join(name);
+        let address = path.to_str().unwrap();
+        let store = Store::open(address).await.unwrap();
+        store.set_setting("a", "b", at(0)).await.unwrap();
+        store.close().await;
+        let to = folder.path().join(format!("copy of {name}"));
+        tacit_store::backup(address, &to).await.unwrap();
+        for kept in [address, to.to_str().unwrap()] {
+            let store = Store::open(kept).await.unwrap();
+            assert_eq!(store.setting("a").await.unwrap().as_deref(), Some("b"), "{kept}");
+            store.close().await;
+        }
+    }
+    assert_eq!(std::fs::read(by_hand).unwrap(), b"by hand");
+}
+
+/// What a backup that was killed leaves has every input in it: it does not outlive the next start.
+#[tokio::test]
+async fn rule12_what_a_killed_backup_left_goes_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tacit.db");
+    let left = ["", "-wal", "-shm"].map(|more| folder.path().join(format!("tacit.db.tacit-backup-in-progress{more}")));
+    left.iter().for_each(|file| std::fs::write(file, b"inputs").unwrap());
+    Store::open(path.to_str().unwrap()).await.unwrap().close().await;
+    assert!(path.exists() && !left.iter().any(|file| file.exists()));
+}
+
 /// What a party gave is on no disk any more soon after its slot is over.
 #[tokio::test]
 async fn rule12_deleted_rows_leave_the_write_ahead_file() {

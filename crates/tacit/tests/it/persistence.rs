@@ -231,7 +231,7 @@ fn a_backup_holds_results_and_keys_and_no_input() {
     let made = run(&arguments);
     assert!(made.status.success(), "{made:?}");
     assert!(!holds(&to, &WAITING.to_le_bytes()));
-    assert!(!files_below(&data).iter().any(|file| file.ends_with("tacit.backup")));
+    assert!(!files_below(&data).iter().any(|file| file.to_string_lossy().ends_with("-in-progress")));
     for file in files_below(&to) {
         let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).expect("a file").permissions());
         let public = file.extension().is_some_and(|e| e == "crt");
