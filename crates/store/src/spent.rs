@@ -54,6 +54,19 @@ impl Look {
                    FROM spent WHERE party = $1 GROUP BY source ORDER BY source";
         self.conn().await?.all(sql, args![party]).await
     }
+
+    /// Whether this computation was charged already.
+    pub async fn is_charged(&mut self, party: &str, row: &SpendRow) -> Result<bool, StoreError> {
+        is_charged(self.conn().await?, party, row).await
+    }
+}
+
+async fn is_charged(db: &mut Conn, party: &str, row: &SpendRow) -> Result<bool, StoreError> {
+    let SpendRow { scope, run, slot, source, .. } = row;
+    let sql = "SELECT count(*) AS v FROM spent
+               WHERE party = $1 AND run = $2 AND slot = $3 AND source = $4 AND scope = $5";
+    let Scalar(known): Scalar<u64> = db.one(sql, args![party, run, slot, source, scope]).await?;
+    Ok(known > 0)
 }
 
 /// Charges a series: `Conflict(Budget)` if that is more than it may cost. Charged already, it is not charged again.
@@ -83,8 +96,5 @@ pub(crate) async fn spend_one(db: &mut Conn, party: &str, row: &SpendRow) -> Res
     if charged > 0 {
         return Ok(());
     }
-    let sql = "SELECT count(*) AS v FROM spent
-               WHERE party = $1 AND run = $2 AND slot = $3 AND source = $4 AND scope = $5";
-    let Scalar(known): Scalar<u64> = db.one(sql, args![party, run, slot, source, scope]).await?;
-    if known > 0 { Ok(()) } else { Err(What::Budget.into()) }
+    if is_charged(db, party, row).await? { Ok(()) } else { Err(What::Budget.into()) }
 }

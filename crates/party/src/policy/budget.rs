@@ -58,17 +58,7 @@ impl Policy {
             let (most_epsilon, most_delta) = most(source);
             let spent = before.iter().find(|row| row.source == *source);
             let (spent_epsilon, spent_delta) = spent.map_or((0, 0), |row| (row.epsilon, row.delta));
-            let refused =
-                |what, spent, cost, most| TaskRefusal::Spent { what, name: (*source).to_owned(), spent, cost, most };
-            if let Some(most) = most_epsilon.filter(|most| spent_epsilon.saturating_add(epsilon) > *most) {
-                let [spent, cost, most] = [spent_epsilon, epsilon, most].map(|value| Micro(value).to_string());
-                return Err(refused("epsilon", spent, cost, most));
-            }
-            if let Some(most) = most_delta.filter(|most| spent_delta.saturating_add(delta) > *most) {
-                let [spent, cost, most] = [spent_delta, delta, most].map(delta_text);
-                return Err(refused("delta", spent, cost, most));
-            }
-            costs.push(SpendRow {
+            let cost = SpendRow {
                 scope: scope.clone(),
                 run: job.run,
                 slot: job.slot,
@@ -78,7 +68,29 @@ impl Policy {
                 most_epsilon: most_epsilon.unwrap_or(i64::MAX),
                 most_delta: most_delta.unwrap_or(i64::MAX),
                 at: now,
-            });
+            };
+            let refused =
+                |what, spent, cost, most| TaskRefusal::Spent { what, name: (*source).to_owned(), spent, cost, most };
+            let over_epsilon = most_epsilon.filter(|most| spent_epsilon.saturating_add(epsilon) > *most);
+            let over_delta = most_delta.filter(|most| spent_delta.saturating_add(delta) > *most);
+            let refusal = match (over_epsilon, over_delta) {
+                (Some(most), _) => {
+                    let [spent, cost, most] = [spent_epsilon, epsilon, most].map(|value| Micro(value).to_string());
+                    Some(refused("epsilon", spent, cost, most))
+                }
+                (None, Some(most)) => {
+                    let [spent, cost, most] = [spent_delta, delta, most].map(delta_text);
+                    Some(refused("delta", spent, cost, most))
+                }
+                (None, None) => None,
+            };
+            // An attempt that was given up after this peer's shares had left was paid for, and so is the next one.
+            if let Some(refusal) = refusal
+                && !look.is_charged(&party.name, &cost).await?
+            {
+                return Err(refusal);
+            }
+            costs.push(cost);
         }
         Ok(costs)
     }

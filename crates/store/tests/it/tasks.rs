@@ -420,6 +420,10 @@ async fn rule9_what_a_result_costs_is_charged_with_the_freeze_and_stays(f: &Fixt
     assert_eq!(store.freeze("p", other, at(2)).await, Err(What::Frozen.into()));
     assert_eq!(store.freeze("p", charged(cost(-1, 60)), at(2)).await, Ok(FreezeOutcome::Same));
     assert_eq!(spent().await, Some((60, 3, 1)));
+    let charged_already = async |row: SpendRow| store.look().is_charged("p", &row).await.unwrap();
+    let elsewhere = SpendRow { scope: "elsewhere".to_owned(), ..cost(-1, 60) };
+    assert!(charged_already(cost(-1, 60)).await && !charged_already(cost(-2, 41)).await);
+    assert!(!charged_already(elsewhere).await);
     // Too much: neither frozen nor charged. What fits exactly is taken.
     assert_eq!(store.freeze("p", charged(cost(-2, 41)), at(3)).await, Err(What::Budget.into()));
     assert!(store.look().is_untouched("p", RunId(-2), Slot(0), at(0)).await.unwrap());
