@@ -126,15 +126,38 @@ pub(super) fn settle(state: &Path, accept: &str, reason: &str, json: bool) -> Re
     })
 }
 
-/// Keeps both notes: they are the evidence.
+/// Keeps both notes: they are the evidence. That of an earlier dispute stays until it is settled: a node that showed two logs
+/// could otherwise have it replaced by something harmless, such as an old answer.
 fn dispute(state: &Path, known: Option<String>, shown: &str, why: &Disputed) -> Result<Failure, Failure> {
     let path = state.with_extension("disputed");
+    if path.exists() {
+        let text = format!("{why}; {} holds an earlier dispute, which stays: settle that one first", path.display());
+        return Ok(Failure::new(Code::Refused, text));
+    }
     let evidence = Dispute { why: why.to_string(), known, shown: shown.to_owned(), settled: None };
-    std::fs::write(&path, serde_json::to_string_pretty(&evidence)?)?;
+    kept_file::replace(&path, &serde_json::to_string_pretty(&evidence)?, 0o600)?;
     Ok(Failure::new(Code::Refused, format!("{why}; both checkpoints are kept in {}", path.display())))
 }
 
 /// Written whole or not at all, and durable: a witness that forgets can be lied to.
 fn remember(file: &KeptFile, seen: &Seen) -> Result<(), Failure> {
     file.replace(&serde_json::to_string(seen)?, 0o600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_evidence_of_a_dispute_outlives_the_next_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("seen.json");
+        let disputed = |shown: &str, why| dispute(&state, Some("known".to_owned()), shown, &why).is_ok();
+        let kept = || std::fs::read_to_string(folder.path().join("seen.disputed")).expect("the evidence");
+        assert!(disputed("another log", Disputed::Forked(7)));
+        let first = kept();
+        assert!(first.contains("another log"), "{first}");
+        assert!(disputed("an old answer", Disputed::Shrunk { seen: 7, shown: 3 }));
+        assert_eq!(kept(), first);
+    }
 }
