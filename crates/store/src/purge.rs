@@ -3,7 +3,8 @@
 //! **Nothing that was opened can be opened again.** The slots of a group's run are refused by the run itself, which is
 //! closed for ever (`party_runs`). Those of a client's task are refused by their moment: before any of their records go,
 //! it is durable up to which moment they may have gone, and from then on the party takes part in nothing that is for
-//! that moment or an earlier one. That is one row, however many tasks there were.
+//! that moment or an earlier one. That is one row, however many tasks there were. It never lies beyond the newest of those
+//! records by more than clocks may differ: a clock that was once wrong by years shuts out no task of the years to come.
 
 use tacit_model::UnixMillis;
 
@@ -66,6 +67,11 @@ macro_rules! of_slots {
     };
 }
 
+/// The newest of what keeps a slot from being opened again, of whichever run.
+const NEWEST: &str =
+    "SELECT max(at) AS v FROM (SELECT max(ended) AS at FROM input_rows UNION ALL SELECT max(at) FROM freezes
+     UNION ALL SELECT max(at) FROM results UNION ALL SELECT max(at) FROM sessions
+     UNION ALL SELECT max(closed) FROM party_runs) AS newest";
 const ROWS: &str = of_slots!("input_rows", "party, run, slot", "ended");
 const FREEZES: &str = of_slots!("freezes", "party, run, slot", "at");
 const RESULTS: &str = of_slots!("results", "party, run, slot", "at");
@@ -134,16 +140,16 @@ impl Store {
     /// the samples are gone; and what they kept for receipts that never came. What is not delivered stays, and so do the
     /// numbers of used slots of runs, receipts, and what noise cost.
     ///
-    /// Tasks that are for a moment up to 10 minutes after `before` are over for ever:
-    /// [`is_forgotten`](crate::Look::is_forgotten).
+    /// Tasks that are for a moment up to 10 minutes after `before`, or after the newest record if that is older, are over for
+    /// ever: [`is_forgotten`](crate::Look::is_forgotten).
     pub async fn purge(&self, before: UnixMillis) -> Result<Purged, StoreError> {
-        self.forget_up_to(before.plus(AHEAD_MS)).await?;
+        let upto = self.forget_up_to(before).await?;
         let purged = Purged {
-            rows: self.in_pieces(&[ROWS], before, PIECE).await?,
-            freezes: self.in_pieces(&[FREEZES], before, PIECE).await?,
-            results: self.in_pieces(&[RESULTS], before, PIECE).await?,
+            rows: self.in_pieces(&[ROWS], upto, PIECE).await?,
+            freezes: self.in_pieces(&[FREEZES], upto, PIECE).await?,
+            results: self.in_pieces(&[RESULTS], upto, PIECE).await?,
             delivered: self.in_pieces(&[DELIVERED], before, PIECE).await?,
-            sessions: self.in_pieces(&[SESSIONS], before, PIECE).await?,
+            sessions: self.in_pieces(&[SESSIONS], upto, PIECE).await?,
             asked: self.in_pieces(&[ASKED], before, PIECE).await?,
         };
         for sql in &OTHERS {
@@ -174,17 +180,21 @@ impl Store {
         Ok(rows)
     }
 
-    /// Never goes back.
-    async fn forget_up_to(&self, upto: UnixMillis) -> Result<(), StoreError> {
-        self.run_tx("forget_up_to", upto, |db, upto| {
+    /// Makes durable what tasks may be forgotten from now on, which never goes back; before which moment records may go. What
+    /// is recorded while the others go, by a clock that was set back meanwhile, is not among them.
+    async fn forget_up_to(&self, before: UnixMillis) -> Result<UnixMillis, StoreError> {
+        self.run_tx("forget_up_to", before, |db, before| {
             Box::pin(async move {
+                let Scalar(newest): Scalar<Option<UnixMillis>> = db.one(NEWEST, &[]).await?;
+                let Some(newest) = newest else { return Ok(UnixMillis(i64::MIN)) };
+                let upto = newest.plus(1).min(*before);
                 db.execute(
                     "INSERT INTO forgotten (one, upto) VALUES (1, $1)
                      ON CONFLICT (one) DO UPDATE SET upto = excluded.upto WHERE forgotten.upto < excluded.upto",
-                    args![upto],
+                    args![upto.plus(AHEAD_MS)],
                 )
-                .await
-                .map(drop)
+                .await?;
+                Ok(upto)
             })
         })
         .await

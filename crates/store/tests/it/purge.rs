@@ -10,6 +10,7 @@ use crate::{Fixture, at, on_both, on_replicas, set};
 
 on_both! {
     rule3_a_forgotten_task_is_not_opened_again,
+    a_clock_that_was_wrong_once_shuts_no_later_task_out,
     what_was_given_is_known_as_long_as_there_are_samples,
     rule3_what_was_given_is_known_as_long_as_whose_it_was,
     what_belongs_to_a_task_goes,
@@ -52,6 +53,21 @@ async fn rule3_a_forgotten_task_is_not_opened_again(f: &Fixture) {
     assert_eq!(s.purge(at(6)).await.unwrap().freezes, 2);
     let again = s.freeze("p", set(RunId(1), Slot(0), Attempt(1), [2; 32]), at(7)).await;
     assert_eq!(again, Err(What::RunEnded.into()));
+}
+
+async fn a_clock_that_was_wrong_once_shuts_no_later_task_out(f: &Fixture) {
+    const YEARS: i64 = 1_000_000_000_000;
+    let s = &f.store;
+    // Nothing is known, and nothing is forgotten.
+    s.purge(at(YEARS)).await.unwrap();
+    assert_eq!(s.freeze("p", frozen(4, at(0)), at(1)).await, Ok(FreezeOutcome::Fresh));
+    assert_eq!(s.purge(at(YEARS)).await.unwrap().freezes, 1);
+    // Its clock is right again.
+    assert_eq!(s.freeze("p", frozen(5, at(0)), at(2)).await, Err(What::SlotUsed.into()));
+    assert!(
+        s.look().is_forgotten(at(2 + AHEAD)).await.unwrap() && !s.look().is_forgotten(at(3 + AHEAD)).await.unwrap()
+    );
+    assert_eq!(s.freeze("p", frozen(5, at(3 + AHEAD)), at(3 + AHEAD)).await, Ok(FreezeOutcome::Fresh));
 }
 
 /// After a change of members the next window is disjoint, however long ago the last one was.
