@@ -421,11 +421,13 @@ pub(super) async fn note_and_bind(
     given: Given,
     approved: Option<String>,
 ) -> Result<(), StoreError> {
+    // Before it is noted with whom: an attempt that nothing is given to must not take the place of one that was given to.
+    bind_inputs(party, job).await?;
     if !(given.taken.is_empty() && given.spent.is_empty()) {
         let disjoint = party.policy().disjoint_windows;
         party.store.note_asked(&party.name, given.taken, given.spent, disjoint, approved).await?;
     }
-    bind_inputs(party, job).await
+    Ok(())
 }
 
 /// Binds the slot to the input peers of this job, before shares are given. Where the charter wants the

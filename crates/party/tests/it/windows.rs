@@ -1,9 +1,9 @@
 //! Which windows peers that only compute let be opened, under a gateway that cuts off who gives.
 
 use tacit_accord::MemberRole;
-use tacit_job::{Ask, Decline, Fault, Report, ToPeer};
+use tacit_job::{Ask, Decline, Fault, Job, Report, ToPeer};
 use tacit_model::api::{PeerPolicy, TaskRequest};
-use tacit_model::{Clock, SystemClock};
+use tacit_model::{Attempt, Clock, SystemClock, UnixMillis};
 use tacit_party::{PartyLimits, Policy};
 
 use crate::tasks::{
@@ -35,7 +35,7 @@ fn ask_for(world: &World, nonce: u8, preselector: &str) -> Ask {
 
 /// Those who compute decline it, say that nobody is missing in it but somebody new, and from when on windows are free;
 /// their owners read why.
-async fn none_computes(world: &mut World, attempt: &tacit_job::Job) {
+async fn none_computes(world: &mut World, attempt: &Job) {
     for peer in 0..3 {
         let Decline::Apart { missing, until } = declined(world, peer, attempt).await else { panic!("another reason") };
         assert!(missing.is_empty(), "{missing:?}");
@@ -204,5 +204,41 @@ async fn rule3_who_judges_by_its_own_records_is_not_judged_by_others() {
     let second = latest(&world, 3, &[2]);
     let reports = world.gateway.run(&world.consensus, &second).await;
     assert!(reports.values().all(is_done), "{reports:?}");
+    world.close().await;
+}
+
+/// A second attempt at the same, prepared beside the first and with fewer members: it is refused at the last moment, and
+/// changes nothing of what is known of the first.
+#[tokio::test]
+async fn rule3_an_attempt_that_is_refused_does_not_change_with_whom_was_given() {
+    let mut world = delegated().await;
+    let (d, e) = (world.peers[3].fingerprint(), world.peers[4].fingerprint());
+    let ask = ask_for(&world, 1, "last_1h");
+    let whole = job(&world, &ask, 1);
+    let mut fewer = Job { attempt: Attempt(1), ..job(&world, &ask, 2) };
+    fewer.inputs.retain(|input| *input != d);
+    for attempt in [&whole, &fewer] {
+        let ready = world.gateway.prepare(&attempt.members(), &world.consensus, attempt).await;
+        world.gateway.link(&world.consensus, attempt, &ready).await;
+    }
+    // Nobody else is told to begin.
+    world.gateway.send(&e, &ToPeer::Session { session: whole.session });
+    let (store, name) = (world.peers[4].store.clone().unwrap(), world.peers[4].name.clone());
+    let noted = async {
+        while store.look().asked_since(&name, UnixMillis(0)).await.unwrap() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), noted).await.expect("it notes what it gives before");
+    let told = world.gateway.phase(&[e], fewer.session, &ToPeer::Session { session: fewer.session }).await;
+    assert_eq!(told[&e], Report::Failed { fault: Fault::Ended, frozen: false });
+
+    // Its records may have gone into a result with d, and go into none without.
+    let ask = ask_for(&world, 2, "last_1h");
+    let mut without = job(&world, &ask, 3);
+    without.inputs.retain(|input| *input != d);
+    assert_eq!(declined(&mut world, 4, &without).await, Decline::Policy);
+    let why = trouble(&world, 4).await;
+    assert!(why.contains("with other members before"), "{why}");
     world.close().await;
 }
