@@ -17,9 +17,6 @@ use crate::problem::ApiError;
 pub struct AdminKey([u8; 32]);
 
 impl AdminKey {
-    /// The key that the old system fell back to without saying so.
-    pub const OLD_DEFAULT: &'static str = "default-admin-key";
-
     /// A key of these characters.
     pub fn new(text: &str) -> Self {
         Self(hash(text))

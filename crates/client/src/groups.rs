@@ -1,7 +1,5 @@
 //! Groups, members, runs.
 
-use std::time::Duration;
-
 use tacit_model::api::{
     CodeBody, ComparedMember, ConfigurationBody, ConsensusBody, GroupBody, GroupList, MemberBody, MemberList, NewGroup,
     PairingBody, PeerRole, RegisterBody, RegisterReceipt, RunBody, RunList, SharingKind, SlotBody, SlotList,
@@ -10,9 +8,6 @@ use tacit_model::api::{
 use tacit_model::{Fingerprint, GroupId, RunId};
 
 use crate::{Client, ClientError};
-
-/// Pause between two looks at a run.
-const LOOK: Duration = Duration::from_millis(50);
 
 impl Client {
     /// Makes a group.
@@ -79,21 +74,6 @@ impl Client {
     pub async fn slots(&self, group: GroupId, run: RunId) -> Result<Vec<SlotBody>, ClientError> {
         let path = ["groups", &group.to_string(), "runs", &run.to_string(), "slots"];
         Ok(self.call::<SlotList>(self.get(&path)).await?.slots)
-    }
-
-    /// Waits until a run has ended and says how; the latest run if none is named.
-    pub async fn wait_run(&self, group: GroupId, run: Option<RunId>, limit: Duration) -> Result<RunBody, ClientError> {
-        let look = async {
-            loop {
-                let runs = self.runs(group).await?;
-                let found = runs.into_iter().find(|body| run.is_none_or(|run| body.run == run));
-                if let Some(body) = found.filter(|body| body.state != "open") {
-                    return Ok(body);
-                }
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        tokio::time::timeout(limit, look).await.map_err(|_| ClientError::TimedOut(limit))?
     }
 
     /// Everybody who registered in a group.

@@ -38,12 +38,6 @@ impl Client {
         self.call(self.get(&["log", "checkpoint"])).await
     }
 
-    /// The proof that an entry is in the log of so many entries.
-    pub async fn log_inclusion(&self, entry: u64, size: u64) -> Result<LogProof, ClientError> {
-        let query = [("entry", entry.to_string()), ("size", size.to_string())];
-        self.call(self.get(&["log", "inclusion"]).query(&query)).await
-    }
-
     /// The proof that the log of `from` entries is the beginning of the log of `size`.
     pub async fn log_consistency(&self, from: u64, size: u64) -> Result<LogProof, ClientError> {
         let query = [("from", from.to_string()), ("size", size.to_string())];

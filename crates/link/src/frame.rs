@@ -165,11 +165,6 @@ impl Deframer {
         Self { limit, head: [0; HEAD], have: 0, body: Vec::new() }
     }
 
-    /// Another limit from the next frame on.
-    pub fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
-    }
-
     /// Takes bytes off the front of `input` until a frame is complete or `input` is empty.
     pub fn feed(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, FrameError> {
         if self.have < HEAD {

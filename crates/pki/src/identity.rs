@@ -60,11 +60,6 @@ impl Identity {
         &self.public
     }
 
-    /// The SubjectPublicKeyInfo in DER.
-    pub fn public_key_spki(&self) -> [u8; PublicKey::SPKI_LEN] {
-        self.public.spki()
-    }
-
     /// The certificate.
     pub fn certificate_der(&self) -> &CertificateDer<'static> {
         &self.certificate

@@ -125,8 +125,6 @@ pub enum What {
     NegotiationStep,
     /// Such a token exists.
     Token,
-    /// Somebody else holds the lease.
-    Lease,
     /// Such a task exists, or its client used the idempotency key before.
     Task,
     /// The database was written without replicas.
@@ -167,7 +165,6 @@ impl fmt::Display for What {
                 "somebody else took a step in this negotiation meanwhile; look at it and try again"
             }
             Self::Token => "such a token exists",
-            Self::Lease => "the lease is held by somebody else",
             Self::Task => "this task was handed in before",
             Self::NotReplicated => {
                 "this database was written by a gateway without replicas, and the others would lack what it holds: \

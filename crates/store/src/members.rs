@@ -250,11 +250,6 @@ impl Store {
         self.reader().await?.optional(sql, args![tenant, peer_name]).await
     }
 
-    /// A member by number.
-    pub async fn member_by_id(&self, pid: MemberId) -> Result<Option<MemberRow>, StoreError> {
-        self.reader().await?.optional("SELECT * FROM members WHERE pid = $1", args![pid]).await
-    }
-
     /// The members of a group, in the order they registered.
     pub async fn members(&self, gid: GroupId) -> Result<Vec<MemberRow>, StoreError> {
         self.reader().await?.all("SELECT * FROM members WHERE gid = $1 ORDER BY pid", args![gid]).await
@@ -271,18 +266,6 @@ impl Store {
                 )
                 .await?
                 .ok_or(NO_MEMBER)
-            })
-        })
-        .await
-    }
-
-    /// Tells where a member's links can be reached; its keys stay as they are.
-    pub async fn set_member_endpoint(&self, pid: MemberId, link_endpoint: &str) -> Result<MemberRow, StoreError> {
-        self.run_tx("set_member_endpoint", (pid, link_endpoint.to_owned()), |db, (pid, endpoint)| {
-            Box::pin(async move {
-                db.optional("UPDATE members SET link_endpoint = $1 WHERE pid = $2 RETURNING *", args![endpoint, pid])
-                    .await?
-                    .ok_or(NO_MEMBER)
             })
         })
         .await

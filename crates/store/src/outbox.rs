@@ -124,26 +124,12 @@ impl Store {
         .await
     }
 
-    /// The batches to be posted now, per party and run in order of slots.
-    pub async fn outbox_batches_due(&self, now: UnixMillis) -> Result<Vec<OutboxBatch>, StoreError> {
-        let sql = "SELECT batch_key, party, run, attempts, next_at, created FROM outbox_batches
-                   WHERE delivered IS NULL AND next_at <= $1 ORDER BY party, run, first_slot";
-        self.batches(sql, Some(now)).await
-    }
-
-    /// All batches that are not delivered, also those that are not due.
+    /// All batches that are not delivered, also those that are not due; per party and run in order of slots.
     pub async fn outbox_batches_open(&self) -> Result<Vec<OutboxBatch>, StoreError> {
         let sql = "SELECT batch_key, party, run, attempts, next_at, created FROM outbox_batches
                    WHERE delivered IS NULL ORDER BY party, run, first_slot";
-        self.batches(sql, None).await
-    }
-
-    async fn batches(&self, sql: &'static str, now: Option<UnixMillis>) -> Result<Vec<OutboxBatch>, StoreError> {
         let mut db = self.reader().await?;
-        let heads: Vec<BatchHead> = match now {
-            Some(now) => db.all(sql, args![now]).await?,
-            None => db.all(sql, &[]).await?,
-        };
+        let heads: Vec<BatchHead> = db.all(sql, &[]).await?;
         let mut batches = Vec::with_capacity(heads.len());
         for head in heads {
             let sql = "SELECT slot, values_json, created FROM outbox WHERE batch_key = $1 ORDER BY slot";

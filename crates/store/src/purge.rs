@@ -173,7 +173,7 @@ impl Store {
     }
 
     /// Forgets rows and keys that a receiver was posted before a time; how many rows.
-    pub async fn purge_received(&self, before: UnixMillis) -> Result<u64, StoreError> {
+    async fn purge_received(&self, before: UnixMillis) -> Result<u64, StoreError> {
         // A key that is gone lets its rows in again: it goes after them.
         let rows = self.in_pieces(&[RECEIVED], before, GATEWAY_PIECE).await?;
         self.in_pieces(&[RECEIVED_KEYS], before, GATEWAY_PIECE).await?;

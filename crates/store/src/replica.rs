@@ -49,6 +49,7 @@ pub const REPLICATED: [&str; 24] = [
     "task_windows",
     "tokens",
     "settings",
+    // Of the first schema; nothing is written to it.
     "leases",
     "received",
     "received_keys",

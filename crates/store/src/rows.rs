@@ -118,25 +118,6 @@ impl Store {
         .await
     }
 
-    /// Puts a row at a slot of its own; true if it is new, false if the same row waits there already.
-    ///
-    /// `Conflict(SlotUsed)` if the slot holds another row or was used, else as [`append_rows`](Self::append_rows).
-    pub async fn put_row_at(
-        &self,
-        party: &str,
-        run: RunId,
-        slot: Slot,
-        row: NewRow,
-        limit: usize,
-        now: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let args = (party.to_owned(), run, slot, row, limit, now);
-        self.run_tx("put_row_at", args, |db, (party, run, slot, row, limit, now)| {
-            Box::pin(async move { put_at(db, party, *run, *slot, row, *limit, *now).await })
-        })
-        .await
-    }
-
     /// Puts rows at slots of their own, all of them or none.
     ///
     /// A row that waits already is taken as the same. `Conflict(SlotUsed)` if a slot holds another row or was used,
@@ -269,7 +250,7 @@ pub(crate) async fn spend_row(
     Ok(())
 }
 
-/// Puts one row at its slot; true if it is new.
+/// Puts one row at its slot, unless it waits there already.
 async fn put_at(
     db: &mut Conn,
     party: &str,
@@ -278,16 +259,15 @@ async fn put_at(
     row: &NewRow,
     limit: usize,
     now: UnixMillis,
-) -> Result<bool, StoreError> {
+) -> Result<(), StoreError> {
     if let Some(old) = input_row(db, party, run, slot).await? {
         let same = old.state == InputState::Pending
             && old.data.as_ref() == Some(&row.data)
             && old.slot_start == row.slot_start;
-        return if same { Ok(false) } else { Err(What::SlotUsed.into()) };
+        return if same { Ok(()) } else { Err(What::SlotUsed.into()) };
     }
     reserve(db, party, run, 1, Some(slot), limit).await?;
-    insert(db, 1, args![party, run, now, slot, row.slot_start, row.data]).await?;
-    Ok(true)
+    insert(db, 1, args![party, run, now, slot, row.slot_start, row.data]).await
 }
 
 pub(crate) async fn input_row(

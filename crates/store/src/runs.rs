@@ -109,11 +109,6 @@ impl Store {
         self.reader().await?.optional("SELECT * FROM runs WHERE gid = $1 AND state = 'open'", args![gid]).await
     }
 
-    /// The open runs of all groups, to be taken up again after a restart.
-    pub async fn open_runs(&self) -> Result<Vec<RunRow>, StoreError> {
-        self.reader().await?.all("SELECT * FROM runs WHERE state = 'open' ORDER BY gid", &[]).await
-    }
-
     /// One run.
     pub async fn run(&self, gid: GroupId, run: RunId) -> Result<Option<RunRow>, StoreError> {
         self.reader().await?.optional("SELECT * FROM runs WHERE gid = $1 AND run = $2", args![gid, run]).await

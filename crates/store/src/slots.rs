@@ -295,18 +295,6 @@ impl Store {
         let runs: Vec<Scalar<RunId>> = self.reader().await?.all(sql, args![party]).await?;
         Ok(runs.into_iter().map(|Scalar(run)| run).collect())
     }
-
-    /// How many slots of a run ended in each way: done, failed, unused.
-    pub async fn slot_counts(&self, party: &str, run: RunId) -> Result<(u64, u64, u64), StoreError> {
-        let mut db = self.reader().await?;
-        let mut counts = [0; 3];
-        for (count, state) in counts.iter_mut().zip([InputState::Done, InputState::Failed, InputState::Unused]) {
-            let sql = "SELECT count(*) AS v FROM input_rows WHERE party = $1 AND run = $2 AND state = $3";
-            Scalar(*count) = db.one(sql, args![party, run, state]).await?;
-        }
-        let [done, failed, unused] = counts;
-        Ok((done, failed, unused))
-    }
 }
 
 impl Look {

@@ -178,14 +178,17 @@ async fn p11_a_member_that_is_back_hears_how_its_run_ended() {
     let (w, base, mut parties) = services_and_parties().await;
     set_up(&w, &base, "-1").await;
     let name = "peerhans";
-    let pid = w.store.members(GroupId(1)).await.unwrap().iter().find(|m| m.peer_name == name).unwrap().pid;
+    let kept = async || {
+        let members = w.store.members(GroupId(1)).await.unwrap();
+        members.iter().find(|m| m.peer_name == name).unwrap().last_status.number()
+    };
     for (state, status) in [(RunState::Failed, 2), (RunState::Done, 3), (RunState::Stopped, 3)] {
         let run = parties.get(name).unwrap().start().await.unwrap();
         // Away while the run ends.
         parties.shutdown().await;
         wait(async || w.gateway.groups().await.unwrap()[0].members.iter().all(|m| !m.connected)).await;
         w.store.end_run(GroupId(1), run, state, None, UnixMillis(1)).await.unwrap();
-        assert_eq!(w.store.member_by_id(pid).await.unwrap().unwrap().last_status.number(), 1);
+        assert_eq!(kept().await, 1);
         let back = w.parties().await;
         wait(async || back.get(name).unwrap().status().await.unwrap().run.is_none()).await;
         let here = back.get(name).unwrap().status().await.unwrap().state;

@@ -1,4 +1,4 @@
-//! Groups, codes, members, consensus, tokens, settings, leases, receiver.
+//! Groups, codes, members, consensus, tokens, settings, receiver.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,6 @@ on_all!(
     deleting_a_group_takes_members_and_codes,
     negotiations_take_each_step_once,
     tokens_and_settings,
-    leases_fence,
     the_receiver_keeps_each_batch_once,
     the_receiver_keeps_many_rows_in_their_order;
     alone: zero_bytes_are_refused_alike
@@ -63,7 +62,6 @@ async fn a_failed_registration_does_not_burn_the_code(f: &Fixture) {
     let first = f.store.consume_code_and_add_member("one", new, at(1)).await.unwrap();
     assert_eq!((first.fingerprint, first.peer_type), (Some(Fingerprint([7; 32])), PeerType::Recipient));
     assert_eq!(f.store.member("t", "p").await.unwrap().as_ref(), Some(&first));
-    assert_eq!(f.store.member_by_id(first.pid).await.unwrap(), Some(first));
     assert_eq!(f.store.consume_code_and_add_member("two", peer("p"), at(1)).await, Err(What::PeerName.into()));
     assert_eq!(f.store.codes(gid).await.unwrap().len(), 1);
     f.store.consume_code_and_add_member("two", peer("q"), at(1)).await.unwrap();
@@ -124,7 +122,6 @@ async fn new_keys_are_unverified(f: &Fixture) {
     assert_eq!(f.store.set_verified(member.pid, true, other).await, Err(What::KeyChanged.into()));
     assert!(!f.store.member("t", "p").await.unwrap().unwrap().verified);
     assert!(f.store.set_verified(member.pid, true, Some(key)).await.unwrap().verified);
-    assert!(f.store.set_member_endpoint(member.pid, "127.0.0.1:7401").await.unwrap().verified);
     let again = f.store.set_member_keys(member.pid, keys).await.unwrap();
     assert_eq!((again.verified, again.fingerprint), (false, Some(key)));
     assert_eq!(f.store.set_status(member.pid, PeerStatus::Stopped).await.unwrap().last_status.number(), 3);
@@ -201,19 +198,6 @@ async fn tokens_and_settings(f: &Fixture) {
     f.store.ping().await.unwrap();
 }
 
-async fn leases_fence(f: &Fixture) {
-    let a = f.store.take_lease("runs", "a", at(0), 1000).await.unwrap();
-    assert_eq!(f.store.take_lease("runs", "b", at(999), 1000).await, Err(What::Lease.into()));
-    let renewed = f.store.take_lease("runs", "a", at(500), 1000).await.unwrap();
-    assert_eq!((renewed.fence, renewed.expires), (a.fence, at(1500)));
-    let b = f.store.take_lease("runs", "b", at(1500), 1000).await.unwrap();
-    assert!(b.fence > a.fence);
-    assert_eq!(f.store.release_lease(&a, at(1600)).await, Err(What::Lease.into()));
-    f.store.release_lease(&b, at(1600)).await.unwrap();
-    let c = f.store.take_lease("runs", "b", at(1600), 1000).await.unwrap();
-    assert!(c.fence > b.fence, "after a release even the same holder gets a new fence");
-}
-
 async fn the_receiver_keeps_each_batch_once(f: &Fixture) {
     let rows: Vec<String> = vec!["3;8".into(), "7;9".into()];
     let calls: Vec<_> = (0..10)
@@ -231,7 +215,7 @@ async fn the_receiver_keeps_each_batch_once(f: &Fixture) {
     let shown: Vec<String> =
         f.store.received(10, 1, usize::MAX).await.unwrap().into_iter().map(|row| row.data).collect();
     assert_eq!(shown, vec!["7;9", "3;8", "7;9"]);
-    assert_eq!(f.store.purge_received(at(1)).await.unwrap(), 2);
+    assert_eq!(f.store.purge_gateway(at(1)).await.unwrap().received, 2);
     assert_eq!(f.store.received(10, 0, usize::MAX).await.unwrap().len(), 2);
     for (bytes, rows) in [(0, 1), (5, 1), (6, 2), (7, 2)] {
         assert_eq!(f.store.received(10, 0, bytes).await.unwrap().len(), rows, "{bytes} bytes");
