@@ -83,8 +83,8 @@ impl Client {
         pins: &[Fingerprint],
         own: Option<Arc<Identity>>,
     ) -> Result<Self, ClientError> {
-        let bases = base_urls.iter().map(|url| checked(url)).collect::<Result<Vec<_>, _>>()?;
-        let base = bases.first().cloned().ok_or_else(|| ClientError::Url(String::new()))?;
+        let bases = base_urls.iter().map(|url| https::address(url, false)).collect::<Result<Vec<_>, _>>()?;
+        let base = bases.first().cloned().ok_or_else(|| https::NoAddress::Other(String::new()))?;
         let elsewhere = Arc::new(Elsewhere::new(bases));
         let http = http_client(pins, own.as_deref(), CONNECT)?;
         let token = match token {
@@ -177,7 +177,7 @@ impl Client {
 
     /// Sends a request whose answer may be long; to the gateway that led last.
     pub(crate) async fn pieces(&self, request: RequestBuilder) -> Result<Pieces, ClientError> {
-        let host = place(&self.base);
+        let host = https::place(&self.base);
         let mut request = request.timeout(LONG).build().map_err(|e| unreachable(&host, &e))?;
         self.elsewhere.place(&mut request);
         let sent = self.http.execute(request).await;
@@ -191,12 +191,12 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<(u16, Vec<u8>), ClientError> {
-        let request = request.build().map_err(|e| unreachable(&place(&self.base), &e))?;
+        let request = request.build().map_err(|e| unreachable(&https::place(&self.base), &e))?;
         let again = request.try_clone();
         let mut answer = self.elsewhere.ask(request, |request| exchange(&self.http, request)).await?;
         // Whoever was asked is believed, and so is whom it names: its certificate came with the name.
         if let (Some(Leading(Some((base, pin)))), Some(mut request)) = (&answer.follows, again)
-            && checked(base.as_str()).is_ok()
+            && https::address(base.as_str(), false).is_ok()
         {
             self.elsewhere.place_at(&mut request, base);
             let sent_on = exchange(&http_client(&[*pin], self.own.as_deref(), CONNECT_ON)?, request).await;
@@ -223,7 +223,7 @@ impl Client {
 
 /// One request to one node, and the whole answer.
 async fn exchange(http: &reqwest::Client, request: Request) -> Result<Answer, Unanswered> {
-    let host = place(request.url());
+    let host = https::place(request.url());
     let failed = |error: reqwest::Error| match https::is_untrusted(&error) {
         true => Unanswered { sent: false, error: ClientError::Untrusted(host.clone()) },
         false => Unanswered { sent: !error.is_connect(), error: unreachable(&host, &error) },
@@ -269,24 +269,6 @@ fn unreachable(host: &str, error: &reqwest::Error) -> ClientError {
     }
 }
 
-/// Host and port: on one machine several nodes may be meant.
-pub(crate) fn place(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn checked(url: &str) -> Result<Url, ClientError> {
-    let parsed = Url::parse(url).map_err(|_| ClientError::Url(url.to_owned()))?;
-    let host = parsed.host_str().unwrap_or_default();
-    match parsed.scheme() {
-        _ if host.is_empty() => Err(ClientError::Url(url.to_owned())),
-        "https" => Ok(parsed),
-        "http" if https::is_this_machine(host) => Ok(parsed),
-        "http" => Err(ClientError::PlainHttp(url.to_owned())),
-        _ => Err(ClientError::Url(url.to_owned())),
-    }
-}
-
 fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "timed out".to_owned();
@@ -316,16 +298,19 @@ fn nobody_listens(error: &reqwest::Error) -> bool {
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+    use tacit_pki::https::NoAddress::{Other, PlainHttp};
+
     use super::*;
 
     #[test]
     fn plain_http_stays_on_this_machine() {
         for url in ["http://127.0.0.1:7400", "http://localhost:7400/", "http://[::1]:1", "https://example.org"] {
-            assert!(checked(url).is_ok(), "{url}");
+            assert!(Client::new(url, None, None).is_ok(), "{url}");
         }
-        assert!(matches!(checked("http://example.org"), Err(ClientError::PlainHttp(_))));
+        let far = Client::new("http://example.org", None, None);
+        assert!(matches!(far, Err(ClientError::Address(PlainHttp(_)))), "{far:?}");
         for url in ["", "127.0.0.1:7400", "ftp://localhost", "file:///etc"] {
-            assert!(matches!(checked(url), Err(ClientError::Url(_))), "{url}");
+            assert!(matches!(Client::new(url, None, None), Err(ClientError::Address(Other(_)))), "{url}");
         }
     }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use reqwest::{Method, Request, Url};
 use tacit_model::{Fingerprint, leading};
+use tacit_pki::https;
 use tokio::time::Instant;
 
 use crate::ClientError;
-use crate::client::place;
 
 /// So long somebody is looked for who leads: longer than taking the lead over takes.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -90,7 +90,7 @@ impl Elsewhere {
             for _ in 0..self.bases.len() {
                 let Some(mut again) = request.try_clone() else { break };
                 self.place(&mut again);
-                let at = place(again.url());
+                let at = https::place(again.url());
                 let answer = exchange(again).await;
                 let over = match &answer {
                     // 503 beside the lead: it was lost while this was worked at.

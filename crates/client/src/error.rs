@@ -8,12 +8,9 @@ use tacit_pki::https;
 #[non_exhaustive]
 pub enum ClientError {
     // ---- the caller ----------------------------------------------------------------------------
-    /// Not an address of a node.
-    #[error("{0:?} is not an http or https address")]
-    Url(String),
-    /// Plain http to another machine.
-    #[error("plain http is used on this machine only; use https for {0:?}")]
-    PlainHttp(String),
+    /// Not an address that is asked.
+    #[error(transparent)]
+    Address(#[from] https::NoAddress),
     /// A token that cannot be one.
     #[error("the token holds characters that no token has")]
     Token,

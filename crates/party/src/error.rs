@@ -193,8 +193,7 @@ impl PartyError {
         let sent = !matches!(
             self,
             Self::Http(
-                HttpError::Url(_)
-                    | HttpError::PlainHttp(_)
+                HttpError::Address(_)
                     | HttpError::Untrusted(_)
                     // No gateway was spoken with.
                     | HttpError::OtherProtocol { .. }

@@ -47,12 +47,9 @@ pub(crate) type Leading = Option<(String, Fingerprint)>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// Not an address of the web.
-    #[error("{0:?} is not an http or https address")]
-    Url(String),
-    /// Plain http to another machine.
-    #[error("plain http is used on this machine only; use https for {0:?}")]
-    PlainHttp(String),
+    /// Not an address that this client posts to.
+    #[error(transparent)]
+    Address(#[from] https::NoAddress),
     /// Nobody answered.
     #[error("{host} did not answer: {reason}")]
     Unreachable {
@@ -111,15 +108,7 @@ impl HttpPoster {
 
     /// An address that this client would post to.
     pub fn check(&self, url: &str) -> Result<Url, HttpError> {
-        let parsed = Url::parse(url).map_err(|_| HttpError::Url(url.to_owned()))?;
-        let host = parsed.host_str().unwrap_or_default();
-        match parsed.scheme() {
-            _ if host.is_empty() => Err(HttpError::Url(url.to_owned())),
-            "https" => Ok(parsed),
-            "http" if self.allow_plain_http || https::is_this_machine(host) => Ok(parsed),
-            "http" => Err(HttpError::PlainHttp(url.to_owned())),
-            _ => Err(HttpError::Url(url.to_owned())),
-        }
+        Ok(https::address(url, self.allow_plain_http)?)
     }
 
     /// Posts JSON; the status of the answer, whose text is thrown away.
@@ -148,8 +137,8 @@ impl HttpPoster {
 /// Sends a request and reads its answer to the end.
 async fn read(request: reqwest::RequestBuilder) -> Result<Answer, HttpError> {
     let (client, request) = request.build_split();
-    let request = request.map_err(|e| HttpError::Url(reason(&e)))?;
-    let host = place(request.url());
+    let request = request.map_err(|e| https::NoAddress::Other(reason(&e)))?;
+    let host = https::place(request.url());
     let unreachable = |e: reqwest::Error| match https::OtherProtocol::behind(&e) {
         Some(found) => HttpError::OtherProtocol { host: host.clone(), found },
         None if https::is_untrusted(&e) => HttpError::Untrusted(host.clone()),
@@ -175,12 +164,6 @@ impl fmt::Debug for HttpPoster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpPoster").field("allow_plain_http", &self.allow_plain_http).finish_non_exhaustive()
     }
-}
-
-/// Host and port: on one machine several nodes may be meant, and one node has several ports.
-fn place(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn reason(error: &reqwest::Error) -> String {
@@ -244,15 +227,17 @@ mod tests {
 
     #[test]
     fn p26_plain_http_stays_on_this_machine() {
+        use https::NoAddress::{Other, PlainHttp};
+
         let poster = HttpPoster::new(HttpRules::default()).expect("TLS");
         for url in ["http://localhost:12001/x", "http://127.0.0.1/", "http://[::1]:80/", "https://example.org/"] {
             assert!(poster.check(url).is_ok(), "{url}");
         }
         for url in ["http://example.org/", "http://10.0.0.1/", "http://localhost.example.org/"] {
-            assert_eq!(poster.check(url), Err(HttpError::PlainHttp(url.to_owned())));
+            assert_eq!(poster.check(url), Err(PlainHttp(url.to_owned()).into()));
         }
         for url in ["ftp://localhost/", "nonsense", "file:///etc/passwd"] {
-            assert_eq!(poster.check(url), Err(HttpError::Url(url.to_owned())));
+            assert_eq!(poster.check(url), Err(Other(url.to_owned()).into()));
         }
     }
 }

@@ -9,11 +9,12 @@ use tacit_job::{pairing_digest, registration_proof};
 use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId};
 use tacit_pki::envelope::{Context, sign_detached};
+use tacit_pki::https::NoAddress;
 use tacit_pki::{Identity, PublicKey, comparison_code};
 use tacit_store::{PartyRow, PeerType, Redacted, Store};
 
 use crate::PartyError;
-use crate::http::HttpPoster;
+use crate::http::{HttpError, HttpPoster};
 use crate::standing::Standing;
 
 /// What it takes to become a member.
@@ -79,8 +80,8 @@ pub async fn register(
         return Err(PartyError::NameTaken(request.name));
     }
     let mut url = http.check(&request.base_url)?;
-    let not_an_address = || crate::http::HttpError::Url(request.base_url.clone());
-    url.path_segments_mut().map_err(|()| not_an_address())?.pop_if_empty().extend(["register", &*request.code]);
+    let not_an_address = |()| HttpError::from(NoAddress::Other(request.base_url.clone()));
+    url.path_segments_mut().map_err(not_an_address)?.pop_if_empty().extend(["register", &*request.code]);
     url.query_pairs_mut()
         .append_pair("url", &request.url)
         .append_pair("name", &request.name)

@@ -1,4 +1,4 @@
-//! Whom to believe over https: the system's authorities, or a certificate that is pinned.
+//! What an HTTP client may ask, and whom to believe over https: the system's authorities, or a certificate that is pinned.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{AlertDescription, ClientConfig, DigitallySignedStruct, InvalidMessage, ServerConfig, SignatureScheme};
 use tacit_model::Fingerprint;
+use url::Url;
 
 use crate::{Identity, ShownKey};
 
@@ -114,6 +115,36 @@ pub fn innermost(error: &(dyn core::error::Error + 'static)) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+/// Why nothing is said to an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAddress {
+    /// Not an address of the web.
+    #[error("{0:?} is not an http or https address")]
+    Other(String),
+    /// Plain http to another machine.
+    #[error("plain http is used on this machine only; use https for {0:?}")]
+    PlainHttp(String),
+}
+
+/// An address that may be asked: https, or plain http on this machine; anywhere, if that is allowed.
+pub fn address(text: &str, plain_http_anywhere: bool) -> Result<Url, NoAddress> {
+    let other = || NoAddress::Other(text.to_owned());
+    let url = Url::parse(text).map_err(|_| other())?;
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(other)?;
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if plain_http_anywhere || is_this_machine(host) => Ok(url),
+        "http" => Err(NoAddress::PlainHttp(text.to_owned())),
+        _ => Err(other()),
+    }
+}
+
+/// Host and port: on one machine several nodes may be meant, and one node has several ports.
+pub fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Whether a host of a URL is this machine: nothing is said in plain http to any other.

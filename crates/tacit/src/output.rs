@@ -204,9 +204,7 @@ fn code_of(error: &anyhow::Error) -> Code {
         Some(ClientError::Unreachable { .. } | ClientError::NobodyLeads(_) | ClientError::TimedOut(_)) => {
             Code::Unreachable
         }
-        Some(
-            ClientError::Url(_) | ClientError::PlainHttp(_) | ClientError::OtherProtocol { .. } | ClientError::Token,
-        ) => Code::Usage,
+        Some(ClientError::Address(_) | ClientError::OtherProtocol { .. } | ClientError::Token) => Code::Usage,
         _ => Code::Other,
     }
 }

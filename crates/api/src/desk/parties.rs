@@ -196,9 +196,7 @@ impl From<PartyError> for DeskError {
             PartyError::InvalidData { .. } | PartyError::InvalidSample { .. } => Self::Invalid(text),
             PartyError::Labels | PartyError::Policy(_) | PartyError::Question(_) => Self::Invalid(text),
             PartyError::Pki(PkiError::Label(_)) => Self::Invalid(text),
-            PartyError::Http(HttpError::Url(_) | HttpError::PlainHttp(_) | HttpError::OtherProtocol { .. }) => {
-                Self::Invalid(text)
-            }
+            PartyError::Http(HttpError::Address(_) | HttpError::OtherProtocol { .. }) => Self::Invalid(text),
             PartyError::QueueFull { retry_after } => Self::TooMany { retry_after: retry_after.as_secs().max(1) },
             PartyError::NotRunning => Self::NotRunning,
             PartyError::AlreadyRunning => Self::Running,

@@ -4,8 +4,9 @@ use std::time::Duration;
 use tacit_accord::MemberRole;
 use tacit_job::{pairing_digest, registration_proof};
 use tacit_model::{Clock as _, ManualClock, SystemClock, UnixMillis};
-use tacit_party::PartyError;
+use tacit_party::{HttpError, PartyError};
 use tacit_pki::envelope::{Context, verify_detached};
+use tacit_pki::https::NoAddress;
 use tacit_pki::{PublicKey, comparison_code};
 
 use crate::gateway::ScriptedGateway;
@@ -106,7 +107,7 @@ async fn p04_a_refused_code_leaves_nothing_behind() {
     let mut far = request(&edge, "a");
     far.base_url = "http://192.0.2.1/group-mgmt".to_owned();
     let refused = tacit_party::register(&poster(), &store, &who, far).await;
-    assert!(matches!(refused, Err(PartyError::Http(tacit_party::HttpError::PlainHttp(_)))), "{refused:?}");
+    assert!(matches!(refused, Err(PartyError::Http(HttpError::Address(NoAddress::PlainHttp(_))))), "{refused:?}");
     assert!(store.parties().await.unwrap().is_empty());
 }
 
