@@ -1,6 +1,7 @@
 //! What a peer is willing to take part in. Its own operator decides; the gateway learns only "no".
 
 mod budget;
+mod entries;
 mod governing;
 mod ranges;
 mod tasks;

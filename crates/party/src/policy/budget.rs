@@ -5,17 +5,16 @@
 //! [`tacit_store::SpendRow`]; a budget that is raised counts what was spent before.
 
 use tacit_engine::Plan;
-use tacit_job::{Job, MICRO, Micro, is_source};
+use tacit_job::{Job, MICRO, Micro};
 use tacit_model::UnixMillis;
 use tacit_store::{Look, SpendRow};
 
+use super::entries::{ANY, are_entries, parts};
 use super::{Policy, TaskRefusal};
 use crate::party::Inner;
 
 /// The rows that are handed in for the slots of a run, among series: none can have this name.
 pub(crate) const QUEUE: &str = "(queue)";
-/// Every series that has no budget of its own.
-const ANY: &str = "*";
 /// Deltas are kept in 10^-15.
 const FEMTO: f64 = 1e15;
 
@@ -103,23 +102,17 @@ pub(crate) fn delta_text(femto: i64) -> String {
 
 /// Whether entries are `NAME=DECIMAL`, names series, `*` or `(queue)`, each once.
 pub(super) fn are_budgets(entries: &[String], read: fn(&str) -> Option<i64>) -> bool {
-    let mut names = std::collections::BTreeSet::new();
-    entries.iter().all(|entry| parts(entry).is_some_and(|(name, value)| read(value).is_some() && names.insert(name)))
-}
-
-/// Name and value of an entry, if it names what can have a budget.
-fn parts(entry: &str) -> Option<(&str, &str)> {
-    entry.rsplit_once('=').filter(|(name, _)| *name == ANY || *name == QUEUE || is_source(name))
+    are_entries(entries, &[QUEUE], read)
 }
 
 /// The budget of a series, if it has one. What cannot be read allows nothing: a value its series, and an entry whose
 /// series cannot be told every series without an entry of its own. Policies of older versions are kept as they are.
 fn budget(entries: &[String], source: &str, read: fn(&str) -> Option<i64>) -> Option<i64> {
     let of = |wanted: &str| {
-        let mut named = entries.iter().filter_map(|entry| parts(entry)).filter(|(name, _)| *name == wanted);
+        let mut named = entries.iter().filter_map(|entry| parts(entry, &[QUEUE])).filter(|(name, _)| *name == wanted);
         named.next().map(|(_, value)| read(value).unwrap_or(0))
     };
-    let unreadable = || entries.iter().any(|entry| parts(entry).is_none()).then_some(0);
+    let unreadable = || entries.iter().any(|entry| parts(entry, &[QUEUE]).is_none()).then_some(0);
     let any = || if source == QUEUE { None } else { of(ANY) };
     of(source).or_else(unreadable).or_else(any)
 }

@@ -5,13 +5,11 @@
 //! With one, bounds that do not hold it are declined before any record is read, and under those that do a value beyond
 //! the range, which is none that the series can have, stays out without a word.
 
-use tacit_job::{Micro, Scale, is_source};
+use tacit_job::{Micro, Scale};
 use tacit_model::api::TaskRequest;
 
+use super::entries::{ANY, are_entries, parts};
 use super::{Policy, TaskRefusal};
-
-/// Every series that has no range of its own.
-const ANY: &str = "*";
 
 impl Policy {
     /// Whether the bounds of a task hold all values that its series can have, as far as they have a range.
@@ -31,7 +29,7 @@ impl Policy {
     /// The least and the largest value that a series can have, if that is said.
     pub(crate) fn range_of(&self, source: &str) -> Option<(Micro, Micro)> {
         let named = |wanted: &str| {
-            let mut entries = self.ranges.iter().filter_map(|entry| parts(entry));
+            let mut entries = self.ranges.iter().filter_map(|entry| parts(entry, &[]));
             entries.find(|(name, _)| *name == wanted).and_then(|(_, text)| read(text))
         };
         named(source).or_else(|| named(ANY))
@@ -40,12 +38,7 @@ impl Policy {
 
 /// Whether entries are `NAME=FROM..TO`, names series or `*`, each once.
 pub(super) fn are_ranges(entries: &[String]) -> bool {
-    let mut names = std::collections::BTreeSet::new();
-    entries.iter().all(|entry| parts(entry).is_some_and(|(name, range)| read(range).is_some() && names.insert(name)))
-}
-
-fn parts(entry: &str) -> Option<(&str, &str)> {
-    entry.rsplit_once('=').filter(|(name, _)| *name == ANY || is_source(name))
+    are_entries(entries, &[], read)
 }
 
 fn read(range: &str) -> Option<(Micro, Micro)> {
