@@ -1,4 +1,7 @@
+//! A peer that this node hosts: what it is made of, how it is opened, left and ended.
+
 mod comparing;
+mod gateway;
 mod offers;
 mod owner;
 mod retention;
@@ -15,11 +18,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tacit_audit::AuditLog;
-use tacit_job::{Request, Response, StopReason, ToGateway, pairing_digest};
 use tacit_link::{Endpoint, Host, LinkHub};
-use tacit_model::api::{JobBody, PairingState};
-use tacit_model::{Clock, Fingerprint, GroupId, RunId, Slot, UnixMillis};
-use tacit_pki::{Identity, PublicKey, comparison_code};
+use tacit_model::api::JobBody;
+use tacit_model::{Clock, Fingerprint, GroupId, RunId, Slot};
+use tacit_pki::{Identity, PublicKey};
 use tacit_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -39,12 +41,8 @@ use crate::roster::{Roster, RosterGate};
 use crate::session::Sessions;
 use crate::session::ahead::Ahead;
 use crate::session::branch::{Kept, Siblings};
-use crate::source::{AboveMax, Row, RowError, RowText, parse_row};
 use crate::standing::{Standing, StandingCell};
 use crate::{PartyError, gateway_link, outbox, session};
-
-/// Whoever has just registered is linked to its gateway before that.
-const SOON: Duration = Duration::from_secs(2);
 
 /// What a party is made of. It must have joined a group before: see [`register`](crate::register).
 pub struct PartySetup {
@@ -206,108 +204,9 @@ impl Party {
         self.inner.gateway
     }
 
-    /// Whether its operator knows that gateway, which has not turned it away: what was only found on the network is not
-    /// believed because it was found before.
-    pub(crate) fn trusts_gateway(&self) -> bool {
-        let away = |state| matches!(state, PairingState::Rejected | PairingState::Revoked);
-        self.inner.standing.look(|standing| standing.gateway_compared && !away(standing.pairing))
-    }
-
-    /// Says that this peer's operator and the gateway's compared what both sides show; without it, a party that
-    /// found its gateway by itself does not compute. `Refused` if it is not what this side shows.
-    pub async fn compare_gateway(
-        &self,
-        fingerprint: Option<Fingerprint>,
-        code: Option<&str>,
-    ) -> Result<(), PartyError> {
-        let party = &self.inner;
-        let own = party.comparison(&party.standing.get());
-        let plain = |code: &str| -> String {
-            code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-        };
-        let equal = match (fingerprint, code) {
-            (Some(fingerprint), None) => fingerprint == party.gateway,
-            (None, Some(code)) => plain(code) == plain(&own),
-            _ => false,
-        };
-        if !equal {
-            return Err(PartyError::Declined(
-                "what you compared is not what this peer shows: somebody may stand in between; leave this gateway"
-                    .to_owned(),
-            ));
-        }
-        let confirm = |standing: &mut Standing| !std::mem::replace(&mut standing.gateway_compared, true);
-        party.standing.change(confirm).await.map(drop)
-    }
-
     /// Its group.
     pub fn group(&self) -> GroupId {
         self.inner.group
-    }
-
-    /// Asks the gateway to let it take part in the group's standing task. A link that is only being made is waited for.
-    pub async fn start(&self) -> Result<RunId, PartyError> {
-        let party = &self.inner;
-        if party.standing.run().is_some() {
-            return Err(PartyError::AlreadyRunning);
-        }
-        party.line.until_connected(SOON).await;
-        match party.line.request(Request::Start, party.limits.request).await? {
-            Response::Started { run, .. } => Ok(run),
-            Response::Refused { why } => Err(party.why_refused(why)),
-            _ => Err(PartyError::Answer("it answered something else than it was asked".to_owned())),
-        }
-    }
-
-    /// Takes part no longer. Works also while the gateway is away; it hears of it later.
-    pub async fn stop(&self) -> Result<(), PartyError> {
-        let party = &self.inner;
-        let run = party.standing.run().ok_or(PartyError::NotRunning)?;
-        match party.line.request(Request::Stop, party.limits.request).await {
-            Ok(Response::Refused { why }) => warn!(party = %party.name, why, "the gateway objects to the stop"),
-            Ok(_) | Err(PartyError::Unreachable) => {}
-            Err(error) => return Err(error),
-        }
-        party.end_run(run, StopReason::Finished).await
-    }
-
-    /// Queues rows, one per time slot, all of them or none; the slot of the first.
-    pub async fn add_rows(&self, rows: &[RowText]) -> Result<Slot, PartyError> {
-        let party = &self.inner;
-        let shape = party.row_rules()?.shape;
-        let mut parsed = Vec::with_capacity(rows.len());
-        for (index, text) in rows.iter().enumerate() {
-            let row = parse_row(text.expose(), Some(shape));
-            parsed.push((None, row.map_err(|why| PartyError::InvalidData { row: index + 1, why })?));
-        }
-        party.queue(parsed).await.map(|(first, _)| first)
-    }
-
-    /// Queues rows in the order given, each with the start of its slot where the source knows it; the first slot
-    /// that has no row yet. Where the charter gives slots their times, each row goes to the slot of its time.
-    ///
-    /// [`add_rows`](Self::add_rows) takes numbers above the group's maxElement; here the caller chooses.
-    pub async fn add_timed_rows(
-        &self,
-        rows: Vec<(Option<UnixMillis>, Row)>,
-        above_max: AboveMax,
-    ) -> Result<Slot, PartyError> {
-        let party = &self.inner;
-        let rules = party.row_rules()?;
-        if let Some(index) = rows.iter().position(|(_, row)| !rules.shape.fits(row.len())) {
-            let why = RowError::shape(rows[index].1.len(), rules.shape);
-            return Err(PartyError::InvalidData { row: index + 1, why });
-        }
-        if above_max == AboveMax::Refused
-            && let Some((row, item, most)) = rules.above(rows.iter().map(|(_, row)| row.expose()))
-        {
-            let why = RowError::AboveMaxElement { item: item + 1, most };
-            return Err(PartyError::InvalidData { row: row + 1, why });
-        }
-        if let Some(row) = party.gap(&rows) {
-            return Err(PartyError::InvalidData { row, why: RowError::Gap });
-        }
-        party.queue(rows).await.map(|(_, next)| next)
     }
 
     /// What this party was last asked to take part in: the whole job, for its owner to see. It names who
@@ -457,54 +356,10 @@ impl Inner {
         self.gate.set_verified(members);
     }
 
-    /// The gateways that its charter names, or the pinned one.
-    pub(crate) fn gateways(&self) -> Vec<Fingerprint> {
-        self.gate.gateways()
-    }
-
-    /// The gateway that it is linked with, or was last.
-    pub(crate) fn leading(&self) -> Fingerprint {
-        self.line.gateway().unwrap_or(self.gateway)
-    }
-
-    /// What its operator and the gateway's read to each other.
-    pub(crate) fn comparison(&self, standing: &Standing) -> String {
-        comparison_code(self.me, pairing_digest(&self.gateway, &standing.manager_key))
-    }
-
     /// Remembers what went wrong for the owner, and logs it.
     pub(crate) fn trouble(&self, what: String) {
         warn!(party = %self.name, "{what}");
         let trouble = Trouble { at: self.clock.now(), what };
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
-    }
-
-    /// Charter documents of the gateway.
-    pub(crate) async fn take_charter(&self, documents: &[String]) {
-        let (before, gateways) = (self.roster.id(), self.gateways());
-        if let Err(error) = self.roster.accept(documents).await {
-            self.trouble(error.to_string());
-        }
-        if let Some(known) = self.roster.id() {
-            if before != Some(known) {
-                let now = self.gateways();
-                if let Err(error) = self.standing.change(|standing| standing.left(&gateways, &now)).await {
-                    self.trouble(format!("the gateways before could not be kept: {error}"));
-                }
-                self.host.recheck_all();
-                self.outbox.notify_one();
-            }
-            self.line.send(&ToGateway::Accepted { group: self.group, known });
-        }
-    }
-
-    /// The gateway's word, or the reason behind it where this party can see it itself.
-    fn why_refused(&self, why: String) -> PartyError {
-        match self.roster.known() {
-            Some(known) if known.charter().member(&self.me).is_none() => PartyError::NotVerified,
-            Some(known) if known.charter().configuration.is_none() => PartyError::NoConfiguration,
-            Some(_) => PartyError::Refused(why),
-            None => PartyError::NotVerified,
-        }
     }
 }

@@ -1,16 +1,88 @@
 //! The runs a party takes part in, and the rows it queues for them.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use tacit_accord::SlotRules;
-use tacit_job::{RowRules, StopReason, ToGateway};
+use tacit_job::{Request, Response, RowRules, StopReason, ToGateway};
 use tacit_model::{GroupId, RunId, Slot, UnixMillis};
 use tacit_store::{InputState, NewRow, Redacted, StoreError, What};
 use tokio::task::JoinSet;
+use tracing::warn;
 
-use super::{Inner, Trouble};
+use super::{Inner, Party, Trouble};
 use crate::PartyError;
-use crate::source::{Row, RowError};
+use crate::source::{AboveMax, Row, RowError, RowText, parse_row};
+
+/// Whoever has just registered is linked to its gateway before that.
+const SOON: Duration = Duration::from_secs(2);
+
+impl Party {
+    /// Asks the gateway to let it take part in the group's standing task. A link that is only being made is waited for.
+    pub async fn start(&self) -> Result<RunId, PartyError> {
+        let party = &self.inner;
+        if party.standing.run().is_some() {
+            return Err(PartyError::AlreadyRunning);
+        }
+        party.line.until_connected(SOON).await;
+        match party.line.request(Request::Start, party.limits.request).await? {
+            Response::Started { run, .. } => Ok(run),
+            Response::Refused { why } => Err(party.why_refused(why)),
+            _ => Err(PartyError::Answer("it answered something else than it was asked".to_owned())),
+        }
+    }
+
+    /// Takes part no longer. Works also while the gateway is away; it hears of it later.
+    pub async fn stop(&self) -> Result<(), PartyError> {
+        let party = &self.inner;
+        let run = party.standing.run().ok_or(PartyError::NotRunning)?;
+        match party.line.request(Request::Stop, party.limits.request).await {
+            Ok(Response::Refused { why }) => warn!(party = %party.name, why, "the gateway objects to the stop"),
+            Ok(_) | Err(PartyError::Unreachable) => {}
+            Err(error) => return Err(error),
+        }
+        party.end_run(run, StopReason::Finished).await
+    }
+
+    /// Queues rows, one per time slot, all of them or none; the slot of the first.
+    pub async fn add_rows(&self, rows: &[RowText]) -> Result<Slot, PartyError> {
+        let party = &self.inner;
+        let shape = party.row_rules()?.shape;
+        let mut parsed = Vec::with_capacity(rows.len());
+        for (index, text) in rows.iter().enumerate() {
+            let row = parse_row(text.expose(), Some(shape));
+            parsed.push((None, row.map_err(|why| PartyError::InvalidData { row: index + 1, why })?));
+        }
+        party.queue(parsed).await.map(|(first, _)| first)
+    }
+
+    /// Queues rows in the order given, each with the start of its slot where the source knows it; the first slot
+    /// that has no row yet. Where the charter gives slots their times, each row goes to the slot of its time.
+    ///
+    /// [`add_rows`](Self::add_rows) takes numbers above the group's maxElement; here the caller chooses.
+    pub async fn add_timed_rows(
+        &self,
+        rows: Vec<(Option<UnixMillis>, Row)>,
+        above_max: AboveMax,
+    ) -> Result<Slot, PartyError> {
+        let party = &self.inner;
+        let rules = party.row_rules()?;
+        if let Some(index) = rows.iter().position(|(_, row)| !rules.shape.fits(row.len())) {
+            let why = RowError::shape(rows[index].1.len(), rules.shape);
+            return Err(PartyError::InvalidData { row: index + 1, why });
+        }
+        if above_max == AboveMax::Refused
+            && let Some((row, item, most)) = rules.above(rows.iter().map(|(_, row)| row.expose()))
+        {
+            let why = RowError::AboveMaxElement { item: item + 1, most };
+            return Err(PartyError::InvalidData { row: row + 1, why });
+        }
+        if let Some(row) = party.gap(&rows) {
+            return Err(PartyError::InvalidData { row, why: RowError::Gap });
+        }
+        party.queue(rows).await.map(|(_, next)| next)
+    }
+}
 
 impl Inner {
     /// Takes part in a run from now on; rows are for its slots from this one on, where earlier ones are over.
@@ -147,7 +219,7 @@ impl Inner {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).filter(|(of, _)| *of == run).map(|(_, slot)| slot)
     }
 
-    pub(super) fn row_rules(&self) -> Result<RowRules, PartyError> {
+    fn row_rules(&self) -> Result<RowRules, PartyError> {
         self.standing.run().ok_or(PartyError::NotRunning)?;
         let known = self.roster.known().ok_or(PartyError::NotVerified)?;
         let configuration = known.charter().configuration.as_ref().ok_or(PartyError::NoConfiguration)?;
@@ -156,7 +228,7 @@ impl Inner {
 
     /// The first row, counted from 1, whose slot does not follow that of the row before: where slots have
     /// a length, a missing row must not shift those behind it.
-    pub(super) fn gap(&self, rows: &[(Option<UnixMillis>, Row)]) -> Option<usize> {
+    fn gap(&self, rows: &[(Option<UnixMillis>, Row)]) -> Option<usize> {
         if self.timed().is_some() {
             return None;
         }
@@ -169,7 +241,7 @@ impl Inner {
     }
 
     /// Queues rows; the first slot they took, and the first that has no row now.
-    pub(super) async fn queue(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<(Slot, Slot), PartyError> {
+    async fn queue(&self, rows: Vec<(Option<UnixMillis>, Row)>) -> Result<(Slot, Slot), PartyError> {
         let run = self.standing.run().ok_or(PartyError::NotRunning)?;
         let encode = |(slot_start, row): &(Option<UnixMillis>, Row)| NewRow {
             slot_start: *slot_start,
