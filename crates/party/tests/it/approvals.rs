@@ -9,7 +9,7 @@ use tacit_model::{Attempt, Clock, Fingerprint, Slot, SystemClock, UnixMillis};
 use tacit_party::source::SampleText;
 use tacit_party::{PartyError, PartyLimits, Policy};
 
-use crate::tasks::{declined, is_done, job, learned, request, room, room_with, trouble};
+use crate::room::{declined, is_done, job, learned, request, room, room_with, trouble};
 use crate::world::World;
 
 /// What an owner changes.

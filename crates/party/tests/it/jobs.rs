@@ -3,7 +3,7 @@
 use tacit_job::{Ask, ToPeer, sign_request};
 use tacit_model::api::{JobBody, JobState, TaskSignature};
 
-use crate::tasks::{declined, is_done, job, prepared, request, room};
+use crate::room::{declined, is_done, job, prepared, request, room};
 use crate::world::{World, identity};
 
 async fn newest(world: &World, peer: usize) -> JobBody {

@@ -15,6 +15,7 @@ mod receipts;
 mod receiver;
 mod registration;
 mod retention;
+mod room;
 mod rules;
 mod spies;
 mod sums;

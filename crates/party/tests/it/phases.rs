@@ -10,7 +10,7 @@ use tacit_model::api::{PeerPolicy, TaskRepeat, TaskRequest};
 use tacit_model::{Attempt, Fingerprint, SessionId};
 use tacit_party::{PartyLimits, Policy};
 
-use crate::tasks::{declined, is_done, job, learned, request, room_with, trouble};
+use crate::room::{declined, is_done, job, learned, request, room_with, trouble};
 use crate::world::{Peer, RUN, World, identity};
 
 /// Prepare, Link, Session: a step that does not follow the one before is answered by ABORTED, and what was prepared
@@ -375,9 +375,9 @@ async fn f05_a_series_that_the_policy_does_not_name_is_not_given() {
         (4, &[][..], vec![], None),
     ] {
         world.peers[0].party().set_policy(Some(rules(sources))).await.unwrap();
-        let asked = TaskRequest { filter, ..crate::tasks::request(&world, session, "last_1h") };
+        let asked = TaskRequest { filter, ..crate::room::request(&world, session, "last_1h") };
         let asked = Ask::admit(asked, None, &world.gateway.identity).unwrap();
-        let asked = crate::tasks::job(&world, &asked, session);
+        let asked = crate::room::job(&world, &asked, session);
         match reason {
             Some(series) => {
                 assert_eq!(declined(&mut world, 0, &asked).await, Decline::Policy);

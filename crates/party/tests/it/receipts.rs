@@ -11,7 +11,7 @@ use tacit_model::{Fingerprint, SessionId, UnixMillis};
 use tacit_pki::Identity;
 use tacit_store::OwedRow;
 
-use crate::tasks::{is_done, job as task_job, request, room};
+use crate::room::{is_done, job as task_job, request, room};
 use crate::world::{World, identity, sign_next};
 
 /// Who only gave data.

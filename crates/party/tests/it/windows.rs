@@ -6,7 +6,7 @@ use tacit_model::api::{PeerPolicy, TaskRequest};
 use tacit_model::{Attempt, Clock, SystemClock, UnixMillis};
 use tacit_party::{PartyLimits, Policy};
 
-use crate::tasks::{
+use crate::room::{
     declined, is_done, job, learned, measure, prepared, request, return_of_e, room_with, run_and_lose_e, trouble,
 };
 use crate::world::{Peer, World};
