@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tacit_accord::ConsensusId;
 use tacit_job::{Request, Response, StopReason, ToGateway, ToPeer};
 use tacit_link::{ControlLink, Gate, Protocol};
-use tacit_model::{Fingerprint, GroupId};
+use tacit_model::{Fingerprint, GroupId, RunId};
 use tacit_store::PeerStatus;
 use tracing::{debug, info};
 
@@ -122,24 +123,7 @@ impl Gateway {
                 // A hint, like all addresses: whoever dials it believes the pinned key only.
                 let endpoint = endpoint.filter(|endpoint| endpoint.len() <= 300);
                 directory.update(&member, |present| present.endpoint = endpoint);
-                if let Some(lead) = &self.inner.lead {
-                    directory.send(&member, &ToPeer::Lead { epoch: lead.epoch, gateways: lead.gateways.clone() });
-                }
-                self.send_charter(member, group, known).await?;
-                self.show_log(member).await?;
-                // As it stands now: it may have been started meanwhile.
-                let row = self.row(&row.peer_name).await?;
-                directory.send(&member, &ToPeer::Pairing { state: state_of(&row) });
-                if row.last_status == PeerStatus::Started {
-                    // It was taking part before one of the two was restarted.
-                    self.resume_member(member, &row, run).await?;
-                } else if let Some(run) = run {
-                    // It was away when its part ended.
-                    let failed = row.last_status == PeerStatus::Error;
-                    let reason = if failed { StopReason::Failed } else { StopReason::Finished };
-                    self.inner.directory.send(&member, &ToPeer::Stop { group, run, reason });
-                }
-                Ok(())
+                self.bring_up_to_date(member, group, &row.peer_name, known, run).await
             }
             // Everything else is only heard from members that said hello on this link.
             _ if number.is_none() => Ok(()),
@@ -207,6 +191,36 @@ impl Gateway {
         }
     }
 
+    /// Tells a member that has come what it may have missed since it knew of this consensus and took part in this run.
+    async fn bring_up_to_date(
+        &self,
+        member: Fingerprint,
+        group: GroupId,
+        name: &str,
+        known: Option<ConsensusId>,
+        run: Option<RunId>,
+    ) -> Result<(), GatewayError> {
+        let directory = &self.inner.directory;
+        if let Some(lead) = &self.inner.lead {
+            directory.send(&member, &ToPeer::Lead { epoch: lead.epoch, gateways: lead.gateways.clone() });
+        }
+        self.send_charter(member, group, known).await?;
+        self.show_log(member).await?;
+        // As it stands now: it may have been started meanwhile.
+        let row = self.row(name).await?;
+        directory.send(&member, &ToPeer::Pairing { state: state_of(&row) });
+        if row.last_status == PeerStatus::Started {
+            // It was taking part before one of the two was restarted.
+            self.resume_member(member, &row, run).await?;
+        } else if let Some(run) = run {
+            // It was away when its part ended.
+            let failed = row.last_status == PeerStatus::Error;
+            let reason = if failed { StopReason::Failed } else { StopReason::Finished };
+            directory.send(&member, &ToPeer::Stop { group, run, reason });
+        }
+        Ok(())
+    }
+
     async fn answer(&self, member: Fingerprint, request: Request) -> Response {
         let Some(present) = self.inner.directory.present(&member) else {
             return Response::Refused { why: "not connected".to_owned() };
@@ -227,7 +241,7 @@ impl Gateway {
         &self,
         member: Fingerprint,
         group: GroupId,
-        known: Option<tacit_accord::ConsensusId>,
+        known: Option<ConsensusId>,
     ) -> Result<(), GatewayError> {
         let mut chain = self.inner.store.consensus_chain(group).await?;
         if let Some(known) = known {

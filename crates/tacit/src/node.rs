@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use tacit_api::{Metrics, ServeOptions};
 use tacit_audit::{AuditLog, AuditSetup};
-use tacit_gateway::{Admitted, Gateway, GatewaySetup, RunnerLimits};
+use tacit_gateway::{Admitted, Gateway, GatewaySetup, Notifier, RunnerLimits};
 use tacit_link::{Endpoint, LinkConfig, LinkHub};
 use tacit_model::{Clock, Fingerprint, SystemClock};
 use tacit_party::{HttpRules, Parties, PartiesSetup, PartyError, PartyLimits, Provider};
 use tacit_pki::{Identity, keyfile};
 use tacit_store::Store;
-use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +42,7 @@ impl Node {
     /// Opens everything in order: lock, keys, database, links, roles, HTTP. When this returns the node
     /// answers, and `run/addr.json` says where.
     pub(crate) async fn open(data: DataFolder, config: NodeConfig) -> Result<Self, Failure> {
-        check(&config)?;
+        let notifier = check(&config)?;
         std::fs::create_dir_all(&data.0)?;
         let lock = lock(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -82,7 +81,9 @@ impl Node {
 
         let mdns = crate::discovery::mdns(&config);
         let gateway = match config.roles.contains(&Role::Gateway) {
-            true => Some(open_gateway(&data, &config, &hub, &store, &log, &clock, &identity, &endpoint, now).await?),
+            true => {
+                Some(open_gateway(&data, &config, &hub, &store, &log, &clock, &identity, &endpoint, notifier).await?)
+            }
             false => None,
         };
         let parties = match config.roles.contains(&Role::Peer) {
@@ -209,10 +210,11 @@ async fn open_gateway(
     clock: &Arc<dyn Clock>,
     identity: &Arc<Identity>,
     endpoint: &Endpoint,
-    now: OffsetDateTime,
+    notifier: Option<Arc<dyn Notifier>>,
 ) -> Result<Gateway, Failure> {
     let admitted = Admitted::default();
     let host = hub.host(Arc::clone(identity), Arc::new(admitted.clone()))?;
+    let now = clock.now().to_date_time()?;
     let manager = keyfile::load_or_create(&data.keys(), "manager", &config.name, now).map_err(key_fault)?;
     let setup = GatewaySetup {
         host,
@@ -223,7 +225,7 @@ async fn open_gateway(
         clock: Arc::clone(clock),
         endpoint: endpoint.clone(),
         admitted,
-        notifier: crate::webhooks::notifier(config)?,
+        notifier,
         limits: runner_limits(config),
         lead: None,
     };
@@ -242,15 +244,15 @@ pub(crate) fn runner_limits(config: &NodeConfig) -> RunnerLimits {
 }
 
 /// Refuses settings that cannot be, before anything is written. What is found out later is found out half way; and of
-/// several gateways, by the one that was elected.
-pub(crate) fn check(config: &NodeConfig) -> Result<(), Failure> {
+/// several gateways, by the one that was elected. What is made of them for that is handed back.
+pub(crate) fn check(config: &NodeConfig) -> Result<Option<Arc<dyn Notifier>>, Failure> {
     config.check()?;
     check_http(config)?;
     config.limits.idle_link().map(drop)?;
     crate::discovery::check(config)?;
     crate::pulling::check(config)?;
     crate::edge::admin_key(config).map(drop)?;
-    crate::webhooks::notifier(config).map(drop)
+    crate::webhooks::notifier(config)
 }
 
 /// Plain http stays on this machine, unless the operator says otherwise. Asked before anything is written.
