@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::ServerName;
 use tacit_link::{Gate, Host, How, LinkConfig, LinkError, LinkHub, PortEvent, Protocol, SessionPort, VersionRange};
 use tacit_model::{Fingerprint, SessionId};
 use tacit_pki::Identity;
+use tacit_pki::https::{self, Trust};
 use time::OffsetDateTime;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -132,62 +131,15 @@ pub(crate) async fn until(what: impl Fn() -> bool) {
     panic!("did not happen");
 }
 
-/// Takes any server, so that tests can be as wrong as they like.
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-}
-
-/// A TLS client with these names and this key, or none.
+/// A TLS client with these names and this key, or none. It believes every server.
 pub(crate) async fn raw(
     addr: SocketAddr,
     name: &str,
     alpn: &[u8],
     identity: Option<&Identity>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody));
-    let mut config = match identity {
-        Some(id) => builder.with_client_auth_cert(vec![id.certificate_der().clone()], id.tls_key()).unwrap(),
-        None => builder.with_no_client_auth(),
-    };
+    let anybody = Trust { pinned: Vec::new(), authorities: false, anybody: true };
+    let mut config = https::client_config(anybody, identity).unwrap();
     config.alpn_protocols = vec![alpn.to_vec()];
     let tcp = TcpStream::connect(addr).await?;
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(name.to_owned()).unwrap(), tcp).await

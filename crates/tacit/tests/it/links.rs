@@ -5,12 +5,11 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
 use serde_json::json;
 use tacit_model::{Clock, Fingerprint, SystemClock};
+use tacit_pki::https::{self, Trust};
 use tacit_pki::{Identity, sni_name};
 use time::OffsetDateTime;
 
@@ -38,17 +37,9 @@ impl Stranger {
     /// Connects, says its piece, and returns every byte it was told before the end; `Err` if it did not
     /// come through the handshake.
     fn visits(&self, address: (&str, u16)) -> Result<Vec<u8>, String> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(|e| e.to_string())?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Credulous));
-        let mut config = match &self.identity {
-            None => builder.with_no_client_auth(),
-            Some(identity) => builder
-                .with_client_auth_cert(vec![identity.certificate_der().clone()], identity.tls_key())
-                .map_err(|e| e.to_string())?,
-        };
+        // It is the server's turn to be careful.
+        let anybody = Trust { pinned: Vec::new(), authorities: false, anybody: true };
+        let mut config = https::client_config(anybody, self.identity.as_ref()).map_err(|e| e.to_string())?;
         config.alpn_protocols = vec![self.protocol.to_vec()];
         let name = ServerName::try_from(self.name.clone()).map_err(|e| e.to_string())?;
         let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| e.to_string())?;
@@ -63,45 +54,6 @@ impl Stranger {
             Err(error) if told.is_empty() => Err(error.to_string()),
             _ => Ok(told),
         }
-    }
-}
-
-/// Believes every server: it is the server's turn to be careful.
-#[derive(Debug)]
-struct Credulous;
-
-impl ServerCertVerifier for Credulous {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
     }
 }
 
