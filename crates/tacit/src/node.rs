@@ -8,6 +8,7 @@ use std::time::Duration;
 use tacit_api::{Metrics, ServeOptions};
 use tacit_audit::{AuditLog, AuditSetup};
 use tacit_gateway::{Admitted, Gateway, GatewaySetup, Notifier, RunnerLimits};
+use tacit_link::discovery::Mdns;
 use tacit_link::{Endpoint, LinkConfig, LinkHub};
 use tacit_model::{Clock, Fingerprint, SystemClock};
 use tacit_party::{HttpRules, Parties, PartiesSetup, PartyError, PartyLimits, Provider};
@@ -80,41 +81,19 @@ impl Node {
         .await?;
 
         let mdns = crate::discovery::mdns(&config);
-        let gateway = match config.roles.contains(&Role::Gateway) {
-            true => {
-                Some(open_gateway(&data, &config, &hub, &store, &log, &clock, &identity, &endpoint, notifier).await?)
-            }
-            false => None,
+        let has = |role| config.roles.contains(&role);
+        let ground = Ground {
+            data: &data,
+            config: &config,
+            hub: &hub,
+            store: &store,
+            log: &log,
+            clock: &clock,
+            identity: &identity,
+            endpoint: &endpoint,
         };
-        let parties = match config.roles.contains(&Role::Peer) {
-            true => Some(
-                Parties::open(PartiesSetup {
-                    keys: data.keys(),
-                    hub: hub.clone(),
-                    store: store.clone(),
-                    log: log.clone(),
-                    clock: clock.clone(),
-                    policy: config.policy(),
-                    http: HttpRules {
-                        // A peer may join the gateway of its own node.
-                        pinned: [&config.trusted[..], &[identity.fingerprint()]].concat(),
-                        allow_plain_http: config.allow_plain_http,
-                        ..HttpRules::default()
-                    },
-                    limits: PartyLimits::default(),
-                    endpoint,
-                    provider: config.provider.clone().map(|p| Provider {
-                        name: p.name,
-                        socket: data.0.join(p.socket),
-                        pings: p.pings,
-                    }),
-                    finder: Some(Arc::new(crate::discovery::finder(&config, mdns.clone())?)),
-                })
-                .await
-                .map_err(party_fault)?,
-            ),
-            false => None,
-        };
+        let gateway = if has(Role::Gateway) { Some(ground.gateway(notifier).await?) } else { None };
+        let parties = if has(Role::Peer) { Some(ground.parties(mdns.clone()).await?) } else { None };
 
         let stop = CancellationToken::new();
         if let Some(parties) = &parties {
@@ -200,36 +179,66 @@ impl ToldToEnd {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the wiring of one role")]
-async fn open_gateway(
-    data: &DataFolder,
-    config: &NodeConfig,
-    hub: &LinkHub,
-    store: &Store,
-    log: &AuditLog,
-    clock: &Arc<dyn Clock>,
-    identity: &Arc<Identity>,
-    endpoint: &Endpoint,
-    notifier: Option<Arc<dyn Notifier>>,
-) -> Result<Gateway, Failure> {
-    let admitted = Admitted::default();
-    let host = hub.host(Arc::clone(identity), Arc::new(admitted.clone()))?;
-    let now = clock.now().to_date_time()?;
-    let manager = keyfile::load_or_create(&data.keys(), "manager", &config.name, now).map_err(key_fault)?;
-    let setup = GatewaySetup {
-        host,
-        identity: Arc::clone(identity),
-        manager: Arc::new(manager),
-        store: store.clone(),
-        log: log.clone(),
-        clock: Arc::clone(clock),
-        endpoint: endpoint.clone(),
-        admitted,
-        notifier,
-        limits: runner_limits(config),
-        lead: None,
-    };
-    Ok(Gateway::open(setup).await?)
+/// What the roles of a node stand on.
+struct Ground<'a> {
+    data: &'a DataFolder,
+    config: &'a NodeConfig,
+    hub: &'a Arc<LinkHub>,
+    store: &'a Store,
+    log: &'a AuditLog,
+    clock: &'a Arc<dyn Clock>,
+    identity: &'a Arc<Identity>,
+    endpoint: &'a Endpoint,
+}
+
+impl Ground<'_> {
+    async fn gateway(&self, notifier: Option<Arc<dyn Notifier>>) -> Result<Gateway, Failure> {
+        let admitted = Admitted::default();
+        let host = self.hub.host(Arc::clone(self.identity), Arc::new(admitted.clone()))?;
+        let now = self.clock.now().to_date_time()?;
+        let manager = keyfile::load_or_create(&self.data.keys(), "manager", &self.config.name, now);
+        let setup = GatewaySetup {
+            host,
+            identity: Arc::clone(self.identity),
+            manager: Arc::new(manager.map_err(key_fault)?),
+            store: self.store.clone(),
+            log: self.log.clone(),
+            clock: Arc::clone(self.clock),
+            endpoint: self.endpoint.clone(),
+            admitted,
+            notifier,
+            limits: runner_limits(self.config),
+            lead: None,
+        };
+        Ok(Gateway::open(setup).await?)
+    }
+
+    async fn parties(&self, mdns: Option<Mdns>) -> Result<Parties, Failure> {
+        let config = self.config;
+        let setup = PartiesSetup {
+            keys: self.data.keys(),
+            hub: Arc::clone(self.hub),
+            store: self.store.clone(),
+            log: self.log.clone(),
+            clock: Arc::clone(self.clock),
+            policy: config.policy(),
+            http: HttpRules {
+                // A peer may join the gateway of its own node.
+                pinned: [&config.trusted[..], &[self.identity.fingerprint()]].concat(),
+                allow_plain_http: config.allow_plain_http,
+                ..HttpRules::default()
+            },
+            limits: PartyLimits::default(),
+            endpoint: self.endpoint.clone(),
+            provider: config.provider.clone().map(|p| Provider {
+                name: p.name,
+                socket: self.data.0.join(p.socket),
+                pings: p.pings,
+            }),
+            finder: Some(Arc::new(crate::discovery::finder(config, mdns)?)),
+        };
+        Parties::open(setup).await.map_err(party_fault)
+    }
 }
 
 /// Bounds on what the runner waits for.
