@@ -32,8 +32,7 @@ fuzz_target!(|case: Case<'_>| {
     };
     // The day of the seeds, or any moment.
     let window = match case.start {
-        None => SlotWindow::day_of(UnixMillis(1_772_582_400_000), 3_600_000),
-        Some(start) if case.slots == 0 => SlotWindow::day_of(UnixMillis(start), case.slot_ms.max(60_000)),
+        None => SlotWindow::new(UnixMillis(1_772_582_400_000), 3_600_000, 24),
         Some(start) => SlotWindow::new(UnixMillis(start), case.slot_ms, usize::from(case.slots)),
     };
     let Ok(window) = window else { return };

@@ -112,16 +112,6 @@ impl SlotWindow {
         Ok(Self { start, slot_ms, slots })
     }
 
-    /// The whole UTC day that holds `moment`, in slots of `slot_ms`, the last one cut short if need be.
-    pub fn day_of(moment: UnixMillis, slot_ms: i64) -> Result<Self, SourceError> {
-        const DAY: i64 = 86_400_000;
-        if slot_ms < 1 {
-            return Err(SourceError::Window);
-        }
-        let slots = usize::try_from((DAY - 1) / slot_ms + 1).map_err(|_| SourceError::Window)?;
-        Self::new(UnixMillis(moment.0.div_euclid(DAY) * DAY), slot_ms, slots)
-    }
-
     /// Which slot a moment belongs to.
     pub fn slot(&self, moment: UnixMillis) -> Option<usize> {
         let slot = usize::try_from(moment.since(self.start).div_euclid(self.slot_ms)).ok()?;

@@ -144,7 +144,7 @@ mod tests {
 
     fn day(start: &str) -> SlotWindow {
         let start = UnixMillis::from_rfc3339(start).expect("RFC 3339");
-        SlotWindow::day_of(start, 3_600_000).expect("24 slots")
+        SlotWindow::new(start, 3_600_000, 24).expect("24 slots")
     }
 
     fn busy(counts: &LogCounts) -> Vec<(usize, u64)> {
