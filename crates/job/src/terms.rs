@@ -126,9 +126,8 @@ impl Terms {
         if request.purpose.trim().is_empty() {
             return Err(bad("say in purpose what the result is for, such as HVAC"));
         }
-        if aggregate::find(&request.aggregator).is_none() {
-            return Err(AskError::Aggregator(request.aggregator.clone()));
-        }
+        let aggregator =
+            aggregate::find(&request.aggregator).ok_or_else(|| AskError::Aggregator(request.aggregator.clone()))?.name;
         let labels: Vec<String> =
             request.set.split(',').map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
         if !labels.iter().all(|label| is_word(label)) {
@@ -145,7 +144,6 @@ impl Terms {
         let number = |text: &str| text.parse::<Micro>().map_err(|e| bad(&format!("least and most: {e}")));
         let scale = Scale::new(number(&request.least)?, number(&request.most)?, request.decimals)
             .ok_or_else(|| bad("least must be below most, and decimals at most 6"))?;
-        let aggregator = aggregate::find(&request.aggregator).map_or("", |a| a.name);
         if !scale.suits(aggregator) {
             return Err(bad(&unsuited(scale, aggregator)));
         }
@@ -155,22 +153,7 @@ impl Terms {
         if request.parameters.contains_key(MODEL) {
             return Err(bad("the security model has a field of its own"));
         }
-        if names_level(&request.parameters) {
-            return Err(bad("level is set by tasks over branches alone: ask with branches"));
-        }
-        if !(request.branches == 0 || (2..=MAX_BRANCHES).contains(&request.branches)) {
-            return Err(bad("branches is at least 2: with one, its total would be the result"));
-        }
-        if request.branches > 0 && (request.parent.is_some() || request.model != "semi-honest") {
-            return Err(bad("a task over branches has two levels, and is computed semi-honest"));
-        }
-        if level_of(request) != Level::Flat && request.parameters.contains_key(PROVIDER) {
-            return Err(bad("a provider opens what it adds up: over branches the built-in engine computes"));
-        }
-        if request.branches > 0 && request.approval_s > MAX_BRANCH_APPROVAL_S {
-            return Err(bad("over branches approval_s is at most 60: shares are not kept for long"));
-        }
-        above(request)?;
+        levels(request)?;
         let issued = UnixMillis::from_rfc3339(&request.issued)
             .ok_or_else(|| bad("issued is a moment such as 2026-01-01T12:00:00Z"))?;
         if request.nonce.len() != 32 || !request.nonce.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -225,6 +208,27 @@ impl Terms {
     pub fn series<'a>(&'a self, request: &'a TaskRequest) -> impl Iterator<Item = &'a str> {
         request.sources.iter().map(String::as_str).chain(self.filter.iter().map(|c| c.source.as_str()))
     }
+}
+
+/// Refuses what no task over branches, and no part of one, can say.
+fn levels(request: &TaskRequest) -> Result<(), AskError> {
+    let bad = |what: &str| AskError::Field(what.to_owned());
+    if names_level(&request.parameters) {
+        return Err(bad("level is set by tasks over branches alone: ask with branches"));
+    }
+    if !(request.branches == 0 || (2..=MAX_BRANCHES).contains(&request.branches)) {
+        return Err(bad("branches is at least 2: with one, its total would be the result"));
+    }
+    if request.branches > 0 && (request.parent.is_some() || request.model != "semi-honest") {
+        return Err(bad("a task over branches has two levels, and is computed semi-honest"));
+    }
+    if level_of(request) != Level::Flat && request.parameters.contains_key(PROVIDER) {
+        return Err(bad("a provider opens what it adds up: over branches the built-in engine computes"));
+    }
+    if request.branches > 0 && request.approval_s > MAX_BRANCH_APPROVAL_S {
+        return Err(bad("over branches approval_s is at most 60: shares are not kept for long"));
+    }
+    above(request).map(drop)
 }
 
 /// Which bounds an aggregator does not take, and what it takes instead.
