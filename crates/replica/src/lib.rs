@@ -27,16 +27,22 @@
 
 #![allow(clippy::result_large_err, reason = "the errors of Raft are large, and rare")]
 
+mod ear;
 mod election;
+mod error;
 mod lead;
+mod line;
 mod log;
 mod machine;
 mod memory;
+mod message;
 mod net;
 mod receive;
 mod replica;
 mod serve;
 mod types;
 
+pub use error::ReplicaError;
 pub use lead::Duty;
-pub use replica::{LogKeeping, Replica, ReplicaError, ReplicaNode, ReplicaSetup};
+pub use replica::{LogKeeping, Replica, ReplicaSetup};
+pub use types::ReplicaNode;

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tacit_store::{ReplicaRows, StoreError};
 
+use crate::error::ReplicaError;
 use crate::log::Log;
-use crate::replica::ReplicaError;
 use crate::types::{LogIndex, Promise, StorageError};
 
 /// Kept where something is missing.

@@ -1,7 +1,4 @@
-//! The way to the other replicas: one link for each that Raft talks to, dialled when it is needed.
-//!
-//! Raft drops a call that has no answer within a heartbeat, which may be less than a link takes to open: TCP, TLS and the
-//! hellos are three round trips. So a dial is a task of its own. Whoever asks waits for it; who asks next finds the link.
+//! The way to the other replicas, as Raft asks for it.
 
 use core::future::Future;
 use std::collections::BTreeMap;
@@ -15,61 +12,23 @@ use openraft::error::{
 use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
 use openraft::{AnyError, EmptyNode, OptionalSend, Snapshot, SnapshotMeta, StorageIOError};
-use serde::{Deserialize, Serialize};
-use tacit_link::{ControlLink, Host, LinkError};
+use tacit_link::{Host, LinkError};
 use tacit_store::Picture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::TaskTracker;
 
-use crate::election::Ear;
+use crate::ear::{Ear, PIECE};
+use crate::line::{Acknowledged, Line, There};
+use crate::message::{Answered, What};
 use crate::receive::{Piece, PieceOf, Taken};
-use crate::replica::ReplicaNode;
-use crate::types::{Content, LogIndex, Promise, StorageError, Types};
+use crate::types::{Content, Promise, ReplicaNode, StorageError, Types};
 
 /// One dial; who asks after it begins another. Where nobody listens it ends within half of this, before a vote does.
 const DIAL: Duration = Duration::from_millis(600);
-/// One piece of a snapshot, and its answer; who takes them waits as long for the next one.
-pub(crate) const PIECE: Duration = Duration::from_secs(30);
 /// Putting a snapshot in place.
 const INSTALL: Duration = Duration::from_secs(600);
-
-/// From one replica to another.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Ask {
-    /// Counts on each link; the answer carries it.
-    pub(crate) number: u64,
-    /// What the other one acknowledged to this leader before it was started anew.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) acknowledged: Option<LogIndex>,
-    pub(crate) what: What,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum What {
-    Append(AppendEntriesRequest<Types>),
-    Vote(VoteRequest<u64>),
-    Snapshot(Box<Piece>),
-}
-
-/// And back.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Answer {
-    pub(crate) number: u64,
-    pub(crate) what: Answered,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Answered {
-    Append(AppendEntriesResponse<u64>),
-    Vote(VoteResponse<u64>),
-    Snapshot(Taken),
-    /// It cannot, for now or for good; it says why in its own log.
-    Failed,
-}
 
 /// Makes ways.
 pub(crate) struct Ways {
@@ -127,99 +86,7 @@ pub(crate) struct Way {
     fit: usize,
 }
 
-/// The last entry that the other one acknowledged, and which start of its node it was.
-type Acknowledged = (LogIndex, [u8; 8]);
-
-/// Where a replica is, and what it takes to get there.
-pub(crate) struct There {
-    host: Host,
-    node: ReplicaNode,
-    /// How long a dial may take.
-    limit: Duration,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-}
-
-/// Ends with whoever wants the link.
-type Dial = AbortOnDropHandle<Result<ControlLink, LinkError>>;
-
-impl There {
-    fn dial(&self) -> Dial {
-        let (host, node, limit, stop) = (self.host.clone(), self.node.clone(), self.limit, self.stop.clone());
-        AbortOnDropHandle::new(self.tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => Err(LinkError::ShuttingDown),
-                dialled = host.dial_replica(node.fingerprint, &node.addresses, limit) => dialled,
-            }
-        }))
-    }
-}
-
-/// A link that is dialled when it is needed.
-#[derive(Default)]
-pub(crate) struct Line {
-    link: Option<ControlLink>,
-    /// Under way while there is no link; one at a time.
-    dial: Option<Dial>,
-    last: u64,
-}
-
 type Failed = RPCError<u64, EmptyNode, RaftError<u64>>;
-
-impl Line {
-    /// Asks, and waits for the answer. Dropped meanwhile, it loses nothing but the answer.
-    async fn ask(
-        &mut self,
-        there: Option<&There>,
-        before: Option<Acknowledged>,
-        what: What,
-    ) -> Result<(Answered, [u8; 8]), LinkError> {
-        let answered = self.try_ask(there, before, what).await;
-        if answered.is_err() {
-            self.link = None;
-        }
-        answered
-    }
-
-    async fn try_ask(
-        &mut self,
-        there: Option<&There>,
-        before: Option<Acknowledged>,
-        what: What,
-    ) -> Result<(Answered, [u8; 8]), LinkError> {
-        if !self.is_open().await {
-            let Some(there) = there else { return Err(LinkError::Config("a replica that is not on the list")) };
-            let dialled = self.dial.get_or_insert_with(|| there.dial()).await;
-            self.dial = None;
-            self.link = Some(dialled.map_err(|_| LinkError::ShuttingDown)??);
-        }
-        let Some(link) = &mut self.link else { return Err(LinkError::ShuttingDown) };
-        self.last += 1;
-        let start = link.epoch();
-        let acknowledged = before.filter(|(_, before)| *before != start).map(|(entry, _)| entry);
-        link.send(&Ask { number: self.last, acknowledged, what })?;
-        loop {
-            let answer: Answer = link.recv().await?;
-            // Answers to questions that were given up are passed over.
-            if answer.number == self.last {
-                return Ok((answer.what, start));
-            }
-        }
-    }
-
-    /// Whether there is a link, after a look at what a dial came to that nobody waited for. One that failed says nothing
-    /// about now.
-    async fn is_open(&mut self) -> bool {
-        if let Some(dial) = &mut self.dial
-            && dial.is_finished()
-        {
-            let dialled = dial.await;
-            self.dial = None;
-            self.link = dialled.ok().and_then(Result::ok);
-        }
-        self.link.is_some()
-    }
-}
 
 fn failed(error: LinkError) -> Failed {
     match error {

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::election::{Arriving, Ear};
+use crate::ear::{Arriving, Ear};
 use crate::types::{Content, Promise, Raft, Types};
 
 /// A piece of a snapshot.

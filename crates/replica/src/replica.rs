@@ -10,14 +10,15 @@ use std::time::Duration;
 use openraft::error::{ClientWriteError, InitializeError, RaftError};
 use openraft::{Config, SnapshotPolicy};
 use tacit_link::Host;
-use tacit_model::Fingerprint;
 use tacit_store::{Change, NotAgreed, ReplicaRows, Replicator, StoreError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::election::{self, Ear};
+use crate::ear::{Ear, VOTERS_LEASE_MS};
+use crate::election;
+use crate::error::ReplicaError;
 use crate::lead::{self, Duty};
 use crate::log::Log;
 use crate::machine::Machine;
@@ -25,30 +26,18 @@ use crate::memory::Memory;
 use crate::net::Ways;
 use crate::receive::Receiver;
 use crate::serve::{self, Voice};
-use crate::types::{Raft, number_of};
+use crate::types::{Raft, ReplicaNode, number_of};
 
 /// How often the leader is heard of.
 const HEARTBEAT_MS: u64 = 150;
 /// How long a vote may take.
 const VOTE_MS: u64 = 500;
-/// How long nobody votes against a leader that was heard of.
-pub(crate) const VOTERS_LEASE: Duration = Duration::from_millis(VOTERS_LEASE_MS);
-const VOTERS_LEASE_MS: u64 = 1000;
 /// How long an agreement may take. The leader has lost its majority long before.
 const AGREE: Duration = Duration::from_secs(3);
 /// Entries of one message.
 const PAYLOAD: u64 = 64;
 /// A change is at most half as long as a message, counted as text.
 const MAX_CHANGE: usize = tacit_link::MAX_REPLICA_MESSAGE / 2;
-
-/// One of the nodes that hold the same rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReplicaNode {
-    /// Its certificate.
-    pub fingerprint: Fingerprint,
-    /// Where its link port is, `host:port`.
-    pub addresses: Vec<String>,
-}
 
 /// What a replica is made of.
 pub struct ReplicaSetup {
@@ -75,30 +64,6 @@ impl Default for LogKeeping {
     fn default() -> Self {
         Self { every: 1000, entries: 5000 }
     }
-}
-
-/// Why there is no replication.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReplicaError {
-    /// The list of nodes.
-    #[error("{0}")]
-    Nodes(&'static str),
-    /// The list has changed since the first start.
-    #[error(
-        "the list of replicas is not the one of the first start: replicas are not added or removed yet; restore the \
-         list in node.toml, or begin with empty data folders"
-    )]
-    OtherNodes,
-    /// The data folder is older than what this node did with it.
-    #[error(
-        "this data folder is an older copy: it lacks what this gateway had told the others to have, so it must not vote \
-         again; give it a new key, put that on the list of all gateways, and begin with empty data folders"
-    )]
-    Forgotten,
-    /// The disk, mostly.
-    #[error("the replication cannot start: {0}")]
-    Start(String),
 }
 
 /// A running replica. Clones share it.

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
-use crate::election::Ear;
+use crate::ear::Ear;
 use crate::memory::Memory;
-use crate::net::{Answer, Answered, Ask, What};
+use crate::message::{Answer, Answered, Ask, What};
 use crate::receive::Receiver;
 use crate::types::{Raft, number_of};
 

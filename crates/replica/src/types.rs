@@ -32,6 +32,15 @@ pub(crate) type LogIndex = LogId<u64>;
 pub(crate) type Promise = Vote<u64>;
 pub(crate) type StorageError = openraft::StorageError<u64>;
 
+/// One of the nodes that hold the same rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaNode {
+    /// Its certificate.
+    pub fingerprint: Fingerprint,
+    /// Where its link port is, `host:port`.
+    pub addresses: Vec<String>,
+}
+
 /// The number under which Raft knows a node: the first bytes of its fingerprint.
 pub(crate) fn number_of(node: &Fingerprint) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = node.0;

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use openraft::{CommittedLeaderId, EntryPayload, Vote};
-use tacit_link::{Gate, LinkConfig, LinkHub, Protocol};
+use tacit_link::{ControlLink, Gate, LinkConfig, LinkHub, Protocol};
 use tacit_model::Fingerprint;
 use tacit_pki::Identity;
 use time::OffsetDateTime;
@@ -10,7 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::types::Entry;
+use crate::message::{Answer, Ask};
+use crate::types::{Entry, LogIndex};
 
 /// Far more than anything here takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
