@@ -17,7 +17,7 @@ const SILENCE: Duration = VOTERS_LEASE.saturating_add(Duration::from_millis(150)
 /// Longer than an election takes.
 const TURN: Duration = Duration::from_millis(300);
 /// An election that was begun is given so long to end; then the next one may begin.
-const ROUND: Duration = Duration::from_millis(500);
+pub(crate) const ROUND: Duration = Duration::from_millis(500);
 /// A node that cannot be elected waits for so long, in which the others have their turns.
 const ROOM: Duration = Duration::from_millis(2000);
 /// A node that another one makes room for waits for so long.
@@ -89,6 +89,17 @@ impl Ear {
         waiting.new && now.duration_since(waiting.heard) < VOTERS_LEASE
     }
 
+    /// Whether a leader spoke so short a time ago that nobody should stand against it.
+    pub(crate) fn hears_a_leader(&self, now: Instant) -> bool {
+        let waiting = self.lock();
+        !waiting.new && now.duration_since(waiting.heard) < VOTERS_LEASE
+    }
+
+    /// Whether nothing was noted since this moment, at which this node was about to stand.
+    pub(crate) fn is_quiet_since(&self, then: Instant) -> bool {
+        self.lock().since == then
+    }
+
     /// This node voted for another one, or stands itself.
     pub(crate) fn voted(&self, now: Instant) {
         let mut waiting = self.lock();
@@ -139,16 +150,23 @@ mod tests {
         assert!(ear.is_new(start + LOOK) && !ear.is_new(start + VOTERS_LEASE));
         let mut now = start + SILENCE - LOOK;
         assert!(!ear.is_time(now, 0));
+        assert!(!ear.hears_a_leader(now));
         ear.heard(now, 3);
         assert!(!ear.is_new(now));
+        assert!(ear.hears_a_leader(now + VOTERS_LEASE - LOOK) && !ear.hears_a_leader(now + VOTERS_LEASE));
         now += SILENCE;
         assert!(ear.is_time(now, 0) && !ear.is_time(now, 1));
         now += TURN;
         assert!(ear.is_time(now, 1) && !ear.is_time(now, 2));
         ear.voted(now);
         assert!(!ear.is_time(now, 0));
+        assert!(ear.is_quiet_since(now));
         now += ROUND;
         assert!(ear.is_time(now, 0) && !ear.is_time(now, 1));
+        // Whoever asks for votes now has been overtaken.
+        ear.voted(now);
+        ear.heard(now + LOOK, 4);
+        assert!(!ear.is_quiet_since(now));
     }
 
     /// While a leader sends rows it sends nothing else: who takes them would depose it, again and again.

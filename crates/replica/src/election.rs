@@ -9,47 +9,107 @@
 //! the nodes stand one after the other, in the order of their numbers after the one that led: the first is elected before the
 //! second one's turn, unless it is gone, too. A node whose log is shorter than another's cannot be elected: it makes room,
 //! and the other one stands at once. A node that is being sent all rows hears nothing else of the leader meanwhile, and
-//! does not stand. Nothing of Raft's safety depends on it.
+//! does not stand.
+//!
+//! Before it stands a node asks the others whether they would vote for it, and leaves it at that unless a majority would
+//! (Ongaro's thesis, 9.6). Who hears a leader would not. So a node that was cut off comes back with the term it had:
+//! with a later one it would depose a leader that everybody else hears. Nothing of Raft's safety depends on all this.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use openraft::ServerState;
+use openraft::raft::VoteRequest;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use crate::ear::Ear;
-use crate::types::Raft;
+use crate::ear::{Ear, ROUND, VOTERS_LEASE};
+use crate::log::Log;
+use crate::net::Voter;
+use crate::types::{Promise, Raft};
 
 /// The time is looked at so often.
 const LOOK: Duration = Duration::from_millis(25);
 
 /// Stands for election whenever it is time, as long as Raft runs.
-pub(crate) async fn stand(raft: Raft, me: u64, nodes: BTreeSet<u64>, ear: Ear, stop: CancellationToken) {
+pub(crate) async fn stand(raft: Raft, candidate: Candidate, ear: Ear, stop: CancellationToken) {
     let metrics = raft.metrics();
+    let Candidate { me, nodes, .. } = &candidate;
     let mut led = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
-        let (state, term) = {
+        let (state, term, acknowledged) = {
             let seen = metrics.borrow();
             led = seen.current_leader.or(led);
-            (seen.state, seen.current_term)
+            (seen.state, seen.current_term, seen.millis_since_quorum_ack.map(Duration::from_millis))
         };
         let now = Instant::now();
         match state {
             ServerState::Shutdown => return,
-            ServerState::Leader => ear.heard(now, term),
-            _ if ear.is_time(now, turn(&nodes, me, led)) => {
+            // One that no majority hears must not keep the others from choosing another one.
+            ServerState::Leader if acknowledged.is_some_and(|since| since < VOTERS_LEASE) => ear.heard(now, term),
+            ServerState::Leader => {}
+            _ if ear.is_time(now, turn(nodes, *me, led)) => {
                 ear.voted(now);
-                if raft.trigger().elect().await.is_err() {
-                    return;
+                let would_win = tokio::select! {
+                    () = stop.cancelled() => return,
+                    would_win = candidate.would_win() => would_win,
+                };
+                // Otherwise a leader was heard of meanwhile, another one stood, or this node makes room.
+                if would_win && ear.is_quiet_since(now) {
+                    ear.voted(Instant::now());
+                    if raft.trigger().elect().await.is_err() {
+                        return;
+                    }
                 }
             }
             _ => {}
         }
+    }
+}
+
+/// What a node needs to know before it stands.
+pub(crate) struct Candidate {
+    pub(crate) me: u64,
+    pub(crate) nodes: BTreeSet<u64>,
+    pub(crate) log: Log,
+    /// The others.
+    pub(crate) voters: Vec<Voter>,
+}
+
+impl Candidate {
+    /// Whether a majority would vote for this node, itself counted: asked before its term grows.
+    async fn would_win(&self) -> bool {
+        let (vote, last) = match self.log.clone().promised().await {
+            Ok(promised) => promised,
+            Err(error) => {
+                warn!(%error, "this node does not stand for election: its log cannot be read");
+                return false;
+            }
+        };
+        let term = vote.map_or(0, |vote| vote.leader_id.term) + 1;
+        let rpc = VoteRequest::new(Promise::new(term, self.me), last);
+        let mut asked = JoinSet::new();
+        for voter in self.voters.clone() {
+            let rpc = rpc.clone();
+            asked.spawn(async move { voter.would_vote(rpc).await });
+        }
+        let mut votes = 1;
+        let count = async {
+            while votes * 2 <= self.nodes.len() {
+                match asked.join_next().await {
+                    Some(granted) => votes += usize::from(granted.unwrap_or(false)),
+                    None => return false,
+                }
+            }
+            true
+        };
+        tokio::time::timeout(ROUND, count).await.unwrap_or(false)
     }
 }
 

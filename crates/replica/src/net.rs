@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::ear::{Ear, PIECE};
 use crate::line::{Acknowledged, Line, There};
-use crate::message::{Answered, What};
+use crate::message::{Answered, Candidacy, What};
 use crate::receive::{Piece, PieceOf, Taken};
 use crate::types::{Content, Promise, ReplicaNode, StorageError, Types};
 
@@ -32,8 +32,7 @@ const INSTALL: Duration = Duration::from_secs(600);
 
 /// Makes ways.
 pub(crate) struct Ways {
-    nodes: BTreeMap<u64, (Arc<There>, Arc<Mutex<Line>>)>,
-    ear: Ear,
+    nodes: BTreeMap<u64, Voter>,
 }
 
 impl Ways {
@@ -52,8 +51,13 @@ impl Ways {
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
-        let nodes = nodes.iter().map(|(number, node)| (*number, (Arc::new(there(node)), Arc::default()))).collect();
-        Self { nodes, ear }
+        let voter = |node| Voter { there: Arc::new(there(node)), line: Arc::default(), ear: ear.clone() };
+        Self { nodes: nodes.iter().map(|(number, node)| (*number, voter(node))).collect() }
+    }
+
+    /// All nodes but this one.
+    pub(crate) fn voters(&self, but: u64) -> Vec<Voter> {
+        self.nodes.iter().filter(|(number, _)| **number != but).map(|(_, voter)| voter.clone()).collect()
     }
 }
 
@@ -61,12 +65,11 @@ impl RaftNetworkFactory<Types> for Ways {
     type Network = Way;
 
     async fn new_client(&mut self, target: u64, _node: &EmptyNode) -> Way {
-        let (there, votes) = self.nodes.get(&target).cloned().unzip();
+        let voter = self.nodes.get(&target).cloned();
         Way {
-            there,
+            there: voter.as_ref().map(|voter| Arc::clone(&voter.there)),
             line: Line::default(),
-            votes: votes.unwrap_or_default(),
-            ear: self.ear.clone(),
+            voter,
             acknowledged: None,
             fit: usize::MAX,
         }
@@ -78,12 +81,50 @@ pub(crate) struct Way {
     there: Option<Arc<There>>,
     /// For what the leader sends.
     line: Line,
-    /// For votes: Raft makes a way for each of them, and the line is kept from one election to the next.
-    votes: Arc<Mutex<Line>>,
-    ear: Ear,
+    voter: Option<Voter>,
     acknowledged: Option<Acknowledged>,
     /// So many entries are sent at once: fewer while answers come later than Raft waits.
     fit: usize,
+}
+
+/// Who is asked for votes. Raft makes a way for each of them; the line is kept from one election to the next.
+#[derive(Clone)]
+pub(crate) struct Voter {
+    there: Arc<There>,
+    line: Arc<Mutex<Line>>,
+    ear: Ear,
+}
+
+impl Voter {
+    /// Whether it would vote for this node now. That binds nobody, and no term grows.
+    pub(crate) async fn would_vote(&self, rpc: VoteRequest<u64>) -> bool {
+        let own = rpc.last_log_id;
+        match self.ask(Candidacy { rpc, trial: true }).await {
+            Ok(answer) => {
+                // If this log is the longer one, the other hears a leader.
+                if answer.last_log_id > own {
+                    self.ear.compared(Instant::now(), own, answer.last_log_id);
+                }
+                answer.vote_granted
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn ask(&self, candidacy: Candidacy) -> Result<VoteResponse<u64>, Failed> {
+        let mut line = self.line.lock().await;
+        let kept = line.is_open().await;
+        let there = Some(&*self.there);
+        let mut answered = line.ask(there, None, What::Vote(candidacy.clone())).await;
+        if kept && answered.is_err() {
+            // The other one may have been restarted since the last election.
+            answered = line.ask(there, None, What::Vote(candidacy)).await;
+        }
+        match answered.map_err(failed)? {
+            (Answered::Vote(answer), _) => Ok(answer),
+            _ => Err(unable()),
+        }
+    }
 }
 
 type Failed = RPCError<u64, EmptyNode, RaftError<u64>>;
@@ -187,23 +228,13 @@ impl RaftNetwork<Types> for Way {
     }
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, _option: RPCOption) -> Result<VoteResponse<u64>, Failed> {
-        let mut line = self.votes.lock().await;
-        let (kept, own) = (line.is_open().await, rpc.last_log_id);
-        let there = self.there.as_deref();
-        let mut answered = line.ask(there, None, What::Vote(rpc.clone())).await;
-        if kept && answered.is_err() {
-            // The other one may have been restarted since the last election.
-            answered = line.ask(there, None, What::Vote(rpc)).await;
+        let Some(voter) = &self.voter else { return Err(unable()) };
+        let own = rpc.last_log_id;
+        let answer = voter.ask(Candidacy { rpc, trial: false }).await?;
+        if !answer.vote_granted {
+            voter.ear.compared(Instant::now(), own, answer.last_log_id);
         }
-        match answered.map_err(failed)? {
-            (Answered::Vote(answer), _) => {
-                if !answer.vote_granted {
-                    self.ear.compared(Instant::now(), own, answer.last_log_id);
-                }
-                Ok(answer)
-            }
-            _ => Err(unable()),
-        }
+        Ok(answer)
     }
 
     fn backoff(&self) -> openraft::network::Backoff {

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ear::{Ear, VOTERS_LEASE_MS};
-use crate::election;
+use crate::election::{self, Candidate};
 use crate::error::ReplicaError;
 use crate::lead::{self, Duty};
 use crate::log::Log;
@@ -115,7 +115,8 @@ impl Replica {
         let ear = Ear::new(Instant::now());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let ways = Ways::new(&host, &nodes, ear.clone(), &tasks, &stop);
-        let raft = Raft::new(me, config, ways, Log::new(Arc::clone(&rows)), machine).await.map_err(start)?;
+        let (log, voters) = (Log::new(Arc::clone(&rows)), ways.voters(me));
+        let raft = Raft::new(me, config, ways, log.clone(), machine).await.map_err(start)?;
         let members: BTreeSet<u64> = nodes.keys().copied().collect();
         match raft.initialize(members.clone()).await {
             Ok(()) => {}
@@ -132,11 +133,12 @@ impl Replica {
         let (told, duty) = watch::channel(Duty::Following(None));
         tasks.spawn(serve::serve(
             host,
-            Voice { raft: raft.clone(), ear: ear.clone(), memory, receiver },
+            Voice { raft: raft.clone(), ear: ear.clone(), log: log.clone(), memory, receiver },
             tasks.clone(),
             stop.clone(),
         ));
-        tasks.spawn(election::stand(raft.clone(), me, members, ear, stop.clone()));
+        let candidate = Candidate { me, nodes: members, log, voters };
+        tasks.spawn(election::stand(raft.clone(), candidate, ear, stop.clone()));
         tasks.spawn(lead::watch(raft.clone(), told));
         Ok(Self { inner: Arc::new(Inner { raft, nodes, duty, forgotten, stop, tasks }) })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use openraft::error::RaftError;
-use openraft::raft::AppendEntriesResponse;
+use openraft::raft::{AppendEntriesResponse, VoteResponse};
 use tacit_link::{ControlLink, Host};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -11,16 +11,18 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
 use crate::ear::Ear;
+use crate::log::Log;
 use crate::memory::Memory;
-use crate::message::{Answer, Answered, Ask, What};
+use crate::message::{Answer, Answered, Ask, Candidacy, What};
 use crate::receive::Receiver;
-use crate::types::{Raft, number_of};
+use crate::types::{LogIndex, Raft, number_of};
 
 /// What answers: this node's Raft, and who notes what the others say.
 #[derive(Clone)]
 pub(crate) struct Voice {
     pub(crate) raft: Raft,
     pub(crate) ear: Ear,
+    pub(crate) log: Log,
     pub(crate) memory: Arc<Memory>,
     pub(crate) receiver: Arc<Receiver>,
 }
@@ -39,7 +41,7 @@ pub(crate) async fn serve(host: Host, voice: Voice, tasks: TaskTracker, stop: Ca
     }
 }
 
-async fn answer(mut link: ControlLink, Voice { raft, ear, memory, receiver }: Voice, stop: CancellationToken) {
+async fn answer(mut link: ControlLink, Voice { raft, ear, mut log, memory, receiver }: Voice, stop: CancellationToken) {
     loop {
         let asked = tokio::select! {
             () = stop.cancelled() => return,
@@ -52,9 +54,9 @@ async fn answer(mut link: ControlLink, Voice { raft, ear, memory, receiver }: Vo
                 return;
             }
         };
-        let stands = match &what {
-            What::Vote(rpc) => rpc.last_log_id,
-            What::Append(_) | What::Snapshot(_) => None,
+        let (stands, trial) = match &what {
+            What::Vote(candidacy) => (candidacy.rpc.last_log_id, candidacy.trial),
+            What::Append(_) | What::Snapshot(_) => (None, false),
         };
         if let What::Append(rpc) = &what
             && memory.lacks(&rpc.vote, acknowledged)
@@ -71,7 +73,11 @@ async fn answer(mut link: ControlLink, Voice { raft, ear, memory, receiver }: Vo
             // It may have to hear first what it has forgotten.
             What::Vote(_) if ear.is_new(Instant::now()) => Ok(Answered::Failed),
             What::Append(rpc) => raft.append_entries(rpc).await.map(Answered::Append),
-            What::Vote(rpc) => raft.vote(rpc).await.map(Answered::Vote),
+            What::Vote(Candidacy { trial: true, .. }) => {
+                let answer = would_vote(&ear, &mut log, stands).await;
+                Ok(answer.map_or(Answered::Failed, Answered::Vote))
+            }
+            What::Vote(candidacy) => raft.vote(candidacy.rpc).await.map(Answered::Vote),
             What::Snapshot(piece) => {
                 let taken = receiver.take(&raft, number_of(&link.peer()), *piece).await;
                 taken.map(Answered::Snapshot).map_err(RaftError::Fatal)
@@ -81,6 +87,7 @@ async fn answer(mut link: ControlLink, Voice { raft, ear, memory, receiver }: Vo
             Ok(Answered::Append(answer)) if !matches!(answer, AppendEntriesResponse::HigherVote(_)) => {
                 ear.heard(Instant::now(), term)
             }
+            Ok(Answered::Vote(answer)) if answer.vote_granted && trial => {}
             Ok(Answered::Vote(answer)) if answer.vote_granted => ear.voted(Instant::now()),
             Ok(Answered::Vote(answer)) if answer.last_log_id > stands => {
                 ear.compared(Instant::now(), answer.last_log_id, stands);
@@ -93,6 +100,20 @@ async fn answer(mut link: ControlLink, Voice { raft, ear, memory, receiver }: Vo
         });
         if link.send(&Answer { number, what }).is_err() {
             return;
+        }
+    }
+}
+
+/// Whether this node would vote for one with such a log: it hears no leader, and has nothing that the other one lacks.
+async fn would_vote(ear: &Ear, log: &mut Log, stands: Option<LogIndex>) -> Option<VoteResponse<u64>> {
+    match log.promised().await {
+        Ok((vote, last)) => {
+            let granted = !ear.hears_a_leader(Instant::now()) && stands >= last;
+            Some(VoteResponse::new(vote.unwrap_or_default(), last, granted))
+        }
+        Err(error) => {
+            warn!(%error, "this node cannot say whether it would vote: its log cannot be read");
+            None
         }
     }
 }

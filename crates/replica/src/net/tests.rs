@@ -42,7 +42,7 @@ async fn silent_way(from: &Host, to: &Host) -> (TcpListener, There) {
 }
 
 fn question() -> What {
-    What::Vote(VoteRequest::new(Vote::new(1, 1), None))
+    What::Vote(Candidacy { rpc: VoteRequest::new(Vote::new(1, 1), None), trial: true })
 }
 
 /// Answers every question with what it cannot.
@@ -139,14 +139,8 @@ async fn w1_fewer_entries_are_sent_after_an_answer_that_came_too_late() {
     there.node.addresses = vec![hub.local_addr().to_string()];
     let (seen, mut lengths) = mpsc::unbounded_channel();
     tokio::spawn(take(to.replica_links(), seen));
-    let mut way = Way {
-        there: Some(Arc::new(there)),
-        line: Line::default(),
-        votes: Arc::default(),
-        ear: Ear::new(Instant::now()),
-        acknowledged: None,
-        fit: usize::MAX,
-    };
+    let mut way =
+        Way { there: Some(Arc::new(there)), line: Line::default(), voter: None, acknowledged: None, fit: usize::MAX };
     let at = |index| LogIndex::new(CommittedLeaderId::new(1, 1), index);
     let entries = |after: u64| AppendEntriesRequest::<Types> {
         vote: Vote::new_committed(1, 1),

@@ -1,234 +1,16 @@
-//! Replicas over real links on loopback: what is agreed on, who leads, what is left after losses.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! What is agreed on, who leads, what is left after losses.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use tacit_link::{Gate, LinkConfig, LinkError, LinkHub, Protocol, Refusal};
-use tacit_model::{Fingerprint, UnixMillis};
+use tacit_link::{LinkConfig, LinkError, LinkHub, Refusal};
 use tacit_pki::Identity;
 use tacit_replica::{Duty, LogKeeping, Replica, ReplicaError, ReplicaNode, ReplicaSetup};
-use tacit_store::{ReplicaRows, SnapshotPart, Store, StoreError};
+use tacit_store::{ReplicaRows, Store, StoreError};
 use time::OffsetDateTime;
 
-/// Far more than an election takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Others(BTreeSet<Fingerprint>);
-
-impl Gate for Others {
-    fn admit(&self, protocol: Protocol, peer: &Fingerprint) -> bool {
-        protocol == Protocol::Replica && self.0.contains(peer)
-    }
-}
-
-/// One node: what stays of it while it is down, and what runs while it is up.
-struct Node {
-    identity: Arc<Identity>,
-    folder: tempfile::TempDir,
-    up: Option<Up>,
-}
-
-struct Up {
-    hub: LinkHub,
-    replica: Replica,
-    store: Store,
-}
-
-struct Cluster {
-    nodes: Vec<Node>,
-    list: Vec<ReplicaNode>,
-    keeping: LogKeeping,
-}
-
-impl Cluster {
-    async fn start(count: usize) -> Self {
-        Self::start_keeping(count, LogKeeping::default()).await
-    }
-
-    async fn start_keeping(count: usize, keeping: LogKeeping) -> Self {
-        let mut nodes = Vec::new();
-        let mut list = Vec::new();
-        for number in 0..count {
-            let identity = Identity::generate(&format!("g{number}"), OffsetDateTime::UNIX_EPOCH).unwrap();
-            let address = free().to_string();
-            list.push(ReplicaNode { fingerprint: identity.fingerprint(), addresses: vec![address] });
-            nodes.push(Node { identity: Arc::new(identity), folder: tempfile::tempdir().unwrap(), up: None });
-        }
-        let mut cluster = Self { nodes, list, keeping };
-        for number in 0..count {
-            cluster.up(number).await;
-        }
-        cluster
-    }
-
-    fn database(&self, number: usize) -> String {
-        format!("sqlite:{}", self.nodes[number].folder.path().join("tacit.db").display())
-    }
-
-    async fn up(&mut self, number: usize) {
-        let node = &self.nodes[number];
-        let address = self.list[number].addresses[0].parse().unwrap();
-        let hub = LinkHub::bind(LinkConfig::new(address)).await.unwrap();
-        let me = node.identity.fingerprint();
-        let others = self.list.iter().map(|node| node.fingerprint).filter(|node| *node != me).collect();
-        let host = hub.host(Arc::clone(&node.identity), Arc::new(Others(others))).unwrap();
-        let rows = ReplicaRows::open(&self.database(number)).await.unwrap();
-        let setup = ReplicaSetup { host, nodes: self.list.clone(), rows, keeping: self.keeping };
-        let replica = Replica::open(setup).await.unwrap();
-        let store = Store::open_replicated(&self.database(number), Arc::new(replica.clone())).await.unwrap();
-        self.nodes[number].up = Some(Up { hub, replica, store });
-    }
-
-    async fn down(&mut self, number: usize) {
-        if let Some(Up { hub, replica, store }) = self.nodes[number].up.take() {
-            replica.shutdown().await;
-            store.close().await;
-            hub.shutdown().await;
-        }
-    }
-
-    fn node(&self, number: usize) -> &Up {
-        self.nodes[number].up.as_ref().unwrap()
-    }
-
-    /// The node that leads, and its epoch.
-    async fn leader(&self) -> (usize, u64) {
-        let look = async {
-            loop {
-                for (number, node) in self.nodes.iter().enumerate() {
-                    if let Some(Up { replica, .. }) = &node.up
-                        && let Duty::Leading(epoch) = *replica.duty().borrow()
-                    {
-                        return (number, epoch);
-                    }
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, look).await.expect("somebody leads")
-    }
-
-    /// Writes a setting through whoever leads, also if the lead changes hands meanwhile. The node that wrote.
-    async fn set(&self, name: &str, value: &str) -> Result<usize, StoreError> {
-        let write = async {
-            loop {
-                let (leader, _) = self.leader().await;
-                match self.node(leader).store.set_setting(name, value, AT).await {
-                    Err(StoreError::Replicas { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
-                    done => return done.map(|()| leader),
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, write).await.expect("somebody writes")
-    }
-
-    /// The indices of the log that a node has on its disk.
-    async fn log(&self, number: usize) -> Vec<u64> {
-        let rows = ReplicaRows::open(&self.database(number)).await.unwrap();
-        rows.entries(0, u64::MAX >> 1).await.unwrap().into_iter().map(|(index, _)| index).collect()
-    }
-
-    /// Waits until a node's log is as short as `every: 10, entries: 5` keeps it, which it becomes in the background.
-    async fn until_short(&self, number: usize) -> Vec<u64> {
-        let look = async {
-            loop {
-                let log = self.log(number).await;
-                // What stays, what comes until it is looked at again, and what is on its way then.
-                if log.len() <= 5 + 10 + 10 {
-                    return log;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, look).await.expect("the log stays short")
-    }
-
-    /// All rows of a node.
-    async fn rows(&self, number: usize) -> Vec<SnapshotPart> {
-        let mut picture = ReplicaRows::open(&self.database(number)).await.unwrap().picture("applied").await.unwrap();
-        let mut parts = Vec::new();
-        while let Some(part) = picture.next().await.unwrap() {
-            parts.push(part);
-        }
-        parts
-    }
-
-    /// Waits until all nodes that are up hold the same rows.
-    async fn until_same(&self) {
-        let look = async {
-            loop {
-                let first = self.rows(0).await;
-                if !first.is_empty() && self.rows(1).await == first && self.rows(2).await == first {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, look).await.expect("all hold the same rows");
-    }
-
-    /// The number under which Raft knows a node.
-    fn number(&self, node: usize) -> u64 {
-        u64::from_be_bytes(self.list[node].fingerprint.0[..8].try_into().unwrap())
-    }
-
-    fn voters(&self) -> BTreeSet<u64> {
-        (0..3).map(|node| self.number(node)).collect()
-    }
-
-    /// A piece of a snapshot, as the node sends it that leads in this term.
-    fn piece(
-        &self,
-        leader: usize,
-        term: u64,
-        voters: &BTreeSet<u64>,
-        number: u64,
-        what: serde_json::Value,
-    ) -> serde_json::Value {
-        serde_json::json!({"number": 1, "what": {"snapshot": {
-            "vote": {"leader_id": {"term": term, "voted_for": self.number(leader)}, "committed": true},
-            "meta": {
-                "last_log_id": {"leader_id": term, "index": 9999},
-                "last_membership": {"log_id": null, "membership": {"configs": [voters], "nodes":
-                    voters.iter().map(|node| (node.to_string(), serde_json::json!({}))).collect::<serde_json::Map<_, _>>()}},
-                "snapshot_id": "x",
-            },
-            "changed": 9999, "number": number, "what": what,
-        }}})
-    }
-
-    /// Waits until a node holds this setting.
-    async fn until_setting(&self, number: usize, name: &str, value: &str) {
-        let look = async {
-            while self.node(number).store.setting(name).await.unwrap().as_deref() != Some(value) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, look).await.expect("the node catches up");
-    }
-}
-
-/// An address that is free now; tests of this file run in processes of their own. Below the range from which the system
-/// chooses, so that no connection takes it while its node is down.
-fn free() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 500).unwrap() * 4;
-    let port = || 10_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 2_000;
-    let mut all = std::iter::repeat_with(|| SocketAddr::from(([127, 0, 0, 1], port()))).take(2_000);
-    all.find(|address| std::net::TcpListener::bind(address).is_ok()).expect("a free port")
-}
-
-/// A row of a table, as it travels in a snapshot.
-fn rows(table: &str, columns: &[&str], row: serde_json::Value) -> serde_json::Value {
-    serde_json::json!({"rows": {"table": table, "columns": columns, "rows": [row]}})
-}
-
-const AT: UnixMillis = UnixMillis(1_790_000_000_000);
+use crate::cluster::{AT, Cluster, Others, PATIENCE, rows};
 
 #[tokio::test]
 async fn w1_what_one_wrote_all_hold_and_the_next_goes_on() {
@@ -285,7 +67,7 @@ async fn w1_lists_that_cannot_be_are_refused() {
     let node = &cluster.nodes[0];
     let open = async |nodes: Vec<ReplicaNode>, folder: &tempfile::TempDir| {
         let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
-        let host = hub.host(Arc::clone(&node.identity), Arc::new(Others(BTreeSet::new()))).unwrap();
+        let host = hub.host(Arc::clone(&node.identity), Others::new(BTreeSet::new())).unwrap();
         let rows = ReplicaRows::open(&folder.path().join("tacit.db").display().to_string()).await.unwrap();
         Replica::open(ReplicaSetup { host, nodes, rows, keeping: LogKeeping::default() }).await.map(drop)
     };
@@ -324,7 +106,7 @@ async fn w1_an_older_copy_of_a_folder_takes_part_no_more() {
     cluster.down(back).await;
     let rows = ReplicaRows::open(&cluster.database(back)).await.unwrap();
     let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
-    let host = hub.host(Arc::clone(&cluster.nodes[back].identity), Arc::new(Others(BTreeSet::new()))).unwrap();
+    let host = hub.host(Arc::clone(&cluster.nodes[back].identity), Others::new(BTreeSet::new())).unwrap();
     let setup = ReplicaSetup { host, nodes: cluster.list.clone(), rows, keeping: cluster.keeping };
     let again = Replica::open(setup).await.map(drop);
     assert!(matches!(again, Err(ReplicaError::Forgotten)), "{again:?}");
@@ -343,7 +125,7 @@ async fn w1_strangers_and_oversized_changes_get_nowhere() {
     let stranger = Identity::generate("g0", OffsetDateTime::UNIX_EPOCH).unwrap();
     let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
     let all = cluster.list.iter().map(|node| node.fingerprint).collect();
-    let host = hub.host(Arc::new(stranger), Arc::new(Others(all))).unwrap();
+    let host = hub.host(Arc::new(stranger), Others::new(all)).unwrap();
     for node in &cluster.list {
         let refused = host.dial_replica(node.fingerprint, &node.addresses, PATIENCE).await.map(drop);
         assert!(matches!(refused, Err(LinkError::PeerRefused(Refusal::NotAdmitted))), "{refused:?}");
@@ -405,9 +187,7 @@ async fn w1_who_takes_rows_slowly_does_not_stand_for_election() {
     // Only the test speaks to it.
     cluster.down(sender).await;
     cluster.down(first).await;
-    let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
-    let all = cluster.list.iter().map(|node| node.fingerprint).collect();
-    let host = hub.host(Arc::clone(&cluster.nodes[sender].identity), Arc::new(Others(all))).unwrap();
+    let (_hub, host) = cluster.in_place_of(sender).await;
     let node = &cluster.list[slow];
     let mut to = host.dial_replica(node.fingerprint, &node.addresses, PATIENCE).await.unwrap();
     let voters = cluster.voters();
@@ -447,9 +227,7 @@ async fn w1_snapshots_that_cannot_be_are_refused() {
     let (first, epoch) = cluster.leader().await;
     let (victim, evil) = ((first + 1) % 3, (first + 2) % 3);
     cluster.down(evil).await;
-    let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().unwrap())).await.unwrap();
-    let all = cluster.list.iter().map(|node| node.fingerprint).collect();
-    let host = hub.host(Arc::clone(&cluster.nodes[evil].identity), Arc::new(Others(all))).unwrap();
+    let (_hub, host) = cluster.in_place_of(evil).await;
     let voters = cluster.voters();
     let piece = |leader: usize, term: u64, voters: &BTreeSet<u64>, number: u64, what: serde_json::Value| {
         cluster.piece(leader, term, voters, number, what)
