@@ -57,19 +57,42 @@ impl Line {
         before: Option<Acknowledged>,
         what: What,
     ) -> Result<(Answered, [u8; 8]), LinkError> {
-        let answered = self.try_ask(there, before, what).await;
-        if answered.is_err() {
-            self.link = None;
-        }
-        answered
+        let (question, start) = self.say(there, before, what).await?;
+        Ok((self.hear(question).await?, start))
     }
 
-    async fn try_ask(
+    /// Asks; the number of the question, and which start of the other node hears it.
+    pub(crate) async fn say(
         &mut self,
         there: Option<&There>,
         before: Option<Acknowledged>,
         what: What,
-    ) -> Result<(Answered, [u8; 8]), LinkError> {
+    ) -> Result<(u64, [u8; 8]), LinkError> {
+        let said = self.try_say(there, before, what).await;
+        self.end_unless(said.is_ok());
+        said
+    }
+
+    /// Waits for the answer to the last question. Dropped meanwhile, it can be called again.
+    pub(crate) async fn hear(&mut self, question: u64) -> Result<Answered, LinkError> {
+        let heard = self.try_hear(question).await;
+        self.end_unless(heard.is_ok());
+        heard
+    }
+
+    /// Ends a link on which something went wrong.
+    pub(crate) fn end_unless(&mut self, well: bool) {
+        if !well {
+            self.link = None;
+        }
+    }
+
+    async fn try_say(
+        &mut self,
+        there: Option<&There>,
+        before: Option<Acknowledged>,
+        what: What,
+    ) -> Result<(u64, [u8; 8]), LinkError> {
         if !self.is_open().await {
             let Some(there) = there else { return Err(LinkError::Config("a replica that is not on the list")) };
             let dialled = self.dial.get_or_insert_with(|| there.dial()).await;
@@ -81,11 +104,16 @@ impl Line {
         let start = link.epoch();
         let acknowledged = before.filter(|(_, before)| *before != start).map(|(entry, _)| entry);
         link.send(&Ask { number: self.last, acknowledged, what })?;
+        Ok((self.last, start))
+    }
+
+    async fn try_hear(&mut self, question: u64) -> Result<Answered, LinkError> {
+        let Some(link) = &mut self.link else { return Err(LinkError::ShuttingDown) };
         loop {
             let answer: Answer = link.recv().await?;
             // Answers to questions that were given up are passed over.
-            if answer.number == self.last {
-                return Ok((answer.what, start));
+            if answer.number == question {
+                return Ok(answer.what);
             }
         }
     }

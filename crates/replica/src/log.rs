@@ -17,8 +17,8 @@ const VOTE: &str = "vote";
 /// The last entry that was removed.
 const PURGED: &str = "purged";
 
-/// Entries go to another node together up to this length, counted as text: more would not get there within a heartbeat
-/// where the network is slow, and Raft would send the same again.
+/// Entries go to another node together up to this length, counted as text: where the network is slow, and the link breaks on
+/// the way, no more is lost.
 const BATCH: usize = 256 << 10;
 /// Entries that are read at once.
 const READ: u64 = 8;
@@ -163,7 +163,7 @@ mod tests {
         Entry { log_id, payload: EntryPayload::Normal(change) }
     }
 
-    /// Many long entries at once would take longer to send than Raft waits, again and again.
+    /// Many long entries at once would be lost together where a link breaks.
     #[tokio::test]
     async fn w1_entries_are_sent_in_short_batches_and_each_of_them_is_sent() {
         const KIB: usize = 1 << 10;

@@ -1,4 +1,7 @@
 //! The way to the other replicas, as Raft asks for it.
+//!
+//! Raft gives up a call after a heartbeat and makes it again, however long its entries are. Here they are sent once: the next
+//! call waits for the answer to the first one, and a short message on a link of its own says meanwhile who leads.
 
 use core::future::Future;
 use std::collections::BTreeMap;
@@ -23,10 +26,14 @@ use crate::ear::{Ear, PIECE};
 use crate::line::{Acknowledged, Line, There};
 use crate::message::{Answered, Candidacy, What};
 use crate::receive::{Piece, PieceOf, Taken};
-use crate::types::{Content, Promise, ReplicaNode, StorageError, Types};
+use crate::types::{Content, LogIndex, Promise, ReplicaNode, StorageError, Types};
 
 /// One dial; who asks after it begins another. Where nobody listens it ends within half of this, before a vote does.
 const DIAL: Duration = Duration::from_millis(600);
+/// How long one look for a late answer takes: with it Raft still hears in time that the other node was heard.
+const BEAT: Duration = Duration::from_millis(100);
+/// Entries whose answer does not come for so long are sent again, on a new link.
+const LATE: Duration = Duration::from_secs(30);
 /// Putting a snapshot in place.
 const INSTALL: Duration = Duration::from_secs(600);
 
@@ -70,8 +77,9 @@ impl RaftNetworkFactory<Types> for Ways {
             there: voter.as_ref().map(|voter| Arc::clone(&voter.there)),
             line: Line::default(),
             voter,
+            pulse: Line::default(),
             acknowledged: None,
-            fit: usize::MAX,
+            flight: None,
         }
     }
 }
@@ -82,9 +90,29 @@ pub(crate) struct Way {
     /// For what the leader sends.
     line: Line,
     voter: Option<Voter>,
+    /// For what says only that it leads, while the other line is busy with long entries.
+    pulse: Line,
     acknowledged: Option<Acknowledged>,
-    /// So many entries are sent at once: fewer while answers come later than Raft waits.
-    fit: usize,
+    flight: Option<Flight>,
+}
+
+/// Entries that were sent, and whose answer did not come while Raft waited. They are not sent again as long as the link lives.
+struct Flight {
+    question: u64,
+    start: [u8; 8],
+    after: Option<LogIndex>,
+    last: LogIndex,
+    begun: Instant,
+    /// The answer came, and Raft does not know yet.
+    arrived: bool,
+}
+
+impl Flight {
+    /// Whether these are the same entries again, maybe with more behind them, or none.
+    fn carries(&self, rpc: &AppendEntriesRequest<Types>) -> bool {
+        let last = rpc.entries.last().map(|entry| entry.log_id);
+        last.is_none() || self.after == rpc.prev_log_id && Some(self.last) <= last
+    }
 }
 
 /// Who is asked for votes. Raft makes a way for each of them; the line is kept from one election to the next.
@@ -141,6 +169,70 @@ fn failed(error: LinkError) -> Failed {
 type Unsent = StreamingError<Types, Fatal<u64>>;
 
 impl Way {
+    fn acknowledge(&mut self, kept: LogIndex, start: [u8; 8]) {
+        let before = self.acknowledged.map_or(kept, |(entry, _)| entry);
+        self.acknowledged = Some((kept.max(before), start));
+    }
+
+    /// Entries are still on their way, or their answer is. Meanwhile the other node is told that this one leads, and Raft
+    /// that it was heard: of the lease counts what was said now, not the answer to what was said long ago.
+    async fn wait_with_pulse(
+        &mut self,
+        rpc: AppendEntriesRequest<Types>,
+    ) -> Result<AppendEntriesResponse<u64>, Failed> {
+        let (after, wanted) = (rpc.prev_log_id, rpc.entries.last().map(|entry| entry.log_id));
+        let Self { there, line, pulse, acknowledged, flight: Some(flight), .. } = self else { return Err(unable()) };
+        let beat = What::Append(AppendEntriesRequest { entries: Vec::new(), ..rpc });
+        let late = async {
+            if wanted.is_none() || flight.arrived {
+                return Ok(None);
+            }
+            match tokio::time::timeout(BEAT, line.hear(flight.question)).await {
+                Err(_) => Ok(None),
+                Ok(Ok(Answered::Append(AppendEntriesResponse::Success))) => {
+                    flight.arrived = true;
+                    Ok(None)
+                }
+                Ok(Ok(Answered::Append(refused))) => Ok(Some(refused)),
+                Ok(Ok(_)) => Err(unable()),
+                Ok(Err(error)) => Err(failed(error)),
+            }
+        };
+        let (beat, late) = tokio::join!(pulse.ask(there.as_deref(), *acknowledged, beat), late);
+        let (arrived, start, overdue) = (flight.arrived, flight.start, flight.begun.elapsed() >= LATE);
+        let arrived = arrived.then_some(flight.last);
+        if !matches!(late, Ok(None)) {
+            self.flight = None;
+        }
+        if let Some(refused) = late? {
+            return Ok(refused);
+        }
+        match beat.map_err(failed)? {
+            (Answered::Append(AppendEntriesResponse::Success), _) => {}
+            (Answered::Append(refused), _) => return Ok(refused),
+            _ => return Err(unable()),
+        }
+        match (wanted, arrived) {
+            (None, _) => Ok(AppendEntriesResponse::Success),
+            (Some(wanted), Some(last)) => {
+                self.acknowledge(last, start);
+                self.flight = None;
+                Ok(match last == wanted {
+                    true => AppendEntriesResponse::Success,
+                    false => AppendEntriesResponse::PartialSuccess(Some(last)),
+                })
+            }
+            (Some(_), None) if overdue => {
+                self.flight = None;
+                self.line.end_unless(false);
+                Err(unable())
+            }
+            // Raft knows no such success before the first entry.
+            (Some(_), None) if after.is_none() => Err(unable()),
+            (Some(_), None) => Ok(AppendEntriesResponse::PartialSuccess(after)),
+        }
+    }
+
     /// Sends all rows, a piece at a time, and waits until they are in place.
     async fn send_rows(
         &mut self,
@@ -182,29 +274,26 @@ fn unable() -> Failed {
 impl RaftNetwork<Types> for Way {
     async fn append_entries(
         &mut self,
-        mut rpc: AppendEntriesRequest<Types>,
+        rpc: AppendEntriesRequest<Types>,
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, Failed> {
-        let all = rpc.entries.len() <= self.fit;
-        rpc.entries.truncate(self.fit);
-        let (sent, before) = (rpc.entries.len(), self.fit);
-        if sent > 0 {
-            // Raft drops this call if there is no answer in time, and asks for the same again.
-            self.fit = (sent / 2).max(1);
+        if self.flight.as_ref().is_some_and(|flight| flight.carries(&rpc)) {
+            return self.wait_with_pulse(rpc).await;
         }
-        let kept = rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
-        let asked = self.line.ask(self.there.as_deref(), self.acknowledged, What::Append(rpc)).await;
-        self.fit = before.max(sent * 2);
-        match asked.map_err(failed)? {
-            (Answered::Append(answer), start) => {
-                if let (AppendEntriesResponse::Success, Some(kept)) = (&answer, kept) {
-                    let before = self.acknowledged.map_or(kept, |(entry, _)| entry);
-                    self.acknowledged = Some((kept.max(before), start));
+        self.flight = None;
+        let (after, last) = (rpc.prev_log_id, rpc.entries.last().map(|entry| entry.log_id));
+        let said = self.line.say(self.there.as_deref(), self.acknowledged, What::Append(rpc)).await;
+        let (question, start) = said.map_err(failed)?;
+        self.flight = last.map(|last| Flight { question, start, after, last, begun: Instant::now(), arrived: false });
+        // Raft drops this call if there is no answer in time, and asks for the same again.
+        let heard = self.line.hear(question).await;
+        self.flight = None;
+        match heard.map_err(failed)? {
+            Answered::Append(answer) => {
+                if let (AppendEntriesResponse::Success, Some(kept)) = (&answer, last.or(after)) {
+                    self.acknowledge(kept, start);
                 }
-                Ok(match answer {
-                    AppendEntriesResponse::Success if !all => AppendEntriesResponse::PartialSuccess(kept),
-                    answer => answer,
-                })
+                Ok(answer)
             }
             _ => Err(unable()),
         }

@@ -34,6 +34,8 @@ const HEARTBEAT_MS: u64 = 150;
 const VOTE_MS: u64 = 500;
 /// How long an agreement may take. The leader has lost its majority long before.
 const AGREE: Duration = Duration::from_secs(3);
+/// Longer changes have more time: as many bytes a second as this.
+const PACE: usize = 1 << 20;
 /// Entries of one message.
 const PAYLOAD: u64 = 64;
 /// A change is at most half as long as a message, counted as text.
@@ -180,14 +182,15 @@ impl Replicator for Replica {
         Box::pin(async move {
             let unavailable = |reason: &str| StoreError::Replicas { reason: reason.to_owned() };
             let unheard = |reason: &str| Err(NotAgreed::Unheard(unavailable(reason)));
-            if serde_json::to_string(&change).map_or(usize::MAX, |text| text.len()) > MAX_CHANGE {
+            let length = serde_json::to_string(&change).map_or(usize::MAX, |text| text.len());
+            if length > MAX_CHANGE {
                 return Err(NotAgreed::Unproposed(StoreError::TooLarge));
             }
             // Without the lease nothing is begun that could only wait.
             if !matches!(*self.inner.duty.borrow(), Duty::Leading(_)) {
                 return Err(NotAgreed::Unproposed(unavailable("this gateway is not in the lead")));
             }
-            match tokio::time::timeout(AGREE, self.inner.raft.client_write(change)).await {
+            match tokio::time::timeout(AGREE + travel(length), self.inner.raft.client_write(change)).await {
                 Ok(Ok(done)) => Ok(done.data),
                 // The lead may have ended with the change on its way.
                 Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
@@ -198,6 +201,11 @@ impl Replicator for Replica {
             }
         })
     }
+}
+
+/// How long a change of this length may be on its way.
+fn travel(length: usize) -> Duration {
+    Duration::from_secs(u64::try_from(length / PACE).unwrap_or(0))
 }
 
 fn numbered(nodes: Vec<ReplicaNode>) -> Result<Arc<BTreeMap<u64, ReplicaNode>>, ReplicaError> {

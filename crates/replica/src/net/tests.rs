@@ -7,11 +7,11 @@ use tacit_model::Fingerprint;
 use tacit_pki::Identity;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::*;
 use crate::message::{Answer, Ask};
-use crate::types::{Entry, LogIndex};
+use crate::types::Entry;
 
 /// Far more than anything here takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -118,46 +118,75 @@ async fn w1_a_dial_ends_with_the_replica() {
     assert!(matches!(asked, Err(LinkError::ShuttingDown)));
 }
 
-/// Takes entries, says how many there were, and answers all messages but the first.
-async fn take(mut links: mpsc::Receiver<ControlLink>, seen: mpsc::UnboundedSender<usize>) {
-    let mut link = links.recv().await.unwrap();
-    let mut answers = false;
-    while let Ok(Ask { number, what: What::Append(rpc), .. }) = link.recv().await {
-        seen.send(rpc.entries.len()).unwrap();
-        if answers {
-            link.send(&Answer { number, what: Answered::Append(AppendEntriesResponse::Success) }).unwrap();
-        }
-        answers = true;
+/// A follower to which entries travel until `arrived`. Says of each message how many were in it.
+async fn take(
+    mut links: mpsc::Receiver<ControlLink>,
+    arrived: watch::Receiver<bool>,
+    seen: mpsc::UnboundedSender<usize>,
+) {
+    while let Some(mut link) = links.recv().await {
+        let (mut arrived, seen) = (arrived.clone(), seen.clone());
+        tokio::spawn(async move {
+            while let Ok(Ask { number, what: What::Append(rpc), .. }) = link.recv().await {
+                seen.send(rpc.entries.len()).unwrap();
+                if !rpc.entries.is_empty() {
+                    arrived.wait_for(|arrived| *arrived).await.unwrap();
+                }
+                link.send(&Answer { number, what: Answered::Append(AppendEntriesResponse::Success) }).unwrap();
+            }
+        });
     }
 }
 
-/// What is too much for the network in the time of a heartbeat is not sent again as it was.
+/// What is too long for the network in the time of a heartbeat would be sent again and again, and the leader be heard of by
+/// nobody meanwhile.
 #[tokio::test]
-async fn w1_fewer_entries_are_sent_after_an_answer_that_came_too_late() {
+async fn w1_entries_that_take_long_are_sent_once_and_the_leader_is_heard_meanwhile() {
     let ((_here, from), (hub, to)) = (node("a").await, node("b").await);
     let (_silent, mut there) = silent_way(&from, &to).await;
     there.node.addresses = vec![hub.local_addr().to_string()];
     let (seen, mut lengths) = mpsc::unbounded_channel();
-    tokio::spawn(take(to.replica_links(), seen));
-    let mut way =
-        Way { there: Some(Arc::new(there)), line: Line::default(), voter: None, acknowledged: None, fit: usize::MAX };
+    let (arrive, arrived) = watch::channel(false);
+    tokio::spawn(take(to.replica_links(), arrived, seen));
+    let mut way = Way {
+        there: Some(Arc::new(there)),
+        line: Line::default(),
+        voter: None,
+        pulse: Line::default(),
+        acknowledged: None,
+        flight: None,
+    };
     let at = |index| LogIndex::new(CommittedLeaderId::new(1, 1), index);
-    let entries = |after: u64| AppendEntriesRequest::<Types> {
+    let entries = |after: u64, last: u64| AppendEntriesRequest::<Types> {
         vote: Vote::new_committed(1, 1),
         prev_log_id: Some(at(after)),
-        entries: (after + 1..9).map(|index| Entry { log_id: at(index), payload: EntryPayload::Blank }).collect(),
+        entries: (after + 1..=last).map(|index| Entry { log_id: at(index), payload: EntryPayload::Blank }).collect(),
         leader_commit: None,
     };
     let option = || RPCOption::new(PATIENCE);
     tokio::select! {
-        _ = way.append_entries(entries(0), option()) => panic!("nobody answers"),
-        length = lengths.recv() => assert_eq!(length, Some(8)),
+        _ = way.append_entries(entries(3, 8), option()) => panic!("nobody answers"),
+        length = lengths.recv() => assert_eq!(length, Some(5)),
     }
-    let answer = way.append_entries(entries(0), option()).await.unwrap();
-    assert_eq!((lengths.recv().await, answer), (Some(4), AppendEntriesResponse::PartialSuccess(Some(at(4)))));
-    let answer = way.append_entries(entries(4), option()).await.unwrap();
-    assert_eq!((lengths.recv().await, answer), (Some(4), AppendEntriesResponse::Success));
-    // It is answered again: more may come.
-    let answer = way.append_entries(entries(0), option()).await.unwrap();
-    assert_eq!((lengths.recv().await, answer), (Some(8), AppendEntriesResponse::Success));
+    for _ in 0..3 {
+        let answer = way.append_entries(entries(3, 8), option()).await.unwrap();
+        assert_eq!((lengths.recv().await, answer), (Some(0), AppendEntriesResponse::PartialSuccess(Some(at(3)))));
+        let answer = way.append_entries(entries(3, 3), option()).await.unwrap();
+        assert_eq!((lengths.recv().await, answer), (Some(0), AppendEntriesResponse::Success));
+    }
+    arrive.send_replace(true);
+    let taken = async {
+        loop {
+            // There is one more by now.
+            let answer = way.append_entries(entries(3, 9), option()).await.unwrap();
+            assert_eq!(lengths.recv().await, Some(0));
+            if answer != AppendEntriesResponse::PartialSuccess(Some(at(3))) {
+                return answer;
+            }
+        }
+    };
+    let taken = tokio::time::timeout(PATIENCE, taken).await.expect("the answer is heard");
+    assert_eq!(taken, AppendEntriesResponse::PartialSuccess(Some(at(8))));
+    let answer = way.append_entries(entries(8, 9), option()).await.unwrap();
+    assert_eq!((lengths.recv().await, answer), (Some(1), AppendEntriesResponse::Success));
 }
