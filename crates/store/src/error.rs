@@ -131,6 +131,8 @@ pub enum What {
     NotReplicated,
     /// The database is one of several replicas.
     Replicated,
+    /// Another node uses the database.
+    InUse,
     /// Something of this key exists.
     Duplicate,
     /// A text holds a zero byte; PostgreSQL cannot keep one.
@@ -173,6 +175,11 @@ impl fmt::Display for What {
             Self::Replicated => {
                 "this database is one of several replicas, and what is written to it alone would be missing on the \
                  others: put [replication] back into node.toml, or begin with an empty data folder"
+            }
+            Self::InUse => {
+                "another node uses this PostgreSQL, and each node needs a database of its own: stop the other one, or name \
+                 another database in store = \"...\" in node.toml. If that node's machine has just vanished, try again in \
+                 half a minute"
             }
             Self::Duplicate => "it exists already",
             Self::ZeroByte => "a text must not hold a zero byte",

@@ -17,6 +17,7 @@
 //! Costs on SQLite: one fsync per batch of queued writes. Secrets: registration codes and input rows do not show
 //! in `Debug`; deleted input is overwritten in the database file (`secure_delete`), on PostgreSQL by the next vacuum.
 
+mod alone;
 mod approvals;
 mod backup;
 mod db;

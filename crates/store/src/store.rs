@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, SqliteConnection};
 use tokio::sync::RwLock;
 
+use crate::alone::Alone;
 use crate::backup::between;
 use crate::db::Conn;
 use crate::in_place::{InPlace, Readers};
@@ -33,6 +34,8 @@ pub(crate) enum Db {
     Postgres {
         pool: PgPool,
         gate: RwLock<()>,
+        /// Held for its destructor.
+        _alone: Option<Alone>,
     },
 }
 
@@ -50,8 +53,20 @@ impl Store {
     ///
     /// Must be called inside a Tokio runtime that outlives the store.
     pub async fn open(address: &str) -> Result<Self, StoreError> {
+        Self::open_as(address, false).await
+    }
+
+    /// The same for a node, which shares its rows with no other one: refuses a PostgreSQL that another node has opened so,
+    /// before anything in it is touched. A SQLite file is in the node's data folder, which is locked.
+    ///
+    /// Must be called inside a Tokio runtime that outlives the store.
+    pub async fn open_alone(address: &str) -> Result<Self, StoreError> {
+        Self::open_as(address, true).await
+    }
+
+    async fn open_as(address: &str, alone: bool) -> Result<Self, StoreError> {
         let db = if address.starts_with("postgres://") || address.starts_with("postgresql://") {
-            open_postgres(address).await?
+            open_postgres(address, alone).await?
         } else {
             open_sqlite(sqlite_path(address)?, None).await?
         };
@@ -192,7 +207,7 @@ pub(crate) fn remove_database(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn open_postgres(address: &str) -> Result<Db, StoreError> {
+async fn open_postgres(address: &str, alone: bool) -> Result<Db, StoreError> {
     let options = PgConnectOptions::from_str(address)
         // The error may quote the address, and that may hold a password.
         .map_err(|_| StoreError::Address { reason: "not a PostgreSQL address".into() })?
@@ -206,6 +221,10 @@ async fn open_postgres(address: &str) -> Result<Db, StoreError> {
         Ok(Err(error)) => return Err(error.into()),
         Ok(Ok(conn)) => conn.close().await?,
     }
+    let held = match alone {
+        true => Some(crate::alone::take(&options).await?),
+        false => None,
+    };
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(PATIENCE)
@@ -221,7 +240,7 @@ async fn open_postgres(address: &str) -> Result<Db, StoreError> {
                 Ok(())
             })
         })
-        .connect_with(options)
+        .connect_with(options.clone())
         .await?;
     let mut conn = Conn::PostgresTx(pool.begin().await?);
     let crate::db::Scalar(fsync) =
@@ -233,5 +252,6 @@ async fn open_postgres(address: &str) -> Result<Db, StoreError> {
     if let Conn::PostgresTx(tx) = conn {
         tx.commit().await?;
     }
-    Ok(Db::Postgres { pool, gate: RwLock::new(()) })
+    let alone = held.map(|held| crate::alone::keep(held, options, pool.clone()));
+    Ok(Db::Postgres { pool, gate: RwLock::new(()), _alone: alone })
 }

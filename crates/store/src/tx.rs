@@ -30,7 +30,7 @@ impl Store {
     {
         match &*self.db {
             Db::Sqlite { writer, .. } => writer.run(args, work, Pace::Soon).await,
-            Db::Postgres { pool, gate } => run_on_postgres(pool, gate, name, &args, work).await,
+            Db::Postgres { pool, gate, .. } => run_on_postgres(pool, gate, name, &args, work).await,
         }
     }
 
@@ -43,7 +43,7 @@ impl Store {
     {
         match &*self.db {
             Db::Sqlite { writer, .. } => writer.run(args, work, Pace::Later).await,
-            Db::Postgres { pool, gate } => run_on_postgres(pool, gate, name, &args, work).await,
+            Db::Postgres { pool, gate, .. } => run_on_postgres(pool, gate, name, &args, work).await,
         }
     }
 

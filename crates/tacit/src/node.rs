@@ -49,7 +49,7 @@ impl Node {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now = clock.now().to_date_time()?;
         let identity = Arc::new(keyfile::load_or_create(&data.keys(), "node", &config.name, now).map_err(key_fault)?);
-        let store = Store::open(&config.store_url(&data.0)).await?;
+        let store = Store::open_alone(&config.store_url(&data.0)).await?;
         crate::token::ensure_owner(&data, &store, clock.now()).await?;
 
         let mut links = LinkConfig::new(config.link);

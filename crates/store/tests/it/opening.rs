@@ -1,9 +1,12 @@
 //! Opening, versions, closing.
 
+use std::time::Duration;
+
 use sqlx::{Connection, Executor};
 use tacit_model::{RunId, Slot};
-use tacit_store::{Store, StoreError};
+use tacit_store::{Store, StoreError, What};
 
+use crate::postgres::Schema;
 use crate::{Fixture, at, on_both};
 
 on_both!(a_newer_schema_is_refused, what_was_written_is_there_after_reopening, replicas_open_at_once);
@@ -41,6 +44,49 @@ async fn replicas_open_at_once(f: &Fixture) {
         store.create_group(&format!("g{number}"), "t", at(0)).await.unwrap();
     }
     assert_eq!(f.store.groups().await.unwrap().len(), 4);
+}
+
+/// The lock of [`Store::open_alone`], and who holds it.
+const LOCK: &str = "SELECT pg_advisory_lock(1952539497, hashtext(current_schema()::text))";
+const LOCKS: &str = "FROM pg_locks WHERE locktype = 'advisory' AND classid::bigint = 1952539497 AND objsubid = 2
+                     AND objid::bigint = (hashtext(current_schema()::text)::bigint & 4294967295)";
+
+#[tokio::test]
+async fn w1_a_postgres_that_another_node_uses_is_refused() {
+    let schema = Schema::create().await;
+    let first = Store::open_alone(&schema.address).await.unwrap();
+    let refused = Store::open_alone(&schema.address).await.map(drop);
+    assert_eq!(refused, Err(What::InUse.into()));
+    first.set_setting("a", "b", at(0)).await.unwrap();
+    // What was a node's is free when it ends, in whatever way.
+    first.close().await;
+    let second = Store::open_alone(&schema.address).await.unwrap();
+    drop(second);
+    let third = Store::open_alone(&schema.address).await.unwrap();
+    assert_eq!(third.setting("a").await.unwrap().as_deref(), Some("b"));
+
+    // A node that loses the lock to another one writes no more.
+    let address = schema.address.clone();
+    let other = tokio::spawn(async move {
+        let mut conn = sqlx::PgConnection::connect(&address).await.unwrap();
+        conn.execute(LOCK).await.unwrap();
+        conn
+    });
+    let mut admin = sqlx::PgConnection::connect(&schema.address).await.unwrap();
+    let waiting = format!("SELECT 1 {LOCKS} AND NOT granted");
+    let given_up = async {
+        while admin.fetch_optional(sqlx::AssertSqlSafe(waiting.clone())).await.unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let end = sqlx::AssertSqlSafe(format!("SELECT pg_terminate_backend(pid) {LOCKS} AND granted"));
+        admin.execute(end).await.unwrap();
+        let _held = other.await.unwrap();
+        while third.set_setting("a", "c", at(0)).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), given_up).await.expect("it notices");
+    assert!(matches!(third.set_setting("a", "c", at(0)).await, Err(StoreError::Unavailable { .. })));
 }
 
 #[tokio::test]
