@@ -20,6 +20,8 @@ const TURN: Duration = Duration::from_millis(300);
 pub(crate) const ROUND: Duration = Duration::from_millis(500);
 /// A node that cannot be elected waits for so long, in which the others have their turns.
 const ROOM: Duration = Duration::from_millis(2000);
+/// Where nobody else leads after so long, it is better done by a node whose clock is odd.
+const LAST: Duration = Duration::from_secs(6);
 /// A node that another one makes room for waits for so long.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
@@ -89,10 +91,10 @@ impl Ear {
         waiting.new && now.duration_since(waiting.heard) < VOTERS_LEASE
     }
 
-    /// Whether a leader spoke so short a time ago that nobody should stand against it.
-    pub(crate) fn hears_a_leader(&self, now: Instant) -> bool {
-        let waiting = self.lock();
-        !waiting.new && now.duration_since(waiting.heard) < VOTERS_LEASE
+    /// Whether no leader spoke for so long that another node may stand. Members would not stay with a leader that has an odd
+    /// clock: it may stand after those that have not.
+    pub(crate) fn may_vote(&self, now: Instant, odd_clock: bool) -> bool {
+        now.duration_since(self.lock().heard) >= if odd_clock { LAST } else { VOTERS_LEASE }
     }
 
     /// Whether nothing was noted since this moment, at which this node was about to stand.
@@ -150,10 +152,9 @@ mod tests {
         assert!(ear.is_new(start + LOOK) && !ear.is_new(start + VOTERS_LEASE));
         let mut now = start + SILENCE - LOOK;
         assert!(!ear.is_time(now, 0));
-        assert!(!ear.hears_a_leader(now));
         ear.heard(now, 3);
         assert!(!ear.is_new(now));
-        assert!(ear.hears_a_leader(now + VOTERS_LEASE - LOOK) && !ear.hears_a_leader(now + VOTERS_LEASE));
+        assert!(!ear.may_vote(now + VOTERS_LEASE - LOOK, false) && ear.may_vote(now + VOTERS_LEASE, false));
         now += SILENCE;
         assert!(ear.is_time(now, 0) && !ear.is_time(now, 1));
         now += TURN;
@@ -167,6 +168,19 @@ mod tests {
         ear.voted(now);
         ear.heard(now + LOOK, 4);
         assert!(!ear.is_quiet_since(now));
+    }
+
+    /// A gateway with a wrong clock would lead, no peer would stay with it, and no other gateway be elected.
+    #[test]
+    fn w1_a_node_with_an_odd_clock_leads_only_if_nobody_else_does() {
+        let start = Instant::now();
+        let ear = Ear::new(start);
+        ear.heard(start, 3);
+        // All nodes of five had their turns.
+        let late = start + SILENCE + TURN * 4 + ROUND;
+        assert!(ear.may_vote(late, false) && !ear.may_vote(late, true));
+        // With nobody else there it is better than none.
+        assert!(ear.may_vote(start + LAST, true));
     }
 
     /// While a leader sends rows it sends nothing else: who takes them would depose it, again and again.

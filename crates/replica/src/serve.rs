@@ -5,6 +5,7 @@ use std::sync::Arc;
 use openraft::error::RaftError;
 use openraft::raft::{AppendEntriesResponse, VoteResponse};
 use tacit_link::{ControlLink, Host};
+use tacit_model::CLOCK_SKEW_MS;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -42,6 +43,11 @@ pub(crate) async fn serve(host: Host, voice: Voice, tasks: TaskTracker, stop: Ca
 }
 
 async fn answer(mut link: ControlLink, Voice { raft, ear, mut log, memory, receiver }: Voice, stop: CancellationToken) {
+    let skew_ms = link.skew_ms();
+    let odd_clock = skew_ms.abs() > CLOCK_SKEW_MS;
+    if odd_clock {
+        warn!(replica = %link.peer().short(), skew_ms, "the clocks of two gateways differ by more than 2 minutes: set the clock");
+    }
     loop {
         let asked = tokio::select! {
             () = stop.cancelled() => return,
@@ -74,7 +80,7 @@ async fn answer(mut link: ControlLink, Voice { raft, ear, mut log, memory, recei
             What::Vote(_) if ear.is_new(Instant::now()) => Ok(Answered::Failed),
             What::Append(rpc) => raft.append_entries(rpc).await.map(Answered::Append),
             What::Vote(Candidacy { trial: true, .. }) => {
-                let answer = would_vote(&ear, &mut log, stands).await;
+                let answer = would_vote(&ear, &mut log, stands, odd_clock).await;
                 Ok(answer.map_or(Answered::Failed, Answered::Vote))
             }
             What::Vote(candidacy) => raft.vote(candidacy.rpc).await.map(Answered::Vote),
@@ -105,10 +111,10 @@ async fn answer(mut link: ControlLink, Voice { raft, ear, mut log, memory, recei
 }
 
 /// Whether this node would vote for one with such a log: it hears no leader, and has nothing that the other one lacks.
-async fn would_vote(ear: &Ear, log: &mut Log, stands: Option<LogIndex>) -> Option<VoteResponse<u64>> {
+async fn would_vote(ear: &Ear, log: &mut Log, stands: Option<LogIndex>, odd_clock: bool) -> Option<VoteResponse<u64>> {
     match log.promised().await {
         Ok((vote, last)) => {
-            let granted = !ear.hears_a_leader(Instant::now()) && stands >= last;
+            let granted = ear.may_vote(Instant::now(), odd_clock) && stands >= last;
             Some(VoteResponse::new(vote.unwrap_or_default(), last, granted))
         }
         Err(error) => {
