@@ -12,6 +12,7 @@
 //! a peer send shares to anybody the charter's owners did not sign, lower the threshold, or open a
 //! result. Those rules are enforced by the peers; see `tacit-party`.
 
+mod agreed;
 mod authority;
 mod clients;
 mod control;

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::agreed::until_agreed;
 use crate::execution::{Agreed, Outcome};
 use crate::receipts::Debt;
 use crate::seats::{Pause, Seated};
@@ -256,12 +257,12 @@ impl Gateway {
         self.inner.tasks.spawn(async move {
             let ended = tokio::select! {
                 () = stop.cancelled() => None,
-                ended = gateway.drive(group, run) => Some(ended),
+                ended = until_agreed(&stop, || gateway.drive(group, run)) => Some(ended),
             };
             if let Some(ended) = ended {
                 gateway.inner.runs.driven.lock().unwrap_or_else(PoisonError::into_inner).remove(&group);
                 let (reason, why) = ended.unwrap_or_else(|error| (StopReason::Failed, error.to_string()));
-                if let Err(error) = gateway.end_run(group, run, reason, &why).await {
+                if let Err(error) = until_agreed(&stop, || gateway.end_run(group, run, reason, &why)).await {
                     warn!(group = %group, %error, "the end of a run could not be recorded");
                 }
             }

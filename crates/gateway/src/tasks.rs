@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::agreed::until_agreed;
 use crate::clients::{Denied, Shown, client_of, signer, withdrawn};
 use crate::{Gateway, GatewayError};
 
@@ -330,7 +331,7 @@ impl Gateway {
                 // Whoever stopped it says how it ended: nothing is to be written after that.
                 biased;
                 () = stop.cancelled() => Ok(()),
-                driven = gateway.drive_task(&row, &ask, &body, keep) => driven,
+                driven = gateway.drive_on(&stop, &row, &ask, &body, keep) => driven,
             };
             if let Err(error) = driven {
                 warn!(task = row.id, %error, "a task cannot go on");
@@ -347,6 +348,30 @@ impl Gateway {
             }
         });
         Ok(watch)
+    }
+
+    /// Drives a task. Where the gateways over the same rows did not agree, it goes on from what is in them.
+    async fn drive_on(
+        &self,
+        stop: &CancellationToken,
+        row: &TaskRow,
+        ask: &Ask,
+        body: &watch::Sender<TaskBody>,
+        keep: bool,
+    ) -> Result<(), GatewayError> {
+        let mut begun = false;
+        let drive = || {
+            let again = std::mem::replace(&mut begun, true);
+            async move {
+                let known = if again { self.inner.store.task(&row.id).await? } else { None };
+                match known {
+                    Some(known) if known.state != "open" => Ok(()),
+                    Some(known) => self.drive_task(&known, ask, body, false).await,
+                    None => self.drive_task(row, ask, body, keep).await,
+                }
+            }
+        };
+        until_agreed(stop, drive).await
     }
 
     /// The end of a task that whoever works at it cannot go on with, as soon as it can be recorded.
