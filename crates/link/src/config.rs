@@ -8,6 +8,10 @@ use crate::error::LinkError;
 use crate::frame::{MAX_FRAME, MIN_FRAME};
 use crate::hello::VersionRange;
 
+/// What the engine lets wait of one member (its `PARKED_HARD_LIMIT`): a longer message, or more of them, no session could
+/// take. Beside that one more may be on its way in fragments.
+const MESSAGE: usize = 64 << 20;
+
 /// Settings of a node's links.
 #[derive(Clone)]
 pub struct LinkConfig {
@@ -51,8 +55,8 @@ impl LinkConfig {
         Self {
             listen,
             max_frame: MAX_FRAME,
-            max_message: 1 << 30,
-            max_waiting: 1 << 30,
+            max_message: MESSAGE,
+            max_waiting: 2 * MESSAGE,
             handshake_timeout: Duration::from_secs(10),
             max_pending_handshakes: 1024,
             max_pending_per_source: 256,
