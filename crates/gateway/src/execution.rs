@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tacit_accord::Consensus;
-use tacit_job::{Job, Report, ToPeer, Told};
+use tacit_engine::Plan;
+use tacit_job::{Job, Report, ToPeer, Told, session_limit};
 use tacit_model::api::TaskTiming;
 use tacit_model::{Fingerprint, GroupId, SessionId, UnixMillis};
 use tokio::time::Instant;
@@ -68,7 +69,7 @@ impl Gateway {
         };
         let members = job.members();
         let mut reports = self.inner.directory.watch(job.session, members.clone());
-        let outcome = self.phases(consensus, job, &digest_text(&plan.digest().0), &members, &mut reports).await;
+        let outcome = self.phases(consensus, job, &plan, &members, &mut reports).await;
         if !matches!(outcome, Outcome::Done(_)) {
             for member in &members {
                 self.inner.directory.send(member, &ToPeer::Abort { session: job.session });
@@ -81,7 +82,7 @@ impl Gateway {
         &self,
         consensus: &Consensus,
         job: &Job,
-        plan: &str,
+        plan: &Plan,
         members: &[Fingerprint],
         reports: &mut Reports<'_>,
     ) -> Outcome {
@@ -89,7 +90,7 @@ impl Gateway {
         let limits = self.inner.limits;
 
         let started = Instant::now();
-        let prepare = ToPeer::Prepare { job: Box::new(job.clone()), plan: plan.to_owned() };
+        let prepare = ToPeer::Prepare { job: Box::new(job.clone()), plan: digest_text(&plan.digest().0) };
         let limit = self.prepare_limit(job);
         let prepared = self.phase(members, &prepare, reports, limit).instrument(info_span!("prepare")).await;
         let nonces = match nonces(&prepared, job, &names) {
@@ -107,7 +108,8 @@ impl Gateway {
 
         let linked_at = Instant::now();
         let session = ToPeer::Session { session: job.session };
-        let done = self.phase(members, &session, reports, limits.session).instrument(info_span!("session")).await;
+        let limit = session_limit(limits.session, plan);
+        let done = self.phase(members, &session, reports, limit).instrument(info_span!("session")).await;
         let mut outcome = judge(&done, job, &names);
         if let Outcome::Done(agreed) = &mut outcome {
             let micros = |took: Duration| u64::try_from(took.as_micros()).unwrap_or(u64::MAX);

@@ -62,7 +62,7 @@ pub struct RunnerLimits {
     pub prepare: Duration,
     /// Answers to Link.
     pub link: Duration,
-    /// Answers to Session.
+    /// Answers to Session; more where peers take more ([`session_limit`](tacit_job::session_limit)).
     pub session: Duration,
     /// How long a missing computing member is waited for before a slot goes on without it.
     pub grace: Duration,

@@ -14,6 +14,7 @@ mod branches;
 mod evidence;
 mod job;
 mod messages;
+mod patience;
 mod plan;
 mod preselector;
 mod receipt;
@@ -30,6 +31,7 @@ pub use job::{Job, Source, Task, pairing_digest, registration_proof};
 pub use messages::{
     Cosigned, Decline, Fault, GatewayAt, Report, Request, Response, Shown, StopReason, ToGateway, ToPeer, Told,
 };
+pub use patience::{GRACE, session_deadline, session_limit};
 pub use plan::{JobError, RowRules, check_configuration, plan_of};
 pub use preselector::{NoPreselector, Preselector, Window};
 pub use receipt::{Awaited, Computed, Own, ReceiptPart, SignedPart};

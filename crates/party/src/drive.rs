@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tacit_engine::{Mailbox, Plan, QUEUE_LIMIT};
+use tacit_job::GRACE;
 use tacit_link::{PortEvent, SessionPort};
 use tacit_model::Fingerprint;
 use tacit_pki::PublicKey;
@@ -21,9 +22,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::go_ahead::GoAhead;
-
-/// After the deadline, each further wait may take so long.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Why a session has no outcome at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -70,7 +70,7 @@ use crate::arithmetic::Robust;
 use crate::environment::Environment;
 use crate::evaluate::Evaluation;
 use crate::evidence::{Step, statement};
-use crate::plan::Sharing;
+use crate::plan::{Plan, SecurityModel, Sharing};
 use crate::sharing::Recombiner;
 use crate::transcript::Transcript;
 use agree::Agreement;
@@ -145,12 +145,23 @@ impl Phases {
 }
 
 /// What the plan tolerates, and the phases that follow from it.
-fn tolerance<E>(party: &Party<'_, E>) -> Result<(Tolerance, Phases), SessionError> {
-    let missing = party.plan.request().charter_compute - party.plan.compute().len();
-    match party.plan.sharing() {
+impl Plan {
+    /// How many steps of a synchronous network a session takes, each of which may have to be waited for: see
+    /// [`Mailbox::phase`](crate::Mailbox::phase). None but in the model `guaranteed`.
+    pub fn steps(&self) -> u32 {
+        match self.model() {
+            SecurityModel::Guaranteed => tolerance(self).map_or(0, |(_, phases)| phases.result()),
+            SecurityModel::SemiHonest | SecurityModel::Malicious => 0,
+        }
+    }
+}
+
+fn tolerance(plan: &Plan) -> Result<(Tolerance, Phases), SessionError> {
+    let missing = plan.request().charter_compute - plan.compute().len();
+    match plan.sharing() {
         Sharing::Shamir { threshold: t } if missing <= t => {
             let faulty = t - missing;
-            let products = u32::try_from(party.plan.evaluation_rounds());
+            let products = u32::try_from(plan.evaluation_rounds());
             let products = products.map_err(|_| SessionError::WrongCall { what: "a function has fewer rounds" })?;
             Ok((Tolerance { t, faulty }, Phases { rounds: faulty as u32 + 1, products }))
         }
@@ -164,7 +175,7 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
     points: &[F],
     input: Option<InputVector>,
 ) -> Result<(Option<OpeningAuthorised<F>>, Option<Receipt>), SessionError> {
-    let (tolerance, phases) = tolerance(party)?;
+    let (tolerance, phases) = tolerance(party.plan)?;
     let Tolerance { t, faulty } = tolerance;
     let layout = party.layout();
     let dealers = dealers(party);

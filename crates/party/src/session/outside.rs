@@ -100,7 +100,7 @@ pub(super) async fn run(
     input: Zeroizing<Vec<u64>>,
     abort: &CancellationToken,
 ) -> Result<Done, Ended> {
-    let limit = super::running::deadline(party.limits.session, stage.plan);
+    let limit = tacit_job::session_deadline(party.limits.session, stage.plan);
     let mut end = pin!(async {
         match tokio::time::timeout(limit, abort.cancelled()).await {
             Ok(()) => Ended::new(Fault::Ended, "the session was given up"),

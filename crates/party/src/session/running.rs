@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tacit_accord::Charter;
 use tacit_engine::{FaultKind, FreezeRefused, Level, Mailbox, Outcome, Plan, SessionError};
-use tacit_job::{Fault, Job, Report};
+use tacit_job::{Fault, Job, Report, session_deadline};
 use tacit_model::api::JobState;
 use tacit_model::{Fingerprint, RunId, Slot};
 use tacit_store::{InputState, OwedRow, ResultRow, StoreError};
@@ -147,7 +146,7 @@ async fn compute(
         };
     }
     seats.tell_key(&mut port, party.identity.public_key());
-    let deadline = deadline(party.limits.session, &plan);
+    let deadline = session_deadline(party.limits.session, &plan);
     let engine = tacit_engine::run(&plan, me, &mailbox, &mut environment, &nonces, input);
     let driven = drive(engine, &mut port, &mailbox, &seats, deadline, go_ahead.clone(), abort).await;
     // An end before the go-ahead has no effect before it: an attempt that is given up until then leaves the slot open.
@@ -374,18 +373,6 @@ async fn fail_slot(party: &Inner, run: RunId, slot: Slot, why: &str) {
     if let Err(error) = party.store.fail_slot(&party.name, run, slot, why, party.clock.now()).await {
         party.trouble(format!("slot {} could not be marked as failed: {error}", slot.counted()));
     }
-}
-
-/// Long vectors among many take longer.
-pub(super) fn deadline(base: Duration, plan: &Plan) -> Duration {
-    let numbers = plan.items().saturating_mul(plan.members().len());
-    let sharing = u64::try_from(numbers).unwrap_or(u64::MAX).saturating_mul(5);
-    let forecast = plan.forecast();
-    let from_inputs = forecast.input_bytes.saturating_mul(plan.inputs().len() as u64);
-    let all = from_inputs.saturating_add(forecast.compute_bytes.saturating_mul(plan.compute().len() as u64));
-    // A busy machine may take twenty times what is foreseen, a slow network ten megabytes a second.
-    let micros = sharing.saturating_add(forecast.micros.saturating_mul(20)).saturating_add(all / 10);
-    base + Duration::from_micros(micros.min(3_600_000_000))
 }
 
 fn fault_of(error: &SessionError, plan: &Plan) -> Fault {

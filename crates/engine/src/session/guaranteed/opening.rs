@@ -29,7 +29,8 @@ pub(in crate::session) async fn open<F: Field, E: Environment>(
     points: &[F],
     authorised: Option<OpeningAuthorised<F>>,
 ) -> Result<Opened<F>, SessionError> {
-    let (tolerance, phases) = tolerance(party)?;
+    let (tolerance, phases) = tolerance(party.plan)?;
+    party.mailbox.enter_phase(phases.result());
     let length = party.opened_length();
     let chunks = length.div_ceil(CHUNK);
     let mut own = None;
