@@ -14,7 +14,9 @@
 //! Time-outs are the driver's: [`waiting_for`](Mailbox::waiting_for) says whom the protocol waits for, and
 //! `lose` ends the wait. Everybody behind a slow member waits too, so that equal time-outs all round
 //! make honest members lose each other; give the session one deadline and lose only who is
-//! waited for when it passes.
+//! waited for when it passes. A protocol also stands still while a member does not read what it is sent: then nobody is
+//! waited for, and it is the one with the longest backlog that a time-out concerns. How many such members a protocol does
+//! not wait for at all says [`spare`](Mailbox::spare).
 //!
 //! Messages of one sender arrive in the order they were sent, those of different senders in any
 //! order. Members are named by their index in the plan. Nothing here authenticates anybody: the
@@ -90,6 +92,7 @@ impl Mailbox {
             outgoing: Vec::new(),
             outgoing_bytes: 0,
             queued: 0,
+            spare: 0,
             waiting_for: None,
             phase: 0,
             counters: Counters {
@@ -104,6 +107,12 @@ impl Mailbox {
     /// after the other: whoever is late because it waited for somebody in an earlier step is not given up itself.
     pub fn enter_phase(&self, phase: u32) {
         self.lock().phase = phase;
+    }
+
+    /// Says that so many members may read nothing without anybody waiting for them: what they are sent waits in their links,
+    /// and [`drained`](Self::drained) is about the others.
+    pub fn spare_slowest(&self, members: usize) {
+        self.lock().spare = members;
     }
 
     /// Hands a message to the driver. Never waits; see [`drained`](Self::drained).
@@ -175,7 +184,13 @@ impl Mailbox {
         std::mem::take(&mut inner.outgoing)
     }
 
-    /// Tells how many bytes the links still hold that were taken and not yet sent.
+    /// How many of the longest backlogs do not count.
+    pub fn spare(&self) -> usize {
+        self.lock().spare
+    }
+
+    /// Tells how many bytes the links still hold that were taken and not yet sent: the longest backlog but for
+    /// [`spare`](Self::spare) longer ones.
     pub fn set_queued(&self, bytes: usize) {
         self.lock().queued = bytes;
     }
@@ -206,6 +221,7 @@ struct Inner {
     outgoing: Vec<(usize, Vec<u8>)>,
     outgoing_bytes: usize,
     queued: usize,
+    spare: usize,
     waiting_for: Option<usize>,
     phase: u32,
     counters: Counters,

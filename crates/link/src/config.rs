@@ -35,6 +35,9 @@ pub struct LinkConfig {
     pub keep_alive: Duration,
     /// The same for MPC links; longer, since a peer may compute for a while.
     pub keep_alive_mpc: Duration,
+    /// A link closes of which nothing could be written for so long although something waited. A slow peer reads
+    /// something in that time.
+    pub unread: Duration,
     /// Bytes that may wait on one link for sessions that are not open yet.
     pub parked_bytes: usize,
     /// Sessions that may wait so on one link.
@@ -63,6 +66,7 @@ impl LinkConfig {
             idle_link: Duration::from_secs(60),
             keep_alive: Duration::from_secs(5),
             keep_alive_mpc: Duration::from_secs(15),
+            unread: Duration::from_secs(60),
             parked_bytes: 64 << 20,
             parked_sessions: 64,
             parked_time: Duration::from_secs(30),
@@ -79,8 +83,8 @@ impl LinkConfig {
         if self.versions.min > self.versions.max {
             return Err(LinkError::Config("versions: min is above max"));
         }
-        if [self.handshake_timeout, self.idle_link, self.keep_alive, self.keep_alive_mpc].iter().any(Duration::is_zero)
-        {
+        let timeouts = [self.handshake_timeout, self.idle_link, self.keep_alive, self.keep_alive_mpc, self.unread];
+        if timeouts.iter().any(Duration::is_zero) {
             return Err(LinkError::Config("time-outs must not be zero"));
         }
         Ok(())

@@ -175,6 +175,9 @@ pub enum CloseReason {
     /// Nothing was heard for too long.
     #[error("nothing heard from the peer")]
     Silent,
+    /// Nothing could be written for too long, although something waited.
+    #[error("the peer does not read what it is sent")]
+    Unread,
     /// The gate does not admit the peer any more, or the link was closed by hand.
     #[error("the peer is no longer admitted")]
     Revoked,

@@ -1,5 +1,5 @@
 //! One task per hub that looks at all links now and then: pings silent ones, closes dead and idle
-//! ones, throws away what waits too long. Links need no timers of their own.
+//! ones and those whose peer does not read, throws away what waits too long. Links need no timers of their own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,14 +23,15 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// What was seen of a link.
 struct Seen {
     heard: Instant,
+    written: Instant,
     pinged: Instant,
     used: Instant,
 }
 
 pub(crate) async fn run(hub: Arc<HubInner>) {
     let config = &hub.config;
-    let tick = (config.keep_alive.min(config.keep_alive_mpc).min(config.idle_link).min(config.parked_time) / 4)
-        .clamp(SHORTEST, LONGEST);
+    let shortest = config.keep_alive.min(config.keep_alive_mpc).min(config.idle_link).min(config.parked_time);
+    let tick = (shortest.min(config.unread) / 4).clamp(SHORTEST, LONGEST);
     let mut ticks = tokio::time::interval(tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen: HashMap<u64, Seen> = HashMap::new();
@@ -50,7 +51,7 @@ pub(crate) async fn run(hub: Arc<HubInner>) {
             conn.protocol == Protocol::Mpc && own.any(|host| host.mesh.is_wanted(&conn.peer))
         };
         for conn in &conns {
-            let seen = seen.entry(conn.id).or_insert(Seen { heard: now, pinged: now, used: now });
+            let seen = seen.entry(conn.id).or_insert(Seen { heard: now, written: now, pinged: now, used: now });
             match look(conn, seen, now, tick, late, config) {
                 Some(CloseReason::Idle) if kept(conn) => {}
                 Some(reason) => conn.close(reason),
@@ -75,6 +76,9 @@ fn look(
     if conn.heard.swap(false, Ordering::Relaxed) || late {
         seen.heard = now;
     }
+    if !conn.outbox.is_stuck() || late {
+        seen.written = now;
+    }
     if conn.touched.swap(false, Ordering::Relaxed) || conn.sessions.load(Ordering::Relaxed) > 0 {
         seen.used = now;
     }
@@ -85,6 +89,10 @@ fn look(
     let silent = now.duration_since(seen.heard);
     if silent + tick >= every * 2 {
         return Some(CloseReason::Silent);
+    }
+    // However lively it is otherwise: what waits for it would hold up one session after the other.
+    if now.duration_since(seen.written) >= config.unread {
+        return Some(CloseReason::Unread);
     }
     if silent + tick >= every && now.duration_since(seen.pinged) + tick >= every / 2 {
         seen.pinged = now;

@@ -291,7 +291,7 @@ impl Mesh {
 
     pub(crate) fn end_session(&self, id: SessionId, outlets: &[Outlet]) {
         for outlet in outlets {
-            if let Outlet::Link(conn) = outlet {
+            if let Outlet::Link(conn) | Outlet::GivenUp(conn) = outlet {
                 conn.sessions.fetch_sub(1, Ordering::Relaxed);
                 conn.touched.store(true, Ordering::Relaxed);
             }

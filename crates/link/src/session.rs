@@ -193,7 +193,13 @@ fn wake(mut inbox: std::sync::MutexGuard<'_, Inbox>) {
 /// The sending end towards one peer.
 pub(crate) enum Outlet {
     Link(Arc<Conn>),
-    Memory { mailbox: Arc<Mailbox>, from: usize, secret: Zeroizing<[u8; 32]> },
+    /// The same, to a peer that was given up.
+    GivenUp(Arc<Conn>),
+    Memory {
+        mailbox: Arc<Mailbox>,
+        from: usize,
+        secret: Zeroizing<[u8; 32]>,
+    },
 }
 
 /// One party's end of a session. Dropped, it tells the peers that this side left; see
@@ -269,6 +275,7 @@ impl SessionPort {
                     }
                 }
             }
+            Outlet::GivenUp(_) => Ok(()),
             Outlet::Memory { mailbox, from, .. } => {
                 self.frames_sent += 1;
                 self.bytes_sent += u64::try_from(message.len() + DATA_OVERHEAD).unwrap_or(0);
@@ -284,13 +291,34 @@ impl SessionPort {
         self.outlets.iter().map(Outlet::queued).max().unwrap_or(0)
     }
 
-    /// Ready once no link of this session has more than `below` bytes waiting.
-    pub fn poll_drained(&self, cx: &Context<'_>, below: usize) -> Poll<()> {
+    /// The same of all links but the `spare` ones with the longest backlogs, whatever waits there.
+    pub fn queued_beyond(&self, spare: usize) -> usize {
+        if spare == 0 {
+            return self.queued_bytes();
+        }
+        let mut queued: Vec<usize> = self.outlets.iter().map(Outlet::queued).collect();
+        queued.sort_unstable_by(|a, b| b.cmp(a));
+        queued.get(spare).copied().unwrap_or(0)
+    }
+
+    /// The peer with the longest backlog.
+    pub fn longest_queue(&self) -> Option<usize> {
+        let queued = self.outlets.iter().map(Outlet::queued).enumerate().filter(|(_, queued)| *queued > 0);
+        queued.max_by_key(|(_, queued)| *queued).map(|(peer, _)| peer)
+    }
+
+    /// Ready once no link of this session, but for `spare` ones, has more than `below` bytes waiting.
+    pub fn poll_drained(&self, cx: &Context<'_>, below: usize, spare: usize) -> Poll<()> {
+        let mut full = 0;
         for outlet in &self.outlets {
             if let Outlet::Link(conn) = outlet
                 && conn.outbox.poll_drained(cx, below).is_pending()
             {
-                return Poll::Pending;
+                full += 1;
+                // One of these has to move before it can be ready.
+                if full > spare {
+                    return Poll::Pending;
+                }
             }
         }
         Poll::Ready(())
@@ -298,7 +326,19 @@ impl SessionPort {
 
     /// Waits until no link of this session has more than `below` bytes waiting.
     pub async fn drained(&self, below: usize) {
-        std::future::poll_fn(|cx| self.poll_drained(cx, below)).await;
+        std::future::poll_fn(|cx| self.poll_drained(cx, below, 0)).await;
+    }
+
+    /// Goes on without a peer that does not read: nothing more is sent to it or heard from it in this session, which is
+    /// told by [`PortEvent::Lost`], and what waits for it holds nobody up. Its link stays, as others may still move on it.
+    pub fn give_up(&mut self, peer: usize) {
+        let Some(outlet) = self.outlets.get_mut(peer) else { return };
+        if let Outlet::Link(conn) = outlet {
+            let conn = Arc::clone(conn);
+            conn.outbox.push(Item::close(self.id));
+            *outlet = Outlet::GivenUp(conn);
+        }
+        self.mailbox.lose(peer, CloseReason::Unread);
     }
 
     /// The next event. Pending for ever once all peers are lost and everything was taken.
@@ -328,7 +368,9 @@ impl SessionPort {
     /// link with the session id as context.
     pub fn pair_secret(&self, peer: usize) -> Result<Zeroizing<[u8; 32]>, LinkError> {
         match self.outlets.get(peer).ok_or(LinkError::NoSuchPeer(peer))? {
-            Outlet::Link(conn) => conn.stream.export(LABEL, &self.id.0).ok_or_else(|| LinkError::Closed(conn.reason())),
+            Outlet::Link(conn) | Outlet::GivenUp(conn) => {
+                conn.stream.export(LABEL, &self.id.0).ok_or_else(|| LinkError::Closed(conn.reason()))
+            }
             Outlet::Memory { secret, .. } => Ok(secret.clone()),
         }
     }
@@ -336,7 +378,7 @@ impl SessionPort {
     /// The peer's clock minus ours, in milliseconds, when the link was made.
     pub fn skew_ms(&self, peer: usize) -> Result<i64, LinkError> {
         match self.outlets.get(peer).ok_or(LinkError::NoSuchPeer(peer))? {
-            Outlet::Link(conn) => Ok(conn.skew_ms),
+            Outlet::Link(conn) | Outlet::GivenUp(conn) => Ok(conn.skew_ms),
             Outlet::Memory { .. } => Ok(0),
         }
     }
@@ -381,7 +423,7 @@ impl Outlet {
             // What waits for a link that is gone waits for nothing; nor does [`SessionPort::poll_drained`] wait for it.
             Self::Link(conn) if conn.closed().is_some() => 0,
             Self::Link(conn) => conn.outbox.queued(),
-            Self::Memory { .. } => 0,
+            Self::GivenUp(_) | Self::Memory { .. } => 0,
         }
     }
 }

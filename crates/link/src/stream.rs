@@ -5,6 +5,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -150,8 +151,8 @@ impl FrameReader {
     }
 }
 
-/// Writes all parts, in as few calls as the stream allows.
-pub(crate) async fn write_all(stream: &SharedStream, parts: &mut [IoSlice<'_>]) -> io::Result<()> {
+/// Writes all parts, in as few calls as the stream allows; `moved` is set whenever it takes some of them.
+pub(crate) async fn write_all(stream: &SharedStream, parts: &mut [IoSlice<'_>], moved: &AtomicBool) -> io::Result<()> {
     let mut rest = parts;
     std::future::poll_fn(|cx| {
         while !rest.is_empty() {
@@ -159,6 +160,7 @@ pub(crate) async fn write_all(stream: &SharedStream, parts: &mut [IoSlice<'_>]) 
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => IoSlice::advance_slices(&mut rest, count),
             }
+            moved.store(true, Ordering::Relaxed);
         }
         Poll::Ready(Ok(()))
     })

@@ -101,8 +101,9 @@ impl Seats {
 
 /// Runs the engine over the port until it ends, is given up, or nobody can be waited for any more.
 ///
-/// When `deadline` has passed since the go-ahead, whoever is waited for counts as lost; each later wait, or each later step of a
-/// synchronous protocol, may take two seconds more. Nobody is too late before it: others may still be making their links.
+/// When `deadline` has passed since the go-ahead, whoever is waited for counts as lost, or who reads least of what has to be
+/// sent before it goes on; each later wait, or each later step of a synchronous protocol, may take two seconds more. Nobody
+/// is too late before it: others may still be making their links.
 pub async fn drive<T>(
     engine: impl Future<Output = T>,
     port: &mut SessionPort,
@@ -135,7 +136,8 @@ pub async fn drive<T>(
         }
         loop {
             take_incoming(cx, port, mailbox, seats);
-            mailbox.set_queued(port.queued_bytes());
+            let queued = port.queued_beyond(mailbox.spare());
+            mailbox.set_queued(queued);
             if let Poll::Ready(outcome) = engine.as_mut().poll(cx) {
                 send_outgoing(port, mailbox, seats);
                 return Poll::Ready(Ok(outcome));
@@ -143,15 +145,17 @@ pub async fn drive<T>(
             if send_outgoing(port, mailbox, seats) {
                 continue;
             }
-            if port.queued_bytes() >= QUEUE_LIMIT && port.poll_drained(cx, QUEUE_LIMIT / 2).is_ready() {
+            if queued >= QUEUE_LIMIT && port.poll_drained(cx, QUEUE_LIMIT / 2, mailbox.spare()).is_ready() {
                 continue;
             }
             let Some(first) = first else { return Poll::Pending };
-            match overdue(cx, timer.as_mut(), mailbox, first) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(true) if patience > 0 => patience -= 1,
-                Poll::Ready(_) => return Poll::Ready(Err(GivenUp::Deadline)),
+            if overdue(cx, timer.as_mut(), mailbox, first).is_pending() {
+                return Poll::Pending;
             }
+            if patience == 0 || !give_up_one(port, mailbox, queued) {
+                return Poll::Ready(Err(GivenUp::Deadline));
+            }
+            patience -= 1;
         }
     })
     .await
@@ -197,11 +201,27 @@ fn send_outgoing(port: &mut SessionPort, mailbox: &Mailbox, seats: &Seats) -> bo
     any
 }
 
-/// Ready once time is up: with whether somebody could be given up.
+/// Whether somebody can be given up: whom the protocol waits for, or, if all but the spared ones have to read before it goes on
+/// (`queued`), who reads least.
+fn give_up_one(port: &mut SessionPort, mailbox: &Mailbox, queued: usize) -> bool {
+    if let Some(member) = mailbox.waiting_for() {
+        debug!(member, "a member is too late");
+        mailbox.lose(member);
+        return true;
+    }
+    let longest = port.longest_queue().filter(|_| queued >= QUEUE_LIMIT);
+    if let Some(peer) = longest {
+        debug!(peer = %port.peers()[peer], "a member does not read");
+        port.give_up(peer);
+    }
+    longest.is_some()
+}
+
+/// Ready once time is up.
 ///
 /// Each step of a synchronous protocol has its own end, two seconds after that of the step before: who waits for a silent
 /// member until one end has sent its next message long before those who are ahead give it up.
-fn overdue(cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, mailbox: &Mailbox, first: Instant) -> Poll<bool> {
+fn overdue(cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, mailbox: &Mailbox, first: Instant) -> Poll<()> {
     loop {
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
@@ -216,14 +236,8 @@ fn overdue(cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, mailbox: &Mailbox, 
                 continue;
             }
         }
-        break;
+        return Poll::Ready(());
     }
-    let waiting_for = mailbox.waiting_for();
-    if let Some(member) = waiting_for {
-        debug!(member, "a member is too late");
-        mailbox.lose(member);
-    }
-    Poll::Ready(waiting_for.is_some())
 }
 
 #[cfg(test)]

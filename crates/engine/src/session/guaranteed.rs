@@ -37,7 +37,8 @@
 //!
 //! A synchronous network: what an honest peer sends arrives before the receiver gives it up. Each step is a phase of the
 //! [`Mailbox`](crate::Mailbox), and drivers give each phase more time than the one before it, so that a peer that
-//! waits for a silent one is not given up itself. Who is silent, or away when the session begins, counts towards t. If more than t are silent or wrong
+//! waits for a silent one is not given up itself. Who is silent, or away when the session begins, counts towards t; so does
+//! who reads nothing, which is why nobody waits until the t longest backlogs are shorter. If more than t are silent or wrong
 //! together (an honest peer that is too slow beside t cheaters), there is no result.
 //!
 //! **That the result is right and nobody honest is named leans on t alone**, not on the network. If a message between honest
@@ -144,7 +145,6 @@ impl Phases {
     }
 }
 
-/// What the plan tolerates, and the phases that follow from it.
 impl Plan {
     /// How many steps of a synchronous network a session takes, each of which may have to be waited for: see
     /// [`Mailbox::phase`](crate::Mailbox::phase). None but in the model `guaranteed`.
@@ -156,6 +156,7 @@ impl Plan {
     }
 }
 
+/// What the plan tolerates, and the phases that follow from it.
 fn tolerance(plan: &Plan) -> Result<(Tolerance, Phases), SessionError> {
     let missing = plan.request().charter_compute - plan.compute().len();
     match plan.sharing() {
@@ -177,6 +178,9 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
 ) -> Result<(Option<OpeningAuthorised<F>>, Option<Receipt>), SessionError> {
     let (tolerance, phases) = tolerance(party.plan)?;
     let Tolerance { t, faulty } = tolerance;
+    // Who only gives or receives may be as hostile, and no honest compute peer waits for it.
+    let outside = party.position.map_or(0, |_| party.plan.members().len() - party.plan.compute().len());
+    party.mailbox.spare_slowest(faulty + outside);
     let layout = party.layout();
     let dealers = dealers(party);
     let gives = input.is_some();
@@ -193,6 +197,7 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
         };
         let dropped = dropped_as_told(party, &family, t, &phases).await?;
         let (masked, receipt) = mask(party, &layout, &family, &dropped, input)?;
+        party.mailbox.enter_phase(phases.masked());
         send_masked(party, &masked).await;
         return Ok((None, Some(receipt)));
     };

@@ -58,6 +58,21 @@ fn rule5_guaranteed_goes_on_without_silent_peers() {
     }
 }
 
+/// Who reads nothing counts towards t like who says nothing; who only gives or receives holds no compute peer up at all.
+#[test]
+fn rule5_guaranteed_waits_for_nobody_of_t_that_do_not_read() {
+    for (world, t) in [(World::decentralised(7, 2, 1, 1), 2), (World::delegated(3, 4, 1, 1, 1), 1)] {
+        let world = guaranteed(world);
+        let (members, compute) = (world.request.members.len(), world.request.compute.clone());
+        let mut mailboxes = Vec::new();
+        world.run(|simulator| mailboxes.extend((0..members).map(|member| simulator.mailbox(member))));
+        for (member, mailbox) in mailboxes.iter().enumerate() {
+            let outside = if compute.contains(&member) { members - compute.len() } else { 0 };
+            assert_eq!(mailbox.spare(), t + outside, "member {member}");
+        }
+    }
+}
+
 /// Peers of the charter that are not there when the session begins count towards t.
 #[test]
 fn rule5_guaranteed_with_peers_that_are_away() {

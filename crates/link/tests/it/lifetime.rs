@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use tacit_link::{CloseReason, How, LinkError, PortEvent};
+use tacit_pki::sni_name;
+use tokio::io::AsyncWriteExt;
 
-use crate::nodes::{Node, SOON, event, identity, join, linked, local, message, nobody, pair, session, until};
+use crate::nodes::{
+    Node, SOON, event, frame, hello, identity, join, linked, local, message, nobody, pair, raw, session, until,
+};
 
 #[tokio::test]
 async fn concurrent_callers_share_one_link_also_when_both_sides_dial() {
@@ -139,4 +143,24 @@ async fn sessions_hear_of_a_peer_that_goes_down_after_its_last_message() {
     assert_eq!(event(&mut at_b).await, PortEvent::Lost { from: 0, reason: CloseReason::Shutdown });
     assert_eq!(b.host.link(a.id(), How::Await, SOON).await, Err(LinkError::ShuttingDown));
     assert!(b.host.open_session(session(2), vec![a.id()]).is_err());
+}
+
+/// It says that it is there, and what waits for it would hold up one session after the other.
+#[tokio::test]
+async fn f13_a_link_whose_peer_reads_nothing_closes() {
+    let mut config = local();
+    config.unread = Duration::from_millis(300);
+    let node = Node::with(config).await;
+    let key = identity("reads nothing");
+    let mut tls = raw(node.hub.local_addr(), &sni_name(node.id()), b"tacit-mpc/1", Some(&key)).await.unwrap();
+    tls.write_all(&hello()).await.unwrap();
+    node.host.link(key.fingerprint(), How::Await, SOON).await.unwrap();
+    let mut port = node.host.open_session(session(1), vec![key.fingerprint()]).unwrap();
+    // More than the system takes off.
+    for _ in 0..8 {
+        port.send(0, vec![1; 8 << 20]).unwrap();
+    }
+    tls.write_all(&frame(5, b"")).await.unwrap();
+    assert_eq!(event(&mut port).await, PortEvent::Lost { from: 0, reason: CloseReason::Unread });
+    assert!(!node.host.is_linked(&key.fingerprint()));
 }

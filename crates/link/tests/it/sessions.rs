@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use tacit_link::{CloseReason, DATA_OVERHEAD, LinkError, PortEvent};
+use tacit_link::{CloseReason, DATA_OVERHEAD, How, LinkError, PortEvent};
+use tacit_pki::sni_name;
+use tokio::io::AsyncWriteExt;
 
-use crate::nodes::{Node, event, join, linked, local, message, pair, session, until};
+use crate::nodes::{Node, SOON, event, hello, identity, join, linked, local, message, pair, raw, session, until};
 
 #[tokio::test]
 async fn round_trips_are_not_held_up_by_delayed_acknowledgements() {
@@ -68,6 +70,35 @@ async fn f13_what_waits_for_a_link_that_is_gone_holds_nobody_up() {
     assert_eq!(at_a.queued_bytes(), 0);
     at_a.drained(0).await;
     assert_eq!(event(&mut at_a).await, PortEvent::Lost { from: 0, reason: CloseReason::Revoked });
+}
+
+/// One that reads nothing costs a session this peer, and not the others. Its link stays: other sessions may move on it.
+#[tokio::test]
+async fn f13_who_reads_nothing_can_be_spared_or_given_up() {
+    let (a, b) = pair().await;
+    let key = identity("reads nothing");
+    let mut tls = raw(a.hub.local_addr(), &sni_name(a.id()), b"tacit-mpc/1", Some(&key)).await.unwrap();
+    tls.write_all(&hello()).await.unwrap();
+    a.host.link(key.fingerprint(), How::Await, SOON).await.unwrap();
+    let mut at_a = a.host.open_session(session(1), vec![b.id(), key.fingerprint()]).unwrap();
+    let mut at_b = b.host.open_session(session(1), vec![a.id()]).unwrap();
+    assert_eq!(at_a.longest_queue(), None);
+    // More than the system takes off.
+    for _ in 0..8 {
+        at_a.send(1, vec![1; 8 << 20]).unwrap();
+    }
+    assert_eq!(at_a.longest_queue(), Some(1));
+    assert!(at_a.queued_bytes() > 1 << 20);
+    assert_eq!((at_a.queued_beyond(1), at_a.queued_beyond(2)), (0, 0));
+    std::future::poll_fn(|cx| at_a.poll_drained(cx, 0, 1)).await;
+    at_a.give_up(1);
+    assert_eq!((at_a.queued_bytes(), at_a.longest_queue()), (0, None));
+    at_a.drained(0).await;
+    assert_eq!(event(&mut at_a).await, PortEvent::Lost { from: 1, reason: CloseReason::Unread });
+    at_a.send(1, vec![2]).unwrap();
+    at_a.send(0, vec![3]).unwrap();
+    assert_eq!(message(&mut at_b).await.1, [3]);
+    assert!(a.host.is_linked(&key.fingerprint()));
 }
 
 #[tokio::test]

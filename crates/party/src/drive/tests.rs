@@ -1,5 +1,10 @@
-use tacit_engine::Lost;
-use tacit_link::memory;
+use std::net::SocketAddr;
+
+use tacit_engine::{Lost, PARKED_HARD_LIMIT};
+use tacit_link::{Gate, How, LinkConfig, LinkHub, Protocol, memory};
+use tacit_model::SessionId;
+use tacit_pki::Identity;
+use time::OffsetDateTime;
 
 use super::*;
 
@@ -114,4 +119,87 @@ async fn a_compute_peer_must_show_the_key_of_its_fingerprint() {
     let engine = async move { inner.recv(1).await };
     let driven = drive(engine, &mut ports[0], &mailbox, &seats, Duration::from_secs(5), GoAhead::given(), &token).await;
     assert_eq!(driven.expect("not given up"), Err(Lost(1)));
+}
+
+struct Anybody;
+
+impl Gate for Anybody {
+    fn admit(&self, _: Protocol, _: &Fingerprint) -> bool {
+        true
+    }
+}
+
+fn local() -> LinkConfig {
+    LinkConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+/// Two members with a real link; the process of the other one stands still as soon as it is made. It lives and reads nothing.
+async fn beside_a_stopped_one() -> (LinkHub, SessionPort, Mailbox, Seats) {
+    let identity = |name| Arc::new(Identity::generate(name, OffsetDateTime::UNIX_EPOCH).expect("a key"));
+    let hub = LinkHub::bind(local()).await.expect("a port");
+    let host = hub.host(identity("a"), Arc::new(Anybody)).expect("a party");
+    let other = identity("b");
+    let (me, peer, soon) = (host.fingerprint(), other.fingerprint(), Duration::from_secs(5));
+    let how = How::Dial { addrs: vec![hub.local_addr().to_string()] };
+    let (sender, linked) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let ends = runtime.block_on(async {
+            let hub = LinkHub::bind(local()).await.expect("a port");
+            let host = hub.host(other, Arc::new(Anybody)).expect("a party");
+            host.link(me, how, soon).await.expect("a link");
+            (hub, host)
+        });
+        let _gone = sender.send((runtime, ends));
+    });
+    // Nobody runs it any more, and nobody closes its end.
+    std::mem::forget(linked.await.expect("a link"));
+    host.link(peer, How::Await, soon).await.expect("a link");
+    let port = host.open_session(SessionId([1; 16]), vec![peer]).expect("a session");
+    let keys = (0..2).map(|_| OnceLock::new()).collect();
+    let seats = Seats { member_of: vec![1], port_of: vec![None, Some(0)], computes: vec![false; 2], me: 0, keys };
+    (hub, port, Mailbox::new(2), seats)
+}
+
+/// Sends more than the system takes off, then goes on.
+async fn send_much(mailbox: &Mailbox) {
+    for _ in 0..64 {
+        mailbox.send(1, vec![0; 1 << 20]);
+    }
+    mailbox.drained().await;
+}
+
+#[tokio::test]
+async fn f13_a_member_that_reads_nothing_is_lost_and_the_session_goes_on() {
+    let (_hub, mut port, mailbox, seats) = beside_a_stopped_one().await;
+    let (inner, token) = (mailbox.clone(), CancellationToken::new());
+    let engine = async move {
+        send_much(&inner).await;
+        inner.recv(1).await
+    };
+    let deadline = Duration::from_millis(50);
+    let driven = drive(engine, &mut port, &mailbox, &seats, deadline, GoAhead::given(), &token).await;
+    assert_eq!(driven.expect("not given up"), Err(Lost(1)));
+}
+
+/// In `guaranteed` the others do not even wait for the deadline.
+#[tokio::test]
+async fn rule5_nobody_waits_for_a_spared_member_that_reads_nothing() {
+    let (_hub, mut port, mailbox, seats) = beside_a_stopped_one().await;
+    let (inner, token) = (mailbox.clone(), CancellationToken::new());
+    let engine = async move {
+        inner.spare_slowest(1);
+        send_much(&inner).await;
+    };
+    let deadline = Duration::from_secs(5);
+    let driven = drive(engine, &mut port, &mailbox, &seats, deadline, GoAhead::given(), &token).await;
+    assert_eq!(driven, Ok(()));
+    assert!(port.queued_bytes() >= QUEUE_LIMIT, "it is all still there");
+}
+
+/// More than a session can take would only cost memory.
+#[test]
+fn a_link_lets_wait_what_the_engine_takes() {
+    let config = local();
+    assert_eq!((config.max_message, config.max_waiting), (PARKED_HARD_LIMIT, 2 * PARKED_HARD_LIMIT));
 }

@@ -52,7 +52,6 @@ pub(in crate::session) async fn open<F: Field, E: Environment>(
     if !party.plan.recipients().contains(&party.me) {
         return Ok(Opened { elements: None, frozen: own_set, faults: Vec::new() });
     }
-    party.mailbox.enter_phase(phases.result());
     let mut columns: Vec<Option<Heard<F>>> = Vec::with_capacity(points.len());
     for member in party.plan.compute() {
         columns.push(match *member == party.me {
