@@ -7,6 +7,7 @@ use tacit_job::{Report, ToPeer};
 use tacit_link::{ControlSender, Encoded};
 use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 /// After so many deadlines in a row that a member let pass its link is closed, however well that is kept alive.
 const UNANSWERED: u32 = 3;
@@ -128,6 +129,21 @@ impl Directory {
     /// What is known of a connected member.
     pub(crate) fn present(&self, member: &Fingerprint) -> Option<Present> {
         self.lock().present.get(member).cloned()
+    }
+
+    /// Whether all of these are there in time.
+    pub(crate) async fn are_there(&self, members: &[Fingerprint], until: Instant) -> bool {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if members.iter().all(|member| self.present(member).is_some()) {
+                return true;
+            }
+            if tokio::time::timeout_at(until, changed).await.is_err() {
+                return false;
+            }
+        }
     }
 
     /// When a member left that is away.

@@ -41,6 +41,9 @@ pub(crate) enum Outcome {
     /// Nothing was frozen: an honest member says that the result would make a difference with an earlier one. With these
     /// members, or for windows that begin at that moment or later, another attempt may follow.
     Apart { missing: Vec<Fingerprint>, until: UnixMillis, why: String },
+    /// A set is frozen, and of those who may hold its result nobody has said whether they do. They say so when they are asked
+    /// again; nothing is computed anew.
+    Unheard { recipients: Vec<Fingerprint>, why: String },
     /// The slot is over without a result.
     Failed { why: String },
 }

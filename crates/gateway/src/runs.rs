@@ -335,6 +335,8 @@ impl Gateway {
         let mut begun: Option<ConsensusId> = None;
         let mut place = self.inner.seats.line_up();
         let mut seated_until = None;
+        // Until when those who may hold a result are asked for it.
+        let mut heard_until = None;
         let mut busy_for = Pause::default();
         let mut tried = 0;
         while tried < self.inner.limits.attempts {
@@ -402,6 +404,18 @@ impl Gateway {
                     info!(group = %group, slot = %slot, why, "repairing before the freeze");
                     without.extend(lost.into_iter().filter(|m| !job.inputs.contains(m)));
                     last = why;
+                }
+                Outcome::Unheard { recipients, why } => {
+                    info!(group = %group, slot = %slot, why, "asking those who may hold a result, once they are back");
+                    place.give_back();
+                    let until = *heard_until.get_or_insert_with(|| Instant::now() + self.inner.limits.seats);
+                    if Instant::now() >= until || !self.inner.directory.are_there(&recipients, until).await {
+                        self.record(&job, SlotState::Failed, &why, None).await?;
+                        return Ok(Err(why));
+                    }
+                    busy_for.pass().await;
+                    last = why;
+                    continue;
                 }
                 Outcome::Failed { why }
                 | Outcome::Busy { why, .. }

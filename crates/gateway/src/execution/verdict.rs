@@ -68,7 +68,7 @@ pub(super) fn nonces(prepared: &Reported, job: &Job, names: &Names<'_>) -> Resul
         }
         if !bound.may_be_invented(prepared, job, names) {
             let why = format!("{} had bound its inputs before the interruption", names.all(&bound.members));
-            return Err(Outcome::Failed { why });
+            return Err(frozen(prepared, job, why));
         }
         without.append(&mut bound.members);
     }
@@ -305,12 +305,12 @@ pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
     let mut remarks = Vec::new();
     let mut faults = Vec::new();
     let mut accused = Accused::default();
-    let mut frozen = false;
+    let mut is_frozen = false;
     let mut lost = Vec::new();
     for (member, report) in done {
         match report {
             Some(Report::Done { agreement, contributors: count, faults: wrong, left_out, told: result, .. }) => {
-                frozen = true;
+                is_frozen = true;
                 if let (true, Some(agreement)) = (job.recipients.contains(member), agreement) {
                     let told = result.as_ref();
                     let held = Held { member: *member, contributors: *count, told, session: Some(job.session) };
@@ -325,7 +325,7 @@ pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
                 }
             }
             Some(Report::Failed { fault, frozen: bound }) => {
-                frozen |= bound;
+                is_frozen |= bound;
                 faults.push((*member, fault));
             }
             _ => lost.push(*member),
@@ -379,7 +379,7 @@ pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             };
             Outcome::Failed { why: format!("the results disagree: {why}") }
         }
-        [] if frozen => Outcome::Failed { why: explain(&faults, &lost, job, names) },
+        [] if is_frozen => frozen(done, job, explain(&faults, &lost, job, names)),
         [] => {
             let why = explain(&faults, &lost, job, names);
             let ends_it = |(member, fault): &(Fingerprint, &Fault)| match fault {
@@ -419,6 +419,19 @@ pub(super) fn judge(done: &Reported, job: &Job, names: &Names<'_>) -> Outcome {
             let without = unreached.left_out(gone, job, names);
             Outcome::Repair { without, why }
         }
+    }
+}
+
+/// What a frozen set comes to that nobody has told a result of. A recipient makes it durable before it reports, so whoever
+/// was cut off meanwhile may hold it.
+fn frozen(reported: &Reported, job: &Job, why: String) -> Outcome {
+    let heard = |member: &Fingerprint| match reported.get(member) {
+        None | Some(None | Some(Report::Declined { why: Decline::Busy })) => false,
+        Some(Some(_)) => true,
+    };
+    match job.recipients.iter().any(heard) {
+        true => Outcome::Failed { why },
+        false => Outcome::Unheard { recipients: job.recipients.clone(), why },
     }
 }
 

@@ -127,6 +127,8 @@ impl Gateway {
             Level::Flat | Level::Root => self.inner.limits.seats,
         };
         let mut seated_until = Instant::now() + seats;
+        // Until when those who may hold a result are asked for it.
+        let mut heard_until = None;
         let mut place = self.inner.seats.line_up();
         let mut busy_for = Pause::default();
         while attempt < self.inner.limits.attempts {
@@ -222,6 +224,19 @@ impl Gateway {
                     }
                     without.retain(|member| !new.contains(member));
                     seated_until = Instant::now() + seats;
+                }
+                Outcome::Unheard { recipients, why } => {
+                    info!(task = %ask.id(), window = %window, why, "asking those who may hold a result, once they are back");
+                    place.give_back();
+                    let until = *heard_until.get_or_insert_with(|| Instant::now() + seats);
+                    if Instant::now() >= until || !self.inner.directory.are_there(&recipients, until).await {
+                        return Ok(Ended::without_result(job, NO_RESULT.to_owned()));
+                    }
+                    // Who just came says what it offers, and matching wants to know; or it is still busy with that session.
+                    tokio::time::sleep(RING).await;
+                    busy_for.pass().await;
+                    (patience, seated_until) = (Instant::now() + PATIENCE, Instant::now() + seats);
+                    continue;
                 }
                 Outcome::Repair { without: lost, why } => {
                     info!(task = %ask.id(), window = %window, why, "repairing before the freeze");

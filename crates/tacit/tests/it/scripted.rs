@@ -181,10 +181,15 @@ impl Scene {
     }
 
     fn hand_in_for(&self, model: &str) -> String {
+        self.hand_in_telling(model, &[])
+    }
+
+    /// A task whose result these members learn; all, if there are none.
+    fn hand_in_telling(&self, model: &str, recipients: &[Fingerprint]) -> String {
         let task = json!({
             "group": self.gid, "purpose": "HVAC", "sources": ["temperature"], "aggregator": "mean", "decimals": 2,
             "least": "0", "most": "50", "preselector": "now", "tell_gateway": true,
-            "model": model,
+            "model": model, "recipients": recipients,
         });
         let taken = self.gateway.api("POST", "/tasks", Some(&json!({ "task": task, "wait": false }))).ok().json();
         taken["id"].as_str().expect("an id").to_owned()
@@ -593,4 +598,37 @@ async fn f13_f19_failures_before_the_freeze_are_repaired_and_after_it_end_the_ta
     let body = scene.ended(&id).await;
     assert_eq!(body["state"], "failed", "{body}");
     assert!(body["windows"][0].get("result").is_none(), "{body}");
+}
+
+/// The only recipient makes its result durable and is cut off before it says so: it is asked again when it is back, and the
+/// client has its result.
+#[tokio::test]
+async fn f13_a_result_that_was_not_reported_is_told_when_its_recipient_is_back() {
+    let mut scene = Scene::found().await;
+    let id = scene.hand_in_telling("semi-honest", &[scene.members[0].me]);
+    let session = scene.members[0].prepared().await.session;
+    for member in &mut scene.members[1..] {
+        member.prepared().await;
+    }
+    for member in &mut scene.members {
+        member.linked(session, Report::Linked).await;
+    }
+    scene.members[0].next(|m| matches!(m, ToPeer::Session { .. }).then_some(())).await;
+    let Member { identity, home, .. } = scene.members.remove(0);
+    for member in &mut scene.members {
+        let Report::Done { contributors, faults, left_out, .. } = done("aa", 20.0) else { unreachable!() };
+        let gave = Report::Done { agreement: None, contributors, faults, left_out, told: None, session: None };
+        member.session(session, gave).await;
+    }
+    let mut back = Member::connect("alice", GroupId(scene.gid), identity, home).await;
+    let again = back.asked().await.session;
+    assert_ne!(again, session);
+    for member in &mut scene.members {
+        assert_eq!(member.asked().await.session, again);
+        member.report(again, Report::Declined { why: Decline::Frozen { done: None, session: None } });
+    }
+    back.report(again, done("aa", 20.0));
+    let body = scene.ended(&id).await;
+    assert_eq!(body["state"], "done", "{body}");
+    assert_eq!(body["windows"][0]["result"]["statistics"][0]["value"], 20.0, "{body}");
 }

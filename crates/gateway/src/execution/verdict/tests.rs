@@ -258,6 +258,40 @@ fn f13_a_resumed_task_is_done_with_its_result() {
     }
 }
 
+/// The only recipient was cut off, maybe after its result was durable: it is asked again, and tells it.
+#[test]
+fn f13_a_recipient_that_was_cut_off_is_asked_again() {
+    let (charter, mut job) = scene();
+    job.recipients.truncate(1);
+    let names = Names(&charter);
+    let done = |agreement: Option<&str>| {
+        Some(Report::Done {
+            agreement: agreement.map(str::to_owned),
+            contributors: 3,
+            faults: Vec::new(),
+            left_out: Vec::new(),
+            told: None,
+            session: None,
+        })
+    };
+    let mut reported = BTreeMap::from([(who(0), None), (who(1), done(None)), (who(2), done(None))]);
+    let unheard = |outcome| matches!(outcome, Outcome::Unheard { recipients, .. } if recipients == [who(0)]);
+    assert!(unheard(judge(&reported, &job, &names)));
+    reported.insert(who(0), failed(Fault::FewShares));
+    assert!(matches!(judge(&reported, &job, &names), Outcome::Failed { .. }), "it says that it has none");
+
+    let frozen = || Some(Report::Declined { why: Decline::Frozen { done: None, session: None } });
+    let mut asked = BTreeMap::from([(who(1), frozen()), (who(2), frozen())]);
+    for not_yet in [None, Some(Report::Declined { why: Decline::Busy })] {
+        asked.insert(who(0), not_yet);
+        assert!(nonces(&asked, &job, &names).is_err_and(unheard));
+    }
+    asked.insert(who(0), frozen());
+    assert!(matches!(nonces(&asked, &job, &names), Err(Outcome::Failed { .. })));
+    asked.insert(who(0), done(Some("a")));
+    assert!(matches!(nonces(&asked, &job, &names), Err(Outcome::Done(agreed)) if agreed.agreement == "a"));
+}
+
 /// Reports of the three members, of a task that leaves nobody out.
 fn three(reports: [Report; 3]) -> Outcome {
     let (charter, job) = scene();
