@@ -8,7 +8,7 @@ use tacit_pki::PublicKey;
 
 use crate::{AuditError, AuditLog};
 
-/// Entries that are read at once.
+/// Most entries that are read at once.
 const PAGE: u32 = 512;
 
 /// The lines of an export, read as they are asked for; memory does not grow with the log.
@@ -56,7 +56,7 @@ impl Export {
 
     async fn read(&mut self) -> Result<(), AuditError> {
         let left = u32::try_from(self.entries - self.next + 1).unwrap_or(PAGE).min(PAGE);
-        let rows = self.log.entries(self.next, left).await?;
+        let (rows, _) = self.log.page(self.next, left).await?;
         if rows.is_empty() {
             return Err(AuditError::Damaged(format!("entry {} is missing", self.next)));
         }

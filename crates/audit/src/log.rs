@@ -149,6 +149,11 @@ impl AuditLog {
         Ok(self.inner.store.log_entries(i64::try_from(from).unwrap_or(i64::MAX), max).await?)
     }
 
+    /// The same for one answer: fewer where they are long, but one always; and whether there may be more.
+    pub async fn page(&self, from: u64, max: u32) -> Result<(Vec<LogRow>, bool), AuditError> {
+        Ok(self.inner.store.log_page(i64::try_from(from).unwrap_or(i64::MAX), max).await?)
+    }
+
     /// The head of the log, signed by this node.
     pub async fn checkpoint(&self) -> Result<Signed, AuditError> {
         let store = &self.inner.store;

@@ -35,6 +35,7 @@ mod negotiations;
 mod notices;
 mod opened;
 mod outbox;
+mod pages;
 mod parties;
 mod purge;
 mod receipts;

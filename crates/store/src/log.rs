@@ -7,6 +7,7 @@
 use tacit_model::UnixMillis;
 
 use crate::db::{Conn, Scalar, ToValue, Value, args, from_row};
+use crate::pages::fitting;
 use crate::{Store, StoreError, What};
 
 /// An entry to be appended.
@@ -140,6 +141,17 @@ impl Store {
     pub async fn log_entries(&self, from: i64, max: u32) -> Result<Vec<LogRow>, StoreError> {
         let sql = "SELECT * FROM log WHERE seq >= $1 ORDER BY seq LIMIT $2";
         self.reader().await?.all(sql, args![from, max]).await
+    }
+
+    /// Entries from number `from` on for one answer: at most `max`, and about 4 MiB of them, but one always; and whether
+    /// there may be more. What one answer does not hold is not read.
+    pub async fn log_page(&self, from: i64, max: u32) -> Result<(Vec<LogRow>, bool), StoreError> {
+        let sql = "SELECT CAST(LENGTH(body) AS BIGINT) AS v FROM log WHERE seq >= $1 ORDER BY seq LIMIT $2";
+        let lengths: Vec<Scalar<u64>> = self.reader().await?.all(sql, args![from, max]).await?;
+        let count = fitting(&lengths);
+        let more = usize::try_from(count) != Ok(lengths.len()) || count == max;
+        // The log only grows: these are the same entries.
+        Ok((self.log_entries(from, count).await?, more))
     }
 
     /// At most `max` entries of the kinds `consensus` or `software` with numbers below `before`, newest first.

@@ -11,6 +11,7 @@ use tacit_accord::log::Hash;
 use tacit_audit::{AuditError, Export};
 use tacit_model::api::{LogHead, LogLine, LogPage, LogProof};
 use tacit_model::problem::ProblemKind;
+use tacit_store::LogRow;
 use tokio::sync::mpsc;
 
 use crate::edge::App;
@@ -19,26 +20,16 @@ use crate::problem::ApiError;
 
 /// Most entries in one answer.
 const PAGE: u32 = 1000;
-/// An answer ends early after so many bytes of entries; it holds at least one.
-const PAGE_BYTES: usize = 4 << 20;
 
 pub(super) async fn page(State(app): State<App>, args: Args) -> Result<Json<LogPage>, ApiError> {
     let from = args.number("from")?.and_then(|from| u64::try_from(from).ok()).unwrap_or(1).max(1);
-    let max = args.at_most(PAGE)?;
-    let rows = app.edge.log.entries(from, max).await?;
-    let mut full = u32::try_from(rows.len()).is_ok_and(|count| count == max);
-    let mut bytes = 0;
-    let mut entries = Vec::with_capacity(rows.len());
-    for row in rows {
-        bytes += row.body.len();
-        if bytes > PAGE_BYTES && !entries.is_empty() {
-            full = true;
-            break;
-        }
+    let (rows, more) = app.edge.log.page(from, args.at_most(PAGE)?).await?;
+    let line = |row: LogRow| {
         let body = String::from_utf8_lossy(&row.body).into_owned();
-        entries.push(LogLine { seq: row.seq, body, hash: Hash(row.leaf).to_string() });
-    }
-    let next = entries.last().filter(|_| full).map(|line| line.seq.saturating_add(1));
+        LogLine { seq: row.seq, body, hash: Hash(row.leaf).to_string() }
+    };
+    let entries: Vec<LogLine> = rows.into_iter().map(line).collect();
+    let next = entries.last().filter(|_| more).map(|line| line.seq.saturating_add(1));
     Ok(Json(LogPage { entries, next }))
 }
 

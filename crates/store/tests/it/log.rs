@@ -5,7 +5,7 @@ use tacit_store::{LogBatch, LogHead, LogNode, NewEntry, OldEntry, Store, What};
 
 use crate::{Fixture, at, on_all};
 
-on_all!(the_log_never_forks, batches_are_whole; alone: the_log_cannot_be_rewritten, the_chain_before_it_stays);
+on_all!(the_log_never_forks, batches_are_whole; alone: the_log_cannot_be_rewritten, the_chain_before_it_stays, an_answer_holds_what_fits_and_one_always);
 
 fn entry(number: u8) -> NewEntry {
     NewEntry { kind: "kind".to_owned(), body: vec![number], leaf: [number; 32], at: at(i64::from(number)) }
@@ -55,6 +55,22 @@ async fn the_log_never_forks(f: &Fixture) {
     assert_eq!(middle.iter().map(|entry| entry.seq).collect::<Vec<_>>(), vec![5, 6]);
     for after in [0, 11, 13] {
         assert_eq!(f.store.log_append(batch(after, vec![entry(1)])).await, Err(What::LogHead.into()));
+    }
+}
+
+async fn an_answer_holds_what_fits_and_one_always(f: &Fixture) {
+    let s = &f.store;
+    let long = |number: u8, bytes: usize| NewEntry { body: vec![number; bytes], ..entry(number) };
+    s.log_append(batch(0, vec![long(0, 5 << 20), long(1, 3 << 20), long(2, 1 << 20), long(3, 1)])).await.unwrap();
+    for (from, max, expected, more) in [
+        (1, 9, &[1][..], true),
+        (2, 9, &[2, 3][..], true),
+        (4, 9, &[4][..], false),
+        (2, 1, &[2][..], true),
+        (5, 9, &[][..], false),
+    ] {
+        let (rows, rest) = s.log_page(from, max).await.unwrap();
+        assert_eq!((&*rows.iter().map(|row| row.seq).collect::<Vec<_>>(), rest), (expected, more), "from {from}");
     }
 }
 
