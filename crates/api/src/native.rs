@@ -440,10 +440,16 @@ fn of_tasks(operations: Operations) -> Operations {
                 .answer("TaskList"),
             tasks::list,
         )
-        .add(Op::get("/tasks/{id}", "getTask", "One task").role(Viewer).answer("TaskBody"), tasks::get)
+        .add(
+            Op::get("/tasks/{id}", "getTask", "One task with its newest computations, up to 1000 of them and 4 MiB")
+                .role(Viewer)
+                .query(&[("from", "The computations from this one on instead, counted from 0")])
+                .answer("TaskBody"),
+            tasks::get,
+        )
         .add(Op::delete("/tasks/{id}", "cancelTask", "Ends a task").role(Viewer).answer("TaskBody"), tasks::cancel)
         .add(
-            Op::get("/tasks/{id}/events", "watchTask", "The task after each change, as server-sent events")
+            Op::get("/tasks/{id}/events", "watchTask", "The task, and after each change with what is new, as server-sent events")
                 .role(Viewer)
                 .answer("TaskBody")
                 .stream("text/event-stream"),

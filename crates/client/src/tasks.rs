@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tacit_model::GroupId;
 use tacit_model::api::{
     DirectoryEntry, DirectoryList, LabelsBody, MemberOfferBody, NewTask, OfferBody, OfferList, PingBody, SampleBody,
     SamplesBody, SamplesReceipt, TaskBody, TaskList,
 };
+use tacit_model::{GroupId, Slot};
 
 use crate::{Client, ClientError};
 
@@ -41,7 +41,12 @@ impl Client {
         Ok(self.call::<TaskList>(self.get(&["tasks"])).await?.tasks)
     }
 
-    /// One task.
+    /// One task with its computations from one on, as many as one answer holds.
+    pub async fn task_from(&self, id: &str, from: Slot) -> Result<TaskBody, ClientError> {
+        self.call(self.get(&["tasks", id]).query(&[("from", from.0)])).await
+    }
+
+    /// One task with its newest computations.
     pub async fn task(&self, id: &str) -> Result<TaskBody, ClientError> {
         self.call(self.get(&["tasks", id])).await
     }

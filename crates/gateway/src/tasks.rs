@@ -18,7 +18,7 @@ use tacit_job::{Ask, AskError, Response, question};
 use tacit_model::api::{NewTask, TaskBody, TaskRequest, TaskWindow};
 use tacit_model::{CLOCK_SKEW_MS, Fingerprint, Slot, UnixMillis};
 use tacit_pki::random;
-use tacit_store::{StoreError, TaskRow, What};
+use tacit_store::{StoreError, TaskRow, What, Windows};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -61,7 +61,7 @@ impl Open {
     }
 }
 
-/// A task on its way: how it stands, and its end.
+/// A task on its way: how it stands, with its last computations, and its end.
 pub struct TaskWatch {
     body: watch::Receiver<TaskBody>,
 }
@@ -222,13 +222,30 @@ impl Gateway {
         self.watch_row(row.ok_or(GatewayError::NotFound("task"))?).await
     }
 
-    /// The latest tasks, newest first; of one client, or of all. One that this version cannot read is left out.
+    /// How a task of a client stands, or of anybody if none is named: with its computations from one on, or the newest, as
+    /// many as one answer holds.
+    pub async fn shown_task(
+        &self,
+        id: &str,
+        client: Option<&str>,
+        from: Option<Slot>,
+    ) -> Result<TaskBody, GatewayError> {
+        let row = self.inner.store.task(id).await?.filter(|row| client.is_none_or(|client| row.client == client));
+        let row = row.ok_or(GatewayError::NotFound("task"))?;
+        self.stored(&row, from.map_or(Windows::Newest, Windows::From), SHOWN).await
+    }
+
+    /// The latest tasks, newest first; of one client, or of all. One that this version cannot read is left out. Of all
+    /// together as many computations are told as of one task, and of each the last one.
     pub async fn tasks(&self, client: Option<&str>, most: i64) -> Result<Vec<TaskBody>, GatewayError> {
-        let mut bodies = Vec::new();
+        let (mut bodies, mut left) = (Vec::new(), SHOWN);
         for row in self.inner.store.tasks(client, most).await? {
             let id = row.id.clone();
-            match self.watch_row(row).await {
-                Ok(task) => bodies.push(task.now()),
+            match self.stored(&row, Windows::Newest, left.max(1)).await {
+                Ok(task) => {
+                    left = left.saturating_sub(u32::try_from(task.windows.len()).unwrap_or(u32::MAX));
+                    bodies.push(task);
+                }
                 Err(GatewayError::Bug(why)) => warn!(task = id, why, "a task cannot be read, and is not listed"),
                 Err(error) => return Err(error),
             }
@@ -270,7 +287,7 @@ impl Gateway {
         let ended = self.inner.store.end_task(id, state, why, self.inner.clock.now()).await?;
         if let Some(open) = open {
             // What is durable is told: its end may have been on its way.
-            let stored = self.stored_task(id).await.ok();
+            let stored = self.stored_task(id, Windows::Newest, KEPT).await.ok();
             open.body.send_modify(|body| match stored {
                 Some(stored) if stored.state != "open" => *body = stored,
                 _ => end_body(body, state, why),
@@ -283,7 +300,7 @@ impl Gateway {
     /// Goes on with the tasks that were open when this gateway ended.
     pub(crate) async fn continue_tasks(&self) -> Result<(), GatewayError> {
         for row in self.inner.store.open_tasks().await? {
-            let windows = match self.windows(&row.id).await {
+            let windows = match self.windows(&row.id, Windows::Newest, KEPT).await {
                 Err(GatewayError::Bug(_)) => None,
                 windows => Some(windows?),
             };
@@ -390,21 +407,23 @@ impl Gateway {
         if let Some(open) = self.open_tasks().get(&row.id) {
             return Ok(open.watch());
         }
-        let ask: Ask = serde_json::from_str(&row.ask_json).map_err(|e| GatewayError::Bug(e.to_string()))?;
-        let windows = self.windows(&row.id).await?;
-        let (_ended, body) = watch::channel(body_of(&row, &ask.request, windows));
+        let (_ended, body) = watch::channel(self.stored(&row, Windows::Newest, KEPT).await?);
         Ok(TaskWatch { body })
     }
 
-    /// How a task stands by what is durable.
-    async fn stored_task(&self, id: &str) -> Result<TaskBody, GatewayError> {
-        let row = self.inner.store.task(id).await?.ok_or(GatewayError::NotFound("task"))?;
+    /// How a task stands by what is durable, with so many of its computations.
+    async fn stored(&self, row: &TaskRow, which: Windows, most: u32) -> Result<TaskBody, GatewayError> {
         let ask: Ask = serde_json::from_str(&row.ask_json).map_err(|e| GatewayError::Bug(e.to_string()))?;
-        Ok(body_of(&row, &ask.request, self.windows(id).await?))
+        Ok(body_of(row, &ask.request, self.windows(&row.id, which, most).await?))
     }
 
-    async fn windows(&self, id: &str) -> Result<Vec<TaskWindow>, GatewayError> {
-        let rows = self.inner.store.task_windows(id).await?;
+    async fn stored_task(&self, id: &str, which: Windows, most: u32) -> Result<TaskBody, GatewayError> {
+        let row = self.inner.store.task(id).await?.ok_or(GatewayError::NotFound("task"))?;
+        self.stored(&row, which, most).await
+    }
+
+    async fn windows(&self, id: &str, which: Windows, most: u32) -> Result<Vec<TaskWindow>, GatewayError> {
+        let rows = self.inner.store.task_windows(id, which, most).await?;
         let read =
             |text: &str| serde_json::from_str(text).map_err(|e| GatewayError::Bug(format!("a task window: {e}")));
         rows.iter().map(|row| read(&row.body_json)).collect()
@@ -460,6 +479,13 @@ fn same_question(row: &TaskRow, asked: &TaskRequest) -> Result<(), GatewayError>
     }
 }
 
+/// Adds a computation that ended; the oldest are in the database alone.
+fn add_window(body: &mut TaskBody, window: TaskWindow) {
+    body.windows.push(window);
+    let beyond = body.windows.len().saturating_sub(usize::try_from(KEPT).unwrap_or(usize::MAX));
+    body.windows.drain(..beyond);
+}
+
 fn end_body(body: &mut TaskBody, state: &str, why: &str) {
     state.clone_into(&mut body.state);
     why.clone_into(&mut body.detail);
@@ -472,6 +498,10 @@ fn invalid(error: AskError) -> GatewayError {
     }
 }
 
+/// Computations of a task in one answer; a task may be repeated for years.
+const SHOWN: u32 = 1_000;
+/// Of a task that is worked at, so many of its last computations are held in memory, for those who watch it.
+const KEPT: u32 = 100;
 /// How long a part of a branch waits for members that are busy; the group above waits for it.
 const PART_PATIENCE: Duration = Duration::from_secs(30);
 /// What a client hears if the gateway itself, or its database, failed.

@@ -83,6 +83,6 @@ pub use series::{AskedRow, Sample, SampleRow};
 pub use slots::{FreezeOutcome, FrozenRow, NewFreeze, ResultRow};
 pub use spent::{SpendRow, SpentRow};
 pub use store::Store;
-pub use tasks::{TaskRow, TaskWindowRow};
+pub use tasks::{TaskRow, TaskWindowRow, Windows};
 pub use tokens::TokenRow;
 pub use witness::{CosignatureRow, WitnessedRow};

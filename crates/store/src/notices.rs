@@ -16,12 +16,14 @@ pub struct NoticeRow {
     pub attempts: u32,
     /// When to try next.
     pub next_at: UnixMillis,
+    /// From which computation on it has not heard.
+    pub told: i64,
     /// How many computations there are now.
     pub windows: i64,
     /// How the task stands now.
     pub state: String,
 }
-from_row!(NoticeRow { task, url, attempts, next_at, windows, state });
+from_row!(NoticeRow { task, url, attempts, next_at, told, windows, state });
 
 impl Store {
     /// Somebody wants to hear of a task at an address. Before the task itself is kept: an address without a task is
@@ -66,14 +68,15 @@ impl Store {
 
     /// Tasks that changed since their clients were last told, the most urgent first.
     pub async fn notices_open(&self) -> Result<Vec<NoticeRow>, StoreError> {
-        let sql = "SELECT n.task, n.url, n.attempts, n.next_at, t.next_window AS windows, t.state
+        let sql =
+            "SELECT n.task, n.url, n.attempts, n.next_at, n.told_windows AS told, t.next_window AS windows, t.state
                    FROM notices n JOIN tasks t ON t.id = n.task
                    WHERE t.next_window > n.told_windows OR t.state <> n.told_state
                    ORDER BY n.next_at, n.task";
         self.reader().await?.all(sql, &[]).await
     }
 
-    /// The client was told so much at this row's address. If it named another one while that was on its way, this changes
+    /// The client was told of so many computations and this state at this row's address. If it named another one while that was on its way, this changes
     /// nothing, like the next two.
     pub async fn notice_told(&self, row: &NoticeRow) -> Result<(), StoreError> {
         self.run_tx("notice_told", row.clone(), |db, row| {

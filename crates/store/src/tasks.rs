@@ -3,7 +3,8 @@
 
 use tacit_model::{GroupId, Slot, UnixMillis};
 
-use crate::db::{args, from_row};
+use crate::db::{Scalar, args, from_row};
+use crate::pages::fitting;
 use crate::receipts::insert_owed;
 use crate::{OwedRow, Store, StoreError, What};
 
@@ -44,6 +45,15 @@ pub struct TaskWindowRow {
     pub at: UnixMillis,
 }
 from_row!(TaskWindowRow { slot, body_json, at });
+
+/// Which computations of a task, where there are more than one answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Windows {
+    /// The last ones.
+    Newest,
+    /// The first ones from here on.
+    From(Slot),
+}
 
 impl Store {
     /// Keeps a new task. `Conflict(Task)` if it is known, or its client has used its idempotency key.
@@ -153,9 +163,28 @@ impl Store {
         .await
     }
 
-    /// What became of the computations of a task, in order.
-    pub async fn task_windows(&self, id: &str) -> Result<Vec<TaskWindowRow>, StoreError> {
-        let sql = "SELECT slot, body_json, at FROM task_windows WHERE id = $1 ORDER BY slot";
-        self.reader().await?.all(sql, args![id]).await
+    /// What became of the computations of a task, in order, for one answer: at most `most`, and about 4 MiB of them, but one
+    /// always. What one answer does not hold is not read.
+    pub async fn task_windows(&self, id: &str, which: Windows, most: u32) -> Result<Vec<TaskWindowRow>, StoreError> {
+        let mut db = self.reader().await?;
+        match which {
+            Windows::From(from) => {
+                let sql = "SELECT CAST(LENGTH(body_json) AS BIGINT) AS v FROM task_windows
+                           WHERE id = $1 AND slot >= $2 ORDER BY slot LIMIT $3";
+                let lengths: Vec<Scalar<u64>> = db.all(sql, args![id, from, most]).await?;
+                let sql = "SELECT slot, body_json, at FROM task_windows
+                           WHERE id = $1 AND slot >= $2 ORDER BY slot LIMIT $3";
+                db.all(sql, args![id, from, fitting(&lengths)]).await
+            }
+            Windows::Newest => {
+                let sql = "SELECT CAST(LENGTH(body_json) AS BIGINT) AS v FROM task_windows
+                           WHERE id = $1 ORDER BY slot DESC LIMIT $2";
+                let lengths: Vec<Scalar<u64>> = db.all(sql, args![id, most]).await?;
+                let sql = "SELECT slot, body_json, at FROM task_windows WHERE id = $1 ORDER BY slot DESC LIMIT $2";
+                let mut rows: Vec<TaskWindowRow> = db.all(sql, args![id, fitting(&lengths)]).await?;
+                rows.reverse();
+                Ok(rows)
+            }
+        }
     }
 }

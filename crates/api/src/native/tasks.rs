@@ -9,11 +9,11 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::{Extension, Json};
 use futures_util::stream::{self, Stream};
 use tacit_gateway::TaskWatch;
-use tacit_model::GroupId;
 use tacit_model::api::{
     DirectoryEntry, DirectoryList, MemberOfferBody, NewTask, OfferList, PingBody, Role, TaskBody, TaskList,
 };
 use tacit_model::problem::ProblemKind;
+use tacit_model::{GroupId, Slot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::caller::Caller;
@@ -73,8 +73,10 @@ pub(super) async fn get(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     PathOf(id): PathOf<String>,
+    args: Args,
 ) -> Result<Json<TaskBody>, ApiError> {
-    Ok(Json(app.gateway()?.task(&id, whose(&caller)).await?.now()))
+    let from = args.number("from")?.map(|from| Slot(from.max(0)));
+    Ok(Json(app.gateway()?.shown_task(&id, whose(&caller), from).await?))
 }
 
 pub(super) async fn cancel(
@@ -85,7 +87,7 @@ pub(super) async fn cancel(
     Ok(Json(app.gateway()?.cancel_task(&id, whose(&caller)).await?))
 }
 
-/// Server-sent events: the task as it stands, then after each change, until its end.
+/// Server-sent events: the task as it stands, then after each change with what was computed since, until its end.
 pub(super) async fn events(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
@@ -93,17 +95,19 @@ pub(super) async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let watch = app.gateway()?.task(&id, whose(&caller)).await?;
     let first = watch.now();
-    let next = |(watch, pending): (TaskWatch, Option<TaskBody>)| async move {
+    let next = |(watch, pending, told): (TaskWatch, Option<TaskBody>, Option<Slot>)| async move {
         let mut watch = watch;
-        let body = match pending {
+        let mut body = match pending {
             Some(body) => body,
             None => watch.changed().await?,
         };
+        body.windows.retain(|window| Some(window.window) > told);
+        let told = body.windows.last().map(|window| window.window).or(told);
         // A body holds texts and finite numbers: it always has a JSON form.
         let text = serde_json::to_string(&body).unwrap_or_default();
-        Some((Ok(Event::default().event(body.state).data(text)), (watch, None)))
+        Some((Ok(Event::default().event(body.state).data(text)), (watch, None, told)))
     };
-    Ok(Sse::new(stream::unfold((watch, Some(first)), next)).keep_alive(KeepAlive::default()))
+    Ok(Sse::new(stream::unfold((watch, Some(first), None), next)).keep_alive(KeepAlive::default()))
 }
 
 /// What the connected members of a group offer to tasks. Who asks for tasks sees that of the sets that it may ask about,

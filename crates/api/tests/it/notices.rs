@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tacit_gateway::{Notice, Notifier};
 use tacit_job::Ask;
-use tacit_model::api::{NewTask, TaskRequest};
+use tacit_model::api::{NewTask, TaskRequest, TaskWindow};
 use tacit_model::{Clock as _, GroupId, Slot, SystemClock};
 use tacit_store::{NoticeRow, TaskRow};
 use tokio::sync::{mpsc, oneshot};
@@ -69,6 +69,13 @@ async fn over(w: &World, word: &str, request: &TaskRequest) -> String {
 
 /// The same, kept in another form.
 async fn over_as(w: &World, word: &str, request: &TaskRequest, form: impl FnOnce(String) -> String) -> String {
+    let id = open(w, word, request, form).await;
+    assert!(w.store.end_task(&id, "failed", "nobody is there", SystemClock.now()).await.unwrap());
+    id
+}
+
+/// One that no gateway works at, and that is not over.
+async fn open(w: &World, word: &str, request: &TaskRequest, form: impl FnOnce(String) -> String) -> String {
     let ask = Ask::admit(request.clone(), None, &w.identity).unwrap();
     let (id, now) = (ask.id().to_string(), SystemClock.now());
     let row = TaskRow {
@@ -84,7 +91,6 @@ async fn over_as(w: &World, word: &str, request: &TaskRequest, form: impl FnOnce
         updated: now,
     };
     w.store.add_task(row).await.unwrap();
-    assert!(w.store.end_task(&id, "failed", "nobody is there", now).await.unwrap());
     id
 }
 
@@ -116,6 +122,57 @@ async fn f16_the_answer_of_an_earlier_address_is_not_the_next_ones() {
         taken.send(Ok(200)).unwrap();
         until(&w, |open| open.is_empty()).await;
     }
+    w.gateway.shutdown().await;
+}
+
+/// A task that was repeated for months: no answer and no post holds all of it, and nothing of it is lost.
+#[tokio::test]
+async fn f16_a_task_of_many_computations_is_told_in_pieces() {
+    let (w, mut posts) = telling().await;
+    let request = question("00");
+    let id = open(&w, "a word", &request, |ask| ask).await;
+    for window in 0..1002 {
+        let shown = TaskWindow {
+            window: Slot(window),
+            state: "done".to_owned(),
+            detail: String::new(),
+            contributors: 3,
+            agreement: String::new(),
+            result: None,
+            sealed: Vec::new(),
+            timing: None,
+            at: String::new(),
+        };
+        let (text, state) = (serde_json::to_string(&shown).unwrap(), if window == 1001 { "done" } else { "open" });
+        w.store.end_window(&id, Slot(window), text, state, "", None, SystemClock.now()).await.unwrap();
+    }
+    // How many there are, and the first and the last of them.
+    let told = |body: &serde_json::Value| {
+        let numbers: Vec<i64> =
+            body["windows"].as_array().unwrap().iter().map(|one| one["window"].as_i64().unwrap()).collect();
+        (numbers.len(), numbers.first().copied(), numbers.last().copied())
+    };
+    let newest = (1000, Some(2), Some(1001));
+    for (path, expected) in [
+        (format!("/tasks/{id}"), newest),
+        (format!("/tasks/{id}?from=0"), (1000, Some(0), Some(999))),
+        (format!("/tasks/{id}?from=1000"), (2, Some(1000), Some(1001))),
+        (format!("/tasks/{id}?from=1002"), (0, None, None)),
+    ] {
+        assert_eq!(told(&w.api("GET", &path).send().await.json()), expected, "{path}");
+    }
+    over(&w, "another", &question("01")).await;
+    let list = w.api("GET", "/tasks").send().await.json();
+    assert!(list["tasks"].as_array().unwrap().iter().any(|task| task["id"] == id && told(task) == newest));
+
+    again(&w, "a word", &request, "https://hooks.example/ada").await;
+    for (key, expected) in [("1000-done", (1000, Some(0), Some(999))), ("1002-done", (2, Some(1000), Some(1001)))] {
+        let (notice, taken) = next(&mut posts).await;
+        assert_eq!(notice.key, format!("{id}-{key}"));
+        assert_eq!(told(&serde_json::from_slice(&notice.body).unwrap()), expected);
+        taken.send(Ok(200)).unwrap();
+    }
+    until(&w, |open| open.is_empty()).await;
     w.gateway.shutdown().await;
 }
 

@@ -8,11 +8,13 @@ use core::future::Future;
 use core::pin::Pin;
 use std::time::Duration;
 
+use tacit_model::Slot;
 use tacit_pki::envelope::{Context, sign_detached};
-use tacit_store::NoticeRow;
+use tacit_store::{NoticeRow, Windows};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
+use super::SHOWN;
 use crate::{Gateway, GatewayError};
 
 /// So many are told at once.
@@ -34,7 +36,7 @@ pub struct Notice {
     pub signer: String,
     /// Its signature under the body for the purpose `notice`, hexadecimal.
     pub signature: String,
-    /// The task, JSON as `GET /api/v1/tasks/{id}` tells it.
+    /// The task, JSON as `GET /api/v1/tasks/{id}` tells it, with the computations that were not told there yet.
     pub body: Vec<u8>,
 }
 
@@ -145,11 +147,14 @@ impl Gateway {
             self.inner.store.forget_notice(row).await?;
             return Ok(true);
         }
-        let task = self.stored_task(&row.task).await?;
+        let task = self.stored_task(&row.task, Windows::From(Slot(row.told)), SHOWN).await?;
         let body = serde_json::to_vec(&task).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        // What one post does not hold is told in the next.
+        let upto = task.windows.last().map_or(row.windows, |last| last.window.0.saturating_add(1));
+        let said = NoticeRow { windows: upto, state: task.state, ..row.clone() };
         let notice = Notice {
             url: row.url.clone(),
-            key: format!("{}-{}-{}", row.task, row.windows, row.state),
+            key: format!("{}-{}-{}", said.task, said.windows, said.state),
             signer: self.inner.identity.public_key().to_base64(),
             signature: sign_detached(&self.inner.identity, Context::Notice, &body)
                 .iter()
@@ -158,7 +163,12 @@ impl Gateway {
             body,
         };
         match notifier.post(notice).await {
-            Ok(200..=299) => self.inner.store.notice_told(row).await?,
+            Ok(200..=299) => {
+                self.inner.store.notice_told(&said).await?;
+                if said.windows < row.windows {
+                    self.inner.news.notify_one();
+                }
+            }
             // Nobody will ever want it there.
             Ok(410) => self.inner.store.forget_notice(row).await?,
             failed => {

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use super::branches::remark;
 use super::matching::fits;
-use super::{PART_PATIENCE, PATIENCE};
+use super::{PART_PATIENCE, PATIENCE, add_window};
 use crate::clients::withdrawn;
 use crate::directory::Offer;
 use crate::execution::{Agreed, Outcome};
@@ -322,7 +322,7 @@ impl Gateway {
         body.send_modify(|body| {
             state.clone_into(&mut body.state);
             body.detail.clone_from(&shown.detail);
-            body.windows.push(shown);
+            add_window(body, shown);
         });
         self.inner.news.notify_one();
         // The client has its answer, which is durable; the receipt and the log follow.

@@ -2,7 +2,7 @@
 
 use tacit_model::{Attempt, RunId, SessionId, Slot, UnixMillis};
 use tacit_store::{
-    ApprovalRow, EvidenceRow, FreezeOutcome, NewFreeze, RunState, SessionClaim, SlotOutcome, SlotState, What,
+    ApprovalRow, EvidenceRow, FreezeOutcome, NewFreeze, RunState, SessionClaim, SlotOutcome, SlotState, What, Windows,
 };
 
 use crate::tasks::{company, of_task, over, taken};
@@ -177,8 +177,8 @@ async fn a_gateway_forgets_what_is_over(f: &Fixture) {
     let mut left: Vec<_> = s.tasks(None, 999).await.unwrap().into_iter().map(|task| task.id).collect();
     left.sort_unstable();
     assert_eq!(left, ["late", "open"]);
-    assert_eq!(s.task_windows("old 000").await.unwrap(), []);
-    assert_eq!(s.task_windows("late").await.unwrap().len(), 1);
+    assert_eq!(s.task_windows("old 000", Windows::Newest, 9).await.unwrap(), []);
+    assert_eq!(s.task_windows("late", Windows::Newest, 9).await.unwrap().len(), 1);
     assert_eq!(s.notices_open().await.unwrap().len(), 1, "who asked for the late one is still to be told");
     assert_eq!(s.runs(gid).await.unwrap().iter().map(|run| run.run.0).collect::<Vec<_>>(), [2, 3]);
     // The last run of a group shows how it stands, and no number comes twice.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 use tacit_store::{
     Apart, AskedRow, Clash, Company, FreezeOutcome, NewFreeze, OpenedRow, ReceiptRow, ResultRow, SessionClaim,
-    SpendRow, Store, TaskRow, What,
+    SpendRow, Store, TaskRow, What, Windows,
 };
 
 use crate::runs::party;
@@ -23,6 +23,7 @@ on_both! {
     results_of_tasks_come_once,
     what_does_not_hurry_is_durable_when_it_is_answered,
     a_known_task_is_told_where_its_client_says,
+    of_many_computations_one_answer_holds_some,
     what_an_earlier_address_answered_changes_nothing_at_the_next,
     a_look_sees_one_state_until_it_is_let_go_of,
 }
@@ -500,6 +501,29 @@ async fn a_known_task_is_told_where_its_client_says(f: &Fixture) {
     s.add_task(of_task("b")).await.unwrap();
     s.end_window("b", Slot(0), "{}".to_owned(), "done", "", None, at(7)).await.unwrap();
     assert_eq!(told().await, ["https://b.example/ 0", "https://a.example/ 0"]);
+}
+
+async fn of_many_computations_one_answer_holds_some(f: &Fixture) {
+    let s = &f.store;
+    s.add_task(of_task("a")).await.unwrap();
+    for slot in 0..5 {
+        // The fourth fills an answer by itself.
+        let body = if slot == 3 { "x".repeat(5 << 20) } else { "{}".to_owned() };
+        s.end_window("a", Slot(slot), body, "open", "", None, at(slot)).await.unwrap();
+    }
+    for (which, most, expected) in [
+        (Windows::From(Slot(0)), 2, &[0, 1][..]),
+        (Windows::From(Slot(1)), 9, &[1, 2][..]),
+        (Windows::From(Slot(3)), 9, &[3][..]),
+        (Windows::From(Slot(4)), 9, &[4][..]),
+        (Windows::From(Slot(5)), 9, &[][..]),
+        (Windows::Newest, 1, &[4][..]),
+        (Windows::Newest, 9, &[4][..]),
+    ] {
+        let found = s.task_windows("a", which, most).await.unwrap();
+        assert_eq!(found.iter().map(|row| row.slot.0).collect::<Vec<_>>(), expected, "{which:?} {most}");
+    }
+    assert_eq!(s.task_windows("b", Windows::Newest, 9).await.unwrap(), []);
 }
 
 /// Somebody is posted to while the client names another address: what the first one answers is not said of the second.

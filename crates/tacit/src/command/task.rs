@@ -27,7 +27,7 @@ use crate::connection::Connection;
 use crate::output::{Code, Failure, result_line};
 use crate::wizard::say;
 use request::Question;
-use taking::{Under, taken, task, unheard};
+use taking::{Under, taken, task, task_from, unheard};
 
 /// Ask the peers of a group for a result, and look after what was asked.
 #[derive(Args, Debug)]
@@ -60,7 +60,13 @@ enum Action {
     /// What was asked, newest first.
     List,
     /// One task and what became of it.
-    Show(Which),
+    Show {
+        #[command(flatten)]
+        which: Which,
+        /// Of a task that was repeated often, the computations from this one on. By default the newest are shown.
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
+        from: Option<i64>,
+    },
     /// Follow a task to its end; of a repeated task each result is shown as it comes. With --json the whole task is a line,
     /// each time that it has changed.
     Watch(Which),
@@ -130,11 +136,17 @@ impl Task {
             Action::List => print(json, &client.tasks().await?, |tasks| {
                 tasks.iter().map(answer::line).collect::<Vec<_>>().join("\n")
             }),
-            Action::Show(which) => {
+            Action::Show { which, from } => {
                 let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
                 let known = self.connection.known(which.result_key.as_deref(), which.trust.manager_key);
-                let body = task(&client, &which.id).await?;
-                verdict(&show(&client, &known, json, body, key.as_ref()).await?, false)
+                let body = match from {
+                    Some(from) => task_from(&client, &which.id, Slot(from - 1)).await?,
+                    None => task(&client, &which.id).await?,
+                };
+                let earlier = earlier_note(&body).filter(|_| from.is_none());
+                let shown = show(&client, &known, json, body, key.as_ref()).await?;
+                earlier.map(|note| say(&note)).transpose()?;
+                verdict(&shown, false)
             }
             Action::Watch(which) => {
                 let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
@@ -281,7 +293,10 @@ async fn follow(
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 3 / 2).min(LONGEST);
-        body = task(client, &body.id).await?;
+        body = match told {
+            Some(told) => task_from(client, &body.id, Slot(told.0 + 1)).await?,
+            None => task(client, &body.id).await?,
+        };
     }
 }
 
@@ -292,11 +307,11 @@ async fn watch_as_json(
     mut body: TaskBody,
     key: Option<&ResultKey>,
 ) -> Result<(), Failure> {
-    let (id, mut seen) = (body.id.clone(), 0);
+    let (id, mut seen) = (body.id.clone(), None);
     loop {
-        let (over, count) = (body.state != "open", body.windows.len());
-        if over || count > seen {
-            seen = count;
+        let (over, last) = (body.state != "open", body.windows.last().map(|window| window.window));
+        if over || last > seen {
+            seen = last;
             let shown = show(client, known, true, body, key).await?;
             if over {
                 return verdict(&shown, true);
@@ -305,6 +320,15 @@ async fn watch_as_json(
         tokio::time::sleep(Duration::from_millis(100)).await;
         body = task(client, &id).await?;
     }
+}
+
+/// What is said where the gateway shows the newest computations only.
+fn earlier_note(body: &TaskBody) -> Option<String> {
+    let first = body.windows.first().filter(|first| first.window > Slot(0))?;
+    Some(format!(
+        "note: computations 1 to {} are not shown; `tacit task show {} --from 1` begins with the first",
+        first.window.0, body.id
+    ))
 }
 
 fn offer(offer: &MemberOfferBody) -> String {

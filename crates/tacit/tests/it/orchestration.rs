@@ -152,6 +152,15 @@ fn f16_f18_answers_come_at_once_or_later_and_tasks_run_beside_each_other() {
     let last: Value = serde_json::from_str(last).expect("JSON");
     assert_eq!(visible(&blocking), visible(&last));
     assert_eq!(visible(&blocking), visible(&scene.ended(id)));
+    // Of a repeated task each computation is told once.
+    let repeated = scene.hand_in(&scene.question("mean", json!({ "repeat": { "every_s": 1, "times": 2 } })));
+    let id = repeated["id"].as_str().expect("an id");
+    let events = scene.gateway.api("GET", &format!("/tasks/{id}/events"), None).ok().body;
+    let told = events.lines().filter_map(|line| line.strip_prefix("data:")).flat_map(|data| {
+        let data: Value = serde_json::from_str(data).expect("JSON");
+        data["windows"].as_array().expect("computations").iter().map(|one| one["window"].clone()).collect::<Vec<_>>()
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [0, 1], "{events}");
 
     let answers: Vec<Value> = std::thread::scope(|scope| {
         let asked: Vec<_> = (0..6).map(|_| scope.spawn(|| scene.ask(&task))).collect();

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use tacit_client::Client;
 use tacit_job::{question, task_id};
+use tacit_model::Slot;
 use tacit_model::api::{NewTask, TaskBody, TaskRequest};
 use tacit_model::problem::ProblemKind;
 
@@ -74,6 +75,11 @@ async fn taken_before(client: &Client, word: &str, id: &str) -> Result<TaskBody,
 /// The task with this id, and no other.
 pub(super) async fn task(client: &Client, id: &str) -> Result<TaskBody, Failure> {
     the_same(id, client.task(id).await?)
+}
+
+/// The same, with its computations from one on.
+pub(super) async fn task_from(client: &Client, id: &str, from: Slot) -> Result<TaskBody, Failure> {
+    the_same(id, client.task_from(id, from).await?)
 }
 
 fn the_same(id: &str, body: TaskBody) -> Result<TaskBody, Failure> {

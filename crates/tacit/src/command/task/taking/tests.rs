@@ -1,8 +1,8 @@
 use std::sync::{Arc, Mutex};
 
+use tacit_model::GroupId;
 use tacit_model::api::TaskWindow;
 use tacit_model::problem::Problem;
-use tacit_model::{GroupId, Slot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
