@@ -29,7 +29,7 @@ use crate::edge::App;
 use crate::openapi::{Op, Operations};
 
 /// What needs no token is short, in bytes: keys, names, signatures. Results that are posted are not.
-const SHORT: usize = 64 << 10;
+pub(crate) const SHORT: usize = 64 << 10;
 /// To open a negotiation: up to 1000 keys of 60 characters are invited, whatever white space is between them.
 const OPENING: usize = 128 << 10;
 /// To act in one: a text, of which a writer of JSON that knows ASCII only makes three times as many bytes.

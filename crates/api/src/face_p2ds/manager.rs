@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,12 +12,14 @@ use tacit_model::GroupId;
 use tacit_model::problem::ProblemKind;
 use tacit_pki::p2ds_key::LegacyKey;
 
-use super::words::{Answer, Body, ERR_SUCCESS, FaceError, OK, PathText, Scalar, group_error, natural, peer_error};
+use super::words::{
+    Admin, Answer, Body, ERR_SUCCESS, FaceError, OK, PathText, Scalar, group_error, natural, peer_error,
+};
 use super::{MANAGER, both};
 use crate::auth::same_secret;
 use crate::edge::{App, Shared};
 use crate::extract::Args;
-use crate::native::{peer_info, peer_role, register_with};
+use crate::native::{SHORT, peer_info, peer_role, register_with};
 
 pub(super) fn routes() -> Router<App> {
     let paths = [
@@ -26,8 +28,8 @@ pub(super) fn routes() -> Router<App> {
         ("/group/{gid}", get(get_group).delete(delete_group)),
         // One path, two meanings: a group's number for POST, a code for DELETE.
         ("/registration/{what}", post(create_registration).delete(delete_registration)),
-        ("/register/{code}", post(register)),
-        ("/publicKey/{name}", post(public_key)),
+        ("/register/{code}", post(register).layer(DefaultBodyLimit::max(SHORT))),
+        ("/publicKey/{name}", post(public_key).layer(DefaultBodyLimit::max(SHORT))),
         ("/peer/{name}", get(get_peer).delete(delete_peer)),
         ("/verify/{name}", post(verify)),
         ("/configuration", post(configure)),
@@ -79,8 +81,7 @@ struct GroupName {
     name: String,
 }
 
-async fn create_group(State(app): State<App>, args: Args, body: Body) -> Answer<Json<Value>> {
-    app.admin(&args)?;
+async fn create_group(State(app): State<App>, _: Admin, body: Body) -> Answer<Json<Value>> {
     let new: GroupName = body.json()?;
     Ok(Json(group(&app.manager()?.create_group(&new.name).await.map_err(group_error)?)))
 }
@@ -164,8 +165,7 @@ struct GroupConfigurationInfo {
     result_buffer_size: Option<Scalar>,
 }
 
-async fn configure(State(app): State<App>, args: Args, body: Body) -> Answer<Json<Value>> {
-    app.admin(&args)?;
+async fn configure(State(app): State<App>, _: Admin, body: Body) -> Answer<Json<Value>> {
     let info: GroupConfigurationInfo = body.json()?;
     let gid = GroupId(info.gid.integer("gid")?);
     let buffer: i64 = info.result_buffer_size.as_ref().map_or(Ok(1), |size| size.integer("resultBufferSize"))?;

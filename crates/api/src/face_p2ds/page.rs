@@ -8,7 +8,7 @@ mod view;
 use axum::Form;
 use axum::Router;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{RawQuery, State};
+use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
@@ -24,6 +24,7 @@ use super::words::{Answer, FaceError, group_error, peer_error};
 use crate::edge::App;
 use crate::extract::Args;
 use crate::html::page;
+use crate::native::SHORT;
 
 pub(super) fn routes() -> Router<App> {
     let forms = [
@@ -40,7 +41,10 @@ pub(super) fn routes() -> Router<App> {
         ("logout", post(logout)),
     ];
     let router = Router::new().route(MANAGER, get(with_slash)).route(&format!("{MANAGER}/"), get(overview));
-    forms.into_iter().fold(router, |router, (name, methods)| router.route(&format!("{MANAGER}/{name}"), methods))
+    // A form tells who sends it in its body.
+    let router =
+        forms.into_iter().fold(router, |router, (name, methods)| router.route(&format!("{MANAGER}/{name}"), methods));
+    router.layer(DefaultBodyLimit::max(SHORT))
 }
 
 async fn with_slash(RawQuery(query): RawQuery) -> Redirect {

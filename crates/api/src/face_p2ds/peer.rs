@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
+use axum::body::HttpBody as _;
+use axum::extract::{FromRequest, FromRequestParts as _, Request, State};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,13 +13,13 @@ use tacit_party::source::{AboveMax, parse_row};
 use tacit_pki::p2ds_key::{LegacyKey, check_private_key};
 use tacit_store::Redacted;
 
-use super::words::{Answer, Body, FaceError, OK, OneOrMany, PathText, SUCCESS, Scalar, natural};
+use super::words::{Admin, Answer, Body, FaceError, OK, OneOrMany, PathText, SUCCESS, Scalar, natural};
 use super::{PEER, both};
 use crate::auth::same_secret;
 use crate::desk::{JoinRequest, PartyDesk, PartyFacts, TimedRow};
 use crate::edge::{App, Shared};
 use crate::extract::Args;
-use crate::native::{member_role, peer_role};
+use crate::native::{SHORT, member_role, peer_role};
 
 pub(super) fn routes() -> Router<App> {
     let paths = [
@@ -46,7 +47,11 @@ impl Shared {
 
 fn check_code(facts: &PartyFacts, args: &Args) -> Answer<()> {
     let right = same_secret(&facts.registration_code.0, args.text("registrationCode"));
-    right.then_some(()).ok_or_else(|| FaceError::reg_code("wrong or no registrationCode"))
+    right.then_some(()).ok_or_else(wrong_code)
+}
+
+fn wrong_code() -> FaceError {
+    FaceError::reg_code("wrong or no registrationCode")
 }
 
 /// A peer's configuration in the words of the manual.
@@ -66,8 +71,7 @@ struct PeerConfigurationInfo {
     registration_code: String,
 }
 
-async fn create(State(app): State<App>, args: Args, body: Body) -> Answer<Json<Value>> {
-    app.admin(&args)?;
+async fn create(State(app): State<App>, _: Admin, body: Body) -> Answer<Json<Value>> {
     let info: PeerConfigurationInfo = body.json()?;
     let role = PeerRole::from_number(info.peer_type.integer("peerType")?);
     let role = role.ok_or_else(|| FaceError::data("peerType is 1 (input) or 2 (privacy)"))?;
@@ -145,12 +149,34 @@ struct DataSets {
     data: OneOrMany,
 }
 
-async fn input(State(app): State<App>, args: Args, body: Body) -> Answer<&'static str> {
+/// Rows of a peer of this node. Whose they are stands in the body: a long one is read only of somebody who knows the code of
+/// one of them.
+struct RowsBody(Body);
+
+impl FromRequest<App> for RowsBody {
+    type Rejection = FaceError;
+
+    async fn from_request(request: Request, app: &App) -> Answer<Self> {
+        let short = u64::try_from(SHORT).unwrap_or(u64::MAX);
+        if request.body().size_hint().upper().is_some_and(|bytes| bytes <= short) {
+            return Body::from_request(request, app).await.map(Self);
+        }
+        let (mut parts, body) = request.into_parts();
+        let Ok(args) = Args::from_request_parts(&mut parts, app).await;
+        let parties = (app.desk()?.list)(()).await?;
+        if !parties.iter().any(|facts| check_code(facts, &args).is_ok()) {
+            return Err(wrong_code());
+        }
+        Body::from_request(Request::from_parts(parts, body), app).await.map(Self)
+    }
+}
+
+async fn input(State(app): State<App>, args: Args, RowsBody(body): RowsBody) -> Answer<&'static str> {
     let set: DataSet = body.json()?;
     queue(&app, &args, set.peer_name, vec![set.data]).await
 }
 
-async fn inputs(State(app): State<App>, args: Args, body: Body) -> Answer<&'static str> {
+async fn inputs(State(app): State<App>, args: Args, RowsBody(body): RowsBody) -> Answer<&'static str> {
     let sets: DataSets = body.json()?;
     queue(&app, &args, sets.peer_name, sets.data.into_vec()).await
 }
@@ -160,7 +186,7 @@ async fn queue(app: &App, args: &Args, name: String, texts: Vec<String>) -> Answ
     // Whoever does not know a peer's code does not learn whether the peer exists.
     let facts = match app.party(&name).await {
         Err(error) if error.status() == axum::http::StatusCode::NOT_FOUND => {
-            return Err(FaceError::reg_code("wrong or no registrationCode"));
+            return Err(wrong_code());
         }
         other => other?,
     };

@@ -14,7 +14,7 @@ use tacit_model::api::PeerInfo;
 use tacit_model::problem::ProblemKind;
 
 use crate::desk::DeskError;
-use crate::edge::Shared;
+use crate::edge::{App, Shared};
 use crate::extract::Args;
 use crate::problem::ApiError;
 
@@ -151,6 +151,18 @@ impl Shared {
 
     pub(super) fn is_admin_key(&self, text: &str) -> bool {
         self.edge.options.admin_key.as_ref().is_some_and(|key| key.matches(text))
+    }
+}
+
+/// Somebody who knows the admin key; others are refused before their body is read.
+pub(super) struct Admin;
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = FaceError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Answer<Self> {
+        let Ok(args) = Args::from_request_parts(parts, app).await;
+        app.admin(&args).map(|()| Self)
     }
 }
 

@@ -17,7 +17,7 @@ use tacit_pki::PublicKey;
 use tacit_pki::envelope::{Context, sign_detached};
 
 use crate::desk::Fake;
-use crate::world::{identity, world, world_with};
+use crate::world::{Ask, MGMT, Reply, identity, world, world_with};
 
 /// What the owner of a key signs to register with it, written down a second time on purpose.
 fn registration_proof(code: &str, name: &str) -> Vec<u8> {
@@ -298,10 +298,51 @@ async fn bodies_of_the_wrong_kind_or_size() {
     assert_eq!(latin.status, 201);
 }
 
+const PIECE: usize = 16 << 10;
+
+/// Sends 8 MiB; the answer, and how many bytes were taken.
+async fn long(call: Ask) -> (Reply, usize) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counts = taken.clone();
+    let pieces = stream::iter(0..512).map(move |_| {
+        counts.fetch_add(PIECE, Ordering::SeqCst);
+        Ok::<_, Infallible>(Bytes::from_static(&[b' '; PIECE]))
+    });
+    let reply = call.body(Body::from_stream(pieces)).await;
+    (reply, taken.load(Ordering::SeqCst))
+}
+
+/// The same at the P2DS face, where the key stands in the address: it is looked at before the body.
+#[tokio::test]
+async fn what_needs_a_key_of_the_face_is_not_read_without() {
+    let fake = Fake::default();
+    fake.add("a", "CODE");
+    let w = world_with(Some(fake.desk()), |_| {}).await;
+    for (path, status, limit) in [
+        (format!("{MGMT}/group"), 403, 0),
+        (format!("{MGMT}/configuration?adminKey=wrong"), 403, 0),
+        ("/p2ds-peer/peer".to_owned(), 403, 0),
+        ("/p2ds-peer/input".to_owned(), 400, 0),
+        ("/p2ds-peer/inputs/?registrationCode=wrong".to_owned(), 400, 0),
+        (format!("{MGMT}/register/CODE?name=a&type=1"), 413, 64 << 10),
+        (format!("{MGMT}/publicKey/a?registrationCode=CODE"), 413, 64 << 10),
+        ("/p2ds-group-management/login".to_owned(), 400, 64 << 10),
+    ] {
+        let (reply, taken) = long(w.post(&path).header("content-type", "application/x-www-form-urlencoded")).await;
+        assert_eq!(reply.status.as_u16(), status, "{path}: {}", reply.text);
+        assert!(
+            (limit == taken) || (limit > 0 && (limit..=limit + PIECE).contains(&taken)),
+            "{path}: {taken} bytes were taken"
+        );
+    }
+    // Who knows a code may send as much as the node takes.
+    let (reply, taken) = long(w.post("/p2ds-peer/inputs?registrationCode=CODE")).await;
+    assert_eq!((reply.status.as_u16(), taken), (400, 8 << 20), "{}", reply.text);
+}
+
 /// What anybody may send is held in memory until it is there: no more of it than the longest that makes sense.
 #[tokio::test]
 async fn what_needs_no_token_is_short() {
-    const PIECE: usize = 16 << 10;
     let w = world().await;
     let acts = format!("/negotiations/{}/acts", "x".repeat(43));
     let history = format!("/negotiations/{}/history", "x".repeat(43));
@@ -311,15 +352,9 @@ async fn what_needs_no_token_is_short() {
         ("/negotiations", 128 << 10),
         (acts.as_str(), (3 << 20) + (64 << 10)),
     ] {
-        let taken = Arc::new(AtomicUsize::new(0));
-        let counts = taken.clone();
-        let pieces = stream::iter(0..512).map(move |_| {
-            counts.fetch_add(PIECE, Ordering::SeqCst);
-            Ok::<_, Infallible>(Bytes::from_static(&[b' '; PIECE]))
-        });
         let call = w.post(format!("/api/v1{path}")).header("content-type", "application/json");
-        call.body(Body::from_stream(pieces)).await.is_problem(413, "too-large");
-        let taken = taken.load(Ordering::SeqCst);
+        let (reply, taken) = long(call).await;
+        reply.is_problem(413, "too-large");
         assert!((limit..=limit + PIECE).contains(&taken), "{path}: {taken} bytes were taken");
     }
 
