@@ -20,12 +20,13 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 use tracing::{debug, info, warn};
 
 use self::patience::Patient;
-use self::sources::Sources;
+use self::sources::{Sources, TurnedAway};
 
 /// Bounds and permissions of a listener.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct ServeOptions {
     /// many as it likes, and so has everybody over plain http: beyond loopback that is a proxy, which speaks for all its
     /// clients.
     pub connections_each: usize,
+    /// Count this machine, too: no proxy runs on it.
+    pub count_this_machine: bool,
     /// From connection or last answer to the end of the next header; also how long an idle connection
     /// is kept.
     pub header_timeout: Duration,
@@ -55,6 +58,7 @@ impl Default for ServeOptions {
             plain_http_anywhere: false,
             connections: 1024,
             connections_each: 256,
+            count_this_machine: false,
             header_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(120),
@@ -107,7 +111,9 @@ pub async fn serve(
     }
     let tls = tls.map(TlsAcceptor::from);
     let permits = Arc::new(Semaphore::new(options.connections));
-    let sources = Sources::new(if tls.is_some() { options.connections_each } else { usize::MAX });
+    let each = if tls.is_some() { options.connections_each } else { usize::MAX };
+    let sources = Sources::new(each, options.count_this_machine);
+    let mut turned_away = TurnedAway::default();
     let graceful = GracefulShutdown::new();
     let mut shutdown = core::pin::pin!(shutdown);
     info!(%address, tls = tls.is_some(), "serving http");
@@ -119,6 +125,10 @@ pub async fn serve(
         let Some((stream, peer, permit)) = accepted else { continue };
         let Some(place) = sources.place(peer.ip()) else {
             debug!(%peer, "too many connections from there");
+            if let Some(count) = turned_away.one_more(Instant::now()) {
+                let from = peer.ip();
+                warn!(%from, each, count, "connections were closed at once: their address has as many as one may have");
+            }
             continue;
         };
         let (router, tls, watcher, options) = (router.clone(), tls.clone(), graceful.watcher(), options.clone());

@@ -176,6 +176,43 @@ async fn a_client_that_says_nothing_is_let_go() {
     client.node().await.unwrap();
 }
 
+/// Whether the connection is ended from the other side in a time that is much shorter than a handshake may take.
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await.is_ok()
+}
+
+/// One address does not take all connections: what is beyond its share is closed at once, and it is served again when it has
+/// let go of some. Over plain http nobody is counted: that is a proxy.
+#[tokio::test]
+async fn one_address_has_its_share_of_the_connections() {
+    let w = world().await;
+    let options = ServeOptions {
+        connections_each: 2,
+        count_this_machine: true,
+        handshake_timeout: Duration::from_secs(600),
+        header_timeout: Duration::from_secs(600),
+        ..ServeOptions::default()
+    };
+    let tls = served(&w, true, options.clone()).await;
+    let first = TcpStream::connect(tls.address).await.unwrap();
+    let _second = TcpStream::connect(tls.address).await.unwrap();
+    let mut third = TcpStream::connect(tls.address).await.unwrap();
+    assert!(is_closed(&mut third).await, "a third connection was kept");
+    drop(first);
+    let client = Client::new(&format!("https://{}", tls.address), Some(&w.owner), Some(w.identity.fingerprint()));
+    let client = client.unwrap();
+    let served_again = async { while client.node().await.is_err() {} };
+    assert!(tokio::time::timeout(Duration::from_secs(20), served_again).await.is_ok(), "its place is not free again");
+
+    let plain = served(&w, false, options).await;
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        kept.push(TcpStream::connect(plain.address).await.unwrap());
+    }
+    let client = Client::new(&format!("http://{}", plain.address), Some(&w.owner), None).unwrap();
+    client.node().await.unwrap();
+}
+
 /// Whoever asks and asks and reads no answer does not keep its connection.
 #[tokio::test]
 async fn a_client_that_reads_no_answer_is_let_go() {
