@@ -9,6 +9,7 @@
 //! and never trust: whoever uses one pins that key and has it compared, or knows it already.
 
 mod announcement;
+mod kept;
 mod mdns;
 
 pub use announcement::{API, Announcement, AnnouncementError, GatewayRole, Properties};
@@ -32,13 +33,18 @@ pub struct Wishes {
 /// The gateways that fit, best first: they speak this version and serve one of the peer's sources; one that
 /// is trusted comes before strangers, a closer one before a distant one, a primary before a backup.
 pub fn choose(mut found: Vec<Found>, wishes: &Wishes) -> Vec<Found> {
-    found.retain(|one| one.announcement.api == API && one.announcement.serves(&wishes.sources));
+    found.retain(|one| fits(one, wishes));
     found.sort_by_key(|one| {
         let said = &one.announcement;
         let trusted = wishes.trusted.contains(&said.gateway);
         (!trusted, usize::MAX - said.closeness(&wishes.location), said.role, said.gateway)
     });
     found
+}
+
+/// Whether it speaks this version and serves one of the peer's sources.
+fn fits(one: &Found, wishes: &Wishes) -> bool {
+    one.announcement.api == API && one.announcement.serves(&wishes.sources)
 }
 
 #[cfg(test)]

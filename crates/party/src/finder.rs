@@ -58,19 +58,20 @@ impl Finder {
     /// The gateways that fit, best first. `trusted` come before strangers.
     pub async fn gateways(&self, trusted: impl IntoIterator<Item = Fingerprint>) -> Vec<Found> {
         let wishes = Wishes { trusted: trusted.into_iter().collect(), ..self.wishes.clone() };
-        choose(self.everybody().await, &wishes)
+        choose(self.everybody(&wishes).await, &wishes)
     }
 
     /// Where this gateway now says that its link port is; empty if nobody has heard of it.
     pub(crate) async fn links_of(&self, gateway: Fingerprint) -> Vec<String> {
-        let found = self.everybody().await.into_iter().find(|found| found.announcement.gateway == gateway);
+        let wishes = Wishes { trusted: [gateway].into(), ..self.wishes.clone() };
+        let found = self.everybody(&wishes).await.into_iter().find(|found| found.announcement.gateway == gateway);
         found.map(|found| found.links).unwrap_or_default()
     }
 
-    async fn everybody(&self) -> Vec<Found> {
+    async fn everybody(&self, wishes: &Wishes) -> Vec<Found> {
         let multicast = async {
             match &self.mdns {
-                Some(mdns) => mdns.find(self.patience).await,
+                Some(mdns) => mdns.find(self.patience, wishes).await,
                 None => Vec::new(),
             }
         };

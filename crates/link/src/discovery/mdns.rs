@@ -1,23 +1,24 @@
 //! Announcing and browsing by multicast DNS (RFC 6762, RFC 6763), over IPv4 and IPv6.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mdns_sd::{IfKind, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
-use tacit_model::Fingerprint;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::Wishes;
 use super::announcement::{Announcement, Properties};
+use super::kept::Kept;
 
 /// What gateways are announced as.
 pub const SERVICE: &str = "_tacit._tcp.local.";
 
-/// Announcements that are kept of one search; a network full of liars does not fill the memory.
-const MAX_FOUND: usize = 256;
+/// Addresses that are kept of one gateway: those that it signed come first, and anybody may say that it has others.
+const MAX_ADDRESSES: usize = 16;
 
 /// A gateway that was found, and how to get there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,7 @@ impl Found {
         hosts.extend(resolved.iter().cloned());
         let mut seen = std::collections::BTreeSet::new();
         hosts.retain(|host| seen.insert(host.clone()));
+        hosts.truncate(MAX_ADDRESSES);
         let links = hosts.iter().map(|host| format!("{host}:{}", announcement.port)).collect();
         let web = match announcement.web.split_once(':') {
             Some((scheme @ ("http" | "https"), port)) if port.parse::<u16>().is_ok() => {
@@ -65,6 +67,8 @@ impl Found {
                 new.web.push(web);
             }
         }
+        new.links.truncate(MAX_ADDRESSES);
+        new.web.truncate(MAX_ADDRESSES);
         new
     }
 }
@@ -131,29 +135,23 @@ impl Mdns {
         Ok(self.inner.daemon.register(info.enable_addr_auto())?)
     }
 
-    /// Everybody who answers within this time, each gateway once. What is not well signed is left out.
-    pub async fn find(&self, patience: Duration) -> Vec<Found> {
+    /// Everybody who answers within this time, each gateway once; of very many those that are wished for. What is not well
+    /// signed is left out.
+    pub async fn find(&self, patience: Duration, wishes: &Wishes) -> Vec<Found> {
         let _one = self.inner.searching.lock().await;
         let deadline = Instant::now() + patience;
         let Ok(events) = self.inner.daemon.browse(SERVICE) else { return Vec::new() };
-        let mut found: BTreeMap<Fingerprint, Found> = BTreeMap::new();
+        let mut kept = Kept::new(wishes);
         while let Ok(Ok(event)) = tokio::time::timeout_at(deadline, events.recv_async()).await {
             let ServiceEvent::ServiceResolved(service) = event else { continue };
             match read(&service) {
-                Ok(one) if found.len() < MAX_FOUND || found.contains_key(&one.announcement.gateway) => {
-                    let one = match found.remove(&one.announcement.gateway) {
-                        Some(known) => one.merge(known),
-                        None => one,
-                    };
-                    found.insert(one.announcement.gateway, one);
-                }
-                Ok(_) => {}
+                Ok(one) => kept.add(one),
                 Err(error) => debug!(service = service.get_fullname(), %error, "announcement ignored"),
             }
         }
-        // The cache stays; whoever searches next asks the network again.
+        // With the search goes what the speaker holds of it, which nothing else bounds: it takes no answers that nobody asked for.
         let _stopped = self.inner.daemon.stop_browse(SERVICE);
-        found.into_values().collect()
+        kept.into_found()
     }
 }
 
