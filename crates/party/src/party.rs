@@ -14,6 +14,7 @@ pub use self::owner::Approval;
 pub use self::status::{PartyState, PartyStatus, Trouble};
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -172,6 +173,8 @@ pub(crate) struct Inner {
     pub(crate) deciding: tokio::sync::Mutex<()>,
     /// Shared while samples come, held alone while old ones go.
     measuring: tokio::sync::RwLock<()>,
+    /// The `max_samples` of which the owner was told that it lets samples go.
+    told_full: AtomicU64,
 }
 
 impl Party {
@@ -336,6 +339,7 @@ impl Inner {
             sources: Mutex::new(sources),
             deciding: tokio::sync::Mutex::new(()),
             measuring: tokio::sync::RwLock::new(()),
+            told_full: AtomicU64::new(u64::MAX),
             name,
             store,
         })

@@ -48,9 +48,10 @@ pub struct AskedRow {
 }
 
 impl Store {
-    /// Adds samples to a party's series, all or none. A sample of the same moment is replaced.
-    /// `QueueFull` if the party would hold more than `limit`.
-    pub async fn add_samples(&self, party: &str, samples: Vec<Sample>, limit: u64) -> Result<(), StoreError> {
+    /// Adds samples to a party's series, all or none; a sample of the same moment is replaced. Where the party would hold more
+    /// than `limit`, the oldest moments go, and a little room is made; how many samples went.
+    /// `QueueFull` if the newest moment alone has more.
+    pub async fn add_samples(&self, party: &str, samples: Vec<Sample>, limit: u64) -> Result<u64, StoreError> {
         self.run_tx("add_samples", (party.to_owned(), samples, limit), |db, (party, samples, limit)| {
             Box::pin(async move {
                 for (at, values) in samples {
@@ -65,7 +66,16 @@ impl Store {
                 }
                 let sql = "SELECT count(*) AS v FROM series WHERE party = $1";
                 let Scalar(held): Scalar<u64> = db.one(sql, args![party]).await?;
-                if held > *limit { Err(StoreError::QueueFull { pending: held, limit: *limit }) } else { Ok(()) }
+                if held <= *limit {
+                    return Ok(0);
+                }
+                // A hundredth more than is needed: all are looked at for that, which must not be for every sample that comes.
+                let last = i64::try_from(held - limit + limit / 100 - 1).unwrap_or(i64::MAX);
+                let sql = "DELETE FROM series WHERE party = $1 AND at < (SELECT max(at) FROM series WHERE party = $1)
+                           AND at <= (SELECT at FROM series WHERE party = $1 ORDER BY at LIMIT 1 OFFSET $2)";
+                let gone = db.execute(sql, args![party, last]).await?;
+                let left = held.saturating_sub(gone);
+                if left > *limit { Err(StoreError::QueueFull { pending: left, limit: *limit }) } else { Ok(gone) }
             })
         })
         .await

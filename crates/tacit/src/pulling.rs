@@ -215,8 +215,8 @@ where
 }
 
 /// What is said of a full queue of rows does not help here: samples wait for no slot.
-const NO_ROOM: &str = "there is no room for more samples, so nothing new is taken; in this peer's policy raise \
-                       max_samples, or lower keep_samples_hours";
+const NO_ROOM: &str = "one moment has more samples than this peer keeps in all, so nothing new is taken; in its policy \
+                       raise max_samples";
 
 fn not_taken(error: PartyError) -> String {
     match error {

@@ -71,7 +71,7 @@ pub struct PeerPolicy {
     pub epsilon_budgets: Vec<String>,
     /// The same of delta.
     pub delta_budgets: Vec<String>,
-    /// So many samples may be kept.
+    /// So many samples are kept; of more the oldest are let go.
     pub max_samples: u64,
     /// For so many hours samples are kept.
     pub keep_samples_hours: u32,

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use tacit_job::{BRANCH_LABEL, ToGateway, is_word};
 use tacit_model::UnixMillis;
 
-use super::{Inner, Party};
+use super::{Inner, Party, retention};
 use crate::PartyError;
 use crate::source::{MAX_SAMPLES, SampleText, series};
 
@@ -57,7 +58,7 @@ impl Party {
     }
 
     /// Adds samples to its series, all or none; how many. They are durable when this returns. Samples older
-    /// than the policy keeps are not taken, and let go in time.
+    /// than the policy keeps are not taken, and let go in time; of more than it keeps the oldest are let go at once.
     pub async fn add_samples(&self, samples: Vec<SampleText>) -> Result<usize, PartyError> {
         let party = &self.inner;
         if samples.len() > MAX_SAMPLES {
@@ -71,16 +72,28 @@ impl Party {
         let since = now.plus(-keeps);
         samples.retain(|(at, _)| *at >= since);
         let sources: BTreeSet<String> = samples.iter().flat_map(|(_, values)| values.keys().cloned()).collect();
-        let _measuring = party.measuring.read().await;
-        party.store.add_samples(&party.name, samples, party.policy().max_samples).await?;
+        let most = party.policy().max_samples;
+        let measuring = party.measuring.read().await;
+        let gone = party.store.add_samples(&party.name, samples, most).await?;
         let known = {
             let mut known = party.sources.lock().unwrap_or_else(PoisonError::into_inner);
             let before = known.len();
             known.extend(sources);
             known.len() == before
         };
+        drop(measuring);
         if !known {
             party.tell_offer();
+        }
+        if gone > 0 {
+            if party.told_full.swap(most, Ordering::Relaxed) != most {
+                party.trouble(format!(
+                    "there is no room for more than {most} samples, so the oldest are let go; in this peer's policy raise \
+                     max_samples, or lower keep_samples_hours"
+                ));
+            }
+            let _measuring = party.measuring.write().await;
+            retention::offer_what_is_left(party).await?;
         }
         Ok(accepted)
     }

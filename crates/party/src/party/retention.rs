@@ -33,6 +33,11 @@ async fn forget(party: &Inner) -> Result<(), PartyError> {
         return Ok(());
     }
     debug!(party = %party.name, gone, "samples were too old");
+    offer_what_is_left(party).await
+}
+
+/// What it offers, after samples were let go; to be called while none come.
+pub(super) async fn offer_what_is_left(party: &Inner) -> Result<(), PartyError> {
     let left: BTreeSet<String> = party.store.sources(&party.name).await?.into_iter().collect();
     let fewer = {
         let mut known = party.sources.lock().unwrap_or_else(PoisonError::into_inner);

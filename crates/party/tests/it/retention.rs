@@ -6,6 +6,7 @@ use std::time::Duration;
 use tacit_model::api::PeerPolicy;
 use tacit_model::{Clock, SystemClock};
 use tacit_party::Policy;
+use tacit_party::source::SampleText;
 use tacit_store::{Redacted, Store};
 
 use crate::world::{Peer, World};
@@ -31,6 +32,28 @@ async fn only_fresh(peer: &Peer) {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), gone).await.expect("old samples go by themselves");
+}
+
+/// A sensor that brings more than is kept goes on measuring: the oldest go, what is left is offered, and its owner hears of it
+/// once.
+#[tokio::test]
+async fn of_too_many_samples_the_oldest_go_and_the_owner_hears_of_it() {
+    let policy = Policy::from(PeerPolicy { max_samples: 2, ..PeerPolicy::default() });
+    let mut world = World::with(|peers| peers[0].policy = policy, |_| {}).await;
+    let peer = &mut world.peers[0];
+    let now = SystemClock.now();
+    for (source, ago) in [("old", 40_000), ("fresh", 30_000), ("fresh", 20_000)] {
+        let values = BTreeMap::from([(source.to_owned(), Redacted("1".to_owned()))]);
+        peer.party().add_samples(vec![SampleText { at: now.plus(-ago), values }]).await.unwrap();
+    }
+    only_fresh(peer).await;
+    let trouble = peer.party().status().await.unwrap().last_trouble.unwrap();
+    assert!(trouble.what.contains("no room for more than 2 samples"), "{}", trouble.what);
+    peer.party().tell_owner("something else".to_owned());
+    let values = BTreeMap::from([("fresh".to_owned(), Redacted("1".to_owned()))]);
+    peer.party().add_samples(vec![SampleText { at: now.plus(-10_000), values }]).await.unwrap();
+    assert_eq!(peer.party().status().await.unwrap().last_trouble.unwrap().what, "something else");
+    world.close().await;
 }
 
 /// No sample comes any more: those that are too old go at the start all the same, and later from time to time.

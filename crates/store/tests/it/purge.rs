@@ -13,6 +13,7 @@ on_both! {
     a_clock_that_was_wrong_once_shuts_no_later_task_out,
     what_was_given_is_known_as_long_as_there_are_samples,
     rule3_what_was_given_is_known_as_long_as_whose_it_was,
+    of_too_many_samples_the_newest_stay,
     what_belongs_to_a_task_goes,
     a_gateway_forgets_what_is_over,
 }
@@ -97,6 +98,41 @@ async fn rule3_what_was_given_is_known_as_long_as_whose_it_was(f: &Fixture) {
     assert!(s.look().asked_with_others("p", &taken(-2, 50, 200, 8)).await.unwrap());
     assert_eq!(s.forget_opened("p", at(101)).await.unwrap(), 1);
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 1);
+}
+
+/// A sensor measures on when its series is full.
+async fn of_too_many_samples_the_newest_stay(f: &Fixture) {
+    let s = &f.store;
+    let sample = |moment, sources: &[&str]| {
+        (at(moment), sources.iter().map(|source| ((*source).to_owned(), tacit_store::Redacted(1))).collect())
+    };
+    let held = async || {
+        let mut look = s.look();
+        let mut held = Vec::new();
+        for source in ["a", "b", "c"] {
+            let found = look.samples("p", source, at(0), at(1000)).await.unwrap();
+            held.extend(found.into_iter().map(|row| (row.at.0, row.source)));
+        }
+        held.sort();
+        held.into_iter().map(|(at, source)| format!("{at}{source}")).collect::<Vec<_>>()
+    };
+    s.add_samples("q", vec![sample(1, &["a"])], 4).await.unwrap();
+    assert_eq!(s.add_samples("p", vec![sample(10, &["a", "b"]), sample(30, &["a", "b"])], 4).await, Ok(0));
+    // A record goes whole.
+    assert_eq!(s.add_samples("p", vec![sample(20, &["c"])], 4).await, Ok(2));
+    assert_eq!(held().await, ["20c", "30a", "30b"]);
+    // What is older than all that can be kept is not kept.
+    assert_eq!(s.add_samples("p", vec![sample(5, &["a", "b"])], 4).await, Ok(2));
+    assert_eq!(held().await, ["20c", "30a", "30b"]);
+    // One moment of more than may be kept is an error, and changes nothing.
+    let full = s.add_samples("p", vec![sample(40, &["a", "b", "c"])], 2).await;
+    assert_eq!(full, Err(tacit_store::StoreError::QueueFull { pending: 3, limit: 2 }));
+    assert_eq!(held().await, ["20c", "30a", "30b"]);
+    // A hundredth more than is needed.
+    let many = (100..300).map(|moment| sample(moment, &["a"])).collect();
+    assert_eq!(s.add_samples("p", many, 200).await, Ok(5));
+    assert_eq!(held().await.len(), 198);
+    assert_eq!(s.sources("q").await.unwrap(), ["a"], "another party's are its own");
 }
 
 async fn what_belongs_to_a_task_goes(f: &Fixture) {

@@ -142,8 +142,12 @@ fn f05_samples_are_bounded_in_number_and_in_age() {
     let room = &scene.rooms[0];
     let one_more = json!({ "samples": [{ "values": { "temperature": "24" } }] });
     room.policy(json!({ "max_samples": 2 }));
-    let refused = room.node.api("POST", "/peers/room0/samples", Some(&one_more));
-    assert_eq!(refused.status, 429, "{refused:?}");
-    room.policy(json!({ "max_samples": 3 }));
     room.node.api("POST", "/peers/room0/samples", Some(&one_more)).ok();
+    let told = room.node.api("GET", "/peers/room0", None).ok().body;
+    assert!(told.contains("no room for more than 2 samples"), "{told}");
+    // Another one of the newest moment would be more than is kept in all.
+    room.policy(json!({ "max_samples": 1 }));
+    let both = json!({ "samples": [{ "values": { "temperature": "24", "humidity": "50" } }] });
+    let refused = room.node.api("POST", "/peers/room0/samples", Some(&both));
+    assert_eq!(refused.status, 429, "{refused:?}");
 }
