@@ -10,7 +10,7 @@ pub use tasks::TaskRefusal;
 
 pub(crate) use budget::{QUEUE, delta_text};
 pub(crate) use governing::{Governing, check};
-pub(crate) use tasks::{Asked, freezes, is_late};
+pub(crate) use tasks::{Asked, Unread, freezes, is_late};
 
 use std::collections::BTreeSet;
 

@@ -13,7 +13,7 @@ use super::{Policy, TaskRefusal};
 
 impl Policy {
     /// Whether the bounds of a task hold all values that its series can have, as far as they have a range.
-    pub(crate) fn judge_ranges(&self, request: &TaskRequest, scale: &Scale) -> Result<(), TaskRefusal> {
+    pub(super) fn judge_ranges(&self, request: &TaskRequest, scale: &Scale) -> Result<(), TaskRefusal> {
         for source in &request.sources {
             let Some((from, to)) = self.range_of(source) else { continue };
             // As it would be given: rounding may lift the largest beyond the bounds.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use tacit_accord::Charter;
-use tacit_engine::SecurityModel;
+use tacit_engine::{Level, Plan, SecurityModel};
 use tacit_job::{Ask, Decline, Job, Terms, Window};
 use tacit_model::api::TaskRequest;
 use tacit_model::{CLOCK_SKEW_MS, Fingerprint, UnixMillis};
-use tacit_store::{Apart, AskedRow, Clash, Look, OpenedRow, StoreError};
+use tacit_store::{Apart, AskedRow, Clash, Look, OpenedRow, SpendRow, StoreError};
 
 use super::{Policy, fewest_inputs};
 use crate::party::Inner;
@@ -215,7 +215,50 @@ pub(crate) struct Asked<'a> {
     pub(crate) now: UnixMillis,
 }
 
+/// A computation of a task, before any record is read.
+pub(crate) struct Unread<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) plan: &'a Plan,
+    /// What this peer would know to be opened, if it computes.
+    pub(crate) opened: &'a [OpenedRow],
+    /// The series that it gives from, if it gives.
+    pub(crate) gives: Option<&'a [&'a str]>,
+}
+
 impl Policy {
+    /// All that is asked of a computation before a record is read, once the task itself was judged ([`Self::judge_task`]);
+    /// what it costs. This and [`Self::judge_read`] are the whole list, for Prepare and for whoever judges again.
+    pub(crate) async fn judge_unread(
+        &self,
+        party: &Inner,
+        look: &mut Look,
+        asked: &Asked<'_>,
+        work: &Unread<'_>,
+    ) -> Result<Vec<SpendRow>, TaskRefusal> {
+        self.judge_company_before(party, look, work.opened).await?;
+        let Some(sources) = work.gives else { return Ok(Vec::new()) };
+        let spent = self.judge_budget(party, look, work.job, work.plan, sources, asked.now).await?;
+        // Who gives a branch's part has no records of its own in it.
+        if work.plan.level() != Level::Root {
+            self.judge_conditions(&asked.ask.request)?;
+            self.judge_ranges(&asked.ask.request, &asked.terms.scale)?;
+        }
+        Ok(spent)
+    }
+
+    /// All that is asked of what would be given, of which the task's bounds leave so many records out.
+    pub(crate) async fn judge_read(
+        &self,
+        party: &Inner,
+        look: &mut Look,
+        asked: &Asked<'_>,
+        left_out: usize,
+        taken: &[AskedRow],
+    ) -> Result<(), TaskRefusal> {
+        self.judge_left_out(&asked.ask.request, left_out)?;
+        self.judge_history(party, look, taken, asked.now).await
+    }
+
     /// How long samples are kept, in milliseconds.
     pub(crate) fn keep_samples_ms(&self) -> i64 {
         // A policy of an older version may say 0.
@@ -261,7 +304,7 @@ impl Policy {
     }
 
     /// Whether a task may leave records of this peer out by its conditions. To be asked of who gives records.
-    pub(crate) fn judge_conditions(&self, request: &TaskRequest) -> Result<(), TaskRefusal> {
+    fn judge_conditions(&self, request: &TaskRequest) -> Result<(), TaskRefusal> {
         match self.conditions || request.filter.is_empty() {
             true => Ok(()),
             false => Err(TaskRefusal::Condition(request.filter.join(", "))),
@@ -269,7 +312,7 @@ impl Policy {
     }
 
     /// Whether it may leave so many out by its bounds.
-    pub(crate) fn judge_left_out(&self, request: &TaskRequest, left_out: usize) -> Result<(), TaskRefusal> {
+    fn judge_left_out(&self, request: &TaskRequest, left_out: usize) -> Result<(), TaskRefusal> {
         match self.conditions || left_out == 0 {
             true => Ok(()),
             false => Err(TaskRefusal::LeftOut { left_out, least: request.least.clone(), most: request.most.clone() }),
@@ -293,7 +336,7 @@ impl Policy {
     }
 
     /// Whether results over these windows would make no difference with earlier ones that this peer computed (rule 3).
-    pub(crate) async fn judge_company_before(
+    async fn judge_company_before(
         &self,
         party: &Inner,
         look: &mut Look,
@@ -309,7 +352,7 @@ impl Policy {
 
     /// Whether the budget of queries allows one more, and whether the window is disjoint from those that
     /// went into results with other members (rule 3). `rows` is what would go into this one.
-    pub(crate) async fn judge_history(
+    async fn judge_history(
         &self,
         party: &Inner,
         look: &mut Look,

@@ -16,7 +16,7 @@ use super::{branch, outside, told};
 use crate::environment::{Given, company_of, name_company, name_members};
 use crate::jobs::Noted;
 use crate::party::Inner;
-use crate::policy::{Asked, Policy, QUEUE, TaskRefusal, freezes};
+use crate::policy::{Asked, Policy, QUEUE, TaskRefusal, Unread, freezes};
 use crate::results::Stored;
 use crate::source::Row;
 use crate::source::series::{self, NothingToGive};
@@ -203,11 +203,11 @@ async fn prepare_task(
         true => windows(party, job, &task, plan, &sources, terms.window(job.slot).ok_or_else(no_window)?),
         false => Vec::new(),
     };
-    policy.judge_company_before(party, &mut look, &opened).await.map_err(refused)?;
+    let unread = Unread { job, plan, opened: &opened, gives: gives.then_some(&*sources) };
+    let spent = policy.judge_unread(party, &mut look, &asked, &unread).await.map_err(refused)?;
     if !gives {
         return Ok((None, Given { opened, ..Given::default() }, 0));
     }
-    let spent = policy.judge_budget(party, &mut look, job, plan, &sources, now).await.map_err(refused)?;
     if policy.manual_approval {
         look.let_go();
         ask_owner(party, ask, client, now).await?;
@@ -217,13 +217,10 @@ async fn prepare_task(
         // A branch is asked at the end, when nothing else stands against it.
         Level::Root => (None, terms.window(job.slot)),
         Level::Flat | Level::Branch => {
-            policy.judge_conditions(&ask.request).map_err(refused)?;
-            policy.judge_ranges(&ask.request, &terms.scale).map_err(refused)?;
             let nothing = |why: NothingToGive| Declined::new(Decline::NoRow, why.to_string());
             let selected = series::select(&mut look, &party.name, ask, terms, job.slot, plan, policy).await;
             let selected = selected.map_err(nothing)?;
             (left_out, beyond) = (selected.left_out, selected.beyond);
-            policy.judge_left_out(&ask.request, left_out).map_err(refused)?;
             (Some(selected.row), Some(selected.window))
         }
     };
@@ -240,7 +237,7 @@ async fn prepare_task(
         at: now,
     };
     let taken: Vec<AskedRow> = sources.into_iter().map(row).collect();
-    policy.judge_history(party, &mut look, &taken, now).await.map_err(refused)?;
+    policy.judge_read(party, &mut look, &asked, left_out, &taken).await.map_err(refused)?;
     drop(look);
     let given = match row_given {
         Some(given) => given,

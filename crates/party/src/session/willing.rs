@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use tacit_engine::{Level, Plan};
+use tacit_engine::Plan;
 use tacit_job::{AskError, Decline, Job};
 use tacit_store::SpendRow;
 
 use super::branch;
 use super::prepare::{Declined, Prepared, ask_owner};
 use crate::party::Inner;
-use crate::policy::{Asked, Policy, QUEUE, TaskRefusal, freezes};
+use crate::policy::{Asked, Policy, QUEUE, TaskRefusal, Unread, freezes};
 
 /// Judges a session again by the policy of now, which is the one that it goes on by. Where that is the same, and asks no
 /// owner, there is nothing to be done.
@@ -60,18 +60,13 @@ async fn judge_again(party: &Inner, policy: &Policy, prepared: &Prepared) -> Res
     let at = terms.moment(job.slot).ok_or_else(|| Declined::new(Decline::Plan, "the task has no such computation"))?;
     let asked = Asked { ask, terms, me: party.me, client, at, now };
     policy.judge_task(&asked, job, charter).map_err(refused)?;
-    policy.judge_company_before(party, &mut look, &claim.with_freeze.opened).await.map_err(refused)?;
-    if !gives {
-        return Ok(Vec::new());
-    }
     let taken = if freezes(&party.me, job) { &claim.with_freeze.taken } else { &claim.before.taken };
     let sources: Vec<&str> = taken.iter().map(|row| row.source.as_str()).collect();
-    let spent = policy.judge_budget(party, &mut look, job, plan, &sources, now).await.map_err(refused)?;
-    if plan.level() != Level::Root {
-        policy.judge_conditions(&ask.request).map_err(refused)?;
-        policy.judge_ranges(&ask.request, &terms.scale).map_err(refused)?;
-        policy.judge_left_out(&ask.request, *left_out).map_err(refused)?;
+    let opened = &claim.with_freeze.opened;
+    let unread = Unread { job, plan, opened, gives: gives.then_some(&*sources) };
+    let spent = policy.judge_unread(party, &mut look, &asked, &unread).await.map_err(refused)?;
+    if gives {
+        policy.judge_read(party, &mut look, &asked, *left_out, taken).await.map_err(refused)?;
     }
-    policy.judge_history(party, &mut look, taken, now).await.map_err(refused)?;
     Ok(spent)
 }

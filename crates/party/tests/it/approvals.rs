@@ -112,6 +112,20 @@ async fn f05_who_only_gives_and_refuses_after_the_links_gives_nothing() {
     world.close().await;
 }
 
+/// What the policy forbids anyhow is no question for the owner.
+#[tokio::test]
+async fn f05_an_owner_is_not_asked_what_the_policy_declines() {
+    let mut world = room_with_an_owner(0).await;
+    let filter = vec!["level>=1".to_owned()];
+    let request = TaskRequest { filter, ..request(&world, 1, "last_1h") };
+    let ask = Ask::admit(request, None, &world.gateway.identity).unwrap();
+    let attempt = job(&world, &ask, 1);
+    assert_eq!(declined(&mut world, 0, &attempt).await, Decline::Policy);
+    assert!(trouble(&world, 0).await.contains("only records that meet a condition"));
+    assert!(world.peers[0].party().approvals().await.unwrap().is_empty());
+    world.close().await;
+}
+
 /// Whatever a new policy forbids, it forbids a session that has no links yet, too.
 #[tokio::test]
 async fn f05_a_policy_that_changes_before_the_links_is_asked_all_that_prepare_asks() {
