@@ -13,8 +13,7 @@
 use std::collections::BTreeSet;
 
 use tacit_accord::Charter;
-use tacit_engine::PlanError;
-use tacit_job::{JobError, ToPeer};
+use tacit_job::ToPeer;
 use tacit_model::api::PairingState;
 use tacit_model::{Fingerprint, GroupId};
 use tacit_store::{MemberRefusal, MemberRow, PeerStatus};
@@ -147,21 +146,6 @@ impl Gateway {
         Ok(())
     }
 
-    /// Why there is no plan. Where members are too few and some wait to be compared, it says how many: clients hear it, too,
-    /// so it names nobody.
-    pub(crate) async fn no_plan(&self, group: GroupId, error: &JobError) -> Result<String, GatewayError> {
-        let why = error.to_string();
-        if !is_for_few(error) {
-            return Ok(why);
-        }
-        let waits = |row: &&MemberRow| row.fingerprint.is_some() && state_of(row) == PairingState::Waiting;
-        Ok(match self.inner.store.members(group).await?.iter().filter(waits).count() {
-            0 => why,
-            1 => format!("{why}; 1 member waits to be compared: {COMPARE}"),
-            waiting => format!("{why}; {waiting} members wait to be compared: {COMPARE}"),
-        })
-    }
-
     /// Whether the key of a member was revoked at this node, under its name or another one.
     pub(crate) async fn is_revoked(&self, row: &MemberRow) -> Result<bool, GatewayError> {
         match (row.refusal, row.fingerprint) {
@@ -178,27 +162,6 @@ pub(crate) fn revoked_key(name: &str) -> GatewayError {
         "{name}'s key was revoked and is never let in again; the peer must join anew with another name or after its \
          removal, with a new key"
     ))
-}
-
-/// What the operator does with members that wait.
-const COMPARE: &str = "`tacit pair list`, `tacit pair approve NAME`";
-
-/// Whether there would be a plan with more members, perhaps.
-fn is_for_few(error: &JobError) -> bool {
-    match error {
-        JobError::FewBranches { .. } => true,
-        JobError::Plan(error) => matches!(
-            error,
-            PlanError::TooFewInputs { .. }
-                | PlanError::BadMinimum { .. }
-                | PlanError::TooFewComputePeers { .. }
-                | PlanError::TooFewLeft { .. }
-                | PlanError::TooFewForProducts { .. }
-                | PlanError::TooFewForGuaranteed { .. }
-                | PlanError::TooFewForGuaranteedProducts { .. }
-        ),
-        _ => false,
-    }
 }
 
 /// How far the pairing with a member has come.

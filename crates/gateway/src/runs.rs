@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tacit_accord::{Charter, Consensus};
-use tacit_engine::Forecast;
-use tacit_job::{Job, StopReason, Task, ToPeer};
+use tacit_engine::{Forecast, PlanError};
+use tacit_job::{Job, JobError, StopReason, Task, ToPeer};
+use tacit_model::api::PairingState;
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 use tacit_pki::random;
 use tacit_store::{MemberRow, PeerStatus, RunRow, RunState, SlotOutcome, SlotState};
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::agreed::until_agreed;
+use crate::pairing::state_of;
 use crate::{Gateway, GatewayError};
 
 /// A run as its operator sees it.
@@ -238,6 +240,21 @@ impl Gateway {
         Ok(consensus)
     }
 
+    /// Why there is no plan. Where members are too few and some wait to be compared, it says how many: clients hear it, too,
+    /// so it names nobody.
+    pub(crate) async fn no_plan(&self, group: GroupId, error: &JobError) -> Result<String, GatewayError> {
+        let why = error.to_string();
+        if !is_for_few(error) {
+            return Ok(why);
+        }
+        let waits = |row: &&MemberRow| row.fingerprint.is_some() && state_of(row) == PairingState::Waiting;
+        Ok(match self.inner.store.members(group).await?.iter().filter(waits).count() {
+            0 => why,
+            1 => format!("{why}; 1 member waits to be compared: {COMPARE}"),
+            waiting => format!("{why}; {waiting} members wait to be compared: {COMPARE}"),
+        })
+    }
+
     /// Drives a run in a task of its own, unless one does already.
     pub(crate) fn continue_run(&self, group: GroupId, run: RunId) {
         let stop = {
@@ -290,6 +307,27 @@ impl Gateway {
             }
         }
         self.log_action(group, "end-run", why).await
+    }
+}
+
+/// What the operator does with members that wait.
+const COMPARE: &str = "`tacit pair list`, `tacit pair approve NAME`";
+
+/// Whether there would be a plan with more members, perhaps.
+fn is_for_few(error: &JobError) -> bool {
+    match error {
+        JobError::FewBranches { .. } => true,
+        JobError::Plan(error) => matches!(
+            error,
+            PlanError::TooFewInputs { .. }
+                | PlanError::BadMinimum { .. }
+                | PlanError::TooFewComputePeers { .. }
+                | PlanError::TooFewLeft { .. }
+                | PlanError::TooFewForProducts { .. }
+                | PlanError::TooFewForGuaranteed { .. }
+                | PlanError::TooFewForGuaranteedProducts { .. }
+        ),
+        _ => false,
     }
 }
 
