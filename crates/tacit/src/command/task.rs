@@ -270,13 +270,23 @@ async fn follow(
     const LONGEST: Duration = Duration::from_millis(500);
     let (mut told, mut pause, mut all_taken): (Option<Slot>, _, _) = (None, Duration::from_millis(5), Ok(()));
     let mut remarked = BTreeSet::new();
+    if earlier_note(&body).is_some() {
+        // It was asked long ago: each of its computations is told, in pages; or as many as one answer holds.
+        body = match tell {
+            true => task_from(client, &body.id, Slot(0)).await?,
+            false => task(client, &body.id).await?,
+        };
+    }
     loop {
+        let mut more = false;
         if !body.windows.is_empty() {
             heard.store(true, Ordering::Relaxed);
         }
         if tell {
             let mut news = body.clone();
             news.windows.retain(|window| Some(window.window) > told);
+            // There may be more than one answer holds, also of a task that is over.
+            more = !news.windows.is_empty();
             told = told.max(body.windows.last().map(|window| window.window));
             let mut opened = answer::opened(client, known, news, key).await?;
             // That no key was given is true of each computation.
@@ -287,12 +297,14 @@ async fn follow(
                 text => result_line(&text)?,
             }
         }
-        if body.state != "open" {
+        if body.state != "open" && !more {
             body.windows.retain(|window| Some(window.window) > told);
             return Ok((body, all_taken));
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2).min(LONGEST);
+        if !more {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(LONGEST);
+        }
         body = match told {
             Some(told) => task_from(client, &body.id, Slot(told.0 + 1)).await?,
             None => task(client, &body.id).await?,
