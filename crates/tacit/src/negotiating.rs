@@ -330,7 +330,8 @@ pub(crate) fn agreement_of(now: &NegotiationBody) -> Result<Option<(Agreement, W
     let agreement: Agreement = serde_json::from_str(document)?;
     let wording = agreement.verify().map_err(|e| refused(e.to_string()))?;
     let id = agreement.id()?.to_string();
-    if now.consensus.as_deref() != Some(&id) || agreement.negotiation.to_string() != now.id {
+    let decided = agreement.decided().map(|id| id.to_string());
+    if now.consensus.as_deref() != Some(&id) || decided != now.decided || agreement.negotiation.to_string() != now.id {
         return Err(refused("the consensus does not have the id that the gateway shows: it was altered"));
     }
     Ok(Some((agreement, wording)))

@@ -3,16 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tacit_accord::Consensus;
 use tacit_accord::negotiation::{Wording, charter_of};
-use tacit_model::api::{NegotiationBody, OnMissing, SharingKind, SlotRulesBody};
-use tacit_model::{Clock, GroupId, SystemClock};
+use tacit_model::api::{ContributionBody, NegotiationBody, OnMissing, SharingKind, SlotRulesBody};
+use tacit_model::{Clock, GroupId, SystemClock, plain};
 use tokio::time::sleep;
 
 use super::{Question, Wizard, say, tell};
 use crate::negotiating::{Seat, agreement_of, charter_wording, checked_registry, refused, registry_url, with_charter};
 use crate::output::Failure;
 
+/// The note of the proposal that was written here: what the gateway shows as one's own is compared with it.
+const PROPOSED: &str = "proposed";
 /// Pause between two looks at a negotiation.
 const LOOK: Duration = Duration::from_millis(300);
 /// How long a negotiation of the wizard stays open.
@@ -80,10 +83,16 @@ pub(crate) async fn run(mut wizard: Wizard, seat: Seat, given: Given) -> Result<
         return wizard.finish();
     }
     say(&format!("Your key is {}", seat.key()))?;
-    let (now, invitations) = negotiation(&mut wizard, &seat, group, &name, invited).await?;
+    let answers = [
+        ("name", json!(name)),
+        ("sharing", json!(sharing)),
+        ("slots/on_missing_input", json!(rules.on_missing_input)),
+        ("slots/deadline_ms", json!(rules.deadline_ms)),
+    ];
+    let (now, invitations) = negotiation(&mut wizard, &seat, group, &answers, invited).await?;
     say("Send invitations to peers:")?;
     invitations.iter().try_for_each(|invitation| say(invitation))?;
-    let done = take_over(&seat, now, invited).await?;
+    let done = take_over(&wizard, &seat, now, invited).await?;
     let owners = owners_of(&done)?;
     say(&format!("Consensus reached: {}", done.decided.as_deref().unwrap_or_default()))?;
     let url = registry_url(&seat.client, &done.id);
@@ -148,7 +157,7 @@ async fn negotiation(
     wizard: &mut Wizard,
     seat: &Seat,
     group: GroupId,
-    name: &str,
+    answers: &[(&str, Value)],
     invited: usize,
 ) -> Result<(NegotiationBody, Vec<String>), Failure> {
     let mut now = match wizard.noted("negotiation") {
@@ -160,6 +169,7 @@ async fn negotiation(
                 None => {
                     let gateway = seat.client.node().await?.fingerprint;
                     let expires = SystemClock.now().plus(DAYS * 24 * 3600 * 1000);
+                    let name = wizard.noted("GROUP_NAME").unwrap_or_default();
                     seat.open(gateway, name, Some(group), expires, Vec::new()).await?
                 }
             }
@@ -179,14 +189,68 @@ async fn negotiation(
         let served = seat.client.negotiated_registry(&now.id).await?;
         let chain = checked_registry(&served, None, None)?;
         let current = chain.last().ok_or_else(|| refused("the group has no consensus"))?;
-        now = seat.contribute(&now, &charter_wording(&now.id, current, |_| Ok(()))?, None).await?;
+        let text = first_text(wizard, &now.id, current, answers)?;
+        wizard.note(PROPOSED, &text.to_text()?)?;
+        now = seat.contribute(&now, &text, None).await?;
         say("Your initial proposal is contribution 1")?;
     }
     Ok((now, invitations))
 }
 
+/// The group's charter as a proposal, shown: it must say what was answered. One that was written before, and of which
+/// nobody knows whether it arrived, is sent again as it was.
+fn first_text(
+    wizard: &Wizard,
+    negotiation: &str,
+    current: &Consensus,
+    answers: &[(&str, Value)],
+) -> Result<Wording, Failure> {
+    let again = wizard.noted(PROPOSED).and_then(|text| Wording::read(text).ok());
+    let again = again.filter(|text| {
+        text.negotiation.to_string() == negotiation && text.parts[0].on_last_consensus == Some(current.id())
+    });
+    let text = match again {
+        Some(text) => text,
+        None => charter_wording(negotiation, current, |_| Ok(()))?,
+    };
+    let terms = &text.parts[0].terms;
+    for (name, answer) in answers {
+        if terms.get(*name) != Some(answer) {
+            return Err(refused(format!(
+                "the gateway shows {name} = {} for this group, and you answered {answer}: nothing was proposed. If you \
+                 changed your answer after the group was made, create it under another name",
+                terms.get(*name).unwrap_or(&Value::Null)
+            )));
+        }
+    }
+    say("You propose:")?;
+    terms.iter().try_for_each(|(name, value)| say(&format!("  {} = {}", plain(name), plain(&value.to_string()))))?;
+    Ok(text)
+}
+
+/// The proposal that was written here. A key signs what its owner was shown, so what the gateway shows as one's own must
+/// be the same.
+fn written(noted: Option<&str>, mine: &ContributionBody, negotiation: &str) -> Result<Wording, Failure> {
+    let refuse = |what: &str| {
+        refused(format!(
+            "{what}: it is not signed. `tacit negotiation show {negotiation}` shows it; if you put it forward yourself, \
+             go on with `tacit negotiation`, otherwise end this with `tacit negotiation cancel {negotiation}`"
+        ))
+    };
+    match noted {
+        Some(text) if *text == mine.text => Wording::read(text).map_err(|e| refused(e.to_string())),
+        Some(_) => Err(refuse("the gateway shows another proposal as yours than the one that was written here")),
+        None => Err(refuse("the gateway shows a proposal as yours that this wizard does not remember")),
+    }
+}
+
 /// Waits for everybody, makes them owners, and waits for the consensus.
-async fn take_over(seat: &Seat, mut now: NegotiationBody, invited: usize) -> Result<NegotiationBody, Failure> {
+async fn take_over(
+    wizard: &Wizard,
+    seat: &Seat,
+    mut now: NegotiationBody,
+    invited: usize,
+) -> Result<NegotiationBody, Failure> {
     let me = seat.key();
     let mut said = String::new();
     let mut progress = |text: String| {
@@ -196,7 +260,7 @@ async fn take_over(seat: &Seat, mut now: NegotiationBody, invited: usize) -> Res
     };
     loop {
         match now.status.as_str() {
-            "done" if now.outcome.is_some() => return finished(now),
+            "done" if now.outcome.is_some() => return finished(now, &me),
             // Agreed on, and put into force within a moment.
             "done" => {
                 sleep(LOOK).await;
@@ -208,7 +272,6 @@ async fn take_over(seat: &Seat, mut now: NegotiationBody, invited: usize) -> Res
         }
         let mine = now.contributions.iter().find(|c| c.signer == me);
         let mine = mine.ok_or_else(|| refused("the gateway lost your contribution"))?.clone();
-        let text = Wording::read(&mine.text).map_err(|e| refused(e.to_string()))?;
         let joined: Vec<_> =
             now.contributions.iter().filter(|c| c.signer != me && !now.deciders.contains(&c.signer)).collect();
         if mine.accepts {
@@ -222,6 +285,7 @@ async fn take_over(seat: &Seat, mut now: NegotiationBody, invited: usize) -> Res
             if joined.len() > invited {
                 return Err(refused("somebody takes part whom you did not invite; cancel the negotiation"));
             }
+            let text = written(wizard.noted(PROPOSED), &mine, &now.id)?;
             for other in &joined {
                 let theirs = Wording::read(&other.text).map_err(|e| refused(e.to_string()))?;
                 if theirs.parts[0].terms != text.parts[0].terms {
@@ -233,6 +297,8 @@ async fn take_over(seat: &Seat, mut now: NegotiationBody, invited: usize) -> Res
             }
             let mut owners: Vec<String> = joined.iter().map(|c| c.signer.clone()).chain([me.clone()]).collect();
             owners.sort();
+            say("These keys would own the group:")?;
+            owners.iter().try_for_each(|owner| say(&format!("  {}", plain(owner))))?;
             say("All invited peers have joined. Sending accept contribution.")?;
             let wording = with_charter(text, |charter| {
                 charter.owners = owners;
@@ -248,12 +314,60 @@ async fn take_over(seat: &Seat, mut now: NegotiationBody, invited: usize) -> Res
     }
 }
 
-/// A consensus that is in force, verified.
-pub(crate) fn finished(now: NegotiationBody) -> Result<NegotiationBody, Failure> {
-    agreement_of(&now)?;
+/// A consensus that is in force, verified, and signed by one's own key too.
+pub(crate) fn finished(now: NegotiationBody, me: &str) -> Result<NegotiationBody, Failure> {
+    if agreement_of(&now)?.is_none_or(|(agreement, _)| !agreement.signings.contains_key(me)) {
+        return Err(refused("what the others agreed on does not carry your signature"));
+    }
     match now.outcome.as_deref() {
         Some("in force") => Ok(now),
         Some(why) => Err(refused(why.to_owned())),
         None => Err(refused("there is a consensus that is not in force yet; run the command again")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_accord::{Charter, Proposal, decide};
+    use tacit_model::UnixMillis;
+    use tacit_pki::Identity;
+
+    use super::*;
+
+    /// After a lost answer the gateway shows what it likes as one's own proposal.
+    #[test]
+    fn what_is_signed_is_what_was_written_here_and_says_what_was_answered() {
+        let at = SystemClock.now().to_date_time().expect("a date");
+        let manager = Identity::generate("manager", at).expect("a key");
+        let gateways = vec![manager.fingerprint()];
+        let charter = Charter { gateways, ..Charter::new(GroupId(1), "ours", manager.public_key().to_base64()) };
+        let proposal = Proposal::new(None, charter, UnixMillis(0)).expect("a text").sign(&manager);
+        let current = decide(None, proposal).expect("the manager's");
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut wizard = Wizard::open(folder.path().join("memory"), false).expect("a wizard");
+        let id = tacit_accord::negotiation::NegotiationId([7; 32]).to_string();
+        let answers = |sharing: &str| [("name", json!("ours")), ("sharing", json!(sharing))];
+        let why = first_text(&wizard, &id, &current, &answers("additive")).expect_err("not what was answered");
+        assert!(why.to_string().contains("sharing = \"shamir\""), "{why}");
+        let text = first_text(&wizard, &id, &current, &answers("shamir")).expect("as answered");
+        let shown = |text: &Wording| ContributionBody {
+            number: 1,
+            at: UnixMillis(0),
+            signer: String::new(),
+            text: text.to_text().expect("a text"),
+            accepts: false,
+            live: true,
+            turn: 1,
+            signature: String::new(),
+        };
+        let why = written(None, &shown(&text), &id).expect_err("nothing was written here").to_string();
+        assert!(why.contains("does not remember"), "{why}");
+        wizard.note(PROPOSED, &text.to_text().expect("a text")).expect("noted");
+        assert_eq!(written(wizard.noted(PROPOSED), &shown(&text), &id).expect("the same"), text);
+        assert_eq!(first_text(&wizard, &id, &current, &answers("shamir")).expect("again"), text);
+        let mut other = text.clone();
+        other.parts[0].terms.insert("threshold".to_owned(), json!(0));
+        let why = written(wizard.noted(PROPOSED), &shown(&other), &id).expect_err("another text").to_string();
+        assert!(why.contains("another proposal as yours") && why.contains(&format!("show {id}")), "{why}");
     }
 }

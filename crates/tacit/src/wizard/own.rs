@@ -71,7 +71,7 @@ pub(crate) async fn run(
         sleep(LOOK).await;
         now = seat.client.negotiation(&id).await?;
     }
-    let done = finished(now)?;
+    let done = finished(now, &me)?;
     let (owners, joint) = owners_of(&done)?;
     if !owners.contains(&me) {
         return Err(refused("the others agreed on a charter that does not name you"));
