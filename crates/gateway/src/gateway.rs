@@ -124,6 +124,7 @@ pub(crate) struct Inner {
     pub(crate) news: tokio::sync::Notify,
     /// The current consensus of each group, checked.
     pub(crate) charters: std::sync::Mutex<BTreeMap<GroupId, Arc<Consensus>>>,
+    pub(crate) negotiations: std::sync::Mutex<crate::negotiations::Replayed>,
     /// Held while a charter is decided and recorded: one decision at a time.
     pub(crate) deciding: Mutex<()>,
     pub(crate) stop: CancellationToken,
@@ -153,6 +154,7 @@ impl Gateway {
             notifier: setup.notifier,
             news: tokio::sync::Notify::new(),
             charters: std::sync::Mutex::default(),
+            negotiations: std::sync::Mutex::default(),
             deciding: Mutex::new(()),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

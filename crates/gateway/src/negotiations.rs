@@ -3,12 +3,15 @@
 //! The gateway keeps the events and checks them; it signs nothing for anybody. Where a group has no owners its
 //! manager decides, whose key lives here: [`Gateway::accept_as_manager`] is that key's own signature.
 
+mod replayed;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tacit_accord::log::Kind;
 use tacit_accord::negotiation::{
-    Act, Agreement, Authority, Contribution, Event, JsonForm, Negotiation, NegotiationId, Opening, OpeningRequest,
-    Resource, SignedAct, Wording, charter_text, history_holds, sign_act, sign_decision,
+    Act, Agreement, Authority, Contribution, JsonForm, Negotiation, NegotiationId, Opening, OpeningRequest, Resource,
+    SignedAct, Wording, charter_text, history_holds, sign_act, sign_decision,
 };
 use tacit_accord::{Consensus, Proposal, decide};
 use tacit_model::{CLOCK_SKEW_MS, Fingerprint, GroupId, UnixMillis};
@@ -16,6 +19,7 @@ use tacit_pki::{PublicKey, random};
 use tacit_store::{NegotiationRow, StoreError, What};
 use tracing::warn;
 
+pub(crate) use self::replayed::Replayed;
 use crate::pairing::revoked_key;
 use crate::{Gateway, GatewayError};
 
@@ -32,7 +36,7 @@ pub struct NegotiationView {
     /// The group it is about.
     pub group: Option<GroupId>,
     /// All of it.
-    pub negotiation: Negotiation,
+    pub negotiation: Arc<Negotiation>,
     /// The id of what was agreed.
     pub agreement: Option<String>,
     /// The consensus on the group's charter that follows from it.
@@ -95,7 +99,7 @@ impl Gateway {
         let invitations = request.invitations();
         let (nonce, expires, title) = (request.nonce, request.expires, request.title);
         let opening = Opening { id: NegotiationId(id), opener, title, at: now, expires, authority, invitations };
-        let negotiation = Negotiation::open(opening.clone())?;
+        let negotiation = Arc::new(Negotiation::open(opening.clone())?);
         let body = serde_json::to_string(&opening).map_err(|e| GatewayError::Bug(e.to_string()))?;
         self.inner.store.put_negotiation(&opening.id.to_string(), group, &nonce, &body, now).await?;
         self.log_negotiation(group, "open", &opening.opener).await?;
@@ -108,16 +112,14 @@ impl Gateway {
             Some(row) => row,
             None => self.inner.store.negotiation_of(id).await?.ok_or(GatewayError::NotFound("negotiation"))?,
         };
-        let negotiation = self.replayed(&row).await?;
-        Ok(self.view_of(row, negotiation))
+        self.view_of(row).await
     }
 
     /// The negotiations about a group, oldest first.
     pub async fn negotiations(&self, group: GroupId) -> Result<Vec<NegotiationView>, GatewayError> {
         let mut views = Vec::new();
         for row in self.inner.store.negotiations(group).await? {
-            let negotiation = self.replayed(&row).await?;
-            views.push(self.view_of(row, negotiation));
+            views.push(self.view_of(row).await?);
         }
         Ok(views)
     }
@@ -129,7 +131,7 @@ impl Gateway {
         signer: &str,
         at: UnixMillis,
         signature: &str,
-    ) -> Result<Vec<Contribution>, GatewayError> {
+    ) -> Result<Vec<Arc<Contribution>>, GatewayError> {
         let view = self.negotiation(id).await?;
         let fresh = self.inner.clock.now().since(at).abs() <= CLOCK_SKEW_MS;
         let own = view.negotiation.opening().id;
@@ -221,19 +223,13 @@ impl Gateway {
         self.inner.store.negotiation(id).await?.ok_or(GatewayError::NotFound("negotiation"))
     }
 
-    async fn replayed(&self, row: &NegotiationRow) -> Result<Negotiation, GatewayError> {
-        let broken = |e: &dyn core::fmt::Display| GatewayError::Bug(format!("a stored negotiation is broken: {e}"));
-        let opening: Opening = serde_json::from_str(&row.opening).map_err(|e| broken(&e))?;
-        let mut events: Vec<Event> = Vec::new();
-        for body in self.inner.store.negotiation_steps(&row.id).await? {
-            events.push(serde_json::from_str(&body).map_err(|e| broken(&e))?);
-        }
-        Negotiation::replay(&JsonForm, opening, events).map_err(|e| broken(&e))
-    }
-
-    fn view_of(&self, row: NegotiationRow, negotiation: Negotiation) -> NegotiationView {
+    async fn view_of(&self, row: NegotiationRow) -> Result<NegotiationView, GatewayError> {
+        let negotiation = self.replayed(&row).await?;
+        // It may have closed between the look at its row and the look at its steps.
+        let closed = negotiation.agreement().is_some() && row.agreement.is_none();
+        let row = if closed { self.negotiation_row(&row.id).await? } else { row };
         let NegotiationRow { gid: group, agreement, decided, outcome, .. } = row;
-        NegotiationView { group, negotiation, agreement, decided, outcome, now: self.inner.clock.now() }
+        Ok(NegotiationView { group, negotiation, agreement, decided, outcome, now: self.inner.clock.now() })
     }
 
     /// A text about another group, or on another consensus than the last one, is not taken.

@@ -78,12 +78,15 @@ impl Store {
             .await
     }
 
-    /// The steps of a negotiation, in their order.
-    pub async fn negotiation_steps(&self, id: &str) -> Result<Vec<String>, StoreError> {
+    /// The steps of a negotiation from this number on, counted from 0, in their order.
+    pub async fn negotiation_steps(&self, id: &str, from: u32) -> Result<Vec<String>, StoreError> {
         let steps: Vec<Scalar<String>> = self
             .reader()
             .await?
-            .all("SELECT body AS v FROM negotiation_steps WHERE negotiation = $1 ORDER BY seq", args![id])
+            .all(
+                "SELECT body AS v FROM negotiation_steps WHERE negotiation = $1 AND seq >= $2 ORDER BY seq",
+                args![id, i64::from(from)],
+            )
             .await?;
         Ok(steps.into_iter().map(|Scalar(body)| body).collect())
     }

@@ -1,4 +1,5 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tacit_model::UnixMillis;
@@ -7,6 +8,8 @@ use super::{Act, Agreement, Form, Invitation, NegotiationId, Reading, SignedAct,
 
 /// Longer texts are not taken, in bytes.
 pub const MAX_TEXT: usize = 1 << 20;
+/// More than this of one signer's texts is not taken, in bytes, superseded ones too: all of them are kept and replayed.
+const MAX_TEXTS: usize = 16 << 20;
 /// More acts of one signer are not taken.
 pub const MAX_TURNS: u32 = 1000;
 /// More invitations are not taken.
@@ -102,7 +105,8 @@ pub struct Contribution {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiation {
     opening: Opening,
-    contributions: Vec<Contribution>,
+    /// Shared with the states before: a step copies no texts.
+    contributions: Vec<Arc<Contribution>>,
     turns: BTreeMap<String, u32>,
     /// Invitations with the key that used them.
     invitations: BTreeMap<Invitation, Option<String>>,
@@ -194,11 +198,15 @@ impl Negotiation {
 
     /// A negotiation as it was stored, every step checked again. The first that does not hold is the error.
     pub fn replay(form: &dyn Form, opening: Opening, events: Vec<Event>) -> Result<Self, NegotiationError> {
-        let mut negotiation = Self::open(opening)?;
+        Self::open(opening)?.resume(form, events)
+    }
+
+    /// The same, with steps that were stored after it.
+    pub fn resume(mut self, form: &dyn Form, events: Vec<Event>) -> Result<Self, NegotiationError> {
         for event in events {
-            negotiation = negotiation.step(form, event.by, event.at)?.after;
+            self = self.step(form, event.by, event.at)?.after;
         }
-        Ok(negotiation)
+        Ok(self)
     }
 
     /// How it began.
@@ -235,13 +243,13 @@ impl Negotiation {
     }
 
     /// All contributions in their order, superseded and withdrawn ones too.
-    pub fn contributions(&self) -> &[Contribution] {
+    pub fn contributions(&self) -> &[Arc<Contribution>] {
         &self.contributions
     }
 
     /// The contributions that count: one per signer.
     pub fn live(&self) -> impl Iterator<Item = &Contribution> {
-        self.contributions.iter().filter(|c| c.live)
+        self.contributions.iter().map(|c| &**c).filter(|c| c.live)
     }
 
     /// The turn that a key signs next.
@@ -292,7 +300,9 @@ impl Negotiation {
         } else {
             self.opening.authority.deciders.clone()
         };
-        let leading = self.live().filter(|c| c.accepts).max_by_key(|c| self.supporters(&c.text).len());
+        let mut support: HashMap<&str, usize> = HashMap::new();
+        self.live().filter(|c| c.accepts).for_each(|c| *support.entry(&c.text).or_default() += 1);
+        let leading = self.live().filter(|c| c.accepts).max_by_key(|c| support[c.text.as_str()]);
         if let Some(leading) = leading {
             let deciders = &self.opening.authority.deciders;
             asked.extend(leading.reading.consenting.iter().filter(|key| !deciders.contains(*key)).cloned());
@@ -319,6 +329,12 @@ impl Negotiation {
         }
         if next > MAX_TURNS {
             return Err(NegotiationError::TooMuch("one key has at most 1000 turns"));
+        }
+        if let Act::Contribute { text, .. } = &act.act {
+            let before = self.contributions.iter().filter(|c| c.signer == act.signer).map(|c| c.text.len());
+            if before.sum::<usize>() + text.len() > MAX_TEXTS {
+                return Err(NegotiationError::TooMuch("the texts of one key have at most 16 MiB together"));
+            }
         }
         if !form.is_signed(id, &act) {
             return Err(NegotiationError::BadSignature);
@@ -350,7 +366,7 @@ impl Negotiation {
             }
             Act::Withdraw => {
                 let mine = after.contributions.iter_mut().find(|c| c.live && c.signer == act.signer);
-                mine.ok_or(NegotiationError::NothingToWithdraw)?.live = false;
+                Arc::make_mut(mine.ok_or(NegotiationError::NothingToWithdraw)?).live = false;
             }
             Act::Invite(whom) => {
                 self.only_opener(&act.signer)?;
@@ -404,10 +420,10 @@ impl Negotiation {
         if !reading.signers.is_empty() && !reading.signers.contains(signer) {
             return Err(NegotiationError::NotASigner);
         }
-        for before in self.contributions.iter_mut().filter(|c| c.signer == signer) {
-            before.live = false;
+        for before in self.contributions.iter_mut().filter(|c| c.live && c.signer == signer) {
+            Arc::make_mut(before).live = false;
         }
-        self.contributions.push(Contribution {
+        self.contributions.push(Arc::new(Contribution {
             number: u32::try_from(self.contributions.len()).unwrap_or(u32::MAX).saturating_add(1),
             at: now,
             signer: signer.to_owned(),
@@ -416,7 +432,7 @@ impl Negotiation {
             live: true,
             signing,
             reading,
-        });
+        }));
         Ok(())
     }
 

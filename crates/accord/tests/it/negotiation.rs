@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use tacit_accord::negotiation::{
-    Act, Authority, Event, Form as _, Invitation, JsonForm, Negotiation, NegotiationError, NegotiationId, Opening,
-    Part, Resource, SignedAct, State, Status, Wording, charter_of, charter_part, charter_terms, charter_text,
-    differences, explain, export, import, secret_hash, sign_act, sign_decision,
+    Act, Authority, Duty, Event, Form as _, Invitation, JsonForm, Negotiation, NegotiationError, NegotiationId,
+    Opening, Part, Resource, SignedAct, State, Status, Wording, charter_of, charter_part, charter_terms, charter_text,
+    differences, duties, explain, export, import, secret_hash, sign_act, sign_decision,
 };
-use tacit_accord::{Configuration, OnMissingInput, Proposal, Refusal, decide};
+use tacit_accord::{Charter, Configuration, Member, MemberRole, OnMissingInput, Proposal, Refusal, decide};
 use tacit_model::UnixMillis;
 use tacit_pki::Identity;
 use tacit_pki::envelope::{Context, sign_detached};
@@ -249,6 +249,26 @@ fn r08_a_counter_proposal_leaves_the_other_parameters_alone() {
     assert!(Wording::read(&b.to_text().expect("a text")).is_err(), "there is no such parameter");
     a.accept = true;
     assert!(Wording::read(&a.to_text().expect("a text")).is_err(), "who accepts, accepts all");
+}
+
+/// Superseded texts are kept and replayed, so one key's are bounded together, and nobody else's by them.
+#[test]
+fn the_texts_of_one_key_are_bounded_together() {
+    let (alice, bob) = (identity("alice"), identity("bob"));
+    let opening = opening(&alice, &[], 0, vec![Invitation::Key(key(&bob))]);
+    let mut now = Negotiation::open(opening).expect("it opens");
+    let mut long = wording(false, 5);
+    long.parts[0].terms.insert("long".to_owned(), json!("x".repeat((1 << 20) - 1000)));
+    let mut put = |who: &Identity| -> Result<(), NegotiationError> {
+        let act = sign_act(who, &ID, now.next_turn(&key(who)), contribution(&long)).expect("signed");
+        now = now.step(&JsonForm, act, LATER)?.after;
+        Ok(())
+    };
+    for _ in 0..16 {
+        assert_eq!(put(&alice), Ok(()));
+    }
+    assert!(matches!(put(&alice), Err(NegotiationError::TooMuch(_))));
+    assert_eq!(put(&bob), Ok(()));
 }
 
 #[test]

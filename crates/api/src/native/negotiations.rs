@@ -88,7 +88,7 @@ pub(super) async fn history(
     JsonBody(body): JsonBody<HistoryRequest>,
 ) -> Result<Json<ContributionList>, ApiError> {
     let all = app.gateway()?.negotiation_history(&id, &body.signer, body.at, &body.signature).await?;
-    Ok(Json(ContributionList { contributions: all.iter().map(contribution_body).collect() }))
+    Ok(Json(ContributionList { contributions: all.iter().map(|c| contribution_body(c)).collect() }))
 }
 
 pub(super) async fn contribution(

@@ -255,7 +255,8 @@ async fn negotiations_take_each_step_once(f: &Fixture) {
     let agreed = || Some(("agreement".to_owned(), Some("decided".to_owned())));
     assert_eq!(step(1, "z", agreed()).await, Ok(()));
     assert_eq!(step(2, "w", agreed()).await, conflict(What::NegotiationStep), "there is one agreement");
-    assert_eq!(f.store.negotiation_steps("a").await.unwrap(), ["x", "z"]);
+    assert_eq!(f.store.negotiation_steps("a", 0).await.unwrap(), ["x", "z"]);
+    assert_eq!(f.store.negotiation_steps("a", 1).await.unwrap(), ["z"], "what is known is not read again");
     assert_eq!(f.store.unfinished_negotiations().await.unwrap().len(), 1);
     f.store.set_negotiation_outcome("a", "in force").await.unwrap();
     f.store.set_negotiation_outcome("a", "something else").await.unwrap();
