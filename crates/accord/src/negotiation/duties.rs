@@ -27,7 +27,8 @@ pub fn duties(charter: &Charter) -> Vec<Duty> {
     charter.members.sort_by(|a, b| a.name.cmp(&b.name));
     let charter = &charter;
     let limits = limits(charter);
-    let learners = charter.recipients().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ");
+    let learners = learners(charter);
+    let givers = charter.inputs().count();
     let mut duties = vec![
         Duty {
             actor: "owners".to_owned(),
@@ -51,7 +52,7 @@ pub fn duties(charter: &Charter) -> Vec<Duty> {
         },
     ];
     duties.extend(charter.members.iter().map(|member| {
-        let computes = format!("shares from {} members", charter.inputs().count());
+        let computes = format!("shares from {givers} members");
         let (role, inputs, outputs) = match member.role {
             MemberRole::Input => ("gives data", "its own rows".to_owned(), "shares to the computing members"),
             MemberRole::Privacy => ("computes on shares", computes, "shares of the result"),
@@ -74,6 +75,20 @@ pub fn duties(charter: &Charter) -> Vec<Duty> {
         }
     }));
     duties
+}
+
+/// Longer lists of names, in bytes, are not repeated with every member: a text would grow with the square of its members.
+const LISTED: usize = 1000;
+
+fn learners(charter: &Charter) -> String {
+    let names: Vec<&str> = charter.recipients().map(|m| m.name.as_str()).collect();
+    let listed = names.join(", ");
+    let apart = charter.members.iter().any(|m| m.role == MemberRole::Recipient);
+    match (listed.len() > LISTED, apart) {
+        (false, _) => listed,
+        (true, true) => format!("all {} recipients", names.len()),
+        (true, false) => format!("all {} members that give data", names.len()),
+    }
 }
 
 fn limits(charter: &Charter) -> String {

@@ -271,6 +271,30 @@ fn the_texts_of_one_key_are_bounded_together() {
     assert_eq!(put(&bob), Ok(()));
 }
 
+/// Each member's duties named every member that learns results: at three hundred the text was too long to be taken.
+#[test]
+fn a_text_grows_with_its_members_and_not_with_their_square() {
+    let manager = identity("manager");
+    let size = |members: u16, role: MemberRole| {
+        let named = |number: u16| Member {
+            name: format!("member-{number}"),
+            fingerprint: tacit_model::Fingerprint([u8::try_from(number % 256).expect("a byte"); 32]),
+            role,
+            ..member(1, "operator")
+        };
+        let charter = Charter { members: (0..members).map(named).collect(), ..charter(&manager) };
+        duties(&charter)
+    };
+    let few = size(3, MemberRole::Both);
+    assert!(few[2].outputs.ends_with("results are learned by: member-0, member-1, member-2"), "{}", few[2].outputs);
+    let [some, many] = [300, 600].map(|members| size(members, MemberRole::Both));
+    assert!(many[2].outputs.ends_with("results are learned by: all 600 members that give data"), "{}", many[2].outputs);
+    let length = |duties: &[Duty]| serde_json::to_string(duties).expect("JSON").len();
+    assert!(length(&some) < 300_000 && length(&many) < 2 * length(&some) + 10_000);
+    let apart = size(600, MemberRole::Recipient);
+    assert!(apart[2].outputs.ends_with("learned by: all 600 recipients"), "{}", apart[2].outputs);
+}
+
 #[test]
 fn r07_r09_a_charter_is_explained_exported_and_read_back_unchanged() {
     let manager = identity("manager");
