@@ -16,5 +16,5 @@ mod text_form;
 pub use clock::{CLOCK_SKEW_MS, Clock, ManualClock, SystemClock, UnixMillis};
 pub use fingerprint::Fingerprint;
 pub use ids::{Attempt, GroupId, RunId, SessionId, Slot};
-pub use name::{BadName, check_name, plain};
+pub use name::{BadName, check_name, is_plain, plain, plain_lines};
 pub use text_form::ParseIdError;

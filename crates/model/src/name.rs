@@ -12,21 +12,28 @@ pub fn check_name(name: &str) -> Result<(), BadName> {
     if fits { Ok(()) } else { Err(BadName(name.chars().take(120).collect())) }
 }
 
-/// A text as it can be shown to people: what would move the cursor, hide or turn around what stands beside it is written
-/// out, `\u{1b}`.
+/// Whether a character only shows itself: none that would move the cursor, hide or turn around what stands beside it.
+pub fn is_plain(c: char) -> bool {
+    let acts = c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !acts
+}
+
+/// A text as it can be shown to people: what is not [plain](is_plain) is written out, `\u{1b}`.
 pub fn plain(text: &str) -> String {
-    let acts = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        match acts(c) {
-            true => shown.extend(c.escape_unicode()),
-            false => shown.push(c),
+        match is_plain(c) {
+            true => shown.push(c),
+            false => shown.extend(c.escape_unicode()),
         }
     }
     shown
+}
+
+/// A text of several lines as it can be shown to people, each line [plain].
+pub fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -36,6 +43,7 @@ mod tests {
     #[test]
     fn what_acts_on_a_screen_is_written_out() {
         assert_eq!(plain("St. Mary's, 東京 3"), "St. Mary's, 東京 3");
+        assert_eq!(plain_lines("a\n\n\u{1b}b\n"), "a\n\n\\u{1b}b\n");
         assert_eq!(plain("a\n\u{1b}[2J\u{9b}b\u{202e}c"), "a\\u{a}\\u{1b}[2J\\u{9b}b\\u{202e}c");
     }
 

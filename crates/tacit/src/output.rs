@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use tacit_client::ClientError;
 use tacit_model::problem::ProblemKind;
-use tacit_model::{RunId, Slot};
+use tacit_model::{RunId, Slot, plain_lines};
 
 /// The exit codes that scripts rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Failure {
         if self.nobody_reads() {
             return ExitCode::SUCCESS;
         }
-        let _read = writeln!(std::io::stderr(), "tacit: {:#}", self.error);
+        let _read = writeln!(std::io::stderr(), "tacit: {}", plain_lines(&format!("{:#}", self.error)));
         ExitCode::from(self.code as u8)
     }
 }

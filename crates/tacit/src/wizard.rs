@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
+use tacit_model::plain_lines;
+
 use crate::kept_file;
 use crate::output::{Failure, result_line};
 
@@ -158,7 +160,8 @@ pub(crate) fn answered(what: &str) -> Result<(), Failure> {
 /// What wizards tell goes to the error output: results on the other stay readable by programs.
 pub(crate) fn say(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stderr().lock();
-    Ok(writeln!(out, "{text}")?)
+    // Much of it comes from elsewhere.
+    Ok(writeln!(out, "{}", plain_lines(text))?)
 }
 
 /// One result line.

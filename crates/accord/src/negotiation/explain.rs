@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use tacit_model::plain;
+use tacit_model::{is_plain, plain};
 
 use super::{Resource, Wording, WordingError};
 use crate::CanonicalError;
@@ -114,7 +114,7 @@ fn flatten(path: &mut Vec<String>, value: &serde_json::Value, lines: &mut Vec<(S
         // parts/N/terms/NAME and parts/N/duties/N are leaves.
         Object(fields) if !fields.is_empty() && path.len() < 4 => {
             for (name, value) in fields {
-                path.push(name.replace('~', "~0").replace('/', "~1").replace(" = ", "~2"));
+                path.push(written(name));
                 flatten(path, value, lines);
                 path.pop();
             }
@@ -126,15 +126,57 @@ fn flatten(path: &mut Vec<String>, value: &serde_json::Value, lines: &mut Vec<(S
                 path.pop();
             }
         }
-        leaf => lines.push((path.join("/"), leaf.to_string())),
+        leaf => lines.push((
+            path.join("/"),
+            each(&leaf.to_string(), |c, out| match is_plain(c) {
+                true => out.push(c),
+                // JSON has such characters inside texts only.
+                false => {
+                    for unit in c.encode_utf16(&mut [0; 2]) {
+                        let _ = write!(out, "\\u{unit:04x}");
+                    }
+                }
+            }),
+        )),
     }
+}
+
+/// A name in a path: what separates names and values, and what acts on a screen, is written out.
+fn written(name: &str) -> String {
+    each(name, |c, out| match c {
+        '~' => out.push_str("~0"),
+        '/' => out.push_str("~1"),
+        '=' => out.push_str("~3"),
+        c if is_plain(c) => out.push(c),
+        c => {
+            let _ = write!(out, "~u{:x};", u32::from(c));
+        }
+    })
+}
+
+fn each(text: &str, mut put: impl FnMut(char, &mut String)) -> String {
+    let mut out = String::with_capacity(text.len());
+    text.chars().for_each(|c| put(c, &mut out));
+    out
+}
+
+/// The name that [`written`] wrote, or that was written before `~3` and `~u`, when ` = ` was `~2`.
+fn named(written: &str) -> Option<String> {
+    let mut pieces = written.split("~u");
+    let plain = |piece: &str| piece.replace("~3", "=").replace("~2", " = ").replace("~1", "/").replace("~0", "~");
+    let mut name = plain(pieces.next()?);
+    for piece in pieces {
+        let (code, rest) = piece.split_once(';')?;
+        name.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
+        name.push_str(&plain(rest));
+    }
+    Some(name)
 }
 
 /// Puts a value back to where [`flatten`] took it from; none if the place is taken or cannot be.
 fn place(root: &mut serde_json::Value, path: &str, value: serde_json::Value) -> Option<()> {
     use serde_json::Value::{Array, Null, Object};
-    let names: Vec<String> =
-        path.split('/').map(|n| n.replace("~2", " = ").replace("~1", "/").replace("~0", "~")).collect();
+    let names: Vec<String> = path.split('/').map(named).collect::<Option<_>>()?;
     if names.len() > 4 {
         return None;
     }

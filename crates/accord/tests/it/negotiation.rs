@@ -295,6 +295,19 @@ fn a_text_grows_with_its_members_and_not_with_their_square() {
     assert!(apart[2].outputs.ends_with("learned by: all 600 recipients"), "{}", apart[2].outputs);
 }
 
+/// Names and values that act on a screen, or would be lines of their own, are written out and read back as they were.
+#[test]
+fn what_acts_on_a_screen_is_written_out_in_an_export() {
+    let mut text = wording(false, 1);
+    for name in ["a\nparts/0/terms/b", "\u{1b}[2J~u9b;", "a =", "\u{202e}x = y"] {
+        text.parts[0].terms.insert(name.to_owned(), json!({ "\u{9b}k": format!("\u{2066}{name}\\u{{9b}}") }));
+    }
+    let exported = export(&text).expect("a text");
+    assert!(exported.split('\n').all(|line| tacit_model::plain(line) == line), "{exported}");
+    assert_eq!(import(&exported).as_ref(), Ok(&text), "{exported}");
+    assert!(import("parts/0/terms/~u = 1").is_err() && import("parts/0/terms/~ud800; = 1").is_err());
+}
+
 #[test]
 fn r07_r09_a_charter_is_explained_exported_and_read_back_unchanged() {
     let manager = identity("manager");

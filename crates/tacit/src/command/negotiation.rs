@@ -1,22 +1,27 @@
 //! `tacit negotiation`: agree on a charter, or on anything else, by signatures.
 
+mod changes;
 mod signing;
+mod standing;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
-use tacit_accord::negotiation::{Act, Invitation, Wording, differences, explain, export, import};
-use tacit_accord::{Charter, ConsensusId};
+use serde_json::json;
+use tacit_accord::ConsensusId;
+use tacit_accord::negotiation::{Act, Invitation, Wording, explain, export, import};
 use tacit_model::api::NegotiationBody;
 use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
 
+use self::changes::Changes;
+pub(crate) use self::changes::assignment;
 use self::signing::Asking;
-use super::{group_number, print};
+use self::standing::{describe, done, print};
+use super::group_number;
 use crate::connection::Connection;
 use crate::negotiating::{
-    InvitationText, Seat, agreement_of, candidate, charter_wording, checked_registry, refused, short_key, statement,
-    statement_part, text_of, with_charter, with_terms,
+    InvitationText, Seat, agreement_of, charter_wording, checked_registry, refused, statement, text_of, with_charter,
+    with_terms,
 };
 use crate::output::Failure;
 
@@ -209,91 +214,6 @@ struct New {
     days: u32,
 }
 
-/// What is to be otherwise.
-#[derive(Args, Debug, Default)]
-struct Changes {
-    /// A parameter and its value, as in `explain`: JSON, or text as it is.
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
-    set: Vec<(String, Value)>,
-    /// Make this key an owner.
-    #[arg(long = "add-owner", value_name = "KEY")]
-    add_owner: Vec<String>,
-    /// This key is an owner no more.
-    #[arg(long = "remove-owner", value_name = "KEY")]
-    remove_owner: Vec<String>,
-    /// Admit somebody who registered. Compare the fingerprint with its operator first.
-    #[arg(long = "add-member", value_name = "NAME=FINGERPRINT", value_parser = compared)]
-    add_member: Vec<(String, Fingerprint)>,
-    /// Somebody is a member no more.
-    #[arg(long = "remove-member", value_name = "NAME")]
-    remove_member: Vec<String>,
-    /// Add a part of its own to the text, a statement with this title; `--set 2/NAME=VALUE` fills the second part.
-    #[arg(long = "add-part", value_name = "TITLE")]
-    add_part: Vec<String>,
-    /// Exactly these keys, each given so, are to sign the text; nobody else can then, and none of them may be missing.
-    #[arg(long = "signer", value_name = "KEY")]
-    signers: Vec<String>,
-}
-
-impl Changes {
-    fn of_charter(&self) -> bool {
-        !(self.add_owner.is_empty()
-            && self.remove_owner.is_empty()
-            && self.add_member.is_empty()
-            && self.remove_member.is_empty())
-    }
-
-    /// Applies them to a text.
-    async fn apply(&self, seat: &Seat, wording: Wording) -> Result<Wording, Failure> {
-        let wording = if self.of_charter() {
-            let served = match self.add_member.is_empty() {
-                true => None,
-                false => Some(seat.client.negotiated_registry(&wording.negotiation.to_string()).await?),
-            };
-            with_charter(wording, |charter| {
-                for (name, fingerprint) in &self.add_member {
-                    let member = candidate(served.as_ref().ok_or_else(|| refused("no registry"))?, name)?;
-                    if member.fingerprint != *fingerprint {
-                        return Err(refused(format!(
-                            "{name} registered with another fingerprint than the one you compared; do not admit it"
-                        )));
-                    }
-                    charter.members.push(member);
-                }
-                self.change(charter)
-            })?
-        } else {
-            wording
-        };
-        let mut wording = wording;
-        wording.parts.extend(self.add_part.iter().map(|title| statement_part(title)));
-        if !self.signers.is_empty() {
-            wording.signers = self.signers.iter().cloned().collect();
-        }
-        if self.set.is_empty() { Ok(wording) } else { with_terms(wording, &self.set) }
-    }
-
-    fn change(&self, charter: &mut Charter) -> Result<(), Failure> {
-        for name in &self.remove_member {
-            let before = charter.members.len();
-            charter.members.retain(|member| member.name != *name);
-            if charter.members.len() == before {
-                return Err(Failure::usage(format!("there is no member {name}")));
-            }
-        }
-        charter.owners.retain(|key| !self.remove_owner.contains(key));
-        for key in &self.add_owner {
-            if !charter.owners.contains(key) {
-                charter.owners.push(key.clone());
-            }
-        }
-        if !(self.add_member.is_empty() && self.remove_member.is_empty()) {
-            charter.threshold = Charter::natural_threshold(charter.computing().count());
-        }
-        Ok(())
-    }
-}
-
 impl Negotiation {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let (json, pin) = (self.json, self.connection.pin());
@@ -386,12 +306,15 @@ impl Negotiation {
             }
             Action::Export { negotiation, file, contribution } => {
                 let now = seat.client.negotiation(&negotiation).await?;
-                std::fs::write(&file, export(&chosen(&now, contribution)?)?)?;
+                let text = export(&chosen(&now, contribution)?)?;
+                std::fs::write(&file, text).map_err(Failure::at(&file, "written", "name another file"))?;
                 print(json, &json!({"file": file}), |_| format!("{} is written", file.display()))
             }
             Action::Import { negotiation, file, compare } => {
                 let now = seat.client.negotiation(&negotiation).await?;
-                let mut text = import(&std::fs::read_to_string(&file)?).map_err(|e| Failure::usage(e.to_string()))?;
+                let text = std::fs::read_to_string(&file);
+                let text = text.map_err(Failure::at(&file, "read", "name the file that was exported"))?;
+                let mut text = import(&text).map_err(|e| Failure::usage(e.to_string()))?;
                 let written = text.to_text()?;
                 let same = now.contributions.iter().find(|c| c.text == written).map(|c| c.number);
                 if compare {
@@ -410,27 +333,7 @@ impl Negotiation {
                     Err(_) => seat.client.negotiated_registry(&negotiation_or_group).await?,
                 };
                 checked_registry(&served, manager_key.as_deref(), last)?;
-                print(json, &served, |served| {
-                    let mut text = format!("group {} by consensus {}: verified\n", served.gid, served.consensus);
-                    if let Some(joint) = served.joint_id {
-                        text.push_str(&format!("  owned by {} keys, joint id {joint}\n", served.owners.len()));
-                    }
-                    for p in &served.parties {
-                        text.push_str(&format!(
-                            "  {:<16} layer {} {:<9} {} admitted by {}\n",
-                            p.name,
-                            p.layer,
-                            p.role.word(),
-                            p.fingerprint,
-                            &p.admitted_by[..12]
-                        ));
-                    }
-                    for c in &served.candidates {
-                        let fingerprint = c.fingerprint.map(|f| f.to_string()).unwrap_or_default();
-                        text.push_str(&format!("  {:<16} waits   {:<9} {fingerprint}\n", c.name, c.role.word()));
-                    }
-                    text.trim_end().to_owned()
-                })
+                print(json, &served, standing::registry)
             }
         }
     }
@@ -513,77 +416,7 @@ fn chosen(now: &NegotiationBody, contribution: Option<u32>) -> Result<Wording, F
     }
 }
 
-fn done(json: bool, now: &NegotiationBody, seat: &Seat) -> Result<(), Failure> {
-    agreement_of(now)?;
-    print(json, now, |now| match (&now.decided, &now.consensus) {
-        (Some(decided), _) => {
-            format!("Consensus reached: {decided} ({})", now.outcome.as_deref().unwrap_or("not in force yet"))
-        }
-        (None, Some(consensus)) => format!("Consensus reached: {consensus}"),
-        _ => {
-            let mine = now.contributions.iter().find(|c| c.signer == seat.key());
-            let mine = mine.map(|c| format!("Your contribution is {}. ", c.number)).unwrap_or_default();
-            format!(
-                "{mine}No consensus yet; {} signatures are missing, {} invitations are pending.",
-                now.pending.len(),
-                now.open_invitations
-            )
-        }
-    })
-}
-
-fn describe(now: &NegotiationBody, me: &str) -> String {
-    let who = |key: &String| if key == me { "you".to_owned() } else { short_key(key) };
-    let mut text = format!("{} ({}), round {}, until {}\n", now.title, now.status, now.round, now.expires);
-    if let Some(consensus) = &now.consensus {
-        text.push_str(&format!("  consensus  {consensus}\n"));
-    }
-    if let (Some(decided), Some(outcome)) = (&now.decided, &now.outcome) {
-        text.push_str(&format!("  charter    {decided} ({outcome})\n"));
-    }
-    for c in &now.contributions {
-        let word = if c.accepts { "accepts" } else { "proposes" };
-        text.push_str(&format!("  {:>4}  {} {word}\n", c.number, who(&c.signer)));
-    }
-    let texts: Vec<(String, Wording)> =
-        now.contributions.iter().filter_map(|c| Some((c.signer.clone(), Wording::read(&c.text).ok()?))).collect();
-    for (name, standing) in differences(texts.iter().map(|(signer, text)| (signer.as_str(), text))) {
-        if standing.agreed() {
-            continue;
-        }
-        text.push_str(&format!("  open: {name}\n"));
-        for (value, supporters) in &standing.values {
-            let value = value.as_ref().map_or("(absent)".to_owned(), Value::to_string);
-            text.push_str(&format!(
-                "        {value} wanted by {}\n",
-                supporters.iter().map(who).collect::<Vec<_>>().join(", ")
-            ));
-        }
-        for key in &standing.rejected_by {
-            text.push_str(&format!("        rejected by {}\n", who(key)));
-        }
-    }
-    if now.status == "open" {
-        let pending: Vec<String> = now.pending.iter().map(who).collect();
-        text.push_str(&format!("  missing: {} and {} invitations\n", pending.join(", "), now.open_invitations));
-    }
-    text.trim_end().to_owned()
-}
-
 fn numbered(parameter: String) -> String {
     let has_number = parameter.split_once('/').is_some_and(|(part, _)| part.parse::<usize>().is_ok());
     if has_number { parameter } else { format!("1/{parameter}") }
-}
-
-pub(crate) fn assignment(text: &str) -> Result<(String, Value), String> {
-    let (name, value) = text.split_once('=').ok_or("a parameter is NAME=VALUE, such as threshold=2")?;
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-    Ok((name.trim().to_owned(), value))
-}
-
-fn compared(text: &str) -> Result<(String, Fingerprint), String> {
-    let (name, fingerprint) =
-        text.rsplit_once('=').ok_or("give NAME=FINGERPRINT, as the member's operator reads it out")?;
-    let fingerprint = fingerprint.parse().map_err(|_| "a fingerprint has 64 hexadecimal digits")?;
-    Ok((name.to_owned(), fingerprint))
 }
