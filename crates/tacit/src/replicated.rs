@@ -10,6 +10,8 @@
 //!
 //! Such a node is a gateway only: what peers hold never shares a database with rows that travel.
 
+mod giving_up;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::SocketAddr;
@@ -18,18 +20,19 @@ use std::time::Duration;
 
 use tacit_api::{EdgeOptions, LeadingGateway, Metrics, ServeOptions, Standby};
 use tacit_audit::{AuditError, AuditLog, AuditSetup};
-use tacit_gateway::{Admitted, Gateway, GatewayError, GatewaySetup, Lead, Notifier};
+use tacit_gateway::{Admitted, Gateway, GatewaySetup, Lead, Notifier};
 use tacit_job::GatewayAt;
 use tacit_link::{Gate, Host, LinkConfig, LinkHub, Protocol};
 use tacit_model::{Clock, Fingerprint, SystemClock};
 use tacit_pki::{Identity, keyfile};
 use tacit_replica::{Duty, LogKeeping, Replica, ReplicaError, ReplicaNode, ReplicaSetup};
-use tacit_store::{ReplicaRows, Store, StoreError};
+use tacit_store::{ReplicaRows, Store};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::giving_up::{Failing, cannot_lead};
 use crate::config::{DataFolder, NodeConfig, Role};
 use crate::discovery::Announcer;
 use crate::node::{ToldToEnd, announce, in_use, key_fault, lock, runner_limits};
@@ -41,8 +44,6 @@ use crate::retention::Keeps;
 const CLEAN_AFTER: Duration = Duration::from_secs(60);
 /// After a lead that could not be taken up it is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
-/// A lead that could not be taken up for so long is for another gateway, which Raft does not elect while this one is there.
-const GIVE_UP: Duration = Duration::from_secs(5);
 
 /// Opens the node, says where it is, and serves until it is told to stop.
 pub(crate) async fn run(data: DataFolder, config: NodeConfig) -> Result<(), Failure> {
@@ -368,53 +369,6 @@ impl Work {
     }
 }
 
-/// Since when a lead could not be taken up, try after try.
-#[derive(Default)]
-struct Failing(Option<(u64, Instant)>);
-
-impl Failing {
-    /// One more try at this lead failed; whether that has gone on for too long.
-    fn again(&mut self, epoch: u64, failure: &Failure, now: Instant) -> bool {
-        if unagreed(failure) {
-            *self = Self::default();
-            return false;
-        }
-        let since = match self.0 {
-            Some((of, since)) if of == epoch => since,
-            _ => now,
-        };
-        self.0 = Some((epoch, since));
-        now.duration_since(since) >= GIVE_UP
-    }
-}
-
-/// Whether the other gateways did not agree in time. Another leader would wait for the same ones, and there would be one
-/// gateway less.
-fn unagreed(failure: &Failure) -> bool {
-    let of_the_gateway = || match failure.cause::<GatewayError>()? {
-        GatewayError::Store(error) => Some(error),
-        _ => None,
-    };
-    let of_the_log = || match failure.cause::<AuditError>()? {
-        AuditError::Store(error) => Some(error),
-        _ => None,
-    };
-    let error = failure.cause::<StoreError>().or_else(of_the_gateway).or_else(of_the_log);
-    matches!(error, Some(StoreError::Replicas { .. }))
-}
-
-/// Whoever starts it again may do so at once: another one leads meanwhile.
-fn cannot_lead(why: &Failure) -> Failure {
-    Failure::new(
-        Code::Other,
-        format!(
-            "this gateway was elected and could not take up the lead for {} s: {why}. It ends, so that another one can \
-             lead; mend that (if its database is damaged: docs/failover.md, a new key and a new list), and start it again",
-            GIVE_UP.as_secs()
-        ),
-    )
-}
-
 /// The replication has ended by itself. An older copy of a data folder must not be started again.
 fn ended(forgotten: bool) -> Failure {
     match forgotten {
@@ -486,27 +440,5 @@ mod tests {
         assert!(forgotten.contains("on the list of all gateways"), "{forgotten}");
         assert!(!forgotten.contains("Start the node again"), "{forgotten}");
         assert!(other.contains("Start the node again"), "{other}");
-    }
-
-    #[test]
-    fn w1_a_lead_that_fails_again_and_again_is_given_up() {
-        let own = || Failure::usage("the database is damaged");
-        let others = || StoreError::Replicas { reason: "no majority".to_owned() };
-        let begin = Instant::now();
-        let mut failing = Failing::default();
-        assert!(!failing.again(7, &own(), begin));
-        assert!(!failing.again(7, &own(), begin + GIVE_UP - AGAIN));
-        assert!(failing.again(7, &own(), begin + GIVE_UP));
-        // Another lead begins anew.
-        assert!(!failing.again(8, &own(), begin + GIVE_UP));
-        assert!(failing.again(8, &own(), begin + GIVE_UP * 2));
-        // What the others did not agree on is not this gateway's fault.
-        let ways: [Failure; 3] =
-            [others().into(), GatewayError::from(others()).into(), AuditError::Store(others()).into()];
-        for way in ways {
-            assert!(!failing.again(8, &way, begin + GIVE_UP * 3), "{way}");
-            assert!(!failing.again(8, &own(), begin + GIVE_UP * 3));
-            assert!(failing.again(8, &own(), begin + GIVE_UP * 4));
-        }
     }
 }

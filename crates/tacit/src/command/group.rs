@@ -8,16 +8,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tacit_engine::aggregate;
-use tacit_model::api::{
-    ConfigurationBody, Decimal, DirectoryEntry, ForecastBody, GroupBody, MemberBody, OnMissing, SharingKind,
-    SlotRulesBody,
-};
+use tacit_model::api::{ConfigurationBody, Decimal, OnMissing, SharingKind, SlotRulesBody};
 use tacit_model::{GroupId, RunId};
 
 use super::{counted, group_number, print};
 use crate::connection::Connection;
 use crate::negotiating::Seat;
-use crate::output::{Code, Failure, bytes};
+use crate::output::{Code, Failure};
 use crate::wizard::{self, confirm};
 
 /// Create, configure and run groups at a gateway.
@@ -282,7 +279,7 @@ impl Group {
                 }
                 lines.collect::<Vec<_>>().join("\n")
             }),
-            Action::Show { group } => print(json, &client.group(GroupId(group)).await?, describe),
+            Action::Show { group } => print(json, &client.group(GroupId(group)).await?, told::describe),
             Action::Invite { group } => print(json, &client.invite(GroupId(group)).await?, Clone::clone),
             Action::Codes { group } => {
                 let codes = client.group(GroupId(group)).await?.codes;
@@ -317,13 +314,13 @@ impl Group {
                     result_buffer_size: c.result_buffer_size,
                     parameters,
                 };
-                print(json, &client.configure(GroupId(c.group), &body).await?, describe)
+                print(json, &client.configure(GroupId(c.group), &body).await?, told::describe)
             }
             Action::SlotRules { group, on_missing_input, deadline, slot, first_slot } => {
                 let deadline_ms = deadline.saturating_mul(1000);
                 let slot_ms = slot.unwrap_or(0).saturating_mul(60_000);
                 let body = SlotRulesBody { on_missing_input, deadline_ms, slot_ms, first_slot };
-                print(json, &client.set_slot_rules(GroupId(group), &body).await?, describe)
+                print(json, &client.set_slot_rules(GroupId(group), &body).await?, told::describe)
             }
             Action::Start { group } => print(json, &client.start_group(GroupId(group)).await?, |n| match n {
                 0 => "0 members started: those that run already, are not connected or not verified are left out; \
@@ -336,7 +333,7 @@ impl Group {
                 print(json, &group, |g| format!("group {g} is stopped"))
             }
             Action::Directory { group } => print(json, &client.directory(GroupId(group)).await?, |members| {
-                members.iter().map(listed).collect::<Vec<_>>().join("\n")
+                members.iter().map(told::listed).collect::<Vec<_>>().join("\n")
             }),
             Action::Ping { group, messages, providers } => {
                 let ping = client.ping(GroupId(group), messages, providers).await?;
@@ -399,104 +396,10 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn describe(group: &GroupBody) -> String {
-    let mut text = format!(
-        "group {} ({}): {}\n  consensus  {}\n  threshold  {}\n",
-        group.gid,
-        group.name,
-        group.status.word(),
-        group.consensus,
-        group.threshold
-    );
-    match &group.configuration {
-        Some(c) => text.push_str(&format!(
-            "  computes   {}{} of {}, values up to {}, below {}, {}\n",
-            c.aggregator,
-            c.parameters.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>(),
-            counted(c.items as usize, "item"),
-            c.max_element,
-            c.field,
-            usize::try_from(c.time_slots).map_or_else(|_| "until stopped".to_owned(), |slots| counted(slots, "slot"))
-        )),
-        None => text.push_str("  computes   nothing yet: `tacit group configure`\n"),
-    }
-    if let Some(forecast) = &group.forecast {
-        text.push_str(&describe_forecast(forecast));
-    }
-    if let Some(why) = &group.no_forecast {
-        text.push_str(&format!("  forecast   none yet: {why}\n"));
-    }
-    for member in &group.members {
-        text.push_str(&describe_member(member));
-    }
-    for code in group.codes.iter().flatten() {
-        text.push_str(&format!("  open code  {code}\n"));
-    }
-    text.pop();
-    text
-}
-
-/// Two lines: what a slot survives, and what it takes.
-fn describe_forecast(forecast: &ForecastBody) -> String {
-    let (of, losses) = (forecast.compute_peers, forecast.losses);
-    let lost = match losses {
-        0 => format!("no loss of any of {of} compute peers"),
-        _ => format!("the loss of {losses} of {of} compute peers after the freeze, none before it"),
-    };
-    let survived = match (forecast.cheaters_survived, forecast.cheaters_noticed) {
-        (0, 0) => format!("{lost}; no cheater, and none is sure to be noticed"),
-        (0, noticed) => format!("{lost}; no cheater, but no wrong result of up to {noticed} is accepted"),
-        (cheaters, _) => format!("the loss or the cheating of {cheaters} of {of} compute peers at any time"),
-    };
-    format!(
-        "  survives   {survived}; {} together learn nothing\n\
-         \x20 a slot     about {} rounds, {} from each input peer and {} from each compute peer, {} ms on one machine\n",
-        forecast.colluding,
-        forecast.rounds,
-        bytes(forecast.input_bytes),
-        bytes(forecast.compute_bytes),
-        forecast.micros.div_ceil(1000)
-    )
-}
-
-fn describe_member(member: &MemberBody) -> String {
-    let fingerprint = member.fingerprint.map_or_else(|| "no certificate".to_owned(), |f| f.to_string());
-    format!(
-        "  {:<16} {:<8} {:<12} {:<10} {:<9} {fingerprint}{}\n",
-        member.name,
-        member.role.word(),
-        member.status.word(),
-        if member.connected { "connected" } else { "away" },
-        if member.verified { "verified" } else { "UNVERIFIED" },
-        // What `tacit join` showed at the other end.
-        match &member.comparison_code {
-            Some(code) if !member.verified => format!("\n    comparison code: {code}"),
-            _ => String::new(),
-        },
-    )
-}
-
 fn on_missing(text: &str) -> Result<OnMissing, String> {
     match text {
         "wait" => Ok(OnMissing::Wait),
         "fail" => Ok(OnMissing::Fail),
         number => number.parse().map(OnMissing::Proceed).map_err(|_| "wait, fail or a number".to_owned()),
     }
-}
-
-fn listed(member: &DirectoryEntry) -> String {
-    let there = if member.available { "there" } else { "away" };
-    let since = member.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
-    let all = |list: &[String], none: &str| if list.is_empty() { none.to_owned() } else { list.join(",") };
-    let at = if member.endpoint.is_empty() { "only dials" } else { &member.endpoint };
-    format!(
-        "{:<16} {there}{since}\n  {} of {}, {at}; labels {}; series {}; aggregators {}; {} sessions at once",
-        member.name,
-        member.role.word(),
-        member.operator,
-        all(&member.labels, "-"),
-        all(&member.sources, "-"),
-        all(&member.services, "all"),
-        member.sessions
-    )
 }

@@ -1,9 +1,9 @@
-//! What is told of groups, in a line.
+//! What is told of groups and their members.
 
-use tacit_model::api::{GroupBody, PingBody, Standing};
+use tacit_model::api::{DirectoryEntry, ForecastBody, GroupBody, MemberBody, PingBody, Standing};
 
 use crate::command::counted;
-use crate::output::{Code, Failure};
+use crate::output::{Code, Failure, bytes};
 
 /// A group in a line. Who sees neither codes nor members is not told how many there are.
 pub(super) fn in_a_line(group: &GroupBody) -> String {
@@ -47,10 +47,106 @@ pub(super) fn ponged(group: i64, ping: &PingBody, messages: u32, providers: bool
     Ok(format!("{whose} answered {} of {sent} in {took:.3} ms", ping.messages))
 }
 
+/// A group with what it computes, and everybody in it.
+pub(super) fn describe(group: &GroupBody) -> String {
+    let mut text = format!(
+        "group {} ({}): {}\n  consensus  {}\n  threshold  {}\n",
+        group.gid,
+        group.name,
+        group.status.word(),
+        group.consensus,
+        group.threshold
+    );
+    match &group.configuration {
+        Some(c) => text.push_str(&format!(
+            "  computes   {}{} of {}, values up to {}, below {}, {}\n",
+            c.aggregator,
+            c.parameters.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>(),
+            counted(c.items as usize, "item"),
+            c.max_element,
+            c.field,
+            usize::try_from(c.time_slots).map_or_else(|_| "until stopped".to_owned(), |slots| counted(slots, "slot"))
+        )),
+        None => text.push_str("  computes   nothing yet: `tacit group configure`\n"),
+    }
+    if let Some(forecast) = &group.forecast {
+        text.push_str(&describe_forecast(forecast));
+    }
+    if let Some(why) = &group.no_forecast {
+        text.push_str(&format!("  forecast   none yet: {why}\n"));
+    }
+    for member in &group.members {
+        text.push_str(&describe_member(member));
+    }
+    for code in group.codes.iter().flatten() {
+        text.push_str(&format!("  open code  {code}\n"));
+    }
+    text.pop();
+    text
+}
+
+/// Two lines: what a slot survives, and what it takes.
+fn describe_forecast(forecast: &ForecastBody) -> String {
+    let (of, losses) = (forecast.compute_peers, forecast.losses);
+    let lost = match losses {
+        0 => format!("no loss of any of {of} compute peers"),
+        _ => format!("the loss of {losses} of {of} compute peers after the freeze, none before it"),
+    };
+    let survived = match (forecast.cheaters_survived, forecast.cheaters_noticed) {
+        (0, 0) => format!("{lost}; no cheater, and none is sure to be noticed"),
+        (0, noticed) => format!("{lost}; no cheater, but no wrong result of up to {noticed} is accepted"),
+        (cheaters, _) => format!("the loss or the cheating of {cheaters} of {of} compute peers at any time"),
+    };
+    format!(
+        "  survives   {survived}; {} together learn nothing\n\
+         \x20 a slot     about {} rounds, {} from each input peer and {} from each compute peer, {} ms on one machine\n",
+        forecast.colluding,
+        forecast.rounds,
+        bytes(forecast.input_bytes),
+        bytes(forecast.compute_bytes),
+        forecast.micros.div_ceil(1000)
+    )
+}
+
+fn describe_member(member: &MemberBody) -> String {
+    let fingerprint = member.fingerprint.map_or_else(|| "no certificate".to_owned(), |f| f.to_string());
+    format!(
+        "  {:<16} {:<8} {:<12} {:<10} {:<9} {fingerprint}{}\n",
+        member.name,
+        member.role.word(),
+        member.status.word(),
+        if member.connected { "connected" } else { "away" },
+        if member.verified { "verified" } else { "UNVERIFIED" },
+        // What `tacit join` showed at the other end.
+        match &member.comparison_code {
+            Some(code) if !member.verified => format!("\n    comparison code: {code}"),
+            _ => String::new(),
+        },
+    )
+}
+
+/// Who is there, and with what.
+pub(super) fn listed(member: &DirectoryEntry) -> String {
+    let there = if member.available { "there" } else { "away" };
+    let since = member.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
+    let all = |list: &[String], none: &str| if list.is_empty() { none.to_owned() } else { list.join(",") };
+    let at = if member.endpoint.is_empty() { "only dials" } else { &member.endpoint };
+    format!(
+        "{:<16} {there}{since}\n  {} of {}, {at}; labels {}; series {}; aggregators {}; {} sessions at once",
+        member.name,
+        member.role.word(),
+        member.operator,
+        all(&member.labels, "-"),
+        all(&member.sources, "-"),
+        all(&member.services, "all"),
+        member.sessions
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use tacit_model::GroupId;
-    use tacit_model::api::{MemberBody, OnMissing, PairingState, PeerRole, SharingKind, SlotRulesBody};
+    use tacit_model::api::{OnMissing, PairingState, PeerRole, SharingKind, SlotRulesBody};
 
     use super::*;
 
