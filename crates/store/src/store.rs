@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -22,6 +23,8 @@ use crate::{StoreError, What, migrate};
 #[derive(Clone)]
 pub struct Store {
     pub(crate) db: Arc<Db>,
+    /// Something could not be written, and nothing was since, as far as [`Store::ping`] knows.
+    pub(crate) unwritten: Arc<AtomicBool>,
 }
 
 pub(crate) enum Db {
@@ -70,7 +73,7 @@ impl Store {
         } else {
             open_sqlite(sqlite_path(address)?, None).await?
         };
-        Ok(Self { db: Arc::new(db) })
+        Ok(Self::over(db))
     }
 
     /// Opens `sqlite:PATH` as one of several replicas: whatever is written is agreed on by `replicator` first, and made
@@ -79,7 +82,11 @@ impl Store {
     ///
     /// Must be called inside a Tokio runtime that outlives the store.
     pub async fn open_replicated(address: &str, replicator: Arc<dyn Replicator>) -> Result<Self, StoreError> {
-        Ok(Self { db: Arc::new(open_sqlite(sqlite_path(address)?, Some(replicator)).await?) })
+        Ok(Self::over(open_sqlite(sqlite_path(address)?, Some(replicator)).await?))
+    }
+
+    fn over(db: Db) -> Self {
+        Self { db: Arc::new(db), unwritten: Arc::default() }
     }
 
     /// Which database is behind: `sqlite` or `postgres`.
@@ -90,9 +97,21 @@ impl Store {
         }
     }
 
-    /// Whether the database answers (for `/readyz`).
+    /// Whether the database answers, and takes what is written (for `/readyz`). Once something could not be written, as on a
+    /// full disk where reading goes on, a small write is tried each time until one succeeds.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let _: crate::db::Scalar<i64> = self.reader().await?.one("SELECT CAST(1 AS BIGINT) AS v", &[]).await?;
+        if self.unwritten.load(Ordering::Relaxed) {
+            self.run_tx("probe", (), |db, _| {
+                Box::pin(async move {
+                    let sql = "INSERT INTO settings (name, value, updated) VALUES ('probe', '', 0)
+                               ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+                    db.execute(sql, &[]).await.map(drop)
+                })
+            })
+            .await?;
+            self.unwritten.store(false, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -254,4 +273,35 @@ async fn open_postgres(address: &str, alone: bool) -> Result<Db, StoreError> {
     }
     let alone = held.map(|held| crate::alone::keep(held, options, pool.clone()));
     Ok(Db::Postgres { pool, gate: RwLock::new(()), _alone: alone })
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::UnixMillis;
+
+    use super::*;
+
+    /// A full disk, as far as a test can have one: reading goes on.
+    #[tokio::test]
+    async fn a_store_that_takes_no_writes_is_not_well_until_it_does_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows.db");
+        let store = Store::open(path.to_str().expect("a path")).await.expect("it opens");
+        let takes = async |writes: bool| {
+            let set = store.run_one_write(writes, |db, writes| {
+                let sql = if *writes { "PRAGMA query_only = OFF" } else { "PRAGMA query_only = ON" };
+                Box::pin(async move { db.execute(sql, &[]).await.map(drop) })
+            });
+            set.await.expect("set");
+        };
+        assert_eq!(store.ping().await, Ok(()));
+        takes(false).await;
+        let write = || store.set_setting("a", "b", UnixMillis(0));
+        assert!(matches!(write().await, Err(StoreError::Unavailable { .. })));
+        assert!(matches!(store.ping().await, Err(StoreError::Unavailable { .. })));
+        assert!(store.setting("a").await.is_ok(), "reading goes on");
+        takes(true).await;
+        assert_eq!(store.ping().await, Ok(()));
+        assert_eq!(write().await, Ok(()));
+    }
 }

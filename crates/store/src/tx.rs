@@ -2,6 +2,7 @@
 
 use core::future::Future;
 use core::pin::Pin;
+use core::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::RwLock;
@@ -28,10 +29,10 @@ impl Store {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        match &*self.db {
+        self.heeded(match &*self.db {
             Db::Sqlite { writer, .. } => writer.run(args, work, Pace::Soon).await,
             Db::Postgres { pool, gate, .. } => run_on_postgres(pool, gate, name, &args, work).await,
-        }
+        })
     }
 
     /// The same for work that nobody's answer depends on: on SQLite it shares its commit with others of its kind, and
@@ -41,10 +42,10 @@ impl Store {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        match &*self.db {
+        self.heeded(match &*self.db {
             Db::Sqlite { writer, .. } => writer.run(args, work, Pace::Later).await,
             Db::Postgres { pool, gate, .. } => run_on_postgres(pool, gate, name, &args, work).await,
-        }
+        })
     }
 
     /// Runs work whose first statement is its only writing one, makes sense on its own, and does nothing if the
@@ -58,10 +59,18 @@ impl Store {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        match &*self.db {
+        self.heeded(match &*self.db {
             Db::Sqlite { writer, .. } => writer.run(args, work, Pace::OneWrite).await,
-            Db::Postgres { pool, gate } => run_on_postgres(pool, gate, "one_write", &args, work).await,
+            Db::Postgres { pool, gate, .. } => run_on_postgres(pool, gate, "one_write", &args, work).await,
+        })
+    }
+
+    /// Remembers that the database did not take what was to be written.
+    fn heeded<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Unavailable { .. } | StoreError::Corrupt { .. }) = &outcome {
+            self.unwritten.store(true, Ordering::Relaxed);
         }
+        outcome
     }
 }
 
