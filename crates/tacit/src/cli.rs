@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use clap::builder::StyledStr;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::command;
 use crate::output::Failure;
@@ -62,25 +63,31 @@ fn with_examples(command: clap::Command, above: Option<&StyledStr>) -> clap::Com
 fn log_filter() -> EnvFilter {
     const USUAL: &str = "warn";
     let given = std::env::var("TACIT_LOG").unwrap_or_default();
-    // A bare word is a level or one of our rooms: of any other word the filter would let nothing through.
-    let meant = |part: &str| {
-        let word = part.trim();
-        word.contains(['=', '['])
-            || word.is_empty()
-            || word.starts_with("tacit")
-            || word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok()
-    };
-    match EnvFilter::try_new(&given) {
-        _ if given.is_empty() => EnvFilter::new(USUAL),
-        Ok(filter) if given.split(',').all(meant) => filter,
+    if given.is_empty() {
+        return EnvFilter::new(USUAL);
+    }
+    // Asked first: of a level that was not built in, the filter tells people how to build programs.
+    match given.split(',').all(meant).then(|| EnvFilter::try_new(&given)) {
+        Some(Ok(filter)) => filter,
         _ => {
             let text = format!(
-                "tacit: TACIT_LOG={given:?} is not understood, {USUAL} is taken; say a level, such as info, or rooms \
-                 with levels, such as warn,tacit_party=debug"
+                "tacit: TACIT_LOG={given:?} is not understood, {USUAL} is taken; say a level, off, error, warn, info or \
+                 debug, or parts with levels, such as warn,tacit_party=debug"
             );
             let _read = writeln!(std::io::stderr(), "{text}");
             EnvFilter::new(USUAL)
         }
+    }
+}
+
+/// Whether a part of a filter can be meant. A bare word is a level or one of our rooms: of any other word the filter would
+/// let nothing through.
+fn meant(part: &str) -> bool {
+    let word = part.trim();
+    let level = word.rsplit('=').next().unwrap_or(word).trim().parse::<LevelFilter>();
+    match level {
+        Ok(level) => level <= LevelFilter::DEBUG,
+        Err(_) => word.contains(['=', '[']) || word.is_empty() || word.starts_with("tacit"),
     }
 }
 
@@ -118,4 +125,21 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             Command::Bench(bench) => bench.run().await,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_is_not_built_in_is_none_and_nobody_is_told_how_to_build_programs() {
+        for part in
+            ["info", "off", " DEBUG ", "tacit_party=debug", "tacit_link", "openraft=off", "tacit[span]=info", ""]
+        {
+            assert!(meant(part), "{part}");
+        }
+        for part in ["trace", "TRACE", "tacit_party=trace", "loud"] {
+            assert!(!meant(part), "{part}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use tacit_accord::Consensus;
-use tacit_model::api::{CompareRequest, Decimal, PeerBody, RowBody, SampleBody};
+use tacit_model::api::{CompareRequest, Decimal, JobBody, PeerBody, RosterBody, RowBody, SampleBody};
 use tacit_model::{Fingerprint, RunId};
 use tacit_pki::PublicKey;
 
@@ -203,27 +203,12 @@ impl Peer {
                 [] => "nothing yet".to_owned(),
                 jobs => jobs.iter().map(jobs::describe).collect::<Vec<_>>().join("\n\n"),
             }),
-            Action::Roster { name } => print(json, &client.roster(&name).await?, |roster| {
-                let mut text = format!(
-                    "consensus {}, threshold {}\n",
-                    roster.consensus.as_deref().unwrap_or("none yet"),
-                    roster.threshold.map_or_else(|| "-".to_owned(), |t| t.to_string())
-                );
-                if let Some(manager) = roster.document.as_deref().and_then(manager_key) {
-                    text.push_str(&format!("manager key {manager}\n"));
-                }
-                for m in &roster.members {
-                    text.push_str(&format!(
-                        "  {:<16} {:<9} {:<16} {}\n",
-                        m.name,
-                        m.role.word(),
-                        m.operator,
-                        m.fingerprint
-                    ));
-                }
-                text.push_str(&format!("last job: {}", roster.last_job.as_deref().unwrap_or("none yet")));
-                text
-            }),
+            Action::Roster { name } => {
+                let roster = client.roster(&name).await?;
+                // As JSON it is in the roster; people read it as `jobs` shows it.
+                let last = if json { Vec::new() } else { client.jobs(&name, 1).await? };
+                print(json, &roster, |roster| told_roster(roster, last.first()))
+            }
             Action::Witness { name } => {
                 let seen = client.witness(&name).await?;
                 print(json, &seen, |seen| seen.checkpoint.as_deref().unwrap_or("nothing yet").trim_end().to_owned())?;
@@ -314,6 +299,26 @@ fn read_row(text: &str) -> Result<RowBody, Failure> {
     Ok(RowBody { slot_start: None, values })
 }
 
+/// Who would see shares, and what was asked last.
+fn told_roster(roster: &RosterBody, last: Option<&JobBody>) -> String {
+    let mut text = format!(
+        "consensus {}, threshold {}\n",
+        roster.consensus.as_deref().unwrap_or("none yet"),
+        roster.threshold.map_or_else(|| "-".to_owned(), |t| t.to_string())
+    );
+    if let Some(manager) = roster.document.as_deref().and_then(manager_key) {
+        text.push_str(&format!("manager key {manager}\n"));
+    }
+    for m in &roster.members {
+        text.push_str(&format!("  {:<16} {:<9} {:<16} {}\n", m.name, m.role.word(), m.operator, m.fingerprint));
+    }
+    match last {
+        Some(job) => text.push_str(&format!("last job:\n{}", jobs::describe(job))),
+        None => text.push_str("last job: none yet"),
+    }
+    text
+}
+
 /// The key under which a group was founded, for comparing: a client is shown the same.
 fn manager_key(document: &str) -> Option<Fingerprint> {
     let manager = Consensus::read(document).ok()?;
@@ -332,5 +337,27 @@ mod tests {
         let why = record(&["temperature=21.5", "temperature=22"]).expect_err("two values").to_string();
         assert!(why.contains("temperature is given twice"), "{why}");
         assert!(record(&["temperature"]).is_err());
+    }
+
+    #[test]
+    fn a_roster_ends_with_the_last_job_in_words() {
+        let roster = RosterBody {
+            consensus: Some("77ab".to_owned()),
+            document: None,
+            threshold: Some(1),
+            members: Vec::new(),
+            last_job: Some("{\"group\":1}".to_owned()),
+        };
+        let job: JobBody = serde_json::from_value(serde_json::json!({
+            "number": 4, "state": "done", "detail": "", "asked": "2026-01-01T00:00:00Z", "gateway": "00".repeat(32),
+            "group": 1, "consensus": "77ab", "session": "ab", "run": 1, "slot": 0, "attempt": 0, "purpose": "traffic",
+            "sources": ["queue"], "aggregator": "sum", "parameters": {}, "model": "semi_honest", "participants": [],
+            "opened": "the sum", "told": "nobody",
+        }))
+        .expect("a job");
+        let told = told_roster(&roster, Some(&job));
+        assert!(told.contains("consensus 77ab, threshold 1") && told.contains("last job:\n4. asked at"), "{told}");
+        assert!(told.contains("purpose     traffic") && !told.contains('{'), "{told}");
+        assert!(told_roster(&roster, None).ends_with("last job: none yet"));
     }
 }

@@ -1,6 +1,8 @@
 //! `tacit token`: who may use a node's API.
 
 use clap::{Args, Subcommand};
+use tacit_client::Client;
+use tacit_engine::aggregate;
 use tacit_model::api::{NewCertificate, NewToken, Role, TaskScope};
 use tacit_model::{Fingerprint, GroupId};
 
@@ -71,6 +73,19 @@ struct Limits {
 }
 
 impl Limits {
+    /// A limit to what is not there would only be noticed by whoever is refused everything.
+    async fn check(&self, client: &Client) -> Result<(), Failure> {
+        if let Some(stranger) = self.aggregator.iter().find(|name| aggregate::find(name).is_none()) {
+            let known = aggregate::names();
+            return Err(Failure::usage(format!("there is no aggregator {stranger:?}: choose one of {known}")));
+        }
+        if !self.group.is_empty() {
+            let groups = client.groups().await?;
+            are_there(&self.group, &groups.iter().map(|group| (group.gid.0, group.name.as_str())).collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
     fn scope(self) -> Option<TaskScope> {
         let groups = self.group.into_iter().map(GroupId).collect();
         let scope = TaskScope { groups, sets: self.set, purposes: self.purpose, aggregators: self.aggregator };
@@ -78,11 +93,21 @@ impl Limits {
     }
 }
 
+fn are_there(limits: &[i64], groups: &[(i64, &str)]) -> Result<(), Failure> {
+    let Some(stranger) = limits.iter().find(|limit| groups.iter().all(|(group, _)| group != *limit)) else {
+        return Ok(());
+    };
+    let known: Vec<String> = groups.iter().map(|(group, name)| format!("{group} ({name})")).collect();
+    let known = if known.is_empty() { "no group yet".to_owned() } else { known.join(", ") };
+    Err(Failure::usage(format!("there is no group {stranger} at this node, which has {known}")))
+}
+
 impl Token {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let client = self.connection.client()?;
         match self.action {
             Action::Create { role, label, certificate, limits } => {
+                limits.check(&client).await?;
                 let tasks = limits.scope();
                 let Some(fingerprint) = certificate else {
                     let issued = client.issue_token(&NewToken { role, label, tasks }).await?;
@@ -104,5 +129,19 @@ impl Token {
                 print(self.json, &id, |id| format!("{id} is revoked"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_to_a_group_that_is_not_there_is_refused_with_those_that_are() {
+        let groups = [(1, "isps"), (3, "labs")];
+        assert!(are_there(&[3, 1], &groups).is_ok() && are_there(&[], &[]).is_ok());
+        let why = are_there(&[1, 2], &groups).expect_err("no such group").to_string();
+        assert_eq!(why, "there is no group 2 at this node, which has 1 (isps), 3 (labs)");
+        assert!(are_there(&[1], &[]).expect_err("none").to_string().contains("no group yet"));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tacit_client::Client;
 use tacit_job::{EvidenceDocument, EvidenceFault};
 
-use super::print;
+use super::{print, unwritten};
 use crate::command::receipt::{in_chain, text};
 use crate::output::{Code, Failure, computation, result_line};
 
@@ -31,7 +31,7 @@ pub(super) async fn read(
     };
     let found = client.evidence_of(peer, session).await?;
     match out {
-        Some(path) => Ok(std::fs::write(path, found.evidence + "\n")?),
+        Some(path) => std::fs::write(path, found.evidence + "\n").map_err(unwritten(path)),
         None => result_line(&found.evidence),
     }
 }
