@@ -19,7 +19,8 @@ use crate::process::Address;
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// The node's address; of several gateways over the same rows all of them, with commas between.
+    /// The node's address, by default the one of --data, else http://127.0.0.1:7400; of several gateways over the same rows
+    /// all of them, with commas between.
     #[arg(long, value_name = "URL", env = "TACIT_NODE", global = true, value_delimiter = ',')]
     node: Vec<String>,
     /// The data folder of a node on this machine; says its address and token.

@@ -28,7 +28,7 @@ pub(crate) struct P2ds {
     /// Which services run here.
     #[arg(long, value_delimiter = ',', default_value = "manager,peer,receiver")]
     roles: Vec<Role>,
-    /// The administrator's key.
+    /// The administrator's key, which every administrative call shows; it must be given.
     #[arg(long, value_name = "K", env = "TACIT_ADMIN_KEY", hide_env_values = true)]
     admin_key: Option<String>,
     /// Allow the manual's test mode and its default key.

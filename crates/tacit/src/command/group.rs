@@ -21,7 +21,7 @@ use crate::wizard::{self, confirm};
 #[derive(Args, Debug)]
 #[command(after_help = "Example, from nothing to sums:\n  \
     tacit group create isps\n  \
-    tacit group invite 1                         (once for each member; they run `tacit join CODE`)\n  \
+    tacit group invite 1                         (once for each member; they run `tacit join CODE --gateway URL`)\n  \
     tacit pair approve alpha --fingerprint F     (F as alpha's operator reads it out)\n  \
     tacit group configure 1 --items 288 --max-element 1000000\n  \
     tacit group start 1\n  \
@@ -100,9 +100,9 @@ enum Action {
         /// Only these.
         names: Vec<String>,
     },
-    /// Set what the group computes.
+    /// Set what the group computes, all of it: what is not given gets its default again.
     Configure(Configure),
-    /// Set when slots close and what happens without an input.
+    /// Set when slots close and what happens without an input, all of it: what is not given gets its default again.
     SlotRules {
         /// The group's number.
         #[arg(value_parser = group_number)]

@@ -19,31 +19,31 @@ pub(crate) struct Init {
     /// The data folder; made if it is not there.
     #[arg(long, value_name = "DIR", default_value = "tacit-node")]
     data: PathBuf,
-    /// How the node is called.
+    /// How the node is called; `tacit` by default.
     #[arg(long)]
     name: Option<String>,
-    /// What it does.
+    /// What it does, with commas between; gateway,peer,receiver by default.
     #[arg(long, value_delimiter = ',')]
     roles: Option<Vec<Role>>,
-    /// Where HTTP is served.
+    /// Where HTTP is served; 127.0.0.1:7400 by default.
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
     /// Serve https with the node's certificate.
     #[arg(long)]
     tls: bool,
-    /// Where links are served.
+    /// Where links are served, the connections between nodes; 127.0.0.1:7401 by default.
     #[arg(long, value_name = "ADDR")]
     link: Option<SocketAddr>,
     /// Where others find the link port, `host:port`.
     #[arg(long, value_name = "ADDR")]
     advertise: Option<String>,
-    /// `sqlite:FILE` in the data folder, or `postgres://...`.
+    /// `sqlite:FILE` in the data folder, or `postgres://...`; sqlite:tacit.db by default.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Ask, also where no terminal is.
     #[arg(long, conflicts_with = "yes")]
     ask: bool,
-    /// Ask nothing.
+    /// Ask nothing: flags and defaults are the answers.
     #[arg(long)]
     yes: bool,
 }

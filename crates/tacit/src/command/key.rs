@@ -108,7 +108,7 @@ impl Key {
                 let (key, fingerprint) = (identity.public_key().to_base64(), identity.fingerprint());
                 let text = format!("{HEAD}\nname         {name}\nkey          {key}\nfingerprint  {fingerprint}\n");
                 if let Some(file) = &to {
-                    std::fs::write(file, &text)?;
+                    std::fs::write(file, &text).map_err(Failure::at(file, "written", "name another file with --to"))?;
                 }
                 print(self.json, &json!({"name": name, "key": key, "fingerprint": fingerprint}), |_| match &to {
                     Some(file) => format!("{} is written. Read this out: {fingerprint}", file.display()),
@@ -155,7 +155,11 @@ const HEAD: &str = "tacit public key, version 1";
 fn read_export(file: &Path) -> Result<(String, String), Failure> {
     let text = match file.to_str() {
         Some("-") => std::io::read_to_string(std::io::stdin())?,
-        _ => std::fs::read_to_string(file)?,
+        _ => std::fs::read_to_string(file).map_err(Failure::at(
+            file,
+            "read",
+            "name the file that `tacit key export` wrote",
+        ))?,
     };
     let field = |name: &str| text.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
     let wrong = || Failure::usage("this is no text of `tacit key export`");

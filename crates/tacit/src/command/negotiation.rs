@@ -59,7 +59,7 @@ enum Action {
     Key,
     /// Open a negotiation and put the first text forward.
     New(New),
-    /// The negotiations about a group.
+    /// The negotiations about a group, with a token.
     List {
         /// The group's number.
         #[arg(long, value_parser = group_number)]
@@ -99,7 +99,8 @@ enum Action {
         /// Which contribution; the newest by default.
         #[arg(long, value_name = "NUMBER")]
         contribution: Option<u32>,
-        /// With the key of the gateway's manager, which decides while there are no owners.
+        /// With the key of the gateway's manager, which decides while there are no owners: the gateway signs, with an
+        /// operator's token.
         #[arg(long)]
         as_manager: bool,
         /// Ask, also where no terminal is.

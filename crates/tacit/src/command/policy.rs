@@ -39,7 +39,7 @@ enum Action {
     Set {
         /// The peer.
         name: String,
-        /// RULE=VALUE; lists with commas between their entries, an empty list allows all (verified, parents, branch: nobody).
+        /// RULE=VALUE, of the rules that `tacit policy show` lists; lists with commas between their entries, an empty list allows all (verified, parents, branch: nobody).
         #[arg(required = true, value_name = "RULE=VALUE")]
         rules: Vec<String>,
     },

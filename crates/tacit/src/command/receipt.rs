@@ -86,10 +86,15 @@ impl Receipt {
                 let found = self.connection.client()?.receipt(&session, peer.as_deref()).await?;
                 if let Some(path) = contribution {
                     let none = || Failure::new(Code::Refused, "this peer was not asked for data in this session");
-                    std::fs::write(path, found.contribution.ok_or_else(none)? + "\n")?;
+                    let unwritten = Failure::at(&path, "written", "name another file with --contribution");
+                    std::fs::write(&path, found.contribution.ok_or_else(none)? + "\n").map_err(unwritten)?;
                 }
                 match out {
-                    Some(path) => Ok(std::fs::write(path, found.receipt + "\n")?),
+                    Some(path) => std::fs::write(&path, found.receipt + "\n").map_err(Failure::at(
+                        &path,
+                        "written",
+                        "name another file with --out",
+                    )),
                     None => result_line(&found.receipt),
                 }
             }

@@ -30,7 +30,7 @@ pub(crate) struct Token {
 enum Action {
     /// Issue a token, which is shown once; or admit a client's certificate.
     Create {
-        /// viewer, operator or owner.
+        /// viewer (looks), operator (also runs groups and hands in rows) or owner (everything, tokens too).
         role: Role,
         /// What it is for.
         #[arg(long)]
