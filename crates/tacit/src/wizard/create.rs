@@ -10,6 +10,7 @@ use tacit_model::api::{ContributionBody, NegotiationBody, OnMissing, SharingKind
 use tacit_model::{Clock, GroupId, SystemClock, plain};
 use tokio::time::sleep;
 
+use super::review::own_defaults;
 use super::{Question, Wizard, say, tell};
 use crate::negotiating::{Seat, agreement_of, charter_wording, checked_registry, refused, registry_url, with_charter};
 use crate::output::Failure;
@@ -197,7 +198,7 @@ async fn negotiation(
     Ok((now, invitations))
 }
 
-/// The group's charter as a proposal, shown: it must say what was answered. One that was written before, and of which
+/// The group's charter as a proposal, shown: it must say what was answered, and of the rest what a new group has. One that was written before, and of which
 /// nobody knows whether it arrived, is sent again as it was.
 fn first_text(
     wizard: &Wizard,
@@ -214,14 +215,15 @@ fn first_text(
         None => charter_wording(negotiation, current, |_| Ok(()))?,
     };
     let terms = &text.parts[0].terms;
-    for (name, answer) in answers {
-        if terms.get(*name) != Some(answer) {
-            return Err(refused(format!(
-                "the gateway shows {name} = {} for this group, and you answered {answer}: nothing was proposed. If you \
-                 changed your answer after the group was made, create it under another name",
-                terms.get(*name).unwrap_or(&Value::Null)
-            )));
-        }
+    let mut expected = own_defaults(&charter_of(terms).map_err(|e| refused(e.to_string()))?);
+    expected.extend(answers.iter().map(|(name, answer)| ((*name).to_owned(), answer.clone())));
+    if let Some((name, expected)) = expected.iter().find(|(name, expected)| terms.get(*name) != Some(*expected)) {
+        return Err(refused(format!(
+            "the gateway shows {name} = {} for this group, and {expected} is what you answered or a new group has: nothing was \
+             proposed. If you changed it since the group was made, go on with `tacit negotiation new`, otherwise create it \
+             under another name",
+            terms.get(name).unwrap_or(&Value::Null)
+        )));
     }
     say("You propose:")?;
     terms.iter().try_for_each(|(name, value)| say(&format!("  {} = {}", plain(name), plain(&value.to_string()))))?;
@@ -341,14 +343,20 @@ mod tests {
         let manager = Identity::generate("manager", at).expect("a key");
         let gateways = vec![manager.fingerprint()];
         let charter = Charter { gateways, ..Charter::new(GroupId(1), "ours", manager.public_key().to_base64()) };
-        let proposal = Proposal::new(None, charter, UnixMillis(0)).expect("a text").sign(&manager);
-        let current = decide(None, proposal).expect("the manager's");
+        let decided = |charter: Charter| {
+            let proposal = Proposal::new(None, charter, UnixMillis(0)).expect("a text").sign(&manager);
+            decide(None, proposal).expect("the manager's")
+        };
+        let current = decided(charter.clone());
         let folder = tempfile::tempdir().expect("a folder");
         let mut wizard = Wizard::open(folder.path().join("memory"), false).expect("a wizard");
         let id = tacit_accord::negotiation::NegotiationId([7; 32]).to_string();
         let answers = |sharing: &str| [("name", json!("ours")), ("sharing", json!(sharing))];
         let why = first_text(&wizard, &id, &current, &answers("additive")).expect_err("not what was answered");
         assert!(why.to_string().contains("sharing = \"shamir\""), "{why}");
+        let slow = Charter { slots: tacit_accord::SlotRules { slot_ms: 1000, ..charter.slots.clone() }, ..charter };
+        let why = first_text(&wizard, &id, &decided(slow), &answers("shamir")).expect_err("no new group has that");
+        assert!(why.to_string().contains("slots/slot_ms = 1000"), "{why}");
         let text = first_text(&wizard, &id, &current, &answers("shamir")).expect("as answered");
         let shown = |text: &Wording| ContributionBody {
             number: 1,
