@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use tacit_accord::MemberRole;
 use tacit_job::{Ask, AskError, Decline, Fault, Job, Report, ToPeer, sign_request};
-use tacit_model::api::{PeerPolicy, TaskRepeat, TaskRequest};
-use tacit_model::{Attempt, Fingerprint, SessionId};
+use tacit_model::api::{ParentTask, PeerPolicy, TaskRepeat, TaskRequest, TaskSignature};
+use tacit_model::{Attempt, Fingerprint, GroupId, SessionId, Slot};
 use tacit_party::{PartyLimits, Policy};
 
 use crate::room::{declined, is_done, job, learned, request, room_with, trouble};
@@ -395,6 +395,16 @@ async fn f05_a_series_that_the_policy_does_not_name_is_not_given() {
     world.close().await;
 }
 
+fn above() -> ParentTask {
+    ParentTask {
+        task: TaskRequest::about(GroupId(2), "temperature", "mean", "HVAC"),
+        client: None,
+        ticket: TaskSignature { key: String::new(), signature: String::new() },
+        charter: String::new(),
+        window: Slot(0),
+    }
+}
+
 /// Whatever is changed in a task after client and gateway signed it, a peer notices.
 #[test]
 fn f04_a_task_that_was_changed_is_refused() {
@@ -407,7 +417,17 @@ fn f04_a_task_that_was_changed_is_refused() {
     let signature = sign_request(&request, &client);
     let ask = Ask::admit(request, Some(signature), &gateway).unwrap();
     assert_eq!(ask.verify(&gateway.fingerprint()), Ok(Some(client.fingerprint())));
-    let changes: [fn(&mut TaskRequest); 14] = [
+    // One for each field: a new one is to be added here.
+    let changes: [fn(&mut TaskRequest); 23] = [
+        |r| r.group = GroupId(2),
+        |r| _ = r.parameters.insert("per_peer".to_owned(), "true".to_owned()),
+        |r| r.decimals = 1,
+        |r| "-1".clone_into(&mut r.least),
+        |r| "malicious".clone_into(&mut r.model),
+        |r| r.result_key = Some("x".to_owned()),
+        |r| r.branches = 2,
+        |r| r.parent = Some(Box::new(above())),
+        |r| r.nonce = "01".repeat(16),
         |r| r.purpose.push('x'),
         |r| r.set.push('x'),
         |r| r.sources.push("co2".to_owned()),
