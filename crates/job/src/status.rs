@@ -45,6 +45,8 @@ pub fn status(report: &Report) -> (i32, &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use tacit_model::{Fingerprint, UnixMillis};
+
     use super::*;
 
     #[test]
@@ -68,14 +70,55 @@ mod tests {
         for (number, class) in expected {
             assert_eq!(StatusClass::of(number), class, "{number}");
         }
+        let done = Report::Done {
+            agreement: None,
+            contributors: 0,
+            faults: vec![],
+            left_out: vec![],
+            told: None,
+            session: None,
+        };
         let reports = [
+            (Report::Pong, 0),
+            (Report::Prepared { nonce: String::new() }, 0),
             (Report::Linked, 0),
-            (Report::Declined { why: Decline::Plan }, 33),
-            (Report::Declined { why: Decline::Policy }, 34),
-            (Report::Failed { fault: Fault::Order, frozen: false }, 65),
-            (Report::Failed { fault: Fault::Lost { members: vec![] }, frozen: false }, 129),
+            (done, 1),
+            (Report::Unlinked { missing: vec![] }, 129),
         ];
-        for (report, number) in reports {
+        let (missing, until) = (vec![], UnixMillis(0));
+        let declines = [
+            (Decline::Charter, 34),
+            (Decline::Roster, 34),
+            (Decline::Plan, 33),
+            (Decline::Policy, 34),
+            (Decline::Apart { missing: missing.clone(), until }, 34),
+            (Decline::Waiting, 34),
+            (Decline::NoRow, 34),
+            (Decline::Frozen { done: None, session: None }, 34),
+            (Decline::NotRunning, 34),
+            (Decline::Busy, 34),
+        ];
+        let faults = [
+            (Fault::Lost { members: vec![] }, 129),
+            (Fault::MissingInput { members: vec![] }, 65),
+            (Fault::Misbehaved { member: Fingerprint([0; 32]) }, 65),
+            (Fault::OutOfBounds { members: vec![] }, 65),
+            (Fault::Disputed { members: vec![] }, 65),
+            (Fault::Equivocated, 65),
+            (Fault::Shares, 65),
+            (Fault::FewShares, 129),
+            (Fault::Range, 65),
+            (Fault::Apart { missing, until }, 65),
+            (Fault::Ended, 65),
+            (Fault::Order, 65),
+            (Fault::Own, 65),
+        ];
+        let declined = declines.map(|(why, number)| (Report::Declined { why }, number));
+        // Whether a set was bound changes what follows, and not what happened.
+        let failed = faults.map(|(fault, number)| {
+            [false, true].map(|frozen| (Report::Failed { fault: fault.clone(), frozen }, number))
+        });
+        for (report, number) in reports.into_iter().chain(declined).chain(failed.into_iter().flatten()) {
             assert_eq!(status(&report).0, number, "{report:?}");
         }
     }

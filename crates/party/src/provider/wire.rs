@@ -155,5 +155,19 @@ mod tests {
         assert_eq!(command.encode_to_vec(), [&[0x0a, 1, b's'][..], &[0x4a, 4, 0x08, 7, 0x18, 1]].concat());
         let answer = CmdResult::decode(&[0x08, 65, 0x12, 2, b'n', b'o'][..]).expect("a result");
         assert_eq!((answer.status, answer.msg.as_str()), (65, "no"));
+        for (number, bytes) in [
+            (0, &[][..]),
+            (1, &[0x08, 1]),
+            (32, &[0x08, 32]),
+            (33, &[0x08, 33]),
+            (34, &[0x08, 34]),
+            (64, &[0x08, 64]),
+            (128, &[0x08, 0x80, 1]),
+            (129, &[0x08, 0x81, 1]),
+            (192, &[0x08, 0xc0, 1]),
+            (224, &[0x08, 0xe0, 1]),
+        ] {
+            assert_eq!(CmdResult::decode(bytes).expect("a result").status, number);
+        }
     }
 }
