@@ -118,12 +118,12 @@ impl Member {
         job
     }
 
-    async fn linked(&mut self, of: SessionId, report: Report) {
+    pub(crate) async fn linked(&mut self, of: SessionId, report: Report) {
         self.next(|m| matches!(m, ToPeer::Link { session, .. } if session == of).then_some(())).await;
         self.report(of, report);
     }
 
-    async fn session(&mut self, of: SessionId, report: Report) {
+    pub(crate) async fn session(&mut self, of: SessionId, report: Report) {
         self.next(|m| matches!(m, ToPeer::Session { session } if session == of).then_some(())).await;
         self.report(of, report);
     }
@@ -598,6 +598,10 @@ async fn f13_f19_failures_before_the_freeze_are_repaired_and_after_it_end_the_ta
     let body = scene.ended(&id).await;
     assert_eq!(body["state"], "failed", "{body}");
     assert!(body["windows"][0].get("result").is_none(), "{body}");
+    // It ended for its members, too: they are free for the next one.
+    let id = scene.hand_in();
+    each_says(&mut scene, |_| done("aa", 20.0)).await;
+    assert_eq!(scene.ended(&id).await["state"], "done");
 }
 
 /// The only recipient makes its result durable and is cut off before it says so: it is asked again when it is back, and the

@@ -1,13 +1,15 @@
 //! Members that answer nothing, or not yet.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tacit_job::Report;
-use tacit_model::SessionId;
+use tacit_job::{Fault, Report};
+use tacit_model::{Fingerprint, GroupId, SessionId};
+use tacit_pki::Identity;
 use tokio::task::spawn_blocking;
 
 use crate::http::Request;
-use crate::scripted::Scene;
+use crate::scripted::{Member, Scene, done};
 
 /// Heartbeats alone keep nobody in the directory: who lets three deadlines pass in a row is gone from it, and who reported
 /// anything meanwhile is not.
@@ -47,4 +49,60 @@ async fn f13_nobody_waits_for_an_attempt_without_one_that_is_gone() {
     assert_ne!(second.session, first.session);
     let members = second.members();
     assert!(members.len() == 3 && !members.contains(&gone) && members.contains(&scene.members[2].me), "{members:?}");
+}
+
+/// It is gone at once, without a word; who it was.
+fn leaves(member: Member) -> (Fingerprint, Arc<Identity>, (Fingerprint, Vec<String>)) {
+    let Member { me, identity, home, .. } = member;
+    (me, identity, home)
+}
+
+/// Whichever phase somebody is lost in, before a set is frozen: the others are prepared anew without it, and the client gets
+/// their result and no error. It comes back, and is in the next task.
+#[tokio::test]
+async fn f13_one_that_is_lost_in_any_phase_is_left_out_and_the_rest_finish() {
+    let mut scene = Scene::found().await;
+    for phase in ["Prepare", "Link", "Session"] {
+        let id = scene.hand_in();
+        let mut lost = scene.members.pop().expect("the fourth");
+        let first = match phase {
+            "Prepare" => lost.asked().await,
+            _ => lost.prepared().await,
+        };
+        for member in &mut scene.members {
+            assert_eq!(member.prepared().await.session, first.session, "{phase}");
+        }
+        if phase != "Prepare" {
+            for member in &mut scene.members {
+                member.linked(first.session, Report::Linked).await;
+            }
+        }
+        if phase == "Session" {
+            lost.linked(first.session, Report::Linked).await;
+            for member in &mut scene.members {
+                let fault = Fault::Lost { members: vec![lost.me] };
+                member.session(first.session, Report::Failed { fault, frozen: false }).await;
+            }
+        }
+        let (gone, identity, home) = leaves(lost);
+
+        let mut second = first.clone();
+        for member in &mut scene.members {
+            second = member.prepared().await;
+        }
+        assert_ne!(second.session, first.session, "{phase}");
+        assert_eq!((second.members().len(), second.members().contains(&gone)), (3, false), "{phase}");
+        for member in &mut scene.members {
+            member.linked(second.session, Report::Linked).await;
+        }
+        for member in &mut scene.members {
+            member.session(second.session, done("aa", 20.0)).await;
+        }
+        let body = scene.ended(&id).await;
+        assert_eq!((body["state"].as_str(), body["detail"].as_str()), (Some("done"), Some("")), "{phase}: {body}");
+        assert_eq!(body["windows"].as_array().map(Vec::len), Some(1), "{phase}: {body}");
+        assert_eq!(body["windows"][0]["result"]["statistics"][0]["value"], 20.0, "{phase}: {body}");
+        scene.members.push(Member::connect("dorothy", GroupId(scene.gid), identity, home).await);
+        scene.offering(4).await;
+    }
 }
