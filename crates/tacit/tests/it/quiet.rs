@@ -1,18 +1,25 @@
 //! What can be seen on the network: nothing while nobody asks, and nothing in clear when somebody does.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::harness::tacit;
 use crate::lab::{Lab, Machine};
 use crate::wait::{until, until_offers};
 
-/// Writes all frames that pass between the machines into a file.
+/// Writes all frames that pass between the machines into a file, each after its length. It has room for those that come while
+/// it waits for its turn (SO_RCVBUFFORCE), where it may.
 const SNIFFER: &str = "import socket, sys\n\
     frames = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))\n\
+    try: frames.setsockopt(socket.SOL_SOCKET, 33, 1 << 26)\n\
+    except OSError: pass\n\
     out = open(sys.argv[1], 'wb', buffering=0)\n\
-    while True: out.write(frames.recv(1 << 17))\n";
+    while True:\n\
+    \x20 frame = frames.recv(1 << 17)\n\
+    \x20 out.write(len(frame).to_bytes(4, 'big') + frame)\n";
 
 struct Sniffer(Child);
 
@@ -47,6 +54,81 @@ fn sessions(room: &Machine) -> Vec<String> {
 
 fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// One direction of a connection over IPv4: addresses and ports from where and to where.
+type Flow = [u8; 12];
+
+/// The frames that the sniffer wrote; not one that it was writing when it ended.
+fn frames(mut seen: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    while let Some((length, rest)) = seen.split_first_chunk::<4>() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).expect("a length");
+        let Some((frame, rest)) = rest.split_at_checked(length) else { break };
+        frames.push(frame);
+        seen = rest;
+    }
+    frames
+}
+
+/// What TCP carries in a frame: for which flow, from which number on, whether the flow begins with it, and the bytes.
+fn segment(frame: &[u8]) -> Option<(Flow, u32, bool, &[u8])> {
+    let (ethernet, ip) = frame.split_at_checked(14)?;
+    if ethernet[12..] != [0x08, 0x00] || *ip.get(9)? != 6 {
+        return None;
+    }
+    let (head, length) = (usize::from(ip[0] & 15) * 4, u16::from_be_bytes([ip[2], ip[3]]));
+    let addresses = ip.get(12..20)?;
+    let tcp = ip.get(head..usize::from(length))?;
+    let flow = [addresses, tcp.get(..4)?].concat().try_into().ok()?;
+    let number = u32::from_be_bytes(tcp.get(4..8)?.try_into().ok()?);
+    let begins = tcp.get(13)? & 2 != 0;
+    Some((flow, number, begins, tcp.get(usize::from(tcp[12] >> 4) * 4..)?))
+}
+
+/// What was said on each flow whose beginning was seen, as far as it was seen without a hole.
+fn said(seen: &[u8]) -> BTreeMap<Flow, Vec<u8>> {
+    let (mut beginnings, mut parts) = (BTreeMap::new(), BTreeMap::<Flow, Vec<(u32, &[u8])>>::new());
+    for (flow, number, begins, bytes) in frames(seen).into_iter().filter_map(segment) {
+        if begins {
+            beginnings.insert(flow, number.wrapping_add(1));
+        } else if !bytes.is_empty() {
+            parts.entry(flow).or_default().push((number, bytes));
+        }
+    }
+    let whole = |(flow, first): (Flow, u32)| {
+        let of_flow = parts.get(&flow).into_iter().flatten();
+        let mut of_flow: Vec<_> = of_flow.map(|(number, bytes)| (number.wrapping_sub(first), *bytes)).collect();
+        of_flow.sort_by_key(|(at, _)| *at);
+        let mut whole = Vec::new();
+        for (at, bytes) in of_flow {
+            let at = usize::try_from(at).expect("a place");
+            // What passed more than one port of the bridge, or was sent again, says nothing new.
+            let Some(known) = whole.len().checked_sub(at) else { break };
+            whole.extend_from_slice(bytes.get(known..).unwrap_or_default());
+        }
+        (flow, whole)
+    };
+    beginnings.into_iter().map(whole).collect()
+}
+
+/// Whether these are records of TLS 1.3 and nothing else; the last one may be cut off.
+fn is_tls(mut said: &[u8]) -> bool {
+    while let [kind, major, _, high, low, rest @ ..] = said {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        // Change of cipher, alert, handshake, data; none is longer than 2^14 bytes and what ciphers add.
+        if !(20..=23).contains(kind) || *major != 3 || length > (1 << 14) + 256 {
+            return false;
+        }
+        // A ServerHello chooses version 1.3 in its extension supported_versions.
+        if let (22, Some(hello @ [2, ..])) = (*kind, rest.get(..length))
+            && !holds(hello, &[0x00, 0x2b, 0x00, 0x02, 0x03, 0x04])
+        {
+            return false;
+        }
+        said = rest.get(length..).unwrap_or_default();
+    }
+    true
 }
 
 /// On a network without a route anywhere, from the first start on: idle peers have no connection with each other;
@@ -101,8 +183,16 @@ fn f06_f11_f14_w5_listeners_see_nothing_and_idle_peers_have_no_connections() {
 
     drop(sniffer);
     let seen = std::fs::read(&file).expect("frames");
-    // ServerHello's extension supported_versions: TLS 1.3.
-    assert!(seen.len() > 20_000 && holds(&seen, &[0x00, 0x2b, 0x00, 0x02, 0x03, 0x04]), "{} bytes", seen.len());
+    let said = said(&seen);
+    for (flow, bytes) in &said {
+        assert!(is_tls(bytes), "{flow:?} begins with {:02x?}", &bytes[..bytes.len().min(32)]);
+    }
+    // From room to room, as well as to the gateway.
+    let among = |flow: &Flow| [flow[3] == 1, flow[7] == 1];
+    for who in [[false, false], [false, true], [true, false]] {
+        let spoke = said.iter().filter(|(flow, bytes)| among(flow) == who && bytes.len() > 1000).count();
+        assert!(spoke > 0, "{who:?} of {} flows", said.len());
+    }
     let secrets = [
         "21.171717",
         "22.282828",
@@ -124,5 +214,19 @@ fn f06_f11_f14_w5_listeners_see_nothing_and_idle_peers_have_no_connections() {
             !holds(&seen, &value.to_le_bytes()) && !holds(&seen, &value.to_be_bytes()),
             "{value} was sent in clear"
         );
+    }
+}
+
+/// What is installed is one file: it loads the system's C library and nothing else.
+#[test]
+fn f14_one_program_needs_no_other_library() {
+    let loaded = Command::new("ldd").arg(tacit().get_program()).output().expect("ldd runs");
+    assert!(loaded.status.success(), "{loaded:?}");
+    let loaded = String::from_utf8(loaded.stdout).expect("text");
+    let known = ["linux-vdso.", "libc.", "libm.", "libgcc_s.", "ld-linux-"];
+    for line in loaded.lines() {
+        let path = line.split_whitespace().next().unwrap_or_default();
+        let name = path.rsplit('/').next().unwrap_or_default();
+        assert!(known.iter().any(|known| name.starts_with(known)), "{loaded}");
     }
 }
