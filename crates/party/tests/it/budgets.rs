@@ -8,7 +8,7 @@ use tacit_model::api::{PeerPolicy, TaskRequest};
 use tacit_party::{PartyLimits, Policy};
 use tacit_store::SpentRow;
 
-use crate::tasks::{is_done, job, learned, request, room_with};
+use crate::room::{is_done, job, learned, request, room_with};
 use crate::world::World;
 
 /// What e has paid.

@@ -19,6 +19,8 @@ pub(crate) struct ScriptedGateway {
     inbox: mpsc::UnboundedReceiver<(Fingerprint, ToGateway)>,
     /// Messages that were read and not yet asked for.
     waiting: Vec<(Fingerprint, ToGateway)>,
+    /// All that was read, as it was said.
+    heard: Arc<Mutex<Vec<String>>>,
     _hub: LinkHub,
 }
 
@@ -51,12 +53,15 @@ impl ScriptedGateway {
         let (sender, inbox) = mpsc::unbounded_channel();
         let senders: Arc<Mutex<HashMap<Fingerprint, ControlSender>>> = Arc::default();
         let table = Arc::clone(&senders);
+        let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+        let hearing = Arc::clone(&heard);
         tokio::spawn(async move {
             while let Some(mut link) = links.recv().await {
-                let (sender, table) = (sender.clone(), Arc::clone(&table));
+                let (sender, table, hearing) = (sender.clone(), Arc::clone(&table), Arc::clone(&hearing));
                 table.lock().unwrap().insert(link.peer(), link.sender());
                 tokio::spawn(async move {
                     while let Ok(message) = link.recv::<ToGateway>().await {
+                        hearing.lock().unwrap().push(serde_json::to_string(&message).unwrap());
                         if let ToGateway::Request { number, request } = &message {
                             let response = match request {
                                 Request::Start => Response::Started { run: RunId(1), from: None },
@@ -71,7 +76,12 @@ impl ScriptedGateway {
                 });
             }
         });
-        Self { identity, address: hub.local_addr(), senders, inbox, waiting: Vec::new(), _hub: hub }
+        Self { identity, address: hub.local_addr(), senders, inbox, waiting: Vec::new(), heard, _hub: hub }
+    }
+
+    /// All that peers have said so far.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
     }
 
     pub(crate) fn send(&self, peer: &Fingerprint, message: &ToPeer) {

@@ -1,17 +1,19 @@
 //! Clients' tasks under a gateway that does not keep the rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tacit_accord::{Member, MemberRole};
+use tacit_accord::{Member, MemberRole, canonical};
 use tacit_job::{
-    Ask, Decline, Fault, Job, JobError, Report, Seen, Telling, ToPeer, Told, plan_of, seal_result, settle,
+    Ask, Decline, Fault, Job, JobError, Report, Seen, Source, Telling, ToGateway, ToPeer, Told, plan_of, seal_result,
+    settle, status,
 };
 use tacit_link::{LinkConfig, LinkHub};
-use tacit_model::api::{PeerPolicy, TaskRequest, TaskResult};
+use tacit_model::api::{PeerPolicy, TaskRequest, TaskResult, TaskSignature};
 use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock, UnixMillis};
 use tacit_party::{PartyLimits, Policy};
+use tacit_pki::envelope::{Context, sign_detached};
 use tacit_pki::result_key::ResultKey;
 use tacit_store::{NewFreeze, ResultRow};
 
@@ -400,6 +402,70 @@ async fn f04_tampered_tasks_are_refused() {
     let mut renamed = job(&world, &honest, 12);
     renamed.run = tacit_model::RunId(-5);
     assert_eq!(declined(&mut world, 0, &renamed).await, Decline::Plan);
+    world.close().await;
+}
+
+/// A gateway that signs for an aggregator that there is none of is answered with UNKNOWN_CMD (33), and nothing is computed.
+#[tokio::test]
+async fn f15_f19_an_unknown_aggregator_is_an_unknown_command() {
+    let mut world = room().await;
+    let honest = ask(&world, 1);
+    let request = honest.request.with(|request| "mode".clone_into(&mut request.aggregator));
+    let text = canonical(&request).unwrap();
+    let signature = sign_detached(&world.gateway.identity, Context::Prepare, text.as_bytes());
+    let ticket = TaskSignature { signature: hex::encode(signature), ..honest.ticket.clone() };
+    let unknown = Ask { request, client: None, ticket };
+    assert_eq!(unknown.verify(&world.gateway.identity.fingerprint()), Ok(None));
+    let mut asked = job(&world, &honest, 1);
+    asked.run = unknown.run();
+    asked.task.aggregator = "mode".to_owned();
+    asked.task.source = Source::Series(Box::new(unknown));
+    for peer in 0..5 {
+        let said = prepared(&mut world, peer, &asked).await;
+        assert_eq!(status(&said), (33, "UNKNOWN_CMD"), "{said:?}");
+        let why = trouble(&world, peer).await;
+        assert!(why.contains("UNKNOWN_CMD (33): there is no aggregator \"mode\""), "{why}");
+    }
+    world.close().await;
+}
+
+/// All that a gateway hears of peers while they compute a task, and of their values nothing: neither as a number nor in bytes.
+/// The result is for the recipient that the task names, so it does not hear that either.
+#[tokio::test]
+async fn f01_f02_what_peers_say_to_a_gateway_holds_no_value() {
+    const VALUES: [u64; 5] = [712_345_679_112, 623_456_781_223, 534_567_812_334, 445_678_123_445, 356_781_234_556];
+    let mut world = room().await;
+    for (peer, value) in world.peers.iter().zip(VALUES) {
+        let values = BTreeMap::from([("level".to_owned(), tacit_store::Redacted(value.to_string()))]);
+        let sample = SampleText { at: SystemClock.now(), values };
+        peer.party().add_samples(vec![sample]).await.unwrap();
+    }
+    let request = TaskRequest { most: "999999999999".to_owned(), ..request(&world, 1, "now") };
+    let ask = Ask::admit(request, None, &world.gateway.identity).unwrap();
+    let attempt = job(&world, &ask, 1);
+    let reports = world.gateway.run(&world.consensus, &attempt).await;
+    assert!(reports.values().all(is_done), "{reports:?}");
+    let sum = VALUES.iter().sum::<u64>();
+    let (learned, contributors) = learned(&world, &ask).await.unwrap();
+    assert!(learned.contains(&sum.to_string()) && contributors == 5, "the recipient knows: {learned}");
+    // What follows a result is heard, too.
+    for member in attempt.members() {
+        let is_part = |message: &ToGateway| matches!(message, ToGateway::Receipt { .. }).then_some(());
+        world.gateway.expect(&member, is_part).await;
+    }
+    let heard = world.gateway.heard();
+    let kinds: BTreeSet<&str> = heard.iter().filter_map(|text| text.split('"').nth(1)).collect();
+    let known = ["accepted", "hello", "offer", "receipt", "receipts_awaited", "report", "request", "rows", "witnessed"];
+    assert!(kinds.contains("report") && kinds.contains("receipt"), "{kinds:?}");
+    assert!(kinds.iter().all(|kind| known.contains(kind)), "{kinds:?}");
+    for value in VALUES.into_iter().chain([sum]) {
+        // In digits, and in the hexadecimal digits of its bytes, either way round.
+        let [big, little] = [value.to_be_bytes(), value.to_le_bytes()].map(hex::encode);
+        for form in [value.to_string(), big.trim_start_matches('0').to_owned(), little.trim_end_matches('0').to_owned()]
+        {
+            assert!(form.len() >= 10 && heard.iter().all(|text| !text.contains(&form)), "{value} as {form}");
+        }
+    }
     world.close().await;
 }
 

@@ -179,6 +179,8 @@ fn f15_tasks_over_series_equal_plaintext() {
     assert_eq!(mean["state"], "done", "{mean}");
     assert_eq!(mean["windows"][0]["contributors"], 4);
     near(number(&mean, "mean(temperature)"), (20.5 + 21.5 + 11.5 + 24.25 + 30.0) / 5.0);
+    let longer = building.ask(&building.question("mean", json!({ "preselector": "last_75min" })));
+    near(number(&longer, "mean(temperature)"), (20.5 + 50.0 + 21.5 + 11.5 + 24.25 + 30.0) / 6.0);
 
     let occupied = building.ask(&building.question("mean", json!({ "filter": ["occupancy>=1"] })));
     near(number(&occupied, "count"), 4.0);
@@ -211,8 +213,10 @@ fn f15_tasks_over_series_equal_plaintext() {
     let third = building.ask(&building.question("sum", floor.clone()));
     near(number(&third, "sum(temperature)"), 60.0);
     assert_eq!(third["windows"][0]["contributors"], 3);
-    let spread = building.ask(&building.question("std_deviation", floor));
+    let spread = building.ask(&building.question("std_deviation", floor.clone()));
     near(number(&spread, "std_deviation(temperature)"), 1.0);
+    let middle = building.ask(&building.question("median", floor));
+    near(number(&middle, "median(temperature)"), 20.0);
 
     // Nobody is on the fifth floor, and no such aggregator is anywhere.
     let nobody = building.ask(&building.question("mean", json!({ "set": "floor=5" })));
