@@ -12,6 +12,7 @@ use tacit_job::{
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::api::{PeerPolicy, TaskRequest, TaskResult, TaskSignature};
 use tacit_model::{Attempt, Clock, Fingerprint, SessionId, Slot, SystemClock, UnixMillis};
+use tacit_party::source::SampleText;
 use tacit_party::{PartyLimits, Policy};
 use tacit_pki::envelope::{Context, sign_detached};
 use tacit_pki::result_key::ResultKey;
