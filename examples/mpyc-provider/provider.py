@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -20,6 +21,8 @@ from concurrent import futures
 
 import grpc
 
+# The longest command of a peer: a million numbers.
+MAX_MESSAGE = 64 << 20
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -48,6 +51,13 @@ class Session:
     def __init__(self):
         self.worker = None
         self.state = "init"
+        self.over = False
+
+    def start(self, command):
+        self.worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self.over:  # ended meanwhile
+            self.end()
+            raise RuntimeError("the session is over")
 
     def ask(self, line):
         """Tells the worker to go on; its answer."""
@@ -59,6 +69,7 @@ class Session:
         return json.loads(answer)
 
     def end(self):
+        self.over = True
         if self.worker and self.worker.poll() is None:
             self.worker.kill()
             self.worker.wait()
@@ -111,12 +122,23 @@ class Provider:
             return self.result(self.pb.UNKNOWN_CMD, "unknown command")
         if session.state != expected:
             return self.result(self.pb.ABORTED, f"not after {session.state}")
+        waiting = [True]
+
+        def gone():
+            """Without the peer nobody ends a worker that waits for others, nor the thread that waits for the worker."""
+            if waiting:
+                session.end()
+
         try:
+            if not context.add_callback(gone):
+                raise RuntimeError("the peer is gone")
             return step(session, request)
         except Exception as error:  # whatever went wrong in the session ends the session
             session.end()
             session.state = "ended"
             return self.result(self.pb.ABORTED, str(error))
+        finally:
+            waiting.clear()
 
     def prepare(self, session, request):
         phase = request.prepare
@@ -130,7 +152,7 @@ class Provider:
         command += ["-I", str(request.smcPeerID), "--no-log"]
         for party in parties:
             command += ["-P", party]
-        session.worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        session.start(command)
         session.ask({"input": list(phase.input)})
         session.state = "prepared"
         return self.result(self.pb.SUCCESS, "prep done", metadata={"listen": f"127.0.0.1:{port}"})
@@ -148,6 +170,16 @@ class Provider:
         return self.result(self.pb.SUCCESS_DONE, "sess done", result=result)
 
 
+def serve(provider, services, path):
+    limits = [("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)]
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=64), options=limits)
+    services.add_SMCServicer_to_server(provider, server)
+    os.umask(0o077)  # the socket is for this user only
+    server.add_insecure_port(f"unix:{os.path.abspath(path)}")
+    server.start()
+    return server
+
+
 def main():
     parser = argparse.ArgumentParser(description="An SMC provider for Tacit that computes with MPyC.")
     parser.add_argument("--socket", required=True, help="the Unix socket to listen on")
@@ -156,12 +188,10 @@ def main():
     pb, services = load(options.proto)
     provider = Provider(pb)
     if os.path.exists(options.socket):
-        os.unlink(options.socket)
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=16))
-    services.add_SMCServicer_to_server(provider, server)
-    os.umask(0o077)  # the socket is for this user only
-    server.add_insecure_port(f"unix:{os.path.abspath(options.socket)}")
-    server.start()
+        if not stat.S_ISSOCK(os.stat(options.socket).st_mode):
+            parser.error(f"{options.socket} is there and no socket")
+        os.unlink(options.socket)  # of an earlier life
+    server = serve(provider, services, options.socket)
     print("ready", flush=True)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

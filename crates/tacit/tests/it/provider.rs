@@ -149,6 +149,15 @@ fn is_refused(output: &Output) {
     assert!(said.contains("the charter does not name the SMC provider"), "{said}");
 }
 
+/// Other members' providers run nothing here, whatever they say; a peer that goes away leaves nothing behind; long vectors.
+#[test]
+fn f15_the_example_provider_stands_what_others_do() {
+    let mut tests = Command::new(python());
+    tests.args(["-B", "-m", "unittest", "test_provider"]).current_dir(repository().join("examples/mpyc-provider"));
+    let output = tests.output().expect("python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// The same peers, never restarted, compute with the engine, then with MPyC, and not at all when a provider is
 /// missing: never a plain sum.
 #[test]
