@@ -52,7 +52,7 @@ pub use plan::{
     FieldChoice, Forecast, LEVEL, Level, OnMissing, Plan, PlanDigest, PlanError, PlanRequest, SecurityModel, Sharing,
 };
 pub use session::{
-    Carried, Fault, FaultKind, InputVector, Misbehaviour, Outcome, OwnInputError, Receipt, SessionError, commitment,
-    run, session_binding,
+    Carried, Fault, FaultKind, InputVector, Misbehaviour, Outcome, OwnInputError, Receipt, SessionError,
+    check_own_input, commitment, run, session_binding,
 };
 pub use simulator::{Ended, Journal, SimulatedEnvironment, Simulator};

@@ -269,8 +269,8 @@ pub fn session_binding(plan: &Plan, nonces: &[[u8; 32]]) -> [u8; 32] {
     transcript.finish()
 }
 
-/// An honest peer refuses to send what breaks the bound.
-fn check_own_input(plan: &Plan, me: usize, input: Option<&InputVector>) -> Result<(), OwnInputError> {
+/// An honest peer refuses to send what breaks the bound, whichever program computes.
+pub fn check_own_input(plan: &Plan, me: usize, input: Option<&InputVector>) -> Result<(), OwnInputError> {
     let Some(values) = input.map(InputVector::expose) else { return Ok(()) };
     if !plan.inputs().contains(&me) {
         return Err(OwnInputError::NotExpected);

@@ -240,10 +240,11 @@ async fn freeze(
     inbox.send_all(&environment.sign_freeze(&digest));
     for (member, place) in &places {
         let signature = inbox.next_of(*place).await.map_err(|why| silence(inbox.port, why))?;
-        let holds = <&[u8; 64]>::try_from(&*signature)
-            .is_ok_and(|signature| environment.verify_freeze(*member, &digest, signature));
-        if !holds {
-            return Err(misbehaved(*member, "signature under the set that this peer froze"));
+        let signature = <&[u8; 64]>::try_from(&*signature).map_err(|_| misbehaved(*member, "signature"))?;
+        if !environment.verify_freeze(*member, &digest, signature) {
+            // It may be as honest as this peer: who told the two of them different commitments, neither knows.
+            let why = format!("{} signed another set than this peer froze", plan.members()[*member].short());
+            return Err(Ended::new(Fault::Equivocated, why));
         }
     }
     Ok((digest, inbox.waiting))

@@ -124,6 +124,12 @@ async fn compute(
         evidence: Vec::new(),
     };
     if let Some(provider) = party.provider_of(&job) {
+        // The engine does so itself, and proves it to the others; a provider takes what it is given.
+        if let Err(error) = tacit_engine::check_own_input(&plan, me, input.as_ref()).map_err(SessionError::from) {
+            let why = error.to_string();
+            fail_slot(party, job.run, job.slot, &why).await;
+            return Err(Failed::new(Fault::Own, false, why));
+        }
         let stage = outside::Stage { provider, job: &job, plan: &plan, me, nonces: &nonces, seats: &seats };
         let input = Zeroizing::new(input.map(|input| input.expose().to_vec()).unwrap_or_default());
         let done = outside::run(party, &stage, &mut port, &mut environment, input, abort).await;

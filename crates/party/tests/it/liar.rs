@@ -99,6 +99,34 @@ impl Liar {
         tamper: impl FnOnce(&Plan, &[u8; 32]) -> T,
         after: impl FnOnce(&Plan, Lied),
     ) -> BTreeMap<Fingerprint, Report> {
+        let (plan, nonces, honest) = self.linked(world, job).await;
+        let mut keys: Vec<_> = world.peers.iter().map(|peer| Arc::clone(&peer.identity)).collect();
+        keys.push(Arc::clone(&self.identity));
+        let session = ToPeer::Session { session: job.session };
+        let tamper = tamper(&plan, &session_binding(&plan, &nonces));
+        let lying = async { after(&plan, self.lie(&plan, job, &nonces, &keys, input, tamper).await) };
+        let (reports, ()) = tokio::join!(world.gateway.phase(&honest, job.session, &session), lying);
+        reports
+    }
+
+    /// The same without the engine: after its key it says this to each member, and stays until all have reported.
+    pub(crate) async fn run_saying(
+        &self,
+        world: &mut World,
+        job: &Job,
+        says: impl Fn(usize) -> Vec<Vec<u8>>,
+    ) -> BTreeMap<Fingerprint, Report> {
+        let (plan, _, honest) = self.linked(world, job).await;
+        let (mut port, seats) = self.seated(&plan, job);
+        for (member, _) in self.counterparts(&plan) {
+            let place = seats.port_of(member).unwrap();
+            says(member).into_iter().for_each(|message| port.send(place, message).unwrap());
+        }
+        world.gateway.phase(&honest, job.session, &ToPeer::Session { session: job.session }).await
+    }
+
+    /// Prepare and Link; the plan, all nonces, and who else takes part.
+    async fn linked(&self, world: &mut World, job: &Job) -> (Plan, Vec<[u8; 32]>, Vec<Fingerprint>) {
         let plan = plan_of(&world.consensus, job).unwrap();
         let me = self.fingerprint();
         let honest: Vec<_> = job.members().into_iter().filter(|member| *member != me).collect();
@@ -111,13 +139,7 @@ impl Liar {
         let (linked, ()) =
             tokio::join!(world.gateway.phase(&honest, job.session, &link), self.link(&plan, &world.consensus));
         assert!(linked.values().all(|report| *report == Report::Linked), "{linked:?}");
-        let mut keys: Vec<_> = world.peers.iter().map(|peer| Arc::clone(&peer.identity)).collect();
-        keys.push(Arc::clone(&self.identity));
-        let session = ToPeer::Session { session: job.session };
-        let tamper = tamper(&plan, &session_binding(&plan, &nonces));
-        let lying = async { after(&plan, self.lie(&plan, job, &nonces, &keys, input, tamper).await) };
-        let (reports, ()) = tokio::join!(world.gateway.phase(&honest, job.session, &session), lying);
-        reports
+        (plan, nonces, honest)
     }
 
     /// Links with everybody it talks to, as the plan says who dials.
@@ -136,6 +158,16 @@ impl Liar {
         others.filter(|(index, _)| self.role.computes() || plan.compute().contains(index)).collect()
     }
 
+    /// Its end of the session, in which it has told its key.
+    fn seated(&self, plan: &Plan, job: &Job) -> (SessionPort, Seats) {
+        let me = plan.index_of(&self.fingerprint()).unwrap();
+        let peers: Vec<_> = self.counterparts(plan).into_iter().map(|(_, peer)| peer).collect();
+        let mut port = self.host.open_session(job.session, peers.clone()).unwrap();
+        let seats = Seats::new(plan, me, &peers);
+        seats.tell_key(&mut port, self.identity.public_key());
+        (port, seats)
+    }
+
     async fn lie(
         &self,
         plan: &Plan,
@@ -146,10 +178,7 @@ impl Liar {
         tamper: impl Tamper,
     ) -> Lied {
         let me = plan.index_of(&self.fingerprint()).unwrap();
-        let peers: Vec<_> = self.counterparts(plan).into_iter().map(|(_, peer)| peer).collect();
-        let mut port = self.host.open_session(job.session, peers.clone()).unwrap();
-        let seats = Seats::new(plan, me, &peers);
-        seats.tell_key(&mut port, self.identity.public_key());
+        let (mut port, seats) = self.seated(plan, job);
         let mut environment = Own {
             identity: Arc::clone(&self.identity),
             secrets: (0..plan.members().len())

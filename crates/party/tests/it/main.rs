@@ -11,6 +11,7 @@ mod jobs;
 mod liar;
 mod outbox;
 mod phases;
+mod provider;
 mod receipts;
 mod receiver;
 mod registration;

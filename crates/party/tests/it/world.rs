@@ -10,7 +10,9 @@ use tacit_audit::{AuditLog, AuditSetup};
 use tacit_job::{Job, Task, ToGateway, ToPeer};
 use tacit_link::{LinkConfig, LinkHub};
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot, SystemClock, UnixMillis};
-use tacit_party::{HttpPoster, HttpRules, JoinRequest, Party, PartyLimits, PartySetup, Policy, RowText, register};
+use tacit_party::{
+    HttpPoster, HttpRules, JoinRequest, Party, PartyLimits, PartySetup, Policy, Provider, RowText, register,
+};
 use tacit_pki::Identity;
 use tacit_store::Store;
 use tempfile::TempDir;
@@ -36,6 +38,7 @@ pub(crate) struct Peer {
     pub(crate) limits: PartyLimits,
     pub(crate) results_url: Option<String>,
     pub(crate) endpoint: String,
+    pub(crate) provider: Option<Provider>,
     pub(crate) store: Option<Store>,
     pub(crate) log: Option<AuditLog>,
     pub(crate) party: Option<Party>,
@@ -59,6 +62,7 @@ impl Peer {
             limits,
             results_url: None,
             endpoint: String::new(),
+            provider: None,
             store: None,
             log: None,
             party: None,
@@ -144,7 +148,7 @@ impl Peer {
             limits: self.limits,
             finder: None,
             endpoint: String::new().into(),
-            provider: None,
+            provider: self.provider.clone(),
             siblings: Default::default(),
         };
         self.party = Some(Party::open(setup).await.unwrap());
