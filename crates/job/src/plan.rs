@@ -72,9 +72,9 @@ pub enum JobError {
          prints them, or by fingerprint"
     )]
     Weighed(String),
-    /// SMC providers add up and no more.
-    #[error("with an SMC provider only sums are computed; leave out the parameter provider or choose sum")]
-    Provider,
+    /// What SMC providers do not compute.
+    #[error("an SMC provider computes {0}; or leave out the parameter provider")]
+    Provider(&'static str),
     /// A client's task asks for another program than the group agreed to compute with.
     #[error(
         "the charter does not name the SMC provider {0:?}: leave out the parameter provider, or have the group \
@@ -119,7 +119,31 @@ pub fn plan_of(consensus: &Consensus, job: &Job) -> Result<Plan, JobError> {
     all_in(&job.inputs, |m| charter.member(m).is_some_and(|m| m.role.gives_input()))?;
     all_in(&job.compute, |m| charter.member(m).is_some_and(|m| m.role.computes()))?;
     all_in(&job.recipients, |m| entitled.contains(m))?;
-    Ok(Plan::build(request(charter, job)?)?)
+    let plan = Plan::build(request(charter, job)?)?;
+    if job.task.provider().is_some() {
+        check_provided(&plan)?;
+    }
+    Ok(plan)
+}
+
+/// What SMC providers are given: a sum of whole vectors, among members that all give, compute and receive.
+fn check_provided(plan: &Plan) -> Result<(), JobError> {
+    let all: Vec<usize> = (0..plan.members().len()).collect();
+    if plan.inputs() != all || plan.compute() != all || plan.recipients() != all {
+        return Err(JobError::Provider(
+            "among members that all give, compute and learn: let all join in the role both",
+        ));
+    }
+    check_sums(plan.aggregator().name, plan.model())
+}
+
+/// SMC providers add up, among those who follow the protocol, and no more.
+fn check_sums(aggregator: &str, model: SecurityModel) -> Result<(), JobError> {
+    match (aggregator, model) {
+        ("sum", SecurityModel::SemiHonest) => Ok(()),
+        ("sum", _) => Err(JobError::Provider("under the semi-honest model only")),
+        _ => Err(JobError::Provider("sums only: choose sum")),
+    }
 }
 
 /// Who gives data is not the gateway's choice: it could name a victim and an accomplice who subtracts its
@@ -196,15 +220,13 @@ impl RowRules {
 }
 
 fn smallest_plan(configuration: &Configuration) -> Result<Plan, JobError> {
-    if configuration.parameters.contains_key(PROVIDER)
-        && !matches!(configuration.aggregator.as_str(), "sum" | "additive")
-    {
-        return Err(JobError::Provider);
-    }
     let aggregator = aggregate::find(&configuration.aggregator)
         .ok_or_else(|| PlanError::UnknownAggregator { name: configuration.aggregator.clone() })?;
     no_level(&configuration.parameters)?;
     let (model, parameters) = model_of(&configuration.parameters)?;
+    if configuration.parameters.contains_key(PROVIDER) {
+        check_sums(aggregator.name, model)?;
+    }
     let smallest = if model == SecurityModel::Guaranteed { 4 } else { 3 };
     let (inputs, parameters) = smallest_inputs(parameters);
     let compute: Vec<usize> = (inputs..inputs + smallest).collect();

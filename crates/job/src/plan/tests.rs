@@ -120,3 +120,31 @@ fn configurations_for_more_than_two_input_peers() {
         assert!(matches!(check(wrong), Err(JobError::Plan(_))), "{wrong:?}");
     }
 }
+
+/// The operator hears it at once, and not from every member at every slot.
+#[test]
+fn f15_what_no_provider_computes_is_refused_before_anybody_is_asked() {
+    let configured = |aggregator: &str, model: &str| {
+        let parameters = [(PROVIDER, "mpyc"), (MODEL, model)];
+        check_configuration(&Configuration {
+            field: "1013".to_owned(),
+            max_element: "9".to_owned(),
+            aggregator: aggregator.to_owned(),
+            items: 3,
+            parameters: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            time_slots: 1,
+            result_buffer_size: 1,
+        })
+    };
+    assert_eq!(configured("additive", "semi-honest"), Ok(()));
+    for (aggregator, model) in [("sum", "malicious"), ("mean", "semi-honest")] {
+        assert!(matches!(configured(aggregator, model), Err(JobError::Provider(_))), "{aggregator} {model}");
+    }
+    let charter = charter(&[(1, "a", MemberRole::Both), (2, "b", MemberRole::Both), (3, "c", MemberRole::Both)]);
+    let mut job = job(&[1, 2, 3], &[(PROVIDER, "mpyc")]);
+    job.task.aggregator = "sum".to_owned();
+    let check = |job: &Job| check_provided(&Plan::build(request(&charter, job)?)?);
+    assert!(matches!(check(&job), Err(JobError::Provider(_))), "one member alone learns the result");
+    job.recipients.clone_from(&job.inputs);
+    assert_eq!(check(&job), Ok(()));
+}

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tacit_accord::digest;
-use tacit_engine::{Environment, FreezeRecord, FreezeRefused, Plan, SecurityModel};
+use tacit_engine::{Environment, FreezeRecord, FreezeRefused, Plan};
 use tacit_job::{Fault, Job};
 use tacit_link::{PortEvent, SessionPort};
 use tacit_model::Fingerprint;
@@ -57,7 +57,8 @@ impl Ended {
     }
 }
 
-/// What a session with a provider runs on.
+/// What a session with a provider runs on. The plan is a sum of whole vectors among members that all give, compute and
+/// receive: `plan_of` makes no other.
 pub(super) struct Stage<'a> {
     pub(super) provider: &'a Provider,
     pub(super) job: &'a Job,
@@ -65,20 +66,6 @@ pub(super) struct Stage<'a> {
     pub(super) me: usize,
     pub(super) nonces: &'a [[u8; 32]],
     pub(super) seats: &'a Seats,
-}
-
-/// Whether a plan can be given to a provider: a sum of whole vectors among members that all give, compute and
-/// receive.
-pub(super) fn suits(plan: &Plan) -> Result<(), &'static str> {
-    let all: Vec<usize> = (0..plan.members().len()).collect();
-    match () {
-        () if plan.aggregator().name != "sum" => Err("a provider computes sums only"),
-        () if plan.model() != SecurityModel::SemiHonest => Err("a provider computes under the semi-honest model only"),
-        () if plan.inputs() != all || plan.compute() != all || plan.recipients() != all => {
-            Err("with a provider every member gives, computes and learns the result: let all join in the role both")
-        }
-        () => Ok(()),
-    }
 }
 
 /// What a session with a provider came to.

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::running::above;
-use super::{branch, outside, told};
+use super::{branch, told};
 use crate::environment::{Given, company_of, name_company, name_members};
 use crate::jobs::Noted;
 use crate::party::Inner;
@@ -106,7 +106,6 @@ pub(super) async fn prepare(party: &Inner, job: Job, digest: &str, noted: &Noted
                 "the group computes with the SMC provider {name}, and [provider] of node.toml knows no such one"
             ))
         })?;
-        outside::suits(&plan).map_err(|why| unfit(why.to_owned()))?;
         provider.is_there().await.map_err(|error| unfit(error.to_string()))?;
     }
 
