@@ -24,9 +24,11 @@ pub(crate) mod pings;
 mod wire;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tacit_pki::https::innermost;
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 use tonic::client::Grpc;
 use tonic::codegen::http::Uri;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -42,6 +44,8 @@ pub(crate) use wire::{Participant, Payload, PreparePhase, SmcTask};
 
 /// Longest answer of a provider, and longest command.
 const MAX_MESSAGE: usize = 64 << 20;
+/// A node that starts waits so long for its provider to end what it has of before.
+const RESET: Duration = Duration::from_secs(2);
 
 /// A provider that this node's peers may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,9 +100,13 @@ impl Provider {
 
     /// Ends everything that the provider still has of an earlier life of this node.
     pub(crate) async fn reset(&self) -> Result<(), ProviderError> {
-        let mut session = ProviderSession { grpc: self.connect().await?, session: String::new() };
-        let reply: CmdResult = session.call("ResetAll", "/smc.SMC/ResetAll", FilterArgs {}).await?;
-        success("ResetAll", reply).map(drop)
+        let reset = async {
+            let mut session = ProviderSession { grpc: self.connect().await?, session: String::new() };
+            let reply: CmdResult = session.call("ResetAll", "/smc.SMC/ResetAll", FilterArgs {}).await?;
+            success("ResetAll", reply).map(drop)
+        };
+        let silent = ProviderError::Call { phase: "ResetAll", why: "no answer in time".to_owned() };
+        timeout(RESET, reset).await.unwrap_or(Err(silent))
     }
 
     async fn connect(&self) -> Result<Grpc<Connection>, ProviderError> {
@@ -204,5 +212,24 @@ fn success(phase: &'static str, reply: CmdResult) -> Result<CmdResult, ProviderE
             let message = plain(&reply.msg, 300);
             Err(ProviderError::Status { phase, status: reply.status, message })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    /// A node starts all the same.
+    #[tokio::test]
+    async fn f15_a_provider_that_never_answers_is_not_waited_for_at_the_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let provider = Provider { name: "mute".to_owned(), socket: folder.path().join("smc.sock"), pings: false };
+        // Whoever dials it is let in and hears nothing.
+        let _mute = UnixListener::bind(&provider.socket).expect("a socket");
+        provider.is_there().await.expect("somebody listens");
+        let reset = timeout(60 * RESET, provider.reset()).await.expect("an end");
+        assert!(matches!(reset, Err(ProviderError::Call { phase: "ResetAll", .. })), "{reset:?}");
     }
 }

@@ -1,7 +1,8 @@
 //! Carries what providers tell each other over the links of a session.
 //!
 //! For each other member there is one stream. Whoever's provider dials first opens it: the peer takes the
-//! connection on a local port and tells the other peer, which dials its own provider.
+//! connection on a local port and tells the other peer, which dials its own provider; or, if that one has dialled meanwhile,
+//! goes on with the connection that it took.
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -56,6 +57,8 @@ struct Lane {
     /// What waits to be written there takes so much.
     unread: Arc<AtomicUsize>,
     opened: bool,
+    /// The member said so, too.
+    asked: bool,
 }
 
 /// The local ends for the other members' providers.
@@ -146,6 +149,8 @@ impl Relay {
                 Event::Port(PortEvent::Message { from, body }) => match (body.first(), body.len()) {
                     // Nobody here would read it.
                     (Some(&OPEN), 1) if over.is_cancelled() => {}
+                    // Both providers dialled before they heard of each other: their two connections are one.
+                    (Some(&OPEN), 1) if lanes[from].opened && !lanes[from].asked => lanes[from].asked = true,
                     (Some(&OPEN), 1) if !lanes[from].opened => {
                         let Ok(address) = provider.wait_for(Option::is_some).await.map(|address| *address) else {
                             return Err(RelayError::Local("the provider's address never came".to_owned()));
@@ -154,7 +159,7 @@ impl Relay {
                         match reach(address).await {
                             Ok(stream) => {
                                 speaking += 1;
-                                lanes[from] = open(from, stream, &sender, &mut tasks);
+                                lanes[from] = Lane { asked: true, ..open(from, stream, &sender, &mut tasks) };
                             }
                             Err(error) => {
                                 return Err(RelayError::Local(format!("the provider at {address}: {error}")));
@@ -219,7 +224,7 @@ fn open(
         let _closed = writing.shutdown().await;
     });
     tasks.spawn(read(place, reading, sender.clone()));
-    Lane { writer: Some(writer), unread, opened: true }
+    Lane { writer: Some(writer), unread, opened: true, asked: false }
 }
 
 async fn read(place: usize, mut reading: OwnedReadHalf, sender: mpsc::Sender<(usize, FromProvider)>) {
@@ -266,6 +271,30 @@ mod tests {
             () = tokio::time::sleep(Duration::from_secs(60)) => panic!("it waits for ever"),
         };
         assert!(matches!(&ended, Err(RelayError::Local(why)) if why.contains("does not read")), "{ended:?}");
+    }
+
+    /// It is no fault of either that they did not wait for each other.
+    #[tokio::test]
+    async fn f15_providers_may_dial_each_other_at_once() {
+        let ports: [SessionPort; 2] = mesh(2).try_into().unwrap_or_else(|_| panic!("two ports"));
+        let [mut left, mut right] = ports;
+        let here = Relay::bind(1, VecDeque::new()).await.expect("a relay");
+        let mut stream = TcpStream::connect(here.endpoint(0).expect("an address")).await.expect("the relay");
+        let (_tell, unknown) = watch::channel(None);
+        let (never, lost) = (CancellationToken::new(), OnceLock::new());
+        let crossing = async {
+            assert!(matches!(right.recv().await, PortEvent::Message { body, .. } if *body == [OPEN]));
+            for message in [&[OPEN][..], &[DATA, 7], &[CLOSE]] {
+                right.send(0, message.to_vec()).expect("on its way");
+            }
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).await.expect("words");
+            right.send(0, vec![OPEN]).expect("on its way");
+            heard
+        };
+        let (ended, heard) = tokio::join!(here.run(&mut left, &lost, unknown, &never), crossing);
+        assert_eq!(heard, [7]);
+        assert_eq!(ended, Err(RelayError::Malformed(0)), "once is enough");
     }
 
     /// Whoever has its result ends its session at once; what its provider said until then reaches the others all the same.
