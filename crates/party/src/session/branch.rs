@@ -25,6 +25,8 @@ const PART: Duration = Duration::from_secs(45);
 const KEPT: Duration = Duration::from_secs(300);
 /// So many totals are kept at once; then the oldest goes.
 const MOST: usize = 256;
+/// And so many words of them all: 256 MiB.
+const ROOM: usize = 1 << 25;
 
 /// The parties of a node, for each other.
 #[derive(Clone, Default)]
@@ -76,14 +78,16 @@ pub(crate) fn check_branch(party: &Inner, policy: &PeerPolicy) -> Result<(), Par
 /// Shares of totals that the group above may come for, by the id of the branch's part, which is of everything that the
 /// task above says. In memory only.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<VecDeque<(SessionId, Carried)>>);
+pub(crate) struct Kept(Mutex<VecDeque<(SessionId, Row)>>);
 
 impl Kept {
-    fn put(&self, part: SessionId, carried: Carried) {
+    /// Keeps one more, and the latest others as far as there is room for all of them.
+    fn put(&self, part: SessionId, share: Row, room: usize) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(known, _)| *known != part);
-        kept.push_back((part, carried));
-        if kept.len() > MOST {
+        kept.push_back((part, share));
+        let words = |kept: &VecDeque<(SessionId, Row)>| kept.iter().map(|(_, share)| share.len()).sum::<usize>();
+        while kept.len() > MOST || (kept.len() > 1 && words(&kept) > room) {
             kept.pop_front();
         }
     }
@@ -95,14 +99,13 @@ impl Kept {
     /// The share, which may be dealt in several attempts that are not frozen.
     fn get(&self, part: SessionId) -> Option<Row> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let carried = kept.iter().find(|(known, _)| *known == part);
-        carried.map(|(_, carried)| Row::new(carried.input().expose().to_vec()))
+        kept.iter().find(|(known, _)| *known == part).map(|(_, share)| share.clone())
     }
 }
 
 /// Keeps a share that a session of this branch ended in, for a while.
-pub(super) fn keep(party: &Arc<Inner>, part: SessionId, carried: Carried) {
-    party.kept.put(part, carried);
+pub(super) fn keep(party: &Arc<Inner>, part: SessionId, carried: &Carried) {
+    party.kept.put(part, Row::new(carried.input().expose().to_vec()), ROOM);
     let party = Arc::clone(party);
     party.tasks.clone().spawn(async move {
         tokio::select! {
@@ -163,5 +166,28 @@ pub(super) fn client_of(party: &Inner, policy: &Policy, ask: &Ask) -> Result<Opt
 impl Inner {
     fn operator(&self, member: &Fingerprint) -> Option<String> {
         self.roster.known()?.charter().member(member).map(|member| member.operator.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever may ask for long vectors does not fill the memory of the peers that keep shares of them.
+    #[test]
+    fn w2_shares_that_are_kept_take_so_much_room_and_no_more() {
+        let kept = Kept::default();
+        let part = |number: u8| SessionId([number; 16]);
+        let there = || (0..9).filter(|number| kept.get(part(*number)).is_some()).collect::<Vec<_>>();
+        for number in 0..4 {
+            kept.put(part(number), Row::new(vec![number.into(); 3]), 10);
+        }
+        assert_eq!(there(), [1, 2, 3]);
+        assert_eq!(kept.get(part(2)).map(|share| share.expose().to_vec()), Some(vec![2; 3]));
+        // The one that was asked for is kept, however long it is.
+        kept.put(part(4), Row::new(vec![0; 11]), 10);
+        assert_eq!(there(), [4]);
+        kept.forget(part(4));
+        assert!(there().is_empty());
     }
 }

@@ -171,7 +171,7 @@ async fn compute(
     let outcome = match driven {
         Ok(Ok(mut outcome)) => {
             if let (Some(carried), Some(ask)) = (outcome.carried.take(), job.ask()) {
-                branch::keep(party, ask.id(), carried);
+                branch::keep(party, ask.id(), &carried);
             }
             outcome
         }
