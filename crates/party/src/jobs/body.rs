@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tacit_engine::{Level, aggregate};
 use tacit_job::{Ask, Job};
 use tacit_model::UnixMillis;
-use tacit_model::api::{JobBody, JobParticipant, JobSignatures, JobState, JobWindow};
+use tacit_model::api::{JobBody, JobParticipant, JobSignatures, JobState, JobWindow, TaskRequest};
 use tacit_store::{JobProgress, JobRow};
 
 use super::{Entry, LONGEST};
@@ -130,29 +130,100 @@ fn participants(entry: &Entry) -> Vec<JobParticipant> {
             operator: member.map(|member| member.operator.clone()),
             gives: gives.contains(&fingerprint),
             computes: computes.contains(&fingerprint),
-            learns: learns.contains(&fingerprint),
+            learns: learns.contains(&fingerprint) && !is_part(job),
         }
     };
     job.members().into_iter().map(describe).collect()
 }
 
+/// Whether it is a branch's part, whose members keep shares of what is opened above.
+fn is_part(job: &Job) -> bool {
+    job.ask().is_some_and(|ask| ask.level() == Level::Branch)
+}
+
+/// The request whose result it is, or goes into: of a branch's part, the one above.
+fn asked_for(job: &Job) -> Option<&TaskRequest> {
+    let request: &TaskRequest = &job.ask()?.request;
+    Some(request.parent.as_ref().map_or(request, |above| &above.task))
+}
+
 /// What the recipients read.
 fn opened(job: &Job) -> String {
-    if job.ask().is_some_and(|ask| ask.level() == Level::Branch) {
-        return "nothing here: the members that compute keep shares of the total for the group above".to_owned();
-    }
-    match aggregate::find(&job.task.aggregator) {
+    let opened = match aggregate::find(&job.task.aggregator) {
         Some(found) => format!("{}: {}; leakage: {}", found.summary, found.output.describe(), found.leakage),
         None => "nothing: no such aggregator is known here".to_owned(),
+    };
+    if !is_part(job) {
+        return opened;
     }
+    let recipients = match asked_for(job).map_or(0, |request| request.recipients.len()) {
+        0 => "its recipients".to_owned(),
+        named => format!("those {named} of its members that the request above names"),
+    };
+    format!(
+        "nothing here: the members that compute keep shares of the total for the group above, which opens that of all its \
+         branches to {recipients}: {opened}"
+    )
 }
 
 /// Who reads it beside the recipients.
 fn told(job: &Job) -> String {
-    let told = match job.ask().map(|ask| &ask.request) {
+    let told = match asked_for(job) {
+        Some(request) if request.tell_gateway && is_part(job) => "the gateway above and its client, in clear",
         Some(request) if request.tell_gateway => "the gateway and its client, in clear",
         Some(request) if request.result_key.is_some() => "the client, sealed for its key; the gateway reads nothing",
         _ => "nobody",
     };
     told.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_accord::ConsensusId;
+    use tacit_model::{Attempt, Fingerprint, GroupId, SessionId, Slot};
+    use tacit_pki::Identity;
+
+    use super::*;
+
+    /// Rule 11: who gives to a branch reads where it goes from there.
+    #[test]
+    fn w2_the_owner_of_a_branch_s_peer_reads_who_learns_the_result_above() {
+        let gateway = Identity::generate("root", time::OffsetDateTime::UNIX_EPOCH).expect("a key");
+        let job = |change: fn(&mut TaskRequest)| {
+            let mut request = TaskRequest {
+                branches: 2,
+                issued: "2026-01-01T00:00:00Z".to_owned(),
+                nonce: "0".repeat(32),
+                ..TaskRequest::about(GroupId(1), "energy", "mean", "energy")
+            };
+            change(&mut request);
+            let above = Ask::admit(request, None, &gateway).expect("a task");
+            let part = above.in_branch(ConsensusId([7; 32]), Slot(0), GroupId(2)).expect("a part");
+            let part = Ask::admit(part, None, &gateway).expect("a part");
+            let (run, task) = (part.run(), part.task().expect("a task"));
+            Job {
+                session: SessionId([0; 16]),
+                group: GroupId(2),
+                charter: ConsensusId([0; 32]),
+                run,
+                slot: Slot(0),
+                attempt: Attempt(0),
+                task,
+                inputs: Vec::new(),
+                compute: Vec::new(),
+                recipients: Vec::new(),
+            }
+        };
+        let clear = job(|request| request.tell_gateway = true);
+        assert_eq!(told(&clear), "the gateway above and its client, in clear");
+        assert!(opened(&clear).starts_with("nothing here") && opened(&clear).contains("leakage"), "{}", opened(&clear));
+        let sealed = job(|request| {
+            request.tell_gateway = false;
+            request.result_key = Some("age1".to_owned());
+            request.recipients = vec![Fingerprint([9; 32])];
+        });
+        assert!(told(&sealed).starts_with("the client, sealed"), "{}", told(&sealed));
+        assert!(opened(&sealed).contains("those 1 of its members"), "{}", opened(&sealed));
+        assert_eq!(told(&job(|request| request.tell_gateway = false)), "nobody");
+    }
 }

@@ -143,8 +143,17 @@ fn describe(body: &PolicyBody) -> String {
 fn line(asked: &ApprovalBody) -> String {
     let client = asked.client.map_or_else(|| "a client without signature".to_owned(), |client| client.to_string());
     let request = &asked.request;
+    let above = match &request.parent {
+        None => "",
+        Some(above) if above.task.tell_gateway => {
+            " as a branch's part of a task of the group above, whose gateway is told the result of all branches"
+        }
+        Some(_) => {
+            " as a branch's part of a task of the group above, whose recipients learn the result of all branches"
+        }
+    };
     format!(
-        "{}  {:<9} {} of {} ({}) for {}, asked by {client} at {}",
+        "{}  {:<9} {} of {} ({}) for {}{above}, asked by {client} at {}",
         asked.task,
         asked.state,
         request.aggregator,
