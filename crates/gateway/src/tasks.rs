@@ -126,7 +126,7 @@ impl Gateway {
         let request = complete(new.task, new.signature.is_some(), now)?;
         let ask = Ask::admit(request, new.signature, &self.inner.identity).map_err(invalid)?;
         let terms = ask.terms().map_err(invalid)?;
-        if terms.issued.since(now).abs() > CLOCK_SKEW_MS {
+        if terms.issued.since(now) > CLOCK_SKEW_MS || now.since(terms.issued) > branches::oldest(&ask.request) {
             return Err(GatewayError::Refused(format!(
                 "the task was issued at {} and here it is {now}: it has expired, or the clocks differ",
                 terms.issued

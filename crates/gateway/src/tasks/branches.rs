@@ -9,8 +9,8 @@ use std::time::Duration;
 use tacit_accord::Charter;
 use tacit_engine::Level;
 use tacit_job::{Ask, BRANCH_LABEL, Job, Response};
-use tacit_model::Fingerprint;
 use tacit_model::api::{NewTask, TaskRequest};
+use tacit_model::{CLOCK_SKEW_MS, Fingerprint};
 use tracing::info;
 
 use super::{PATIENCE, TaskWatch};
@@ -77,6 +77,18 @@ fn client_above(task: &TaskRequest) -> String {
     format!("client above {}", signer.map(|key| key.to_string()).unwrap_or_default())
 }
 
+/// The group above may have waited so long for busy members before it asked for a part, in milliseconds: as long as peers take
+/// part after the moment that a task is for.
+const WAITED_MS: i64 = 5 * 60_000;
+
+/// How long ago a task may have been issued when it is handed in, in milliseconds. A part has the moment of the task above.
+pub(super) fn oldest(request: &TaskRequest) -> i64 {
+    match request.parent {
+        None => CLOCK_SKEW_MS,
+        Some(_) => WAITED_MS + i64::from(request.approval_s) * 1000,
+    }
+}
+
 /// The branches that a task above could be computed over.
 pub(super) struct Whole {
     /// Members of all branches that are there with all their members.
@@ -117,4 +129,26 @@ pub(super) fn remark(ask: &Ask, job: &Job, charter: &Charter) -> String {
     let took_part = |members: &&Vec<&tacit_accord::Member>| members.iter().any(|m| job.inputs.contains(&m.fingerprint));
     let (found, all) = (branches.values().filter(took_part).count(), branches.len());
     if found < all { format!("{found} of {all} branches took part") } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::api::{ParentTask, TaskSignature};
+    use tacit_model::{GroupId, Slot};
+
+    use super::*;
+    use crate::RunnerLimits;
+
+    /// Members above may be busy as long as they are waited for, clocks may differ, and owners above may be asked first.
+    #[test]
+    fn w2_a_part_may_be_as_old_as_the_wait_above_made_it() {
+        let flat = TaskRequest { approval_s: 60, ..TaskRequest::about(GroupId(1), "energy", "mean", "energy") };
+        assert_eq!(oldest(&flat), CLOCK_SKEW_MS);
+        let nobody = TaskSignature { key: String::new(), signature: String::new() };
+        let parent =
+            ParentTask { task: flat.clone(), client: None, ticket: nobody, charter: String::new(), window: Slot(0) };
+        let part = TaskRequest { parent: Some(Box::new(parent)), ..flat };
+        let waited = i64::try_from(RunnerLimits::default().seats.as_millis()).expect("minutes");
+        assert!(oldest(&part) >= waited + CLOCK_SKEW_MS + 60_000);
+    }
 }
