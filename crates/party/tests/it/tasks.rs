@@ -483,11 +483,12 @@ async fn f15_a_task_for_a_provider_that_the_charter_does_not_name_is_refused() {
         let why = trouble(&world, peer).await;
         assert!(why.contains("the charter does not name the SMC provider \"mpyc\""), "{why}");
     }
-    // Under a charter that names it, it is a plan; with another one it is none.
+    // Under a charter that names it, it is refused for what it asks of a provider, if at all; another one is not agreed.
     let mut charter = world.consensus.charter().clone();
     charter.configuration.as_mut().unwrap().parameters.insert("provider".to_owned(), "mpyc".to_owned());
     world.consensus = sign_next(&world.consensus, charter, &world.manager);
-    assert!(plan_of(&world.consensus, &job(&world, &ask, 2)).is_ok());
+    let planned = plan_of(&world.consensus, &job(&world, &ask, 2));
+    assert!(matches!(planned, Err(JobError::Provider(_))), "{:?}", planned.err());
     let other = ask.request.with(|task| _ = task.parameters.insert("provider".to_owned(), "other".to_owned()));
     let other = Ask::admit(other.into(), None, &world.gateway.identity).unwrap();
     let refused = plan_of(&world.consensus, &job(&world, &other, 3));
