@@ -114,7 +114,7 @@ async fn of_too_many_samples_the_newest_stay(f: &Fixture) {
             held.extend(found.into_iter().map(|row| (row.at.0, row.source)));
         }
         held.sort();
-        held.into_iter().map(|(at, source)| format!("{at}{source}")).collect::<Vec<_>>()
+        held.into_iter().map(|(moment, source)| format!("{}{source}", moment - at(0).0)).collect::<Vec<_>>()
     };
     s.add_samples("q", vec![sample(1, &["a"])], 4).await.unwrap();
     assert_eq!(s.add_samples("p", vec![sample(10, &["a", "b"]), sample(30, &["a", "b"])], 4).await, Ok(0));
