@@ -38,6 +38,8 @@ pub struct LinkConfig {
     /// A link closes of which nothing could be written for so long although something waited. A slow peer reads
     /// something in that time.
     pub unread: Duration,
+    /// A link closes on which more bytes wait for its peer, who reads, but too slowly for what the sessions have for it.
+    pub max_queued: usize,
     /// Bytes that may wait on one link for sessions that are not open yet.
     pub parked_bytes: usize,
     /// Sessions that may wait so on one link.
@@ -67,6 +69,7 @@ impl LinkConfig {
             keep_alive: Duration::from_secs(5),
             keep_alive_mpc: Duration::from_secs(15),
             unread: Duration::from_secs(60),
+            max_queued: 512 << 20,
             parked_bytes: 64 << 20,
             parked_sessions: 64,
             parked_time: Duration::from_secs(30),

@@ -91,7 +91,7 @@ fn look(
         return Some(CloseReason::Silent);
     }
     // However lively it is otherwise: what waits for it would hold up one session after the other.
-    if now.duration_since(seen.written) >= config.unread {
+    if now.duration_since(seen.written) >= config.unread || conn.outbox.queued() > config.max_queued {
         return Some(CloseReason::Unread);
     }
     if silent + tick >= every && now.duration_since(seen.pinged) + tick >= every / 2 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tacit_link::{CloseReason, How, LinkError, PortEvent};
+use tacit_link::{CloseReason, How, LinkConfig, LinkError, PortEvent};
 use tacit_pki::sni_name;
 use tokio::io::AsyncWriteExt;
 
@@ -150,6 +150,18 @@ async fn sessions_hear_of_a_peer_that_goes_down_after_its_last_message() {
 async fn f13_a_link_whose_peer_reads_nothing_closes() {
     let mut config = local();
     config.unread = Duration::from_millis(300);
+    closes_on_who_does_not_read(config).await;
+}
+
+/// Who reads a little now and then moves the queue, which must not grow all the same.
+#[tokio::test]
+async fn f13_a_link_on_which_too_much_waits_closes() {
+    let mut config = local();
+    config.max_queued = 32 << 20;
+    closes_on_who_does_not_read(config).await;
+}
+
+async fn closes_on_who_does_not_read(config: LinkConfig) {
     let node = Node::with(config).await;
     let key = identity("reads nothing");
     let mut tls = raw(node.hub.local_addr(), &sni_name(node.id()), b"tacit-mpc/1", Some(&key)).await.unwrap();
