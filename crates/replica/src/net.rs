@@ -204,12 +204,11 @@ impl Way {
         if !matches!(late, Ok(None)) {
             self.flight = None;
         }
-        if let Some(refused) = late? {
-            return Ok(refused);
-        }
-        match beat.map_err(failed)? {
-            (Answered::Append(AppendEntriesResponse::Success), _) => {}
-            (Answered::Append(refused), _) => return Ok(refused),
+        // A refusal that was said long ago would count for the lease, too.
+        match (beat.map_err(failed)?, late?) {
+            ((Answered::Append(AppendEntriesResponse::Success), _), None) => {}
+            ((Answered::Append(AppendEntriesResponse::Success), _), Some(refused)) => return Ok(refused),
+            ((Answered::Append(refused), _), _) => return Ok(refused),
             _ => return Err(unable()),
         }
         match (wanted, arrived) {

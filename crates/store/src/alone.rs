@@ -4,7 +4,8 @@
 //! who hopes that they share the work: each would serve the same groups, and answer for the other's sessions. So a node holds
 //! an advisory lock of its schema, on a connection of its own, as long as it runs. The server gives it back when that
 //! connection ends, also after kill -9. A node that has lost it, because the server was restarted, takes it again; if another one
-//! was faster, it writes no more.
+//! was faster, it writes no more. Where it is the node's own earlier connection that has it, which a network that was dark has
+//! kept from ending, the node ends that.
 
 use std::time::Duration;
 
@@ -33,8 +34,15 @@ impl Drop for Alone {
     }
 }
 
+/// A connection that has the lock, and what the server calls it.
+pub(crate) struct Held {
+    conn: PgConnection,
+    pid: i32,
+    since: String,
+}
+
 /// Takes the lock, or says that another node has it.
-pub(crate) async fn take(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+pub(crate) async fn take(options: &PgConnectOptions) -> Result<Held, StoreError> {
     let until = Instant::now() + WAIT;
     loop {
         if let Some(held) = try_take(options).await? {
@@ -47,7 +55,7 @@ pub(crate) async fn take(options: &PgConnectOptions) -> Result<PgConnection, Sto
     }
 }
 
-async fn try_take(options: &PgConnectOptions) -> Result<Option<PgConnection>, StoreError> {
+async fn try_take(options: &PgConnectOptions) -> Result<Option<Held>, StoreError> {
     let mut conn = PgConnection::connect_with(options).await?;
     // A node whose machine vanished keeps others out for half a minute, and not for hours.
     conn.execute(
@@ -60,11 +68,27 @@ async fn try_take(options: &PgConnectOptions) -> Result<Option<PgConnection>, St
             .bind(LOCK)
             .fetch_one(&mut conn)
             .await?;
-    Ok(taken.then_some(conn))
+    if !taken {
+        return Ok(None);
+    }
+    let sql = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+    let (pid, since) = sqlx::query_as(sql).fetch_one(&mut conn).await?;
+    Ok(Some(Held { conn, pid, since }))
+}
+
+/// Takes the lock again, or says that another node has it. Nothing if it was the node's own lost connection, which is ended.
+async fn retake(options: &PgConnectOptions, pid: i32, since: &str) -> Result<Option<Held>, StoreError> {
+    if let Some(held) = try_take(options).await? {
+        return Ok(Some(held));
+    }
+    let mut conn = PgConnection::connect_with(options).await?;
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2";
+    let own: Option<bool> = sqlx::query_scalar(sql).bind(pid).bind(since).fetch_optional(&mut conn).await?;
+    if own.is_some() { Ok(None) } else { Err(What::InUse.into()) }
 }
 
 /// Keeps the lock until the pool is closed, and closes the pool if another node has it.
-pub(crate) fn keep(held: PgConnection, options: PgConnectOptions, pool: PgPool) -> Alone {
+pub(crate) fn keep(held: Held, options: PgConnectOptions, pool: PgPool) -> Alone {
     Alone(tokio::spawn(async move {
         let closed = pool.close_event();
         tokio::select! {
@@ -80,16 +104,19 @@ pub(crate) fn keep(held: PgConnection, options: PgConnectOptions, pool: PgPool) 
 }
 
 /// Resolves when another node has the lock.
-async fn lost(mut held: PgConnection, options: &PgConnectOptions) {
+async fn lost(mut held: Held, options: &PgConnectOptions) {
     loop {
         sleep(LOOK).await;
-        if matches!(timeout(PATIENCE, held.ping()).await, Ok(Ok(()))) {
+        if matches!(timeout(PATIENCE, held.conn.ping()).await, Ok(Ok(()))) {
             continue;
         }
         tracing::warn!("the connection that holds the lock of this PostgreSQL is lost; taking it again");
+        let Held { conn, pid, since } = held;
+        drop(conn);
         held = loop {
-            match timeout(PATIENCE + WAIT, take(options)).await {
-                Ok(Ok(held)) => break held,
+            match timeout(PATIENCE, retake(options, pid, &since)).await {
+                Ok(Ok(Some(held))) => break held,
+                Ok(Ok(None)) => sleep(AGAIN).await,
                 Ok(Err(StoreError::Conflict { .. })) => return,
                 // The server does not answer: nobody writes.
                 _ => sleep(LOOK).await,
