@@ -131,13 +131,13 @@ impl Directory {
         self.lock().present.get(member).cloned()
     }
 
-    /// Whether all of these are there in time.
-    pub(crate) async fn are_there(&self, members: &[Fingerprint], until: Instant) -> bool {
+    /// Whether at least so many of these are there in time.
+    pub(crate) async fn are_there(&self, members: &[Fingerprint], least: usize, until: Instant) -> bool {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if members.iter().all(|member| self.present(member).is_some()) {
+            if members.iter().filter(|member| self.present(member).is_some()).count() >= least {
                 return true;
             }
             if tokio::time::timeout_at(until, changed).await.is_err() {

@@ -12,7 +12,7 @@ use tacit_job::{Job, JobError, StopReason, Task, ToPeer};
 use tacit_model::api::PairingState;
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 use tacit_pki::random;
-use tacit_store::{MemberRow, PeerStatus, RunRow, RunState, SlotOutcome, SlotState};
+use tacit_store::{MemberRow, PeerStatus, RunRow, RunState, SlotOutcome, SlotState, StoreError, What};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -98,7 +98,7 @@ impl Gateway {
     pub async fn stop_group(&self, group: GroupId) -> Result<(), GatewayError> {
         self.stop_driving(group);
         match self.inner.store.open_run(group).await? {
-            Some(run) => self.end_run(group, run.run, StopReason::Finished, "stopped by the operator").await,
+            Some(run) => self.end_run(group, run.run, StopReason::Finished, "stopped by the operator", false).await,
             None => Ok(()),
         }
     }
@@ -147,7 +147,7 @@ impl Gateway {
         let running = self.inner.store.members(group).await?.iter().any(|m| m.last_status == PeerStatus::Started);
         if !running {
             self.stop_driving(group);
-            self.end_run(group, run.run, StopReason::Finished, "all members stopped").await?;
+            self.end_run(group, run.run, StopReason::Finished, "all members stopped", false).await?;
         }
         Ok(())
     }
@@ -275,7 +275,12 @@ impl Gateway {
             if let Some(ended) = ended {
                 gateway.inner.runs.driven.lock().unwrap_or_else(PoisonError::into_inner).remove(&group);
                 let (reason, why) = ended.unwrap_or_else(|error| (StopReason::Failed, error.to_string()));
-                if let Err(error) = until_agreed(&stop, || gateway.end_run(group, run, reason, &why)).await {
+                let mut begun = false;
+                let end = || {
+                    let again = std::mem::replace(&mut begun, true);
+                    gateway.end_run(group, run, reason, &why, again)
+                };
+                if let Err(error) = until_agreed(&stop, end).await {
                     warn!(group = %group, %error, "the end of a run could not be recorded");
                 }
             }
@@ -289,12 +294,23 @@ impl Gateway {
         }
     }
 
-    async fn end_run(&self, group: GroupId, run: RunId, reason: StopReason, why: &str) -> Result<(), GatewayError> {
+    /// Ends a run; `again` after a write that may have been agreed on late.
+    async fn end_run(
+        &self,
+        group: GroupId,
+        run: RunId,
+        reason: StopReason,
+        why: &str,
+        again: bool,
+    ) -> Result<(), GatewayError> {
         let (state, status) = match reason {
             StopReason::Finished => (RunState::Done, PeerStatus::Stopped),
             StopReason::Failed => (RunState::Failed, PeerStatus::Error),
         };
-        self.inner.store.end_run(group, run, state, Some(why), self.inner.clock.now()).await?;
+        match self.inner.store.end_run(group, run, state, Some(why), self.inner.clock.now()).await {
+            Err(StoreError::Conflict { what: What::RunEnded }) if again => {}
+            ended => ended?,
+        }
         for member in self.inner.store.members(group).await? {
             if member.last_status == PeerStatus::Started {
                 self.inner.store.set_status(member.pid, status).await?;

@@ -381,10 +381,14 @@ impl Gateway {
             let again = std::mem::replace(&mut begun, true);
             async move {
                 let known = if again { self.inner.store.task(&row.id).await? } else { None };
-                match known {
-                    Some(known) if known.state != "open" => Ok(()),
-                    Some(known) => self.drive_task(&known, ask, body, false).await,
-                    None => self.drive_task(row, ask, body, keep).await,
+                let Some(known) = known else { return self.drive_task(row, ask, body, keep).await };
+                // What was agreed on late is told late.
+                let stored = self.stored(&known, Windows::Newest, KEPT).await?;
+                body.send_modify(|body| *body = stored);
+                self.inner.news.notify_one();
+                match known.state.as_str() {
+                    "open" => self.drive_task(&known, ask, body, false).await,
+                    _ => Ok(()),
                 }
             }
         };
@@ -481,9 +485,19 @@ fn same_question(row: &TaskRow, asked: &TaskRequest) -> Result<(), GatewayError>
 
 /// Adds a computation that ended; the oldest are in the database alone.
 fn add_window(body: &mut TaskBody, window: TaskWindow) {
+    let mut bytes = length(&window);
     body.windows.push(window);
-    let beyond = body.windows.len().saturating_sub(usize::try_from(KEPT).unwrap_or(usize::MAX));
-    body.windows.drain(..beyond);
+    let most = usize::try_from(KEPT).unwrap_or(usize::MAX);
+    let older = body.windows.iter().rev().take(most).skip(1).take_while(|window| {
+        bytes += length(window);
+        bytes <= KEPT_BYTES
+    });
+    let kept = 1 + older.count();
+    body.windows.drain(..body.windows.len() - kept);
+}
+
+fn length(window: &TaskWindow) -> usize {
+    serde_json::to_vec(window).map_or(0, |text| text.len())
 }
 
 fn end_body(body: &mut TaskBody, state: &str, why: &str) {
@@ -502,6 +516,8 @@ fn invalid(error: AskError) -> GatewayError {
 const SHOWN: u32 = 1_000;
 /// Of a task that is worked at, so many of its last computations are held in memory, for those who watch it.
 const KEPT: u32 = 100;
+/// And no more than so many bytes of them, but one always.
+const KEPT_BYTES: usize = 4 << 20;
 /// How long a part of a branch waits for members that are busy; the group above waits for it.
 const PART_PATIENCE: Duration = Duration::from_secs(30);
 /// What a client hears if the gateway itself, or its database, failed.

@@ -8,7 +8,7 @@ use tacit_accord::log::Kind;
 use tacit_accord::{Charter, Consensus, ConsensusId, OnMissingInput};
 use tacit_job::{Job, StopReason, Task};
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, Slot};
-use tacit_store::{SlotOutcome, SlotState};
+use tacit_store::{SlotOutcome, SlotState, StoreError, What};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -34,7 +34,11 @@ impl Gateway {
             let ended = match self.inner.store.slot(group, run, slot).await? {
                 Some(outcome) if outcome.state == SlotState::Done => Ok(()),
                 Some(outcome) if outcome.state == SlotState::Failed => Err(outcome.detail.unwrap_or_default()),
-                _ => self.slot(group, run, slot, &mut absent).await?,
+                _ => match self.slot(group, run, slot, &mut absent).await {
+                    // The gateways agreed on how it ended after this one had given up waiting for them.
+                    Err(GatewayError::Store(StoreError::Conflict { what: What::SlotUsed })) => continue,
+                    ended => ended?,
+                },
             };
             if let Err(why) = ended {
                 return Ok((StopReason::Failed, format!("slot {}: {why}", slot.counted())));
@@ -132,7 +136,9 @@ impl Gateway {
                     info!(group = %group, slot = %slot, why, "asking those who may hold a result, once they are back");
                     place.give_back();
                     let until = *heard_until.get_or_insert_with(|| Instant::now() + self.inner.limits.seats);
-                    if Instant::now() >= until || !self.inner.directory.are_there(&recipients, until).await {
+                    // A slot is for all of them.
+                    let all = recipients.len();
+                    if Instant::now() >= until || !self.inner.directory.are_there(&recipients, all, until).await {
                         self.record(&job, SlotState::Failed, &why, None).await?;
                         return Ok(Err(why));
                     }

@@ -10,7 +10,7 @@ use tacit_engine::Level;
 use tacit_job::{Ask, Job, Preselector, Terms, Told};
 use tacit_model::api::{TaskBody, TaskWindow};
 use tacit_model::{Attempt, Fingerprint, Slot, UnixMillis};
-use tacit_store::TaskRow;
+use tacit_store::{StoreError, TaskRow, What};
 use tokio::sync::futures::Notified;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -80,7 +80,7 @@ impl Gateway {
             let now = self.inner.clock.now();
             if let Ok(early @ 1..) = u64::try_from(at.since(now)) {
                 if early > SOON && std::mem::take(&mut keep) {
-                    self.inner.store.add_task(row.clone()).await?;
+                    self.keep_task(row).await?;
                 }
                 tokio::time::sleep(Duration::from_millis(early)).await;
             }
@@ -93,7 +93,7 @@ impl Gateway {
             let first = std::mem::take(&mut keep);
             let kept = async {
                 match first {
-                    true => self.inner.store.add_task(row.clone()).await.map_err(GatewayError::from),
+                    true => self.keep_task(row).await,
                     false => Ok(()),
                 }
             };
@@ -106,6 +106,19 @@ impl Gateway {
             window = Slot(window.0 + 1);
         }
         Ok(())
+    }
+
+    /// Makes a task durable. It is already if the gateways agreed on that after this one had given up waiting for them.
+    async fn keep_task(&self, row: &TaskRow) -> Result<(), GatewayError> {
+        let kept = self.inner.store.add_task(row.clone()).await;
+        if let Err(StoreError::Conflict { what: What::Task }) = &kept
+            && self.inner.store.task(&row.id).await?.is_some_and(|known| {
+                (&known.client, known.created, &known.ask_json) == (&row.client, row.created, &row.ask_json)
+            })
+        {
+            return Ok(());
+        }
+        Ok(kept?)
     }
 
     /// One computation: matched and tried until it is done, or cannot be.
@@ -135,16 +148,18 @@ impl Gateway {
             let changed = self.inner.directory.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let (consensus, matched) =
-                match self.match_task(ask, terms, &task, window, Attempt(attempt), &without).await? {
-                    Ok(matched) => matched,
-                    // Somebody may be about to come back.
-                    Err(_) if without.is_empty() && comes_back(&mut place, changed, patience).await => continue,
-                    Err(why) => {
-                        let why = if last.is_empty() { why } else { format!("{last}; {why}; {LATER}") };
-                        return Ok(Ended::without_result(job, why));
-                    }
-                };
+            let (consensus, matched) = match self
+                .match_task(ask, terms, &task, window, Attempt(attempt), &without)
+                .await?
+            {
+                Ok(matched) => matched,
+                // Somebody may be about to come back.
+                Err(_) if waits(&without, heard_until) && comes_back(&mut place, changed, patience).await => continue,
+                Err(why) => {
+                    let why = if last.is_empty() { why } else { format!("{last}; {why}; {LATER}") };
+                    return Ok(Ended::without_result(job, why));
+                }
+            };
             let members = matched.members();
             if !place.holds(&members) {
                 match place.wait(&members, seated_until).await {
@@ -229,7 +244,8 @@ impl Gateway {
                     info!(task = %ask.id(), window = %window, why, "asking those who may hold a result, once they are back");
                     place.give_back();
                     let until = *heard_until.get_or_insert_with(|| Instant::now() + seats);
-                    if Instant::now() >= until || !self.inner.directory.are_there(&recipients, until).await {
+                    // Any of them may tell it; another one may never come back.
+                    if Instant::now() >= until || !self.inner.directory.are_there(&recipients, 1, until).await {
                         return Ok(Ended::without_result(job, NO_RESULT.to_owned()));
                     }
                     // Who just came says what it offers, and matching wants to know; or it is still busy with that session.
@@ -355,6 +371,12 @@ fn apart(terms: &Terms, window: Slot, until: UnixMillis) -> String {
 async fn comes_back(place: &mut Place<'_>, changed: Pin<&mut Notified<'_>>, patience: Instant) -> bool {
     place.give_back();
     tokio::time::timeout_at(patience, changed).await.is_ok()
+}
+
+/// Whether a computation without enough members waits for more: at first, and while a result may be held by one that is
+/// away.
+fn waits(without: &BTreeSet<Fingerprint>, heard_until: Option<Instant>) -> bool {
+    without.is_empty() || heard_until.is_some_and(|until| Instant::now() < until)
 }
 
 fn row_is_single(body: &watch::Sender<TaskBody>) -> bool {

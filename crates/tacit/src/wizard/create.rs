@@ -225,9 +225,21 @@ fn first_text(
             terms.get(name).unwrap_or(&Value::Null)
         )));
     }
+    // The owner of the group's manager key decides on these afterwards, by name.
+    if let Some((name, value)) = terms.iter().find(|(name, value)| is_foreign(name, value)) {
+        return Err(refused(format!(
+            "the gateway shows {name} = {value}, which no new group has: nothing was proposed. If that is meant, go on with \
+             `tacit negotiation new`, otherwise create the group under another name"
+        )));
+    }
     say("You propose:")?;
     terms.iter().try_for_each(|(name, value)| say(&format!("  {} = {}", plain(name), plain(&value.to_string()))))?;
     Ok(text)
+}
+
+/// What a new group does not have, whatever was answered.
+fn is_foreign(name: &str, value: &Value) -> bool {
+    name.starts_with("members/") || (name == "test_mode" && *value != json!(false))
 }
 
 /// The proposal that was written here. A key signs what its owner was shown, so what the gateway shows as one's own must
@@ -357,6 +369,9 @@ mod tests {
         let slow = Charter { slots: tacit_accord::SlotRules { slot_ms: 1000, ..charter.slots.clone() }, ..charter };
         let why = first_text(&wizard, &id, &decided(slow), &answers("shamir")).expect_err("no new group has that");
         assert!(why.to_string().contains("slots/slot_ms = 1000"), "{why}");
+        let test_mode = Charter { test_mode: true, ..current.charter().clone() };
+        let why = first_text(&wizard, &id, &decided(test_mode), &answers("shamir")).expect_err("nobody asked for it");
+        assert!(why.to_string().contains("test_mode = true"), "{why}");
         let text = first_text(&wizard, &id, &current, &answers("shamir")).expect("as answered");
         let shown = |text: &Wording| ContributionBody {
             number: 1,
