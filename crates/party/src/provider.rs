@@ -27,7 +27,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tacit_pki::https::innermost;
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tonic::client::Grpc;
 use tonic::codegen::http::Uri;
@@ -36,7 +35,7 @@ use tonic::metadata::MetadataValue;
 use tonic_prost::ProstCodec;
 
 use crate::error::plain;
-use connection::Connection;
+use connection::{Connection, reach};
 pub use echo::EchoProvider;
 pub(crate) use tacit_job::StatusClass;
 use wire::{CmdResult, DebugPhase, Empty, FilterArgs, SessionCtx, SmcCmd};
@@ -88,7 +87,7 @@ impl ProviderError {
 impl Provider {
     /// Whether somebody listens at the socket.
     pub(crate) async fn is_there(&self) -> Result<(), ProviderError> {
-        UnixStream::connect(&self.socket).await.map(drop).map_err(|e| self.absent(&e))
+        reach(&self.socket).await.map(drop).map_err(|e| self.absent(&e))
     }
 
     /// Opens a session of the provider.

@@ -58,7 +58,7 @@ pub(crate) async fn stand(raft: Raft, candidate: Candidate, ear: Ear, stop: Canc
                 ear.voted(now);
                 let would_win = tokio::select! {
                     () = stop.cancelled() => return,
-                    would_win = candidate.would_win() => would_win,
+                    would_win = candidate.would_win(&ear) => would_win,
                 };
                 // Otherwise a leader was heard of meanwhile, another one stood, or this node makes room.
                 if would_win && ear.is_quiet_since(now) {
@@ -84,7 +84,7 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     /// Whether a majority would vote for this node, itself counted: asked before its term grows.
-    async fn would_win(&self) -> bool {
+    async fn would_win(&self, ear: &Ear) -> bool {
         let (vote, last) = match self.log.clone().promised().await {
             Ok(promised) => promised,
             Err(error) => {
@@ -99,17 +99,23 @@ impl Candidate {
             let rpc = rpc.clone();
             asked.spawn(async move { voter.would_vote(rpc).await });
         }
-        let mut votes = 1;
+        let (mut votes, mut longest) = (1, None);
         let count = async {
             while votes * 2 <= self.nodes.len() {
-                match asked.join_next().await {
-                    Some(granted) => votes += usize::from(granted.unwrap_or(false)),
-                    None => return false,
+                let Some(answer) = asked.join_next().await else { return false };
+                if let Ok(Some(answer)) = answer {
+                    votes += usize::from(answer.vote_granted);
+                    longest = longest.max(answer.last_log_id);
                 }
             }
             true
         };
-        tokio::time::timeout(ROUND, count).await.unwrap_or(false)
+        let would_win = tokio::time::timeout(ROUND, count).await.unwrap_or(false);
+        // If this log is the longer one, the others hear a leader. One longer log is in nobody's way whom a majority would elect.
+        if !would_win && longest > last {
+            ear.compared(Instant::now(), last, longest);
+        }
+        would_win
     }
 }
 

@@ -124,19 +124,9 @@ pub(crate) struct Voter {
 }
 
 impl Voter {
-    /// Whether it would vote for this node now. That binds nobody, and no term grows.
-    pub(crate) async fn would_vote(&self, rpc: VoteRequest<u64>) -> bool {
-        let own = rpc.last_log_id;
-        match self.ask(Candidacy { rpc, trial: true }).await {
-            Ok(answer) => {
-                // If this log is the longer one, the other hears a leader.
-                if answer.last_log_id > own {
-                    self.ear.compared(Instant::now(), own, answer.last_log_id);
-                }
-                answer.vote_granted
-            }
-            Err(_) => false,
-        }
+    /// Whether it would vote for this node now, if it answers. That binds nobody, and no term grows.
+    pub(crate) async fn would_vote(&self, rpc: VoteRequest<u64>) -> Option<VoteResponse<u64>> {
+        self.ask(Candidacy { rpc, trial: true }).await.ok()
     }
 
     async fn ask(&self, candidacy: Candidacy) -> Result<VoteResponse<u64>, Failed> {

@@ -5,6 +5,8 @@
 //! own, which wakes the provider twice. A command is one message: here both leave together.
 
 use std::future::Future;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -24,9 +26,27 @@ const WINDOW: u32 = 1 << 20;
 /// The connection ends when this is dropped.
 pub(super) struct Connection(SendRequest<Bytes>);
 
+/// Who listens at a socket, if that is somebody who may read this member's numbers. In a folder where everybody may create files
+/// anybody could listen while the provider does not.
+pub(super) async fn reach(socket: &Path) -> io::Result<UnixStream> {
+    let stream = UnixStream::connect(socket).await?;
+    let folder = socket.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (listener, owner) = (stream.peer_cred()?.uid(), std::fs::metadata(folder)?.uid());
+    match may_listen(listener, nix::unistd::geteuid().as_raw(), owner) {
+        true => Ok(stream),
+        false => Err(io::Error::other(format!(
+            "user {listener} listens there, who is neither this node's user nor the owner of the folder"
+        ))),
+    }
+}
+
+fn may_listen(listener: u32, own: u32, folder: u32) -> bool {
+    [0, own, folder].contains(&listener)
+}
+
 impl Connection {
     pub(super) async fn open(socket: &Path) -> Result<Self, StdError> {
-        let stream = UnixStream::connect(socket).await?;
+        let stream = reach(socket).await?;
         let mut builder = Builder::new();
         builder.enable_push(false).initial_window_size(WINDOW).initial_connection_window_size(WINDOW);
         let (requests, connection) = builder.handshake(stream).await?;
@@ -86,5 +106,26 @@ impl tonic::codegen::Body for Received {
 
     fn is_end_stream(&self) -> bool {
         self.0.is_end_stream()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f15_nobody_else_listens_where_the_provider_should() {
+        let (root, own, other) = (0, 1000, 1001);
+        // In /tmp, and in a folder of the provider's.
+        assert!(may_listen(root, own, root) && may_listen(own, own, root) && !may_listen(other, own, root));
+        assert!(may_listen(other, own, other));
+    }
+
+    #[tokio::test]
+    async fn f15_the_own_user_may_listen() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("smc.sock");
+        let _listener = tokio::net::UnixListener::bind(&socket).expect("a socket");
+        assert!(reach(&socket).await.is_ok());
     }
 }
