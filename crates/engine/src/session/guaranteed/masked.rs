@@ -165,14 +165,21 @@ pub(super) async fn forward<F: Field, E: Environment>(
 ) {
     let compute = party.plan.compute();
     let Some(me) = party.position else { return };
+    let givers = |accepted: &Accepted| -> Vec<usize> { accepted.holders.iter().copied().take(faulty + 1).collect() };
+    // All is given before anything is waited for: who lacks one input itself would wait for a silent giver as long as it may,
+    // and be late with the others.
+    for (masked, accepted) in arrived.iter().zip(accepted) {
+        let (Some(masked), Some(accepted)) = (masked, accepted) else { continue };
+        if accepted.lacking.is_empty() || !givers(accepted).contains(&me) {
+            continue;
+        }
+        for chunk in 0..masked.elements.len().div_ceil(CHUNK) {
+            send_chunk(party, masked, chunk, accepted.lacking.iter().map(|position| compute[*position]));
+            party.mailbox.drained().await;
+        }
+    }
     for (slot, accepted) in accepted.iter().enumerate() {
         let Some(accepted) = accepted else { continue };
-        let givers: Vec<usize> = accepted.holders.iter().copied().take(faulty + 1).collect();
-        if let (true, Some(masked)) = (givers.contains(&me), &arrived[slot]) {
-            for chunk in 0..masked.elements.len().div_ceil(CHUNK) {
-                send_chunk(party, masked, chunk, accepted.lacking.iter().map(|position| compute[*position]));
-            }
-        }
         if own[slot] == Some(accepted.digest) {
             continue;
         }
@@ -180,7 +187,7 @@ pub(super) async fn forward<F: Field, E: Environment>(
         if !accepted.lacking.contains(&me) {
             continue;
         }
-        for giver in givers {
+        for giver in givers(accepted) {
             let mut masked = Masked::empty(layout.length());
             let mut whole = Some(());
             for chunk in 0..layout.length().div_ceil(CHUNK) {
@@ -192,5 +199,63 @@ pub(super) async fn forward<F: Field, E: Environment>(
                 arrived[slot] = Some(masked);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use tacit_algebra::F61;
+
+    use super::*;
+    use crate::mailbox::Mailbox;
+    use crate::plan::tests::{member, request};
+    use crate::plan::{OnMissing, Plan, PlanRequest, SecurityModel, Sharing};
+    use crate::simulator::SimulatedEnvironment;
+
+    /// Peer 2 lacks the first input, which the silent peer 0 claims to have, and has the second one, which peer 1 lacks.
+    #[test]
+    fn rule5_who_waits_for_a_silent_giver_has_given_before() {
+        let plan = Plan::build(PlanRequest {
+            parameters: BTreeMap::new(),
+            sharing: Sharing::Shamir { threshold: 1 },
+            charter_threshold: 1,
+            charter_compute: 4,
+            model: SecurityModel::Guaranteed,
+            items: 1,
+            members: (1..=4).map(member).collect(),
+            inputs: vec![0, 1],
+            compute: vec![0, 1, 2, 3],
+            recipients: vec![0],
+            on_missing: OnMissing::Proceed { min: 2 },
+            ..request()
+        });
+        let plan = plan.expect("a plan");
+        let (mailbox, mut environment) = (Mailbox::new(4), SimulatedEnvironment::new(1, 2));
+        let party = Party {
+            plan: &plan,
+            me: 2,
+            mailbox: &mailbox,
+            environment: &mut environment,
+            binding: [9; 32],
+            position: Some(2),
+            secrets: BTreeMap::new(),
+            convicted: BTreeSet::new(),
+        };
+        let layout = party.layout::<F61>();
+        let accepted = [
+            Some(Accepted { digest: [1; 32], holders: vec![0, 1, 3], lacking: vec![2] }),
+            Some(Accepted { digest: [2; 32], holders: vec![0, 2, 3], lacking: vec![1] }),
+        ];
+        let own = [None, Some([2; 32])];
+        let mut arrived = [None, Some(Masked::empty(layout.length()))];
+        let mut giving = pin!(forward(&party, &accepted, &[None; 2], &own, &mut arrived, &layout, 1));
+        assert!(giving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(mailbox.waiting_for(), Some(0));
+        let given: Vec<(usize, u8)> = mailbox.take_outgoing().iter().map(|(to, message)| (*to, message[0])).collect();
+        assert_eq!(given, [(1, message::MASKED)]);
     }
 }
