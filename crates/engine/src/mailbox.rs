@@ -34,7 +34,8 @@ use bytes::Bytes;
 pub const QUEUE_LIMIT: usize = 1 << 20;
 /// A driver stops reading from a sender ([`Mailbox::wants`]) above so many parked bytes.
 pub const PARKED_SOFT_LIMIT: usize = 4 << 20;
-/// [`Mailbox::deliver`] refuses a sender above so many parked bytes.
+/// [`Mailbox::deliver`] refuses a sender above so many parked bytes; more may wait of whom the plan has send more
+/// ([`Mailbox::let_wait`]).
 pub const PARKED_HARD_LIMIT: usize = 64 << 20;
 /// And above so many parked messages: one without content takes memory, too.
 const PARKED_MESSAGES: usize = 1 << 20;
@@ -48,7 +49,7 @@ pub struct Mailbox(Arc<Mutex<Inner>>);
 #[error("member {0} was lost")]
 pub struct Lost(pub usize);
 
-/// A sender parked more than [`PARKED_HARD_LIMIT`] bytes. The message was dropped and the sender
+/// A sender parked more than may wait of it. The message was dropped and the sender
 /// counts as lost; the driver should close its link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("member {0} sent more than may wait; close its link")]
@@ -115,6 +116,17 @@ impl Mailbox {
         self.lock().spare = members;
     }
 
+    /// Lets so many bytes of each of these members wait to be read: for steps in which an honest one sends so much to whoever
+    /// still waits for another one.
+    pub fn let_wait(&self, members: &[usize], bytes: usize) {
+        let mut inner = self.lock();
+        for member in members {
+            if let Some(incoming) = inner.incoming.get_mut(*member) {
+                incoming.room = bytes;
+            }
+        }
+    }
+
     /// Hands a message to the driver. Never waits; see [`drained`](Self::drained).
     pub fn send(&self, to: usize, message: Vec<u8>) {
         let mut inner = self.lock();
@@ -152,7 +164,7 @@ impl Mailbox {
         let mut inner = self.lock();
         let Some(incoming) = inner.incoming.get_mut(from) else { return Err(Flooded(from)) };
         let full = incoming.messages.len() >= PARKED_MESSAGES;
-        if incoming.lost || full || incoming.parked + message.len() > PARKED_HARD_LIMIT {
+        if incoming.lost || full || incoming.parked + message.len() > incoming.room {
             incoming.lost = true;
             return Err(Flooded(from));
         }
@@ -227,11 +239,18 @@ struct Inner {
     counters: Counters,
 }
 
-#[derive(Default)]
 struct Incoming {
     messages: VecDeque<Bytes>,
     parked: usize,
+    /// How many bytes may be parked.
+    room: usize,
     lost: bool,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self { messages: VecDeque::new(), parked: 0, room: PARKED_HARD_LIMIT, lost: false }
+    }
 }
 
 struct Recv {

@@ -12,6 +12,7 @@ use crate::aggregate::encoding::Encoding;
 use crate::aggregate::ties::{Missing, Ties};
 use crate::aggregate::{self, Aggregator, NoResult, RowShape, Statistic};
 use crate::evaluate::{Cost, Evaluation};
+use crate::mailbox::PARKED_HARD_LIMIT;
 use crate::transcript::Transcript;
 
 mod check;
@@ -289,6 +290,16 @@ impl Plan {
     pub(crate) fn dealt_elements(&self) -> usize {
         let salt = self.field.salt_elements();
         self.proven.map_or(self.items() + salt, |proven| proven + salt + 1)
+    }
+
+    /// How many bytes of one compute peer may wait at another one to be read. In the model `guaranteed` it may have to give it
+    /// all that was dealt, while that one still waits for a silent one; as much as each of them holds anyway.
+    pub fn parked_limit(&self) -> usize {
+        let given = match self.model() {
+            SecurityModel::Guaranteed => self.dealt_elements() * self.field().bytes(),
+            SecurityModel::SemiHonest | SecurityModel::Malicious => 0,
+        };
+        PARKED_HARD_LIMIT.saturating_add(given.saturating_mul(self.inputs().len()))
     }
 
     /// What the noise of the result promises; `None` where there is no noise.

@@ -21,7 +21,8 @@ pub struct LinkConfig {
     pub max_frame: usize,
     /// The largest message of a session, all fragments together.
     pub max_message: usize,
-    /// How much of one peer may wait in one session to be taken before the peer counts as lost.
+    /// How much of one peer may wait in one session to be taken before the peer counts as lost, where the session does not
+    /// say more ([`SessionPort::let_wait`](crate::SessionPort::let_wait)).
     pub max_waiting: usize,
     /// TLS and hello together.
     pub handshake_timeout: Duration,

@@ -75,6 +75,8 @@ struct Sender {
     partial: Vec<u8>,
     /// Bytes that are not taken yet.
     waiting: usize,
+    /// How many there may be.
+    room: usize,
     /// Whole messages that are not taken yet.
     messages: usize,
 }
@@ -98,7 +100,7 @@ pub(crate) struct Mailbox {
 
 impl Mailbox {
     pub(crate) fn new(sources: Vec<u64>, limits: SessionLimits) -> Self {
-        let senders = sources.iter().map(|_| Sender::default()).collect();
+        let senders = sources.iter().map(|_| Sender { room: limits.waiting, ..Sender::default() }).collect();
         Self {
             sources,
             limits,
@@ -129,7 +131,7 @@ impl Mailbox {
             return true;
         }
         sender.waiting += length;
-        let too_many = sender.waiting > self.limits.waiting || sender.messages >= MESSAGES;
+        let too_many = sender.waiting > sender.room || sender.messages >= MESSAGES;
         if too_many || sender.partial.len() + length > self.limits.message {
             drop(inbox);
             self.lose(from, CloseReason::Overflow);
@@ -339,6 +341,14 @@ impl SessionPort {
             *outlet = Outlet::GivenUp(conn);
         }
         self.mailbox.lose(peer, CloseReason::Unread);
+    }
+
+    /// Lets so many bytes of a peer wait to be taken, if that is more than the settings say: for sessions in which it may have
+    /// to send so much at once.
+    pub fn let_wait(&self, peer: usize, bytes: usize) {
+        if let Some(sender) = lock(&self.mailbox.inbox).senders.get_mut(peer) {
+            sender.room = sender.room.max(bytes);
+        }
     }
 
     /// The next event. Pending for ever once all peers are lost and everything was taken.

@@ -181,6 +181,9 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
     // Who only gives or receives may be as hostile, and no honest compute peer waits for it.
     let outside = party.position.map_or(0, |_| party.plan.members().len() - party.plan.compute().len());
     party.mailbox.spare_slowest(faulty + outside);
+    if party.position.is_some() {
+        party.mailbox.let_wait(party.plan.compute(), party.plan.parked_limit());
+    }
     let layout = party.layout();
     let dealers = dealers(party);
     let gives = input.is_some();

@@ -3,8 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::pin::pin;
+use std::task::{Context, Waker};
 
+use bytes::Bytes;
 use tacit_algebra::{F61, Field};
+use tacit_engine::{Flooded, Mailbox, PARKED_HARD_LIMIT, run};
 
 use crate::guaranteed::{all_have, guaranteed};
 use crate::guaranteed_late::{ELEMENTS, PRODUCT, nobody_is_framed};
@@ -236,4 +240,21 @@ fn rule1_t_cheaters_cannot_talk_an_input_peer_out_of_its_mask() {
         assert!(wire.iter().all(|(from, _, message)| *from != dealer || message[0] != MASKED), "n={n}");
         all_have(&world, &ends, &[0, dealer], &[n + 1, n + 2]);
     }
+}
+
+/// Ten dealers that send nothing to one honest compute peer make another one give it all of that at once, maybe while it waits
+/// for a silent one. Whoever took that for a flood would lose two of four, one of them honest.
+#[test]
+fn rule5_what_an_honest_compute_peer_has_to_give_is_no_flood() {
+    let world = guaranteed(World::delegated(10, 4, 1, 47_000, 1));
+    let (plan, nonces) = (world.plan(), world.nonces());
+    let (mailbox, mut environment) = (Mailbox::new(plan.members().len()), world.environment(0));
+    let mut session = pin!(run(&plan, 0, &mailbox, &mut environment, &nonces, None));
+    assert!(session.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let dealt = Bytes::from(vec![0; plan.forecast().input_bytes as usize / 4]);
+    assert!(10 * dealt.len() > PARKED_HARD_LIMIT);
+    let send = |from: usize| (0..10).try_for_each(|_| mailbox.deliver(from, dealt.clone()));
+    assert_eq!(send(1), Ok(()));
+    // That is what has a limit, and nobody else has to give it.
+    assert_eq!((send(1), send(4)), (Err(Flooded(1)), Err(Flooded(4))));
 }

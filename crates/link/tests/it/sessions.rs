@@ -135,6 +135,24 @@ async fn who_sends_more_than_is_taken_is_lost() {
 }
 
 #[tokio::test]
+async fn a_session_that_has_more_to_come_lets_more_wait() {
+    let mut small = local();
+    small.max_waiting = 10_000;
+    let (a, b) = linked(local(), small).await;
+    let mut at_a = a.host.open_session(session(1), vec![b.id()]).unwrap();
+    let mut at_b = b.host.open_session(session(1), vec![a.id()]).unwrap();
+    at_b.let_wait(0, 11_000);
+    for _ in 0..12 {
+        at_a.send(0, vec![0; 1000]).unwrap();
+    }
+    until(|| at_b.stats().frames_received == 12).await;
+    for _ in 0..11 {
+        message(&mut at_b).await;
+    }
+    assert_eq!(event(&mut at_b).await, PortEvent::Lost { from: 0, reason: CloseReason::Overflow });
+}
+
+#[tokio::test]
 async fn messages_that_come_before_the_session_is_open_wait_for_it() {
     let (a, b) = pair().await;
     let mut early = a.host.open_session(session(1), vec![b.id()]).unwrap();

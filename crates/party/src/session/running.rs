@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tacit_accord::Charter;
-use tacit_engine::{FaultKind, FreezeRefused, Level, Mailbox, Outcome, Plan, SessionError};
+use tacit_engine::{FaultKind, FreezeRefused, Level, Mailbox, Outcome, PARKED_HARD_LIMIT, Plan, SessionError};
 use tacit_job::{Fault, Job, Report, session_deadline};
 use tacit_model::api::JobState;
 use tacit_model::{Fingerprint, RunId, Slot};
@@ -150,6 +150,10 @@ async fn compute(
                 Err(Failed::new(ended.fault, bound, ended.why))
             }
         };
+    }
+    // Beside what the engine lets wait, one more message may be on its way in fragments.
+    for peer in plan.compute().iter().filter_map(|member| seats.port_of(*member)) {
+        port.let_wait(peer, plan.parked_limit() + PARKED_HARD_LIMIT);
     }
     seats.tell_key(&mut port, party.identity.public_key());
     let deadline = session_deadline(party.limits.session, &plan);
