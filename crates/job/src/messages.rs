@@ -357,7 +357,7 @@ pub enum Decline {
     },
     /// The peer does not take part in this run.
     NotRunning,
-    /// The session id was used before, or too many sessions are open.
+    /// The session id was used before, too many sessions are open, or one that was frozen for the slot goes on.
     Busy,
 }
 

@@ -72,6 +72,7 @@ impl State {
 
 struct Entry {
     run: RunId,
+    slot: Slot,
     /// When its step began.
     since: Instant,
     abort: CancellationToken,
@@ -98,6 +99,12 @@ impl Sessions {
     /// Whether this session was let go ahead.
     fn runs_session(&self, session: SessionId) -> bool {
         self.lock().open.get(&session).is_some_and(|entry| matches!(entry.step, Step::Running))
+    }
+
+    /// Whether a session of this slot was let go ahead and not given up since: it may be about to have a result.
+    fn computes(&self, run: RunId, slot: Slot) -> bool {
+        let goes_on = |entry: &Entry| matches!(entry.step, Step::Running) && !entry.abort.is_cancelled();
+        self.lock().open.values().any(|entry| (entry.run, entry.slot) == (run, slot) && goes_on(entry))
     }
 
     /// How many are open.
@@ -135,7 +142,8 @@ impl Sessions {
         }
         let abort = CancellationToken::new();
         let (since, noted) = (Instant::now(), Arc::clone(noted));
-        let entry = Entry { run: job.run, since, abort: abort.clone(), step: Step::Busy, noted };
+        let (run, slot, step) = (job.run, job.slot, Step::Busy);
+        let entry = Entry { run, slot, since, abort: abort.clone(), step, noted };
         state.open.insert(job.session, entry);
         Ok(abort)
     }

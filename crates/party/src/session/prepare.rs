@@ -360,6 +360,12 @@ fn is_of(result: &ResultRow, job: &Job) -> bool {
 async fn slot_state(party: &Inner, job: &Job, charter: &Charter) -> Result<Option<Row>, Declined> {
     let (store, run, slot) = (&party.store, job.run, job.slot);
     let name = &party.name;
+    // Before anything is read: what ends meanwhile is told when the gateway, which may not know of that session, asks again.
+    let goes_on = party.sessions.computes(run, slot);
+    let bound_before = |done: Option<String>, session, why| match goes_on && done.is_none() {
+        true => Declined::new(Decline::Busy, "an earlier session of this slot goes on, and its end is told afterwards"),
+        false => Declined::new(Decline::Frozen { done, session }, why),
+    };
     let (frozen, row, bound) = tokio::try_join!(
         store.frozen(name, run, slot),
         store.row(name, run, slot),
@@ -372,14 +378,13 @@ async fn slot_state(party: &Inner, job: &Job, charter: &Charter) -> Result<Optio
         let result = result.filter(|result| !result.values_json.is_empty() && is_of(result, job));
         let session = result.as_ref().map(|result| result.session);
         let done = result.map(|result| hex::encode(result.agreement));
-        let why = Decline::Frozen { done, session };
-        return Err(Declined::new(why, "this slot has ended or is bound to another attempt"));
+        return Err(bound_before(done, session, "this slot has ended or is bound to another attempt"));
     }
     if bound.is_some_and(|bound| {
         bound.charter != job.charter.0 || bound.inputs.is_some_and(|set| set != name_members(&job.inputs))
     }) {
         let why = "an earlier session of this slot was under another charter or with other input peers";
-        return Err(Declined::new(Decline::Frozen { done: None, session: None }, why));
+        return Err(bound_before(None, None, why));
     }
     // The slot's time is the charter's, which the plan binds; a row of another time is no row of this slot.
     let start = charter.slots.start_of(slot);

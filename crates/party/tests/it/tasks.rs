@@ -202,17 +202,9 @@ async fn f13_the_result_of_an_interrupted_task_is_told_again() {
     world.close().await;
 }
 
-/// The number under which a task is kept has 48 bits: a gateway that finds a second task for it, with a key of its own, does
-/// not get the result of the first one sealed for that.
-#[tokio::test]
-async fn rule11_the_result_of_another_task_of_the_same_number_is_not_told() {
-    let mut world = room().await;
-    let mut request = request(&world, 1, "last_1h");
-    request.result_key = Some(ResultKey::generate().unwrap().public().to_owned());
-    let ask = Ask::admit(request, None, &world.gateway.identity).unwrap();
-    let (store, name) = (world.peers[0].store.clone().unwrap(), world.peers[0].name.clone());
-    let now = SystemClock.now();
-    let freeze = NewFreeze {
+/// That the first computation of a task is bound to some input set.
+fn freeze_of(world: &World, ask: &Ask) -> NewFreeze {
+    NewFreeze {
         run: ask.run(),
         slot: Slot(0),
         attempt: Attempt(0),
@@ -226,8 +218,41 @@ async fn rule11_the_result_of_another_task_of_the_same_number_is_not_told() {
         spent: Vec::new(),
         job: None,
         approved: None,
-    };
-    store.freeze(&name, freeze, now).await.unwrap();
+    }
+}
+
+/// A gateway that takes over knows nothing of a session that computes. A peer that has frozen its set says that it is busy and
+/// is asked again, instead of ending the task for whose result it works; once the session is given up, it says how it is.
+#[tokio::test]
+async fn w1_a_frozen_set_whose_session_goes_on_is_not_given_up_for_lost() {
+    let mut world = room().await;
+    let ask = ask(&world, 1);
+    let attempt = |number: u8| Job { attempt: Attempt(number.into()), ..job(&world, &ask, number) };
+    let [first, second, third] = [1, 2, 3].map(attempt);
+    let ready = world.gateway.prepare(&first.members(), &world.consensus, &first).await;
+    world.gateway.link(&world.consensus, &first, &ready).await;
+    // The others are not let go ahead, so that it waits for them.
+    let peer = world.peers[1].fingerprint();
+    world.gateway.send(&peer, &ToPeer::Session { session: first.session });
+    let (store, name) = (world.peers[1].store.clone().unwrap(), world.peers[1].name.clone());
+    store.freeze(&name, freeze_of(&world, &ask), SystemClock.now()).await.unwrap();
+    assert_eq!(declined(&mut world, 1, &second).await, Decline::Busy);
+    world.gateway.send(&peer, &ToPeer::Abort { session: first.session });
+    assert_eq!(declined(&mut world, 1, &third).await, Decline::Frozen { done: None, session: None });
+    world.close().await;
+}
+
+/// The number under which a task is kept has 48 bits: a gateway that finds a second task for it, with a key of its own, does
+/// not get the result of the first one sealed for that.
+#[tokio::test]
+async fn rule11_the_result_of_another_task_of_the_same_number_is_not_told() {
+    let mut world = room().await;
+    let mut request = request(&world, 1, "last_1h");
+    request.result_key = Some(ResultKey::generate().unwrap().public().to_owned());
+    let ask = Ask::admit(request, None, &world.gateway.identity).unwrap();
+    let (store, name) = (world.peers[0].store.clone().unwrap(), world.peers[0].name.clone());
+    let now = SystemClock.now();
+    store.freeze(&name, freeze_of(&world, &ask), now).await.unwrap();
     let result = ResultRow {
         slot: Slot(0),
         session: SessionId([9; 16]),
