@@ -182,12 +182,10 @@ pub(crate) async fn note_opened(db: &mut Conn, party: &str, row: &OpenedRow, dis
 
 async fn with_others(db: &mut Conn, party: &str, row: &OpenedRow) -> Result<Option<Clash>, StoreError> {
     let OpenedRow { run, task, slot, source, from_ms, to_ms, company, .. } = row;
-    // What is that old this party has let go of its own records, too.
-    if !company.own {
-        let sql = "SELECT upto AS v FROM opened_before WHERE party = $1 AND source = $2 AND upto > $3";
-        if let Some(Scalar(upto)) = db.optional(sql, args![party, source, from_ms]).await? {
-            return Ok(Some(Clash::Forgotten(upto)));
-        }
+    // Also for who gives: a branch's part is of records that its members may keep for longer.
+    let sql = "SELECT upto AS v FROM opened_before WHERE party = $1 AND source = $2 AND upto > $3";
+    if let Some(Scalar(upto)) = db.optional(sql, args![party, source, from_ms]).await? {
+        return Ok(Some(Clash::Forgotten(upto)));
     }
     // Most often nothing was opened with others at all, which two steps in an index tell.
     let sql = "SELECT CAST(1 AS BIGINT) AS v
