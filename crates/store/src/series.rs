@@ -9,6 +9,9 @@ use crate::db::{Conn, Scalar, args, from_row};
 use crate::spent::spend_one;
 use crate::{Look, Redacted, SpendRow, Store, StoreError, What};
 
+/// In the place of a series, which has a longer name: up to which moment samples were let go, of any.
+const ALL: &str = "";
+
 /// What was measured at a moment: millionths by the name of the series.
 pub type Sample = (UnixMillis, BTreeMap<String, Redacted<i64>>);
 
@@ -49,8 +52,8 @@ pub struct AskedRow {
 
 impl Store {
     /// Adds samples to a party's series, all or none; a sample of the same moment is replaced. Where the party would hold more
-    /// than `limit`, the oldest moments go, and a little room is made; how many samples went.
-    /// `QueueFull` if the newest moment alone has more.
+    /// than `limit`, the oldest moments go, and a little room is made; how many samples went. Up to which moment is kept:
+    /// [`let_go_up_to`](Look::let_go_up_to). `QueueFull` if the newest moment alone has more.
     pub async fn add_samples(&self, party: &str, samples: Vec<Sample>, limit: u64) -> Result<u64, StoreError> {
         self.run_tx("add_samples", (party.to_owned(), samples, limit), |db, (party, samples, limit)| {
             Box::pin(async move {
@@ -71,9 +74,16 @@ impl Store {
                 }
                 // A hundredth more than is needed: all are looked at for that, which must not be for every sample that comes.
                 let last = i64::try_from(held - limit + limit / 100 - 1).unwrap_or(i64::MAX);
-                let sql = "DELETE FROM series WHERE party = $1 AND at < (SELECT max(at) FROM series WHERE party = $1)
+                let sql = "SELECT max(at) AS v FROM series WHERE party = $1
+                           AND at < (SELECT max(at) FROM series WHERE party = $1)
                            AND at <= (SELECT at FROM series WHERE party = $1 ORDER BY at LIMIT 1 OFFSET $2)";
-                let gone = db.execute(sql, args![party, last]).await?;
+                let Scalar(upto): Scalar<Option<UnixMillis>> = db.one(sql, args![party, last]).await?;
+                let mut gone = 0;
+                if let Some(upto) = upto {
+                    note_let_go(db, party, upto).await?;
+                    let sql = "DELETE FROM series WHERE party = $1 AND at <= $2";
+                    gone = db.execute(sql, args![party, upto]).await?;
+                }
                 let left = held.saturating_sub(gone);
                 if left > *limit { Err(StoreError::QueueFull { pending: left, limit: *limit }) } else { Ok(gone) }
             })
@@ -88,18 +98,31 @@ impl Store {
         Ok(found.into_iter().map(|Scalar(source)| source).collect())
     }
 
-    /// Deletes samples of these series from before a moment; how many. Each is a range of the key, so what stays is not
-    /// looked at.
+    /// Deletes samples of these series from before a moment; how many. Up to which moment is kept. Each is a range of the key,
+    /// so what stays is not looked at.
     pub async fn forget_samples(&self, party: &str, sources: &[String], before: UnixMillis) -> Result<u64, StoreError> {
         self.run_tx("forget_samples", (party.to_owned(), sources.to_owned(), before), |db, (party, sources, before)| {
             Box::pin(async move {
+                let newest = "SELECT max(at) AS v FROM series WHERE party = $1 AND source = $2 AND at < $3";
                 let sql = "DELETE FROM series WHERE party = $1 AND source = $2 AND at < $3";
                 let mut gone = 0;
                 for source in sources {
-                    gone += db.execute(sql, args![party, source, before]).await?;
+                    let Scalar(upto): Scalar<Option<UnixMillis>> = db.one(newest, args![party, source, before]).await?;
+                    if let Some(upto) = upto {
+                        note_let_go(db, party, upto).await?;
+                        gone += db.execute(sql, args![party, source, before]).await?;
+                    }
                 }
                 Ok(gone)
             })
+        })
+        .await
+    }
+
+    /// Notes that samples up to a moment were not taken: to whoever asks for them they are as good as let go.
+    pub async fn note_not_taken(&self, party: &str, upto: UnixMillis) -> Result<(), StoreError> {
+        self.run_tx("note_not_taken", (party.to_owned(), upto), |db, (party, upto)| {
+            Box::pin(async move { note_let_go(db, party, *upto).await })
         })
         .await
     }
@@ -149,6 +172,14 @@ impl Look {
         self.conn().await?.all(sql, args![party, source, from, to]).await
     }
 
+    /// The latest moment of which a sample was let go, if one ever was: what is held of a window that begins then or earlier
+    /// may be a part of it only. Samples that are handed in again do not change that.
+    pub async fn let_go_up_to(&mut self, party: &str) -> Result<Option<UnixMillis>, StoreError> {
+        let sql = "SELECT upto AS v FROM opened_before WHERE party = $1 AND source = $2";
+        let upto: Option<Scalar<UnixMillis>> = self.conn().await?.optional(sql, args![party, ALL]).await?;
+        Ok(upto.map(|Scalar(upto)| upto))
+    }
+
     /// Whether records of a window went into a computation with other members than this one has.
     pub async fn asked_with_others(&mut self, party: &str, row: &AskedRow) -> Result<bool, StoreError> {
         // By ranges beside the same members: a long history with them costs nothing.
@@ -168,6 +199,17 @@ impl Look {
         let Scalar(count) = self.conn().await?.one(sql, args![party, since]).await?;
         Ok(count)
     }
+}
+
+/// Makes durable that samples up to a moment go. It never goes back.
+async fn note_let_go(db: &mut Conn, party: &str, upto: UnixMillis) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT INTO opened_before (party, source, upto) VALUES ($1, $2, $3)
+         ON CONFLICT (party, source) DO UPDATE SET upto = excluded.upto WHERE opened_before.upto < excluded.upto",
+        args![party, ALL, upto],
+    )
+    .await
+    .map(drop)
 }
 
 /// Notes that a part of a series goes into a computation; with `disjoint`, `Conflict(Overlap)` if samples of its window

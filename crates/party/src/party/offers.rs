@@ -58,7 +58,8 @@ impl Party {
     }
 
     /// Adds samples to its series, all or none; how many. They are durable when this returns. Samples older
-    /// than the policy keeps are not taken, and let go in time; of more than it keeps the oldest are let go at once.
+    /// than the policy keeps are not taken, and let go in time; of more than it keeps the oldest are let go at once. It gives to
+    /// no window that they may have been in.
     pub async fn add_samples(&self, samples: Vec<SampleText>) -> Result<usize, PartyError> {
         let party = &self.inner;
         if samples.len() > MAX_SAMPLES {
@@ -70,9 +71,13 @@ impl Party {
         let accepted = samples.len();
         let keeps = party.policy().keep_samples_ms();
         let since = now.plus(-keeps);
+        let not_taken = samples.iter().map(|(at, _)| *at).filter(|at| *at < since).max();
         samples.retain(|(at, _)| *at >= since);
         let sources: BTreeSet<String> = samples.iter().flat_map(|(_, values)| values.keys().cloned()).collect();
         let most = party.policy().max_samples;
+        if let Some(upto) = not_taken {
+            party.store.note_not_taken(&party.name, upto).await?;
+        }
         let measuring = party.measuring.read().await;
         let gone = party.store.add_samples(&party.name, samples, most).await?;
         let known = {

@@ -94,13 +94,19 @@ pub(crate) enum NothingToGive {
     Window,
     #[error("there are no records in {0}")]
     NoRecords(Window),
+    #[error(
+        "this peer has let go of samples up to {upto} (max_samples, keep_samples_hours), so it gives to no window that begins \
+         then or earlier, as {window} does: a part of it would pass for the whole; ask for a window that begins later, or keep \
+         more than the longest window that is asked for"
+    )]
+    LetGo { window: Window, upto: UnixMillis },
     #[error("there are {found} records, and the task takes {most} of a peer")]
     TooMany { found: usize, most: u64 },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The mean of the own records that a preselector takes now, as far as they are within the bounds.
+/// The mean of the own records that a preselector takes now, as far as they are within the bounds; of a part of them, none.
 pub(crate) async fn own_mean(
     look: &mut Look,
     party: &str,
@@ -114,6 +120,8 @@ pub(crate) async fn own_mean(
         look.samples(party, source, window.from, window.to).await?.iter().map(|s| Micro(s.value.0)).collect();
     if preselector.is_now() {
         values.drain(..values.len().saturating_sub(1));
+    } else if look.let_go_up_to(party).await?.is_some_and(|upto| upto >= window.from) {
+        return Ok(None);
     }
     values.retain(|value| scale.encode(*value).is_some());
     let sum: i128 = values.iter().map(|value| i128::from(value.0)).sum();
@@ -150,6 +158,10 @@ pub(crate) async fn select(
         if let Some((at, _)) = records.first_key_value() {
             window = terms.record_of(*at);
         }
+    }
+    // After the samples were read, so that none of them can have gone unnoticed.
+    if let Some(upto) = look.let_go_up_to(party).await?.filter(|upto| *upto >= window.from) {
+        return Err(NothingToGive::LetGo { window, upto });
     }
     if records.is_empty() {
         return Err(NothingToGive::NoRecords(window));

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tacit_job::{Ask, Decline, Report};
 use tacit_model::api::PeerPolicy;
 use tacit_model::{Clock, SystemClock};
-use tacit_party::Policy;
 use tacit_party::source::SampleText;
+use tacit_party::{PartyLimits, Policy};
 use tacit_store::{Redacted, Store};
 
+use crate::room::{ask, declined, job, measure, prepared, request, room_with, trouble};
 use crate::world::{Peer, World};
 
 const HOUR: i64 = 3_600_000;
@@ -53,6 +55,37 @@ async fn of_too_many_samples_the_oldest_go_and_the_owner_hears_of_it() {
     let values = BTreeMap::from([("fresh".to_owned(), Redacted("1".to_owned()))]);
     peer.party().add_samples(vec![SampleText { at: now.plus(-10_000), values }]).await.unwrap();
     assert_eq!(peer.party().status().await.unwrap().last_trouble.unwrap().what, "something else");
+    world.close().await;
+}
+
+/// What is left of a window would pass for all of it, and nobody would see that from the result.
+#[tokio::test]
+async fn rule8_who_let_samples_go_gives_to_no_window_that_they_were_in() {
+    let few = Policy::from(PeerPolicy { max_samples: 2, ..PeerPolicy::default() });
+    let mut world = room_with(PartyLimits::default().session, |peers| peers[3].policy = few, |_| {}).await;
+    let edge = SystemClock.now().plus(-50_000);
+    for ago in [40_000, 20_000] {
+        measure(&world, ago).await;
+    }
+    let whole = job(&world, &ask(&world, 1), 1);
+    assert_eq!(declined(&mut world, 3, &whole).await, Decline::NoRow);
+    let why = trouble(&world, 3).await;
+    assert!(why.contains("let go of samples up to") && why.contains("max_samples"), "{why}");
+    // The others have all that they measured.
+    assert!(matches!(prepared(&mut world, 2, &whole).await, Report::Prepared { .. }));
+    // So after a restart, and each time.
+    let fingerprint = world.peers[3].fingerprint();
+    world.peers[3].close().await;
+    world.peers[3].open().await;
+    world.gateway.hello(&fingerprint).await;
+    let again = job(&world, &ask(&world, 2), 2);
+    assert_eq!(declined(&mut world, 3, &again).await, Decline::NoRow);
+    assert!(trouble(&world, 3).await.contains("let go of samples up to"));
+    // Of what came after those it has all.
+    let later = format!("{}/{}", edge.to_rfc3339(), edge.plus(HOUR).to_rfc3339());
+    let later = Ask::admit(request(&world, 3, &later), None, &world.gateway.identity).unwrap();
+    let later = job(&world, &later, 3);
+    assert!(matches!(prepared(&mut world, 3, &later).await, Report::Prepared { .. }));
     world.close().await;
 }
 

@@ -2,9 +2,11 @@
 
 use tacit_model::{Attempt, RunId, SessionId, Slot, UnixMillis};
 use tacit_store::{
-    ApprovalRow, EvidenceRow, FreezeOutcome, NewFreeze, RunState, SessionClaim, SlotOutcome, SlotState, What, Windows,
+    ApprovalRow, EvidenceRow, FreezeOutcome, NewFreeze, RunState, SessionClaim, SlotOutcome, SlotState, Store, What,
+    Windows,
 };
 
+use crate::runs::party;
 use crate::tasks::{company, of_task, over, taken};
 use crate::{Fixture, at, on_both, on_replicas, set};
 
@@ -80,7 +82,9 @@ async fn what_was_given_is_known_as_long_as_there_are_samples(f: &Fixture) {
     s.note_asked("p", vec![taken(-1, 0, 100, 7)], Vec::new(), true, None).await.unwrap();
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 0);
     assert!(s.look().asked_with_others("p", &taken(-2, 50, 200, 8)).await.unwrap());
+    assert_eq!(s.look().let_go_up_to("p").await.unwrap(), None);
     s.forget_samples("p", &temperature, at(50)).await.unwrap();
+    assert_eq!(s.look().let_go_up_to("p").await.unwrap(), Some(at(10)));
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 0, "a sample of the window is left");
     s.forget_samples("p", &temperature, at(100)).await.unwrap();
     assert_eq!(s.purge(at(0)).await.unwrap().asked, 0, "not old enough");
@@ -121,9 +125,11 @@ async fn of_too_many_samples_the_newest_stay(f: &Fixture) {
     // A record goes whole.
     assert_eq!(s.add_samples("p", vec![sample(20, &["c"])], 4).await, Ok(2));
     assert_eq!(held().await, ["20c", "30a", "30b"]);
+    assert_eq!(s.look().let_go_up_to("p").await.unwrap(), Some(at(10)));
     // What is older than all that can be kept is not kept.
     assert_eq!(s.add_samples("p", vec![sample(5, &["a", "b"])], 4).await, Ok(2));
     assert_eq!(held().await, ["20c", "30a", "30b"]);
+    assert_eq!(s.look().let_go_up_to("p").await.unwrap(), Some(at(10)), "it never goes back");
     // One moment of more than may be kept is an error, and changes nothing.
     let full = s.add_samples("p", vec![sample(40, &["a", "b", "c"])], 2).await;
     assert_eq!(full, Err(tacit_store::StoreError::QueueFull { pending: 3, limit: 2 }));
@@ -133,6 +139,16 @@ async fn of_too_many_samples_the_newest_stay(f: &Fixture) {
     assert_eq!(s.add_samples("p", many, 200).await, Ok(5));
     assert_eq!(held().await.len(), 198);
     assert_eq!(s.sources("q").await.unwrap(), ["a"], "another party's are its own");
+    // It is known after a restart, and goes with its party.
+    let again = Store::open(&f.address).await.unwrap();
+    assert_eq!(again.look().let_go_up_to("p").await.unwrap(), Some(at(101)));
+    assert_eq!(again.look().let_go_up_to("q").await.unwrap(), None);
+    again.note_not_taken("q", at(7)).await.unwrap();
+    again.close().await;
+    assert_eq!(s.look().let_go_up_to("q").await.unwrap(), Some(at(7)));
+    s.put_party(party("p")).await.unwrap();
+    s.delete_party("p").await.unwrap();
+    assert_eq!(s.look().let_go_up_to("p").await.unwrap(), None);
 }
 
 async fn what_belongs_to_a_task_goes(f: &Fixture) {
