@@ -79,7 +79,7 @@ pub use replica::{
 };
 pub use rows::{InputRow, InputState, NewRow};
 pub use runs::{RunRow, RunState, SlotOutcome, SlotState};
-pub use series::{AskedRow, Sample, SampleRow};
+pub use series::{Added, AskedRow, Sample, SampleRow};
 pub use slots::{FreezeOutcome, FrozenRow, NewFreeze, ResultRow};
 pub use spent::{SpendRow, SpentRow};
 pub use store::Store;

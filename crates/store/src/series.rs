@@ -15,6 +15,15 @@ const ALL: &str = "";
 /// What was measured at a moment: millionths by the name of the series.
 pub type Sample = (UnixMillis, BTreeMap<String, Redacted<i64>>);
 
+/// What it did to add samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Samples that went to make room.
+    pub gone: u64,
+    /// Whether values were replaced by others that may have gone into a result.
+    pub given: bool,
+}
+
 /// One sample of one series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SampleRow {
@@ -52,25 +61,40 @@ pub struct AskedRow {
 
 impl Store {
     /// Adds samples to a party's series, all or none; a sample of the same moment is replaced. Where the party would hold more
-    /// than `limit`, the oldest moments go, and a little room is made; how many samples went. Up to which moment is kept:
+    /// than `limit`, the oldest moments go, and a little room is made. Up to which moment is kept:
     /// [`let_go_up_to`](Look::let_go_up_to). `QueueFull` if the newest moment alone has more.
-    pub async fn add_samples(&self, party: &str, samples: Vec<Sample>, limit: u64) -> Result<u64, StoreError> {
+    pub async fn add_samples(&self, party: &str, samples: Vec<Sample>, limit: u64) -> Result<Added, StoreError> {
         self.run_tx("add_samples", (party.to_owned(), samples, limit), |db, (party, samples, limit)| {
             Box::pin(async move {
+                // From the first to the last moment of each series of which another value was known.
+                let mut replaced: BTreeMap<&str, (UnixMillis, UnixMillis)> = BTreeMap::new();
                 for (at, values) in samples {
                     for (source, value) in values {
-                        db.execute(
-                            "INSERT INTO series (party, source, at, value) VALUES ($1, $2, $3, $4)
-                             ON CONFLICT (party, source, at) DO UPDATE SET value = excluded.value",
-                            args![party, source, at, value],
-                        )
-                        .await?;
+                        let sql = "INSERT INTO series (party, source, at, value) VALUES ($1, $2, $3, $4)
+                                   ON CONFLICT (party, source, at) DO NOTHING";
+                        if db.execute(sql, args![party, source, at, value]).await? > 0 {
+                            continue;
+                        }
+                        let sql = "UPDATE series SET value = $4
+                                   WHERE party = $1 AND source = $2 AND at = $3 AND value <> $4";
+                        if db.execute(sql, args![party, source, at, value]).await? > 0 {
+                            let (first, last) = replaced.entry(source).or_insert((*at, *at));
+                            (*first, *last) = ((*first).min(*at), (*last).max(*at));
+                        }
                     }
+                }
+                let mut given = false;
+                for (source, (first, last)) in replaced {
+                    let sql = "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM asked
+                                   WHERE party = $1 AND source = $2 AND to_ms > $3 AND from_ms <= $4)
+                               THEN 1 ELSE 0 END AS BIGINT) AS v";
+                    let Scalar(went): Scalar<i64> = db.one(sql, args![party, source, first, last]).await?;
+                    given |= went > 0;
                 }
                 let sql = "SELECT count(*) AS v FROM series WHERE party = $1";
                 let Scalar(held): Scalar<u64> = db.one(sql, args![party]).await?;
                 if held <= *limit {
-                    return Ok(0);
+                    return Ok(Added { gone: 0, given });
                 }
                 // A hundredth more than is needed: all are looked at for that, which must not be for every sample that comes.
                 let last = i64::try_from(held - limit + limit / 100 - 1).unwrap_or(i64::MAX);
@@ -85,7 +109,10 @@ impl Store {
                     gone = db.execute(sql, args![party, upto]).await?;
                 }
                 let left = held.saturating_sub(gone);
-                if left > *limit { Err(StoreError::QueueFull { pending: left, limit: *limit }) } else { Ok(gone) }
+                if left > *limit {
+                    return Err(StoreError::QueueFull { pending: left, limit: *limit });
+                }
+                Ok(Added { gone, given })
             })
         })
         .await

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use tacit_job::{BRANCH_LABEL, ToGateway, is_word};
 use tacit_model::UnixMillis;
+use tacit_store::Added;
 
 use super::{Inner, Party, retention};
 use crate::PartyError;
@@ -79,7 +80,7 @@ impl Party {
             party.store.note_not_taken(&party.name, upto).await?;
         }
         let measuring = party.measuring.read().await;
-        let gone = party.store.add_samples(&party.name, samples, most).await?;
+        let Added { gone, given } = party.store.add_samples(&party.name, samples, most).await?;
         let known = {
             let mut known = party.sources.lock().unwrap_or_else(PoisonError::into_inner);
             let before = known.len();
@@ -89,6 +90,13 @@ impl Party {
         drop(measuring);
         if !known {
             party.tell_offer();
+        }
+        if given {
+            party.trouble(
+                "samples were replaced by others of the same moments, and may have gone into results before: whoever has one of \
+                 those and gets one over the same window again learns by how much they changed"
+                    .to_owned(),
+            );
         }
         if gone > 0 {
             if party.told_full.swap(most, Ordering::Relaxed) != most {

@@ -10,7 +10,7 @@ use tacit_party::source::SampleText;
 use tacit_party::{PartyLimits, Policy};
 use tacit_store::{Redacted, Store};
 
-use crate::room::{ask, declined, job, measure, prepared, request, room_with, trouble};
+use crate::room::{ask, declined, is_done, job, measure, prepared, request, room, room_with, trouble};
 use crate::world::{Peer, World};
 
 const HOUR: i64 = 3_600_000;
@@ -86,6 +86,28 @@ async fn rule8_who_let_samples_go_gives_to_no_window_that_they_were_in() {
     let later = Ask::admit(request(&world, 3, &later), None, &world.gateway.identity).unwrap();
     let later = job(&world, &later, 3);
     assert!(matches!(prepared(&mut world, 3, &later).await, Report::Prepared { .. }));
+    world.close().await;
+}
+
+/// The same members may be asked for the same again: the difference of the two results is what one of them changed.
+#[tokio::test]
+async fn rule3_who_changes_what_went_into_a_result_reads_what_that_tells() {
+    let mut world = room().await;
+    let at = SystemClock.now().plus(-10_000);
+    let level = async |world: &World, value: &str| {
+        let values = BTreeMap::from([("level".to_owned(), Redacted(value.to_owned()))]);
+        world.peers[3].party().add_samples(vec![SampleText { at, values }]).await.unwrap();
+        trouble(world, 3).await
+    };
+    world.peers[3].party().tell_owner("something else".to_owned());
+    assert_eq!(level(&world, "5").await, "something else");
+    assert_eq!(level(&world, "6").await, "something else", "nobody was given it");
+    let attempt = job(&world, &ask(&world, 1), 1);
+    let reports = world.gateway.run(&world.consensus, &attempt).await;
+    assert!(reports.values().all(is_done), "{reports:?}");
+    assert_eq!(level(&world, "6.0").await, "something else", "it is the same value");
+    let why = level(&world, "7").await;
+    assert!(why.contains("may have gone into results before"), "{why}");
     world.close().await;
 }
 

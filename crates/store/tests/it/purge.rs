@@ -2,8 +2,8 @@
 
 use tacit_model::{Attempt, RunId, SessionId, Slot, UnixMillis};
 use tacit_store::{
-    ApprovalRow, EvidenceRow, FreezeOutcome, NewFreeze, RunState, SessionClaim, SlotOutcome, SlotState, Store, What,
-    Windows,
+    Added, ApprovalRow, EvidenceRow, FreezeOutcome, NewFreeze, RunState, SessionClaim, SlotOutcome, SlotState, Store,
+    What, Windows,
 };
 
 use crate::runs::party;
@@ -14,6 +14,7 @@ on_both! {
     rule3_a_forgotten_task_is_not_opened_again,
     a_clock_that_was_wrong_once_shuts_no_later_task_out,
     what_was_given_is_known_as_long_as_there_are_samples,
+    rule3_it_is_told_when_what_was_given_is_replaced,
     rule3_what_was_given_is_known_as_long_as_whose_it_was,
     of_too_many_samples_the_newest_stay,
     what_belongs_to_a_task_goes,
@@ -91,6 +92,32 @@ async fn what_was_given_is_known_as_long_as_there_are_samples(f: &Fixture) {
     assert_eq!(s.purge(at(1000)).await.unwrap().asked, 1);
 }
 
+/// Whoever has a result over them may ask for the same again.
+async fn rule3_it_is_told_when_what_was_given_is_replaced(f: &Fixture) {
+    let s = &f.store;
+    s.note_asked("p", vec![taken(-1, 0, 100, 7)], Vec::new(), true, None).await.unwrap();
+    let add = async |party: &str, source: &str, moment, value| {
+        let sample = (at(moment), [(source.to_owned(), tacit_store::Redacted(value))].into());
+        s.add_samples(party, vec![sample], 99).await.unwrap().given
+    };
+    for (party, source, moment, value, given) in [
+        ("p", "temperature", 50, 1, false),
+        ("p", "temperature", 50, 1, false),
+        ("p", "temperature", 50, 2, true),
+        ("p", "temperature", 50, 2, false),
+        ("p", "temperature", 100, 1, false),
+        ("p", "temperature", 100, 2, false),
+        ("p", "humidity", 50, 1, false),
+        ("p", "humidity", 50, 2, false),
+        ("q", "temperature", 50, 1, false),
+        ("q", "temperature", 50, 2, false),
+    ] {
+        assert_eq!(add(party, source, moment, value).await, given, "{party} {source} {moment} {value}");
+    }
+    let held = s.look().samples("p", "temperature", at(0), at(1000)).await.unwrap();
+    assert_eq!(held.iter().map(|sample| sample.value.0).collect::<Vec<_>>(), [2, 2], "it is replaced all the same");
+}
+
 /// The samples of a branch are not here, and those of a node that was restored not yet.
 async fn rule3_what_was_given_is_known_as_long_as_whose_it_was(f: &Fixture) {
     let s = &f.store;
@@ -120,14 +147,15 @@ async fn of_too_many_samples_the_newest_stay(f: &Fixture) {
         held.sort();
         held.into_iter().map(|(moment, source)| format!("{}{source}", moment - at(0).0)).collect::<Vec<_>>()
     };
+    let gone = |gone| Ok(Added { gone, given: false });
     s.add_samples("q", vec![sample(1, &["a"])], 4).await.unwrap();
-    assert_eq!(s.add_samples("p", vec![sample(10, &["a", "b"]), sample(30, &["a", "b"])], 4).await, Ok(0));
+    assert_eq!(s.add_samples("p", vec![sample(10, &["a", "b"]), sample(30, &["a", "b"])], 4).await, gone(0));
     // A record goes whole.
-    assert_eq!(s.add_samples("p", vec![sample(20, &["c"])], 4).await, Ok(2));
+    assert_eq!(s.add_samples("p", vec![sample(20, &["c"])], 4).await, gone(2));
     assert_eq!(held().await, ["20c", "30a", "30b"]);
     assert_eq!(s.look().let_go_up_to("p").await.unwrap(), Some(at(10)));
     // What is older than all that can be kept is not kept.
-    assert_eq!(s.add_samples("p", vec![sample(5, &["a", "b"])], 4).await, Ok(2));
+    assert_eq!(s.add_samples("p", vec![sample(5, &["a", "b"])], 4).await, gone(2));
     assert_eq!(held().await, ["20c", "30a", "30b"]);
     assert_eq!(s.look().let_go_up_to("p").await.unwrap(), Some(at(10)), "it never goes back");
     // One moment of more than may be kept is an error, and changes nothing.
@@ -136,7 +164,7 @@ async fn of_too_many_samples_the_newest_stay(f: &Fixture) {
     assert_eq!(held().await, ["20c", "30a", "30b"]);
     // A hundredth more than is needed.
     let many = (100..300).map(|moment| sample(moment, &["a"])).collect();
-    assert_eq!(s.add_samples("p", many, 200).await, Ok(5));
+    assert_eq!(s.add_samples("p", many, 200).await, gone(5));
     assert_eq!(held().await.len(), 198);
     assert_eq!(s.sources("q").await.unwrap(), ["a"], "another party's are its own");
     // It is known after a restart, and goes with its party.
