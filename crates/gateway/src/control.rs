@@ -159,8 +159,8 @@ impl Gateway {
                 self.inner.gathering.take(member, session, *part);
                 Ok(())
             }
-            ToGateway::ReceiptsAwaited { group, awaited, since } => {
-                self.answer_awaited(member, group, awaited, since).await
+            ToGateway::ReceiptsAwaited { group, awaited, since, from } => {
+                self.answer_awaited(member, group, awaited, since, from).await
             }
             ToGateway::Witnessed { size, cosigned, key } => self.witnessed(member, size, cosigned, &key).await,
             // Computing takes its time; meanwhile the link is read on.

@@ -107,6 +107,13 @@ pub enum ToPeer {
         /// Whether this peer's own data counted.
         own: Own,
     },
+    /// A page of the receipts that the peer asked for has been sent. Only said to a peer that said from when.
+    ReceiptsSent {
+        /// All that were logged between the moment that it named and this one.
+        upto: UnixMillis,
+        /// Whether others follow, which it may ask for from there.
+        more: bool,
+    },
     /// Give your part towards this session's receipt once more. Answered by [`ToGateway::Receipt`].
     PartWanted {
         /// The session.
@@ -217,15 +224,20 @@ pub enum ToGateway {
         /// Its part.
         part: Box<ReceiptPart>,
     },
-    /// After a hello: receipts that this peer waits for. Answered by those that there are, and by
-    /// [`ToPeer::PartWanted`] for those that are being issued.
+    /// After a hello, and after a [`ToPeer::ReceiptsSent`] that says that there are more: receipts that this peer waits
+    /// for. Answered by those that there are, and by [`ToPeer::PartWanted`] for those that are being issued.
     ReceiptsAwaited {
         /// The group.
         group: GroupId,
         /// The newest of them.
         awaited: Vec<Awaited>,
-        /// When the newest receipt that it has was logged; it may lack later ones of which it knows nothing.
+        /// When the newest receipt that it has was logged; it may lack later ones of which it knows nothing. Only looked
+        /// at where it does not say `from`.
         since: UnixMillis,
+        /// It may lack any that was logged at this moment or later, and takes them page by page: each ends with a
+        /// [`ToPeer::ReceiptsSent`]. Older peers do not say so, and are sent one page without that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<UnixMillis>,
     },
     /// The peer looked at the head of the gateway's log.
     Witnessed {

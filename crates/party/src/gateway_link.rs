@@ -414,6 +414,7 @@ async fn handle(party: &Arc<Inner>, message: ToPeer) {
         ToPeer::Abort { session } => session::on_abort(party, session),
         ToPeer::Charter { documents } => party.take_charter(&documents).await,
         ToPeer::Receipt { session, receipt, own } => receipts::on_receipt(party, session, receipt, own),
+        ToPeer::ReceiptsSent { upto, more } => receipts::on_sent(party, upto, more),
         ToPeer::PartWanted { session } => receipts::on_wanted(party, session).await,
         ToPeer::Witness { shown } => witness::on_shown(party, *shown),
         ToPeer::Pairing { state } => paired(party, state).await,

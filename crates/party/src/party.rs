@@ -36,7 +36,7 @@ use crate::jobs::Jobs;
 use crate::policy::{Governing, Policy};
 use crate::provider::Provider;
 use crate::provider::pings::Pings;
-use crate::receipts::Expected;
+use crate::receipts::{Expected, Missed};
 use crate::results::SlotResult;
 use crate::roster::{Roster, RosterGate};
 use crate::session::Sessions;
@@ -165,6 +165,8 @@ pub(crate) struct Inner {
     /// What it was asked to take part in.
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) awaited: Expected,
+    /// Receipts that it missed, on their way.
+    pub(crate) missed: Missed,
     /// Held while a head of the gateway's log is looked at.
     pub(crate) witnessing: tokio::sync::Mutex<()>,
     /// Names of its series.
@@ -334,6 +336,7 @@ impl Inner {
             trouble: Mutex::new(None),
             jobs,
             awaited: Expected::default(),
+            missed: Missed::default(),
             witnessing: tokio::sync::Mutex::new(()),
             log,
             sources: Mutex::new(sources),

@@ -13,10 +13,12 @@ use tacit_accord::log::{Hash, Kind};
 use tacit_accord::receipt::{Contribution, Counted, Receipt, Statement, contribution_leaf};
 use tacit_engine::{Outcome, Plan};
 use tacit_job::{Awaited, Computed, Job, Own, ReceiptPart, SignedPart, ToGateway};
-use tacit_model::{Fingerprint, SessionId, UnixMillis};
+use tacit_model::{CLOCK_SKEW_MS, Fingerprint, SessionId, UnixMillis};
 use tacit_store::{OwedRow, ReceiptRow, StoreError};
+use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use crate::PartyError;
 use crate::party::Inner;
 
 /// So many are at hand; the others are in the database.
@@ -39,6 +41,25 @@ impl Expected {
 
     fn take(&self, session: SessionId) -> Option<Mine> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&session)
+    }
+}
+
+/// Receipts that this party missed, as they come page by page. The next page is asked for when this one is kept, so that
+/// neither side holds more than one.
+#[derive(Default)]
+pub(crate) struct Missed(Mutex<Page>);
+
+#[derive(Default)]
+struct Page {
+    /// How many links there have been.
+    link: u64,
+    /// Receipts that came since the last page ended, and are looked at.
+    looked_at: TaskTracker,
+}
+
+impl Missed {
+    fn page(&self) -> std::sync::MutexGuard<'_, Page> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -197,19 +218,52 @@ fn key_used(party: &Inner, used: &str, session: SessionId) {
 
 /// Tells the gateway, after a hello, which receipts have not come.
 pub(crate) async fn tell_awaited(party: &Inner) {
+    party.missed.page().link += 1;
     let told = async {
-        let owed = party.store.all_owed(&party.name, AWAITED).await?;
-        let awaited = owed.iter().map(|row| Awaited { session: row.session, leaf: Mine::read(row).leaf(&party.me) });
-        let awaited: Vec<Awaited> = awaited.collect();
         let newest = party.store.receipts(&party.name, 1).await?.pop();
         let newest: Option<Receipt> = newest.and_then(|row| serde_json::from_str(&row.body).ok());
-        let since = newest.map_or(UnixMillis(0), |receipt| receipt.log.entry.at);
-        party.line.send(&ToGateway::ReceiptsAwaited { group: party.group, awaited, since });
-        Ok::<(), StoreError>(())
+        let newest = newest.map_or(UnixMillis(0), |receipt| receipt.log.entry.at);
+        // Durable before anything that comes over this link is kept.
+        party.standing.change(|standing| standing.receipts.begin(newest)).await?;
+        // What was logged right before may have been on its way, and another gateway's clock may be behind.
+        let from = party.standing.look(|standing| standing.receipts.upto).plus(-CLOCK_SKEW_MS);
+        ask(party, newest, from).await
     };
     if let Err(error) = told.await {
         debug!(party = %party.name, %error, "the gateway was not asked for receipts");
     }
+}
+
+/// Asks for the receipts of the own sessions, and for a page of those that were logged at this moment or later; of a
+/// gateway that knows no pages, for some after the `newest` that is here.
+async fn ask(party: &Inner, newest: UnixMillis, from: UnixMillis) -> Result<(), PartyError> {
+    let owed = party.store.all_owed(&party.name, AWAITED).await?;
+    let awaited = owed.iter().map(|row| Awaited { session: row.session, leaf: Mine::read(row).leaf(&party.me) });
+    let awaited: Vec<Awaited> = awaited.collect();
+    party.line.send(&ToGateway::ReceiptsAwaited { group: party.group, awaited, since: newest, from: Some(from) });
+    Ok(())
+}
+
+/// The gateway has sent a page, up to this moment.
+pub(crate) fn on_sent(party: &Arc<Inner>, upto: UnixMillis, more: bool) {
+    let (link, looked_at) = {
+        let mut page = party.missed.page();
+        (page.link, std::mem::take(&mut page.looked_at))
+    };
+    let party = Arc::clone(party);
+    party.tasks.clone().spawn(async move {
+        looked_at.close();
+        looked_at.wait().await;
+        let next = async {
+            // What a link brought that is gone is here; what came after it may not be.
+            let lives = || party.missed.page().link == link;
+            party.standing.change(|standing| standing.receipts.sent(upto, !more && lives())).await?;
+            if more && lives() { ask(&party, upto, upto).await } else { Ok(()) }
+        };
+        if let Err(error) = next.await {
+            debug!(party = %party.name, %error, "the gateway was not asked for the next receipts");
+        }
+    });
 }
 
 /// The gateway issues a receipt and lacks this party's part.
@@ -224,7 +278,9 @@ pub(crate) async fn on_wanted(party: &Inner, session: SessionId) {
 /// A receipt of the gateway.
 pub(crate) fn on_receipt(party: &Arc<Inner>, session: SessionId, document: String, own: Own) {
     let party = Arc::clone(party);
+    let looked_at = party.missed.page().looked_at.token();
     party.tasks.clone().spawn(async move {
+        let _looked_at = looked_at;
         if let Err(why) = keep(&party, session, document, own).await {
             party.trouble(format!("the receipt of session {session} was not kept: {why}"));
         }

@@ -210,6 +210,7 @@ fn row(
         among: Vec::new(),
         gateways: Vec::new(),
         former: Vec::new(),
+        receipts: Default::default(),
     };
     Ok(PartyRow {
         name: request.name,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tacit_accord::MemberRole;
 use tacit_job::{GatewayAt, StopReason};
 use tacit_model::api::{PairingState, PeerPolicy};
-use tacit_model::{Fingerprint, RunId};
+use tacit_model::{Fingerprint, RunId, UnixMillis};
 use tacit_store::Store;
 use tokio::sync::Mutex;
 
@@ -56,6 +56,43 @@ pub(crate) struct Standing {
     /// Gateways that a charter named and a later one does not: what they logged before stays proven.
     #[serde(default)]
     pub(crate) former: Vec<Fingerprint>,
+    /// Which receipts the gateway has sent; an earlier version did not know, and may lack any.
+    #[serde(default)]
+    pub(crate) receipts: Received,
+}
+
+/// Up to when this party was sent all receipts. The newest one that it has does not tell: while those that it missed come
+/// page by page, new ones come, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Received {
+    /// All that were logged before; page by page.
+    pub(crate) upto: UnixMillis,
+    /// And all that came after over the link that was there last.
+    all: bool,
+}
+
+impl Default for Received {
+    fn default() -> Self {
+        Self { upto: UnixMillis(0), all: false }
+    }
+}
+
+impl Received {
+    /// There is a link; `newest` is when the newest receipt that this party has was logged. `false` if nothing changes.
+    pub(crate) fn begin(&mut self, newest: UnixMillis) -> bool {
+        let was_all = std::mem::take(&mut self.all);
+        if was_all {
+            self.upto = self.upto.max(newest);
+        }
+        was_all
+    }
+
+    /// All were sent up to here, or `all` that there are. `false` if that is known.
+    pub(crate) fn sent(&mut self, upto: UnixMillis, all: bool) -> bool {
+        let before = *self;
+        *self = Self { upto: self.upto.max(upto), all: self.all || all };
+        *self != before
+    }
 }
 
 fn yes() -> bool {
@@ -149,6 +186,27 @@ impl StandingCell {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_receipt_does_not_hide_those_that_were_missed() {
+        let [start, early, late, later] = [0, 10, 20, 30].map(UnixMillis);
+        // As it was written before there were any.
+        let read = |text: &str| Standing::from_text(text).expect("a text");
+        let mut standing = read("{\"manager_key\":\"\",\"endpoints\":[],\"role\":\"both\"}");
+        let again = |standing: &Standing| read(&standing.to_text().expect("a text"));
+        assert!(!standing.receipts.begin(late), "what it has is no sign that it has all before");
+        assert_eq!(standing.receipts.upto, start);
+        assert!(standing.receipts.sent(early, false) && !standing.receipts.sent(early, false));
+        let mut standing = again(&standing);
+        assert!(!standing.receipts.begin(late), "the link was lost between two pages");
+        assert_eq!(standing.receipts.upto, early);
+        assert!(standing.receipts.sent(late, true));
+        // From now on what comes as it is issued is all that there is, until the link is lost.
+        let mut standing = again(&standing);
+        assert!(standing.receipts.begin(later));
+        assert_eq!(standing.receipts.upto, later);
+        assert!(!again(&standing).receipts.begin(later.plus(1)), "this link has brought nothing yet");
+    }
 
     #[test]
     fn r15_what_a_former_gateway_logged_stays_proven() {

@@ -86,7 +86,8 @@ impl Store {
         .await
     }
 
-    /// A holder's receipts of a group that became durable at this moment or later, oldest first, at most so many.
+    /// A holder's receipts of a group that became durable at this moment or later, oldest first, at most so many; but
+    /// all of the first moment, however many: who asks on from the moment of the last one gets others.
     pub async fn receipts_since(
         &self,
         holder: &str,
@@ -96,7 +97,15 @@ impl Store {
     ) -> Result<Vec<ReceiptRow>, StoreError> {
         let sql = "SELECT session, gid, run, slot, body, own, at FROM receipts
                    WHERE holder = $1 AND gid = $2 AND at >= $3 ORDER BY at, run, slot LIMIT $4";
-        self.reader().await?.all(sql, args![holder, gid, since, max]).await
+        let mut max = max.max(1);
+        loop {
+            let rows: Vec<ReceiptRow> = self.reader().await?.all(sql, args![holder, gid, since, max]).await?;
+            let all = rows.len() < usize::try_from(max).unwrap_or(usize::MAX);
+            if all || max == u32::MAX || rows.last().is_some_and(|row| row.at > since) {
+                return Ok(rows);
+            }
+            max = max.saturating_mul(2);
+        }
     }
 
     /// One receipt.

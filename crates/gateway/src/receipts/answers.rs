@@ -9,10 +9,13 @@ use tacit_model::{Fingerprint, GroupId, UnixMillis};
 use tacit_store::ReceiptRow;
 
 use super::{Debt, Gathered, Heard, Terms};
+use crate::directory::Present;
 use crate::{Gateway, GatewayError};
 
-/// So many receipts are answered for at a time.
+/// So many receipts are answered for at a time,
 const MOST: u32 = 256;
+/// or so many bytes of them, where the member asks for the next page itself. More than a link's queue takes is lost.
+const PAGE: usize = 4 << 20;
 
 /// Kept beside the gateway's copy of a receipt. Leaves tell nothing to who does not know the commitments.
 #[derive(Serialize, Deserialize)]
@@ -46,6 +49,11 @@ impl Answers {
             hashes: gathered.leaves.clone(),
             whole: gathered.leaves.iter().all(|leaf| named.contains(&leaf.0)),
         }
+    }
+
+    /// For a member that is not heard now. What it said when the receipt was issued is not kept: it may have named its leaf.
+    fn unheard(self) -> Self {
+        Self { whole: false, ..self }
     }
 
     pub(super) fn holders(&self) -> &[Fingerprint] {
@@ -103,18 +111,20 @@ impl Answers {
 }
 
 impl Gateway {
-    /// A member is back and says which receipts it awaits. Those that there are go to it, also those that it does not
-    /// know of; for those that are owed its part is asked for once more.
+    /// A member is back and says which receipts it awaits. Those that there are go to it, and a page of those that it
+    /// does not know of; for those that are owed its part is asked for once more. What is logged meanwhile is sent to it
+    /// as it is issued, so that a page which is the last one leaves nothing out.
     pub(crate) async fn answer_awaited(
         &self,
         member: Fingerprint,
         group: GroupId,
         awaited: Vec<Awaited>,
         since: UnixMillis,
+        from: Option<UnixMillis>,
     ) -> Result<(), GatewayError> {
-        if self.inner.directory.present(&member).is_none_or(|present| present.group != group) {
-            return Ok(());
-        }
+        // All of a page leaves over one link, or its end does not.
+        let present = self.inner.directory.present(&member).filter(|present| present.group == group);
+        let Some(Present { sender, .. }) = present else { return Ok(()) };
         let store = &self.inner.store;
         let most = usize::try_from(MOST).unwrap_or(usize::MAX);
         let mut answered = BTreeSet::new();
@@ -122,7 +132,8 @@ impl Gateway {
             answered.insert(awaited.session);
             if let Some(row) = store.receipt("", awaited.session).await? {
                 let leaf: Heard = awaited.leaf.and_then(|leaf| leaf.parse().ok());
-                self.send_receipt(member, group, row, Some(&leaf))?;
+                // One that does not leave is awaited as before.
+                let _left = receipt_for(&member, group, row, Some(&leaf))?.is_none_or(|it| sender.send(&it).is_ok());
             } else if let Some(owed) = store.owed("", awaited.session).await? {
                 // Either asks this member too.
                 match self.inner.gathering.gathers(awaited.session) {
@@ -131,30 +142,52 @@ impl Gateway {
                 }
             }
         }
-        for row in store.receipts_since("", group, since, MOST).await? {
-            if !answered.contains(&row.session) {
-                self.send_receipt(member, group, row, None)?;
+        let begin = from.unwrap_or(since);
+        let rows = store.receipts_since("", group, begin, MOST).await?;
+        let last = rows.last().map_or(begin, |row| row.at);
+        let (mut upto, mut more) = (last, rows.len() >= most && last > begin);
+        let mut bytes = 0_usize;
+        for row in rows {
+            if from.is_some() && bytes > PAGE && row.at > begin {
+                (upto, more) = (row.at, true);
+                break;
             }
+            if answered.contains(&row.session) {
+                continue;
+            }
+            let Some(receipt) = receipt_for(&member, group, row, None)? else { continue };
+            if let ToPeer::Receipt { receipt, .. } = &receipt {
+                bytes = bytes.saturating_add(receipt.len());
+            }
+            if sender.send(&receipt).is_err() {
+                // The link is gone, or is not read: over the next one the member asks for this page again.
+                return Ok(());
+            }
+        }
+        if from.is_some() {
+            let _gone = sender.send(&ToPeer::ReceiptsSent { upto, more });
         }
         Ok(())
     }
+}
 
-    fn send_receipt(
-        &self,
-        member: Fingerprint,
-        group: GroupId,
-        row: ReceiptRow,
-        heard: Option<&Heard>,
-    ) -> Result<(), GatewayError> {
-        // An older version kept no answers.
-        let answers: Option<Answers> = row.own.and_then(|own| serde_json::from_str(&own).ok());
-        let Some(answers) = answers.filter(|answers| row.gid == group && answers.holders.contains(&member)) else {
-            return Ok(());
-        };
-        let own = answers.own_of(&member, heard)?;
-        self.inner.directory.send(&member, &ToPeer::Receipt { session: row.session, receipt: row.body, own });
-        Ok(())
-    }
+/// A receipt as this member hears it, if it does; `heard` is what it says now, if it named the session.
+fn receipt_for(
+    member: &Fingerprint,
+    group: GroupId,
+    row: ReceiptRow,
+    heard: Option<&Heard>,
+) -> Result<Option<ToPeer>, GatewayError> {
+    // An older version kept no answers.
+    let answers: Option<Answers> = row.own.and_then(|own| serde_json::from_str(&own).ok());
+    let Some(answers) = answers.filter(|answers| row.gid == group && answers.holders.contains(member)) else {
+        return Ok(None);
+    };
+    let own = match heard {
+        Some(_) => answers.own_of(member, heard)?,
+        None => answers.unheard().own_of(member, None)?,
+    };
+    Ok(Some(ToPeer::Receipt { session: row.session, receipt: row.body, own }))
 }
 
 #[cfg(test)]
@@ -223,5 +256,7 @@ mod tests {
         // Where those who were asked named every leaf themselves, who named none is out.
         let told = answers(&[(ONE, Some(leaf(ONE))), (LATE, Some(leaf(LATE)))]);
         assert!(matches!(told.own_of(&OUT, None), Ok(Own::Rejected { .. })));
+        // Later nobody knows who named which: who counted, and lost its proof with its link, is told nothing that is wrong.
+        assert!(matches!(told.unheard().own_of(&ONE, None), Ok(Own::Nothing)));
     }
 }

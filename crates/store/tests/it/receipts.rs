@@ -78,6 +78,14 @@ async fn receipts_are_found_by_their_moment(f: &Fixture) {
     assert_eq!(since(0, 9).await, [receipt(1, 10), receipt(3, 20), receipt(2, 30)]);
     assert_eq!(since(20, 9).await, [receipt(3, 20), receipt(2, 30)]);
     assert_eq!(since(0, 1).await, [receipt(1, 10)]);
+    // Who asks on from the last one's moment comes further, also where more of one moment are there than it asks for.
+    assert_eq!(since(10, 2).await, [receipt(1, 10), receipt(3, 20)]);
+    for session in 5..8 {
+        s.put_receipt("", ReceiptRow { slot: Slot(i64::from(session)), ..receipt(session, 20) }).await.unwrap();
+    }
+    let further = since(20, 2).await;
+    assert_eq!(further.iter().map(|row| row.slot.0).collect::<Vec<_>>(), [0, 5, 6, 7, 0]);
+    assert_eq!(further.last(), Some(&receipt(2, 30)));
     assert_eq!(s.receipts_since("", GroupId(2), at(0), 9).await.unwrap(), []);
 }
 

@@ -123,6 +123,53 @@ fn a_member_that_was_away_gets_its_receipts_when_it_is_back() {
     });
 }
 
+/// More than a gateway sends at a time.
+const LACKED: usize = 270;
+
+/// A node that was restored from an older copy lacks receipts of which it knows nothing, and gets them page by page.
+#[test]
+fn a_member_that_was_restored_gets_all_receipts_that_it_lacks() {
+    let gateway = Node::with("gateway", &["--tls", "--test-mode", "--roles", "manager"]);
+    let mut first = Node::with("first", &["--test-mode", "--roles", "peer"]);
+    let second = Node::with("second", &["--test-mode", "--roles", "peer"]);
+    let sink = Sink::open();
+    let mut group = Group::found(&gateway.manager(), "g");
+    group.join(&first.peers(), "z", PRIVACY, "");
+    for (peer, kind) in [("a", INPUT), ("b", INPUT), ("x", PRIVACY), ("y", PRIVACY)] {
+        group.join(&second.peers(), peer, kind, &sink.url(peer));
+    }
+    group.verify_all();
+    group.manager.configure(group.gid, &Config::of(1, -1));
+    group.start();
+    let z = group.full("z");
+    let all = |node: &Node, peer: Option<&str>, count: usize| {
+        until("all receipts", || {
+            let there = sessions(node, peer);
+            if there.len() == count { Ok(there) } else { Err(format!("{} of {count}", there.len())) }
+        })
+    };
+    group.give("a", &["1"]);
+    group.give("b", &["2"]);
+    all(&first, Some(&z), 1);
+    first.stop();
+    let files = ["tacit.db", "tacit.db-wal"].map(|name| first.data().join(name));
+    let copy = files.clone().map(|file| std::fs::read(file).ok());
+    first.restart();
+    group.give_all("a", &vec!["3".to_owned(); LACKED]);
+    group.give_all("b", &vec!["4".to_owned(); LACKED]);
+    let issued = all(&gateway, None, 1 + LACKED);
+    assert_eq!(all(&first, Some(&z), 1 + LACKED), issued);
+    first.stop();
+    for (file, copy) in files.iter().zip(copy) {
+        match copy {
+            Some(copy) => std::fs::write(file, copy).expect("restored"),
+            None => drop(std::fs::remove_file(file)),
+        }
+    }
+    first.restart();
+    assert_eq!(all(&first, Some(&z), 1 + LACKED), issued);
+}
+
 /// DESIGN rule 10: everybody together, but for the contributor itself, cannot find its number between 0 and 1000.
 #[test]
 fn rule10_nobody_finds_an_input_by_trying_all_against_its_receipt() {
