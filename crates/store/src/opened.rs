@@ -182,17 +182,17 @@ pub(crate) async fn note_opened(db: &mut Conn, party: &str, row: &OpenedRow, dis
 
 async fn with_others(db: &mut Conn, party: &str, row: &OpenedRow) -> Result<Option<Clash>, StoreError> {
     let OpenedRow { run, task, slot, source, from_ms, to_ms, company, .. } = row;
-    // Also for who gives: a branch's part is of records that its members may keep for longer.
-    let sql = "SELECT upto AS v FROM opened_before WHERE party = $1 AND source = $2 AND upto > $3";
-    if let Some(Scalar(upto)) = db.optional(sql, args![party, source, from_ms]).await? {
-        return Ok(Some(Clash::Forgotten(upto)));
-    }
-    // Most often nothing was opened with others at all, which two steps in an index tell.
-    let sql = "SELECT CAST(1 AS BIGINT) AS v
+    // Most often nothing was opened with others at all, which two steps in an index tell. What this party has let go of
+    // holds also where it gives: a branch's part is of records that its members may keep for longer.
+    let sql = "SELECT upto AS v FROM opened_before WHERE party = $1 AND source = $2 AND upto > $4
+               UNION ALL SELECT CAST(NULL AS BIGINT) AS v
                WHERE EXISTS (SELECT 1 FROM opened WHERE party = $1 AND source = $2 AND members < $3)
                    OR EXISTS (SELECT 1 FROM opened WHERE party = $1 AND source = $2 AND members > $3)";
-    let others: Option<Scalar<i64>> = db.optional(sql, args![party, source, company.members]).await?;
-    if others.is_none() {
+    let found: Vec<Scalar<Option<UnixMillis>>> = db.all(sql, args![party, source, company.members, from_ms]).await?;
+    if let Some(upto) = found.iter().find_map(|Scalar(upto)| *upto) {
+        return Ok(Some(Clash::Forgotten(upto)));
+    }
+    if found.is_empty() {
         return Ok(None);
     }
     // By ranges beside the same members: a long history with them costs nothing.
