@@ -32,7 +32,7 @@ pub struct LinkConfig {
     pub max_pending_per_source: usize,
     /// An MPC link without an open session closes after so long.
     pub idle_link: Duration,
-    /// A silent control link is pinged so often, and dead after twice as long.
+    /// A control link is pinged so often, and dead after twice as long in silence.
     pub keep_alive: Duration,
     /// The same for MPC links; longer, since a peer may compute for a while.
     pub keep_alive_mpc: Duration,

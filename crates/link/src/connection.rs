@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -156,10 +156,10 @@ async fn read(conn: &Arc<Conn>, sink: &Sink, limit: usize) -> CloseReason {
     let mut reader = FrameReader::new(limit);
     let mut frames = Vec::new();
     loop {
-        if let Err(reason) = std::future::poll_fn(|cx| reader.poll_frames(&conn.stream, cx, &mut frames)).await {
+        let next = std::future::poll_fn(|cx| reader.poll_frames(&conn.stream, cx, &mut frames, &conn.heard));
+        if let Err(reason) = next.await {
             return reason;
         }
-        conn.heard.store(true, Ordering::Relaxed);
         for frame in frames.drain(..) {
             if let Err(error) = dispatch(conn, sink, frame).await {
                 return CloseReason::Misbehaved(error);

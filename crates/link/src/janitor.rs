@@ -1,4 +1,4 @@
-//! One task per hub that looks at all links now and then: pings silent ones, closes dead and idle
+//! One task per hub that looks at all links now and then: pings on all of them, more often on silent ones, closes dead and idle
 //! ones and those whose peer does not read, throws away what waits too long. Links need no timers of their own.
 
 use std::collections::HashMap;
@@ -94,7 +94,10 @@ fn look(
     if now.duration_since(seen.written) >= config.unread || conn.outbox.queued() > config.max_queued {
         return Some(CloseReason::Unread);
     }
-    if silent + tick >= every && now.duration_since(seen.pinged) + tick >= every / 2 {
+    // Also whoever is heard all the time: it may hear nothing else from here, and a question of its own waits behind all that it
+    // sends.
+    let pause = if silent + tick >= every { every / 2 } else { every };
+    if now.duration_since(seen.pinged) + tick >= pause {
         seen.pinged = now;
         conn.outbox.push(Item::frame(Frame { kind: Kind::Ping, body: Bytes::new() }));
     }

@@ -22,6 +22,9 @@ pub(crate) type Tls = TlsStream<BufReader<TcpStream>>;
 
 /// How much encrypted data may wait inside TLS: what one system call can take.
 const TLS_BUFFER: usize = 320 << 10;
+/// So many bytes of a frame say as much as a whole one that the peer is there: a long frame may take its time on a slow line. Not a
+/// byte alone, or who sends one now and then keeps a link, and what came of the frame, for ever.
+const SIGN_OF_LIFE: usize = 64 << 10;
 /// After so many frames, or bytes of them, what was read is delivered.
 const FRAMES_PER_READ: usize = 256;
 const BYTES_PER_READ: usize = 1 << 20;
@@ -86,21 +89,24 @@ impl SharedStream {
 /// The reading side: bytes to frames.
 pub(crate) struct FrameReader {
     deframer: Deframer,
+    /// Bytes since the last sign of life.
+    unheard: usize,
     ended: Option<CloseReason>,
 }
 
 impl FrameReader {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { deframer: Deframer::new(limit), ended: None }
+        Self { deframer: Deframer::new(limit), unheard: 0, ended: None }
     }
 
     /// Appends whole frames to `out` as long as data is there; ready when there is at least one,
-    /// or with the reason for which there will be none.
+    /// or with the reason for which there will be none. `heard` is set at each sign of life.
     pub(crate) fn poll_frames(
         &mut self,
         stream: &SharedStream,
         cx: &mut Context<'_>,
         out: &mut Vec<Frame>,
+        heard: &AtomicBool,
     ) -> Poll<Result<(), CloseReason>> {
         let mut guard = lock(&stream.0);
         let mut bytes = 0;
@@ -142,6 +148,11 @@ impl FrameReader {
             };
             bytes += taken;
             tls.consume(taken);
+            self.unheard += taken;
+            if self.unheard >= SIGN_OF_LIFE || !out.is_empty() {
+                self.unheard = 0;
+                heard.store(true, Ordering::Relaxed);
+            }
         }
         if out.is_empty() {
             Poll::Ready(Err(self.ended.unwrap_or(CloseReason::Disconnected)))

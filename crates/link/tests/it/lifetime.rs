@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use tacit_link::{CloseReason, How, LinkConfig, LinkError, PortEvent};
+use tacit_link::{CloseReason, How, LinkConfig, LinkError, PortEvent, SessionPort};
 use tacit_pki::sni_name;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use crate::nodes::{
     Node, SOON, event, frame, hello, identity, join, linked, local, message, nobody, pair, raw, session, until,
@@ -162,17 +164,79 @@ async fn f13_a_link_on_which_too_much_waits_closes() {
 }
 
 async fn closes_on_who_does_not_read(config: LinkConfig) {
-    let node = Node::with(config).await;
-    let key = identity("reads nothing");
-    let mut tls = raw(node.hub.local_addr(), &sni_name(node.id()), b"tacit-mpc/1", Some(&key)).await.unwrap();
-    tls.write_all(&hello()).await.unwrap();
-    node.host.link(key.fingerprint(), How::Await, SOON).await.unwrap();
-    let mut port = node.host.open_session(session(1), vec![key.fingerprint()]).unwrap();
+    let (node, mut port, mut tls) = beside_a_raw_peer(config).await;
     // More than the system takes off.
     for _ in 0..8 {
         port.send(0, vec![1; 8 << 20]).unwrap();
     }
     tls.write_all(&frame(5, b"")).await.unwrap();
     assert_eq!(event(&mut port).await, PortEvent::Lost { from: 0, reason: CloseReason::Unread });
-    assert!(!node.host.is_linked(&key.fingerprint()));
+    assert!(!node.host.is_linked(&port.peers()[0]));
+}
+
+/// What takes longer than silence may last is no silence.
+#[tokio::test]
+async fn f13_a_long_frame_on_a_slow_line_is_heard_while_it_comes() {
+    let mut config = local();
+    config.keep_alive_mpc = Duration::from_millis(400);
+    let (_node, mut port, mut tls) = beside_a_raw_peer(config).await;
+    let mut body = vec![0; 17 + (2 << 20)];
+    body[..16].copy_from_slice(&session(1).0);
+    let long = frame(3, &body);
+    for part in long.chunks(128 << 10) {
+        tls.write_all(part).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(message(&mut port).await.1.len(), 2 << 20);
+}
+
+/// Else it would keep the link, and what came of the frame, as long as it likes.
+#[tokio::test]
+async fn f13_a_frame_that_comes_by_single_bytes_is_silence() {
+    let mut config = local();
+    config.keep_alive_mpc = Duration::from_millis(400);
+    let (_node, mut port, mut tls) = beside_a_raw_peer(config).await;
+    tokio::spawn(async move {
+        tls.write_all(&frame(3, &vec![0; 1 << 20])[..100]).await.unwrap();
+        while tls.write_all(&[0]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert_eq!(event(&mut port).await, PortEvent::Lost { from: 0, reason: CloseReason::Silent });
+}
+
+/// It hears something all the time; whoever sends that hears nothing else, and its own question waits behind it.
+#[tokio::test]
+async fn f13_who_only_listens_says_that_it_is_there() {
+    let mut config = local();
+    config.keep_alive_mpc = Duration::from_millis(400);
+    let (_node, _port, tls) = beside_a_raw_peer(config).await;
+    let (mut heard, mut said) = tokio::io::split(tls);
+    let talking = tokio::spawn(async move {
+        while said.write_all(&frame(6, b"")).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let ping = async {
+        let mut head = [0; 5];
+        while head[4] != 5 {
+            heard.read_exact(&mut head).await.unwrap();
+            let [a, b, c, d, _] = head;
+            let mut body = vec![0; usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap() - 1];
+            heard.read_exact(&mut body).await.unwrap();
+        }
+    };
+    tokio::time::timeout(SOON, ping).await.expect("a ping");
+    talking.abort();
+}
+
+/// A node with a session with a peer that need not keep to anything.
+async fn beside_a_raw_peer(config: LinkConfig) -> (Node, SessionPort, TlsStream<TcpStream>) {
+    let node = Node::with(config).await;
+    let key = identity("raw");
+    let mut tls = raw(node.hub.local_addr(), &sni_name(node.id()), b"tacit-mpc/1", Some(&key)).await.unwrap();
+    tls.write_all(&hello()).await.unwrap();
+    node.host.link(key.fingerprint(), How::Await, SOON).await.unwrap();
+    let port = node.host.open_session(session(1), vec![key.fingerprint()]).unwrap();
+    (node, port, tls)
 }
