@@ -49,10 +49,10 @@ pub struct Mailbox(Arc<Mutex<Inner>>);
 #[error("member {0} was lost")]
 pub struct Lost(pub usize);
 
-/// A sender parked more than may wait of it. The message was dropped and the sender
-/// counts as lost; the driver should close its link.
+/// A sender parked more than may wait of it, said once. The message was dropped, the sender counts as lost, and the driver
+/// should take nothing more of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("member {0} sent more than may wait; close its link")]
+#[error("member {0} sent more than may wait")]
 pub struct Flooded(pub usize);
 
 /// Messages and bytes of one direction of one pair.
@@ -158,13 +158,16 @@ impl Mailbox {
 
 /// The driver's side.
 impl Mailbox {
-    /// Parks a message that arrived.
+    /// Parks a message that arrived. What comes of a lost member is dropped: who was only too late did nothing wrong.
     pub fn deliver(&self, from: usize, message: impl Into<Bytes>) -> Result<(), Flooded> {
         let message = message.into();
         let mut inner = self.lock();
         let Some(incoming) = inner.incoming.get_mut(from) else { return Err(Flooded(from)) };
+        if incoming.lost {
+            return Ok(());
+        }
         let full = incoming.messages.len() >= PARKED_MESSAGES;
-        if incoming.lost || full || incoming.parked + message.len() > incoming.room {
+        if full || incoming.parked + message.len() > incoming.room {
             incoming.lost = true;
             return Err(Flooded(from));
         }
@@ -346,6 +349,9 @@ mod tests {
             assert!(!mailbox.wants(1));
         }
         assert_eq!(accepted, PARKED_HARD_LIMIT);
+        // Said once; nothing more is kept.
+        assert_eq!(mailbox.deliver(1, message.clone()), Ok(()));
+        assert_eq!(mailbox.counters().received[1].bytes, PARKED_HARD_LIMIT as u64);
         assert_eq!(mailbox.deliver(0, message), Ok(()));
         assert_eq!(mailbox.deliver(9, vec![1]), Err(Flooded(9)));
     }

@@ -331,16 +331,16 @@ impl SessionPort {
         std::future::poll_fn(|cx| self.poll_drained(cx, below, 0)).await;
     }
 
-    /// Goes on without a peer that does not read: nothing more is sent to it or heard from it in this session, which is
-    /// told by [`PortEvent::Lost`], and what waits for it holds nobody up. Its link stays, as others may still move on it.
-    pub fn give_up(&mut self, peer: usize) {
+    /// Goes on without a peer: nothing more is sent to it, heard from it or kept of it in this session, which is told by
+    /// [`PortEvent::Lost`], and what waits for it holds nobody up. Its link stays, as others may still move on it.
+    pub fn give_up(&mut self, peer: usize, reason: CloseReason) {
         let Some(outlet) = self.outlets.get_mut(peer) else { return };
         if let Outlet::Link(conn) = outlet {
             let conn = Arc::clone(conn);
             conn.outbox.push(Item::close(self.id));
             *outlet = Outlet::GivenUp(conn);
         }
-        self.mailbox.lose(peer, CloseReason::Unread);
+        self.mailbox.lose(peer, reason);
     }
 
     /// Lets so many bytes of a peer wait to be taken, if that is more than the settings say: for sessions in which it may have

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tacit_engine::{Mailbox, Plan, QUEUE_LIMIT};
 use tacit_job::GRACE;
-use tacit_link::{PortEvent, SessionPort};
+use tacit_link::{CloseReason, PortEvent, SessionPort};
 use tacit_model::Fingerprint;
 use tacit_pki::PublicKey;
 use tokio::time::{Instant, Sleep, sleep};
@@ -176,6 +176,8 @@ fn take_incoming(cx: &mut Context<'_>, port: &mut SessionPort, mailbox: &Mailbox
                 if delivered.is_err() {
                     debug!(member, "a member sent what cannot be taken");
                     mailbox.lose(member);
+                    // What else it sends would be read here, message by message, and a part of one kept.
+                    port.give_up(from, CloseReason::Overflow);
                 }
             }
             PortEvent::Lost { from, reason } => {
@@ -212,7 +214,7 @@ fn give_up_one(port: &mut SessionPort, mailbox: &Mailbox, queued: usize) -> bool
     let longest = port.longest_queue().filter(|_| queued >= QUEUE_LIMIT);
     if let Some(peer) = longest {
         debug!(peer = %port.peers()[peer], "a member does not read");
-        port.give_up(peer);
+        port.give_up(peer, CloseReason::Unread);
     }
     longest.is_some()
 }

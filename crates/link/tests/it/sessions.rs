@@ -91,7 +91,7 @@ async fn f13_who_reads_nothing_can_be_spared_or_given_up() {
     assert!(at_a.queued_bytes() > 1 << 20);
     assert_eq!((at_a.queued_beyond(1), at_a.queued_beyond(2)), (0, 0));
     std::future::poll_fn(|cx| at_a.poll_drained(cx, 0, 1)).await;
-    at_a.give_up(1);
+    at_a.give_up(1, CloseReason::Unread);
     assert_eq!((at_a.queued_bytes(), at_a.longest_queue()), (0, None));
     at_a.drained(0).await;
     assert_eq!(event(&mut at_a).await, PortEvent::Lost { from: 1, reason: CloseReason::Unread });

@@ -197,6 +197,34 @@ async fn rule5_nobody_waits_for_a_spared_member_that_reads_nothing() {
     assert!(port.queued_bytes() >= QUEUE_LIMIT, "it is all still there");
 }
 
+/// Nothing more of it is kept, and it hears so at once; the engine may go on for long.
+#[tokio::test]
+async fn who_sends_more_than_may_wait_is_given_up_at_the_port() {
+    let hub = LinkHub::bind(local()).await.expect("a port");
+    let host = |name| {
+        let identity = Identity::generate(name, OffsetDateTime::UNIX_EPOCH).expect("a key");
+        hub.host(Arc::new(identity), Arc::new(Anybody)).expect("a party")
+    };
+    let (a, b, soon) = (host("a"), host("b"), Duration::from_secs(5));
+    let how = How::Dial { addrs: vec![hub.local_addr().to_string()] };
+    let (dialled, awaited) =
+        tokio::join!(a.link(b.fingerprint(), how, soon), b.link(a.fingerprint(), How::Await, soon));
+    dialled.and(awaited).expect("a link");
+    let mut port = a.open_session(SessionId([1; 16]), vec![b.fingerprint()]).expect("a session");
+    let mut other = b.open_session(SessionId([1; 16]), vec![a.fingerprint()]).expect("a session");
+    let keys = (0..2).map(|_| OnceLock::new()).collect();
+    let seats = Seats { member_of: vec![1], port_of: vec![None, Some(0)], computes: vec![false; 2], me: 0, keys };
+    let (mailbox, token) = (Mailbox::new(2), CancellationToken::new());
+    mailbox.let_wait(&[1], 10);
+    other.send(0, vec![0; 11]).expect("open");
+    let engine = std::future::pending::<()>();
+    let told = tokio::select! {
+        ended = drive(engine, &mut port, &mailbox, &seats, soon, GoAhead::given(), &token) => panic!("{ended:?}"),
+        told = other.recv() => told,
+    };
+    assert_eq!(told, PortEvent::Lost { from: 0, reason: CloseReason::PeerLeft });
+}
+
 /// More than a session can take would only cost memory.
 #[test]
 fn a_link_lets_wait_what_the_engine_takes() {
