@@ -24,6 +24,9 @@ pub struct LinkConfig {
     /// How much of one peer may wait in one session to be taken before the peer counts as lost, where the session does not
     /// say more ([`SessionPort::let_wait`](crate::SessionPort::let_wait)).
     pub max_waiting: usize,
+    /// How much of one peer may wait so in all sessions of a party together. Sessions take what comes at once, so that of an honest
+    /// peer hardly more waits than the message that it is sending, and what had come before its session was open.
+    pub max_waiting_in_all: usize,
     /// TLS and hello together.
     pub handshake_timeout: Duration,
     /// Handshakes at once.
@@ -63,6 +66,7 @@ impl LinkConfig {
             max_frame: MAX_FRAME,
             max_message: MESSAGE,
             max_waiting: 2 * MESSAGE,
+            max_waiting_in_all: 3 * MESSAGE,
             handshake_timeout: Duration::from_secs(10),
             max_pending_handshakes: 1024,
             max_pending_per_source: 256,

@@ -143,7 +143,11 @@ impl LinkHub {
                     sessions: config.parked_sessions,
                     time: config.parked_time,
                 },
-                SessionLimits { message: config.max_message, waiting: config.max_waiting },
+                SessionLimits {
+                    message: config.max_message,
+                    waiting: config.max_waiting,
+                    in_all: config.max_waiting_in_all,
+                },
             ),
             control_links: Mutex::new(None),
             replica_links: Mutex::new(None),

@@ -16,7 +16,7 @@ use crate::handshake::Dial;
 use crate::hub::{Host, HostInner, Protocol};
 use crate::outbox::Item;
 use crate::parking::{Parked, Parking, ParkingLimits};
-use crate::session::{Mailbox, Outlet, SessionLimits, SessionPort};
+use crate::session::{Held, Mailbox, Outlet, SessionLimits, SessionPort};
 use crate::stream::lock;
 
 /// So many ended sessions are remembered: their ids are refused, their late frames dropped.
@@ -133,6 +133,8 @@ struct State {
     links: HashMap<Fingerprint, Arc<Conn>>,
     parking: HashMap<u64, Parking>,
     sessions: HashMap<SessionId, Arc<Mailbox>>,
+    /// By peer and not by link: who comes back on another one has not taken away what it sent on the last.
+    held: HashMap<Fingerprint, Held>,
     ended: HashSet<SessionId>,
     ended_order: VecDeque<SessionId>,
     dials: HashMap<Fingerprint, Arc<AtomicBool>>,
@@ -272,7 +274,8 @@ impl Mesh {
             let conn = state.links.get(peer).filter(|c| c.closed().is_none());
             conns.push(Arc::clone(conn.ok_or(LinkError::NotLinked(*peer))?));
         }
-        let mailbox = Arc::new(Mailbox::new(conns.iter().map(|c| c.id).collect(), self.session));
+        let held = conns.iter().map(|c| (c.id, Held::clone(state.held.entry(c.peer).or_default()))).collect();
+        let mailbox = Arc::new(Mailbox::new(held, self.session));
         for (from, conn) in conns.iter().enumerate() {
             conn.sessions.fetch_add(1, Ordering::Relaxed);
             match state.parking.get_mut(&conn.id).map(|p| p.take(&id)) {
@@ -298,6 +301,8 @@ impl Mesh {
         }
         let mut state = lock(&self.state);
         state.sessions.remove(&id);
+        // Those of this session go with a later one: its port is still there.
+        state.held.retain(|_, held| Arc::strong_count(held) > 1);
         if state.ended.insert(id) {
             state.ended_order.push_back(id);
         }

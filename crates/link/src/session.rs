@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -22,6 +22,8 @@ use crate::stream::lock;
 
 /// So many messages of one peer wait to be taken: one without content takes memory, too.
 const MESSAGES: usize = 1 << 20;
+/// Counted for each message beside its content, where all sessions are counted together.
+const MESSAGE_COST: usize = 64;
 
 /// The exporter label of pairwise session secrets.
 const LABEL: &[u8] = b"EXPORTER-tacit-mpc";
@@ -67,7 +69,12 @@ pub(crate) struct SessionLimits {
     pub(crate) message: usize,
     /// Of one peer, read but not yet taken.
     pub(crate) waiting: usize,
+    /// The same in all sessions together.
+    pub(crate) in_all: usize,
 }
+
+/// What all sessions with one peer hold of it, read but not yet taken.
+pub(crate) type Held = Arc<AtomicUsize>;
 
 #[derive(Default)]
 struct Sender {
@@ -79,6 +86,8 @@ struct Sender {
     room: usize,
     /// Whole messages that are not taken yet.
     messages: usize,
+    /// These and those of other sessions.
+    held: Held,
 }
 
 struct Inbox {
@@ -99,8 +108,10 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    pub(crate) fn new(sources: Vec<u64>, limits: SessionLimits) -> Self {
-        let senders = sources.iter().map(|_| Sender { room: limits.waiting, ..Sender::default() }).collect();
+    /// Peers by the connection that each is heard on.
+    pub(crate) fn new(peers: Vec<(u64, Held)>, limits: SessionLimits) -> Self {
+        let (sources, held): (Vec<_>, Vec<_>) = peers.into_iter().unzip();
+        let senders = held.into_iter().map(|held| Sender { room: limits.waiting, held, ..Sender::default() }).collect();
         Self {
             sources,
             limits,
@@ -130,13 +141,17 @@ impl Mailbox {
         if sender.lost {
             return true;
         }
-        sender.waiting += length;
-        let too_many = sender.waiting > sender.room || sender.messages >= MESSAGES;
+        let cost = if more { length } else { length + MESSAGE_COST };
+        // Where one session has more to come, that much may come in it.
+        let full = sender.held.load(Ordering::Relaxed) + cost > self.limits.in_all.max(sender.room);
+        let too_many = full || sender.waiting + length > sender.room || sender.messages >= MESSAGES;
         if too_many || sender.partial.len() + length > self.limits.message {
             drop(inbox);
             self.lose(from, CloseReason::Overflow);
             return false;
         }
+        sender.waiting += length;
+        sender.held.fetch_add(cost, Ordering::Relaxed);
         if more {
             sender.partial.extend_from_slice(&body);
             return true;
@@ -160,7 +175,9 @@ impl Mailbox {
         let Some(sender) = inbox.senders.get_mut(from) else { return };
         if !sender.lost {
             sender.lost = true;
-            sender.partial = Vec::new();
+            let partial = std::mem::take(&mut sender.partial).len();
+            sender.waiting -= partial;
+            sender.held.fetch_sub(partial, Ordering::Relaxed);
             inbox.events.push_back(PortEvent::Lost { from, reason });
             wake(inbox);
         }
@@ -174,6 +191,7 @@ impl Mailbox {
         {
             sender.waiting = sender.waiting.saturating_sub(body.len());
             sender.messages = sender.messages.saturating_sub(1);
+            sender.held.fetch_sub(body.len() + MESSAGE_COST, Ordering::Relaxed);
         }
         if let (None, Some(cx)) = (&event, cx)
             && !inbox.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker()))
@@ -181,6 +199,14 @@ impl Mailbox {
             inbox.waker = Some(cx.waker().clone());
         }
         event
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        for sender in &lock(&self.inbox).senders {
+            sender.held.fetch_sub(sender.waiting + sender.messages * MESSAGE_COST, Ordering::Relaxed);
+        }
     }
 }
 
@@ -460,7 +486,8 @@ mod tests {
     /// What has no content takes memory, too; what was taken makes room again.
     #[test]
     fn messages_without_content_that_nobody_takes_are_limited() {
-        let mailbox = Mailbox::new(vec![7], SessionLimits { message: 100, waiting: 100 });
+        let mailbox =
+            Mailbox::new(vec![(7, Held::default())], SessionLimits { message: 100, waiting: 100, in_all: usize::MAX });
         for _ in 0..MESSAGES {
             assert!(mailbox.deliver(0, false, Bytes::new()));
         }

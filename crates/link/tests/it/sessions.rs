@@ -152,6 +152,41 @@ async fn a_session_that_has_more_to_come_lets_more_wait() {
     assert_eq!(event(&mut at_b).await, PortEvent::Lost { from: 0, reason: CloseReason::Overflow });
 }
 
+/// However many sessions a peer is in, and whether they end or not: what it makes a node keep has one limit.
+#[tokio::test]
+async fn what_waits_of_one_peer_in_all_sessions_has_a_limit() {
+    let mut small = local();
+    (small.max_waiting, small.max_waiting_in_all) = (6_000, 10_000);
+    let (a, b) = linked(local(), small).await;
+    let open = |n| {
+        let at_a = a.host.open_session(session(n), vec![b.id()]).unwrap();
+        (at_a, b.host.open_session(session(n), vec![a.id()]).unwrap())
+    };
+    let ((mut a1, mut b1), (mut a2, mut b2)) = (open(1), open(2));
+    a1.send(0, vec![0; 5_000]).unwrap();
+    a2.send(0, vec![0; 5_000]).unwrap();
+    assert_eq!(event(&mut b2).await, PortEvent::Lost { from: 0, reason: CloseReason::Overflow });
+    assert_eq!(event(&mut a2).await, PortEvent::Lost { from: 0, reason: CloseReason::PeerLeft });
+    // What was taken makes room, and so does what nobody will take any more.
+    assert_eq!(message(&mut b1).await.1.len(), 5_000);
+    a1.send(0, vec![0; 6_000]).unwrap();
+    until(|| b1.stats().frames_received == 2).await;
+    drop(b1);
+    let (mut a3, mut b3) = open(3);
+    a3.send(0, vec![0; 6_000]).unwrap();
+    assert_eq!(message(&mut b3).await.1.len(), 6_000);
+    // Not what waits on a link that is gone.
+    let (mut a4, b4) = open(4);
+    a4.send(0, vec![0; 6_000]).unwrap();
+    until(|| b4.stats().frames_received == 1).await;
+    a.host.close(&b.id());
+    until(|| !a.host.is_linked(&b.id()) && !b.host.is_linked(&a.id())).await;
+    join(&a, &b).await;
+    let (mut a5, mut b5) = open(5);
+    a5.send(0, vec![0; 6_000]).unwrap();
+    assert_eq!(event(&mut b5).await, PortEvent::Lost { from: 0, reason: CloseReason::Overflow });
+}
+
 #[tokio::test]
 async fn messages_that_come_before_the_session_is_open_wait_for_it() {
     let (a, b) = pair().await;
