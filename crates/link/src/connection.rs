@@ -149,6 +149,7 @@ pub(crate) async fn serve(host: Arc<HostInner>, conn: Arc<Conn>, sink: Sink, lim
         conn.abort.cancel();
     }
     conn.stream.take();
+    conn.outbox.discard();
     debug!(peer = %conn.peer, protocol = ?conn.protocol, %reason, "link down");
 }
 

@@ -114,6 +114,11 @@ impl Outbox {
         }
     }
 
+    /// Lets go what waits, once nobody writes it any more: sessions hold a link longer than it lasts.
+    pub(crate) fn discard(&self) {
+        drop(std::mem::take(&mut lock(&self.waiting).items));
+    }
+
     /// Moves all that waits to `batch`; ready with false at the end.
     fn poll_batch(&self, cx: &Context<'_>, batch: &mut VecDeque<Item>) -> Poll<bool> {
         let mut waiting = lock(&self.waiting);
@@ -206,5 +211,17 @@ mod tests {
         outbox.moved.store(true, Ordering::Relaxed);
         assert!(!outbox.is_stuck());
         assert!(outbox.is_stuck());
+    }
+
+    #[test]
+    fn what_nobody_will_write_is_not_kept() {
+        let (outbox, body) = (Outbox::default(), Bytes::from(vec![1; 10]));
+        let push = || outbox.push(Item::data(SessionId([0; 16]), false, body.clone()));
+        push();
+        outbox.close();
+        assert!(!body.is_unique(), "it may still leave");
+        outbox.discard();
+        push();
+        assert!(body.is_unique());
     }
 }
