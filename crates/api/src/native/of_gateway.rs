@@ -269,9 +269,11 @@ pub(super) fn of_tasks(operations: Operations) -> Operations {
             Op::get(
                 "/tasks/{id}/events",
                 "watchTask",
-                "The task, and after each change with what is new, as server-sent events",
+                "The task, and after each change with what is new, as server-sent events. An event gone holds a problem: what \
+                 is not kept any more",
             )
             .role(Viewer)
+            .query(&[("from", "Begin with this computation, counted from 0, instead of the last 100")])
             .answer("TaskBody")
             .stream("text/event-stream"),
             tasks::events,

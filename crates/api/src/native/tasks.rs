@@ -8,11 +8,11 @@ use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::{Extension, Json};
 use futures_util::stream::{self, Stream};
-use tacit_gateway::TaskWatch;
+use tacit_gateway::{Gateway, TaskWatch};
 use tacit_model::api::{
-    DirectoryEntry, DirectoryList, MemberOfferBody, NewTask, OfferList, PingBody, Role, TaskBody, TaskList,
+    DirectoryEntry, DirectoryList, MemberOfferBody, NewTask, OfferList, PingBody, Role, TaskBody, TaskList, TaskWindow,
 };
-use tacit_model::problem::ProblemKind;
+use tacit_model::problem::{Problem, ProblemKind};
 use tacit_model::{GroupId, Slot};
 use tokio::time::{Instant, timeout_at};
 
@@ -92,22 +92,88 @@ pub(super) async fn events(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     PathOf(id): PathOf<String>,
+    args: Args,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let watch = app.gateway()?.task(&id, whose(&caller)).await?;
+    let gateway = app.gateway()?.clone();
+    let watch = gateway.task(&id, whose(&caller)).await?;
     let first = watch.now();
-    let next = |(watch, pending, told): (TaskWatch, Option<TaskBody>, Option<Slot>)| async move {
-        let mut watch = watch;
-        let mut body = match pending {
+    let from = args.number("from")?.map(|from| Slot(from.max(0)));
+    let next = from.or(first.windows.first().map(|window| window.window)).unwrap_or(Slot(0));
+    let telling = Telling { gateway, watch, next, pending: Some(first) };
+    Ok(Sse::new(stream::unfold(Some(telling), Telling::event)).keep_alive(KeepAlive::default()))
+}
+
+/// A task on its way to somebody who may read more slowly than it is computed. In memory are its last computations only: what
+/// is not there any more is read from what is durable, and what is not there either is said to be gone.
+struct Telling {
+    gateway: Gateway,
+    watch: TaskWatch,
+    /// The computation to be told next.
+    next: Slot,
+    /// How the task stands, if that is not told to its end yet.
+    pending: Option<TaskBody>,
+}
+
+impl Telling {
+    async fn event(telling: Option<Self>) -> Option<(Result<Event, Infallible>, Option<Self>)> {
+        let mut telling = telling?;
+        let body = match telling.pending.take() {
             Some(body) => body,
-            None => watch.changed().await?,
+            None => telling.watch.changed().await?,
         };
-        body.windows.retain(|window| Some(window.window) > told);
-        let told = body.windows.last().map(|window| window.window).or(told);
-        // A body holds texts and finite numbers: it always has a JSON form.
-        let text = serde_json::to_string(&body).unwrap_or_default();
-        Some((Ok(Event::default().event(body.state).data(text)), (watch, None, told)))
-    };
-    Ok(Sse::new(stream::unfold((watch, Some(first), None), next)).keep_alive(KeepAlive::default()))
+        match telling.told(body).await {
+            Ok(event) => Some((Ok(event), Some(telling))),
+            Err(error) => Some((Ok(said("refused", &error)), None)),
+        }
+    }
+
+    /// One event of how the task stands. What one does not hold is left for the next.
+    async fn told(&mut self, mut body: TaskBody) -> Result<Event, ApiError> {
+        let ends = |windows: &[TaskWindow]| Some((windows.first()?.window, windows.last()?.window));
+        if let Some((_, last)) = ends(&body.windows).filter(|(first, _)| *first > self.next) {
+            let mut page = self.gateway.shown_task(&body.id, None, Some(self.next)).await?.windows;
+            page.retain(|window| window.window <= last);
+            match ends(&page) {
+                Some((first, until)) if first == self.next && until < last => {
+                    // As it stood then: whoever hears that it is over expects nothing more.
+                    let detail = page.last().map(|window| window.detail.clone()).unwrap_or_default();
+                    let (id, task, created) = (body.id.clone(), body.task.clone(), body.created.clone());
+                    self.next = Slot(until.0.saturating_add(1));
+                    self.pending = Some(body);
+                    return Ok(told(&TaskBody { id, task, state: "open".to_owned(), detail, created, windows: page }));
+                }
+                Some((first, _)) if first == self.next => body.windows = page,
+                other => {
+                    let first = other.or(ends(&body.windows)).map_or(last, |(first, _)| first);
+                    let why = format!(
+                        "computations {} to {} of this task are not kept here any more; the stream goes on after them",
+                        self.next.counted(),
+                        first.0
+                    );
+                    self.next = first;
+                    self.pending = Some(body);
+                    return Ok(said("gone", &ApiError::new(ProblemKind::NotFound, why)));
+                }
+            }
+        }
+        body.windows.retain(|window| window.window >= self.next);
+        if let Some((_, last)) = ends(&body.windows) {
+            self.next = Slot(last.0.saturating_add(1));
+        }
+        Ok(told(&body))
+    }
+}
+
+/// An event of the type of the task's state.
+fn told(body: &TaskBody) -> Event {
+    // A body holds texts and finite numbers: it always has a JSON form.
+    Event::default().event(&body.state).data(serde_json::to_string(body).unwrap_or_default())
+}
+
+/// An event of another type, which holds a problem.
+fn said(kind: &str, why: &ApiError) -> Event {
+    let problem = Problem::new(why.kind(), why.detail());
+    Event::default().event(kind).data(serde_json::to_string(&problem).unwrap_or_default())
 }
 
 /// What the connected members of a group offer to tasks. Who asks for tasks sees that of the sets that it may ask about,

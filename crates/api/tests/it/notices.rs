@@ -5,6 +5,7 @@ use core::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tacit_gateway::{Notice, Notifier};
 use tacit_job::Ask;
 use tacit_model::api::{NewTask, TaskRequest, TaskWindow};
@@ -94,6 +95,39 @@ async fn open(w: &World, word: &str, request: &TaskRequest, form: impl FnOnce(St
     id
 }
 
+/// One more computation of a task, after which the task stands like this.
+async fn computed(w: &World, id: &str, window: i64, detail: String, state: &str) {
+    let shown = TaskWindow {
+        window: Slot(window),
+        state: "done".to_owned(),
+        detail,
+        contributors: 3,
+        agreement: String::new(),
+        result: None,
+        sealed: Vec::new(),
+        timing: None,
+        at: String::new(),
+    };
+    let text = serde_json::to_string(&shown).unwrap();
+    w.store.end_window(id, Slot(window), text, state, "", None, SystemClock.now()).await.unwrap();
+}
+
+/// How many computations a task is told with, and the first and the last of them.
+type Told = (usize, Option<i64>, Option<i64>);
+
+fn told(body: &Value) -> Told {
+    let numbers: Vec<i64> =
+        body["windows"].as_array().unwrap().iter().map(|one| one["window"].as_i64().unwrap()).collect();
+    (numbers.len(), numbers.first().copied(), numbers.last().copied())
+}
+
+/// What the events of a task hold, to their end.
+async fn events(w: &World, id: &str, query: &str) -> Vec<Value> {
+    let text = w.api("GET", &format!("/tasks/{id}/events{query}")).send().await.text;
+    let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
+    data.map(|data| serde_json::from_str(data).unwrap()).collect()
+}
+
 /// Ada asks for it once more, and wants to hear of it there.
 async fn again(w: &World, word: &str, request: &TaskRequest, url: &str) {
     let new = NewTask { task: request.clone(), signature: None, notify: Some(url.to_owned()), wait: false };
@@ -132,26 +166,8 @@ async fn f16_a_task_of_many_computations_is_told_in_pieces() {
     let request = question("00");
     let id = open(&w, "a word", &request, |ask| ask).await;
     for window in 0..1002 {
-        let shown = TaskWindow {
-            window: Slot(window),
-            state: "done".to_owned(),
-            detail: String::new(),
-            contributors: 3,
-            agreement: String::new(),
-            result: None,
-            sealed: Vec::new(),
-            timing: None,
-            at: String::new(),
-        };
-        let (text, state) = (serde_json::to_string(&shown).unwrap(), if window == 1001 { "done" } else { "open" });
-        w.store.end_window(&id, Slot(window), text, state, "", None, SystemClock.now()).await.unwrap();
+        computed(&w, &id, window, String::new(), if window == 1001 { "done" } else { "open" }).await;
     }
-    // How many there are, and the first and the last of them.
-    let told = |body: &serde_json::Value| {
-        let numbers: Vec<i64> =
-            body["windows"].as_array().unwrap().iter().map(|one| one["window"].as_i64().unwrap()).collect();
-        (numbers.len(), numbers.first().copied(), numbers.last().copied())
-    };
     let newest = (1000, Some(2), Some(1001));
     for (path, expected) in [
         (format!("/tasks/{id}"), newest),
@@ -164,6 +180,17 @@ async fn f16_a_task_of_many_computations_is_told_in_pieces() {
     over(&w, "another", &question("01")).await;
     let list = w.api("GET", "/tasks").send().await.json();
     assert!(list["tasks"].as_array().unwrap().iter().any(|task| task["id"] == id && told(task) == newest));
+    // As events: the last ones, or all from one on, in as many as that takes. It is over with the last of them.
+    let event = |state: &str, told: Told| (state.to_owned(), told);
+    for (query, expected) in [
+        ("", vec![event("done", (100, Some(902), Some(1001)))]),
+        ("?from=0", vec![event("open", (1000, Some(0), Some(999))), event("done", (2, Some(1000), Some(1001)))]),
+        ("?from=1001", vec![event("done", (1, Some(1001), Some(1001)))]),
+    ] {
+        let events = events(&w, &id, query).await;
+        let events: Vec<_> = events.iter().map(|body| event(body["state"].as_str().unwrap(), told(body))).collect();
+        assert_eq!(events, expected, "{query}");
+    }
 
     again(&w, "a word", &request, "https://hooks.example/ada").await;
     for (key, expected) in [("1000-done", (1000, Some(0), Some(999))), ("1002-done", (2, Some(1000), Some(1001)))] {
@@ -173,6 +200,21 @@ async fn f16_a_task_of_many_computations_is_told_in_pieces() {
         taken.send(Ok(200)).unwrap();
     }
     until(&w, |open| open.is_empty()).await;
+    w.gateway.shutdown().await;
+}
+
+/// What is gone is said to be, and what is there follows.
+#[tokio::test]
+async fn f16_events_say_which_computations_are_not_kept_any_more() {
+    let (w, _posts) = telling().await;
+    let id = open(&w, "a word", &question("00"), |ask| ask).await;
+    for window in 5..=115 {
+        computed(&w, &id, window, String::new(), if window == 115 { "done" } else { "open" }).await;
+    }
+    let events = events(&w, &id, "?from=0").await;
+    let why = events[0]["detail"].as_str().unwrap();
+    assert!(why.starts_with("computations 1 to 5 of this task are not kept here any more"), "{why}");
+    assert_eq!((events.len(), told(&events[1])), (2, (111, Some(5), Some(115))));
     w.gateway.shutdown().await;
 }
 

@@ -67,8 +67,8 @@ enum Action {
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
         from: Option<i64>,
     },
-    /// Follow a task to its end; of a repeated task each result is shown as it comes. With --json the whole task is a line,
-    /// each time that it has changed.
+    /// Follow a task to its end; of a repeated task each result is shown as it comes. With --json the task is a line, with its
+    /// newest computations, each time that it has changed.
     Watch(Which),
     /// End a task.
     Cancel {
@@ -221,7 +221,9 @@ impl Run {
         tokio::select! {
             ended = aloud(QUIET, follows, waits) => {
                 let (ended, told) = ended.map_err(|failure| failure.about(&unheard))?;
+                let earlier = earlier_note(&ended).filter(|_| json);
                 let shown = show(client, &known, json, ended, key.as_ref()).await?;
+                earlier.map(|note| say(&note)).transpose()?;
                 told.and(verdict(&shown, true))
             }
             _ = tokio::signal::ctrl_c() => Err(Failure::new(Code::Other, unheard.clone())),
@@ -285,6 +287,7 @@ async fn follow(
         if tell {
             let mut news = body.clone();
             news.windows.retain(|window| Some(window.window) > told);
+            gone_note(&news, told).map(|note| say(&note)).transpose()?;
             // There may be more than one answer holds, also of a task that is over.
             more = !news.windows.is_empty();
             told = told.max(body.windows.last().map(|window| window.window));
@@ -305,9 +308,10 @@ async fn follow(
             tokio::time::sleep(pause).await;
             pause = (pause * 3 / 2).min(LONGEST);
         }
-        body = match told {
-            Some(told) => task_from(client, &body.id, Slot(told.0 + 1)).await?,
-            None => task(client, &body.id).await?,
+        // The newest ones alone could be later than the next one to tell.
+        body = match tell {
+            true => task_from(client, &body.id, after(told)).await?,
+            false => task(client, &body.id).await?,
         };
     }
 }
@@ -319,11 +323,14 @@ async fn watch_as_json(
     mut body: TaskBody,
     key: Option<&ResultKey>,
 ) -> Result<(), Failure> {
-    let (id, mut seen) = (body.id.clone(), None);
+    let (id, mut seen, mut noted) = (body.id.clone(), None, false);
     loop {
         let (over, last) = (body.state != "open", body.windows.last().map(|window| window.window));
         if over || last > seen {
             seen = last;
+            if let Some(note) = earlier_note(&body).filter(|_| !std::mem::replace(&mut noted, true)) {
+                say(&note)?;
+            }
             let shown = show(client, known, true, body, key).await?;
             if over {
                 return verdict(&shown, true);
@@ -341,6 +348,24 @@ fn earlier_note(body: &TaskBody) -> Option<String> {
         "note: computations 1 to {} are not shown; `tacit task show {} --from 1` begins with the first",
         first.window.0, body.id
     ))
+}
+
+/// What is said where the gateway has left out computations that were to be told next.
+fn gone_note(news: &TaskBody, told: Option<Slot>) -> Option<String> {
+    let (next, first) = (after(told), news.windows.first()?.window);
+    (first > next).then(|| {
+        format!(
+            "note: the gateway does not show computations {} to {} of task {} any more; the next one follows",
+            next.counted(),
+            first.0,
+            news.id
+        )
+    })
+}
+
+/// The computation after this one, or the first.
+fn after(told: Option<Slot>) -> Slot {
+    told.map_or(Slot(0), |told| Slot(told.0.saturating_add(1)))
 }
 
 fn offer(offer: &MemberOfferBody) -> String {
@@ -376,6 +401,7 @@ fn verdict(opened: &Opened, must_be_done: bool) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use tacit_model::api::{TaskRequest, TaskWindow};
 
     use super::*;
 
@@ -398,6 +424,35 @@ mod tests {
         for more in nothing_to_say {
             assert_eq!(run(more).once_note(), None, "{more}");
         }
+    }
+
+    #[test]
+    fn computations_that_the_gateway_leaves_out_are_named() {
+        let task = TaskRequest::about(GroupId(1), "temperature", "mean", "HVAC");
+        let window = |number| TaskWindow {
+            window: Slot(number),
+            state: "done".to_owned(),
+            detail: String::new(),
+            contributors: 3,
+            agreement: String::new(),
+            result: None,
+            sealed: Vec::new(),
+            timing: None,
+            at: String::new(),
+        };
+        let news = |from| TaskBody {
+            id: "abc".to_owned(),
+            task: task.clone(),
+            state: "open".to_owned(),
+            detail: String::new(),
+            created: String::new(),
+            windows: (from..9).map(window).collect(),
+        };
+        for (from, told) in [(0, None), (3, Some(Slot(2))), (9, Some(Slot(2)))] {
+            assert_eq!(gone_note(&news(from), told), None, "{from}");
+        }
+        let note = gone_note(&news(5), Some(Slot(2))).expect("a note");
+        assert!(note.contains("computations 4 to 5 of task abc"), "{note}");
     }
 
     #[test]
