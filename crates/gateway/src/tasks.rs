@@ -236,14 +236,16 @@ impl Gateway {
     }
 
     /// The latest tasks, newest first; of one client, or of all. One that this version cannot read is left out. Of all
-    /// together as many computations are told as of one task, and of each the last one.
+    /// together as many computations are told as of one task, and of each the last one; none any more once they are long.
     pub async fn tasks(&self, client: Option<&str>, most: i64) -> Result<Vec<TaskBody>, GatewayError> {
-        let (mut bodies, mut left) = (Vec::new(), SHOWN);
+        let (mut bodies, mut left, mut bytes) = (Vec::new(), SHOWN, 0);
         for row in self.inner.store.tasks(client, most).await? {
             let id = row.id.clone();
-            match self.stored(&row, Windows::Newest, left.max(1)).await {
+            let most = if bytes < LISTED_BYTES { left.max(1) } else { 0 };
+            match self.stored(&row, Windows::Newest, most).await {
                 Ok(task) => {
                     left = left.saturating_sub(u32::try_from(task.windows.len()).unwrap_or(u32::MAX));
+                    bytes += task.windows.iter().map(length).sum::<usize>();
                     bodies.push(task);
                 }
                 Err(GatewayError::Bug(why)) => warn!(task = id, why, "a task cannot be read, and is not listed"),
@@ -518,6 +520,8 @@ const SHOWN: u32 = 1_000;
 const KEPT: u32 = 100;
 /// And no more than so many bytes of them, but one always.
 const KEPT_BYTES: usize = 4 << 20;
+/// Of so many bytes of computations a list of tasks tells, and no more than those of one task beyond that.
+const LISTED_BYTES: usize = 16 << 20;
 /// How long a part of a branch waits for members that are busy; the group above waits for it.
 const PART_PATIENCE: Duration = Duration::from_secs(30);
 /// What a client hears if the gateway itself, or its database, failed.

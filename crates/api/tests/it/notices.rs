@@ -203,6 +203,24 @@ async fn f16_a_task_of_many_computations_is_told_in_pieces() {
     w.gateway.shutdown().await;
 }
 
+/// Whoever lists tasks with long results gets a list, not all of their results.
+#[tokio::test]
+async fn f16_a_list_of_tasks_is_bounded_in_size() {
+    let (w, _posts) = telling().await;
+    let long = "x".repeat(3 << 19);
+    for number in 0..13 {
+        let id = open(&w, &format!("word {number}"), &question(&format!("{number:02}")), |ask| ask).await;
+        computed(&w, &id, 0, long.clone(), "done").await;
+    }
+    let list = w.api("GET", "/tasks").send().await.json();
+    let tasks = list["tasks"].as_array().unwrap();
+    let with_its_result = tasks.iter().filter(|task| told(task).0 == 1).count();
+    // The eleventh of 1.5 MiB each goes beyond 16 MiB.
+    assert_eq!((tasks.len(), with_its_result), (13, 11));
+    assert!(tasks.iter().all(|task| task["state"] == "done"));
+    w.gateway.shutdown().await;
+}
+
 /// What is gone is said to be, and what is there follows.
 #[tokio::test]
 async fn f16_events_say_which_computations_are_not_kept_any_more() {

@@ -24,6 +24,7 @@ on_both! {
     what_does_not_hurry_is_durable_when_it_is_answered,
     a_known_task_is_told_where_its_client_says,
     of_many_computations_one_answer_holds_some,
+    of_long_requests_one_answer_holds_some,
     what_an_earlier_address_answered_changes_nothing_at_the_next,
     a_look_sees_one_state_until_it_is_let_go_of,
 }
@@ -501,6 +502,19 @@ async fn a_known_task_is_told_where_its_client_says(f: &Fixture) {
     s.add_task(of_task("b")).await.unwrap();
     s.end_window("b", Slot(0), "{}".to_owned(), "done", "", None, at(7)).await.unwrap();
     assert_eq!(told().await, ["https://b.example/ 0", "https://a.example/ 0"]);
+}
+
+async fn of_long_requests_one_answer_holds_some(f: &Fixture) {
+    for (number, length) in [(1, 1), (2, 3 << 20), (3, 3 << 20)] {
+        let ask_json = "x".repeat(length);
+        f.store.add_task(TaskRow { ask_json, created: at(number), ..of_task(&number.to_string()) }).await.unwrap();
+    }
+    let ids = async |client, most| -> Vec<String> {
+        f.store.tasks(client, most).await.unwrap().into_iter().map(|task| task.id).collect()
+    };
+    assert_eq!(ids(None, 9).await, ["3"]);
+    assert_eq!(ids(Some("c"), 1).await, ["3"]);
+    assert_eq!(ids(Some("nobody"), 9).await, [""; 0]);
 }
 
 async fn of_many_computations_one_answer_holds_some(f: &Fixture) {
