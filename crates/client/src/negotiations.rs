@@ -1,5 +1,6 @@
 //! Negotiations and the registry.
 
+use reqwest::header::IF_NONE_MATCH;
 use tacit_model::GroupId;
 use tacit_model::api::{
     ContributionBody, ContributionList, HistoryRequest, ManagerAccept, NegotiationAct, NegotiationBody,
@@ -19,7 +20,16 @@ impl Client {
         self.call(self.get(&["negotiations", id])).await
     }
 
-    /// The negotiations about a group. Needs a token.
+    /// A negotiation as it stands now; what is known of it already does not travel again.
+    pub async fn negotiation_after(&self, known: NegotiationBody) -> Result<NegotiationBody, ClientError> {
+        let request = self.get(&["negotiations", &known.id]).header(IF_NONE_MATCH, known.tag());
+        match self.call(request).await {
+            Err(ClientError::Answer(304)) => Ok(known),
+            now => now,
+        }
+    }
+
+    /// The negotiations about a group; of many large ones, older ones without their texts. Needs a token.
     pub async fn negotiations(&self, group: GroupId) -> Result<Vec<NegotiationBody>, ClientError> {
         let request = self.get(&["negotiations"]).query(&[("group", group.to_string())]);
         Ok(self.call::<NegotiationList>(request).await?.negotiations)
@@ -58,5 +68,64 @@ impl Client {
     /// The registry of a group. Needs a token.
     pub async fn registry(&self, group: GroupId) -> Result<RegistryBody, ClientError> {
         self.call(self.get(&["groups", &group.to_string(), "registry"])).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::UnixMillis;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    fn body(acts: u32) -> NegotiationBody {
+        NegotiationBody {
+            id: "n".to_owned(),
+            title: "t".to_owned(),
+            group: None,
+            status: "open".to_owned(),
+            opener: "k".to_owned(),
+            opened: UnixMillis(0),
+            expires: UnixMillis(1),
+            deciders: Vec::new(),
+            quorum: 0,
+            round: 0,
+            contributions: Vec::new(),
+            pending: Vec::new(),
+            open_invitations: 0,
+            turns: [("k".to_owned(), acts)].into(),
+            consensus: None,
+            agreement: None,
+            decided: None,
+            outcome: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_a_negotiation_does_not_travel_again() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = Client::new(&format!("http://{}", listener.local_addr().expect("an address")), None, None);
+        let client = client.expect("a client");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = String::new();
+                while !request.contains("\r\n\r\n") {
+                    let mut piece = [0; 4096];
+                    let read = stream.read(&mut piece).await.expect("a request");
+                    assert!(read > 0, "half a request: {request}");
+                    request.push_str(&String::from_utf8_lossy(&piece[..read]));
+                }
+                let now = body(2);
+                let (status, text) = match request.contains(&now.tag()) {
+                    true => (304, String::new()),
+                    false => (200, serde_json::to_string(&now).expect("JSON")),
+                };
+                let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close", text.len());
+                stream.write_all(format!("{head}\r\n\r\n{text}").as_bytes()).await.expect("sent");
+            }
+        });
+        let known = NegotiationBody { title: "as it was read before".to_owned(), ..body(2) };
+        assert_eq!(client.negotiation_after(known.clone()).await.expect("as before"), known);
+        assert_eq!(client.negotiation_after(body(1)).await.expect("another state"), body(2));
     }
 }

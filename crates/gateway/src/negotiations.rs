@@ -115,13 +115,17 @@ impl Gateway {
         self.view_of(row).await
     }
 
-    /// The negotiations about a group, oldest first.
-    pub async fn negotiations(&self, group: GroupId) -> Result<Vec<NegotiationView>, GatewayError> {
-        let mut views = Vec::new();
-        for row in self.inner.store.negotiations(group).await? {
-            views.push(self.view_of(row).await?);
+    /// Tells the negotiations about a group, newest first and one after the other: all their texts at once could be more than
+    /// a node has room for.
+    pub async fn negotiations(
+        &self,
+        group: GroupId,
+        mut tell: impl FnMut(&NegotiationView),
+    ) -> Result<(), GatewayError> {
+        for row in self.inner.store.negotiations(group).await?.into_iter().rev() {
+            tell(&self.view_of(row).await?);
         }
-        Ok(views)
+        Ok(())
     }
 
     /// Everything that was ever put forward, for a member that signed the wish at about this time.

@@ -62,12 +62,12 @@ impl Store {
             .await
     }
 
-    /// All negotiations about a group, oldest first.
+    /// The negotiations about a group, oldest first; of more than a thousand the newest.
     pub async fn negotiations(&self, gid: GroupId) -> Result<Vec<NegotiationRow>, StoreError> {
-        self.reader()
-            .await?
-            .all("SELECT * FROM negotiations WHERE gid = $1 ORDER BY created, id LIMIT 1000", args![gid])
-            .await
+        let sql = "SELECT * FROM negotiations WHERE gid = $1 ORDER BY created DESC, id DESC LIMIT 1000";
+        let mut rows: Vec<NegotiationRow> = self.reader().await?.all(sql, args![gid]).await?;
+        rows.reverse();
+        Ok(rows)
     }
 
     /// Negotiations that decided something of which nobody knows yet what became of it.

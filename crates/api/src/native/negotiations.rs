@@ -1,8 +1,11 @@
 //! Negotiations. Who signs an act needs no token; who knows a negotiation's id may read it.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use tacit_accord::negotiation::{Act, Contribution, Invitation, OpeningRequest, SignedAct, Status};
 use tacit_gateway::{NegotiationView, RegistryView};
 use tacit_model::GroupId;
@@ -17,6 +20,11 @@ use crate::edge::App;
 use crate::extract::{Args, JsonBody, PathOf};
 use crate::native::members::peer_role;
 use crate::problem::ApiError;
+
+/// So much of texts, in bytes, a list of negotiations holds: the newest ones have theirs.
+const LISTED: usize = 16 << 20;
+/// What a text or a key takes besides.
+const APART: usize = 300;
 
 pub(super) async fn open(
     State(app): State<App>,
@@ -42,28 +50,58 @@ pub(super) async fn list(
     args: Args,
 ) -> Result<Json<NegotiationList>, ApiError> {
     let gateway = app.gateway()?;
-    let views = match (args.get("consensus"), args.number("group")?) {
+    let negotiations = match (args.get("consensus"), args.number("group")?) {
         (Some(consensus), _) => match gateway.negotiation(consensus).await {
             Ok(view) if view.agreement.as_deref() == Some(consensus) || view.decided.as_deref() == Some(consensus) => {
-                vec![view]
+                vec![negotiation_body(&view)?]
             }
             Ok(_) | Err(tacit_gateway::GatewayError::NotFound(_)) => Vec::new(),
             Err(error) => return Err(error.into()),
         },
         (None, Some(group)) if caller.may(Role::Viewer, Some(GroupId(group))) => {
-            gateway.negotiations(GroupId(group)).await?
+            let (mut bodies, mut room) = (Vec::new(), LISTED);
+            let list = |view: &NegotiationView| bodies.push(negotiation_body(view).map(|body| within(body, &mut room)));
+            gateway.negotiations(GroupId(group), list).await?;
+            bodies.reverse();
+            bodies.into_iter().collect::<Result<_, _>>()?
         }
         _ => {
             let detail = "must filter by consensus; with a token also by group";
             return Err(ApiError::new(ProblemKind::Forbidden, detail));
         }
     };
-    let negotiations = views.iter().map(negotiation_body).collect::<Result<_, _>>()?;
     Ok(Json(NegotiationList { negotiations }))
 }
 
-pub(super) async fn get(State(app): State<App>, PathOf(id): PathOf<String>) -> Result<Json<NegotiationBody>, ApiError> {
-    Ok(Json(negotiation_body(&app.gateway()?.negotiation(&id).await?)?))
+/// A negotiation of a list; without what it holds of texts and signers once there is no room for that.
+fn within(body: NegotiationBody, room: &mut usize) -> NegotiationBody {
+    let texts = body.contributions.iter().map(|contribution| contribution.text.len() + APART).sum::<usize>();
+    let keys = (body.turns.len() + body.pending.len()) * APART;
+    match room.checked_sub(texts + keys + body.agreement.as_ref().map_or(0, String::len)) {
+        Some(left) => {
+            *room = left;
+            body
+        }
+        None => NegotiationBody {
+            contributions: Vec::new(),
+            pending: Vec::new(),
+            turns: BTreeMap::new(),
+            agreement: None,
+            ..body
+        },
+    }
+}
+
+/// Whoever waits for others asks often, and has read the texts: they do not travel again before something has changed.
+pub(super) async fn get(
+    State(app): State<App>,
+    PathOf(id): PathOf<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let body = negotiation_body(&app.gateway()?.negotiation(&id).await?)?;
+    let tag = [(header::ETAG, body.tag())];
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag[0].1.as_bytes());
+    Ok(if known { (StatusCode::NOT_MODIFIED, tag).into_response() } else { (tag, Json(body)).into_response() })
 }
 
 pub(super) async fn act(
@@ -224,5 +262,58 @@ fn registry_body(gid: GroupId, view: RegistryView) -> RegistryBody {
         parties: parties.collect(),
         candidates: candidates.collect(),
         documents: view.documents,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::UnixMillis;
+
+    use super::*;
+
+    /// With three contributions of so many bytes each.
+    fn body(length: usize) -> NegotiationBody {
+        let contribution = |number| ContributionBody {
+            number,
+            at: UnixMillis(0),
+            signer: "k".to_owned(),
+            text: "x".repeat(length),
+            accepts: false,
+            live: true,
+            turn: 1,
+            signature: String::new(),
+        };
+        NegotiationBody {
+            id: "n".to_owned(),
+            title: "t".to_owned(),
+            group: None,
+            status: "open".to_owned(),
+            opener: "k".to_owned(),
+            opened: UnixMillis(0),
+            expires: UnixMillis(1),
+            deciders: vec!["k".to_owned()],
+            quorum: 0,
+            round: 1,
+            contributions: (1..=3).map(contribution).collect(),
+            pending: vec!["k".to_owned()],
+            open_invitations: 0,
+            turns: [("k".to_owned(), 3)].into(),
+            consensus: Some("c".to_owned()),
+            agreement: Some("x".repeat(length)),
+            decided: None,
+            outcome: None,
+        }
+    }
+
+    #[test]
+    fn a_list_of_negotiations_is_bounded_in_size() {
+        let mut room = 9_000;
+        let whole = |body: &NegotiationBody| !body.contributions.is_empty() && body.agreement.is_some();
+        let listed: Vec<_> = [1_000, 1_000, 1].map(|length| within(body(length), &mut room)).into();
+        assert_eq!(listed.iter().map(whole).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(room, 9_000 - 5_500 - 1_504);
+        let line = &listed[1];
+        assert_eq!((line.id.as_str(), line.status.as_str(), line.consensus.as_deref()), ("n", "open", Some("c")));
+        assert!(line.pending.is_empty() && line.turns.is_empty() && line.agreement.is_none());
     }
 }

@@ -90,7 +90,8 @@ pub(super) fn of_negotiations(operations: Operations) -> Operations {
             Op::get(
                 "/negotiations",
                 "listNegotiations",
-                "The negotiation that made a consensus; with a token, a group's",
+                "The negotiation that made a consensus; with a token, a group's, oldest first: the newest 1000. Of more than \
+                 16 MiB, older ones come without contributions, turns, pending and agreement",
             )
             .query(&[("consensus", "Id of what was agreed"), ("group", "Number of a group; needs a token")])
             .answer("NegotiationList"),
@@ -100,7 +101,7 @@ pub(super) fn of_negotiations(operations: Operations) -> Operations {
             Op::get(
                 "/negotiations/{negotiation}",
                 "getNegotiation",
-                "A negotiation by its id or that of its consensus",
+                "A negotiation by its id or that of its consensus. With If-None-Match: 304 until something has changed",
             )
             .answer("NegotiationBody"),
             negotiations::get,

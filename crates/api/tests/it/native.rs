@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tacit_accord::log::export::Verifier;
 use tacit_accord::log::{Checkpoint, Hash, Tree, leaf_hash, verify_consistency, verify_inclusion};
-use tacit_accord::negotiation::MAX_TEXT;
+use tacit_accord::negotiation::{Act, MAX_TEXT, OpeningRequest, sign_act};
 use tacit_model::codec::put_bytes;
 use tacit_model::{Clock as _, SystemClock};
 use tacit_pki::PublicKey;
@@ -370,4 +370,37 @@ async fn what_needs_no_token_is_short() {
     let rows = json!({ "data": vec!["1;".repeat(100) + "1"; 1000] }).to_string();
     assert!(rows.len() > 64 << 10);
     assert_eq!(w.post("/api/v1/receiver/results").json(&rows).await.status, 204);
+}
+
+/// Whoever waits for others asks often: what has not changed does not travel again.
+#[tokio::test]
+async fn a_negotiation_that_stands_as_it_did_is_not_told_again() {
+    let (w, opener) = (world().await, identity("opener"));
+    let request = OpeningRequest {
+        gateway: w.identity.fingerprint(),
+        title: "t".to_owned(),
+        group: None,
+        expires: SystemClock.now().plus(3_600_000),
+        invited: Vec::new(),
+        nonce: "n".repeat(16),
+    };
+    let mut opening = json!(request);
+    opening["opener"] = json!(opener.public_key().to_base64());
+    opening["signature"] = json!(request.sign(&opener).unwrap());
+    let opened = w.api("POST", "/negotiations").json(&opening.to_string()).await;
+    assert_eq!(opened.status, 201, "{}", opened.text);
+    let id = opened.json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/negotiations/{id}");
+
+    let first = w.get(&path).send().await;
+    let tag = first.headers["etag"].to_str().unwrap();
+    let again = w.get(&path).header("if-none-match", tag).send().await;
+    assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
+    assert_eq!(w.get(&path).header("if-none-match", "\"another\"").send().await.json(), first.json());
+
+    let act = sign_act(&opener, &id.parse().unwrap(), 1, Act::Cancel).unwrap();
+    let act = json!({ "signer": act.signer, "turn": 1, "act": "cancel", "signature": act.signature }).to_string();
+    assert_eq!(w.post(format!("{path}/acts")).json(&act).await.status, 200);
+    let changed = w.get(&path).header("if-none-match", tag).send().await;
+    assert_eq!((changed.status.as_u16(), &changed.json()["status"]), (200, &json!("cancelled")), "{}", changed.text);
 }

@@ -98,6 +98,15 @@ pub struct NegotiationBody {
     pub outcome: Option<String>,
 }
 
+impl NegotiationBody {
+    /// Its state in a word, as an entity tag (RFC 9110): what is shown of a negotiation follows from how many acts there were,
+    /// and from what became of it.
+    pub fn tag(&self) -> String {
+        let acts: u64 = self.turns.values().copied().map(u64::from).sum();
+        format!("\"{acts}-{}-{}\"", self.status, if self.outcome.is_some() { "told" } else { "untold" })
+    }
+}
+
 /// One text that somebody put forward.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContributionBody {

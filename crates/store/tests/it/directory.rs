@@ -20,7 +20,7 @@ on_all!(
     tokens_and_settings,
     the_receiver_keeps_each_batch_once,
     the_receiver_keeps_many_rows_in_their_order;
-    alone: zero_bytes_are_refused_alike
+    alone: zero_bytes_are_refused_alike, of_many_negotiations_the_newest_are_listed
 );
 
 pub(crate) fn peer(name: &str) -> NewMember {
@@ -268,4 +268,14 @@ async fn negotiations_take_each_step_once(f: &Fixture) {
     assert_eq!(f.store.negotiation_of("x").await.unwrap(), None);
     assert_eq!(f.store.negotiations(GroupId(1)).await.unwrap().len(), 2);
     assert_eq!(f.store.negotiations(GroupId(2)).await.unwrap(), []);
+}
+
+async fn of_many_negotiations_the_newest_are_listed(f: &Fixture) {
+    for number in 0..1001 {
+        let name = format!("{number:04}");
+        f.store.put_negotiation(&name, Some(GroupId(1)), &name, "{}", at(number)).await.unwrap();
+    }
+    let listed = f.store.negotiations(GroupId(1)).await.unwrap();
+    let ends = (listed.len(), listed.first().map(|row| row.id.as_str()), listed.last().map(|row| row.id.as_str()));
+    assert_eq!(ends, (1000, Some("0001"), Some("1000")));
 }

@@ -166,7 +166,7 @@ async fn negotiation(
         None => {
             let mine = seat.client.negotiations(group).await?;
             match mine.into_iter().find(|n| n.opener == seat.key() && n.status == "open") {
-                Some(open) => open,
+                Some(open) => seat.client.negotiation(&open.id).await?,
                 None => {
                     let gateway = seat.client.node().await?.fingerprint;
                     let expires = SystemClock.now().plus(DAYS * 24 * 3600 * 1000);
@@ -278,7 +278,7 @@ async fn take_over(
             // Agreed on, and put into force within a moment.
             "done" => {
                 sleep(LOOK).await;
-                now = seat.client.negotiation(&now.id).await?;
+                now = seat.client.negotiation_after(now).await?;
                 continue;
             }
             "open" => {}
@@ -324,7 +324,7 @@ async fn take_over(
             progress(format!("Invitations pending: {}", invited - joined.len()))?;
         }
         sleep(LOOK).await;
-        now = seat.client.negotiation(&now.id).await?;
+        now = seat.client.negotiation_after(now).await?;
     }
 }
 

@@ -64,12 +64,12 @@ pub(crate) async fn run(
             continue;
         }
         sleep(LOOK).await;
-        now = seat.client.negotiation(&id).await?;
+        now = seat.client.negotiation_after(now).await?;
     }
     // It may be closed and not in force for a moment.
     while now.outcome.is_none() {
         sleep(LOOK).await;
-        now = seat.client.negotiation(&id).await?;
+        now = seat.client.negotiation_after(now).await?;
     }
     let done = finished(now, &me)?;
     let (owners, joint) = owners_of(&done)?;
