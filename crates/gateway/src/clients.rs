@@ -6,7 +6,8 @@
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
-use tacit_job::Ask;
+use tacit_engine::aggregate;
+use tacit_job::{Ask, is_word};
 use tacit_model::api::{Role, TaskRequest, TaskScope, TaskSignature};
 use tacit_model::{Fingerprint, GroupId};
 use tacit_pki::PublicKey;
@@ -108,6 +109,32 @@ impl Scope {
     pub fn of(row: &TokenRow) -> Option<Self> {
         serde_json::from_str(&row.scope_json).ok()
     }
+}
+
+/// Refuses limits that no task can meet: whoever had them would be refused everything, and nobody would know why.
+pub fn check_limits(limits: &TaskScope) -> Result<(), String> {
+    let TaskScope { groups, sets, purposes, aggregators } = limits;
+    let text = |text: &String| text.len() <= LONGEST && !text.chars().any(char::is_control);
+    // As a task reads them: without labels it is all members.
+    let mut labels = sets.iter().flat_map(|set| set.split(',')).map(str::trim).filter(|label| !label.is_empty());
+    if let Some(group) = groups.iter().find(|group| group.0 < 1) {
+        return Err(format!("groups: {group} is no number of a group, which count from 1"));
+    }
+    if !(sets.iter().all(text) && labels.all(is_word)) {
+        return Err("sets: a set is labels with commas between them, such as offices,floor=3; empty for all".to_owned());
+    }
+    if !purposes.iter().all(|purpose| text(purpose) && !purpose.trim().is_empty()) {
+        return Err("purposes: a purpose has 1 to 200 printable characters, such as HVAC".to_owned());
+    }
+    if !aggregators.iter().all(|name| aggregate::find(name).is_some()) {
+        return Err(format!("aggregators: one of them is not there; choose of {}", aggregate::names()));
+    }
+    if groups.len() + sets.len() + purposes.len() + aggregators.len() > MOST_LIMITS {
+        return Err(format!(
+            "more than {MOST_LIMITS} limits: give the peers a label of their own, and limit it to that"
+        ));
+    }
+    Ok(())
 }
 
 /// Who shows this, and what it may do.
@@ -256,4 +283,43 @@ pub(crate) async fn withdrawn(store: &Store, client: &str, ask: &Ask) -> Result<
         }
     }
     Ok(None)
+}
+
+/// Longer texts no task has.
+const LONGEST: usize = 200;
+/// They are read at each call.
+const MOST_LIMITS: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_no_task_can_meet_are_refused_with_what_is_wrong() {
+        let list = |text: &str| vec![text.to_owned()];
+        let check = |groups: &[i64], sets: &str, purpose: &str, aggregator: &str| {
+            let groups = groups.iter().copied().map(GroupId).collect();
+            let (sets, purposes, aggregators) = (list(sets), list(purpose), list(aggregator));
+            check_limits(&TaskScope { groups, sets, purposes, aggregators })
+        };
+        assert_eq!(check_limits(&TaskScope::default()), Ok(()));
+        for sets in ["", "offices", "offices, floor=3,"] {
+            assert_eq!(check(&[1, 1000], sets, "heating in winter", "sum"), Ok(()), "{sets}");
+        }
+        let long = "x".repeat(201);
+        for (refused, what) in [
+            (check(&[1, 0], "", "HVAC", "sum"), "groups: 0"),
+            (check(&[-1], "", "HVAC", "sum"), "groups: -1"),
+            (check(&[], "offices\n", "HVAC", "sum"), "sets"),
+            (check(&[], "two words", "HVAC", "sum"), "sets"),
+            (check(&[], &long, "HVAC", "sum"), "sets"),
+            (check(&[], "", " ", "sum"), "purposes"),
+            (check(&[], "", "a\nb", "sum"), "purposes"),
+            (check(&[], "", &long, "sum"), "purposes"),
+            (check(&[], "", "HVAC", "average of all"), "aggregators"),
+            (check(&[1; 1000], "", "HVAC", "sum"), "more than 1000"),
+        ] {
+            assert!(refused.as_ref().is_err_and(|why| why.starts_with(what)), "{what}: {refused:?}");
+        }
+    }
 }

@@ -33,7 +33,7 @@ mod seats;
 mod tasks;
 mod witness;
 
-pub use clients::{Client, Denied, NotAllowed, Scope, Shown, client_of};
+pub use clients::{Client, Denied, NotAllowed, Scope, Shown, check_limits, client_of};
 pub use control::Admitted;
 pub use error::GatewayError;
 pub use gateway::{Gateway, GatewaySetup, Lead, RunnerLimits};

@@ -1,7 +1,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use tacit_gateway::Scope;
+use tacit_gateway::{Scope, check_limits};
 use tacit_model::Fingerprint;
 use tacit_model::api::{IssuedToken, NewCertificate, NewToken, Role, TaskScope, TokenBody, TokenList};
 use tacit_store::TokenRow;
@@ -16,7 +16,7 @@ pub(super) async fn issue(
     State(app): State<App>,
     JsonBody(new): JsonBody<NewToken>,
 ) -> Result<(StatusCode, Extension<Did>, Json<IssuedToken>), ApiError> {
-    check(&new.label, new.role, new.tasks.as_ref())?;
+    check(&app, &new.label, new.role, new.tasks.as_ref()).await?;
     let token =
         issue_scoped_token(&app.edge.store, new.role, &new.label, new.tasks.as_ref(), app.edge.clock.now()).await?;
     let issued = IssuedToken { id: token.hash().to_string(), role: new.role, token: token.expose_text().to_owned() };
@@ -33,16 +33,25 @@ pub(super) async fn admit(
     State(app): State<App>,
     JsonBody(new): JsonBody<NewCertificate>,
 ) -> Result<(StatusCode, Extension<Did>, Json<TokenBody>), ApiError> {
-    check(&new.label, new.role, new.tasks.as_ref())?;
+    check(&app, &new.label, new.role, new.tasks.as_ref()).await?;
     let did = Did { on: new.fingerprint.to_string(), role: new.role };
     let row = admit_certificate(&app.edge.store, new, app.edge.clock.now()).await?;
     Ok((StatusCode::CREATED, Extension(did), Json(body(row))))
 }
 
-fn check(label: &str, role: Role, limits: Option<&TaskScope>) -> Result<(), ApiError> {
+async fn check(app: &App, label: &str, role: Role, limits: Option<&TaskScope>) -> Result<(), ApiError> {
     if role == Role::Owner && limits.is_some_and(|limits| *limits != TaskScope::default()) {
         let detail = "an owner has no limits: it could issue itself a token without; limit an operator or a viewer";
         return Err(ApiError::invalid(detail));
+    }
+    if let Some(limits) = limits {
+        check_limits(limits).map_err(ApiError::invalid)?;
+        // One that comes later has a number that nobody knows yet: it would be in reach of whoever was meant for another.
+        for group in &limits.groups {
+            if app.edge.store.group(*group).await?.is_none() {
+                return Err(ApiError::invalid(format!("groups: there is no group {group} at this node")));
+            }
+        }
     }
     let printable = !label.chars().any(char::is_control);
     if printable && (1..=120).contains(&label.chars().count()) {

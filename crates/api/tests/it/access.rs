@@ -136,6 +136,34 @@ async fn w3_limits_hold_beyond_tasks() {
     assert_eq!(w.post("/api/v1/groups").token(&token).json(r#"{"name":"g"}"#).await.status, 201);
 }
 
+/// A limit to what is not there would only be noticed by whoever is refused everything; and one to a group that does not exist
+/// yet would reach whichever comes next.
+#[tokio::test]
+async fn w3_limits_that_cannot_be_meant_are_refused() {
+    let w = world().await;
+    assert_eq!(w.api("POST", "/groups").json(r#"{"name":"one"}"#).await.status, 201);
+    let key = identity("another").fingerprint();
+    for (limits, what) in [
+        (json!({ "groups": [1, 2] }), "no group 2"),
+        (json!({ "groups": [0] }), "groups: 0"),
+        (json!({ "sets": ["two words"] }), "sets"),
+        (json!({ "purposes": [""] }), "purposes"),
+        (json!({ "aggregators": ["summe"] }), "aggregators"),
+    ] {
+        for (path, fingerprint) in [("/tokens", None), ("/certificates", Some(key))] {
+            let mut new = json!({ "role": "viewer", "label": "x", "tasks": limits });
+            if let Some(key) = fingerprint {
+                new["fingerprint"] = json!(key);
+            }
+            let reply = w.api("POST", path).json(&new.to_string()).await;
+            reply.is_problem(422, "invalid");
+            assert!(reply.text.contains(what), "{path}: {}", reply.text);
+        }
+    }
+    issue(&w, "viewer", json!({ "groups": [1], "sets": ["", "a,b=1"], "purposes": ["p"], "aggregators": ["sum"] }))
+        .await;
+}
+
 /// Rule 10: who asks for tasks is told how many took part. So it sees nobody: not who is there and free, nor what the peers
 /// of the node were asked, nor the log. A viewer that asks for nothing looks as before.
 #[tokio::test]
