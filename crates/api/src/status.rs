@@ -20,7 +20,7 @@ use crate::native::{group_body, peer_role, standing};
 use crate::problem::ApiError;
 
 /// Slots shown per run.
-const SLOTS: usize = 12;
+const SLOTS: u32 = 12;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -202,13 +202,12 @@ async fn group_card(app: &App, group: GroupView, run: Option<RunView>) -> Result
 
 async fn run_lines(app: &App, gid: GroupId, run: &RunView) -> Result<String, ApiError> {
     let mut out = format!("<p>Run {}: {} {}</p>\n", run.run, run.state, esc(&run.reason));
-    let slots = app.gateway()?.slots(gid, run.run).await?;
+    let slots = app.gateway()?.slots(gid, run.run, None, SLOTS).await?;
     if slots.is_empty() {
         return Ok(out);
     }
-    let from = slots.len().saturating_sub(SLOTS);
     out += "<div class=\"scroll\"><table>\n<tr><th>Slot</th><th>State</th><th>Attempt</th><th>Contributors</th><th></th></tr>\n";
-    for slot in &slots[from..] {
+    for slot in &slots {
         let _ = writeln!(
             out,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",

@@ -5,7 +5,7 @@ use tacit_model::api::{
     PairingBody, PeerRole, RegisterBody, RegisterReceipt, RunBody, RunList, SharingKind, SlotBody, SlotList,
     SlotRulesBody, StartedBody, VerifyBody, VerifyManyBody,
 };
-use tacit_model::{Fingerprint, GroupId, RunId};
+use tacit_model::{Fingerprint, GroupId, RunId, Slot};
 
 use crate::{Client, ClientError};
 
@@ -70,10 +70,11 @@ impl Client {
         Ok(self.call::<RunList>(self.get(&["groups", &group.to_string(), "runs"])).await?.runs)
     }
 
-    /// Slots of a run.
-    pub async fn slots(&self, group: GroupId, run: RunId) -> Result<Vec<SlotBody>, ClientError> {
+    /// Slots of a run from one on, or the last ones: as many as one answer holds.
+    pub async fn slots(&self, group: GroupId, run: RunId, from: Option<Slot>) -> Result<Vec<SlotBody>, ClientError> {
         let path = ["groups", &group.to_string(), "runs", &run.to_string(), "slots"];
-        Ok(self.call::<SlotList>(self.get(&path)).await?.slots)
+        let request = self.get(&path).query(&from.map(|from| ("from", from.0)).into_iter().collect::<Vec<_>>());
+        Ok(self.call::<SlotList>(request).await?.slots)
     }
 
     /// Everybody who registered in a group.

@@ -12,7 +12,7 @@ use tacit_job::{Job, JobError, StopReason, Task, ToPeer};
 use tacit_model::api::PairingState;
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
 use tacit_pki::random;
-use tacit_store::{MemberRow, PeerStatus, RunRow, RunState, SlotOutcome, SlotState, StoreError, What};
+use tacit_store::{MemberRow, PeerStatus, RunRow, RunState, SlotOutcome, SlotState, StoreError, What, Windows};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -198,9 +198,15 @@ impl Gateway {
         Ok(rows.into_iter().map(view).collect())
     }
 
-    /// The slots of a run.
-    pub async fn slots(&self, group: GroupId, run: RunId) -> Result<Vec<SlotView>, GatewayError> {
-        let rows = self.inner.store.slots(group, run).await?;
+    /// At most so many slots of a run, in order: from one on, or the last ones. A run may go on for years.
+    pub async fn slots(
+        &self,
+        group: GroupId,
+        run: RunId,
+        from: Option<Slot>,
+        most: u32,
+    ) -> Result<Vec<SlotView>, GatewayError> {
+        let rows = self.inner.store.slots(group, run, from.map_or(Windows::Newest, Windows::From), most).await?;
         let view = |row: SlotOutcome| SlotView {
             slot: row.slot,
             attempt: row.attempt,

@@ -4,7 +4,7 @@ use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row, kept_as_word};
 use crate::receipts::insert_owed;
-use crate::{OwedRow, Store, StoreError, What};
+use crate::{OwedRow, Store, StoreError, What, Windows};
 
 /// How a run stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -244,10 +244,27 @@ impl Store {
         self.reader().await?.optional(sql, args![gid, run, slot]).await
     }
 
-    /// The slots of a run, in order.
-    pub async fn slots(&self, gid: GroupId, run: RunId) -> Result<Vec<SlotOutcome>, StoreError> {
-        let sql = "SELECT * FROM slots WHERE gid = $1 AND run = $2 ORDER BY slot";
-        self.reader().await?.all(sql, args![gid, run]).await
+    /// Slots of a run, in order: at most so many.
+    pub async fn slots(
+        &self,
+        gid: GroupId,
+        run: RunId,
+        which: Windows,
+        most: u32,
+    ) -> Result<Vec<SlotOutcome>, StoreError> {
+        let mut db = self.reader().await?;
+        match which {
+            Windows::From(from) => {
+                let sql = "SELECT * FROM slots WHERE gid = $1 AND run = $2 AND slot >= $3 ORDER BY slot LIMIT $4";
+                db.all(sql, args![gid, run, from, most]).await
+            }
+            Windows::Newest => {
+                let sql = "SELECT * FROM slots WHERE gid = $1 AND run = $2 ORDER BY slot DESC LIMIT $3";
+                let mut rows: Vec<SlotOutcome> = db.all(sql, args![gid, run, most]).await?;
+                rows.reverse();
+                Ok(rows)
+            }
+        }
     }
 }
 

@@ -65,8 +65,12 @@ pub(super) fn of_groups(operations: Operations) -> Operations {
         .add(Op::post("/groups/{gid}/stop", "stopGroup", "Stops the run and all members").role(Operator), runs::stop)
         .add(Op::get("/groups/{gid}/runs", "listRuns", "Runs, newest first").role(Viewer).answer("RunList"), runs::list)
         .add(
-            Op::get("/groups/{gid}/runs/{run}/slots", "listSlots", "Slots of a run and what became of them")
+            Op::get("/groups/{gid}/runs/{run}/slots", "listSlots", "The last slots of a run and what became of them")
                 .role(Viewer)
+                .query(&[
+                    ("from", "The slots from this one on instead, counted from 0"),
+                    ("max", "At most so many, up to 10000"),
+                ])
                 .answer("SlotList"),
             runs::slots,
         )

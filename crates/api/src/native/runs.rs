@@ -2,11 +2,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use tacit_model::api::{RunBody, RunList, SlotBody, SlotList, StartedBody};
-use tacit_model::{GroupId, RunId};
+use tacit_model::{GroupId, RunId, Slot};
 
 use crate::edge::App;
-use crate::extract::PathOf;
+use crate::extract::{Args, PathOf};
 use crate::problem::ApiError;
+
+/// Most slots in one list.
+const LIST: u32 = 10_000;
 
 pub(super) async fn start(State(app): State<App>, PathOf(gid): PathOf<i64>) -> Result<Json<StartedBody>, ApiError> {
     let gateway = app.gateway()?;
@@ -37,13 +40,15 @@ pub(super) async fn list(State(app): State<App>, PathOf(gid): PathOf<i64>) -> Re
 pub(super) async fn slots(
     State(app): State<App>,
     PathOf((gid, run)): PathOf<(i64, i64)>,
+    args: Args,
 ) -> Result<Json<SlotList>, ApiError> {
     let gateway = app.gateway()?;
     gateway.group(GroupId(gid)).await?;
     if !gateway.runs(GroupId(gid)).await?.iter().any(|known| known.run == RunId(run)) {
         return Err(ApiError::not_found("run"));
     }
-    let slots = gateway.slots(GroupId(gid), RunId(run)).await?;
+    let from = args.number("from")?.map(|from| Slot(from.max(0)));
+    let slots = gateway.slots(GroupId(gid), RunId(run), from, args.at_most(LIST)?).await?;
     let slots = slots
         .into_iter()
         .map(|slot| SlotBody {

@@ -1,12 +1,14 @@
 //! Runs and slots at the gateway; parties at the peer.
 
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, SessionId, Slot};
-use tacit_store::{PartyRow, PeerType, RunState, SessionClaim, SlotBinding, SlotOutcome, SlotState, StoreError, What};
+use tacit_store::{
+    PartyRow, PeerType, RunState, SessionClaim, SlotBinding, SlotOutcome, SlotState, StoreError, What, Windows,
+};
 
 use crate::{Fixture, at, on_all};
 
 on_all!(
-    runs_are_counted_per_group, attempts_never_repeat, an_outcome_is_final;
+    runs_are_counted_per_group, attempts_never_repeat, an_outcome_is_final, of_many_slots_one_answer_holds_some;
     alone: parties_and_their_consensus, sessions_and_revocations
 );
 
@@ -48,6 +50,24 @@ async fn attempts_never_repeat(f: &Fixture) {
     assert_eq!(attempts, (0..20).collect::<Vec<u32>>());
 }
 
+async fn of_many_slots_one_answer_holds_some(f: &Fixture) {
+    let gid = f.store.create_group("a", "t", at(0)).await.unwrap().gid;
+    let run = f.store.start_run(gid, [1; 32], at(0)).await.unwrap().run;
+    for slot in 0..5 {
+        f.store.record_attempt(gid, run, Slot(slot), SessionId([1; 16]), at(0)).await.unwrap();
+    }
+    for (which, most, expected) in [
+        (Windows::Newest, 9, &[0, 1, 2, 3, 4][..]),
+        (Windows::Newest, 2, &[3, 4]),
+        (Windows::From(Slot(0)), 2, &[0, 1]),
+        (Windows::From(Slot(4)), 2, &[4]),
+        (Windows::From(Slot(5)), 2, &[]),
+    ] {
+        let found = f.store.slots(gid, run, which, most).await.unwrap();
+        assert_eq!(found.iter().map(|slot| slot.slot.0).collect::<Vec<_>>(), expected, "{which:?} {most}");
+    }
+}
+
 async fn an_outcome_is_final(f: &Fixture) {
     let gid = f.store.create_group("a", "t", at(0)).await.unwrap().gid;
     let run = f.store.start_run(gid, [1; 32], at(0)).await.unwrap().run;
@@ -74,7 +94,7 @@ async fn an_outcome_is_final(f: &Fixture) {
     let other = SlotOutcome { state: SlotState::Failed, ..outcome.clone() };
     assert_eq!(f.store.slot_outcome(other).await, Err(What::SlotUsed.into()));
     assert_eq!(f.store.record_attempt(gid, run, Slot(0), SessionId([2; 16]), at(0)).await, Err(What::SlotUsed.into()));
-    assert_eq!(f.store.slots(gid, run).await.unwrap(), vec![outcome.clone()]);
+    assert_eq!(f.store.slots(gid, run, Windows::Newest, 9).await.unwrap(), vec![outcome.clone()]);
     assert_eq!(f.store.slot(gid, run, Slot(0)).await.unwrap(), Some(outcome));
     f.store.end_run(gid, run, RunState::Done, None, at(2)).await.unwrap();
     assert_eq!(f.store.record_attempt(gid, run, Slot(1), SessionId([3; 16]), at(0)).await, Err(What::RunEnded.into()));

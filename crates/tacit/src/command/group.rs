@@ -9,13 +9,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tacit_engine::aggregate;
 use tacit_model::api::{ConfigurationBody, Decimal, OnMissing, SharingKind, SlotRulesBody};
-use tacit_model::{GroupId, RunId};
+use tacit_model::{GroupId, RunId, Slot};
 
 use super::{counted, group_number, print};
 use crate::connection::Connection;
 use crate::negotiating::Seat;
 use crate::output::{Code, Failure};
-use crate::wizard::{self, confirm};
+use crate::wizard::{self, confirm, say};
 
 /// Create, configure and run groups at a gateway.
 #[derive(Args, Debug)]
@@ -141,6 +141,9 @@ enum Action {
         /// The run; the last one by default.
         #[arg(long)]
         run: Option<i64>,
+        /// Of a run with many slots, those from this one on. By default the last ones are shown.
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
+        from: Option<i64>,
     },
     /// The signed documents that made the charter what it is.
     Consensus {
@@ -341,16 +344,24 @@ impl Group {
                 print(json, &ping, |_| told.as_ref().map_or_else(|_| String::new(), Clone::clone))?;
                 told.map(drop)
             }
-            Action::Slots { group, run } => {
+            Action::Slots { group, run, from } => {
                 let runs = client.runs(GroupId(group)).await?;
                 let run = match run.map(RunId).or_else(|| runs.first().map(|r| r.run)) {
                     Some(run) => run,
                     None => return print(json, &Vec::<u8>::new(), |_| "the group has not run yet".to_owned()),
                 };
-                print(json, &client.slots(GroupId(group), run).await?, |slots| {
+                let slots = client.slots(GroupId(group), run, from.map(|from| Slot(from - 1))).await?;
+                let first = slots.first().map(|slot| slot.slot.0).filter(|first| *first > 0 && from.is_none());
+                print(json, &slots, |slots| {
                     let lines = slots.iter().map(|s| format!("{:>6}  {:<7} {}", s.slot.counted(), s.state, s.detail));
                     lines.collect::<Vec<_>>().join("\n")
-                })
+                })?;
+                match first {
+                    Some(first) => {
+                        say(&format!("note: slots up to {first} are not shown; --from 1 begins with the first"))
+                    }
+                    None => Ok(()),
+                }
             }
             Action::Consensus { group } => {
                 print(json, &client.consensus(GroupId(group)).await?, |documents| documents.join("\n"))
