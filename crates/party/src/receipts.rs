@@ -220,7 +220,10 @@ fn key_used(party: &Inner, used: &str, session: SessionId) {
 pub(crate) async fn tell_awaited(party: &Inner) {
     party.missed.page().link += 1;
     let told = async {
-        let newest = party.store.receipts(&party.name, 1).await?.pop();
+        let newest = match party.store.receipts(&party.name, 1).await?.pop() {
+            Some(newest) => party.store.receipt(&party.name, newest.session).await?,
+            None => None,
+        };
         let newest: Option<Receipt> = newest.and_then(|row| serde_json::from_str(&row.body).ok());
         let newest = newest.map_or(UnixMillis(0), |receipt| receipt.log.entry.at);
         // Durable before anything that comes over this link is kept.

@@ -33,6 +33,8 @@ async fn a_debt_is_made_with_its_result_and_ends_with_its_receipt(f: &Fixture) {
     assert_eq!(s.all_owed("p", 1).await.unwrap(), [owed(3, 5)]);
     assert!(!s.has_receipt("p", GroupId(1), RUN, Slot(0)).await.unwrap());
     s.put_receipt("p", receipt(3, 6)).await.unwrap();
+    let line = ReceiptRow { body: String::new(), ..receipt(3, 6) };
+    assert_eq!(s.receipts("p", 9).await.unwrap(), [line], "a list holds no documents");
     assert!(s.has_receipt("p", GroupId(1), RUN, Slot(0)).await.unwrap());
     assert!(!s.has_receipt("p", GroupId(1), RUN, Slot(1)).await.unwrap());
     assert_eq!(s.all_owed("p", 9).await.unwrap(), [owed(1, 0)]);
