@@ -186,7 +186,7 @@ pub struct PartyDesk {
     pub(crate) start: Operation<String, ()>,
     pub(crate) stop: Operation<String, ()>,
     pub(crate) add_rows: Operation<(String, Vec<TimedRow>, AboveMax), RowsKept>,
-    pub(crate) results: Operation<(String, Option<RunId>), Vec<PartyResult>>,
+    pub(crate) results: Operation<(String, Option<RunId>, Option<Slot>), (Vec<PartyResult>, bool)>,
     pub(crate) roster: Operation<String, PartyRoster>,
     pub(crate) compare: Operation<(String, Option<Fingerprint>, Option<String>), ()>,
     pub(crate) add_samples: Operation<(String, Vec<SampleText>), usize>,
@@ -259,8 +259,9 @@ impl PartyDesk {
         stop(String) -> ();
         /// Queues rows, all or none.
         add_rows((String, Vec<TimedRow>, AboveMax)) -> RowsKept;
-        /// The results a party received, of one run or of all.
-        results((String, Option<RunId>)) -> Vec<PartyResult>;
+        /// The last results a party received, of one run or of all, or those of a run from a slot on; and whether there are
+        /// more of them.
+        results((String, Option<RunId>, Option<Slot>)) -> (Vec<PartyResult>, bool);
         /// What a party knows of its group.
         roster(String) -> PartyRoster;
         /// Says what was compared with the gateway's operator: its fingerprint or the code.

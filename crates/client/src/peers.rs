@@ -1,10 +1,10 @@
 //! The peers that a node hosts.
 
-use tacit_model::RunId;
 use tacit_model::api::{
-    JobBody, JobList, JoinBody, PairingBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RowBody, RowsBody,
+    JobBody, JobList, JoinBody, PairingBody, PeerBody, PeerList, ResultList, RosterBody, RowBody, RowsBody,
     RowsReceipt, SettleBody, WitnessBody,
 };
+use tacit_model::{RunId, Slot};
 
 use crate::{Client, ClientError};
 
@@ -55,7 +55,8 @@ impl Client {
         name: &str,
         run: Option<RunId>,
         task: Option<&str>,
-    ) -> Result<Vec<ResultBody>, ClientError> {
+        from: Option<Slot>,
+    ) -> Result<ResultList, ClientError> {
         let mut request = self.get(&["peers", name, "results"]);
         if let Some(task) = task {
             request = request.query(&[("task", task)]);
@@ -63,7 +64,10 @@ impl Client {
         if let Some(run) = run {
             request = request.query(&[("run", run.to_string())]);
         }
-        Ok(self.call::<ResultList>(request).await?.results)
+        if let Some(from) = from {
+            request = request.query(&[("from", from.0)]);
+        }
+        self.call(request).await
     }
 
     /// What a peer was asked to take part in, newest first, at most so many.

@@ -23,7 +23,7 @@ use tacit_link::{Endpoint, Host, LinkHub};
 use tacit_model::api::JobBody;
 use tacit_model::{Clock, Fingerprint, GroupId, RunId, Slot};
 use tacit_pki::{Identity, PublicKey};
-use tacit_store::Store;
+use tacit_store::{Store, Windows};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,6 +44,9 @@ use crate::session::ahead::Ahead;
 use crate::session::branch::{Kept, Siblings};
 use crate::standing::{Standing, StandingCell};
 use crate::{PartyError, gateway_link, outbox, session};
+
+/// Results in one answer.
+const RESULTS: u32 = 10_000;
 
 /// What a party is made of. It must have joined a group before: see [`register`](crate::register).
 pub struct PartySetup {
@@ -226,10 +229,17 @@ impl Party {
         self.inner.jobs.list(max).await
     }
 
-    /// The results of a run that this party learned, in order of slots.
+    /// The last results of a run that this party learned, in order of slots, as many as one answer holds.
     pub async fn results(&self, run: RunId) -> Result<Vec<SlotResult>, PartyError> {
-        let rows = self.inner.store.results(&self.inner.name, run).await?;
-        rows.into_iter().filter_map(SlotResult::read).collect()
+        Ok(self.results_from(run, None).await?.0)
+    }
+
+    /// The same from a slot on, if one is given; and whether one answer did not hold all.
+    pub async fn results_from(&self, run: RunId, from: Option<Slot>) -> Result<(Vec<SlotResult>, bool), PartyError> {
+        let which = from.map_or(Windows::Newest, Windows::From);
+        let (rows, more) = self.inner.store.results(&self.inner.name, run, which, RESULTS).await?;
+        let results: Result<Vec<SlotResult>, PartyError> = rows.into_iter().filter_map(SlotResult::read).collect();
+        Ok((results?, more))
     }
 
     /// The signed charter it follows.

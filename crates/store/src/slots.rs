@@ -6,11 +6,12 @@ use crate::approvals::not_refused;
 use crate::db::{Conn, Scalar, args, from_row};
 use crate::jobs::put_job;
 use crate::opened::{OpenedRow, note_opened};
+use crate::pages::fitting;
 use crate::receipts::insert_owed;
 use crate::rows::{input_row, spend_row};
 use crate::series::{AskedRow, note_one};
 use crate::spent::spend_one;
-use crate::{InputState, JobRow, Look, OwedRow, SpendRow, Store, StoreError, What};
+use crate::{InputState, JobRow, Look, OwedRow, SpendRow, Store, StoreError, What, Windows};
 
 /// Whether a freeze is the first of its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -281,10 +282,42 @@ impl Store {
         stored_result(&mut self.reader().await?, party, run, slot).await
     }
 
-    /// The results of a run, in order of slots.
-    pub async fn results(&self, party: &str, run: RunId) -> Result<Vec<ResultRow>, StoreError> {
-        let sql = "SELECT * FROM results WHERE party = $1 AND run = $2 ORDER BY slot";
-        self.reader().await?.all(sql, args![party, run]).await
+    /// Results of a run, in order of slots, for one answer: at most `most`, and about 4 MiB of them, but one always; and
+    /// whether there are more on that side. What one answer does not hold is not read.
+    pub async fn results(
+        &self,
+        party: &str,
+        run: RunId,
+        which: Windows,
+        most: u32,
+    ) -> Result<(Vec<ResultRow>, bool), StoreError> {
+        let mut db = self.reader().await?;
+        // One more, to know of it.
+        let looked = most.saturating_add(1);
+        let (lengths, mut rows): (Vec<Scalar<u64>>, Vec<ResultRow>) = match which {
+            Windows::From(from) => {
+                let sql = "SELECT CAST(LENGTH(values_json) AS BIGINT) AS v FROM results
+                           WHERE party = $1 AND run = $2 AND slot >= $3 ORDER BY slot LIMIT $4";
+                let lengths: Vec<Scalar<u64>> = db.all(sql, args![party, run, from, looked]).await?;
+                let sql = "SELECT * FROM results WHERE party = $1 AND run = $2 AND slot >= $3 ORDER BY slot LIMIT $4";
+                let fits = fitting(&lengths).min(most);
+                let rows = db.all(sql, args![party, run, from, fits]).await?;
+                (lengths, rows)
+            }
+            Windows::Newest => {
+                let sql = "SELECT CAST(LENGTH(values_json) AS BIGINT) AS v FROM results
+                           WHERE party = $1 AND run = $2 ORDER BY slot DESC LIMIT $3";
+                let lengths: Vec<Scalar<u64>> = db.all(sql, args![party, run, looked]).await?;
+                let sql = "SELECT * FROM results WHERE party = $1 AND run = $2 ORDER BY slot DESC LIMIT $3";
+                let rows = db.all(sql, args![party, run, fitting(&lengths).min(most)]).await?;
+                (lengths, rows)
+            }
+        };
+        if which == Windows::Newest {
+            rows.reverse();
+        }
+        let more = rows.len() < lengths.len();
+        Ok((rows, more))
     }
 
     /// The runs of which a party holds results, oldest first: clients' tasks by the moment of their first result, since

@@ -46,7 +46,7 @@ pub struct TaskWindowRow {
 }
 from_row!(TaskWindowRow { slot, body_json, at });
 
-/// Which computations of a task, or slots of a run, where there are more than one answer holds.
+/// Which computations of a task, or slots or results of a run, where there are more than one answer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Windows {
     /// The last ones.

@@ -258,7 +258,7 @@ impl Scenario {
     /// What the party of one organisation received in a run.
     pub(crate) async fn results(&self, organisation: usize, run: RunId) -> Result<Vec<ResultBody>, Failure> {
         let (node, name) = (&self.nodes[organisation], self.organisations[organisation].name);
-        Ok(client(node)?.results(name, Some(run), None).await?)
+        Ok(client(node)?.results(name, Some(run), None, None).await?.results)
     }
 
     /// Ends all processes.

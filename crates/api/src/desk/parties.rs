@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 
 use tacit_model::api::{ApprovalBody, CompareBody, CompareRequest, OfferBody, PeerPolicy, PolicyBody};
-use tacit_model::{Fingerprint, RunId};
+use tacit_model::{Fingerprint, RunId, Slot};
 use tacit_party::source::{AboveMax, SampleText};
-use tacit_party::{Approval, Comparison, HttpError, Parties, Party, PartyError, PartyState};
+use tacit_party::{Approval, Comparison, HttpError, Parties, Party, PartyError, PartyState, SlotResult};
 use tacit_pki::PkiError;
 use tacit_store::StoreError;
 
 use super::{DeskError, JoinRequest, PartyDesk, PartyFacts, PartyResult, PartyRoster, RowsKept, TimedRow};
+
+/// After so many values no further run is read for a list of results.
+const VALUES: usize = 500_000;
+/// What a result takes besides, in values.
+const APART: usize = 10;
 
 impl From<Parties> for PartyDesk {
     fn from(parties: Parties) -> Self {
@@ -33,7 +38,9 @@ impl From<Parties> for PartyDesk {
             .add_rows(with!(|parties, (name, rows, above_max): (String, Vec<TimedRow>, AboveMax)| {
                 add_rows(&find(&parties, &name)?, rows, above_max).await
             }))
-            .results(with!(|parties, (name, run): (String, Option<RunId>)| results(&parties, &name, run).await))
+            .results(with!(|parties, (name, run, from): (String, Option<RunId>, Option<Slot>)| {
+                results(&parties, &name, run, from).await
+            }))
             .compare(with!(|parties, (name, fingerprint, code): (String, Option<Fingerprint>, Option<String>)| Ok(
                 find(&parties, &name)?.compare_gateway(fingerprint, code.as_deref()).await?
             )))
@@ -163,15 +170,28 @@ async fn add_rows(party: &Party, rows: Vec<TimedRow>, above_max: AboveMax) -> Re
     Ok(RowsKept { accepted, next_slot: Some(next) })
 }
 
-async fn results(parties: &Parties, name: &str, run: Option<RunId>) -> Result<Vec<PartyResult>, DeskError> {
+async fn results(
+    parties: &Parties,
+    name: &str,
+    run: Option<RunId>,
+    from: Option<Slot>,
+) -> Result<(Vec<PartyResult>, bool), DeskError> {
     let party = find(parties, name)?;
     let runs = match run {
         Some(run) => vec![run],
         None => parties.runs(name).await?,
     };
-    let mut all = Vec::new();
-    for run in runs {
-        all.extend(party.results(run).await?.into_iter().map(|result| PartyResult {
+    // The newest first, as long as there is room.
+    let (mut told, mut values, mut more) = (Vec::new(), 0, false);
+    for run in runs.into_iter().rev() {
+        if values > VALUES {
+            more = true;
+            break;
+        }
+        let (page, of_run) = party.results_from(run, from).await?;
+        more |= of_run;
+        values += page.iter().map(|result| result.values.len() + APART).sum::<usize>();
+        let result = move |result: SlotResult| PartyResult {
             run,
             slot: result.slot,
             values: result.values,
@@ -180,9 +200,10 @@ async fn results(parties: &Parties, name: &str, run: Option<RunId>) -> Result<Ve
             task: result.task,
             contributors: result.contributors,
             at: result.at,
-        }));
+        };
+        told.push(page.into_iter().map(result).collect::<Vec<_>>());
     }
-    Ok(all)
+    Ok((told.into_iter().rev().flatten().collect(), more))
 }
 
 fn roster(party: &Party) -> Result<PartyRoster, DeskError> {

@@ -52,9 +52,17 @@ pub(super) fn of_peers(operations: Operations) -> Operations {
             rows::add,
         )
         .add(
-            Op::get("/peers/{name}/results", "listResults", "Results this peer received")
-                .role(Operator)
-                .query(&[("run", "Only of this run"), ("task", "Only of the client's task with this id")])
+            Op::get(
+                "/peers/{name}/results",
+                "listResults",
+                "The last results this peer received, of each run up to 10000 and 4 MiB; more says that there are others",
+            )
+            .role(Operator)
+            .query(&[
+                ("run", "Only of this run"),
+                ("task", "Only of the client's task with this id"),
+                ("from", "With run or task, those from this slot on instead, counted from 0"),
+            ])
                 .answer("ResultList"),
             results::list,
         )

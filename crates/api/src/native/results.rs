@@ -1,8 +1,8 @@
 use axum::Json;
 use axum::extract::State;
 use tacit_job::run_of;
-use tacit_model::RunId;
 use tacit_model::api::{Decimal, ResultBody, ResultList, StatisticBody};
+use tacit_model::{RunId, Slot};
 
 use crate::edge::App;
 use crate::extract::{Args, PathOf};
@@ -18,7 +18,11 @@ pub(super) async fn list(
         let task = task.parse().map_err(|_| ApiError::invalid("task: 32 hexadecimal digits, as results show them"))?;
         run = Some(run_of(task));
     }
-    let results = (app.parties()?.results)((name, run)).await?;
+    let from = args.number("from")?.map(|from| Slot(from.max(0)));
+    if from.is_some() && run.is_none() {
+        return Err(ApiError::invalid("from: give run or task, whose results from this slot on are meant"));
+    }
+    let (results, more) = (app.parties()?.results)((name, run, from)).await?;
     let results = results
         .into_iter()
         .map(|result| ResultBody {
@@ -32,5 +36,5 @@ pub(super) async fn list(
             at: result.at.to_rfc3339(),
         })
         .collect();
-    Ok(Json(ResultList { results }))
+    Ok(Json(ResultList { results, more }))
 }

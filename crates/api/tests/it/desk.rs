@@ -126,7 +126,7 @@ impl Fake {
                 });
                 async { done }
             })
-            .results(move |(name, _)| {
+            .results(move |(name, ..)| {
                 let result = PartyResult {
                     run: RunId(1),
                     slot: Slot(0),
@@ -137,7 +137,7 @@ impl Fake {
                     contributors: 2,
                     at: UnixMillis(0),
                 };
-                let found = h.with(&name, |_| Ok(vec![result]));
+                let found = h.with(&name, |_| Ok((vec![result], false)));
                 async { found }
             })
             .roster(move |name| {

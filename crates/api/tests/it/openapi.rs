@@ -333,7 +333,7 @@ fn schemas_and_types_agree() {
     same("RowsReceipt", json!(RowsReceipt { accepted: 1, next_slot: None }));
     same("ResultBody", json!(result));
     same("StatisticBody", json!(statistic));
-    same("ResultList", json!(ResultList { results: vec![] }));
+    same("ResultList", json!(ResultList { results: vec![], more: false }));
     same("RosterBody", json!(roster));
     same("RosterMember", json!(roster_member));
     same("NodeBody", json!(node));

@@ -147,6 +147,9 @@ pub struct StatisticBody {
 pub struct ResultList {
     /// In the order of their slots.
     pub results: Vec<ResultBody>,
+    /// Whether there are more than one answer holds: with `run` or `task`, `from` shows them.
+    #[serde(default)]
+    pub more: bool,
 }
 
 /// Who learns what: the charter that a party last accepted.

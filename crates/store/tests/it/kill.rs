@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tacit_model::{Attempt, RunId, Slot};
-use tacit_store::{InputState, NewRow, Redacted, Store};
+use tacit_store::{InputState, NewRow, Redacted, Store, Windows};
 
 use crate::queue::{LIMIT, result};
 use crate::{Fixture, at, on_both, set};
@@ -104,7 +104,8 @@ async fn acknowledged_rows_survive_kill_9(f: &Fixture) {
     }
     assert_eq!(store.pending("p", RUN).await.unwrap(), pending);
     let outbox: Vec<i64> = store.outbox_pending("p", RUN).await.unwrap().iter().map(|row| row.slot.0).collect();
-    let results: Vec<i64> = store.results("p", RUN).await.unwrap().iter().map(|row| row.slot.0).collect();
+    let results: Vec<i64> =
+        store.results("p", RUN, Windows::Newest, 10_000).await.unwrap().0.iter().map(|row| row.slot.0).collect();
     assert_eq!(outbox, results, "every result is in the outbox, once");
     for line in &acknowledged {
         let [what, slot, text] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("odd line {line}") };

@@ -1,7 +1,9 @@
 //! Input rows, freezes, results.
 
 use tacit_model::{Attempt, RunId, SessionId, Slot};
-use tacit_store::{FreezeOutcome, InputState, NewRow, Redacted, ResultRow, SessionClaim, Store, StoreError, What};
+use tacit_store::{
+    FreezeOutcome, InputState, NewRow, Redacted, ResultRow, SessionClaim, Store, StoreError, What, Windows,
+};
 
 use crate::{Fixture, at, on_both, set};
 
@@ -14,6 +16,7 @@ on_both!(
     one_set_is_frozen_per_slot,
     two_sets_race_to_the_freeze,
     a_result_takes_the_input_away,
+    of_many_results_one_answer_holds_some,
     a_failed_slot_is_spent,
     leftovers_are_never_carried_over,
     concurrent_appends_share_no_slot,
@@ -164,6 +167,27 @@ async fn two_sets_race_to_the_freeze(f: &Fixture) {
     }
 }
 
+async fn of_many_results_one_answer_holds_some(f: &Fixture) {
+    let s = &f.store;
+    for slot in 0..5 {
+        // The first is longer than an answer, and the last two have no room beside each other.
+        let values_json = "x".repeat([5 << 20, 1, 1, 3 << 20, 3 << 20][usize::try_from(slot).unwrap()]);
+        s.commit_result("p", RUN, Slot(slot), ResultRow { values_json, ..result(slot) }, false).await.unwrap();
+    }
+    for (which, most, expected, more) in [
+        (Windows::Newest, 9, &[4][..], true),
+        (Windows::From(Slot(0)), 9, &[0], true),
+        (Windows::From(Slot(1)), 9, &[1, 2, 3], true),
+        (Windows::From(Slot(1)), 2, &[1, 2], true),
+        (Windows::From(Slot(4)), 1, &[4], false),
+        (Windows::From(Slot(5)), 9, &[], false),
+    ] {
+        let (found, are_more) = s.results("p", RUN, which, most).await.unwrap();
+        let found: Vec<i64> = found.iter().map(|row| row.slot.0).collect();
+        assert_eq!((found.as_slice(), are_more), (expected, more), "{which:?} {most}");
+    }
+}
+
 async fn a_result_takes_the_input_away(f: &Fixture) {
     let s = &f.store;
     s.append_rows("p", RUN, &[row("secret")], LIMIT, at(0)).await.unwrap();
@@ -174,7 +198,7 @@ async fn a_result_takes_the_input_away(f: &Fixture) {
     s.commit_result("p", RUN, Slot(0), result(0), true).await.unwrap();
     let other = ResultRow { values_json: "[4,8]".into(), ..result(0) };
     assert_eq!(s.commit_result("p", RUN, Slot(0), other, true).await, Err(What::ResultExists.into()));
-    assert_eq!(s.results("p", RUN).await.unwrap(), vec![result(0)]);
+    assert_eq!(s.results("p", RUN, Windows::Newest, 9).await.unwrap(), (vec![result(0)], false));
     assert_eq!(s.outbox_pending("p", RUN).await.unwrap().len(), 1);
     // A privacy peer has no row of its own; its slot is used all the same.
     s.commit_result("v", RUN, Slot(0), result(0), false).await.unwrap();

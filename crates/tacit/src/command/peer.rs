@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use tacit_accord::Consensus;
-use tacit_model::api::{CompareRequest, Decimal, JobBody, PeerBody, RosterBody, RowBody, SampleBody};
-use tacit_model::{Fingerprint, RunId};
+use tacit_model::api::{CompareRequest, Decimal, JobBody, PeerBody, ResultList, RosterBody, RowBody, SampleBody};
+use tacit_model::{Fingerprint, RunId, Slot};
 use tacit_pki::PublicKey;
 
 use super::waiting::{FOR_MEMBERS, QUIET, aloud};
@@ -77,6 +77,9 @@ enum Action {
         /// The client's task, by its id; all by default.
         #[arg(long, value_name = "ID")]
         task: Option<String>,
+        /// Of a run or task with many results, those from this slot or computation on. By default the last ones are shown.
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
+        from: Option<i64>,
     },
     /// What the peer was asked to take part in: by whom, what for, with whom, what is opened to whom, and the end.
     Jobs {
@@ -178,8 +181,10 @@ impl Peer {
                 let rows = rows.iter().map(|row| read_row(row)).collect::<Result<_, _>>()?;
                 print(json, &client.add_rows(&name, rows).await?, |r| format!("{} kept", are(r.accepted, "row")))
             }
-            Action::Results { name, run, task } => {
-                print(json, &client.results(&name, run.map(RunId), task.as_deref()).await?, |results| {
+            Action::Results { name, run, task, from } => {
+                let from = from.map(|from| Slot(from - 1));
+                let ResultList { results, more } = client.results(&name, run.map(RunId), task.as_deref(), from).await?;
+                print(json, &results, |results| {
                     let lines = results.iter().map(|r| {
                         let values: Vec<String> = r.values.iter().map(ToString::to_string).collect();
                         let of = match &r.task {
@@ -197,7 +202,13 @@ impl Peer {
                         text
                     });
                     lines.collect::<Vec<_>>().join("\n")
-                })
+                })?;
+                match more {
+                    true => say(
+                        "note: there are more; --run RUN or --task ID, with --from NUMBER, shows those from there on",
+                    ),
+                    false => Ok(()),
+                }
             }
             Action::Jobs { name, max } => print(json, &client.jobs(&name, max).await?, |jobs| match jobs.as_slice() {
                 [] => "nothing yet".to_owned(),

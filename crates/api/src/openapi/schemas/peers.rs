@@ -61,7 +61,7 @@ pub(super) fn peers(add: Add<'_>) {
         ),
     );
     add("StatisticBody", object(&[("name", text()), ("value", number())], &[]));
-    add("ResultList", list_body("results", "ResultBody"));
+    add("ResultList", object(&[("results", list(is("ResultBody"))), ("more", truth())], &[]));
     add(
         "RosterBody",
         object(

@@ -55,7 +55,7 @@ pub(super) async fn run(
     }
     let mut heard = Vec::new();
     for ((name, _, _), seat) in PHONES.iter().zip(&seats) {
-        heard.push(client(&scenario.nodes[*seat])?.results(name, None, None).await?.len());
+        heard.push(client(&scenario.nodes[*seat])?.results(name, None, None, None).await?.results.len());
     }
     report.check("compare", right, "each average is the plain one");
     report.check("alone", heard.iter().all(|results| *results == 1), "each phone learned its own answer and no other");
