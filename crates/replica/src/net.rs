@@ -15,6 +15,7 @@ use openraft::error::{
 use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
 use openraft::{AnyError, EmptyNode, OptionalSend, Snapshot, SnapshotMeta, StorageIOError};
+use serde::Serialize;
 use tacit_link::{Host, LinkError};
 use tacit_store::Picture;
 use tokio::sync::Mutex;
@@ -32,8 +33,11 @@ use crate::types::{Content, LogIndex, Promise, ReplicaNode, StorageError, Types}
 const DIAL: Duration = Duration::from_millis(600);
 /// How long one look for a late answer takes: with it Raft still hears in time that the other node was heard.
 const BEAT: Duration = Duration::from_millis(100);
-/// Entries whose answer does not come for so long are sent again, on a new link.
+/// Entries whose answer does not come for so long are sent again, on a new link; long ones have more time.
 const LATE: Duration = Duration::from_secs(30);
+/// As many bytes a second travel on the slowest network that is supported: half a megabit. On a slower one what is longest would
+/// be sent again and again.
+const SLOWEST: usize = 64 << 10;
 /// Putting a snapshot in place.
 const INSTALL: Duration = Duration::from_secs(600);
 
@@ -103,6 +107,8 @@ struct Flight {
     after: Option<LogIndex>,
     last: LogIndex,
     begun: Instant,
+    /// After that they are late; known once they are waited for.
+    limit: Option<Duration>,
     /// The answer came, and Raft does not know yet.
     arrived: bool,
 }
@@ -172,6 +178,9 @@ impl Way {
     ) -> Result<AppendEntriesResponse<u64>, Failed> {
         let (after, wanted) = (rpc.prev_log_id, rpc.entries.last().map(|entry| entry.log_id));
         let Self { there, line, pulse, acknowledged, flight: Some(flight), .. } = self else { return Err(unable()) };
+        if wanted.is_some() && flight.limit.is_none() {
+            flight.limit = Some(LATE + travel(&rpc.entries));
+        }
         let beat = What::Append(AppendEntriesRequest { entries: Vec::new(), ..rpc });
         let late = async {
             if wanted.is_none() || flight.arrived {
@@ -189,7 +198,8 @@ impl Way {
             }
         };
         let (beat, late) = tokio::join!(pulse.ask(there.as_deref(), *acknowledged, beat), late);
-        let (arrived, start, overdue) = (flight.arrived, flight.start, flight.begun.elapsed() >= LATE);
+        let overdue = flight.limit.is_some_and(|limit| flight.begun.elapsed() >= limit);
+        let (arrived, start) = (flight.arrived, flight.start);
         let arrived = arrived.then_some(flight.last);
         if !matches!(late, Ok(None)) {
             self.flight = None;
@@ -235,8 +245,10 @@ impl Way {
         loop {
             let last = matches!(what, PieceOf::End(_));
             let piece = Box::new(Piece { vote, meta: meta.clone(), changed, number, what });
+            // A piece has at least one row, however long.
+            let limit = if last { INSTALL } else { PIECE + travel(&piece) };
             let asked = self.line.ask(self.there.as_deref(), None, What::Snapshot(piece));
-            let asked = tokio::time::timeout(if last { INSTALL } else { PIECE }, asked).await;
+            let asked = tokio::time::timeout(limit, asked).await;
             match asked.map_err(|late| NetworkError::new(&late))?.map_err(|error| Unreachable::new(&error))? {
                 (Answered::Snapshot(Taken { vote: later, .. }), _) if later > vote => {
                     return Ok(SnapshotResponse::new(later));
@@ -253,6 +265,12 @@ impl Way {
             what = part.map_or(PieceOf::End(rows), PieceOf::Rows);
         }
     }
+}
+
+/// How long this is on its way at most.
+fn travel(what: &impl Serialize) -> Duration {
+    let length = serde_json::to_vec(what).map_or(0, |text| text.len());
+    Duration::from_secs((length / SLOWEST) as u64)
 }
 
 /// It said that it cannot.
@@ -273,7 +291,8 @@ impl RaftNetwork<Types> for Way {
         let (after, last) = (rpc.prev_log_id, rpc.entries.last().map(|entry| entry.log_id));
         let said = self.line.say(self.there.as_deref(), self.acknowledged, What::Append(rpc)).await;
         let (question, start) = said.map_err(failed)?;
-        self.flight = last.map(|last| Flight { question, start, after, last, begun: Instant::now(), arrived: false });
+        let begun = Instant::now();
+        self.flight = last.map(|last| Flight { question, start, after, last, begun, limit: None, arrived: false });
         // Raft drops this call if there is no answer in time, and asks for the same again.
         let heard = self.line.hear(question).await;
         self.flight = None;

@@ -1,12 +1,19 @@
-//! One node per PostgreSQL.
+//! One node per database.
 //!
-//! A SQLite file lies in a data folder, which its node locks. A PostgreSQL can be named by two nodes, by mistake or by somebody
-//! who hopes that they share the work: each would serve the same groups, and answer for the other's sessions. So a node holds
-//! an advisory lock of its schema, on a connection of its own, as long as it runs. The server gives it back when that
+//! A database can be named by two nodes, by mistake or by somebody who hopes that they share the work: each would serve the
+//! same groups, and answer for the other's sessions.
+//!
+//! **SQLite.** A node locks its data folder, but another folder's `node.toml` can name the same file. So it locks a file beside
+//! the database, too, which the system frees when the process ends, in whatever way. Who only reads or copies the database
+//! does not ask for it.
+//!
+//! **PostgreSQL.** A node holds an advisory lock of its schema, on a connection of its own, as long as it runs. The server gives it back when that
 //! connection ends, also after kill -9. A node that has lost it, because the server was restarted, takes it again; if another one
 //! was faster, it writes no more. Where it is the node's own earlier connection that has it, which a network that was dark has
 //! kept from ending, the node ends that.
 
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -14,7 +21,7 @@ use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::store::PATIENCE;
+use crate::store::{PATIENCE, create_private};
 use crate::{StoreError, What};
 
 /// "taci"; the other half of the lock's name is the schema.
@@ -24,6 +31,26 @@ const WAIT: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(200);
 /// Whether the lock is still held is looked at so often.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Takes a SQLite file for as long as what is handed back lives, or says that another node has it. Nothing in it is touched.
+pub(crate) fn take_file(path: &Path) -> Result<File, StoreError> {
+    create_private(path)?;
+    let failed = |path: &Path, error: std::io::Error| StoreError::Unavailable {
+        reason: format!("cannot lock {}: {error}", path.display()),
+    };
+    // Whatever the path to it: links lead to the same file.
+    let mut beside = path.canonicalize().map_err(|error| failed(path, error))?.into_os_string();
+    // The locks of its own file are SQLite's.
+    beside.push("-lock");
+    let beside = PathBuf::from(beside);
+    create_private(&beside)?;
+    let file = File::open(&beside).map_err(|error| failed(&beside, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(What::InUse.into()),
+        Err(TryLockError::Error(error)) => Err(failed(&beside, error)),
+    }
+}
 
 /// The lock, as long as this lives and the pool that it was kept for is open.
 pub(crate) struct Alone(JoinHandle<()>);

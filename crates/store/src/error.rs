@@ -177,9 +177,9 @@ impl fmt::Display for What {
                  others: put [replication] back into node.toml, or begin with an empty data folder"
             }
             Self::InUse => {
-                "another node uses this PostgreSQL, and each node needs a database of its own: stop the other one, or name \
-                 another database in store = \"...\" in node.toml. If that node's machine has just vanished, try again in \
-                 half a minute"
+                "another node uses this database, and each node needs one of its own: stop the other one, or name another \
+                 database in store = \"...\" in node.toml. If this is a PostgreSQL and that node's machine has just \
+                 vanished, try again in half a minute"
             }
             Self::Duplicate => "it exists already",
             Self::ZeroByte => "a text must not hold a zero byte",

@@ -16,12 +16,14 @@ mod snapshot;
 
 use core::future::Future;
 use core::pin::Pin;
+use std::fs::File;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use crate::alone::take_file;
 use crate::db::{Conn, Scalar, Value, args, from_row};
-use crate::store::open_writer;
+use crate::store::{open_writer, sqlite_path};
 use crate::{StoreError, What};
 
 pub use snapshot::{Picture, SnapshotPart, Staged, Staging};
@@ -231,6 +233,8 @@ from_row!(LogLine { idx, body });
 pub struct ReplicaRows {
     address: String,
     conns: Mutex<Conns>,
+    /// The lock of a node.
+    _alone: Option<File>,
 }
 
 /// Used in turn: nobody waits for a lock of the file.
@@ -257,7 +261,14 @@ impl ReplicaRows {
         }
         let mut tables = open_writer(address).await?;
         tables.execute("PRAGMA synchronous = NORMAL", &[]).await?;
-        Ok(Self { address: address.to_owned(), conns: Mutex::new(Conns { log: conn, tables }) })
+        Ok(Self { address: address.to_owned(), conns: Mutex::new(Conns { log: conn, tables }), _alone: None })
+    }
+
+    /// The same for a node: refuses a file that another node has opened so, also by
+    /// [`Store::open_alone`](crate::Store::open_alone).
+    pub async fn open_alone(address: &str) -> Result<Self, StoreError> {
+        let held = take_file(&sqlite_path(address)?)?;
+        Ok(Self { _alone: Some(held), ..Self::open(address).await? })
     }
 
     /// A value that the replication keeps.

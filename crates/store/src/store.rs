@@ -1,9 +1,10 @@
 //! Opening a database.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -31,6 +32,8 @@ pub(crate) enum Db {
     Sqlite {
         writer: Writer,
         readers: Arc<Readers>,
+        /// The lock of a node, until the store is closed.
+        alone: Mutex<Option<File>>,
     },
     /// Work runs concurrently under the shared side of the gate; work that lost a serialisation race is repeated
     /// under its exclusive side, so that it cannot lose again inside this process.
@@ -59,8 +62,8 @@ impl Store {
         Self::open_as(address, false).await
     }
 
-    /// The same for a node, which shares its rows with no other one: refuses a PostgreSQL that another node has opened so,
-    /// before anything in it is touched. A SQLite file is in the node's data folder, which is locked.
+    /// The same for a node, which shares its rows with no other one: refuses a database that another node has opened so,
+    /// before anything in it is touched.
     ///
     /// Must be called inside a Tokio runtime that outlives the store.
     pub async fn open_alone(address: &str) -> Result<Self, StoreError> {
@@ -71,7 +74,9 @@ impl Store {
         let db = if address.starts_with("postgres://") || address.starts_with("postgresql://") {
             open_postgres(address, alone).await?
         } else {
-            open_sqlite(sqlite_path(address)?, None).await?
+            let path = sqlite_path(address)?;
+            let held = alone.then(|| crate::alone::take_file(&path)).transpose()?;
+            open_sqlite(path, None, held).await?
         };
         Ok(Self::over(db))
     }
@@ -82,7 +87,7 @@ impl Store {
     ///
     /// Must be called inside a Tokio runtime that outlives the store.
     pub async fn open_replicated(address: &str, replicator: Arc<dyn Replicator>) -> Result<Self, StoreError> {
-        Ok(Self::over(open_sqlite(sqlite_path(address)?, Some(replicator)).await?))
+        Ok(Self::over(open_sqlite(sqlite_path(address)?, Some(replicator), None).await?))
     }
 
     fn over(db: Db) -> Self {
@@ -118,9 +123,11 @@ impl Store {
     /// Waits for queued work and closes every connection; later calls answer `Unavailable`.
     pub async fn close(&self) {
         match &*self.db {
-            Db::Sqlite { writer, readers } => {
+            Db::Sqlite { writer, readers, alone } => {
                 readers.close().await;
                 writer.close().await;
+                // Clones of the store may live on.
+                drop(alone.lock().unwrap_or_else(PoisonError::into_inner).take());
             }
             Db::Postgres { pool, .. } => pool.close().await,
         }
@@ -177,7 +184,11 @@ pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn open_sqlite(path: PathBuf, replicator: Option<Arc<dyn Replicator>>) -> Result<Db, StoreError> {
+async fn open_sqlite(
+    path: PathBuf,
+    replicator: Option<Arc<dyn Replicator>>,
+    alone: Option<File>,
+) -> Result<Db, StoreError> {
     create_private(&path)?;
     // A backup that was killed left all inputs there. One that is being made fails, and says so.
     let left = between(&path);
@@ -198,7 +209,7 @@ async fn open_sqlite(path: PathBuf, replicator: Option<Arc<dyn Replicator>>) -> 
             Writer::start(Conn::SqliteInPlace(InPlace::writer(&path)?), None)?
         }
     };
-    Ok(Db::Sqlite { writer, readers: Readers::new(path, SQLITE_READERS) })
+    Ok(Db::Sqlite { writer, readers: Readers::new(path, SQLITE_READERS), alone: Mutex::new(alone) })
 }
 
 /// The file holds inputs and registration codes: nobody else may read it. SQLite gives its log the same mode.

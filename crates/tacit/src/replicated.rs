@@ -157,7 +157,7 @@ impl Node {
         let gate = Arc::new(NodeGate { replicas: others.collect(), members: RwLock::default() });
         let host = hub.host(Arc::clone(&identity), Arc::clone(&gate) as Arc<dyn Gate>)?;
         let url = config.store_url(&data.0);
-        let rows = ReplicaRows::open(&url).await?;
+        let rows = ReplicaRows::open_alone(&url).await?;
         let nodes = config.replication.nodes.iter();
         let nodes = nodes.map(|node| ReplicaNode { fingerprint: node.fingerprint, addresses: vec![node.link.clone()] });
         let replica = Replica::open(ReplicaSetup {

@@ -138,6 +138,21 @@ async fn take(
     }
 }
 
+fn way(there: There) -> Way {
+    Way {
+        there: Some(Arc::new(there)),
+        line: Line::default(),
+        voter: None,
+        pulse: Line::default(),
+        acknowledged: None,
+        flight: None,
+    }
+}
+
+fn at(index: u64) -> LogIndex {
+    LogIndex::new(CommittedLeaderId::new(1, 1), index)
+}
+
 /// What is too long for the network in the time of a heartbeat would be sent again and again, and the leader be heard of by
 /// nobody meanwhile.
 #[tokio::test]
@@ -148,15 +163,7 @@ async fn w1_entries_that_take_long_are_sent_once_and_the_leader_is_heard_meanwhi
     let (seen, mut lengths) = mpsc::unbounded_channel();
     let (arrive, arrived) = watch::channel(false);
     tokio::spawn(take(to.replica_links(), arrived, seen));
-    let mut way = Way {
-        there: Some(Arc::new(there)),
-        line: Line::default(),
-        voter: None,
-        pulse: Line::default(),
-        acknowledged: None,
-        flight: None,
-    };
-    let at = |index| LogIndex::new(CommittedLeaderId::new(1, 1), index);
+    let mut way = way(there);
     let entries = |after: u64, last: u64| AppendEntriesRequest::<Types> {
         vote: Vote::new_committed(1, 1),
         prev_log_id: Some(at(after)),
@@ -189,4 +196,42 @@ async fn w1_entries_that_take_long_are_sent_once_and_the_leader_is_heard_meanwhi
     assert_eq!(taken, AppendEntriesResponse::PartialSuccess(Some(at(8))));
     let answer = way.append_entries(entries(8, 9), option()).await.unwrap();
     assert_eq!((lengths.recv().await, answer), (Some(1), AppendEntriesResponse::Success));
+}
+
+/// Given up after the same time whatever its length, a long entry would be sent for ever, and the follower never catch up.
+#[tokio::test]
+async fn w1_long_entries_have_the_time_that_a_slow_network_needs() {
+    // The longest change, at a megabit a second.
+    let longest = Duration::from_secs((8 << 20) / (1_000_000 / 8));
+    assert!(travel(&"x".repeat(8 << 20)) > longest);
+
+    let ((_here, from), (hub, to)) = (node("a").await, node("b").await);
+    let (_silent, mut there) = silent_way(&from, &to).await;
+    there.node.addresses = vec![hub.local_addr().to_string()];
+    let (seen, mut lengths) = mpsc::unbounded_channel();
+    let (_never, arrived) = watch::channel(false);
+    tokio::spawn(take(to.replica_links(), arrived, seen));
+    let mut way = way(there);
+    let option = || RPCOption::new(PATIENCE);
+    for (length, is_late) in [(1, true), (4 << 20, false)] {
+        let entry = || {
+            let statement = serde_json::json!({"sql": "x".repeat(length), "args": []});
+            let change = serde_json::from_value(serde_json::json!({"after": 0, "statements": [statement]})).unwrap();
+            AppendEntriesRequest::<Types> {
+                vote: Vote::new_committed(1, 1),
+                prev_log_id: Some(at(3)),
+                entries: vec![Entry { log_id: at(4), payload: EntryPayload::Normal(change) }],
+                leader_commit: None,
+            }
+        };
+        tokio::select! {
+            _ = way.append_entries(entry(), option()) => panic!("nobody answers"),
+            count = lengths.recv() => assert_eq!(count, Some(1)),
+        }
+        // As if it had been on its way for so long.
+        way.flight.as_mut().unwrap().begun -= LATE + Duration::from_secs(1);
+        let answer = way.append_entries(entry(), option()).await;
+        assert_eq!(lengths.recv().await, Some(0));
+        assert_eq!((answer.is_err(), way.flight.is_none()), (is_late, is_late), "{length}: {answer:?}");
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, Executor};
 use tacit_model::{RunId, Slot};
-use tacit_store::{Store, StoreError, What};
+use tacit_store::{ReplicaRows, Store, StoreError, What};
 
 use crate::postgres::Schema;
 use crate::{Fixture, at, on_both};
@@ -87,6 +87,29 @@ async fn w1_a_postgres_that_another_node_uses_is_refused() {
     };
     tokio::time::timeout(Duration::from_secs(60), given_up).await.expect("it notices");
     assert!(matches!(third.set_setting("a", "c", at(0)).await, Err(StoreError::Unavailable { .. })));
+}
+
+/// The data folder of each node is locked; what two of them name as their database is not in either.
+#[tokio::test]
+async fn w1_a_sqlite_file_that_another_node_uses_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tacit.db");
+    let link = folder.path().join("other.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let [path, link] = [path, link].map(|path| path.to_str().unwrap().to_owned());
+    let first = Store::open_alone(&path).await.unwrap();
+    for other in [&path, &link] {
+        assert_eq!(Store::open_alone(other).await.map(drop), Err(What::InUse.into()), "{other}");
+        assert_eq!(ReplicaRows::open_alone(other).await.map(drop), Err(What::InUse.into()), "{other}");
+    }
+    // A backup only reads.
+    Store::open(&path).await.unwrap().close().await;
+    first.set_setting("a", "b", at(0)).await.unwrap();
+    first.close().await;
+    let second = Store::open_alone(&link).await.unwrap();
+    assert_eq!(second.setting("a").await.unwrap().as_deref(), Some("b"));
+    drop(second);
+    Store::open_alone(&path).await.unwrap().close().await;
 }
 
 #[tokio::test]
