@@ -39,6 +39,15 @@ impl Gateway {
         let deciding = self.inner.deciding.lock().await;
         let row = self.row(name).await?;
         let member = self.view(row.clone()).await?;
+        if let (Compared::Code(code), Some(own)) = (compared, &member.comparison)
+            && plain(code).len() != plain(own).len()
+        {
+            return Err(GatewayError::Invalid(format!(
+                "a comparison code has {} letters and digits, and this one {}: read all of it, as both sides show it",
+                plain(own).len(),
+                plain(code).len()
+            )));
+        }
         let equal = match compared {
             Compared::Fingerprint(fingerprint) => member.fingerprint == Some(*fingerprint),
             Compared::Code(code) => member.comparison.as_deref().is_some_and(|own| plain(own) == plain(code)),

@@ -80,10 +80,10 @@ pub enum SourceError {
         line: u64,
     },
     /// The first line is not a header of samples.
-    #[error("the first line must be a header such as at,temperature,occupancy")]
+    #[error("the first line must be a header such as at,temperature,occupancy, with commas between")]
     SampleHeader,
     /// The first line is not a header.
-    #[error("the first line must be a header such as slot_start,count")]
+    #[error("the first line must be a header such as slot_start,count, with commas between")]
     Header,
     /// Two rows have the same slot.
     #[error("line {line}: this slot_start occurs twice")]

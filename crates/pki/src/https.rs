@@ -121,7 +121,7 @@ pub fn innermost(error: &(dyn core::error::Error + 'static)) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoAddress {
     /// Not an address of the web.
-    #[error("{0:?} is not an http or https address")]
+    #[error("{0:?} is not an http or https address: write https://HOST:PORT, or http://127.0.0.1:PORT on this machine")]
     Other(String),
     /// Plain http to another machine.
     #[error("plain http is used on this machine only; use https for {0:?}")]

@@ -285,7 +285,9 @@ pub(crate) fn announce(data: &DataFolder, address: &Address) -> Result<(), Failu
 
 /// Takes the data folder for this process alone, as long as the file is held.
 pub(crate) fn lock(data: &DataFolder) -> Result<File, Failure> {
-    let file = File::options().create(true).truncate(false).write(true).open(data.lock())?;
+    let opened = File::options().create(true).truncate(false).write(true).open(data.lock());
+    let next = "start it as the user whose folder this is, or choose another data folder";
+    let file = opened.map_err(Failure::at(&data.lock(), "opened", next))?;
     file.try_lock().map_err(|_| {
         Failure::usage(format!("another node is using {}; stop it or choose another data folder", data.0.display()))
     })?;

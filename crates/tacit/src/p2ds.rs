@@ -82,7 +82,12 @@ impl P2ds {
                 temporary = Some(folder);
                 path
             }
-            None => PathBuf::from("tacit-p2ds"),
+            None => {
+                let path = PathBuf::from("tacit-p2ds");
+                let full = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+                notice(&format!("data is kept in {}; --data DIR names another folder", full.display()));
+                path
+            }
         };
         let mut config = NodeConfig {
             name: "p2ds".to_owned(),

@@ -31,7 +31,8 @@ const ORGANISATIONS: [Organisation; 3] = [
 
 impl Up {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        std::fs::create_dir_all(&self.data)?;
+        let next = "choose a folder of yours with --data";
+        std::fs::create_dir_all(&self.data).map_err(Failure::at(&self.data, "made", next))?;
         let written = self.data.join("coordinator").join("node.toml");
         let known = written.exists();
         if let (true, Some(http)) = (known, self.http)
@@ -45,7 +46,19 @@ impl Up {
         }
         let http = self.http.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7400)));
         let coordinator = NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], http, ..fixed()? };
-        let nodes = if known { again(&self.data).await? } else { first(&self.data, coordinator).await? };
+        let nodes = match known {
+            true => again(&self.data).await?,
+            false => match first(&self.data, coordinator).await {
+                Ok(nodes) => nodes,
+                Err(failure) => {
+                    // What a first start has half made is in the way of the next one.
+                    for folder in folders(&self.data).filter(|folder| folder.join("node.toml").exists()) {
+                        std::fs::remove_dir_all(&folder).map_err(Failure::at(&folder, "removed", "remove it"))?;
+                    }
+                    return Err(failure);
+                }
+            },
+        };
         let url = &nodes[0].address.url;
         notice("Three organisations are up: alpha, beta, gamma. Each has its own process, key and data.");
         notice(&format!("  status page and API   {url}"));
@@ -87,10 +100,19 @@ async fn first(folder: &Path, coordinator: NodeConfig) -> Result<Vec<ChildNode>,
     Ok(std::iter::once(coordinator).chain(nodes).collect())
 }
 
+fn names() -> impl Iterator<Item = &'static str> {
+    std::iter::once("coordinator").chain(ORGANISATIONS.iter().map(|organisation| organisation.name))
+}
+
+/// Where the nodes are.
+fn folders(data: &Path) -> impl Iterator<Item = PathBuf> {
+    names().map(|name| data.join(name))
+}
+
 /// Starts the nodes that are there already; the open run goes on.
 async fn again(folder: &Path) -> Result<Vec<ChildNode>, Failure> {
     let mut nodes = Vec::new();
-    for name in std::iter::once("coordinator").chain(ORGANISATIONS.iter().map(|o| o.name)) {
+    for name in names() {
         // Each finds its ports in its node.toml: peers look for their gateway where it was.
         nodes.push(ChildNode::restart(name, &DataFolder(folder.join(name))).await?);
     }

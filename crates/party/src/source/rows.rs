@@ -33,7 +33,7 @@ pub enum RowError {
         at: usize,
     },
     /// Nothing where a number should be, or two numbers without `;` between them.
-    #[error("item {item} is not one number")]
+    #[error("item {item} is not one whole number from 0 up")]
     NotOne {
         /// Which item, counted from 1.
         item: usize,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum as _};
 
 use crate::config::{DataFolder, NodeConfig, Role, advertised};
-use crate::output::{Failure, result_line};
+use crate::output::{Failure, for_shell, result_line};
 use crate::wizard::{self, Question, Wizard};
 
 /// Write a node's configuration; every question is also a flag.
@@ -54,7 +54,7 @@ impl Init {
         if data.config().exists() {
             return Err(Failure::usage(format!(
                 "{} is there already; edit it, or choose another --data folder",
-                data.config().display()
+                for_shell(&data.config().display().to_string())
             )));
         }
         let default = NodeConfig::default();

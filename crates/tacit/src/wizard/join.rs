@@ -20,7 +20,7 @@ use super::{Question, Wizard, say, tell};
 use crate::config::{DataFolder, NodeConfig, Role, advertised};
 use crate::kept_file;
 use crate::negotiating::{checked_registry, refused};
-use crate::output::{Code, Failure};
+use crate::output::{Code, Failure, for_shell};
 use crate::process::{Address, ChildNode};
 
 /// Pause between two looks.
@@ -90,7 +90,7 @@ pub(crate) async fn run(
         sleep(LOOK).await;
     };
     say(&format!("{name} is a member by consensus {consensus}, and works as long as this command runs."))?;
-    say(&format!("Later: tacit serve --config {}", data.config().display()))?;
+    say(&format!("Later: tacit serve --config {}", for_shell(&data.config().display().to_string())))?;
     tell(&json!({"name": name, "fingerprint": own, "consensus": consensus, "data": data.0}).to_string())?;
     if !given.once && home._child.is_some() {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

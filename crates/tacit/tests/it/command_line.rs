@@ -204,6 +204,12 @@ fn the_attacks_demo_adds_up_the_files_it_is_given() {
 #[test]
 fn up_prints_commands_that_work_as_they_are() {
     let folder = tempfile::tempdir().expect("a folder");
+    // A first start that comes to nothing is not in the way of another one elsewhere.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let http = taken.local_addr().expect("an address").to_string();
+    let failed = tacit().current_dir(folder.path()).args(["up", "--http", &http]).output().expect("tacit starts");
+    let said = String::from_utf8_lossy(&failed.stderr);
+    assert!(!failed.status.success() && said.contains("cannot be listened on"), "{failed:?}");
     for start in 1..=2 {
         let mut up = tacit()
             .current_dir(folder.path())

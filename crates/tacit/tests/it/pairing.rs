@@ -68,6 +68,9 @@ fn f07_pairing_is_compared_approved_and_survives_restarts() {
         let reply = pair(&manager, "room1", wrong);
         assert!(reply.is_refusal(), "{reply:?}");
     }
+    // Half a code accuses nobody.
+    let half = pair(&manager, "room1", json!({ "decision": "approve", "comparison_code": "aaaaa aaaaa" }));
+    assert!(half.is_refusal() && half.body.contains("read all of it"), "{half:?}");
     let roster = |peer: &Node| peer.api("GET", "/peers/room1/roster", None).ok().json();
     assert_eq!(roster(&peer)["members"], json!([]));
 

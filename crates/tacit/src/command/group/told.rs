@@ -1,6 +1,8 @@
 //! What is told of groups and their members.
 
-use tacit_model::api::{DirectoryEntry, ForecastBody, GroupBody, MemberBody, PingBody, Standing};
+use tacit_model::api::{
+    DirectoryEntry, ForecastBody, GroupBody, MemberBody, OnMissing, PingBody, SlotRulesBody, Standing,
+};
 
 use crate::command::counted;
 use crate::output::{Code, Failure, bytes};
@@ -47,6 +49,22 @@ pub(super) fn ponged(group: i64, ping: &PingBody, messages: u32, providers: bool
     Ok(format!("{whose} answered {} of {sent} in {took:.3} ms", ping.messages))
 }
 
+/// When a slot closes, and what is done then about who gave nothing.
+fn describe_slots(rules: &SlotRulesBody) -> String {
+    let seconds = |ms: u32| f64::from(ms) / 1000.0;
+    let length = match (rules.slot_ms, &rules.first_slot) {
+        (0, _) => String::new(),
+        (ms, None) => format!("of {} s, ", seconds(ms)),
+        (ms, Some(first)) => format!("of {} s, the first from {first}, ", seconds(ms)),
+    };
+    let needed = match rules.on_missing_input {
+        OnMissing::Wait => return format!("{length}open until everybody gave a row"),
+        OnMissing::Fail => "a row of everybody".to_owned(),
+        OnMissing::Proceed(members) => format!("the rows of {members} members"),
+    };
+    format!("{length}closed {} s after the first row, then {needed} needed", seconds(rules.deadline_ms))
+}
+
 /// A group with what it computes, and everybody in it.
 pub(super) fn describe(group: &GroupBody) -> String {
     let mut text = format!(
@@ -67,7 +85,14 @@ pub(super) fn describe(group: &GroupBody) -> String {
             c.field,
             usize::try_from(c.time_slots).map_or_else(|_| "until stopped".to_owned(), |slots| counted(slots, "slot"))
         )),
-        None => text.push_str("  computes   nothing yet: `tacit group configure`\n"),
+        None if group.owners.is_empty() => text.push_str("  computes   nothing yet: `tacit group configure`\n"),
+        None => text.push_str(&format!(
+            "  computes   nothing yet: its owners agree on that, `tacit negotiation new --group {}`\n",
+            group.gid
+        )),
+    }
+    if group.configuration.is_some() {
+        text.push_str(&format!("  slots      {}\n", describe_slots(&group.slots)));
     }
     if let Some(forecast) = &group.forecast {
         text.push_str(&describe_forecast(forecast));
@@ -146,7 +171,7 @@ pub(super) fn listed(member: &DirectoryEntry) -> String {
 #[cfg(test)]
 mod tests {
     use tacit_model::GroupId;
-    use tacit_model::api::{OnMissing, PairingState, PeerRole, SharingKind, SlotRulesBody};
+    use tacit_model::api::{PairingState, PeerRole, SharingKind};
 
     use super::*;
 
@@ -185,6 +210,18 @@ mod tests {
             forecast: None,
             no_forecast: None,
         }
+    }
+
+    #[test]
+    fn when_a_slot_closes_is_said() {
+        let mut rules = group(3, None).slots;
+        assert_eq!(describe_slots(&rules), "open until everybody gave a row");
+        rules = SlotRulesBody { on_missing_input: OnMissing::Proceed(3), deadline_ms: 60_000, ..rules };
+        assert_eq!(describe_slots(&rules), "closed 60 s after the first row, then the rows of 3 members needed");
+        let first_slot = Some("2026-01-01T00:00:00Z".to_owned());
+        rules = SlotRulesBody { on_missing_input: OnMissing::Fail, slot_ms: 300_000, first_slot, ..rules };
+        let said = "of 300 s, the first from 2026-01-01T00:00:00Z, closed 60 s after the first row, then a row of everybody needed";
+        assert_eq!(describe_slots(&rules), said);
     }
 
     #[test]

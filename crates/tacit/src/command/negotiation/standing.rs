@@ -22,9 +22,13 @@ pub(super) fn done(json: bool, now: &NegotiationBody, seat: &Seat) -> Result<(),
             format!("Consensus reached: {decided} ({})", now.outcome.as_deref().unwrap_or("not in force yet"))
         }
         (None, Some(consensus)) => format!("Consensus reached: {consensus}"),
+        _ if now.status == "cancelled" => "The negotiation is cancelled; nothing was decided.".to_owned(),
         _ => {
             let mine = now.contributions.iter().find(|c| c.signer == seat.key());
-            let mine = mine.map(|c| format!("Your contribution is {}. ", c.number)).unwrap_or_default();
+            let mine = mine.map_or_else(
+                || "No contribution of yours stands. ".to_owned(),
+                |c| format!("Your contribution is {}. ", c.number),
+            );
             format!(
                 "{mine}No consensus yet; {} signatures are missing, {} invitations are pending.",
                 now.pending.len(),
