@@ -46,14 +46,15 @@ impl Up {
         }
         let http = self.http.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7400)));
         let coordinator = NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], http, ..fixed()? };
+        let new: Vec<PathBuf> = folders(&self.data).filter(|folder| !folder.exists()).collect();
         let nodes = match known {
             true => again(&self.data).await?,
             false => match first(&self.data, coordinator).await {
                 Ok(nodes) => nodes,
                 Err(failure) => {
                     // What a first start has half made is in the way of the next one.
-                    for folder in folders(&self.data).filter(|folder| folder.join("node.toml").exists()) {
-                        std::fs::remove_dir_all(&folder).map_err(Failure::at(&folder, "removed", "remove it"))?;
+                    for folder in new.iter().filter(|folder| folder.exists()) {
+                        std::fs::remove_dir_all(folder).map_err(Failure::at(folder, "removed", "remove it"))?;
                     }
                     return Err(failure);
                 }
