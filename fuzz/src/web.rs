@@ -291,7 +291,7 @@ impl Played {
                 });
                 async { done }
             })
-            .results(move |(name, _)| {
+            .results(move |(name, ..)| {
                 let result = PartyResult {
                     run: RunId(1),
                     task: None,
@@ -302,7 +302,7 @@ impl Played {
                     contributors: 2,
                     at: UnixMillis(0),
                 };
-                let found = h.with(&name, |_| Ok(vec![result]));
+                let found = h.with(&name, |_| Ok((vec![result], false)));
                 async { found }
             })
             .roster(move |name| {

@@ -17,6 +17,11 @@ use tacit_model::{Fingerprint, GroupId, RunId, Slot, UnixMillis};
 use tacit_party::source::{AboveMax, Row, SampleText};
 use tacit_store::Redacted;
 
+/// A peer, a run or all, and the first slot.
+type ResultsAsked = (String, Option<RunId>, Option<Slot>);
+/// And whether there are more.
+type ResultsFound = (Vec<PartyResult>, bool);
+
 /// Who wants to become a member, and where.
 #[derive(Clone, Debug)]
 pub struct JoinRequest {
@@ -186,7 +191,7 @@ pub struct PartyDesk {
     pub(crate) start: Operation<String, ()>,
     pub(crate) stop: Operation<String, ()>,
     pub(crate) add_rows: Operation<(String, Vec<TimedRow>, AboveMax), RowsKept>,
-    pub(crate) results: Operation<(String, Option<RunId>, Option<Slot>), (Vec<PartyResult>, bool)>,
+    pub(crate) results: Operation<ResultsAsked, ResultsFound>,
     pub(crate) roster: Operation<String, PartyRoster>,
     pub(crate) compare: Operation<(String, Option<Fingerprint>, Option<String>), ()>,
     pub(crate) add_samples: Operation<(String, Vec<SampleText>), usize>,

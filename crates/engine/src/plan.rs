@@ -293,13 +293,24 @@ impl Plan {
     }
 
     /// How many bytes of one compute peer may wait at another one to be read. In the model `guaranteed` it may have to give it
-    /// all that was dealt, while that one still waits for a silent one; as much as each of them holds anyway.
+    /// all that was dealt, while that one still waits for a silent one; as much as each of them holds anyway. What it deals
+    /// itself may wait, too.
     pub fn parked_limit(&self) -> usize {
-        let given = match self.model() {
+        let given = self.inputs().len().saturating_mul(self.given_bytes());
+        self.dealt_limit().saturating_add(given)
+    }
+
+    /// And how many of who only gives.
+    pub(crate) fn dealt_limit(&self) -> usize {
+        PARKED_HARD_LIMIT.saturating_add(self.given_bytes())
+    }
+
+    /// What one input is long in the model `guaranteed`, in which it waits for others.
+    fn given_bytes(&self) -> usize {
+        match self.model() {
             SecurityModel::Guaranteed => self.dealt_elements() * self.field().bytes(),
             SecurityModel::SemiHonest | SecurityModel::Malicious => 0,
-        };
-        PARKED_HARD_LIMIT.saturating_add(given.saturating_mul(self.inputs().len()))
+        }
     }
 
     /// What the noise of the result promises; `None` where there is no noise.

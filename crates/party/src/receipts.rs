@@ -5,6 +5,7 @@
 //! becomes durable within a moment after the result, together with others, where that is faster.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,8 @@ struct Page {
     link: u64,
     /// Receipts that came since the last page ended, and are looked at.
     looked_at: TaskTracker,
+    /// Whether one of those could not be kept for now.
+    failed: Arc<AtomicBool>,
 }
 
 impl Missed {
@@ -225,7 +228,7 @@ pub(crate) async fn tell_awaited(party: &Inner) {
             None => None,
         };
         let newest: Option<Receipt> = newest.and_then(|row| serde_json::from_str(&row.body).ok());
-        let newest = newest.map_or(UnixMillis(0), |receipt| receipt.log.entry.at);
+        let newest = believable(party, newest.map_or(UnixMillis(0), |receipt| receipt.log.entry.at));
         // Durable before anything that comes over this link is kept.
         party.standing.change(|standing| standing.receipts.begin(newest)).await?;
         // What was logged right before may have been on its way, and another gateway's clock may be behind.
@@ -235,6 +238,11 @@ pub(crate) async fn tell_awaited(party: &Inner) {
     if let Err(error) = told.await {
         debug!(party = %party.name, %error, "the gateway was not asked for receipts");
     }
+}
+
+/// A gateway that says more would keep others from being asked for what is earlier.
+fn believable(party: &Inner, upto: UnixMillis) -> UnixMillis {
+    upto.min(party.clock.now().plus(CLOCK_SKEW_MS))
 }
 
 /// Asks for the receipts of the own sessions, and for a page of those that were logged at this moment or later; of a
@@ -249,14 +257,19 @@ async fn ask(party: &Inner, newest: UnixMillis, from: UnixMillis) -> Result<(), 
 
 /// The gateway has sent a page, up to this moment.
 pub(crate) fn on_sent(party: &Arc<Inner>, upto: UnixMillis, more: bool) {
-    let (link, looked_at) = {
+    let (link, looked_at, failed) = {
         let mut page = party.missed.page();
-        (page.link, std::mem::take(&mut page.looked_at))
+        (page.link, std::mem::take(&mut page.looked_at), std::mem::take(&mut page.failed))
     };
+    let upto = believable(party, upto);
     let party = Arc::clone(party);
     party.tasks.clone().spawn(async move {
         looked_at.close();
         looked_at.wait().await;
+        if failed.load(Ordering::Relaxed) {
+            // Over the next link the same page is asked for again.
+            return;
+        }
         let next = async {
             // What a link brought that is gone is here; what came after it may not be.
             let lives = || party.missed.page().link == link;
@@ -281,22 +294,45 @@ pub(crate) async fn on_wanted(party: &Inner, session: SessionId) {
 /// A receipt of the gateway.
 pub(crate) fn on_receipt(party: &Arc<Inner>, session: SessionId, document: String, own: Own) {
     let party = Arc::clone(party);
-    let looked_at = party.missed.page().looked_at.token();
+    let (looked_at, failed) = {
+        let page = party.missed.page();
+        (page.looked_at.token(), Arc::clone(&page.failed))
+    };
     party.tasks.clone().spawn(async move {
         let _looked_at = looked_at;
-        if let Err(why) = keep(&party, session, document, own).await {
-            party.trouble(format!("the receipt of session {session} was not kept: {why}"));
+        let Err(why) = keep(&party, session, document, own).await else { return };
+        if matches!(why, Unkept::Store(_)) {
+            failed.store(true, Ordering::Relaxed);
+            if let Err(error) = party.standing.change(|standing| standing.receipts.lacks()).await {
+                debug!(party = %party.name, %error, "that a receipt is lacking was not noted");
+            }
         }
+        party.trouble(format!("the receipt of session {session} was not kept: {why}"));
     });
 }
 
-async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> Result<(), String> {
-    let unread = |error: StoreError| error.to_string();
+/// Why a receipt was not kept.
+#[derive(Debug, thiserror::Error)]
+enum Unkept {
+    /// Another time it may be.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Wrong(String),
+}
+
+impl From<String> for Unkept {
+    fn from(why: String) -> Self {
+        Self::Wrong(why)
+    }
+}
+
+async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> Result<(), Unkept> {
     let known = match party.awaited.take(session) {
         Some(mine) => Some(mine),
-        None => match party.store.owed(&party.name, session).await.map_err(unread)? {
+        None => match party.store.owed(&party.name, session).await? {
             Some(owed) => Some(Mine::read(&owed)),
-            None if party.store.receipt(&party.name, session).await.map_err(unread)?.is_some() => return Ok(()),
+            None if party.store.receipt(&party.name, session).await?.is_some() => return Ok(()),
             None => None,
         },
     };
@@ -305,10 +341,10 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
     let (logged_by, gateways) = (receipt.gateway(), party.gateways());
     let ours = party.standing.look(|standing| standing.may_have_logged(&logged_by, &gateways, is_known));
     if !ours || receipt.statement.session != session {
-        return Err("it is one of another gateway or session".to_owned());
+        return Err("it is one of another gateway or session".to_owned().into());
     }
     if receipt.statement.group != party.group {
-        return Err("it belongs to another group".to_owned());
+        return Err("it belongs to another group".to_owned().into());
     }
     let is_awaited = known.is_some();
     let mine = known.unwrap_or_default();
@@ -320,8 +356,8 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
             debug!(party = %party.name, %session, "a receipt under an earlier consensus was not kept");
             return Ok(());
         }
-        Err(Unfit::Unchecked) => return Err("it is under a consensus that this peer cannot check".to_owned()),
-        Err(Unfit::Wrong(why)) => return Err(why),
+        Err(Unfit::Unchecked) => return Err("it is under a consensus that this peer cannot check".to_owned().into()),
+        Err(Unfit::Wrong(why)) => return Err(why.into()),
     }
     let frozen = mine.leaf(&party.me).is_some_and(|leaf| mine.leaves.contains(&leaf));
     let own = match (own, mine.commitment) {
@@ -332,12 +368,14 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
             Some(own)
         }
         (Own::Rejected { .. }, _) if frozen => {
-            return Err("the gateway says that this peer's data did not count, and it is in the frozen set".to_owned());
+            return Err("the gateway says that this peer's data did not count, and it is in the frozen set"
+                .to_owned()
+                .into());
         }
         (Own::Rejected { reason }, _) => {
             Some(Contribution { session, party: party.me, counted: None, reason: Some(reason) })
         }
-        (_, Some(_)) => return Err("it does not say whether this peer's data counted".to_owned()),
+        (_, Some(_)) => return Err("it does not say whether this peer's data counted".to_owned().into()),
         _ => None,
     };
     let statement = &receipt.statement;
@@ -350,7 +388,7 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
         own: own.map(|own| serde_json::to_string(&own)).transpose().map_err(|e| e.to_string())?,
         at: party.clock.now(),
     };
-    party.store.put_receipt(&party.name, row).await.map_err(|e| e.to_string())
+    Ok(party.store.put_receipt(&party.name, row).await?)
 }
 
 /// Why a receipt, in itself whole, is not kept.

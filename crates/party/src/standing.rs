@@ -87,6 +87,11 @@ impl Received {
         was_all
     }
 
+    /// One that was sent could not be kept. `false` if nothing changes.
+    pub(crate) fn lacks(&mut self) -> bool {
+        std::mem::take(&mut self.all)
+    }
+
     /// All were sent up to here, or `all` that there are. `false` if that is known.
     pub(crate) fn sent(&mut self, upto: UnixMillis, all: bool) -> bool {
         let before = *self;
@@ -201,6 +206,10 @@ mod tests {
         assert!(!standing.receipts.begin(late), "the link was lost between two pages");
         assert_eq!(standing.receipts.upto, early);
         assert!(standing.receipts.sent(late, true));
+        // One that comes as it is issued, and is not kept, is asked for over the next link.
+        let mut lacking = again(&standing);
+        assert!(lacking.receipts.lacks() && !lacking.receipts.begin(later));
+        assert_eq!(lacking.receipts.upto, late);
         // From now on what comes as it is issued is all that there is, until the link is lost.
         let mut standing = again(&standing);
         assert!(standing.receipts.begin(later));

@@ -10,7 +10,8 @@ use crate::types::LogIndex;
 /// How long nobody votes against a leader that was heard of.
 pub(crate) const VOTERS_LEASE: Duration = Duration::from_millis(VOTERS_LEASE_MS);
 pub(crate) const VOTERS_LEASE_MS: u64 = 1000;
-/// One piece of a snapshot, and its answer, where it is not long; who takes them waits as long for the next one.
+/// One piece of a snapshot, and its answer; a long one has more time. Who takes them waits so long for the next one before it
+/// asks whether it would be elected.
 pub(crate) const PIECE: Duration = Duration::from_secs(30);
 /// The rest is what one of the voters may have heard later than another.
 const SILENCE: Duration = VOTERS_LEASE.saturating_add(Duration::from_millis(150));

@@ -44,7 +44,8 @@ pub(crate) fn take_file(path: &Path) -> Result<File, StoreError> {
     beside.push("-lock");
     let beside = PathBuf::from(beside);
     create_private(&beside)?;
-    let file = File::open(&beside).map_err(|error| failed(&beside, error))?;
+    // On a network's file system only who may write can lock.
+    let file = File::options().write(true).open(&beside).map_err(|error| failed(&beside, error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(What::InUse.into()),

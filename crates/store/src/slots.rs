@@ -283,7 +283,8 @@ impl Store {
     }
 
     /// Results of a run, in order of slots, for one answer: at most `most`, and about 4 MiB of them, but one always; and
-    /// whether there are more on that side. What one answer does not hold is not read.
+    /// whether there are more on that side. What one answer does not hold is not read; slots whose result the party does not
+    /// learn are not there.
     pub async fn results(
         &self,
         party: &str,
@@ -297,18 +298,20 @@ impl Store {
         let (lengths, mut rows): (Vec<Scalar<u64>>, Vec<ResultRow>) = match which {
             Windows::From(from) => {
                 let sql = "SELECT CAST(LENGTH(values_json) AS BIGINT) AS v FROM results
-                           WHERE party = $1 AND run = $2 AND slot >= $3 ORDER BY slot LIMIT $4";
+                           WHERE party = $1 AND run = $2 AND slot >= $3 AND values_json <> '' ORDER BY slot LIMIT $4";
                 let lengths: Vec<Scalar<u64>> = db.all(sql, args![party, run, from, looked]).await?;
-                let sql = "SELECT * FROM results WHERE party = $1 AND run = $2 AND slot >= $3 ORDER BY slot LIMIT $4";
+                let sql = "SELECT * FROM results
+                           WHERE party = $1 AND run = $2 AND slot >= $3 AND values_json <> '' ORDER BY slot LIMIT $4";
                 let fits = fitting(&lengths).min(most);
                 let rows = db.all(sql, args![party, run, from, fits]).await?;
                 (lengths, rows)
             }
             Windows::Newest => {
                 let sql = "SELECT CAST(LENGTH(values_json) AS BIGINT) AS v FROM results
-                           WHERE party = $1 AND run = $2 ORDER BY slot DESC LIMIT $3";
+                           WHERE party = $1 AND run = $2 AND values_json <> '' ORDER BY slot DESC LIMIT $3";
                 let lengths: Vec<Scalar<u64>> = db.all(sql, args![party, run, looked]).await?;
-                let sql = "SELECT * FROM results WHERE party = $1 AND run = $2 ORDER BY slot DESC LIMIT $3";
+                let sql = "SELECT * FROM results
+                           WHERE party = $1 AND run = $2 AND values_json <> '' ORDER BY slot DESC LIMIT $3";
                 let rows = db.all(sql, args![party, run, fitting(&lengths).min(most)]).await?;
                 (lengths, rows)
             }

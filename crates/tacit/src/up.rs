@@ -7,7 +7,7 @@ use clap::Args;
 use tacit_model::api::{ConfigurationBody, PeerRole, SharingKind};
 
 use crate::config::{DataFolder, NodeConfig, Role};
-use crate::output::{Failure, for_shell, notice, program};
+use crate::output::{Code, Failure, for_shell, notice, program};
 use crate::process::ChildNode;
 use crate::scenario::{Organisation, Scenario, client, fixed};
 
@@ -46,19 +46,34 @@ impl Up {
         }
         let http = self.http.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7400)));
         let coordinator = NodeConfig { name: "coordinator".to_owned(), roles: vec![Role::Gateway], http, ..fixed()? };
+        let foreign = folders(&self.data).find(|folder| folder.join("node.toml").exists());
+        if let (false, Some(folder)) = (known, foreign) {
+            return Err(Failure::usage(format!(
+                "{} holds a node that `tacit up` did not make; choose another --data folder",
+                folder.display()
+            )));
+        }
         let new: Vec<PathBuf> = folders(&self.data).filter(|folder| !folder.exists()).collect();
-        let nodes = match known {
-            true => again(&self.data).await?,
-            false => match first(&self.data, coordinator).await {
-                Ok(nodes) => nodes,
-                Err(failure) => {
-                    // What a first start has half made is in the way of the next one.
-                    for folder in new.iter().filter(|folder| folder.exists()) {
-                        std::fs::remove_dir_all(folder).map_err(Failure::at(folder, "removed", "remove it"))?;
+        let begun = async {
+            if known {
+                return again(&self.data).await;
+            }
+            tokio::select! {
+                nodes = first(&self.data, coordinator) => nodes,
+                _ = tokio::signal::ctrl_c() => Err(Failure::new(Code::Other, "interrupted")),
+            }
+        };
+        let nodes = match begun.await {
+            Ok(nodes) => nodes,
+            Err(failure) => {
+                // What a first start has half made is in the way of the next one.
+                for folder in new.iter().filter(|folder| folder.exists()) {
+                    if let Err(error) = std::fs::remove_dir_all(folder) {
+                        notice(&format!("remove {}, which is half made: {error}", folder.display()));
                     }
-                    return Err(failure);
                 }
-            },
+                return Err(failure);
+            }
         };
         let url = &nodes[0].address.url;
         notice("Three organisations are up: alpha, beta, gamma. Each has its own process, key and data.");

@@ -123,7 +123,7 @@ impl Telling {
         };
         match telling.told(body).await {
             Ok(event) => Some((Ok(event), Some(telling))),
-            Err(error) => Some((Ok(said("refused", &error)), None)),
+            Err(error) => Some((Ok(said("broken", &error)), None)),
         }
     }
 

@@ -182,6 +182,8 @@ pub(super) async fn share_and_freeze<F: Field, E: Environment>(
     let outside = party.position.map_or(0, |_| party.plan.members().len() - party.plan.compute().len());
     party.mailbox.spare_slowest(faulty + outside);
     if party.position.is_some() {
+        // Dealers are read one after the other: while one of them is silent, all that the others deal waits.
+        party.mailbox.let_wait(party.plan.inputs(), party.plan.dealt_limit());
         party.mailbox.let_wait(party.plan.compute(), party.plan.parked_limit());
     }
     let layout = party.layout();

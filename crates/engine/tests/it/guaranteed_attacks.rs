@@ -253,8 +253,11 @@ fn rule5_what_an_honest_compute_peer_has_to_give_is_no_flood() {
     assert!(session.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     let dealt = Bytes::from(vec![0; plan.forecast().input_bytes as usize / 4]);
     assert!(10 * dealt.len() > PARKED_HARD_LIMIT);
-    let send = |from: usize| (0..10).try_for_each(|_| mailbox.deliver(from, dealt.clone()));
-    assert_eq!(send(1), Ok(()));
-    // That is what has a limit, and nobody else has to give it.
-    assert_eq!((send(1), send(4)), (Err(Flooded(1)), Err(Flooded(4))));
+    let half = dealt.slice(..dealt.len() / 2);
+    let send = |from: usize, halves: usize| (0..halves).try_for_each(|_| mailbox.deliver(from, half.clone()));
+    // All that it has to give, and what it deals itself; of a dealer its vector above the limit of all sessions.
+    let above = PARKED_HARD_LIMIT / half.len() + 1;
+    assert_eq!((send(1, 22), send(4, above)), (Ok(()), Ok(())));
+    // That is what has a limit.
+    assert_eq!((send(1, 22), send(4, 3)), (Err(Flooded(1)), Err(Flooded(4))));
 }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tacit_accord::log::{Hash, ProofPlan, Tree};
 use tacit_job::{Awaited, Own, ToPeer};
+use tacit_link::LinkError;
 use tacit_model::{Fingerprint, GroupId, UnixMillis};
 use tacit_store::ReceiptRow;
+use tracing::warn;
 
 use super::{Debt, Gathered, Heard, Terms};
 use crate::directory::Present;
@@ -155,13 +157,24 @@ impl Gateway {
             if answered.contains(&row.session) {
                 continue;
             }
-            let Some(receipt) = receipt_for(&member, group, row, None)? else { continue };
+            let session = row.session;
+            let receipt = match receipt_for(&member, group, row, None) {
+                Ok(Some(receipt)) => receipt,
+                Ok(None) => continue,
+                Err(error) => {
+                    warn!(%session, %error, "a receipt cannot be shown");
+                    continue;
+                }
+            };
             if let ToPeer::Receipt { receipt, .. } = &receipt {
                 bytes = bytes.saturating_add(receipt.len());
             }
-            if sender.send(&receipt).is_err() {
+            match sender.send(&receipt) {
+                Ok(()) => {}
+                // It would be in the way of all others for ever.
+                Err(error @ LinkError::TooLarge { .. }) => warn!(%session, %error, "a receipt cannot be shown"),
                 // The link is gone, or is not read: over the next one the member asks for this page again.
-                return Ok(());
+                Err(_) => return Ok(()),
             }
         }
         if from.is_some() {

@@ -76,7 +76,9 @@ impl Party {
         samples.retain(|(at, _)| *at >= since);
         let sources: BTreeSet<String> = samples.iter().flat_map(|(_, values)| values.keys().cloned()).collect();
         let most = party.policy().max_samples;
-        if let Some(upto) = not_taken {
+        if let Some(upto) = not_taken
+            && party.store.look().let_go_up_to(&party.name).await?.is_none_or(|known| known < upto)
+        {
             party.store.note_not_taken(&party.name, upto).await?;
         }
         let measuring = party.measuring.read().await;

@@ -17,6 +17,9 @@ use crate::negotiating::Seat;
 use crate::output::{Code, Failure};
 use crate::wizard::{self, confirm, say};
 
+/// As many slots as one answer holds.
+const SHOWN: usize = 10_000;
+
 /// Create, configure and run groups at a gateway.
 #[derive(Args, Debug)]
 #[command(after_help = "Example, from nothing to sums:\n  \
@@ -356,11 +359,15 @@ impl Group {
                     let lines = slots.iter().map(|s| format!("{:>6}  {:<7} {}", s.slot.counted(), s.state, s.detail));
                     lines.collect::<Vec<_>>().join("\n")
                 })?;
-                match first {
-                    Some(first) => {
+                let last = slots.last().map(|slot| slot.slot.counted()).filter(|_| from.is_some());
+                match (first, last) {
+                    (Some(first), _) => {
                         say(&format!("note: slots up to {first} are not shown; --from 1 begins with the first"))
                     }
-                    None => Ok(()),
+                    (None, Some(last)) if slots.len() >= SHOWN => {
+                        say(&format!("note: there may be more; --from {} shows them", last + 1))
+                    }
+                    _ => Ok(()),
                 }
             }
             Action::Consensus { group } => {

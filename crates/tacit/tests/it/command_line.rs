@@ -207,9 +207,25 @@ fn up_prints_commands_that_work_as_they_are() {
     // A first start that comes to nothing is not in the way of another one elsewhere.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let http = taken.local_addr().expect("an address").to_string();
-    let failed = tacit().current_dir(folder.path()).args(["up", "--http", &http]).output().expect("tacit starts");
-    let said = String::from_utf8_lossy(&failed.stderr);
-    assert!(!failed.status.success() && said.contains("cannot be listened on"), "{failed:?}");
+    let up = || {
+        let output = tacit().current_dir(folder.path()).args(["up", "--http", &http]).output().expect("tacit starts");
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = up();
+    assert!(said.contains("cannot be listened on"), "{said}");
+    // Nor does it touch what somebody else keeps there.
+    let alpha = folder.path().join("tacit-up").join("alpha");
+    std::fs::create_dir_all(&alpha).expect("a folder");
+    std::fs::write(alpha.join("mine"), "x").expect("a file");
+    let said = up();
+    assert!(said.contains("cannot be listened on"), "{said}");
+    std::fs::write(alpha.join("node.toml"), "x").expect("a file");
+    let said = up();
+    assert!(said.contains("choose another --data folder"), "{said}");
+    assert_eq!(std::fs::read_to_string(alpha.join("node.toml")).expect("it is there"), "x");
+    assert_eq!(std::fs::read_to_string(alpha.join("mine")).expect("it is there"), "x");
+    std::fs::remove_dir_all(&alpha).expect("removed");
     for start in 1..=2 {
         let mut up = tacit()
             .current_dir(folder.path())
