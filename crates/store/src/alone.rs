@@ -7,10 +7,10 @@
 //! the database, too, which the system frees when the process ends, in whatever way. Who only reads or copies the database
 //! does not ask for it.
 //!
-//! **PostgreSQL.** A node holds an advisory lock of its schema, on a connection of its own, as long as it runs. The server gives it back when that
-//! connection ends, also after kill -9. A node that has lost it, because the server was restarted, takes it again; if another one
-//! was faster, it writes no more. Where it is the node's own earlier connection that has it, which a network that was dark has
-//! kept from ending, the node ends that.
+//! **PostgreSQL.** A node holds an advisory lock of its schema, on a connection of its own, as long as it runs. The server
+//! gives it back when that connection ends, also after kill -9. A node that has lost it, because the server was restarted,
+//! takes it again; if another one was faster, it writes no more. Where it is the node's own earlier connection that has it,
+//! which a network that was dark has kept from ending, the node ends that.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use sqlx::{Connection, Executor};
 use tacit_model::{RunId, Slot};
 use tacit_store::{ReplicaRows, Store, StoreError, What};
 
-use crate::postgres::Schema;
+use crate::postgres::{Network, Schema};
 use crate::{Fixture, at, on_both};
 
 on_both!(a_newer_schema_is_refused, what_was_written_is_there_after_reopening, replicas_open_at_once);
@@ -110,6 +110,36 @@ async fn w1_a_sqlite_file_that_another_node_uses_is_refused() {
     assert_eq!(second.setting("a").await.unwrap().as_deref(), Some("b"));
     drop(second);
     Store::open_alone(&path).await.unwrap().close().await;
+}
+
+/// Where the network was dark the server keeps the node's earlier connection, and the lock with it: the node would take itself
+/// for another one, and write no more.
+#[tokio::test]
+async fn w1_a_node_takes_its_postgres_back_from_its_own_lost_connection() {
+    let schema = Schema::create().await;
+    let network = Network::before(&schema).await;
+    let store = Store::open_alone(&network.address).await.unwrap();
+    store.set_setting("a", "b", at(0)).await.unwrap();
+    let mut admin = sqlx::PgConnection::connect(&schema.address).await.unwrap();
+    let sql = format!("SELECT pid {LOCKS} AND granted");
+    let mut holder = async || -> Option<i32> {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone())).fetch_optional(&mut admin).await.unwrap()
+    };
+    let first = holder().await.expect("the node has the lock");
+    network.go_dark();
+    assert_eq!(holder().await, Some(first), "the server has not noticed");
+    let taken_back = async {
+        while holder().await.is_none_or(|pid| pid == first) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // The other connections of before are lost as well: each is noticed when it is used.
+        while store.set_setting("a", "c", at(1)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), taken_back).await.expect("it takes the lock again, and writes");
+    let refused = Store::open_alone(&schema.address).await.map(drop);
+    assert_eq!(refused, Err(What::InUse.into()));
 }
 
 #[tokio::test]

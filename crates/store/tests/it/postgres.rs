@@ -7,7 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
 
 /// A schema of its own inside the server, dropped with this value.
 pub(crate) struct Schema {
@@ -43,6 +47,57 @@ impl Drop for Schema {
         });
         let _ = dropped.join();
     }
+}
+
+/// A way to the server that can be cut without a word to the server.
+pub(crate) struct Network {
+    pub(crate) address: String,
+    dark: watch::Sender<()>,
+}
+
+impl Network {
+    pub(crate) async fn before(schema: &Schema) -> Self {
+        let server: PgConnectOptions = schema.address.parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut address = server.to_url_lossy();
+        address.set_host(Some("127.0.0.1")).unwrap();
+        address.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+        address.query_pairs_mut().append_pair("options[search_path]", &schema.name);
+        let (dark, cut) = watch::channel(());
+        // Ends with the test.
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (server, mut cut) = (server.clone(), cut.clone());
+                cut.mark_unchanged();
+                tokio::spawn(async move {
+                    let port = server.get_port();
+                    match server.get_socket() {
+                        Some(folder) => {
+                            let server = UnixStream::connect(folder.join(format!(".s.PGSQL.{port}"))).await.unwrap();
+                            carry(client, server, cut).await;
+                        }
+                        None => carry(client, TcpStream::connect((server.get_host(), port)).await.unwrap(), cut).await,
+                    }
+                });
+            }
+        });
+        Self { address: address.to_string(), dark }
+    }
+
+    /// Whoever is connected is so no more, and the server thinks otherwise. Who connects anew gets through.
+    pub(crate) fn go_dark(&self) {
+        self.dark.send_replace(());
+    }
+}
+
+async fn carry(mut client: TcpStream, mut server: impl AsyncRead + AsyncWrite + Unpin, mut cut: watch::Receiver<()>) {
+    tokio::select! {
+        _ended = copy_bidirectional(&mut client, &mut server) => return,
+        _cut = cut.changed() => {}
+    }
+    drop(client);
+    // Open until the server ends it.
+    let _ended = server.read_to_end(&mut Vec::new()).await;
 }
 
 /// The address of the server, started when first asked for.
