@@ -13,7 +13,8 @@
 //!
 //! **Promises.** What [`agree`](tacit_store::Replicator::agree) confirmed is on the disks of a majority and is made by
 //! every replica that is or comes back. At most one node at a time has the duty [`Duty::Leading`] as long as clocks of
-//! the nodes run at about the same speed: the lease ends before anybody else can be elected. Even where that fails,
+//! the nodes run at about the same speed: the lease ends before anybody else can be elected. A machine that is suspended
+//! is a clock that stands still: it may read what is old until the rest of its lease is over. Even where that fails,
 //! nothing is written twice or over something unseen, since a change names the one before it.
 //!
 //! **Does not** survive the loss of more than half of the nodes, nor a replica that lies: each of them may act for all
