@@ -54,7 +54,7 @@ impl Init {
         if data.config().exists() {
             return Err(Failure::usage(format!(
                 "{} is there already; edit it, or choose another --data folder",
-                for_shell(&data.config().display().to_string())
+                data.config().display()
             )));
         }
         let default = NodeConfig::default();
@@ -113,7 +113,7 @@ impl Init {
             wizard.finish()?;
         }
         result_line(&format!("{} is written. Next:", data.config().display()))?;
-        result_line(&format!("  tacit serve --config {}", data.config().display()))?;
+        result_line(&format!("  tacit serve --config {}", for_shell(&data.config().display().to_string())))?;
         result_line(&format!("The owner's token will be in {} (readable by you only).", data.owner_token().display()))?;
         Ok(())
     }
