@@ -87,22 +87,27 @@ fn every_result_has_its_receipt_however_often_its_gateway_is_killed() {
     assert_eq!(computed, (0..i64::try_from(slots).expect("few")).collect(), "one for each slot");
 }
 
-/// A receipt that is issued while its holder is away comes when it is back.
-#[test]
-fn a_member_that_was_away_gets_its_receipts_when_it_is_back() {
+/// A running group of five: z, which only computes, lives on the first node, all others on the second.
+fn with_z_apart() -> (Node, Node, Node, Sink, Group) {
     let gateway = Node::with("gateway", &["--tls", "--test-mode", "--roles", "manager"]);
-    let mut first = Node::with("first", &["--test-mode", "--roles", "peer"]);
+    let first = Node::with("first", &["--test-mode", "--roles", "peer"]);
     let second = Node::with("second", &["--test-mode", "--roles", "peer"]);
     let sink = Sink::open();
     let mut group = Group::found(&gateway.manager(), "g");
     group.join(&first.peers(), "z", PRIVACY, "");
-    for (peer, kind) in [("a", INPUT), ("x", PRIVACY), ("y", PRIVACY)] {
+    for (peer, kind) in [("a", INPUT), ("b", INPUT), ("x", PRIVACY), ("y", PRIVACY)] {
         group.join(&second.peers(), peer, kind, &sink.url(peer));
     }
-    group.join(&second.peers(), "b", INPUT, &sink.url("b"));
     group.verify_all();
     group.manager.configure(group.gid, &Config::of(1, -1));
     group.start();
+    (gateway, first, second, sink, group)
+}
+
+/// A receipt that is issued while its holder is away comes when it is back.
+#[test]
+fn a_member_that_was_away_gets_its_receipts_when_it_is_back() {
+    let (gateway, mut first, _second, sink, group) = with_z_apart();
     group.give("a", &["1"]);
     group.give("b", &["2"]);
     assert_eq!(sink.wait_rows("a", 1), ["3"]);
@@ -129,18 +134,7 @@ const LACKED: usize = 270;
 /// A node that was restored from an older copy lacks receipts of which it knows nothing, and gets them page by page.
 #[test]
 fn a_member_that_was_restored_gets_all_receipts_that_it_lacks() {
-    let gateway = Node::with("gateway", &["--tls", "--test-mode", "--roles", "manager"]);
-    let mut first = Node::with("first", &["--test-mode", "--roles", "peer"]);
-    let second = Node::with("second", &["--test-mode", "--roles", "peer"]);
-    let sink = Sink::open();
-    let mut group = Group::found(&gateway.manager(), "g");
-    group.join(&first.peers(), "z", PRIVACY, "");
-    for (peer, kind) in [("a", INPUT), ("b", INPUT), ("x", PRIVACY), ("y", PRIVACY)] {
-        group.join(&second.peers(), peer, kind, &sink.url(peer));
-    }
-    group.verify_all();
-    group.manager.configure(group.gid, &Config::of(1, -1));
-    group.start();
+    let (gateway, mut first, _second, _sink, group) = with_z_apart();
     let z = group.full("z");
     let all = |node: &Node, peer: Option<&str>, count: usize| {
         until("all receipts", || {
