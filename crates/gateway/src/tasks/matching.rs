@@ -10,6 +10,7 @@ use tacit_job::{Ask, Job, Task, Terms, operators_of, tellers_needed};
 use tacit_model::{Attempt, Fingerprint, GroupId, Slot};
 
 use super::branches::{self, Whole};
+use super::left_out::LeftOut;
 use crate::directory::Offer;
 use crate::runs::new_session;
 use crate::{Gateway, GatewayError};
@@ -83,7 +84,7 @@ impl Gateway {
         task: &Task,
         window: Slot,
         attempt: Attempt,
-        without: &BTreeSet<Fingerprint>,
+        without: &LeftOut,
     ) -> Result<Result<(Arc<Consensus>, Job), String>, GatewayError> {
         let consensus = self.current(ask.request.group).await?;
         let charter = consensus.charter();

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::branches::remark;
+use super::left_out::LeftOut;
 use super::matching::fits;
 use super::{PART_PATIENCE, PATIENCE, add_window};
 use crate::clients::withdrawn;
@@ -45,7 +46,7 @@ const LATER: &str = "the owner of each peer reads why with `tacit peer show NAME
 const BUSY: &str = "members were busy with other computations until this one's time was over; ask again later";
 
 /// What a client hears of members that are not asked again.
-fn left_out(without: &BTreeSet<Fingerprint>) -> String {
+fn left_out(without: &LeftOut) -> String {
     format!("{} of the members declined or got lost", without.len())
 }
 
@@ -127,7 +128,7 @@ impl Gateway {
         let task = ask.task().map_err(|e| GatewayError::Bug(e.to_string()))?;
         let mut patience = Instant::now() + PATIENCE;
         let owners_until = Instant::now() + Duration::from_secs(ask.request.approval_s.into());
-        let mut without = BTreeSet::new();
+        let mut without = LeftOut::default();
         // Whoever is waited for once and is there without taking part is not waited for again.
         let mut awaited = BTreeSet::new();
         // Of a large group a task asks a few.
@@ -148,18 +149,19 @@ impl Gateway {
             let changed = self.inner.directory.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let (consensus, matched) = match self
-                .match_task(ask, terms, &task, window, Attempt(attempt), &without)
-                .await?
-            {
-                Ok(matched) => matched,
-                // Somebody may be about to come back.
-                Err(_) if waits(&without, heard_until) && comes_back(&mut place, changed, patience).await => continue,
-                Err(why) => {
-                    let why = if last.is_empty() { why } else { format!("{last}; {why}; {LATER}") };
-                    return Ok(Ended::without_result(job, why));
-                }
-            };
+            let (consensus, matched) =
+                match self.match_task(ask, terms, &task, window, Attempt(attempt), &without).await? {
+                    Ok(matched) => matched,
+                    Err(_) if without.let_back(&self.inner.directory) => continue,
+                    // Somebody may be about to come back.
+                    Err(_) if self.waits(&without, heard_until) && comes_back(&mut place, changed, patience).await => {
+                        continue;
+                    }
+                    Err(why) => {
+                        let why = if last.is_empty() { why } else { format!("{last}; {why}; {LATER}") };
+                        return Ok(Ended::without_result(job, why));
+                    }
+                };
             let members = matched.members();
             if !place.holds(&members) {
                 match place.wait(&members, seated_until).await {
@@ -183,6 +185,7 @@ impl Gateway {
                 }
             }
             asked.extend(matched.inputs.iter().copied());
+            without.asking(&members, &self.inner.directory);
             let parts = self.inner.gathering.open(matched.session, members);
             let outcome = self.execute(&consensus, &matched).await;
             let matched = job.insert(matched);
@@ -237,7 +240,7 @@ impl Gateway {
                     if new.is_empty() || !self.come_back(ask, terms, &new).await {
                         return Ok(Ended::without_result(job, last));
                     }
-                    without.retain(|member| !new.contains(member));
+                    without.take_back(&new);
                     seated_until = Instant::now() + seats;
                 }
                 Outcome::Unheard { recipients, why } => {
@@ -263,6 +266,14 @@ impl Gateway {
             attempt += 1;
         }
         Ok(Ended::without_result(job, format!("{last}; {LATER}")))
+    }
+
+    /// Whether a computation without enough members waits for more: at first, where somebody was lost, and while a result
+    /// may be held by one that is away.
+    fn waits(&self, without: &LeftOut, heard_until: Option<Instant>) -> bool {
+        without.is_empty()
+            || without.waits(&self.inner.directory)
+            || heard_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Whether these members are there in time with what is asked for.
@@ -371,12 +382,6 @@ fn apart(terms: &Terms, window: Slot, until: UnixMillis) -> String {
 async fn comes_back(place: &mut Place<'_>, changed: Pin<&mut Notified<'_>>, patience: Instant) -> bool {
     place.give_back();
     tokio::time::timeout_at(patience, changed).await.is_ok()
-}
-
-/// Whether a computation without enough members waits for more: at first, and while a result may be held by one that is
-/// away.
-fn waits(without: &BTreeSet<Fingerprint>, heard_until: Option<Instant>) -> bool {
-    without.is_empty() || heard_until.is_some_and(|until| Instant::now() < until)
 }
 
 fn row_is_single(body: &watch::Sender<TaskBody>) -> bool {

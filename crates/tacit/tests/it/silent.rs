@@ -106,3 +106,38 @@ async fn f13_one_that_is_lost_in_any_phase_is_left_out_and_the_rest_finish() {
         scene.offering(4).await;
     }
 }
+
+/// Of four members that all compute one is killed, and while the others go on without it a second: two would be too few.
+/// The first one has come back by then and is asked once more, and so is nobody twice.
+#[tokio::test]
+async fn f13_one_that_was_lost_is_asked_again_once_it_is_back_and_needed() {
+    let mut scene = Scene::found().await;
+    let id = scene.hand_in();
+    let mut first = scene.members.pop().expect("the fourth");
+    let session = first.asked().await.session;
+    for member in &mut scene.members {
+        assert_eq!(member.prepared().await.session, session);
+    }
+    let (gone, identity, home) = leaves(first);
+    let mut second = scene.members.pop().expect("the third");
+    assert!(!second.prepared().await.members().contains(&gone));
+    for member in &mut scene.members {
+        assert!(!member.prepared().await.members().contains(&gone));
+    }
+    let gid = GroupId(scene.gid);
+    let mut back = Member::connect("dorothy", gid, Arc::clone(&identity), home.clone()).await;
+    scene.offering(4).await;
+    drop(second);
+
+    let third = back.prepared().await;
+    assert_eq!(third.members().len(), 3);
+    for member in &mut scene.members {
+        assert_eq!(member.prepared().await.session, third.session);
+    }
+    // It leaves once more.
+    drop(back);
+    let _never_asked = Member::connect("dorothy", gid, identity, home).await;
+    let body = scene.ended(&id).await;
+    let why = body["detail"].as_str().expect("a reason");
+    assert!(why.starts_with("2 of the members declined or got lost; 2 members can give"), "{body}");
+}
