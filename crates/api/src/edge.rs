@@ -1,13 +1,8 @@
-//! What an edge is made of, and the router that serves it.
+//! What an edge is made of, and what its handlers share.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, OriginalUri};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use tacit_audit::AuditLog;
 use tacit_gateway::Gateway;
 use tacit_link::Traffic;
@@ -21,7 +16,6 @@ use crate::desk::PartyDesk;
 use crate::face_p2ds::session::Sessions;
 use crate::metrics::Metrics;
 use crate::problem::ApiError;
-use crate::{face_p2ds, guard, html, invitation, native, status};
 
 /// Before a request's time is over, so much of it is left to answer in.
 const TO_ANSWER: Duration = Duration::from_secs(5);
@@ -154,36 +148,4 @@ impl Shared {
     pub(crate) fn peer_url(&self) -> String {
         format!("{}/p2ds-peer", self.edge.options.public_url.trim_end_matches('/'))
     }
-}
-
-/// The router of an edge, with all its guards.
-pub fn router(edge: Edge) -> Router {
-    let sessions = Sessions::default();
-    let (openapi, revocations) = (crate::openapi_document(), watch::Sender::new(()));
-    let app: App = Arc::new(Shared { edge, sessions, openapi, revocations });
-    let mut router = native::operations(&app).into_router().merge(status::routes()).merge(invitation::routes());
-    if app.edge.options.p2ds_face {
-        router = router.merge(face_p2ds::routes(&app));
-    }
-    let router = router
-        .route(html::STYLE_PATH, get(html::style))
-        .fallback(nothing_there)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(app.edge.options.body_limit))
-        .with_state(app.clone());
-    guard::guarded(router, &app)
-}
-
-async fn nothing_there(OriginalUri(uri): OriginalUri) -> Response {
-    if face_p2ds::is_below(uri.path()) {
-        return (StatusCode::NOT_FOUND, "ERR_NOT_FOUND").into_response();
-    }
-    ApiError::new(ProblemKind::NotFound, "nothing is served at this path; see /openapi.json").into_response()
-}
-
-async fn wrong_method(OriginalUri(uri): OriginalUri) -> Response {
-    if face_p2ds::is_below(uri.path()) {
-        return (StatusCode::METHOD_NOT_ALLOWED, "ERR_NOT_FOUND").into_response();
-    }
-    ApiError::new(ProblemKind::MethodNotAllowed, "see /openapi.json for the methods of this path").into_response()
 }

@@ -32,14 +32,16 @@ mod openapi;
 mod problem;
 mod reach;
 mod revocation;
+mod router;
 mod serve;
 mod standby;
 mod status;
 
 pub use auth::{AdminKey, issue_token};
 pub use desk::{DeskError, JoinRequest, PartyDesk, PartyFacts, PartyResult, PartyRoster, RowsKept, TimedRow};
-pub use edge::{Announce, Edge, EdgeOptions, NodeInfo, router};
+pub use edge::{Announce, Edge, EdgeOptions, NodeInfo};
 pub use metrics::{Metrics, MetricsTaken};
-pub use openapi::openapi_document;
+pub use native::openapi_document;
+pub use router::router;
 pub use serve::{ServeError, ServeOptions, serve, tls_config};
 pub use standby::{LeadingGateway, Standby};

@@ -21,7 +21,6 @@ mod tokens;
 
 pub(crate) use groups::group_body;
 pub(crate) use members::{member_role, peer_info, peer_role, register_with, standing};
-pub(crate) use receipts::GATEWAY;
 pub(crate) use receiver::{Posted, keep, received};
 
 use tacit_model::api::Role::{Operator, Owner, Viewer};
@@ -37,9 +36,11 @@ pub(crate) fn operations(app: &App) -> Operations {
     fill(Operations::new(Some(app)))
 }
 
-/// All operations, to be described only.
-pub(crate) fn listed() -> Operations {
-    fill(Operations::new(None))
+/// The OpenAPI 3.1 document of `/api/v1`, as kept in `docs/openapi.json`.
+pub fn openapi_document() -> String {
+    let document = fill(Operations::new(None)).document();
+    // Made of maps with text keys only: it always has a text form.
+    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
 }
 
 fn fill(operations: Operations) -> Operations {

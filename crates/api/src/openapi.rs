@@ -200,13 +200,6 @@ impl Operations {
     }
 }
 
-/// The OpenAPI 3.1 document of `/api/v1`, as kept in `docs/openapi.json`.
-pub fn openapi_document() -> String {
-    let document = crate::native::listed().document();
-    // Made of maps with text keys only: it always has a text form.
-    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
-}
-
 fn describe(op: &Op) -> Value {
     let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     let mut parameters: Vec<Value> = path_names(op.path)

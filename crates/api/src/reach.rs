@@ -5,10 +5,10 @@ use axum::http::Method;
 use tacit_gateway::GatewayError;
 use tacit_model::GroupId;
 use tacit_model::problem::ProblemKind;
+use tacit_store::GATEWAY_HOLDER;
 
 use crate::caller::Caller;
 use crate::edge::App;
-use crate::native::GATEWAY;
 use crate::problem::ApiError;
 
 /// What an operation is about.
@@ -85,7 +85,7 @@ impl About {
             Self::Code => return Ok(app.edge.store.group_of_code(value).await?),
             Self::Receipt => {
                 let Ok(session) = value.parse() else { return Ok(None) };
-                return Ok(app.edge.store.receipt(GATEWAY, session).await?.map(|row| row.gid));
+                return Ok(app.edge.store.receipt(GATEWAY_HOLDER, session).await?.map(|row| row.gid));
             }
             Self::Member => app.gateway()?.member(value).await.map(|member| Some(member.group)),
             Self::Negotiation => app.gateway()?.negotiation(value).await.map(|view| view.group),

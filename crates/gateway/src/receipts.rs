@@ -22,7 +22,7 @@ use tacit_accord::log::{Entry, Hash, Kind};
 use tacit_accord::receipt::{Logged, Receipt, ReceiptSignature};
 use tacit_job::{Job, ReceiptPart, ToPeer};
 use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
-use tacit_store::{OwedRow, ReceiptRow};
+use tacit_store::{GATEWAY_HOLDER, OwedRow, ReceiptRow};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -191,7 +191,7 @@ impl Gateway {
             Some(consensus) => vec![consensus],
             None => {
                 // It may have been paid between the question and now.
-                if self.inner.store.owed("", debt.session).await?.is_none() {
+                if self.inner.store.owed(GATEWAY_HOLDER, debt.session).await?.is_none() {
                     return Ok(());
                 }
                 self.chain_of(debt.group).await?
@@ -201,7 +201,7 @@ impl Gateway {
         let answers = Answers::new(&gathered, &heard, &debt.terms);
         let row = self.log_receipt(debt, gathered, &answers).await?;
         let document = row.body.clone();
-        self.inner.store.put_receipt("", row).await?;
+        self.inner.store.put_receipt(GATEWAY_HOLDER, row).await?;
         for member in answers.holders() {
             let own = answers.own_of(member, heard.get(member))?;
             let receipt = ToPeer::Receipt { session: debt.session, receipt: document.clone(), own };

@@ -71,7 +71,7 @@ pub use opened::{Apart, Clash, Company, OpenedRow};
 pub use outbox::{OutboxBatch, OutboxRow};
 pub use parties::{PartyRow, RevokedRow, SessionClaim, SlotBinding};
 pub use purge::{Purged, PurgedGateway};
-pub use receipts::{OwedRow, ReceiptRow};
+pub use receipts::{GATEWAY_HOLDER, OwedRow, ReceiptRow};
 pub use receiver::ReceivedRow;
 pub use redacted::Redacted;
 pub use replica::{

@@ -5,6 +5,9 @@ use tacit_model::{GroupId, RunId, SessionId, Slot, UnixMillis};
 use crate::db::{Conn, Scalar, args, from_row};
 use crate::{Store, StoreError};
 
+/// The holder of receipts that the gateway is, beside the parties of its node; no party has this name.
+pub const GATEWAY_HOLDER: &str = "";
+
 /// A receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptRow {

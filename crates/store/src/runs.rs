@@ -3,7 +3,7 @@
 use tacit_model::{Attempt, GroupId, RunId, SessionId, Slot, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row, kept_as_word};
-use crate::receipts::insert_owed;
+use crate::receipts::{GATEWAY_HOLDER, insert_owed};
 use crate::{OwedRow, Store, StoreError, What, Windows};
 
 /// How a run stands.
@@ -230,7 +230,7 @@ impl Store {
                 )
                 .await?;
                 match owed {
-                    Some(owed) => insert_owed(db, "", owed).await,
+                    Some(owed) => insert_owed(db, GATEWAY_HOLDER, owed).await,
                     None => Ok(()),
                 }
             })

@@ -5,7 +5,7 @@ use tacit_model::{GroupId, Slot, UnixMillis};
 
 use crate::db::{Scalar, args, from_row};
 use crate::pages::fitting;
-use crate::receipts::insert_owed;
+use crate::receipts::{GATEWAY_HOLDER, insert_owed};
 use crate::{OwedRow, Store, StoreError, What};
 
 /// A task.
@@ -142,7 +142,7 @@ impl Store {
                 )
                 .await?;
                 match owed {
-                    Some(owed) => insert_owed(db, "", owed).await,
+                    Some(owed) => insert_owed(db, GATEWAY_HOLDER, owed).await,
                     None => Ok(()),
                 }
             })

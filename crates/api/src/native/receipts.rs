@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use tacit_model::SessionId;
 use tacit_model::api::{ReceiptBody, ReceiptLine, ReceiptList};
-use tacit_store::ReceiptRow;
+use tacit_store::{GATEWAY_HOLDER, ReceiptRow};
 
 use crate::caller::Caller;
 use crate::edge::App;
@@ -11,8 +11,6 @@ use crate::problem::ApiError;
 
 /// Most receipts in one list.
 const LIST: u32 = 1000;
-/// The gateway's own receipts.
-pub(crate) const GATEWAY: &str = "";
 
 pub(super) async fn list(
     State(app): State<App>,
@@ -20,7 +18,7 @@ pub(super) async fn list(
     args: Args,
 ) -> Result<Json<ReceiptList>, ApiError> {
     app.gateway()?;
-    let Json(mut list) = lines(&app, GATEWAY, &args).await?;
+    let Json(mut list) = lines(&app, GATEWAY_HOLDER, &args).await?;
     list.receipts.retain(|line| caller.known().reaches(Some(line.group)));
     Ok(Json(list))
 }
@@ -30,7 +28,7 @@ pub(super) async fn get(
     PathOf(session): PathOf<String>,
 ) -> Result<Json<ReceiptBody>, ApiError> {
     app.gateway()?;
-    one(&app, GATEWAY, &session).await
+    one(&app, GATEWAY_HOLDER, &session).await
 }
 
 pub(super) async fn list_of_peer(
@@ -68,6 +66,6 @@ async fn one(app: &App, holder: &str, session: &str) -> Result<Json<ReceiptBody>
     let session: SessionId = session.parse().map_err(|_| missing())?;
     let row = app.edge.store.receipt(holder, session).await?.ok_or_else(missing)?;
     // What the gateway keeps beside a receipt is for answering contributors, each about itself.
-    let contribution = row.own.filter(|_| holder != GATEWAY);
+    let contribution = row.own.filter(|_| holder != GATEWAY_HOLDER);
     Ok(Json(ReceiptBody { receipt: row.body, contribution }))
 }

@@ -7,7 +7,7 @@ use tacit_accord::log::{Hash, ProofPlan, Tree};
 use tacit_job::{Awaited, Own, ToPeer};
 use tacit_link::LinkError;
 use tacit_model::{Fingerprint, GroupId, UnixMillis};
-use tacit_store::ReceiptRow;
+use tacit_store::{GATEWAY_HOLDER, ReceiptRow};
 use tracing::warn;
 
 use super::{Debt, Gathered, Heard, Terms};
@@ -132,11 +132,11 @@ impl Gateway {
         let mut answered = BTreeSet::new();
         for awaited in awaited.into_iter().take(most) {
             answered.insert(awaited.session);
-            if let Some(row) = store.receipt("", awaited.session).await? {
+            if let Some(row) = store.receipt(GATEWAY_HOLDER, awaited.session).await? {
                 let leaf: Heard = awaited.leaf.and_then(|leaf| leaf.parse().ok());
                 // One that does not leave is awaited as before.
                 let _left = receipt_for(&member, group, row, Some(&leaf))?.is_none_or(|it| sender.send(&it).is_ok());
-            } else if let Some(owed) = store.owed("", awaited.session).await? {
+            } else if let Some(owed) = store.owed(GATEWAY_HOLDER, awaited.session).await? {
                 // Either asks this member too.
                 match self.inner.gathering.gathers(awaited.session) {
                     true => drop(self.inner.directory.send(&member, &ToPeer::PartWanted { session: awaited.session })),
@@ -145,7 +145,7 @@ impl Gateway {
             }
         }
         let begin = from.unwrap_or(since);
-        let rows = store.receipts_since("", group, begin, MOST).await?;
+        let rows = store.receipts_since(GATEWAY_HOLDER, group, begin, MOST).await?;
         let last = rows.last().map_or(begin, |row| row.at);
         let (mut upto, mut more) = (last, rows.len() >= most && last > begin);
         let mut bytes = 0_usize;
