@@ -22,6 +22,7 @@ mod error;
 mod execution;
 mod gateway;
 mod groups;
+mod left_out;
 mod listing;
 mod members;
 mod negotiations;

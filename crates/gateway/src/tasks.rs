@@ -5,7 +5,6 @@
 //! before the inputs are frozen, is left out, and the rest finish if they are enough.
 
 mod branches;
-mod left_out;
 mod matching;
 mod notices;
 mod places;

@@ -1,6 +1,6 @@
 //! The slots of a run: each is gathered, computed, tried again where that is allowed, and recorded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tracing::info;
 
 use super::{charter_compute, job_of, new_session};
 use crate::execution::{Agreed, Outcome};
+use crate::left_out::LeftOut;
 use crate::receipts::Debt;
 use crate::seats::{Pause, Seated};
 use crate::{Gateway, GatewayError};
@@ -56,7 +57,7 @@ impl Gateway {
         slot: Slot,
         absent: &mut Absent,
     ) -> Result<Result<(), String>, GatewayError> {
-        let mut without = BTreeSet::new();
+        let mut without = LeftOut::default();
         let mut last = String::new();
         // Peers gave shares under it, perhaps; a set opened under another one would tell the difference.
         let mut begun: Option<ConsensusId> = None;
@@ -67,7 +68,7 @@ impl Gateway {
         let mut busy_for = Pause::default();
         let mut tried = 0;
         while tried < self.inner.limits.attempts {
-            let ready = match self.gather(group, run, slot, &without, begun, absent).await? {
+            let ready = match self.gather(group, run, slot, &mut without, begun, absent).await? {
                 Ok(ready) => ready,
                 Err(why) => {
                     let why = if last.is_empty() { why } else { format!("{why} ({last})") };
@@ -106,6 +107,7 @@ impl Gateway {
             let attempt = self.inner.store.record_attempt(group, run, slot, job.session, now).await?;
             job.attempt = attempt;
             info!(group = %group, run = %run, slot = %slot, attempt = %attempt, session = %job.session, "job");
+            without.asking(&members, &self.inner.directory);
             let parts = self.inner.gathering.open(job.session, job.members());
             match self.execute(&ready.consensus, &job).await {
                 Outcome::Done(agreed) => {
@@ -178,7 +180,7 @@ impl Gateway {
         group: GroupId,
         run: RunId,
         slot: Slot,
-        without: &BTreeSet<Fingerprint>,
+        without: &mut LeftOut,
         begun: Option<ConsensusId>,
         absent: &mut Absent,
     ) -> Result<Result<Ready, String>, GatewayError> {
@@ -234,6 +236,9 @@ impl Gateway {
             if let Some(givers) = givers {
                 let threshold = usize::try_from(charter.threshold).unwrap_or(usize::MAX);
                 let needed = tacit_engine::Plan::compute_needed(all_compute.len(), threshold);
+                if compute.len() < needed && without.let_back(&self.inner.directory, |now| now.run == Some(run)) {
+                    continue;
+                }
                 let complete = compute.len() + without.len() >= all_compute.len();
                 // Whoever is away for long is not waited for at each slot anew.
                 let since = absent.values().copied().max().unwrap_or(now);

@@ -10,8 +10,8 @@ use tacit_job::{Ask, Job, Task, Terms, operators_of, tellers_needed};
 use tacit_model::{Attempt, Fingerprint, GroupId, Slot};
 
 use super::branches::{self, Whole};
-use super::left_out::LeftOut;
 use crate::directory::Offer;
+use crate::left_out::LeftOut;
 use crate::runs::new_session;
 use crate::{Gateway, GatewayError};
 

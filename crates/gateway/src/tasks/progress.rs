@@ -17,12 +17,12 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::branches::remark;
-use super::left_out::LeftOut;
 use super::matching::fits;
 use super::{PART_PATIENCE, PATIENCE, add_window};
 use crate::clients::withdrawn;
 use crate::directory::Offer;
 use crate::execution::{Agreed, Outcome};
+use crate::left_out::LeftOut;
 use crate::receipts::{Debt, Parts};
 use crate::seats::{Pause, Place, Seated};
 use crate::{Gateway, GatewayError};
@@ -152,7 +152,7 @@ impl Gateway {
             let (consensus, matched) =
                 match self.match_task(ask, terms, &task, window, Attempt(attempt), &without).await? {
                     Ok(matched) => matched,
-                    Err(_) if without.let_back(&self.inner.directory) => continue,
+                    Err(_) if without.let_back(&self.inner.directory, |now| !now.offer.sources.is_empty()) => continue,
                     // Somebody may be about to come back.
                     Err(_) if self.waits(&without, heard_until) && comes_back(&mut place, changed, patience).await => {
                         continue;

@@ -42,7 +42,7 @@ pub(crate) struct Member {
 
 impl Member {
     /// Registers, is approved, connects, says hello and offers a series.
-    async fn join(gateway: &Node, gid: i64, name: &str) -> Self {
+    pub(crate) async fn join(gateway: &Node, gid: i64, name: &str, role: MemberRole) -> Self {
         let now = OffsetDateTime::from_unix_timestamp(SystemClock.now().0 / 1000).expect("a moment");
         let identity = Arc::new(Identity::generate(name, now).expect("a key"));
         let me = identity.fingerprint();
@@ -53,7 +53,7 @@ impl Member {
             base_url: format!("{}/p2ds-group-management/group-mgmt", gateway.url()),
             code: code.as_str().expect("a code").into(),
             name: name.to_owned(),
-            role: MemberRole::Both,
+            role,
             url: "http://127.0.0.1:9/".to_owned(),
             operator: name.to_owned(),
             label_key: None,
@@ -108,6 +108,13 @@ impl Member {
         tokio::time::timeout(PATIENCE, wait).await.expect("a message in time")
     }
 
+    /// Waits until it is told that a run has begun, and gives rows for the slots before this one.
+    pub(crate) async fn gives(&mut self, before: Slot) {
+        let (group, run) =
+            self.next(|m| if let ToPeer::Start { group, run, .. } = m { Some((group, run)) } else { None }).await;
+        self.link.send(&ToGateway::Rows { group, run, upto: before }).expect("sent");
+    }
+
     pub(crate) async fn asked(&mut self) -> Job {
         self.next(|m| if let ToPeer::Prepare { job, .. } = m { Some(*job) } else { None }).await
     }
@@ -147,7 +154,7 @@ impl Scene {
         let gid = gateway.api("POST", "/groups", Some(&json!({ "name": "g" }))).json()["gid"].as_i64().expect("one");
         let mut members = Vec::new();
         for name in NAMES {
-            members.push(Member::join(&gateway, gid, name).await);
+            members.push(Member::join(&gateway, gid, name, MemberRole::Both).await);
         }
         let scene = Self { gateway, gid, members };
         scene.offering(NAMES.len()).await;

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+use tacit_accord::MemberRole;
 use tacit_job::{Fault, Report};
-use tacit_model::{Fingerprint, GroupId, SessionId};
+use tacit_model::{Fingerprint, GroupId, SessionId, Slot};
 use tacit_pki::Identity;
 use tokio::task::spawn_blocking;
 
+use crate::harness::Node;
 use crate::http::Request;
 use crate::scripted::{Member, Scene, done};
 
@@ -120,7 +123,7 @@ async fn f13_one_that_was_lost_is_asked_again_once_it_is_back_and_needed() {
     }
     let (gone, identity, home) = leaves(first);
     let mut second = scene.members.pop().expect("the third");
-    assert!(!second.prepared().await.members().contains(&gone));
+    assert!(!second.asked().await.members().contains(&gone));
     for member in &mut scene.members {
         assert!(!member.prepared().await.members().contains(&gone));
     }
@@ -140,4 +143,49 @@ async fn f13_one_that_was_lost_is_asked_again_once_it_is_back_and_needed() {
     let body = scene.ended(&id).await;
     let why = body["detail"].as_str().expect("a reason");
     assert!(why.starts_with("2 of the members declined or got lost; 2 members can give"), "{body}");
+}
+
+/// The same in a slot of a standing task, whose compute peers have no rows of their own: of three, of which two are needed, the
+/// second is killed when the first is back.
+#[tokio::test]
+async fn p33_a_compute_peer_that_was_lost_is_asked_again_once_it_is_back_and_needed() {
+    let gateway = Node::with("gateway", &["--roles", "manager"]);
+    let gid = gateway.api("POST", "/groups", Some(&json!({ "name": "g" }))).json()["gid"].as_i64().expect("one");
+    let mut members = Vec::new();
+    let (gives, computes) = (MemberRole::Input, MemberRole::Privacy);
+    for (name, role) in
+        [("alice", gives), ("bobby", gives), ("cyril", computes), ("dorothy", computes), ("emily", computes)]
+    {
+        members.push(Member::join(&gateway, gid, name, role).await);
+    }
+    let scene = Scene { gateway, gid, members };
+    scene.offering(5).await;
+    let Scene { gateway, members: mut inputs, .. } = scene;
+    let mut computing = inputs.split_off(2);
+    let configuration = json!({
+        "field": "2305843009213693951", "max_element": "100", "aggregator": "sum", "items": 1, "time_slots": 1,
+    });
+    gateway.api("PUT", &format!("/groups/{gid}/configuration"), Some(&configuration)).ok();
+    gateway.api("POST", &format!("/groups/{gid}/start"), None).ok();
+    for member in &mut inputs {
+        member.gives(Slot(1)).await;
+    }
+
+    let mut first = computing.pop().expect("the third");
+    let session = first.asked().await.session;
+    for member in inputs.iter_mut().chain(&mut computing) {
+        assert_eq!(member.prepared().await.session, session);
+    }
+    let (gone, identity, home) = leaves(first);
+    let mut second = computing.pop().expect("the second");
+    assert!(!second.asked().await.compute.contains(&gone));
+    for member in inputs.iter_mut().chain(&mut computing) {
+        assert!(!member.prepared().await.compute.contains(&gone));
+    }
+    let mut back = Member::connect("emily", GroupId(gid), identity, home).await;
+    back.gives(Slot(0)).await;
+    drop(second);
+    let third = back.prepared().await;
+    assert_eq!((third.compute.len(), third.inputs.len()), (2, 2));
+    assert!(third.compute.contains(&gone) && third.compute.contains(&computing[0].me));
 }

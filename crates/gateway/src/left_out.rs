@@ -11,7 +11,7 @@ use crate::directory::{Directory, Present};
 
 /// Members that a computation goes on without.
 #[derive(Default)]
-pub(super) struct LeftOut {
+pub(crate) struct LeftOut {
     members: BTreeSet<Fingerprint>,
     /// Over which link each was asked last.
     links: BTreeMap<Fingerprint, u64>,
@@ -20,37 +20,37 @@ pub(super) struct LeftOut {
 }
 
 impl LeftOut {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.members.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    pub(super) fn contains(&self, member: &Fingerprint) -> bool {
+    pub(crate) fn contains(&self, member: &Fingerprint) -> bool {
         self.members.contains(member)
     }
 
-    pub(super) fn extend(&mut self, members: impl IntoIterator<Item = Fingerprint>) {
+    pub(crate) fn extend(&mut self, members: impl IntoIterator<Item = Fingerprint>) {
         self.members.extend(members);
     }
 
     /// These are asked again, whyever they were left out.
-    pub(super) fn take_back(&mut self, members: &[Fingerprint]) {
+    pub(crate) fn take_back(&mut self, members: &[Fingerprint]) {
         self.members.retain(|member| !members.contains(member));
     }
 
     /// These are about to be asked.
-    pub(super) fn asking(&mut self, members: &[Fingerprint], directory: &Directory) {
+    pub(crate) fn asking(&mut self, members: &[Fingerprint], directory: &Directory) {
         let link = |member: &Fingerprint| directory.present(member).map(|present| (*member, present.link));
         self.links.extend(members.iter().filter_map(link));
     }
 
-    /// Those who have come back since they were asked, and say what they offer, are asked once more. Whether there are any.
-    pub(super) fn let_back(&mut self, directory: &Directory) -> bool {
+    /// Those who have come back since they were asked, and are ready, are asked once more. Whether there are any.
+    pub(crate) fn let_back(&mut self, directory: &Directory, ready: impl Fn(&Present) -> bool) -> bool {
         let back = |member: &Fingerprint| {
-            directory.present(member).is_some_and(|now| self.is_new(member, &now) && !now.offer.sources.is_empty())
+            directory.present(member).is_some_and(|now| self.is_new(member, &now) && ready(&now))
         };
         let back: Vec<Fingerprint> = self.may_come().filter(|member| back(member)).copied().collect();
         self.take_back(&back);
@@ -58,8 +58,8 @@ impl LeftOut {
         !back.is_empty()
     }
 
-    /// Whether somebody was lost who may come back, or has come and has not said yet what it offers.
-    pub(super) fn waits(&self, directory: &Directory) -> bool {
+    /// Whether somebody was lost who may come back, or has come and is not ready yet.
+    pub(crate) fn waits(&self, directory: &Directory) -> bool {
         self.may_come().any(|member| directory.present(member).is_none_or(|now| self.is_new(member, &now)))
     }
 
