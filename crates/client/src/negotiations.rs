@@ -79,26 +79,8 @@ mod tests {
     use super::*;
 
     fn body(acts: u32) -> NegotiationBody {
-        NegotiationBody {
-            id: "n".to_owned(),
-            title: "t".to_owned(),
-            group: None,
-            status: "open".to_owned(),
-            opener: "k".to_owned(),
-            opened: UnixMillis(0),
-            expires: UnixMillis(1),
-            deciders: Vec::new(),
-            quorum: 0,
-            round: 0,
-            contributions: Vec::new(),
-            pending: Vec::new(),
-            open_invitations: 0,
-            turns: [("k".to_owned(), acts)].into(),
-            consensus: None,
-            agreement: None,
-            decided: None,
-            outcome: None,
-        }
+        let turns = [("k".to_owned(), acts)].into();
+        NegotiationBody { turns, ..NegotiationBody::new("n", "k", UnixMillis(0), UnixMillis(1)) }
     }
 
     #[tokio::test]

@@ -284,24 +284,12 @@ mod tests {
             signature: String::new(),
         };
         NegotiationBody {
-            id: "n".to_owned(),
-            title: "t".to_owned(),
-            group: None,
-            status: "open".to_owned(),
-            opener: "k".to_owned(),
-            opened: UnixMillis(0),
-            expires: UnixMillis(1),
-            deciders: vec!["k".to_owned()],
-            quorum: 0,
-            round: 1,
             contributions: (1..=3).map(contribution).collect(),
             pending: vec!["k".to_owned()],
-            open_invitations: 0,
             turns: [("k".to_owned(), 3)].into(),
             consensus: Some("c".to_owned()),
             agreement: Some("x".repeat(length)),
-            decided: None,
-            outcome: None,
+            ..NegotiationBody::new("n", "k", UnixMillis(0), UnixMillis(1))
         }
     }
 

@@ -97,17 +97,7 @@ async fn open(w: &World, word: &str, request: &TaskRequest, form: impl FnOnce(St
 
 /// One more computation of a task, after which the task stands like this.
 async fn computed(w: &World, id: &str, window: i64, detail: String, state: &str) {
-    let shown = TaskWindow {
-        window: Slot(window),
-        state: "done".to_owned(),
-        detail,
-        contributors: 3,
-        agreement: String::new(),
-        result: None,
-        sealed: Vec::new(),
-        timing: None,
-        at: String::new(),
-    };
+    let shown = TaskWindow { detail, ..TaskWindow::new(Slot(window), "done") };
     let text = serde_json::to_string(&shown).unwrap();
     w.store.end_window(id, Slot(window), text, state, "", None, SystemClock.now()).await.unwrap();
 }

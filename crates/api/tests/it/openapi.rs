@@ -248,24 +248,9 @@ fn schemas_and_types_agree() {
         signature: text(),
     };
     let negotiation = NegotiationBody {
-        id: text(),
-        title: text(),
-        group: None,
-        status: text(),
-        opener: text(),
-        opened: now,
-        expires: now,
-        deciders: vec![],
-        quorum: 0,
-        round: 1,
         contributions: vec![contribution.clone()],
-        pending: vec![],
-        open_invitations: 0,
         turns: [(text(), 1)].into(),
-        consensus: None,
-        agreement: None,
-        decided: None,
-        outcome: None,
+        ..NegotiationBody::new("n", "k", now, now)
     };
     let open = OpenNegotiation {
         opener: text(),
@@ -383,15 +368,10 @@ fn schemas_and_types_agree() {
         contributors: 0,
     };
     let window = TaskWindow {
-        window: Slot(0),
-        state: text(),
-        detail: text(),
-        contributors: 0,
-        agreement: text(),
         result: Some(result.clone()),
         sealed: vec![text()],
         timing: Some(TaskTiming::default()),
-        at: text(),
+        ..TaskWindow::new(Slot(0), "done")
     };
     let new = NewTask { task: request.clone(), signature: Some(signature.clone()), notify: Some(text()), wait: true };
     let body =

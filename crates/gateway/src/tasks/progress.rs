@@ -311,15 +311,9 @@ impl Gateway {
         let now = self.inner.clock.now();
         let done = ended.outcome.is_ok();
         let mut shown = TaskWindow {
-            window,
-            state: if done { "done" } else { "failed" }.to_owned(),
             detail: ended.remark.clone(),
-            contributors: 0,
-            agreement: String::new(),
-            result: None,
-            sealed: Vec::new(),
-            timing: None,
             at: now.to_rfc3339(),
+            ..TaskWindow::new(window, if done { "done" } else { "failed" })
         };
         match &ended.outcome {
             Ok(agreed) => {

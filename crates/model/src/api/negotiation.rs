@@ -99,6 +99,30 @@ pub struct NegotiationBody {
 }
 
 impl NegotiationBody {
+    /// One that is open, about no group, and in which nobody has said anything yet.
+    pub fn new(id: &str, opener: &str, opened: UnixMillis, expires: UnixMillis) -> Self {
+        Self {
+            id: id.to_owned(),
+            title: String::new(),
+            group: None,
+            status: "open".to_owned(),
+            opener: opener.to_owned(),
+            opened,
+            expires,
+            deciders: Vec::new(),
+            quorum: 0,
+            round: 0,
+            contributions: Vec::new(),
+            pending: Vec::new(),
+            open_invitations: 0,
+            turns: BTreeMap::new(),
+            consensus: None,
+            agreement: None,
+            decided: None,
+            outcome: None,
+        }
+    }
+
     /// Its state in a word, as an entity tag (RFC 9110): what is shown of a negotiation follows from how many acts there were,
     /// and from what became of it.
     pub fn tag(&self) -> String {

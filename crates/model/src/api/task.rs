@@ -215,6 +215,23 @@ pub struct TaskWindow {
     pub at: String,
 }
 
+impl TaskWindow {
+    /// One that ended like this, with nothing else to show of it yet.
+    pub fn new(window: Slot, state: &str) -> Self {
+        Self {
+            window,
+            state: state.to_owned(),
+            detail: String::new(),
+            contributors: 0,
+            agreement: String::new(),
+            result: None,
+            sealed: Vec::new(),
+            timing: None,
+            at: String::new(),
+        }
+    }
+}
+
 /// How long the phases took, as the gateway saw them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskTiming {

@@ -429,17 +429,7 @@ mod tests {
     #[test]
     fn computations_that_the_gateway_leaves_out_are_named() {
         let task = TaskRequest::about(GroupId(1), "temperature", "mean", "HVAC");
-        let window = |number| TaskWindow {
-            window: Slot(number),
-            state: "done".to_owned(),
-            detail: String::new(),
-            contributors: 3,
-            agreement: String::new(),
-            result: None,
-            sealed: Vec::new(),
-            timing: None,
-            at: String::new(),
-        };
+        let window = |number| TaskWindow::new(Slot(number), "done");
         let news = |from| TaskBody {
             id: "abc".to_owned(),
             task: task.clone(),

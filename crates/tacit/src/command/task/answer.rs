@@ -249,17 +249,7 @@ mod tests {
     use super::*;
 
     fn window(number: i64, state: &str) -> TaskWindow {
-        TaskWindow {
-            window: Slot(number),
-            state: state.to_owned(),
-            detail: "nobody came".to_owned(),
-            contributors: 3,
-            agreement: String::new(),
-            result: None,
-            sealed: Vec::new(),
-            timing: None,
-            at: String::new(),
-        }
+        TaskWindow { detail: "nobody came".to_owned(), ..TaskWindow::new(Slot(number), state) }
     }
 
     /// A task of ten computations, of which so many are over.

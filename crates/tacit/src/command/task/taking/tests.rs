@@ -131,17 +131,7 @@ async fn rule11_a_second_task_under_a_word_is_ended_and_an_earlier_one_is_named(
 /// One computation shown twice, or after a later one, would be told twice or in the place of another.
 #[tokio::test]
 async fn rule11_computations_come_in_their_order_and_once() {
-    let window = |number| TaskWindow {
-        window: Slot(number),
-        state: "done".to_owned(),
-        detail: String::new(),
-        contributors: 3,
-        agreement: String::new(),
-        result: None,
-        sealed: Vec::new(),
-        timing: None,
-        at: String::new(),
-    };
+    let window = |number| TaskWindow::new(Slot(number), "done");
     for (numbers, right) in [(&[0, 1, 4][..], true), (&[], true), (&[0, 0], false), (&[1, 0], false)] {
         let shown = TaskBody { windows: numbers.iter().map(|number| window(*number)).collect(), ..body(1, "done") };
         let again = shown.clone();
