@@ -14,7 +14,7 @@ use tacit_store::{NoticeRow, Windows};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use super::SHOWN;
+use super::shown::SHOWN;
 use crate::{Gateway, GatewayError};
 
 /// So many are told at once.

@@ -18,7 +18,8 @@ use tracing::{info, warn};
 
 use super::branches::remark;
 use super::matching::fits;
-use super::{PART_PATIENCE, PATIENCE, add_window};
+use super::shown::add_window;
+use super::{PART_PATIENCE, PATIENCE};
 use crate::clients::withdrawn;
 use crate::directory::Offer;
 use crate::execution::{Agreed, Outcome};
