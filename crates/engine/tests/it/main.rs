@@ -45,4 +45,6 @@ mod sums;
 mod times;
 mod uniform;
 mod verified;
+mod verified_cheats;
+mod verified_orders;
 mod world;

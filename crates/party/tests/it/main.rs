@@ -21,6 +21,7 @@ mod rules;
 mod spies;
 mod sums;
 mod tasks;
+mod told;
 mod windows;
 mod witness;
 mod world;

@@ -10,6 +10,8 @@ mod jobs;
 mod kill;
 mod latency;
 mod log;
+mod notices;
+mod opened;
 mod opening;
 mod outbox;
 mod postgres;

@@ -6,8 +6,9 @@ use tacit_store::{
     What, Windows,
 };
 
+use crate::opened::{company, over};
 use crate::runs::party;
-use crate::tasks::{company, of_task, over, taken};
+use crate::tasks::{of_task, taken};
 use crate::{Fixture, at, on_both, on_replicas, set};
 
 on_both! {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tacit_accord::{ConsensusId, MemberRole};
-use tacit_job::{Decline, Fault, Job, Report, ToGateway, ToPeer, Told, seal_result};
+use tacit_job::{Job, Report, ToGateway, ToPeer, Told};
 use tacit_link::{ControlLink, Gate, Host, LinkConfig, LinkHub, Protocol};
 use tacit_model::api::{Decimal, StatisticBody, TaskResult};
 use tacit_model::{Clock, Fingerprint, GroupId, SessionId, Slot, SystemClock};
@@ -97,7 +97,7 @@ impl Member {
     }
 
     /// The next message that fits; others are dropped.
-    async fn next<T>(&mut self, fits: impl Fn(ToPeer) -> Option<T>) -> T {
+    pub(crate) async fn next<T>(&mut self, fits: impl Fn(ToPeer) -> Option<T>) -> T {
         let wait = async {
             loop {
                 if let Some(found) = fits(self.link.recv::<ToPeer>().await.expect("a message")) {
@@ -146,7 +146,7 @@ pub(crate) struct Scene {
     pub(crate) members: Vec<Member>,
 }
 
-const NAMES: [&str; 4] = ["alice", "bobby", "cyril", "dorothy"];
+pub(crate) const NAMES: [&str; 4] = ["alice", "bobby", "cyril", "dorothy"];
 
 impl Scene {
     pub(crate) async fn found() -> Self {
@@ -187,12 +187,12 @@ impl Scene {
         self.hand_in_for("semi-honest")
     }
 
-    fn hand_in_for(&self, model: &str) -> String {
+    pub(crate) fn hand_in_for(&self, model: &str) -> String {
         self.hand_in_telling(model, &[])
     }
 
     /// A task whose result these members learn; all, if there are none.
-    fn hand_in_telling(&self, model: &str, recipients: &[Fingerprint]) -> String {
+    pub(crate) fn hand_in_telling(&self, model: &str, recipients: &[Fingerprint]) -> String {
         let task = json!({
             "group": self.gid, "purpose": "HVAC", "sources": ["temperature"], "aggregator": "mean", "decimals": 2,
             "least": "0", "most": "50", "preselector": "now", "tell_gateway": true,
@@ -237,12 +237,12 @@ pub(crate) fn done(agreement: &str, value: f64) -> Report {
 }
 
 /// All members get to the session, and the third reports something else than the rest.
-async fn third_says(scene: &mut Scene, report: Report) {
+pub(crate) async fn third_says(scene: &mut Scene, report: Report) {
     each_says(scene, |number| if number == 2 { report.clone() } else { done("aa", 20.0) }).await;
 }
 
 /// All members get to the session and report.
-async fn each_says(scene: &mut Scene, report: impl Fn(usize) -> Report) {
+pub(crate) async fn each_says(scene: &mut Scene, report: impl Fn(usize) -> Report) {
     each_says_of(scene, |number, _| report(number)).await;
 }
 
@@ -261,43 +261,6 @@ pub(crate) async fn each_says_of(scene: &mut Scene, report: impl Fn(usize, &Job)
     }
 }
 
-/// One member reports another result than the rest: the client gets an error and no number, and the operator's
-/// log names who differs.
-#[tokio::test]
-async fn f21_a_result_that_differs_is_an_error_and_its_member_is_named() {
-    let mut scene = Scene::found().await;
-    let id = scene.hand_in();
-    third_says(&mut scene, done("bb", 99.0)).await;
-    let body = scene.ended(&id).await;
-    assert_eq!(body["state"], "failed", "{body}");
-    let window = &body["windows"][0];
-    assert!(window.get("result").is_none() && window.get("sealed").is_none(), "{body}");
-    assert!(NAMES.iter().all(|name| !body.to_string().contains(name)), "the client hears no names: {body}");
-    let log = scene.gateway.log();
-    assert!(log.contains("the results disagree: cyril differs"), "{log}");
-}
-
-/// In the model `guaranteed` one lying recipient of four voids nothing, neither by another result nor by doubts: the client
-/// has the result of the others, nothing of the liar, and the operator reads who said otherwise.
-#[tokio::test]
-async fn rule5_a_lying_recipient_voids_no_guaranteed_result() {
-    let mut scene = Scene::found().await;
-    let lies = [
-        (done("bb", 99.0), "the result of cyril differs"),
-        (Report::Failed { fault: Fault::Shares, frozen: true }, "cyril reports: "),
-    ];
-    for (lie, says) in lies {
-        let id = scene.hand_in_for("guaranteed");
-        third_says(&mut scene, lie).await;
-        let body = scene.ended(&id).await;
-        assert_eq!(body["state"], "done", "{body}");
-        assert_eq!(body["windows"][0]["result"]["statistics"][0]["value"], 20.0, "{body}");
-        assert!(!body.to_string().contains("99.0"), "{body}");
-        let log = scene.gateway.log();
-        assert!(log.contains(says), "{log}");
-    }
-}
-
 /// A question, but for the group and who learns the answer.
 pub(crate) const ASKED: &str = "--source temperature --preselector now --aggregator mean --purpose HVAC --decimals 2 --least 0 --most 50 \
                      --no-wait --json";
@@ -309,337 +272,4 @@ pub(crate) fn with_key(file: &Path, data: &Path) -> impl Fn(&str) -> Output + us
         let args: Vec<&str> = args.split_whitespace().collect();
         run(&[&args[..], &["--result-key", &file, "--data", &data]].concat())
     }
-}
-
-/// Recipients agreed, and one of them seals another result for the client. Where 2t+1 told, the client has the result that t+1
-/// operators signed, and reads who lied; with fewer words it has none, and reads whose they are.
-#[tokio::test]
-async fn rule11_a_client_takes_what_enough_recipients_sealed_and_reads_who_lied() {
-    let mut scene = Scene::found().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let command = with_key(&folder.path().join("result.key"), &scene.gateway.data());
-    let gid = scene.gid;
-    // The gateway could seal as well as any recipient, and sign with any key but a member's.
-    let made_up = Arc::new(Identity::generate("gateway", OffsetDateTime::UNIX_EPOCH).expect("a key"));
-    let cases = [
-        ([Some(20.0), Some(20.0), Some(99.0)], false),
-        ([Some(20.0), None, Some(99.0)], false),
-        ([Some(99.0), Some(99.0), None], true),
-        ([None, None, Some(99.0)], false),
-    ];
-    for (words, invented) in cases {
-        let output = command(&format!("task run --group {gid} {ASKED} --model malicious"));
-        let taken: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
-        let (id, key) = (taken["id"].as_str().expect("an id"), taken["task"]["result_key"].as_str().expect("a key"));
-        let identities: Vec<_> = scene.members.iter().map(|member| Arc::clone(&member.identity)).collect();
-        let under = scene.charter();
-        let says = |number: usize| {
-            let Report::Done { agreement, contributors, faults, left_out, told, session } = done("aa", 20.0) else {
-                unreachable!()
-            };
-            let Some(Told::Open(result)) = told else { unreachable!() };
-            let sealed = words.get(number).copied().flatten().map(|value| {
-                let mut result = TaskResult { id: id.to_owned(), ..*result };
-                result.statistics[0].value = value;
-                let teller = if invented { &made_up } else { &identities[number] };
-                Told::Sealed(seal_result(result, under, key, teller).expect("sealed"))
-            });
-            Report::Done { agreement, contributors, faults, left_out, told: sealed, session }
-        };
-        each_says(&mut scene, says).await;
-        assert_eq!(scene.ended(id).await["state"], "done");
-        let (told, read) = (command(&format!("task show {id} --json")), command(&format!("task show {id}")));
-        let why = String::from_utf8_lossy(&read.stderr);
-        if words[0] == Some(20.0) && words[1].is_some() {
-            let body: Value = serde_json::from_slice(&told.stdout).unwrap_or_else(|_| panic!("{told:?}"));
-            assert_eq!(body["results"][0]["statistics"][0]["value"], 20.0, "{body}");
-            let liar = format!("cyril of cyril ({}) told another result", scene.members[2].me);
-            let remark = body["remarks"][0].as_str().expect("a remark");
-            assert!(remark.contains(&liar) && !remark.contains("alice"), "{remark}");
-            assert!(String::from_utf8_lossy(&read.stdout).contains(&liar), "{read:?}");
-        } else {
-            assert_eq!((told.status.code(), read.status.code()), (Some(3), Some(3)), "{told:?}");
-            let body: Value = serde_json::from_slice(&told.stdout).unwrap_or_else(|_| panic!("{told:?}"));
-            assert_eq!((&body["results"], &body["refused"][0]["window"]), (&json!([]), &json!(0)), "{body}");
-            let shown = String::from_utf8_lossy(&read.stdout);
-            assert!(!shown.contains("mean(temperature)"), "no number is shown: {shown}");
-            let expected = match (invented, words[0]) {
-                (true, _) => "no recipient that the group's charter of then names has signed what was told",
-                (_, Some(_)) => "more than 1 operators say: alice, against cyril",
-                (_, None) => "cyril alone signed the result, and members of more than 1 operators must",
-            };
-            assert!(why.contains(expected), "{why}");
-        }
-    }
-}
-
-/// Who names one recipient believes that one: the result is its word, and says so. Another member's or the gateway's is not.
-#[tokio::test]
-async fn rule11_a_result_of_one_recipient_is_shown_as_its_word() {
-    let mut scene = Scene::found().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let command = with_key(&folder.path().join("result.key"), &scene.gateway.data());
-    let (gid, bobby) = (scene.gid, scene.members[1].me);
-    for teller in [1, 0] {
-        let output = command(&format!("task run --group {gid} {ASKED} --recipient {bobby}"));
-        let taken: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
-        let (id, key) = (taken["id"].as_str().expect("an id"), taken["task"]["result_key"].as_str().expect("a key"));
-        let (under, identity) = (scene.charter(), Arc::clone(&scene.members[teller].identity));
-        let says = |number: usize| {
-            let mut report = done("aa", 20.0);
-            let Report::Done { told, agreement, .. } = &mut report else { unreachable!() };
-            *told = match told.take() {
-                Some(Told::Open(result)) if number == 1 => {
-                    let result = TaskResult { id: id.to_owned(), ..*result };
-                    Some(Told::Sealed(seal_result(result, under, key, &identity).expect("sealed")))
-                }
-                _ => None,
-            };
-            // Only the recipient has a result to agree on.
-            *agreement = agreement.take().filter(|_| number == 1);
-            report
-        };
-        each_says(&mut scene, says).await;
-        assert_eq!(scene.ended(id).await["state"], "done");
-        let read = command(&format!("task show {id}"));
-        let (shown, why) = (String::from_utf8_lossy(&read.stdout), String::from_utf8_lossy(&read.stderr));
-        match teller {
-            1 => {
-                let word = format!("rests on the word of bobby of bobby ({bobby}) alone, who signed it");
-                assert!(shown.contains(&word) && shown.contains("20"), "{read:?}");
-            }
-            _ => assert!(read.status.code() == Some(3) && why.contains("no recipient"), "{read:?}"),
-        }
-    }
-}
-
-/// A client keeps the manager key under which it saw a group first, and the last decision: what is shown later must go on
-/// from there. Who names the key need not trust the first sight.
-#[tokio::test]
-async fn rule1_a_client_is_not_shown_another_group_in_the_place_of_its_own() {
-    let scene = Scene::found().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let (key, groups) = (folder.path().join("hvac.key"), folder.path().join("hvac.key.groups"));
-    let token = scene.gateway.data().join("keys").join("owner.token");
-    let path = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
-    let command = |more: &str| {
-        let (gid, node) = (scene.gid, scene.gateway.url());
-        let typed = format!(
-            "task run --group {gid} {ASKED} --node {node} --token-file {} --result-key {} {more}",
-            path(&token),
-            path(&key)
-        );
-        run(&typed.split_whitespace().collect::<Vec<_>>())
-    };
-    let asks = |more: &str| {
-        let output = command(more);
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    };
-    let refuses = |more: &str| {
-        let output = command(more);
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "{output:?}");
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    };
-    let first = asks("");
-    assert!(first.contains("seen for the first time") && first.contains("hvac.key.groups"), "{first}");
-    let kept: Value = serde_json::from_slice(&std::fs::read(&groups).expect("the file")).expect("JSON");
-    let manager = kept[scene.gid.to_string()]["manager"].as_str().expect("a key").to_owned();
-    let own = tacit_pki::PublicKey::from_base64(&manager).expect("a key");
-    assert!(first.contains(&own.fingerprint().to_string()), "{first}");
-    assert!(!asks("").contains("first time"));
-
-    let foreign = Identity::generate("foreign", OffsetDateTime::UNIX_EPOCH).expect("a key");
-    let write = |manager: &str, consensus: &str| {
-        let known = json!({ scene.gid.to_string(): { "manager": manager, "consensus": consensus } });
-        std::fs::write(&groups, known.to_string()).expect("written");
-    };
-    let last = kept[scene.gid.to_string()]["consensus"].as_str().expect("an id").to_owned();
-    write(&foreign.public_key().to_base64(), &last);
-    assert!(refuses("").contains("another manager key"), "as if the gateway had exchanged the group");
-    write(&manager, &"ab".repeat(32));
-    assert!(refuses("").contains("rewritten or cut"), "as if it kept a decision back");
-    std::fs::remove_file(&groups).expect("removed");
-    assert!(refuses(&format!("--manager-key {}", foreign.fingerprint())).contains("--manager-key"));
-    assert!(!groups.exists(), "nothing is kept of it");
-    assert!(!asks(&format!("--manager-key {}", own.fingerprint())).contains("first time"));
-    assert!(!asks("").contains("first time"), "what was named is kept");
-}
-
-/// Those who compute refuse a set that makes a difference with an earlier one: none of them is blamed. Whoever is missing is
-/// waited for; if nobody comes, the client reads what it can do, and the operator who is missing.
-#[tokio::test]
-async fn rule3_who_is_missing_is_waited_for_and_the_client_reads_what_it_can_do() {
-    let mut scene = Scene::found().await;
-    let until = SystemClock.now().plus(600_000);
-    for comes_back in [true, false] {
-        let Member { identity, home, me: missing, .. } = scene.members.pop().expect("the fourth");
-        scene.offering(3).await;
-        let id = scene.hand_in();
-        for member in &mut scene.members {
-            let session = member.asked().await.session;
-            let why = Decline::Apart { missing: vec![missing], until };
-            member.report(session, Report::Declined { why });
-        }
-        if comes_back {
-            scene.members.push(Member::connect("dorothy", GroupId(scene.gid), identity, home).await);
-            each_says(&mut scene, |_| done("aa", 20.0)).await;
-            let body = scene.ended(&id).await;
-            assert_eq!((&body["state"], &body["windows"][0]["contributors"]), (&json!("done"), &json!(4)), "{body}");
-            continue;
-        }
-        let body = scene.ended(&id).await;
-        assert_eq!(body["state"], "failed", "{body}");
-        let detail = body["detail"].as_str().expect("a text");
-        // The latest record may be 15 minutes old.
-        let later = until.plus(15 * 60_000).to_rfc3339();
-        for part in ["Ask again when all who gave then are there", &until.to_rfc3339(), &later] {
-            assert!(detail.contains(part), "{part}: {detail}");
-        }
-        assert!(NAMES.iter().all(|name| !body.to_string().contains(name)), "the client hears no names: {body}");
-        let log = scene.gateway.log();
-        assert!(log.contains("dorothy gave to it and is not in this one"), "{log}");
-    }
-}
-
-/// Two members found that the fourth's numbers are out of bounds: the client has its result, and the operator's log
-/// names who cheated. What a single member says, who may lie, is quoted as its word.
-#[tokio::test]
-async fn p19_the_operator_reads_who_was_left_out_of_a_result_and_who_says_so() {
-    let mut scene = Scene::found().await;
-    let id = scene.hand_in();
-    let mut session = SessionId([0; 16]);
-    for member in &mut scene.members {
-        session = member.prepared().await.session;
-    }
-    for member in &mut scene.members {
-        member.linked(session, Report::Linked).await;
-    }
-    let who: Vec<_> = scene.members.iter().map(|member| member.me).collect();
-    for (number, member) in scene.members.iter_mut().enumerate() {
-        let mut report = done("aa", 20.0);
-        let Report::Done { left_out, .. } = &mut report else { unreachable!() };
-        match number {
-            0 | 1 => left_out.push(Fault::OutOfBounds { members: vec![who[3]] }),
-            3 => left_out.push(Fault::OutOfBounds { members: vec![who[2]] }),
-            _ => {}
-        }
-        member.session(session, report).await;
-    }
-    let body = scene.ended(&id).await;
-    assert_eq!(body["state"], "done", "{body}");
-    assert!(NAMES.iter().all(|name| !body.to_string().contains(name)), "the client hears no names: {body}");
-    let log = scene.gateway.log();
-    let says = "dorothy says that numbers of cyril are out of bounds, which is left out; \
-                numbers of dorothy are out of bounds, which is left out";
-    assert!(log.contains(says), "{log}");
-}
-
-/// A member withdraws when links are made: it is left out, the others are prepared anew and finish. Whoever
-/// says in the first phase that it cannot is left out, too. Each attempt is a session of its own.
-#[tokio::test]
-async fn f05_f18_a_member_that_withdraws_at_link_is_left_out_and_the_rest_finish() {
-    let mut scene = Scene::found().await;
-    let id = scene.hand_in();
-    let first = scene.members[0].prepared().await;
-    for member in &mut scene.members[1..] {
-        member.prepared().await;
-    }
-    for (number, member) in scene.members.iter_mut().enumerate() {
-        let report = if number == 3 { Report::Declined { why: Decline::Policy } } else { Report::Linked };
-        member.linked(first.session, report).await;
-    }
-    let (rest, gone) = scene.members.split_at_mut(3);
-    let mut second = None;
-    for member in rest.iter_mut() {
-        second = Some(member.prepared().await);
-    }
-    let second = second.expect("a job");
-    assert_ne!(second.session, first.session);
-    assert!(!second.members().contains(&gone[0].me) && second.members().len() == 3);
-    // The one that withdrew is told that it is over, and asked nothing more.
-    let of = first.session;
-    gone[0].next(|m| matches!(m, ToPeer::Abort { session } if session == of).then_some(())).await;
-    for member in rest.iter_mut() {
-        member.linked(second.session, Report::Linked).await;
-    }
-    for member in rest.iter_mut() {
-        member.session(second.session, done("aa", 20.0)).await;
-    }
-    let body = scene.ended(&id).await;
-    assert_eq!(body["state"], "done", "{body}");
-    assert_eq!(body["windows"][0]["result"]["statistics"][0]["value"], 20.0, "{body}");
-}
-
-/// Losses before the freeze are repaired without the lost member; what failed after it ends the task, whatever
-/// class the failure has: nothing is opened twice.
-#[tokio::test]
-async fn f13_f19_failures_before_the_freeze_are_repaired_and_after_it_end_the_task() {
-    let mut scene = Scene::found().await;
-    let id = scene.hand_in();
-    let first = scene.members[0].prepared().await.session;
-    for member in &mut scene.members[1..] {
-        member.prepared().await;
-    }
-    for member in &mut scene.members {
-        member.linked(first, Report::Linked).await;
-    }
-    // Three say that the fourth was lost, which says nothing: its link goes.
-    let gone = scene.members.pop().expect("the fourth");
-    for member in &mut scene.members {
-        let fault = Fault::Lost { members: vec![gone.me] };
-        member.session(first, Report::Failed { fault, frozen: false }).await;
-    }
-    drop(gone);
-    let mut second = first;
-    for member in &mut scene.members {
-        second = member.prepared().await.session;
-    }
-    assert_ne!(second, first);
-    for member in &mut scene.members {
-        member.linked(second, Report::Linked).await;
-    }
-    for member in &mut scene.members {
-        member.session(second, Report::Failed { fault: Fault::FewShares, frozen: true }).await;
-    }
-    let body = scene.ended(&id).await;
-    assert_eq!(body["state"], "failed", "{body}");
-    assert!(body["windows"][0].get("result").is_none(), "{body}");
-    // It ended for its members, too: they are free for the next one.
-    let id = scene.hand_in();
-    each_says(&mut scene, |_| done("aa", 20.0)).await;
-    assert_eq!(scene.ended(&id).await["state"], "done");
-}
-
-/// The only recipient makes its result durable and is cut off before it says so: it is asked again when it is back, and the
-/// client has its result.
-#[tokio::test]
-async fn f13_a_result_that_was_not_reported_is_told_when_its_recipient_is_back() {
-    let mut scene = Scene::found().await;
-    let id = scene.hand_in_telling("semi-honest", &[scene.members[0].me]);
-    let session = scene.members[0].prepared().await.session;
-    for member in &mut scene.members[1..] {
-        member.prepared().await;
-    }
-    for member in &mut scene.members {
-        member.linked(session, Report::Linked).await;
-    }
-    scene.members[0].next(|m| matches!(m, ToPeer::Session { .. }).then_some(())).await;
-    let Member { identity, home, .. } = scene.members.remove(0);
-    for member in &mut scene.members {
-        let Report::Done { contributors, faults, left_out, .. } = done("aa", 20.0) else { unreachable!() };
-        let gave = Report::Done { agreement: None, contributors, faults, left_out, told: None, session: None };
-        member.session(session, gave).await;
-    }
-    let mut back = Member::connect("alice", GroupId(scene.gid), identity, home).await;
-    let again = back.asked().await.session;
-    assert_ne!(again, session);
-    for member in &mut scene.members {
-        assert_eq!(member.asked().await.session, again);
-        member.report(again, Report::Declined { why: Decline::Frozen { done: None, session: None } });
-    }
-    back.report(again, done("aa", 20.0));
-    let body = scene.ended(&id).await;
-    assert_eq!(body["state"], "done", "{body}");
-    assert_eq!(body["windows"][0]["result"]["statistics"][0]["value"], 20.0, "{body}");
 }
