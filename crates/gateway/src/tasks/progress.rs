@@ -67,6 +67,45 @@ impl Ended {
     }
 }
 
+/// Until when one computation waits, and for what.
+struct Patience {
+    /// Members that come back, where those who are there are not enough.
+    members: Instant,
+    /// Owners that their peers ask.
+    owners: Instant,
+    /// A seat at each member.
+    seats: Instant,
+    /// How long for that, whenever it begins anew.
+    seats_for: Duration,
+    /// Those who may hold a result and were not heard, once there are any.
+    result: Option<Instant>,
+}
+
+impl Patience {
+    fn new(ask: &Ask, seats: Duration) -> Self {
+        let seats_for = match ask.level() {
+            Level::Branch => seats.min(PART_PATIENCE),
+            Level::Flat | Level::Root => seats,
+        };
+        let now = Instant::now();
+        let owners = now + Duration::from_secs(ask.request.approval_s.into());
+        Self { members: now + PATIENCE, owners, seats: now + seats_for, seats_for, result: None }
+    }
+
+    fn renew_members(&mut self) {
+        self.members = Instant::now() + PATIENCE;
+    }
+
+    fn renew_seats(&mut self) {
+        self.seats = Instant::now() + self.seats_for;
+    }
+
+    /// Until when those who may hold a result are asked for it: from when they were first not heard, however often that is.
+    fn of_result(&mut self) -> Instant {
+        *self.result.get_or_insert_with(|| Instant::now() + self.seats_for)
+    }
+}
+
 impl Gateway {
     /// All computations of a task. With `keep` the task becomes durable beside the first one, or before it waits long for it.
     pub(super) async fn drive_task(
@@ -127,8 +166,7 @@ impl Gateway {
     async fn task_window(&self, ask: &Ask, window: Slot) -> Result<Ended, GatewayError> {
         let terms = ask.terms().map_err(|e| GatewayError::Bug(e.to_string()))?;
         let task = ask.task().map_err(|e| GatewayError::Bug(e.to_string()))?;
-        let mut patience = Instant::now() + PATIENCE;
-        let owners_until = Instant::now() + Duration::from_secs(ask.request.approval_s.into());
+        let mut patience = Patience::new(ask, self.inner.limits.seats);
         let mut without = LeftOut::default();
         // Whoever is waited for once and is there without taking part is not waited for again.
         let mut awaited = BTreeSet::new();
@@ -137,13 +175,6 @@ impl Gateway {
         let mut last = String::new();
         let mut job = None;
         let mut attempt = 0;
-        let seats = match ask.level() {
-            Level::Branch => self.inner.limits.seats.min(PART_PATIENCE),
-            Level::Flat | Level::Root => self.inner.limits.seats,
-        };
-        let mut seated_until = Instant::now() + seats;
-        // Until when those who may hold a result are asked for it.
-        let mut heard_until = None;
         let mut place = self.inner.seats.line_up();
         let mut busy_for = Pause::default();
         while attempt < self.inner.limits.attempts {
@@ -155,7 +186,10 @@ impl Gateway {
                     Ok(matched) => matched,
                     Err(_) if without.let_back(&self.inner.directory, |now| !now.offer.sources.is_empty()) => continue,
                     // Somebody may be about to come back.
-                    Err(_) if self.waits(&without, heard_until) && comes_back(&mut place, changed, patience).await => {
+                    Err(_)
+                        if self.waits(&without, &patience)
+                            && comes_back(&mut place, changed, patience.members).await =>
+                    {
                         continue;
                     }
                     Err(why) => {
@@ -165,11 +199,11 @@ impl Gateway {
                 };
             let members = matched.members();
             if !place.holds(&members) {
-                match place.wait(&members, seated_until).await {
+                match place.wait(&members, patience.seats).await {
                     Seated::AtOnce => {}
                     // Others may be there now.
                     Seated::Later => {
-                        patience = Instant::now() + PATIENCE;
+                        patience.renew_members();
                         continue;
                     }
                     // Who had no seat in all this time is left out like who declines: one member must not hold up all.
@@ -209,19 +243,19 @@ impl Gateway {
                 }
                 Outcome::Waiting { owners, without: lost, why } => {
                     without.extend(lost);
-                    if Instant::now() < owners_until {
+                    if Instant::now() < patience.owners {
                         place.give_back();
                         // An owner that decides lets its peer ring; so does whoever comes or goes.
-                        let _rung = tokio::time::timeout_at(owners_until, changed).await;
+                        let _rung = tokio::time::timeout_at(patience.owners, changed).await;
                         tokio::time::sleep(RING).await;
-                        seated_until = Instant::now() + seats;
+                        patience.renew_seats();
                         continue;
                     }
                     info!(task = %ask.id(), window = %window, why, "going on without them");
                     without.extend(owners);
                     last = left_out(&without);
                 }
-                Outcome::Busy { why, .. } if Instant::now() < seated_until => {
+                Outcome::Busy { why, .. } if Instant::now() < patience.seats => {
                     info!(task = %ask.id(), window = %window, why, "asking again");
                     place.give_back();
                     busy_for.pass().await;
@@ -242,12 +276,12 @@ impl Gateway {
                         return Ok(Ended::without_result(job, last));
                     }
                     without.take_back(&new);
-                    seated_until = Instant::now() + seats;
+                    patience.renew_seats();
                 }
                 Outcome::Unheard { recipients, why } => {
                     info!(task = %ask.id(), window = %window, why, "asking those who may hold a result, once they are back");
                     place.give_back();
-                    let until = *heard_until.get_or_insert_with(|| Instant::now() + seats);
+                    let until = patience.of_result();
                     // Any of them may tell it; another one may never come back.
                     if Instant::now() >= until || !self.inner.directory.are_there(&recipients, 1, until).await {
                         return Ok(Ended::without_result(job, NO_RESULT.to_owned()));
@@ -255,7 +289,8 @@ impl Gateway {
                     // Who just came says what it offers, and matching wants to know; or it is still busy with that session.
                     tokio::time::sleep(RING).await;
                     busy_for.pass().await;
-                    (patience, seated_until) = (Instant::now() + PATIENCE, Instant::now() + seats);
+                    patience.renew_members();
+                    patience.renew_seats();
                     continue;
                 }
                 Outcome::Repair { without: lost, why } => {
@@ -271,10 +306,10 @@ impl Gateway {
 
     /// Whether a computation without enough members waits for more: at first, where somebody was lost, and while a result
     /// may be held by one that is away.
-    fn waits(&self, without: &LeftOut, heard_until: Option<Instant>) -> bool {
+    fn waits(&self, without: &LeftOut, patience: &Patience) -> bool {
         without.is_empty()
             || without.waits(&self.inner.directory)
-            || heard_until.is_some_and(|until| Instant::now() < until)
+            || patience.result.is_some_and(|until| Instant::now() < until)
     }
 
     /// Whether these members are there in time with what is asked for.
@@ -374,9 +409,9 @@ fn apart(terms: &Terms, window: Slot, until: UnixMillis) -> String {
 }
 
 /// Whether somebody comes or goes in time; meanwhile others may have the seats.
-async fn comes_back(place: &mut Place<'_>, changed: Pin<&mut Notified<'_>>, patience: Instant) -> bool {
+async fn comes_back(place: &mut Place<'_>, changed: Pin<&mut Notified<'_>>, until: Instant) -> bool {
     place.give_back();
-    tokio::time::timeout_at(patience, changed).await.is_ok()
+    tokio::time::timeout_at(until, changed).await.is_ok()
 }
 
 fn row_is_single(body: &watch::Sender<TaskBody>) -> bool {
