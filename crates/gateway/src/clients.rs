@@ -13,6 +13,11 @@ use tacit_model::{Fingerprint, GroupId};
 use tacit_pki::PublicKey;
 use tacit_store::{Store, StoreError, TokenRow};
 
+/// Longer texts no task has.
+const LONGEST: usize = 200;
+/// They are read at each call.
+const MOST_LIMITS: usize = 1000;
+
 /// What somebody shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
@@ -284,11 +289,6 @@ pub(crate) async fn withdrawn(store: &Store, client: &str, ask: &Ask) -> Result<
     }
     Ok(None)
 }
-
-/// Longer texts no task has.
-const LONGEST: usize = 200;
-/// They are read at each call.
-const MOST_LIMITS: usize = 1000;
 
 #[cfg(test)]
 mod tests {

@@ -35,6 +35,15 @@ pub use shown::TaskWatch;
 use places::{Place, Places};
 use shown::{KEPT, body_of, end_body};
 
+/// How long a part of a branch waits for members that are busy; the group above waits for it.
+const PART_PATIENCE: Duration = Duration::from_secs(30);
+/// What a client hears if the gateway itself, or its database, failed.
+const BROKEN: &str = "the gateway could not go on with it, its operator finds the reason in its log; ask again";
+/// The longest pause between two tries to record an end.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a computation waits for members that come back.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The tasks that are being worked on.
 #[derive(Default)]
 pub(crate) struct Tasks {
@@ -400,12 +409,3 @@ fn invalid(error: AskError) -> GatewayError {
         _ => GatewayError::Invalid(error.to_string()),
     }
 }
-
-/// How long a part of a branch waits for members that are busy; the group above waits for it.
-const PART_PATIENCE: Duration = Duration::from_secs(30);
-/// What a client hears if the gateway itself, or its database, failed.
-const BROKEN: &str = "the gateway could not go on with it, its operator finds the reason in its log; ask again";
-/// The longest pause between two tries to record an end.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long a computation waits for members that come back.
-const PATIENCE: Duration = Duration::from_secs(5);

@@ -14,6 +14,9 @@ use crate::plan::MODEL;
 use crate::request::{FixedRequest, digest_of, id_of, signed_text};
 use crate::{Source, Task, Terms};
 
+/// The most records whose sum a peer gives where the aggregator takes one number of each.
+pub const MAX_SUMMED: u64 = 10_000;
+
 /// A client's task with the signatures under it. Every peer sees all of it before it decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,9 +207,6 @@ pub(crate) fn named_recipients(request: &TaskRequest, charter: &Charter) -> Vec<
         named => charter.members.iter().map(|m| m.fingerprint).filter(|m| named.contains(m)).collect(),
     }
 }
-
-/// The most records whose sum a peer gives where the aggregator takes one number of each.
-pub const MAX_SUMMED: u64 = 10_000;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,8 @@ use tacit_model::{Fingerprint, GroupId, UnixMillis};
 use crate::db::{Scalar, args, from_row, kept_as_number, kept_as_word};
 use crate::{CodeRow, Redacted, Store, StoreError, What};
 
+const NO_MEMBER: StoreError = StoreError::NotFound { what: "member" };
+
 /// A member at this gateway (P2DS: `pid`); never used for another one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -369,5 +371,3 @@ impl Store {
         .await
     }
 }
-
-const NO_MEMBER: StoreError = StoreError::NotFound { what: "member" };

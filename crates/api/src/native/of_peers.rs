@@ -55,7 +55,8 @@ pub(super) fn of_peers(operations: Operations) -> Operations {
             Op::get(
                 "/peers/{name}/results",
                 "listResults",
-                "The last results this peer received, of each run up to 10000 and 4 MiB; more says that there are others",
+                "The last results this peer received, of each run up to 10000 and 4 MiB; more says that there are \
+                 others",
             )
             .role(Operator)
             .query(&[
@@ -63,7 +64,7 @@ pub(super) fn of_peers(operations: Operations) -> Operations {
                 ("task", "Only of the client's task with this id"),
                 ("from", "With run or task, those from this slot on instead, counted from 0"),
             ])
-                .answer("ResultList"),
+            .answer("ResultList"),
             results::list,
         )
         .add(
@@ -139,7 +140,8 @@ pub(super) fn of_peers(operations: Operations) -> Operations {
             Op::post(
                 "/peers/{name}/witness/settlement",
                 "settleWitness",
-                "Ends a dispute over the gateway's log after its reason was found; both heads stay in this node's log",
+                "Ends a dispute over the gateway's log after its reason was found; both heads stay in this node's \
+                 log",
             )
             .role(Owner)
             .body("SettleBody")

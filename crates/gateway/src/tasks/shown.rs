@@ -9,6 +9,15 @@ use tracing::warn;
 
 use crate::{Gateway, GatewayError};
 
+/// Computations of a task in one answer; a task may be repeated for years.
+pub(super) const SHOWN: u32 = 1_000;
+/// Of a task that is worked at, so many of its last computations are held in memory, for those who watch it.
+pub(super) const KEPT: u32 = 100;
+/// And no more than so many bytes of them, but one always.
+const KEPT_BYTES: usize = 4 << 20;
+/// Of so many bytes of computations a list of tasks tells, and no more than those of one task beyond that.
+const LISTED_BYTES: usize = 16 << 20;
+
 /// A task on its way: how it stands, with its last computations, and its end.
 pub struct TaskWatch {
     pub(super) body: watch::Receiver<TaskBody>,
@@ -126,12 +135,3 @@ pub(super) fn end_body(body: &mut TaskBody, state: &str, why: &str) {
     state.clone_into(&mut body.state);
     why.clone_into(&mut body.detail);
 }
-
-/// Computations of a task in one answer; a task may be repeated for years.
-pub(super) const SHOWN: u32 = 1_000;
-/// Of a task that is worked at, so many of its last computations are held in memory, for those who watch it.
-pub(super) const KEPT: u32 = 100;
-/// And no more than so many bytes of them, but one always.
-const KEPT_BYTES: usize = 4 << 20;
-/// Of so many bytes of computations a list of tasks tells, and no more than those of one task beyond that.
-const LISTED_BYTES: usize = 16 << 20;
