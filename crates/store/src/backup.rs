@@ -1,5 +1,6 @@
 //! A copy of a node's rows that holds no inputs.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
@@ -17,7 +18,7 @@ const FORGET: [&str; 3] = [
 /// Copies a SQLite database, also of a running node, into a file that is not there yet, for the owner's eyes only.
 ///
 /// The copy is of one moment, and of no input: those are removed in a file beside the original, which has them
-/// anyway, before anything is written to `to`.
+/// anyway, before anything is written to `to`. One at a time: while another one is made this is refused.
 pub async fn backup(address: &str, to: &Path) -> Result<(), StoreError> {
     let from = sqlite_path(address)?;
     let failed = |what: &Path, reason: &dyn core::fmt::Display| StoreError::Unavailable {
@@ -28,6 +29,9 @@ pub async fn backup(address: &str, to: &Path) -> Result<(), StoreError> {
     }
     std::fs::metadata(&from).map_err(|e| failed(&from, &e))?;
     let between = between(&from);
+    // Two would take each other's file between for that of a killed one.
+    let _alone =
+        alone(&between).map_err(|()| failed(&from, &"another backup of it is being made; wait for its end"))?;
     let removed = |path: &Path| remove_database(path).map_err(|error| failed(path, &error));
     // Of a backup that was interrupted.
     removed(&between)?;
@@ -41,6 +45,17 @@ pub async fn backup(address: &str, to: &Path) -> Result<(), StoreError> {
         removed(to)?;
     }
     made
+}
+
+/// Locks the folder of a database against other backups until what is handed back goes; also when the process is killed. Nothing
+/// is left in it, whoever made the backup. A file system that cannot lock folders keeps nobody out.
+fn alone(between: &Path) -> Result<Option<File>, ()> {
+    let folder = between.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(folder) = File::open(folder) else { return Ok(None) };
+    match folder.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(()),
+        _ => Ok(Some(folder)),
+    }
 }
 
 /// Beside a database, with everything in it until the inputs are removed. Nobody else gives a file this name: what lies
@@ -60,7 +75,7 @@ async fn copy(from: &Path, to: &Path, first: &[&'static str]) -> Result<(), Stor
     let closed = conn.close().await;
     copied?;
     closed?;
-    let synced = std::fs::File::open(to).and_then(|file| file.sync_all());
+    let synced = File::open(to).and_then(|file| file.sync_all());
     synced.map_err(|e| StoreError::Unavailable { reason: format!("{}: {e}", to.display()) })
 }
 

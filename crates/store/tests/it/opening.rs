@@ -211,6 +211,28 @@ async fn a_backup_removes_nobody_elses_file() {
     assert_eq!(std::fs::read(by_hand).unwrap(), b"by hand");
 }
 
+/// Each would take the file of the other one, which has all inputs in it, for what a killed backup left.
+#[tokio::test]
+async fn of_two_backups_at_once_the_second_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tacit.db");
+    let address = path.to_str().unwrap();
+    Store::open(address).await.unwrap().close().await;
+    let first = folder.path().join("tacit.db.tacit-backup-in-progress");
+    std::fs::write(&first, b"of the first").unwrap();
+    let lock = std::fs::File::open(folder.path()).unwrap();
+    lock.try_lock().unwrap();
+    let to = folder.path().join("copy");
+    let refused = tacit_store::backup(address, &to).await.unwrap_err().to_string();
+    assert!(refused.contains("another backup"), "{refused}");
+    assert_eq!(std::fs::read(&first).unwrap(), b"of the first");
+    assert!(!to.exists());
+    // It was killed.
+    lock.unlock().unwrap();
+    tacit_store::backup(address, &to).await.unwrap();
+    assert!(to.exists() && !first.exists());
+}
+
 /// What a backup that was killed leaves has every input in it: it does not outlive the next start.
 #[tokio::test]
 async fn rule12_what_a_killed_backup_left_goes_at_the_start() {
