@@ -70,7 +70,12 @@ impl Backup {
         let _renamed = half.keep();
         sync_folder(above)?;
         print(self.json, &json!({ "to": to.0 }), |_| {
-            format!("{} holds the configuration, the keys and the database, without inputs", to.0.display())
+            format!(
+                "{} holds the configuration, the keys and the database\n\
+                 rows that wait and samples of series are not in it: which to hand in again after a restore, and which not, says \
+                 docs/operate.md, \"Restoring\"",
+                to.0.display()
+            )
         })
     }
 }

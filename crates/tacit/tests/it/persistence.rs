@@ -230,6 +230,7 @@ fn a_backup_holds_results_and_keys_and_no_input() {
     let arguments = ["backup", "--data", data.to_str().expect("a path"), "--to", &to_text];
     let made = run(&arguments);
     assert!(made.status.success(), "{made:?}");
+    assert!(String::from_utf8_lossy(&made.stdout).contains("samples of series are not in it"), "{made:?}");
     assert!(!holds(&to, &WAITING.to_le_bytes()));
     assert!(!files_below(&data).iter().any(|file| file.to_string_lossy().ends_with("-in-progress")));
     for file in files_below(&to) {
