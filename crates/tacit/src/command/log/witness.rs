@@ -117,7 +117,8 @@ pub(super) fn settle(state: &Path, accept: &str, reason: &str, json: bool) -> Re
     let head = Checkpoint::open(&found.shown, &PublicKey::from_base64(&seen.key)?)?;
     found.settled = Some(reason.to_owned());
     let kept = state.with_extension(format!("settled-{}", head.size));
-    std::fs::write(&kept, serde_json::to_string_pretty(&found)?)?;
+    // Both notes are nowhere else in a moment.
+    kept_file::replace(&kept, &serde_json::to_string_pretty(&found)?, 0o600)?;
     remember(&file, &Seen { key: seen.key, note: found.shown })?;
     std::fs::remove_file(&path)?;
     let value = json!({ "ok": true, "entries": head.size, "root": head.root.to_string(), "evidence": kept });
@@ -146,7 +147,34 @@ fn remember(file: &KeptFile, seen: &Seen) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use tacit_accord::log::Tree;
+    use tacit_model::{Clock, SystemClock};
+    use tacit_pki::Identity;
+
     use super::*;
+
+    #[test]
+    fn the_evidence_of_a_settled_dispute_is_kept_like_that_of_an_open_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("seen.json");
+        let node = Identity::generate("node", SystemClock.now().to_date_time().expect("a date")).expect("a key");
+        let head = Checkpoint::new(&node.fingerprint(), &Tree::new()).sign(&node).expect("a note");
+        let seen = Seen { key: node.public_key().to_base64(), note: "known".to_owned() };
+        remember(&KeptFile::lock(&state).expect("locked"), &seen).expect("written");
+        dispute(&state, Some(seen.note), &head, &Disputed::Forked(0)).expect("kept");
+        let mode =
+            |name: &str| std::fs::metadata(folder.path().join(name)).expect("it exists").permissions().mode() & 0o777;
+        assert_eq!(mode("seen.disputed"), 0o600);
+        let root = head.lines().nth(2).expect("a root");
+        settle(&state, root, "restored", true).expect("settled");
+        assert_eq!(mode("seen.settled-0"), 0o600, "only its owner reads it, and it is whole and durable");
+        let kept = std::fs::read_to_string(folder.path().join("seen.settled-0")).expect("the evidence");
+        assert!(kept.contains("restored") && kept.contains(root), "{kept}");
+        assert!(!folder.path().join("seen.disputed").exists());
+        assert!(std::fs::read_to_string(&state).expect("the memory").contains(root));
+    }
 
     #[test]
     fn the_evidence_of_a_dispute_outlives_the_next_one() {
