@@ -4,15 +4,24 @@
 //! other wrote. Whoever reads without the lock finds the text of before or of after. It does not keep a history.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::output::Failure;
+use crate::output::{Code, Failure};
+use crate::wizard::say;
+
+/// Another command holds a file for a moment, or while it asks a node. One that was stopped in the middle holds it for ever, and
+/// whoever waits for it may not hear Ctrl-C.
+const PATIENCE: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_millis(10);
+/// Most often it is over by then.
+const SILENT: Duration = Duration::from_secs(1);
 
 /// A file that no other command changes while this is held.
 pub(crate) struct KeptFile {
@@ -37,16 +46,39 @@ pub(crate) fn entries<T: DeserializeOwned>(path: &Path, what: &str) -> Result<BT
 }
 
 impl KeptFile {
-    /// Waits until no other command changes it.
+    /// Waits until no other command changes it, but not for ever.
     pub(crate) fn lock(path: &Path) -> Result<Self, Failure> {
+        Self::lock_within(path, PATIENCE)
+    }
+
+    fn lock_within(path: &Path, patience: Duration) -> Result<Self, Failure> {
         // The file itself is replaced, and a lock on the one of before would keep nobody out.
         let beside = path.with_added_extension("lock");
-        let locked = || {
-            let lock = File::options().create(true).truncate(false).write(true).mode(0o600).open(&beside)?;
-            lock.lock().map(|()| lock)
-        };
         let about = |error| Failure::usage(format!("{} cannot be locked: {error}", beside.display()));
-        Ok(Self { path: path.to_owned(), _lock: locked().map_err(about)? })
+        let opened = File::options().create(true).truncate(false).write(true).mode(0o600).open(&beside);
+        let lock = opened.map_err(about)?;
+        let mut waited = Duration::ZERO;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { path: path.to_owned(), _lock: lock }),
+                Err(TryLockError::Error(error)) => return Err(about(error)),
+                Err(TryLockError::WouldBlock) if waited >= patience => {
+                    let text = format!(
+                        "another command does not let go of {}: end it (`fuser {}` names it) and run this one again",
+                        path.display(),
+                        beside.display()
+                    );
+                    return Err(Failure::new(Code::Other, text));
+                }
+                Err(TryLockError::WouldBlock) => {}
+            }
+            waited += AGAIN;
+            if waited == SILENT {
+                // A message nobody reads stops nothing.
+                drop(say(&format!("waiting for another command that changes {}", path.display())));
+            }
+            std::thread::sleep(AGAIN);
+        }
     }
 
     /// Puts a new text in the place of the old one; only its owner can read it, and by `mode` write it.
@@ -125,6 +157,17 @@ mod tests {
         }
         assert_eq!(std::fs::metadata(&path).expect("it exists").permissions().mode() & 0o777, 0o600);
         assert!(!path.with_added_extension("new").exists());
+    }
+
+    #[test]
+    fn a_command_that_does_not_let_go_is_not_waited_for_for_ever() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kept");
+        let held = KeptFile::lock(&path).expect("locked");
+        let why = KeptFile::lock_within(&path, AGAIN).err().expect("it is held").to_string();
+        assert!(why.contains("another command") && why.contains("kept.lock"), "{why}");
+        drop(held);
+        KeptFile::lock_within(&path, AGAIN).expect("nobody holds it");
     }
 
     #[test]
