@@ -23,7 +23,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tacit_job::{Decline, Fault, Job, Report, ToGateway, status};
+use tacit_job::{Decline, Fault, Job, Report, ToGateway, status, task_digits};
 use tacit_model::api::JobState;
 use tacit_model::{RunId, SessionId, Slot};
 use tokio::time::Instant;
@@ -110,6 +110,11 @@ impl Sessions {
     /// How many are open.
     pub(crate) fn open(&self) -> usize {
         self.lock().open.len()
+    }
+
+    /// How many of them are of clients' tasks.
+    pub(crate) fn open_tasks(&self) -> usize {
+        self.lock().open.values().filter(|entry| task_digits(entry.run).is_some()).count()
     }
 
     /// Gives up those that were not let go ahead: their gateway is gone, or their run is over.

@@ -42,9 +42,9 @@ pub struct PeerPolicy {
     pub min_participants: usize,
     /// At least so many operators must be behind them (not asked in a test-mode group).
     pub min_operators: usize,
-    /// So many tasks are taken in a minute; 0 means any number.
+    /// In so many computations of tasks a minute this peer takes part; 0 means any number. Slots of the group are none.
     pub tasks_per_minute: u32,
-    /// So many tasks are taken in a day; 0 means any number.
+    /// In so many a day; 0 means any number.
     pub tasks_per_day: u32,
     /// Give the same records to results with different members never. Without it, the difference of two
     /// results may tell what one member gave.

@@ -360,8 +360,8 @@ impl Policy {
         now: UnixMillis,
     ) -> Result<(), TaskRefusal> {
         let name = &party.name;
-        // What is on its way counts too: it is noted when it is frozen.
-        let under_way = u64::try_from(party.sessions.open().saturating_sub(1)).unwrap_or(u64::MAX);
+        // What is on its way counts too: it is noted when it is frozen. The group's own slots are no tasks.
+        let under_way = u64::try_from(party.sessions.open_tasks().saturating_sub(1)).unwrap_or(u64::MAX);
         let budgets = [("a minute", 60_000, self.tasks_per_minute), ("a day", 86_400_000, self.tasks_per_day)];
         for (span, ms, most) in budgets.into_iter().filter(|(_, _, most)| *most > 0) {
             let (found, most) = (look.asked_since(name, now.plus(-ms)).await?, u64::from(most));

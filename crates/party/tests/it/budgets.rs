@@ -1,14 +1,15 @@
-//! What results with noise cost a peer that only gives, which pays before its shares leave.
+//! What bounds how much a peer tells: what results with noise cost one that only gives, which pays before its shares leave, and
+//! how many computations there are.
 
 use std::time::Duration;
 
-use tacit_job::{Ask, Job, ToPeer};
+use tacit_job::{Ask, Decline, Job, Report, ToPeer};
 use tacit_model::Attempt;
 use tacit_model::api::{PeerPolicy, TaskRequest};
 use tacit_party::{PartyLimits, Policy};
 use tacit_store::SpentRow;
 
-use crate::room::{is_done, job, learned, request, room_with};
+use crate::room::{ask, declined, is_done, job, learned, prepared, request, room_with, trouble};
 use crate::world::World;
 
 /// What e has paid.
@@ -51,5 +52,25 @@ async fn rule9_the_last_of_a_budget_pays_for_every_attempt_at_one_result() {
     assert_eq!(learned(&world, &ask).await.unwrap().1, 5);
     let paid = paid(&world).await;
     assert_eq!(paid.iter().map(|row| (row.epsilon, row.results)).collect::<Vec<_>>(), [(1_000_000, 1)]);
+    world.close().await;
+}
+
+/// A group that computes its slots all the time would otherwise use up what a policy allows to clients.
+#[tokio::test]
+async fn a_slot_of_the_group_is_none_of_the_tasks_of_a_minute() {
+    let policy = Policy::from(PeerPolicy { tasks_per_minute: 1, ..PeerPolicy::default() });
+    let mut world = room_with(PartyLimits::default().session, |peers| peers[0].policy = policy, |_| {}).await;
+    world.peers[0].rows(&["1;3"]).await;
+    let slot = world.job(0);
+    let said = prepared(&mut world, 0, &slot).await;
+    assert!(matches!(said, Report::Prepared { .. }), "{said:?}");
+    let first = job(&world, &ask(&world, 1), 101);
+    let said = prepared(&mut world, 0, &first).await;
+    assert!(matches!(said, Report::Prepared { .. }), "{said:?}");
+    // A task that is on its way is one.
+    let second = job(&world, &ask(&world, 2), 102);
+    assert_eq!(declined(&mut world, 0, &second).await, Decline::Policy);
+    let why = trouble(&world, 0).await;
+    assert!(why.contains("within a minute, its policy allows 1"), "{why}");
     world.close().await;
 }
