@@ -4,7 +4,7 @@
 //! here: whichever of the two nodes is killed, the part is given again when they meet again. After a client's task it
 //! becomes durable within a moment after the result, together with others, where that is faster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -58,11 +58,19 @@ struct Page {
     looked_at: TaskTracker,
     /// Whether one of those could not be kept for now.
     failed: Arc<AtomicBool>,
+    /// The sessions that were named with the own leaf, where there may be more. Of others the gateway cannot say yet whether
+    /// the own data counted.
+    named: Option<BTreeSet<SessionId>>,
 }
 
 impl Missed {
     fn page(&self) -> std::sync::MutexGuard<'_, Page> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the gateway can say whether the own data counted in this session.
+    fn named(&self, session: SessionId) -> bool {
+        self.page().named.as_ref().is_none_or(|named| named.contains(&session))
     }
 }
 
@@ -249,6 +257,8 @@ fn believable(party: &Inner, upto: UnixMillis) -> UnixMillis {
 /// gateway that knows no pages, for some after the `newest` that is here.
 async fn ask(party: &Inner, newest: UnixMillis, from: UnixMillis) -> Result<(), PartyError> {
     let owed = party.store.all_owed(&party.name, AWAITED).await?;
+    let all = u32::try_from(owed.len()).is_ok_and(|owed| owed < AWAITED);
+    party.missed.page().named = if all { None } else { Some(owed.iter().map(|row| row.session).collect()) };
     let awaited = owed.iter().map(|row| Awaited { session: row.session, leaf: Mine::read(row).leaf(&party.me) });
     let awaited: Vec<Awaited> = awaited.collect();
     party.line.send(&ToGateway::ReceiptsAwaited { group: party.group, awaited, since: newest, from: Some(from) });
@@ -374,6 +384,11 @@ async fn keep(party: &Inner, session: SessionId, document: String, own: Own) -> 
         }
         (Own::Rejected { reason }, _) => {
             Some(Contribution { session, party: party.me, counted: None, reason: Some(reason) })
+        }
+        // It is asked for by name when some of those that were are here.
+        (Own::Nothing, Some(_)) if !party.missed.named(session) => {
+            debug!(party = %party.name, %session, "a receipt came before it was asked for by name");
+            return Ok(());
         }
         (_, Some(_)) => return Err("it does not say whether this peer's data counted".to_owned().into()),
         _ => None,

@@ -213,3 +213,51 @@ async fn a_session_of_an_earlier_version_takes_receipts_under_the_known_consensu
     kept(&world, session, &right, &own).await;
     world.close().await;
 }
+
+/// Not all are named at once, and of one that was not the gateway shows the receipt before it can say whether the data counted.
+#[tokio::test]
+async fn a_receipt_that_comes_before_it_was_asked_for_by_name_is_no_trouble() {
+    let mut world = World::small().await;
+    let (job, parts) = computed(&mut world).await;
+    let gateway = std::sync::Arc::clone(&world.gateway.identity);
+    let (name, me) = (world.peers[GIVER].name.clone(), world.peers[GIVER].fingerprint());
+    // The oldest of more than are named.
+    let session = SessionId([79; 16]);
+    let commitment = format!("{{\"commitment\":\"{}\"}}", Hash([5; 32]));
+    let other = |number: u8| SessionId([[number; 8], [80; 8]].concat().try_into().unwrap());
+    let others = (0..=255).map(|number| (other(number), "{}".to_owned(), 2));
+    for (session, body, at) in others.chain([(session, commitment, 1)]) {
+        let row = OwedRow { session, gid: job.group, run: job.run, slot: job.slot, body, at: UnixMillis(at) };
+        world.peers[GIVER].store.as_ref().unwrap().owe(&name, row).await.unwrap();
+    }
+    let mut statement = Statement { session, ..parts.statement.clone() };
+    let leaves = [contribution_leaf(&me, &[5; 32]), Hash([8; 32])];
+    statement.contributors.root = contributors_root(&leaves).to_string();
+    let sign = |member: &Fingerprint| {
+        let signer = world.peers.iter().find(|peer| peer.fingerprint() == *member).unwrap();
+        statement.sign(&signer.identity).unwrap()
+    };
+    let early = receipt(&gateway, &statement, statement.compute.iter().map(sign).collect());
+
+    world.peers[GIVER].close().await;
+    world.peers[GIVER].open().await;
+    let asked = |message: &ToGateway| match message {
+        ToGateway::ReceiptsAwaited { awaited, .. } if awaited.len() == 256 => Some(awaited.clone()),
+        _ => None,
+    };
+    let named = world.gateway.expect(&me, asked).await;
+    assert!(named.iter().any(|one| one.session == job.session) && named.iter().all(|one| one.session != session));
+    send(&world, session, &early, &Own::Nothing);
+    // The next page is asked for when all of this one were looked at.
+    world.gateway.send(&me, &ToPeer::ReceiptsSent { upto: UnixMillis(7), more: true });
+    world.gateway.expect(&me, asked).await;
+    let trouble = world.peers[GIVER].party().status().await.unwrap().last_trouble;
+    assert!(trouble.is_none_or(|trouble| !trouble.what.contains("was not kept")));
+    let store = world.peers[GIVER].store.as_ref().unwrap();
+    assert!(store.owed(&name, session).await.unwrap().is_some(), "it is still awaited");
+
+    // One that was named is another matter.
+    let right = receipt(&gateway, &parts.statement, parts.signatures.values().cloned().collect());
+    refused(&world, job.session, &right, &Own::Nothing, "whether this peer's data counted").await;
+    world.close().await;
+}
