@@ -157,6 +157,11 @@ impl ControlSender {
         queue(&self.conn, message.0.clone())
     }
 
+    /// Waits until the queue is half empty, where it was full, or the link is gone.
+    pub async fn room(&self) {
+        std::future::poll_fn(|cx| self.conn.outbox.poll_drained(cx, OUTBOX / 2)).await;
+    }
+
     /// Closes the link; what was sent still leaves.
     pub fn close(&self) {
         self.conn.close(CloseReason::Local);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tacit_accord::log::{Hash, ProofPlan, Tree};
 use tacit_job::{Awaited, Own, ToPeer};
-use tacit_link::LinkError;
+use tacit_link::{ControlSender, LinkError};
 use tacit_model::{Fingerprint, GroupId, UnixMillis};
 use tacit_store::{GATEWAY_HOLDER, ReceiptRow};
 use tracing::warn;
@@ -16,7 +16,7 @@ use crate::{Gateway, GatewayError};
 
 /// So many receipts are answered for at a time,
 const MOST: u32 = 256;
-/// or so many bytes of them, where the member asks for the next page itself. More than a link's queue takes is lost.
+/// or so many bytes of them, where the member asks for the next page itself.
 const PAGE: usize = 4 << 20;
 
 /// Kept beside the gateway's copy of a receipt. Leaves tell nothing to who does not know the commitments.
@@ -131,16 +131,20 @@ impl Gateway {
         let most = usize::try_from(MOST).unwrap_or(usize::MAX);
         let mut answered = BTreeSet::new();
         for awaited in awaited.into_iter().take(most) {
-            answered.insert(awaited.session);
-            if let Some(row) = store.receipt(GATEWAY_HOLDER, awaited.session).await? {
+            let session = awaited.session;
+            answered.insert(session);
+            if let Some(row) = store.receipt(GATEWAY_HOLDER, session).await? {
                 let leaf: Heard = awaited.leaf.and_then(|leaf| leaf.parse().ok());
-                // One that does not leave is awaited as before.
-                let _left = receipt_for(&member, group, row, Some(&leaf))?.is_none_or(|it| sender.send(&it).is_ok());
-            } else if let Some(owed) = store.owed(GATEWAY_HOLDER, awaited.session).await? {
+                if self.show(&sender, &member, group, row, Some(&leaf)).await.is_err() {
+                    return Ok(());
+                }
+            } else if let Some(owed) = store.owed(GATEWAY_HOLDER, session).await? {
                 // Either asks this member too.
-                match self.inner.gathering.gathers(awaited.session) {
-                    true => drop(self.inner.directory.send(&member, &ToPeer::PartWanted { session: awaited.session })),
-                    false => self.pay_late(Debt::read(&owed)?),
+                match (self.inner.gathering.gathers(session), Debt::read(&owed)) {
+                    (true, _) => drop(self.inner.directory.send(&member, &ToPeer::PartWanted { session })),
+                    (false, Ok(debt)) => self.pay_late(debt),
+                    // One that is damaged is not in the way of the others.
+                    (false, Err(error)) => warn!(%session, %error, "a receipt that is owed cannot be issued"),
                 }
             }
         }
@@ -157,30 +161,56 @@ impl Gateway {
             if answered.contains(&row.session) {
                 continue;
             }
-            let session = row.session;
-            let receipt = match receipt_for(&member, group, row, None) {
-                Ok(Some(receipt)) => receipt,
-                Ok(None) => continue,
-                Err(error) => {
-                    warn!(%session, %error, "a receipt cannot be shown");
-                    continue;
-                }
-            };
-            if let ToPeer::Receipt { receipt, .. } = &receipt {
-                bytes = bytes.saturating_add(receipt.len());
-            }
-            match sender.send(&receipt) {
-                Ok(()) => {}
-                // It would be in the way of all others for ever.
-                Err(error @ LinkError::TooLarge { .. }) => warn!(%session, %error, "a receipt cannot be shown"),
-                // The link is gone, or is not read: over the next one the member asks for this page again.
+            match self.show(&sender, &member, group, row, None).await {
+                Ok(length) => bytes = bytes.saturating_add(length),
                 Err(_) => return Ok(()),
             }
         }
         if from.is_some() {
-            let _gone = sender.send(&ToPeer::ReceiptsSent { upto, more });
+            let _gone = self.leaves(&sender, &ToPeer::ReceiptsSent { upto, more }).await;
         }
         Ok(())
+    }
+
+    /// Sends a receipt as this member hears it, if it does; how long that is. `heard` is what it says now, if it named the
+    /// session. One that is damaged, or longer than a message, would be in the way of all others for ever: it is passed over.
+    ///
+    /// An error is that nothing more leaves: over the next link the member asks for all this again.
+    async fn show(
+        &self,
+        sender: &ControlSender,
+        member: &Fingerprint,
+        group: GroupId,
+        row: ReceiptRow,
+        heard: Option<&Heard>,
+    ) -> Result<usize, LinkError> {
+        let (session, length) = (row.session, row.body.len());
+        let unshown = |error: &dyn core::fmt::Display| warn!(%session, %error, "a receipt cannot be shown");
+        match receipt_for(member, group, row, heard) {
+            Ok(Some(receipt)) => match self.leaves(sender, &receipt).await {
+                Ok(()) => return Ok(length),
+                Err(error @ LinkError::TooLarge { .. }) => unshown(&error),
+                Err(error) => return Err(error),
+            },
+            Ok(None) => {}
+            Err(error) => unshown(&error),
+        }
+        Ok(0)
+    }
+
+    /// Sends when there is room. What was asked for may be more than a link's queue takes; meanwhile nothing else that this
+    /// member says is read.
+    async fn leaves(&self, sender: &ControlSender, message: &ToPeer) -> Result<(), LinkError> {
+        loop {
+            match sender.send(message) {
+                Err(LinkError::QueueFull) => {}
+                sent => return sent,
+            }
+            tokio::select! {
+                () = self.inner.stop.cancelled() => return Err(LinkError::ShuttingDown),
+                () = sender.room() => {}
+            }
+        }
     }
 }
 

@@ -44,6 +44,26 @@ async fn messages_go_both_ways_and_additions_are_ignored() {
     assert_eq!(at_peer.recv::<String>().await.unwrap().len(), MAX_CONTROL_MESSAGE - 2);
 }
 
+/// Who has much to send waits until the other one has read some of it.
+#[tokio::test]
+async fn a_full_queue_has_room_again_when_it_was_read() {
+    let (gateway, peer) = (Node::new().await, Node::new().await);
+    let mut links = gateway.host.control_links();
+    let _at_peer = peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
+    let at_gateway = links.recv().await.unwrap();
+    let sender = at_gateway.sender();
+    let long = "x".repeat(MAX_CONTROL_MESSAGE - 2);
+    let fill = || std::iter::repeat_with(|| sender.send(&long)).find_map(Result::err);
+    assert_eq!(fill(), Some(LinkError::QueueFull));
+    sender.room().await;
+    assert_eq!(sender.send(&long), Ok(()));
+    // Nor does anybody wait for a link that is gone.
+    assert_eq!(fill(), Some(LinkError::QueueFull));
+    sender.close();
+    sender.room().await;
+    assert_eq!(sender.send(&long), Err(LinkError::Closed(CloseReason::Local)));
+}
+
 #[tokio::test]
 async fn the_last_message_arrives_before_the_end() {
     let (gateway, peer) = (Node::new().await, Node::new().await);

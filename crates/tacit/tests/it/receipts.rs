@@ -164,6 +164,44 @@ fn a_member_that_was_restored_gets_all_receipts_that_it_lacks() {
     assert_eq!(all(&first, Some(&z), 1 + LACKED), issued);
 }
 
+/// Of two receipts that a member awaits the gateway cannot read what it owes for the first one; the second one comes all the same.
+#[test]
+fn a_damaged_debt_is_not_in_the_way_of_other_receipts() {
+    let (gateway, mut first, _second, _sink, group) = with_z_apart();
+    let z = group.full("z");
+    for row in ["1", "2"] {
+        group.give("a", &[row]);
+        group.give("b", &[row]);
+    }
+    let both = until("both receipts", || {
+        let held = sessions(&first, Some(&z));
+        if held.len() == 2 { Ok(held) } else { Err(format!("{held:?}")) }
+    });
+    first.stop();
+    let damaged = both.first().expect("two");
+    let change = |node: &Node, statements: [&str; 2]| {
+        let rows = rusqlite::Connection::open(node.data().join("tacit.db")).expect("the database");
+        for sql in statements {
+            assert!(rows.execute(sql, [damaged]).expect("changed") > 0, "{sql}");
+        }
+    };
+    // z names the newest first.
+    let awaits =
+        "INSERT INTO receipts_owed (holder, session, gid, run, slot, body, at) SELECT holder, session, gid, run, slot,
+                  '{}', at + 1000 * (session = ?1) FROM receipts";
+    change(&first, [awaits, "DELETE FROM receipts WHERE ?1 <> ''"]);
+    let owes =
+        "INSERT INTO receipts_owed (holder, session, gid, run, slot, body, at) SELECT holder, session, gid, run, slot,
+                'damaged', at FROM receipts WHERE holder = '' AND session = ?1";
+    change(&gateway, [owes, "DELETE FROM receipts WHERE holder = '' AND session = ?1"]);
+    first.restart();
+    let comes = until("the other one", || {
+        let held = sessions(&first, Some(&z));
+        if held.is_empty() { Err("nothing".to_owned()) } else { Ok(held) }
+    });
+    assert_eq!(comes.iter().collect::<Vec<_>>(), [both.last().expect("two")]);
+}
+
 /// DESIGN rule 10: everybody together, but for the contributor itself, cannot find its number between 0 and 1000.
 #[test]
 fn rule10_nobody_finds_an_input_by_trying_all_against_its_receipt() {
