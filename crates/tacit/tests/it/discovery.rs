@@ -102,6 +102,18 @@ fn f08_a_fresh_peer_finds_its_gateway() {
     assert_eq!(nobody.status.code(), Some(4), "{nobody:?}");
 }
 
+/// As a service of systemd a node may open these sockets and no others. Without netlink it reads no address of its machine: it
+/// announces none, finds nobody, and tells others to dial 0.0.0.0.
+#[test]
+fn f08_the_unit_of_the_service_lets_a_node_read_its_addresses() {
+    let unit = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/tacit.service");
+    let unit = std::fs::read_to_string(unit).expect("the unit");
+    let allowed = unit.lines().find_map(|line| line.strip_prefix("RestrictAddressFamilies=")).expect("the families");
+    for family in ["AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"] {
+        assert!(allowed.split_whitespace().any(|one| one == family), "{family} is not among {allowed}");
+    }
+}
+
 /// Multicast is blocked, the first bootstrap address is dead: the peer joins through the second.
 #[test]
 fn w04_a_bootstrap_address_does_without_multicast() {
