@@ -36,6 +36,7 @@ impl Metrics {
 fn describe() {
     ::metrics::describe_counter!("http_requests_total", "Requests by method, route and status");
     ::metrics::describe_counter!("tacit_rows_accepted_total", "Input rows taken over HTTP");
+    ::metrics::describe_counter!("tacit_samples_accepted_total", "Samples of series taken over HTTP");
     ::metrics::describe_counter!("tacit_results_received_total", "Result rows posted to the receiver");
     ::metrics::describe_counter!("tacit_link_sent_frames_total", "Frames sent over links, by protocol");
     ::metrics::describe_counter!(
