@@ -114,8 +114,8 @@ impl Question {
         }
         let (least, most, decimals) = self.bounds();
         Some(format!(
-            "note: values from {least} to {most} enter, rounded to {decimals} decimal places; whose records are left out \
-             hears it. --least, --most and --decimals change this"
+            "note: values from {least} to {most} enter, rounded to {decimals} decimal places; a peer that has others \
+             declines, or leaves them out if its owner allows that. --least, --most and --decimals change this"
         ))
     }
 
