@@ -196,6 +196,10 @@ pub(crate) mod tests {
         let (identity, said) = gateway("gw", "R.08.03.123", &["temperature", "occupancy"]);
         let properties = said.sign(&identity).expect("signed");
         assert_eq!(Announcement::read(&properties).expect("it holds"), said);
+        // Those of the thesis' table 4.1, and where HTTP is, when and under which key.
+        let names: Vec<&str> = properties.keys().map(String::as_str).collect();
+        let wanted = ["api", "at", "id", "ip", "key", "location", "name", "port", "role", "sig", "sources", "web"];
+        assert_eq!(names, wanted);
         for (name, value) in &properties {
             assert!(name.len() + value.len() < 255, "{name}={value}");
             for forged in [format!("{value}0"), String::new(), value.replace(['1', 'a'], "2")] {

@@ -1,4 +1,5 @@
-//! docs/checks.md names tests that are there, and that carry its id, for every check that it must have.
+//! docs/checks.md names tests that are there, and that carry its id, for every check that it must have; what docs/operate.md
+//! quotes is said by the program.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -106,4 +107,50 @@ fn every_check_has_its_tests() {
             rows.iter().any(|(checks, named)| checks.contains(&check) && named.iter().any(|test| carries(test, check)));
         assert!(proven, "{}{} has no row with a test that carries it", check.0, check.1);
     }
+}
+
+/// The parts of a quoted text that do not stand for something else, as dots, names in capitals and numbers do.
+fn parts_of(quoted: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for word in quoted.split_whitespace() {
+        let capitals = word.as_bytes().windows(2).any(|two| two.iter().all(u8::is_ascii_uppercase));
+        if capitals || word.contains("...") || word.contains(|c: char| c.is_ascii_digit()) {
+            parts.push(String::new());
+            continue;
+        }
+        if let Some(last) = parts.last_mut() {
+            *last = format!("{last} {word}");
+        }
+        // What follows may be another text's.
+        if word.ends_with([',', ';', ':']) {
+            parts.push(String::new());
+        }
+    }
+    let parts = parts.iter().map(|part| part.trim_matches([' ', ':', ',', ';', '.', '(', ')', '"']));
+    parts.filter(|part| part.len() >= 8).map(str::to_owned).collect()
+}
+
+/// Who reads a text of the program looks it up on this page.
+#[test]
+fn what_the_page_of_operators_quotes_is_said_by_the_program() {
+    // Its middle is one of several words.
+    const COMPOSED: &str = "the gateway's operator has revoked or removed this peer";
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folders = std::fs::read_dir(root.join("crates")).expect("the crates").flatten();
+    let files = folders.flat_map(|folder| files_below(&folder.path().join("src")));
+    let sources: String = files
+        .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
+        .map(|file| std::fs::read_to_string(file).expect("a source"))
+        .collect();
+    // A text may go on in the next line.
+    let said: String = sources.split("\\\n").map(str::trim_start).collect();
+    let said = said.replace('`', "").replace("\\\"", "\"");
+
+    let page = std::fs::read_to_string(root.join("docs/operate.md")).expect("the page");
+    let tables = page.split("\n## ").find(|part| part.starts_with("When something is wrong")).expect("the tables");
+    let cells = tables.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split(" | ").next());
+    let quoted: Vec<String> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).flat_map(parts_of).collect();
+    assert!(quoted.len() > 100, "{} parts", quoted.len());
+    let unsaid: Vec<_> = quoted.iter().filter(|part| !said.contains(*part) && *part != COMPOSED).collect();
+    assert!(unsaid.is_empty(), "the program does not say {unsaid:?}");
 }
