@@ -1,6 +1,6 @@
 """An SMC provider for Tacit that computes with MPyC (https://github.com/lschoe/mpyc).
 
-    python provider.py --socket /run/tacit-mpyc.sock --proto ../../proto/smc.proto
+    python provider.py --socket /var/lib/tacit/smc.sock
 
 The peer tells by proto/smc.proto what to do; each session is a process of its own (worker.py), in which MPyC runs
 Shamir's scheme among the providers of all members. What they tell each other goes through local ports of the peers,
