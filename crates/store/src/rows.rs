@@ -172,6 +172,20 @@ impl Store {
         self.reader().await?.all(sql, args![party, run]).await
     }
 
+    /// The slots from one on to before another whose rows wait, in order.
+    pub async fn waiting_slots(
+        &self,
+        party: &str,
+        run: RunId,
+        from: Slot,
+        upto: Slot,
+    ) -> Result<Vec<Slot>, StoreError> {
+        let sql = "SELECT slot AS v FROM input_rows
+                   WHERE party = $1 AND run = $2 AND slot >= $3 AND slot < $4 AND state = 'pending' ORDER BY slot";
+        let slots: Vec<Scalar<Slot>> = self.reader().await?.all(sql, args![party, run, from, upto]).await?;
+        Ok(slots.into_iter().map(|Scalar(slot)| slot).collect())
+    }
+
     /// How many rows of a run wait.
     pub async fn pending(&self, party: &str, run: RunId) -> Result<u64, StoreError> {
         Ok(queue(&mut self.reader().await?, party, run).await?.pending)

@@ -9,7 +9,7 @@ use tacit_engine::{FaultKind, FreezeRefused, Level, Mailbox, Outcome, PARKED_HAR
 use tacit_job::{Fault, Job, Report, session_deadline};
 use tacit_model::api::JobState;
 use tacit_model::{Fingerprint, RunId, Slot};
-use tacit_store::{InputState, OwedRow, ResultRow, StoreError};
+use tacit_store::{OwedRow, ResultRow, StoreError};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -351,12 +351,8 @@ pub(super) fn tidy_later(party: &Arc<Inner>, run: RunId, slot: Slot) {
 }
 
 async fn tidy(party: &Inner, run: RunId, from: Slot, upto: Slot) -> Result<(), StoreError> {
-    for number in from.0..upto.0 {
-        let slot = Slot(number);
-        let row = party.store.row(&party.name, run, slot).await?;
-        if row.is_none_or(|row| row.state != InputState::Pending) {
-            continue;
-        }
+    // Only where there are rows: how far ahead a slot is that this party computes is its gateway's word.
+    for slot in party.store.waiting_slots(&party.name, run, from, upto).await? {
         if party.sessions.lock().given.remove(&(run, slot)) {
             let row = ResultRow {
                 slot,

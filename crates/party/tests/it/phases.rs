@@ -131,6 +131,18 @@ async fn rule3_what_is_dealt_ahead_of_session_binds_nobody() {
     world.close().await;
 }
 
+/// How far ahead a slot is says the gateway, and a peer that only computes has no row by which it would know better. It has
+/// nothing to tidy up behind it, and ends when it is told to.
+#[tokio::test]
+async fn f17_a_slot_far_ahead_keeps_no_peer_busy() {
+    let mut world = World::small().await;
+    let peer = world.peers[2].fingerprint();
+    let job = world.job(1 << 62);
+    let prepared = world.gateway.prepare(&[peer], &world.consensus, &job).await;
+    assert!(matches!(prepared[&peer], Report::Prepared { .. }), "{prepared:?}");
+    tokio::time::timeout(Duration::from_secs(60), world.close()).await.expect("the peers end");
+}
+
 /// A gateway that falls silent in the middle leaves nothing open, with nobody saying anything more, and the slot can be tried again.
 #[tokio::test]
 async fn rule3_a_session_that_is_not_continued_is_given_up() {

@@ -62,6 +62,10 @@ async fn rows_take_consecutive_slots(f: &Fixture) {
     let all = s.rows("p", RUN).await.unwrap();
     assert_eq!(all.iter().map(|row| row.slot.0).collect::<Vec<_>>(), vec![0, 1, 2]);
     assert!(all.iter().all(|row| row.data.is_none()));
+    let waiting = s.waiting_slots("p", RUN, Slot(1), Slot(i64::MAX)).await.unwrap();
+    assert_eq!(waiting, [Slot(1), Slot(2)]);
+    s.fail_slot("p", RUN, Slot(1), "lost", at(0)).await.unwrap();
+    assert_eq!(s.waiting_slots("p", RUN, Slot(0), Slot(2)).await.unwrap(), [Slot(0)]);
     // A task has no queue that could be closed.
     s.fail_slot("p", RunId(-5), Slot(0), "lost", at(0)).await.unwrap();
     assert_eq!(s.unclosed_runs("p").await.unwrap(), vec![RUN, RunId(2)]);
