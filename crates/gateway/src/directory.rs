@@ -1,11 +1,13 @@
 //! Who is there: the open control links, and what each member last said over them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tacit_job::{Report, ToPeer};
 use tacit_link::{ControlSender, Encoded};
 use tacit_model::{Fingerprint, GroupId, RunId, SessionId, Slot, UnixMillis};
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -52,6 +54,12 @@ pub(crate) struct Offer {
     pub(crate) services: BTreeSet<String>,
     /// Sessions at once, if it says so.
     pub(crate) sessions: Option<u32>,
+}
+
+/// Whether something changes in time. Once time is up, what has changed just now is waited for no longer: where members keep
+/// coming and talking, something always has.
+pub(crate) async fn changes(changed: Pin<&mut Notified<'_>>, until: Instant) -> bool {
+    Instant::now() < until && tokio::time::timeout_at(until, changed).await.is_ok()
 }
 
 #[derive(Default)]
@@ -140,7 +148,7 @@ impl Directory {
             if members.iter().filter(|member| self.present(member).is_some()).count() >= least {
                 return true;
             }
-            if tokio::time::timeout_at(until, changed).await.is_err() {
+            if !changes(changed, until).await {
                 return false;
             }
         }
@@ -228,5 +236,25 @@ impl Reports<'_> {
 impl Drop for Reports<'_> {
     fn drop(&mut self) {
         self.directory.lock().sessions.remove(&self.session);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn f13_a_directory_that_always_changes_makes_no_wait_longer() {
+        let directory = Directory::default();
+        for (time, counts) in [(Duration::ZERO, false), (Duration::from_secs(60), true)] {
+            let changed = directory.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            // While somebody looks at who is there.
+            directory.changed.notify_waiters();
+            assert_eq!(changes(changed, Instant::now() + time).await, counts);
+        }
     }
 }

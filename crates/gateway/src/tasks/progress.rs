@@ -21,7 +21,7 @@ use super::matching::fits;
 use super::shown::add_window;
 use super::{PART_PATIENCE, PATIENCE};
 use crate::clients::withdrawn;
-use crate::directory::Offer;
+use crate::directory::{Offer, changes};
 use crate::execution::{Agreed, Outcome};
 use crate::left_out::LeftOut;
 use crate::receipts::{Debt, Parts};
@@ -329,7 +329,7 @@ impl Gateway {
             if present.iter().flatten().any(|present| other(&present.offer)) {
                 return false;
             }
-            if tokio::time::timeout_at(until, changed).await.is_err() {
+            if !changes(changed, until).await {
                 return false;
             }
         }
@@ -411,7 +411,7 @@ fn apart(terms: &Terms, window: Slot, until: UnixMillis) -> String {
 /// Whether somebody comes or goes in time; meanwhile others may have the seats.
 async fn comes_back(place: &mut Place<'_>, changed: Pin<&mut Notified<'_>>, until: Instant) -> bool {
     place.give_back();
-    tokio::time::timeout_at(until, changed).await.is_ok()
+    changes(changed, until).await
 }
 
 fn row_is_single(body: &watch::Sender<TaskBody>) -> bool {
