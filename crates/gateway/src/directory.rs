@@ -56,6 +56,13 @@ pub(crate) struct Offer {
     pub(crate) sessions: Option<u32>,
 }
 
+impl Offer {
+    /// Whether the member has said something since it came. One that only computes has no series, and says how many sessions.
+    pub(crate) fn is_said(&self) -> bool {
+        self.sessions.is_some() || !self.sources.is_empty()
+    }
+}
+
 /// Whether something changes in time. Once time is up, what has changed just now is waited for no longer: where members keep
 /// coming and talking, something always has.
 pub(crate) async fn changes(changed: Pin<&mut Notified<'_>>, until: Instant) -> bool {

@@ -184,7 +184,7 @@ impl Gateway {
             let (consensus, matched) =
                 match self.match_task(ask, terms, &task, window, Attempt(attempt), &without).await? {
                     Ok(matched) => matched,
-                    Err(_) if without.let_back(&self.inner.directory, |now| !now.offer.sources.is_empty()) => continue,
+                    Err(_) if without.let_back(&self.inner.directory, |now| now.offer.is_said()) => continue,
                     // Somebody may be about to come back.
                     Err(_)
                         if self.waits(&without, &patience)

@@ -77,6 +77,18 @@ impl Member {
         identity: Arc<Identity>,
         home: (Fingerprint, Vec<String>),
     ) -> Self {
+        let member = Self::arrive(name, group, identity, home).await;
+        member.offer(group, &[], &["temperature"]);
+        member
+    }
+
+    /// Connects and says hello.
+    pub(crate) async fn arrive(
+        name: &str,
+        group: GroupId,
+        identity: Arc<Identity>,
+        home: (Fingerprint, Vec<String>),
+    ) -> Self {
         let me = identity.fingerprint();
         let hub = LinkHub::bind(LinkConfig::new("127.0.0.1:0".parse().expect("an address"))).await.expect("a hub");
         let host = hub.host(Arc::clone(&identity), Arc::new(ControlOnly)).expect("hosted");
@@ -90,10 +102,14 @@ impl Member {
             endpoint: None,
         };
         link.send(&hello).expect("sent");
-        let sources = ["temperature".to_owned()].into();
-        let (labels, services) = Default::default();
-        link.send(&ToGateway::Offer { group, labels, sources, services, sessions: Some(8) }).expect("sent");
         Self { me, identity, home, link, _host: host, _hub: hub }
+    }
+
+    /// Says what it offers to tasks.
+    pub(crate) fn offer(&self, group: GroupId, labels: &[&str], sources: &[&str]) {
+        let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let (labels, sources, services) = (all(labels), all(sources), Default::default());
+        self.link.send(&ToGateway::Offer { group, labels, sources, services, sessions: Some(8) }).expect("sent");
     }
 
     /// The next message that fits; others are dropped.

@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::harness::Node;
 use crate::http::Request;
 use crate::scripted::{Member, Scene, done};
+use crate::wait::PATIENCE;
 
 /// Heartbeats alone keep nobody in the directory: who lets three deadlines pass in a row is gone from it, and who reported
 /// anything meanwhile is not.
@@ -188,4 +189,41 @@ async fn p33_a_compute_peer_that_was_lost_is_asked_again_once_it_is_back_and_nee
     let third = back.prepared().await;
     assert_eq!((third.compute.len(), third.inputs.len()), (2, 2));
     assert!(third.compute.contains(&gone) && third.compute.contains(&computing[0].me));
+}
+
+/// One that only computes has no series to offer: it is asked again all the same.
+#[tokio::test]
+async fn f13_one_that_only_computes_is_asked_again_once_it_is_back_and_needed() {
+    let mut scene = Scene::found().await;
+    let task = json!({
+        "group": scene.gid, "purpose": "HVAC", "sources": ["temperature"], "aggregator": "mean", "decimals": 2,
+        "least": "0", "most": "50", "tell_gateway": true, "min_participants": 2,
+    });
+    scene.gateway.api("POST", "/tasks", Some(&json!({ "task": task, "wait": false }))).ok();
+    let mut first = scene.members.pop().expect("the fourth");
+    let session = first.asked().await.session;
+    for member in &mut scene.members {
+        assert_eq!(member.prepared().await.session, session);
+    }
+    let (gone, identity, home) = leaves(first);
+    for member in &mut scene.members {
+        assert!(!member.prepared().await.members().contains(&gone));
+    }
+    let gid = GroupId(scene.gid);
+    let mut back = Member::arrive("dorothy", gid, identity, home).await;
+    back.offer(gid, &["computes"], &[]);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !scene.gateway.offers(scene.gid).to_string().contains("computes") {
+        assert!(tokio::time::Instant::now() < deadline, "its offer does not arrive");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Without the third, two would be too few to compute.
+    drop(scene.members.pop());
+
+    let third = back.prepared().await;
+    assert_eq!((third.compute.len(), third.inputs.len()), (3, 2));
+    assert!(third.compute.contains(&gone) && !third.inputs.contains(&gone));
+    for member in &mut scene.members {
+        assert_eq!(member.prepared().await.session, third.session);
+    }
 }
