@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tacit_accord::{Charter, Consensus};
 use tacit_engine::{Level, Plan};
-use tacit_job::{Ask, Job, Task, Terms, operators_of, tellers_needed};
+use tacit_job::{Ask, Job, JobError, Task, Terms, operators_of, tellers_needed};
 use tacit_model::{Attempt, Fingerprint, GroupId, Slot};
 
 use super::branches::{self, Whole};
@@ -156,6 +156,11 @@ impl Gateway {
             compute,
             recipients,
         };
+        // Products, other models and additive sharing need more than that. Who is missing may be about to come back.
+        let all_are_there = job.compute.len() == all && job.inputs.len() == charter.inputs().count();
+        if !all_are_there && let Err(error @ JobError::Plan(_)) = tacit_job::plan_of(&consensus, &job) {
+            return Ok(Err(self.no_plan(ask.request.group, &error).await?));
+        }
         Ok(Ok((consensus, job)))
     }
 }

@@ -166,14 +166,19 @@ pub(crate) const NAMES: [&str; 4] = ["alice", "bobby", "cyril", "dorothy"];
 
 impl Scene {
     pub(crate) async fn found() -> Self {
+        Self::found_with(NAMES.len()).await
+    }
+
+    /// A group of so many members.
+    pub(crate) async fn found_with(count: usize) -> Self {
         let gateway = Node::with("gateway", &["--roles", "manager"]);
         let gid = gateway.api("POST", "/groups", Some(&json!({ "name": "g" }))).json()["gid"].as_i64().expect("one");
         let mut members = Vec::new();
-        for name in NAMES {
+        for name in &NAMES[..count] {
             members.push(Member::join(&gateway, gid, name, MemberRole::Both).await);
         }
         let scene = Self { gateway, gid, members };
-        scene.offering(NAMES.len()).await;
+        scene.offering(count).await;
         scene
     }
 

@@ -191,6 +191,29 @@ async fn p33_a_compute_peer_that_was_lost_is_asked_again_once_it_is_back_and_nee
     assert!(third.compute.contains(&gone) && third.compute.contains(&computing[0].me));
 }
 
+/// Of three members all are needed in the model `malicious`: nothing is given up because one is away for a moment.
+#[tokio::test]
+async fn f13_who_is_lost_is_waited_for_where_the_plan_needs_all() {
+    let mut scene = Scene::found_with(3).await;
+    let task = json!({
+        "group": scene.gid, "purpose": "HVAC", "sources": ["temperature"], "aggregator": "mean", "decimals": 2,
+        "least": "0", "most": "50", "tell_gateway": true, "min_participants": 2, "model": "malicious",
+    });
+    scene.gateway.api("POST", "/tasks", Some(&json!({ "task": task, "wait": false }))).ok();
+    let mut lost = scene.members.pop().expect("the third");
+    let first = lost.asked().await.session;
+    for member in &mut scene.members {
+        assert_eq!(member.prepared().await.session, first);
+    }
+    let (gone, identity, home) = leaves(lost);
+    let mut back = Member::connect("cyril", GroupId(scene.gid), identity, home).await;
+    let second = back.prepared().await;
+    assert!(second.session != first && second.compute.len() == 3 && second.compute.contains(&gone));
+    for member in &mut scene.members {
+        assert_eq!(member.prepared().await.session, second.session);
+    }
+}
+
 /// One that only computes has no series to offer: it is asked again all the same.
 #[tokio::test]
 async fn f13_one_that_only_computes_is_asked_again_once_it_is_back_and_needed() {
