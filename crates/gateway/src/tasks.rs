@@ -49,6 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Tasks {
     open: Mutex<BTreeMap<String, Open>>,
     places: Places,
+    /// Of members that wait for the answers to what they asked: many may wait for one task.
+    waiting: Places,
     /// Held while a branch's part is taken: all its compute peers ask for the same one.
     parts: tokio::sync::Mutex<()>,
 }
@@ -195,7 +197,14 @@ impl Gateway {
             let why = "a member asks in its own group, signs the task and is its only recipient".to_owned();
             return Response::Refused { why };
         }
-        match self.submit_task(new, &format!("member {member}"), None).await {
+        let client = format!("member {member}");
+        // The same question once more is the same task, so that its places do not bound who waits for its answer.
+        let waiting = self.inner.client_tasks.waiting.take(&client, usize::MAX, self.inner.limits.client_tasks);
+        let _waiting = match waiting {
+            Ok(waiting) => waiting,
+            Err(error) => return Response::Refused { why: error.to_string() },
+        };
+        match self.submit_task(new, &client, None).await {
             Ok(task) => {
                 let body = task.ended().await;
                 Response::Asked { state: body.state, detail: body.detail }

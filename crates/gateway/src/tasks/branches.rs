@@ -28,6 +28,13 @@ impl Gateway {
             let why = "a compute peer asks for the part of its own group in a task above".to_owned();
             return Response::Refused { why };
         }
+        // Of many clients above, and of each as many as it may have.
+        let limits = &self.inner.limits;
+        let waiting = self.inner.client_tasks.waiting.take(&format!("member {member}"), usize::MAX, limits.open_tasks);
+        let _waiting = match waiting {
+            Ok(waiting) => waiting,
+            Err(error) => return Response::Refused { why: error.to_string() },
+        };
         let taken = self.take_part(member, task).await;
         match taken {
             Ok(task) => {

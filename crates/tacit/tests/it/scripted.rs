@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tacit_accord::{ConsensusId, MemberRole};
-use tacit_job::{Job, Report, ToGateway, ToPeer, Told};
+use tacit_job::{Job, Report, Request, Response, ToGateway, ToPeer, Told};
 use tacit_link::{ControlLink, Gate, Host, LinkConfig, LinkHub, Protocol};
-use tacit_model::api::{Decimal, StatisticBody, TaskResult};
+use tacit_model::api::{Decimal, NewTask, StatisticBody, TaskResult};
 use tacit_model::{Clock, Fingerprint, GroupId, SessionId, Slot, SystemClock};
 use tacit_party::{HttpPoster, HttpRules, JoinRequest, register};
 use tacit_pki::Identity;
@@ -110,6 +110,19 @@ impl Member {
         let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let (labels, sources, services) = (all(labels), all(sources), Default::default());
         self.link.send(&ToGateway::Offer { group, labels, sources, services, sessions: Some(8) }).expect("sent");
+    }
+
+    /// Asks for itself.
+    pub(crate) fn ask(&self, number: u64, new: &NewTask) {
+        let request = Request::Ask { new: Box::new(new.clone()) };
+        self.link.send(&ToGateway::Request { number, request }).expect("sent");
+    }
+
+    /// Why the next of its requests that is refused is.
+    pub(crate) async fn refused(&mut self) -> String {
+        let why =
+            |m| if let ToPeer::Response { response: Response::Refused { why }, .. } = m { Some(why) } else { None };
+        self.next(why).await
     }
 
     /// The next message that fits; others are dropped.

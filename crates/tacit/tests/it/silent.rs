@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use tacit_accord::MemberRole;
-use tacit_job::{Fault, Report};
-use tacit_model::{Fingerprint, GroupId, SessionId, Slot};
+use tacit_job::{Fault, Report, sign_request, task_id};
+use tacit_model::api::{NewTask, TaskRequest};
+use tacit_model::{Clock, Fingerprint, GroupId, SessionId, Slot, SystemClock};
 use tacit_pki::Identity;
 use tokio::task::spawn_blocking;
 
@@ -249,4 +250,37 @@ async fn f13_one_that_only_computes_is_asked_again_once_it_is_back_and_needed() 
     for member in &mut scene.members {
         assert_eq!(member.prepared().await.session, third.session);
     }
+}
+
+/// The same question of a member is one task, however often it comes; so many that wait for its answer are kept, and no more.
+#[tokio::test]
+async fn w3_who_waits_for_the_same_answer_again_and_again_is_bounded() {
+    let scene = Scene::found().await;
+    let member = &scene.members[0];
+    // Of a moment to come, so that it is not over meanwhile.
+    let request = TaskRequest {
+        recipients: vec![member.me],
+        issued: SystemClock.now().plus(100_000).to_rfc3339(),
+        nonce: "ab".repeat(16),
+        ..TaskRequest::about(GroupId(scene.gid), "temperature", "mean", "HVAC")
+    };
+    let new = NewTask {
+        signature: Some(sign_request(&request, &member.identity)),
+        task: request.clone(),
+        notify: None,
+        wait: false,
+    };
+    member.ask(0, &new);
+    let path = format!("/tasks/{}", task_id(&request));
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while scene.gateway.api("GET", &path, None).status != 200 {
+        assert!(tokio::time::Instant::now() < deadline, "the task is not taken");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for number in 1..1_100 {
+        member.ask(number, &new);
+    }
+    let mut scene = scene;
+    let why = scene.members[0].refused().await;
+    assert!(why.contains("1000 tasks of this client are open"), "{why}");
 }
