@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tacit_model::{Fingerprint, SessionId};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::control::Inbox;
 use crate::error::CloseReason;
 use crate::frame::{Data, Frame, FrameError, Kind};
 use crate::hello::Hello;
@@ -39,6 +39,8 @@ pub(crate) struct Conn {
     pub(crate) stream: SharedStream,
     /// Something arrived since the janitor last looked.
     pub(crate) heard: AtomicBool,
+    /// What arrived waits for its reader here, and nothing more is read meanwhile.
+    pub(crate) held_up: AtomicBool,
     /// Somebody asked for this link since the janitor last looked.
     pub(crate) touched: AtomicBool,
     /// Open sessions on it.
@@ -73,6 +75,7 @@ impl Conn {
             outbox: Outbox::default(),
             stream,
             heard: AtomicBool::new(true),
+            held_up: AtomicBool::new(false),
             touched: AtomicBool::new(true),
             sessions: AtomicUsize::new(0),
             dropped: AtomicUsize::new(0),
@@ -117,7 +120,7 @@ impl Conn {
 /// Where the frames of a connection go.
 pub(crate) enum Sink {
     Mesh(Arc<HostInner>),
-    Control(mpsc::Sender<Bytes>),
+    Control(Inbox),
 }
 
 /// Serves a connection until it ends.
@@ -174,8 +177,9 @@ async fn dispatch(conn: &Arc<Conn>, sink: &Sink, frame: Frame) -> Result<(), Fra
         (Kind::Data, Sink::Mesh(host)) => host.mesh.data(conn, Data::decode(frame.body)?),
         (Kind::Close, Sink::Mesh(host)) => host.mesh.peer_left(conn, session_of(&frame)?),
         (Kind::Json, Sink::Control(inbox)) => {
-            // A reader that is gone closes the link itself.
-            let _ = inbox.send(frame.body).await;
+            conn.held_up.store(true, Ordering::Relaxed);
+            inbox.put(frame.body).await;
+            conn.held_up.store(false, Ordering::Relaxed);
         }
         (Kind::Ping, _) => {
             if conn.outbox.queued() < PONG_BELOW {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tacit_model::Fingerprint;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::connection::Conn;
@@ -22,8 +22,10 @@ use crate::outbox::Item;
 pub const MAX_CONTROL_MESSAGE: usize = 1 << 20;
 /// The largest message between replicas.
 pub const MAX_REPLICA_MESSAGE: usize = MAX_FRAME - 1;
-/// Messages read from the link and not yet taken.
+/// Messages read from the link and not yet taken,
 const INBOX: usize = 64;
+/// and what they may take together: two of the longest.
+const INBOX_BYTES: usize = 2 * MAX_FRAME;
 /// A peer that lets more than this wait does not read. Larger than any message.
 const OUTBOX: usize = 32 << 20;
 
@@ -77,16 +79,40 @@ impl Host {
     }
 }
 
+/// A message and the room that it takes until it is taken.
+type Waiting = (Bytes, OwnedSemaphorePermit);
+
+/// Where messages wait to be taken.
+pub(crate) struct Inbox {
+    messages: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+impl Inbox {
+    fn new() -> (Self, mpsc::Receiver<Waiting>) {
+        let (messages, taken) = mpsc::channel(INBOX);
+        (Self { messages, room: Arc::new(Semaphore::new(INBOX_BYTES)) }, taken)
+    }
+
+    /// Waits until there is room. A reader that is gone closes the link itself.
+    pub(crate) async fn put(&self, body: Bytes) {
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        if let Ok(room) = Arc::clone(&self.room).acquire_many_owned(length).await {
+            let _gone = self.messages.send((body, room)).await;
+        }
+    }
+}
+
 /// One end of a control link. The link closes when this is dropped.
 pub struct ControlLink {
     conn: Arc<Conn>,
-    inbox: mpsc::Receiver<Bytes>,
+    inbox: mpsc::Receiver<Waiting>,
 }
 
 impl ControlLink {
-    pub(crate) fn new(conn: Arc<Conn>) -> (Self, mpsc::Sender<Bytes>) {
-        let (sender, inbox) = mpsc::channel(INBOX);
-        (Self { conn, inbox }, sender)
+    pub(crate) fn new(conn: Arc<Conn>) -> (Self, Inbox) {
+        let (inbox, taken) = Inbox::new();
+        (Self { conn, inbox: taken }, inbox)
     }
 
     /// Who is at the other end.
@@ -121,7 +147,7 @@ impl ControlLink {
         if self.conn.closed() == Some(CloseReason::Revoked) {
             return Err(LinkError::Closed(CloseReason::Revoked));
         }
-        let body = body.ok_or_else(|| LinkError::Closed(self.conn.reason()))?;
+        let (body, _room) = body.ok_or_else(|| LinkError::Closed(self.conn.reason()))?;
         serde_json::from_slice(&body).map_err(|e| LinkError::BadMessage { line: e.line(), column: e.column() })
     }
 
@@ -211,4 +237,26 @@ fn queue(conn: &Conn, body: Bytes) -> Result<(), LinkError> {
     }
     conn.outbox.push(Item::frame(Frame { kind: Kind::Json, body }));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However long: who sends faster than is taken fills no more than so much memory.
+    #[tokio::test]
+    async fn f11_what_waits_to_be_taken_is_bounded_by_its_length() {
+        let (inbox, mut taken) = Inbox::new();
+        let longest = Bytes::from(vec![0; MAX_REPLICA_MESSAGE]);
+        inbox.put(longest.clone()).await;
+        inbox.put(longest.clone()).await;
+        let mut third = std::pin::pin!(inbox.put(longest.clone()));
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut third).await.is_err(), "no room is left");
+        drop(taken.recv().await);
+        third.await;
+        for _ in 0..2 {
+            let (body, _room) = taken.recv().await.expect("a message");
+            assert_eq!(body.len(), MAX_REPLICA_MESSAGE);
+        }
+    }
 }

@@ -33,6 +33,10 @@ use crate::{handshake, janitor, tls};
 const SHUTDOWN: Duration = Duration::from_secs(3);
 /// Control links accepted but not yet taken.
 const CONTROL_BACKLOG: usize = 1024;
+/// Incoming control links of one peer: the one that it is known by until it has said hello on the next.
+const CONTROL_LINKS: usize = 2;
+/// Incoming links of one replica: it keeps three, and after a restart or a cut there may be as many dead ones.
+const REPLICA_LINKS: usize = 8;
 
 /// What a connection is for; TLS agrees on it by ALPN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -441,20 +445,18 @@ impl HostInner {
         let links = if conn.protocol == Protocol::Replica { &self.replica_links } else { &self.control_links };
         let taker = lock(links).clone().ok_or(Refusal::Busy)?;
         let place = taker.try_reserve().map_err(|_| Refusal::Busy)?;
-        if conn.protocol == Protocol::Control {
-            self.bound_control(&conn.peer);
-        }
+        self.make_room_for(conn);
         place.send(self.start_control(conn));
         Ok(())
     }
 
-    /// Two control links of a peer at most: the one that it is known by until it has said hello on the next. Whoever opens
-    /// more has lost those before, or fills the port.
-    fn bound_control(&self, peer: &Fingerprint) {
-        let of_peer = |conn: &Arc<Conn>| conn.protocol == Protocol::Control && conn.peer == *peer && !conn.dialled;
-        let mut older: Vec<_> = self.hub.conns_of(&self.fingerprint).into_iter().filter(of_peer).collect();
+    /// A peer has so many incoming links of JSON messages at most. Whoever opens more has lost those before, or fills the port.
+    fn make_room_for(&self, new: &Conn) {
+        let most = if new.protocol == Protocol::Replica { REPLICA_LINKS } else { CONTROL_LINKS };
+        let alike = |conn: &Arc<Conn>| conn.protocol == new.protocol && conn.peer == new.peer && !conn.dialled;
+        let mut older: Vec<_> = self.hub.conns_of(&self.fingerprint).into_iter().filter(alike).collect();
         older.sort_by_key(|conn| conn.id);
-        older.pop();
+        older.truncate((older.len() + 1).saturating_sub(most));
         for conn in older {
             conn.close(CloseReason::Replaced);
             self.forget(&conn);

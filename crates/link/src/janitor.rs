@@ -73,7 +73,9 @@ fn look(
     late: bool,
     config: &LinkConfig,
 ) -> Option<CloseReason> {
-    if conn.heard.swap(false, Ordering::Relaxed) || late {
+    // What is not read here, since the reader has much to do or a slow disk, is no silence of the peer.
+    let held_up = conn.held_up.load(Ordering::Relaxed);
+    if conn.heard.swap(false, Ordering::Relaxed) || held_up || late {
         seen.heard = now;
     }
     if !conn.outbox.is_stuck() || late {

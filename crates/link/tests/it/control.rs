@@ -182,3 +182,38 @@ async fn f11_a_newer_control_link_ends_the_older_ones() {
     taken[1].sender().replace();
     assert_eq!(taken[1].recv::<u8>().await, Err(LinkError::Closed(CloseReason::Replaced)));
 }
+
+/// More waits than is taken, and nothing is read meanwhile: that is this side's doing, and not the peer's silence.
+#[tokio::test]
+async fn f11_who_waits_for_a_slow_reader_is_not_taken_for_silent() {
+    let mut config = local();
+    config.keep_alive = Duration::from_millis(200);
+    let (gateway, peer) = (Node::with(config.clone()).await, Node::with(config).await);
+    let mut links = gateway.host.control_links();
+    let at_peer = peer.host.dial_control(gateway.id(), &[gateway.addr()], SOON).await.unwrap();
+    let mut at_gateway = links.recv().await.unwrap();
+    for number in 0..200_u32 {
+        at_peer.send(&number).unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    for number in 0..200_u32 {
+        assert_eq!(at_gateway.recv::<u32>().await, Ok(number));
+    }
+}
+
+/// A replica keeps a few links; one that opens more and more of them fills nothing, and its newest ones stay.
+#[tokio::test]
+async fn f11_links_of_one_replica_are_bounded() {
+    let (gateway, replica) = (Node::new().await, Node::new().await);
+    let mut links = gateway.host.replica_links();
+    let (mut dialled, mut taken) = (Vec::new(), Vec::new());
+    for _ in 0..9 {
+        dialled.push(replica.host.dial_replica(gateway.id(), &[gateway.addr()], SOON).await.unwrap());
+        taken.push(links.recv().await.unwrap());
+    }
+    assert_eq!(taken[0].recv::<u8>().await, Err(LinkError::Closed(CloseReason::Replaced)));
+    for link in &taken[1..] {
+        assert_eq!(link.sender().send(&1), Ok(()));
+    }
+    assert_eq!(gateway.host.links().len(), 8);
+}
