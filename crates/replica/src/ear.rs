@@ -11,7 +11,9 @@ use crate::types::LogIndex;
 pub(crate) const VOTERS_LEASE: Duration = Duration::from_millis(VOTERS_LEASE_MS);
 pub(crate) const VOTERS_LEASE_MS: u64 = 1000;
 /// One piece of a snapshot, and its answer; a long one has more time. Who takes them waits so long for the next one before it
-/// asks whether it would be elected.
+/// asks whether it would be elected: flat, although the next piece may be a long one, since it does not know how long. It does
+/// no harm to ask: who hears the leader says no, and so does who has more of the log, which is everybody who lacks no rows. And a
+/// leader that vanished without a word is missed by the others long before.
 pub(crate) const PIECE: Duration = Duration::from_secs(30);
 /// The rest is what one of the voters may have heard later than another.
 const SILENCE: Duration = VOTERS_LEASE.saturating_add(Duration::from_millis(150));
