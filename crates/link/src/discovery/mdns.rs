@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mdns_sd::{IfKind, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
+use mdns_sd::{IfKind, Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::debug;
@@ -141,17 +141,30 @@ impl Mdns {
         let _one = self.inner.searching.lock().await;
         let deadline = Instant::now() + patience;
         let Ok(events) = self.inner.daemon.browse(SERVICE) else { return Vec::new() };
+        let search = Search { events, daemon: &self.inner.daemon };
         let mut kept = Kept::new(wishes);
-        while let Ok(Ok(event)) = tokio::time::timeout_at(deadline, events.recv_async()).await {
+        while let Ok(Ok(event)) = tokio::time::timeout_at(deadline, search.events.recv_async()).await {
             let ServiceEvent::ServiceResolved(service) = event else { continue };
             match read(&service) {
                 Ok(one) => kept.add(one),
                 Err(error) => debug!(service = service.get_fullname(), %error, "announcement ignored"),
             }
         }
-        // With the search goes what the speaker holds of it, which nothing else bounds: it takes no answers that nobody asked for.
-        let _stopped = self.inner.daemon.stop_browse(SERVICE);
         kept.into_found()
+    }
+}
+
+/// A search under way. It stops when this is dropped, also in the middle.
+struct Search<'a> {
+    events: Receiver<ServiceEvent>,
+    daemon: &'a ServiceDaemon,
+}
+
+impl Drop for Search<'_> {
+    /// With the search goes what the speaker holds of it, which nothing else bounds, and the next search would be told of
+    /// gateways that have left. It takes no answers that nobody asked for.
+    fn drop(&mut self) {
+        let _stopped = self.daemon.stop_browse(SERVICE);
     }
 }
 
