@@ -1,8 +1,13 @@
 //! The daily clean-up: what belongs to runs and tasks that ended long enough ago is deleted.
+//!
+//! What is deleted is gone for good, at all gateways that hold the same rows, and how old it is says one clock. So a
+//! clean-up that finds the clock far ahead of the one before rests for a week: somebody has that long to set it right.
+//! The moment is durable, so that neither a restart nor another gateway's lead makes a wrong clock the usual one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tacit_model::{Clock, UnixMillis};
 use tacit_store::{Store, StoreError};
 use tokio::time::Instant;
@@ -20,6 +25,9 @@ pub(crate) enum Keeps {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long nothing is deleted after the clock was far ahead.
+const REST_MS: i64 = 7 * DAY_MS;
 
 /// Cleans up after this time and then once a day, until told to stop; never if everything is to be kept.
 pub(crate) fn start(
@@ -33,18 +41,68 @@ pub(crate) fn start(
     if limits.retention_days == 0 {
         return;
     }
-    let kept = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX).saturating_mul(limits.retention_days.into());
+    let kept = DAY_MS.saturating_mul(limits.retention_days.into());
     let (store, clock) = (store.clone(), Arc::clone(clock));
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         let mut daily = tokio::time::interval_at(Instant::now() + after, DAY);
+        let mut back = false;
         loop {
             daily.tick().await;
-            match clean(&store, keeps, clock.now().plus(-kept)).await {
+            let now = clock.now();
+            let cleaned = match doubted(&store, now, kept, &mut back).await {
+                Ok(true) => continue,
+                Ok(false) => clean(&store, keeps, now.plus(-kept)).await,
+                Err(error) => Err(error),
+            };
+            match cleaned {
                 Ok(deleted) => tracing::info!(deleted, "what is older than the retention was deleted"),
                 Err(error) => tracing::warn!(%error, "what is older than the retention could not be deleted"),
             }
         }
     }));
+}
+
+/// The setting that holds [`Seen`].
+const SEEN: &str = "cleanup_clock";
+
+/// What the clean-ups before saw of the clock.
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    /// What it showed last.
+    at: i64,
+    /// When it was far ahead of the time before, unless that was more than a week ago.
+    ahead_since: Option<i64>,
+}
+
+/// Whether nothing is deleted by what the clock shows now. `back` is whether it was far behind when this was last asked.
+///
+/// A node may have been off for some time, so the clock may be ahead by a quarter of what is kept, at least by a weekend.
+/// A clock that is behind deletes too little. It is believed when it still is on the next day, and not before: a machine
+/// that has no clock of its own begins with an old time, and would find the right one far ahead.
+async fn doubted(store: &Store, now: UnixMillis, kept: i64, back: &mut bool) -> Result<bool, StoreError> {
+    let usual = (kept / 4).max(3 * DAY_MS);
+    let seen = store.setting(SEEN).await?.and_then(|text| serde_json::from_str::<Seen>(&text).ok());
+    let (moved, mut ahead_since) = seen.map_or((0, None), |seen| (now.since(UnixMillis(seen.at)), seen.ahead_since));
+    if moved < -usual && !std::mem::replace(back, true) {
+        tracing::warn!(
+            now = %now,
+            "the clock is far behind the last clean-up: nothing is deleted before tomorrow. Set it if it is wrong"
+        );
+        return Ok(true);
+    }
+    *back = false;
+    if moved > usual {
+        tracing::warn!(
+            now = %now,
+            "the clock is far ahead of the last clean-up: nothing is deleted for a week. Set it if it is wrong"
+        );
+        ahead_since = Some(now.0);
+    }
+    // A clock that was set back is none to measure a week by.
+    ahead_since = ahead_since.filter(|since| moved >= -usual && now.since(UnixMillis(*since)) < REST_MS);
+    let seen = Seen { at: now.0, ahead_since };
+    store.set_setting(SEEN, &serde_json::to_string(&seen).unwrap_or_default(), now).await?;
+    Ok(ahead_since.is_some())
 }
 
 /// What went, for the node's own log.
@@ -66,8 +124,6 @@ mod tests {
 
     use super::*;
 
-    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
     fn begin(keeps: Keeps, store: &Store) -> CancellationToken {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(UnixMillis(10 * DAY_MS)));
         let stop = CancellationToken::new();
@@ -83,6 +139,40 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(10), look).await.expect("what is old is deleted, the new kept");
+    }
+
+    /// One wrong clock deletes nothing for good, whether the node is started anew or another gateway takes the lead.
+    #[tokio::test]
+    async fn w1_a_clock_that_jumps_deletes_nothing() {
+        async fn ask(store: &Store, day: i64, back: &mut bool) -> bool {
+            doubted(store, UnixMillis(day * DAY_MS), 365 * DAY_MS, back).await.expect("an answer")
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("tacit.db").display().to_string()).await.expect("a store");
+        let mut back = false;
+        // The first clean-up there is; then the usual ones, and one after a long holiday.
+        for day in [20_000, 20_000, 20_001, 20_061] {
+            assert!(!ask(&store, day, &mut back).await, "day {day}");
+        }
+        // Ten years ahead: also after a restart, which remembers nothing but what is in the database.
+        for day in [23_650, 23_650, 23_656] {
+            assert!(ask(&store, day, &mut false).await, "day {day}");
+        }
+        // Set right again: first it may be a machine without a clock, then it is believed.
+        assert!(
+            ask(&store, 20_062, &mut back).await
+                && !ask(&store, 20_063, &mut back).await
+                && !ask(&store, 20_064, &mut back).await
+        );
+        // A machine without a clock of its own, which is told the time later.
+        assert!(ask(&store, 3, &mut back).await && !ask(&store, 20_065, &mut back).await);
+        // The node was off for a year: after a week it goes on.
+        assert!(
+            ask(&store, 20_430, &mut back).await
+                && ask(&store, 20_431, &mut back).await
+                && ask(&store, 20_436, &mut back).await
+        );
+        assert!(!ask(&store, 20_437, &mut back).await && !ask(&store, 20_438, &mut back).await);
     }
 
     async fn add_tasks(store: &Store) {
