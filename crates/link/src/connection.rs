@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tacit_model::{Fingerprint, SessionId};
+use tacit_model::{CLOCK_SKEW_MS, Clock, Fingerprint, SessionId, UnixMillis};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -35,6 +36,9 @@ pub(crate) struct Conn {
     pub(crate) hello: Hello,
     /// The peer's clock minus ours when its hello arrived.
     pub(crate) skew_ms: i64,
+    clock: Arc<dyn Clock>,
+    /// When it was made, by that clock and by the steady one.
+    made: (UnixMillis, Instant),
     pub(crate) outbox: Outbox,
     pub(crate) stream: SharedStream,
     /// Something arrived since the janitor last looked.
@@ -60,6 +64,7 @@ pub(crate) struct Ends {
     pub(crate) dialled: bool,
     pub(crate) hello: Hello,
     pub(crate) skew_ms: i64,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Conn {
@@ -72,6 +77,8 @@ impl Conn {
             dialled: ends.dialled,
             hello: ends.hello,
             skew_ms: ends.skew_ms,
+            clock: Arc::clone(&ends.clock),
+            made: (ends.clock.now(), Instant::now()),
             outbox: Outbox::default(),
             stream,
             heard: AtomicBool::new(true),
@@ -100,6 +107,13 @@ impl Conn {
             self.abort.cancel();
         }
         self.stop.cancel();
+    }
+
+    /// Whether the clock that was told to the peer was set since, by more than clocks may differ.
+    pub(crate) fn clock_was_set(&self) -> bool {
+        let (then, steady) = self.made;
+        let passed = i64::try_from(steady.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.clock.now().since(then).saturating_sub(passed).saturating_abs() > CLOCK_SKEW_MS
     }
 
     /// Why it ended, if it did.

@@ -125,6 +125,11 @@ impl ControlLink {
         self.conn.skew_ms
     }
 
+    /// Whether this node's clock was set since, by more than clocks may differ: the peer knows of another one.
+    pub fn clock_was_set(&self) -> bool {
+        self.conn.clock_was_set()
+    }
+
     /// Differs after every restart of the peer's node.
     pub fn epoch(&self) -> [u8; 8] {
         self.conn.hello.epoch

@@ -81,6 +81,7 @@ pub(crate) async fn accept(hub: &Arc<HubInner>, tcp: TcpStream) -> Result<(), Li
         dialled: false,
         hello: theirs,
         skew_ms: theirs.clock.since(hub.config.clock.now()),
+        clock: Arc::clone(&hub.config.clock),
     };
     let conn = Arc::new(Conn::new(hub.next_conn(), &ends, SharedStream::new(tls)));
     conn.outbox.push(Item::frame(hub.hello().frame()));
@@ -199,6 +200,7 @@ impl Dial<'_> {
             dialled: true,
             hello: theirs,
             skew_ms: theirs.clock.since(hub.config.clock.now()),
+            clock: Arc::clone(&hub.config.clock),
         };
         Ok(Some(Arc::new(Conn::new(hub.next_conn(), &ends, SharedStream::new(tls)))))
     }

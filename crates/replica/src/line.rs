@@ -87,6 +87,12 @@ impl Line {
         }
     }
 
+    /// Ends a link on which the other one was told of a clock that was set since.
+    pub(crate) fn end_with_old_clock(&mut self) {
+        let old = self.link.as_ref().is_some_and(ControlLink::clock_was_set);
+        self.end_unless(!old);
+    }
+
     async fn try_say(
         &mut self,
         there: Option<&There>,

@@ -137,6 +137,8 @@ impl Voter {
 
     async fn ask(&self, candidacy: Candidacy) -> Result<VoteResponse<u64>, Failed> {
         let mut line = self.line.lock().await;
+        // It is kept from one election to the next, which may be weeks, and nobody stays with a leader that has an odd clock.
+        line.end_with_old_clock();
         let kept = line.is_open().await;
         let there = Some(&*self.there);
         let mut answered = line.ask(there, None, What::Vote(candidacy.clone())).await;

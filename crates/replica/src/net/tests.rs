@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use openraft::{CommittedLeaderId, EntryPayload, Vote};
 use tacit_link::{ControlLink, Gate, LinkConfig, LinkHub, Protocol};
-use tacit_model::Fingerprint;
+use tacit_model::{CLOCK_SKEW_MS, Clock, Fingerprint, ManualClock, SystemClock, UnixMillis};
 use tacit_pki::Identity;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +26,12 @@ impl Gate for All {
 
 /// A node, without a replica on it.
 async fn node(name: &str) -> (LinkHub, Host) {
-    let hub = LinkHub::bind(LinkConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)))).await.unwrap();
+    node_with(name, Arc::new(SystemClock)).await
+}
+
+async fn node_with(name: &str, clock: Arc<dyn Clock>) -> (LinkHub, Host) {
+    let config = LinkConfig { clock, ..LinkConfig::new(SocketAddr::from(([127, 0, 0, 1], 0))) };
+    let hub = LinkHub::bind(config).await.unwrap();
     let identity = Identity::generate(name, OffsetDateTime::UNIX_EPOCH).unwrap();
     let host = hub.host(Arc::new(identity), Arc::new(All)).unwrap();
     (hub, host)
@@ -51,6 +56,33 @@ async fn answer(mut links: mpsc::Receiver<ControlLink>) {
         while let Ok(Ask { number, .. }) = link.recv::<Ask>().await {
             link.send(&Answer { number, what: Answered::Failed }).unwrap();
         }
+    }
+}
+
+/// Whoever is asked compares the clocks when a link is made, and this one may be weeks old.
+#[tokio::test]
+async fn w1_a_node_whose_clock_was_set_asks_for_votes_on_a_new_link() {
+    let clock = Arc::new(ManualClock::new(UnixMillis(0)));
+    let ((_here, from), (hub, to)) = (node_with("a", Arc::clone(&clock) as Arc<dyn Clock>).await, node("b").await);
+    let (mut links, made) = (to.replica_links(), Arc::new(AtomicUsize::new(0)));
+    let (forward, forwarded) = mpsc::channel(8);
+    let count = Arc::clone(&made);
+    tokio::spawn(async move {
+        while let Some(link) = links.recv().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            forward.send(link).await.unwrap();
+        }
+    });
+    tokio::spawn(answer(forwarded));
+    let node = ReplicaNode { fingerprint: to.fingerprint(), addresses: vec![hub.local_addr().to_string()] };
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let there = Arc::new(There { host: from.clone(), node, limit: PATIENCE, tasks, stop });
+    let voter = Voter { there, line: Arc::default(), ear: Ear::new(Instant::now()) };
+    for (set, links) in [(0, 1), (1000, 1), (CLOCK_SKEW_MS + 60_000, 2), (0, 2)] {
+        clock.advance(set);
+        let asked = voter.ask(Candidacy { rpc: VoteRequest::new(Vote::new(1, 1), None), trial: true });
+        assert!(tokio::time::timeout(PATIENCE, asked).await.expect("an answer").is_err(), "it cannot say");
+        assert_eq!(made.load(Ordering::Relaxed), links, "after {set} ms");
     }
 }
 
