@@ -87,6 +87,16 @@ fn w1_a_gateway_that_is_cut_off_refuses_and_follows_after_healing() {
     assert!(entries(&later).starts_with(&entries(&log)), "{log}\n{later}");
 }
 
+/// A command that works in the end: on a busy machine the lead may change meanwhile, or a search hear nobody in time.
+#[track_caller]
+fn told_in_the_end(machine: &Machine, args: &[&str]) -> Value {
+    until(&format!("{args:?} to work"), || {
+        let output = machine.run(args);
+        let told = output.status.success().then(|| serde_json::from_slice(&output.stdout).ok()).flatten();
+        told.ok_or_else(|| format!("{output:?}"))
+    })
+}
+
 /// A peer without any address joins whoever leads now: it finds one that led before, by multicast or at a bootstrap
 /// address, and is sent on. One that leads no more is no longer announced.
 #[test]
@@ -103,25 +113,28 @@ fn w1_f08_a_fresh_peer_joins_the_gateway_that_leads_now() {
             "name = \"room\"\nroles = [\"peer\"]\nhttp = \"127.0.0.1:{HTTP}\"\nlink = \"[::]:{LINK}\"\n\
              [discovery]\n{discovery}\n"
         ));
-        // It has heard of the first: no such code is there.
-        let refused = peer.run(&["join", "0123456789abcdef", "--name", "nobody"]);
-        assert!(String::from_utf8_lossy(&refused.stderr).contains("registration code"), "{refused:?}");
+        // It has heard of the first: no such code is there. An announcement takes its time, and so does a busy machine.
+        until("the first to be found", || {
+            let refused = peer.run(&["join", "0123456789abcdef", "--name", "nobody"]);
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            if said.contains("registration code") { Ok(()) } else { Err(format!("{refused:?}")) }
+        });
     }
 
     // Nobody hears the first say that it leads no more, so the others remember it.
     lab.cut(&machines[first]);
     until_deposed(&machines[first]);
-    let second = leading(&machines, Some(first));
+    let mut second = leading(&machines, Some(first));
     lab.heal(&machines[first]);
-    until("the first to hear who leads", || {
-        let listed = machines[first].run(&["group", "list"]);
-        if listed.status.success() { Ok(()) } else { Err(format!("{listed:?}")) }
-    });
+    told_in_the_end(&machines[first], &["group", "list"]);
     for (number, peer) in peers.iter().enumerate() {
-        let code = machines[second].told(&["group", "invite", "1"]);
+        let code = told_in_the_end(&machines[second], &["group", "invite", "1"]);
         let (code, name) = (code.as_str().expect("a code"), format!("room{number}"));
-        let joined = peer.told(&["join", code, "--name", &name]);
-        assert_eq!(joined["gateway_fingerprint"], machines[second].fingerprint().as_str(), "{joined}");
+        let joined = told_in_the_end(peer, &["join", code, "--name", &name]);
+        // On a busy machine another one may have been elected meanwhile.
+        let before = std::mem::replace(&mut second, leading(&machines, None));
+        let led = [before, second].map(|at| machines[at].fingerprint());
+        assert!(led.iter().any(|led| joined["gateway_fingerprint"] == led.as_str()), "{led:?}: {joined}");
         assert_eq!(joined["gateway_compared"], false, "found is not trusted: {joined}");
     }
 
