@@ -165,7 +165,7 @@ impl Gateway {
             ToGateway::Witnessed { size, cosigned, key } => self.witnessed(member, size, cosigned, &key).await,
             // Computing takes its time; meanwhile the link is read on.
             ToGateway::Request { number, request: request @ (Request::Ask { .. } | Request::Branch { .. }) } => {
-                let gateway = self.clone();
+                let (gateway, asked_on) = (self.clone(), link.sender());
                 self.inner.tasks.spawn(async move {
                     let computed = async {
                         match request {
@@ -178,7 +178,8 @@ impl Gateway {
                         () = gateway.inner.stop.cancelled() => return,
                         response = computed => response,
                     };
-                    gateway.inner.directory.send(&member, &ToPeer::Response { number, response });
+                    // On a later link the number may be another question's: who is started anew counts from the beginning.
+                    let _gone = asked_on.send(&ToPeer::Response { number, response });
                 });
                 Ok(())
             }

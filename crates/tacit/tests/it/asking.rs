@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tacit_job::{Job, Report, Told, seal_result};
-use tacit_model::GroupId;
-use tacit_model::api::TaskResult;
+use tacit_job::{Job, Report, Request, ToGateway, ToPeer, Told, seal_result, sign_request, task_id};
+use tacit_model::api::{NewTask, TaskRequest, TaskResult};
+use tacit_model::{Clock, GroupId, SystemClock};
+use tacit_pki::random;
 use tacit_pki::result_key::ResultKey;
 
 use crate::harness::tacit;
@@ -213,4 +215,33 @@ async fn a_watched_computation_is_told_once() {
         assert_eq!(shown.matches(&format!("computation {number}, 4")).count(), 1, "{shown}");
     }
     assert!(output.status.success(), "{output:?}");
+}
+
+/// A member that is started anew numbers its questions from the beginning: it would take the answer to an earlier one for
+/// the answer to another.
+#[tokio::test]
+async fn f11_answers_come_on_the_link_of_the_question_or_not_at_all() {
+    let mut scene = Scene::found().await;
+    let alice = &scene.members[0];
+    let (identity, home) = (Arc::clone(&alice.identity), alice.home.clone());
+    let task = TaskRequest {
+        recipients: vec![alice.me],
+        decimals: 2,
+        most: "50".to_owned(),
+        issued: SystemClock.now().to_rfc3339(),
+        nonce: random::nonce().expect("a nonce"),
+        ..TaskRequest::about(GroupId(scene.gid), "temperature", "mean", "HVAC")
+    };
+    let id = task_id(&task).to_string();
+    let signature = Some(sign_request(&task, &identity));
+    let new = Box::new(NewTask { task, signature, wait: true, notify: None });
+    alice.link.send(&ToGateway::Request { number: 0, request: Request::Ask { new } }).expect("sent");
+    scene.members[1].asked().await;
+    let mut back = Member::connect("alice", GroupId(scene.gid), identity, home).await;
+    back.next(|m| matches!(m, ToPeer::Pairing { .. }).then_some(())).await;
+    let _over_anyhow = scene.gateway.api("DELETE", &format!("/tasks/{id}"), None);
+    scene.ended(&id).await;
+    back.link.send(&ToGateway::Request { number: 7, request: Request::Stop }).expect("sent");
+    let answered = back.next(|m| if let ToPeer::Response { number, .. } = m { Some(number) } else { None }).await;
+    assert_eq!(answered, 7);
 }

@@ -35,7 +35,7 @@ pub(crate) struct Member {
     pub(crate) identity: Arc<Identity>,
     /// The gateway, and where it is.
     pub(crate) home: (Fingerprint, Vec<String>),
-    link: ControlLink,
+    pub(crate) link: ControlLink,
     _host: Host,
     _hub: LinkHub,
 }
