@@ -21,6 +21,8 @@ pub(crate) enum Happening {
     Report(Report),
     /// Its control link is gone.
     Gone,
+    /// It is there over a newer link, and the older one was not yet known to be gone.
+    Anew,
 }
 
 /// What is known of a connected member.
@@ -85,6 +87,15 @@ struct State {
     sessions: BTreeMap<SessionId, Watch>,
 }
 
+impl State {
+    /// Tells those who watch a session of this member.
+    fn tell_of(&self, member: Fingerprint, what: impl Fn() -> Happening) {
+        for watch in self.sessions.values().filter(|watch| watch.members.contains(&member)) {
+            let _closed = watch.sender.send((member, what()));
+        }
+    }
+}
+
 struct Watch {
     members: Vec<Fingerprint>,
     sender: mpsc::UnboundedSender<(Fingerprint, Happening)>,
@@ -109,6 +120,9 @@ impl Directory {
         let present = Present { sender, link, group, name, run, upto, from, since, endpoint, offer, unanswered };
         let older = state.present.insert(member, present);
         state.left.remove(&member);
+        if older.is_some() {
+            state.tell_of(member, || Happening::Anew);
+        }
         drop(state);
         if let Some(older) = older {
             older.sender.replace();
@@ -124,9 +138,7 @@ impl Directory {
         if away {
             state.present.remove(&member);
             state.left.insert(member, now);
-            for watch in state.sessions.values().filter(|watch| watch.members.contains(&member)) {
-                let _gone = watch.sender.send((member, Happening::Gone));
-            }
+            state.tell_of(member, || Happening::Gone);
         }
         drop(state);
         self.changed.notify_waiters();

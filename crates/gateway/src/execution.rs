@@ -173,6 +173,7 @@ impl Gateway {
             match tokio::time::timeout_at(barrier.deadline(), reports.next()).await {
                 Ok(Some((member, Happening::Report(report)))) => barrier.report(member, report),
                 Ok(Some((member, Happening::Gone))) => barrier.gone(member),
+                Ok(Some((member, Happening::Anew))) => barrier.anew(member),
                 Ok(None) | Err(_) => break,
             }
         }

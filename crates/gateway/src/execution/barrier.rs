@@ -49,6 +49,14 @@ impl Barrier {
         }
     }
 
+    /// It is back over a newer link. With the older one it gave up what was not begun; what it computes already goes on, and
+    /// it says over this one what comes of it.
+    pub(super) fn anew(&mut self, member: Fingerprint) {
+        if self.needs_all {
+            self.gone(member);
+        }
+    }
+
     /// How many have reported or are gone.
     pub(super) fn count(&self) -> usize {
         self.reported.len()
@@ -106,6 +114,8 @@ mod tests {
 
         // In a session everybody's last word counts.
         let mut session = Barrier::new(&ToPeer::Session { session: SessionId([0; 16]) }, until);
+        session.anew(who(1));
+        assert_eq!(session.count(), 0, "its word is still to come");
         session.gone(who(1));
         assert_eq!(session.deadline(), until);
         session.report(who(1), Report::Pong);

@@ -56,6 +56,25 @@ async fn f13_nobody_waits_for_an_attempt_without_one_that_is_gone() {
     assert!(members.len() == 3 && !members.contains(&gone) && members.contains(&scene.members[2].me), "{members:?}");
 }
 
+/// Nor where it is back over a new link before the old one is known to be gone: it has given up what it was asked there.
+#[tokio::test]
+async fn f13_nobody_waits_for_one_that_was_asked_over_an_older_link() {
+    let mut scene = Scene::found().await;
+    let _task = scene.hand_in();
+    let first = scene.members[0].prepared().await;
+    scene.members[1].prepared().await;
+    for member in &mut scene.members[2..] {
+        member.asked().await;
+    }
+    let dorothy = &scene.members[3];
+    let (identity, home) = (Arc::clone(&dorothy.identity), dorothy.home.clone());
+    let _back = Member::connect("dorothy", GroupId(scene.gid), identity, home).await;
+    let second = scene.members[0].prepared().await;
+    assert_ne!(second.session, first.session);
+    // The third had not said anything either, and was not waited for to the end.
+    assert!(second.members().contains(&scene.members[2].me), "{:?}", second.members());
+}
+
 /// It is gone at once, without a word; who it was.
 fn leaves(member: Member) -> (Fingerprint, Arc<Identity>, (Fingerprint, Vec<String>)) {
     let Member { me, identity, home, .. } = member;
