@@ -19,6 +19,7 @@ mod waiting;
 use serde::Serialize;
 
 use crate::output::{Failure, result_line};
+use crate::wizard::say;
 
 /// Prints a value as JSON, or what the closure makes of it for people.
 pub(crate) fn print<T: Serialize>(json: bool, value: &T, people: impl FnOnce(&T) -> String) -> Result<(), Failure> {
@@ -31,6 +32,25 @@ pub(crate) fn print<T: Serialize>(json: bool, value: &T, people: impl FnOnce(&T)
         }
     }
     Ok(())
+}
+
+/// Prints a list, each entry as the closure makes it for people. Where there is none they are told so beside the output: a
+/// program that reads it finds nothing there.
+pub(crate) fn print_all<T: Serialize>(
+    json: bool,
+    all: &[T],
+    none: &str,
+    people: impl FnMut(&T) -> String,
+) -> Result<(), Failure> {
+    if all.is_empty() && !json {
+        return say(none);
+    }
+    print(json, &all, |all| all.iter().map(people).collect::<Vec<_>>().join("\n"))
+}
+
+/// A list within a line.
+pub(crate) fn commas(list: &[String], none: &str) -> String {
+    if list.is_empty() { none.to_owned() } else { list.join(",") }
 }
 
 /// So many of something: `1 row`, `2 rows`.

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tacit_engine::aggregate;
-use tacit_model::api::{ConfigurationBody, Decimal, OnMissing, SharingKind, SlotRulesBody};
+use tacit_model::api::{ConfigurationBody, Decimal, OnMissing, SharingKind, SlotBody, SlotRulesBody};
 use tacit_model::{GroupId, RunId, Slot};
 
-use super::{counted, group_number, print};
+use super::{counted, group_number, print, print_all};
 use crate::connection::Connection;
 use crate::negotiating::Seat;
 use crate::output::{Code, Failure};
@@ -278,23 +278,17 @@ impl Group {
         match self.action {
             Action::Aggregators { names } => aggregators(&names, json),
             Action::Create(create) => create.run(client, json).await,
-            Action::List => print(json, &client.groups().await?, |groups| {
-                let lines = groups.iter().map(told::in_a_line);
-                if groups.is_empty() {
-                    return "no group yet: `tacit group create` makes one".to_owned();
-                }
-                lines.collect::<Vec<_>>().join("\n")
-            }),
+            Action::List => {
+                let none = "no group yet: `tacit group create` makes one";
+                print_all(json, &client.groups().await?, none, told::in_a_line)
+            }
             Action::Show { group } => print(json, &client.group(GroupId(group)).await?, told::describe),
             Action::Invite { group } => print(json, &client.invite(GroupId(group)).await?, Clone::clone),
             Action::Codes { group } => {
                 let codes = client.group(GroupId(group)).await?.codes;
                 let refused = "codes are invitations: they are shown to operators of the group only";
                 let codes = codes.ok_or_else(|| Failure::new(Code::Refused, refused))?;
-                print(json, &codes, |codes| match codes.as_slice() {
-                    [] => "no open code: `tacit group invite` draws one".to_owned(),
-                    codes => codes.join("\n"),
-                })
+                print_all(json, &codes, "no open code: `tacit group invite` draws one", Clone::clone)
             }
             Action::Withdraw { code } => {
                 client.withdraw_code(&code).await?;
@@ -338,9 +332,10 @@ impl Group {
                 client.stop_group(GroupId(group)).await?;
                 print(json, &group, |g| format!("group {g} is stopped"))
             }
-            Action::Directory { group } => print(json, &client.directory(GroupId(group)).await?, |members| {
-                members.iter().map(told::listed).collect::<Vec<_>>().join("\n")
-            }),
+            Action::Directory { group } => {
+                let none = "no member yet: `tacit pair list` shows who waits to be let in";
+                print_all(json, &client.directory(GroupId(group)).await?, none, told::listed)
+            }
             Action::Ping { group, messages, providers } => {
                 let ping = client.ping(GroupId(group), messages, providers).await?;
                 let told = told::ponged(group, &ping, messages, providers);
@@ -351,14 +346,11 @@ impl Group {
                 let runs = client.runs(GroupId(group)).await?;
                 let run = match run.map(RunId).or_else(|| runs.first().map(|r| r.run)) {
                     Some(run) => run,
-                    None => return print(json, &Vec::<u8>::new(), |_| "the group has not run yet".to_owned()),
+                    None => return print_all::<SlotBody>(json, &[], "the group has not run yet", told::slot),
                 };
                 let slots = client.slots(GroupId(group), run, from.map(|from| Slot(from - 1))).await?;
                 let first = slots.first().map(|slot| slot.slot.0).filter(|first| *first > 0 && from.is_none());
-                print(json, &slots, |slots| {
-                    let lines = slots.iter().map(|s| format!("{:>6}  {:<7} {}", s.slot.counted(), s.state, s.detail));
-                    lines.collect::<Vec<_>>().join("\n")
-                })?;
+                print_all(json, &slots, &format!("no such slot of run {run} yet"), told::slot)?;
                 let last = slots.last().map(|slot| slot.slot.counted()).filter(|_| from.is_some());
                 match (first, last) {
                     (Some(first), _) => {

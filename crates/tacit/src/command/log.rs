@@ -16,6 +16,7 @@ use tacit_pki::PublicKey;
 use super::print;
 use crate::connection::Connection;
 use crate::output::{Failure, result_line};
+use crate::wizard::say;
 pub(crate) use verify::Key;
 use verify::told;
 
@@ -157,10 +158,10 @@ impl Audit {
 
     async fn show(&self, from: i64) -> Result<(), Failure> {
         let client = self.connection.client()?;
-        let mut entries = Vec::new();
-        let mut next = Some(from);
+        let (mut entries, mut next, mut none) = (Vec::new(), Some(from), true);
         while let Some(from) = next {
             let page = client.log(from, 1000).await?;
+            none &= page.entries.is_empty();
             next = page.next;
             if self.json {
                 entries.extend(page.entries);
@@ -170,7 +171,11 @@ impl Audit {
                 result_line(&format!("{:>6} {}", entry.seq, entry.body))?;
             }
         }
-        if self.json { print(true, &entries, |_| String::new()) } else { Ok(()) }
+        match (self.json, none) {
+            (true, _) => print(true, &entries, |_| String::new()),
+            (false, true) => say(&format!("the log has no entry {from} yet")),
+            (false, false) => Ok(()),
+        }
     }
 
     async fn checkpoint(&self) -> Result<(), Failure> {

@@ -11,13 +11,13 @@ use serde_json::json;
 use tacit_accord::ConsensusId;
 use tacit_accord::negotiation::{Act, Invitation, Wording, explain, export, import};
 use tacit_model::api::NegotiationBody;
-use tacit_model::{Clock, Fingerprint, GroupId, SystemClock};
+use tacit_model::{Clock, Fingerprint, GroupId, SystemClock, plain_lines};
 
 use self::changes::Changes;
 pub(crate) use self::changes::assignment;
 use self::signing::Asking;
 use self::standing::{describe, done, print};
-use super::group_number;
+use super::{group_number, print_all};
 use crate::connection::Connection;
 use crate::negotiating::{
     InvitationText, Seat, agreement_of, charter_wording, checked_registry, refused, statement, text_of, with_charter,
@@ -224,20 +224,20 @@ impl Negotiation {
                 format!("key          {}\nfingerprint  {}", seat.key(), seat.identity.fingerprint())
             }),
             Action::New(new) => new.run(&seat, pin, json).await,
-            Action::List { group } => print(json, &seat.client.negotiations(GroupId(group)).await?, |all| {
-                all.iter().map(|n| format!("{}  {:<9}  {}", n.id, n.status, n.title)).collect::<Vec<_>>().join("\n")
-            }),
+            Action::List { group } => {
+                let none = format!("no negotiation yet: `tacit negotiation new --group {group}` opens one");
+                print_all(json, &seat.client.negotiations(GroupId(group)).await?, &none, |n| {
+                    plain_lines(&format!("{}  {:<9}  {}", n.id, n.status, n.title))
+                })
+            }
             Action::Show { negotiation, all } => {
                 let now = seat.client.negotiation(&negotiation).await?;
                 agreement_of(&now)?;
                 if all {
                     let history = seat.history(&now.id).await?;
-                    return print(json, &history, |history| {
-                        let lines = history.iter().map(|c| {
-                            let word = if c.live { "present" } else { "superseded" };
-                            format!("{:>4}  {word:<10}  {}\n      {}", c.number, c.signer, c.text)
-                        });
-                        lines.collect::<Vec<_>>().join("\n")
+                    return print_all(json, &history, "no contribution yet", |c| {
+                        let word = if c.live { "present" } else { "superseded" };
+                        plain_lines(&format!("{:>4}  {word:<10}  {}\n      {}", c.number, c.signer, c.text))
                     });
                 }
                 print(json, &now, |now| describe(now, &seat.key()))

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use tacit_model::Fingerprint;
 use tacit_model::api::{MemberBody, PairingBody, PairingDecision, PairingState};
 
-use super::print;
+use super::{print, print_all};
 use crate::connection::Connection;
 use crate::output::Failure;
 
@@ -68,9 +68,8 @@ impl Pair {
         let client = self.connection.client()?;
         let (name, body) = match self.action {
             Action::List => {
-                return print(self.json, &client.pairings().await?, |members| {
-                    members.iter().map(describe).collect::<Vec<_>>().join("\n")
-                });
+                let none = "nobody has registered yet: `tacit group invite` draws a code for `tacit join`";
+                return print_all(self.json, &client.pairings().await?, none, describe);
             }
             Action::Approve { name, code, fingerprint, gateway: true } => {
                 let body = decision(PairingDecision::Approve, fingerprint, code, String::new());

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use tacit_accord::Consensus;
-use tacit_model::api::{CompareRequest, Decimal, JobBody, PeerBody, ResultList, RosterBody, RowBody, SampleBody};
+use tacit_model::api::{
+    CompareRequest, Decimal, JobBody, PeerBody, ResultBody, ResultList, RosterBody, RowBody, SampleBody,
+};
 use tacit_model::{Fingerprint, RunId, Slot};
 use tacit_pki::PublicKey;
 
 use super::waiting::{FOR_MEMBERS, QUIET, aloud};
-use super::{are, counted, print};
+use super::{are, commas, counted, print, print_all};
 use crate::connection::Connection;
 use crate::output::{Code, Failure};
 use crate::wizard::{confirm, say};
@@ -162,7 +164,8 @@ impl Peer {
         let json = self.json;
         match self.action {
             Action::List => {
-                print(json, &client.peers().await?, |peers| peers.iter().map(describe).collect::<Vec<_>>().join("\n"))
+                let none = "no peer yet: `tacit join CODE --gateway URL --name NAME` makes one";
+                print_all(json, &client.peers().await?, none, describe)
             }
             Action::Show { name } => print(json, &client.peer(&name).await?, describe),
             Action::Start { name } => {
@@ -184,25 +187,9 @@ impl Peer {
             Action::Results { name, run, task, from } => {
                 let from = from.map(|from| Slot(from - 1));
                 let ResultList { results, more } = client.results(&name, run.map(RunId), task.as_deref(), from).await?;
-                print(json, &results, |results| {
-                    let lines = results.iter().map(|r| {
-                        let values: Vec<String> = r.values.iter().map(ToString::to_string).collect();
-                        let of = match &r.task {
-                            Some(task) => format!("task {task} computation {}", r.slot.counted()),
-                            None => format!("run {} slot {:>4}", r.run, r.slot.counted()),
-                        };
-                        let mut text =
-                            format!("{of}  {}  ({} contributors, {})", values.join(";"), r.contributors, r.at);
-                        for statistic in &r.statistics {
-                            text.push_str(&format!("\n  {:<32} {}", statistic.name, statistic.value));
-                        }
-                        if let Some(why) = &r.no_result {
-                            text.push_str(&format!("\n  no result: {why}"));
-                        }
-                        text
-                    });
-                    lines.collect::<Vec<_>>().join("\n")
-                })?;
+                let none =
+                    format!("{name} has received no such result yet; `tacit peer jobs {name}` shows what it was asked");
+                print_all(json, &results, &none, told_result)?;
                 match more {
                     true => say(
                         "note: there are more; --run RUN or --task ID, with --from NUMBER, shows those from there on",
@@ -210,10 +197,13 @@ impl Peer {
                     false => Ok(()),
                 }
             }
-            Action::Jobs { name, max } => print(json, &client.jobs(&name, max).await?, |jobs| match jobs.as_slice() {
-                [] => "nothing yet".to_owned(),
-                jobs => jobs.iter().map(jobs::describe).collect::<Vec<_>>().join("\n\n"),
-            }),
+            Action::Jobs { name, max } => {
+                let (all, mut first) = (client.jobs(&name, max).await?, true);
+                print_all(json, &all, &format!("{name} was asked nothing yet"), |job| {
+                    let apart = if std::mem::take(&mut first) { "" } else { "\n" };
+                    format!("{apart}{}", jobs::describe(job))
+                })
+            }
             Action::Roster { name } => {
                 let roster = client.roster(&name).await?;
                 // As JSON it is in the roster; people read it as `jobs` shows it.
@@ -241,7 +231,9 @@ impl Peer {
                     true => client.offer(&name).await?,
                     false => client.set_labels(&name, labels).await?,
                 };
-                print(json, &offer, |o| format!("labels {}, series {}", o.labels.join(","), o.sources.join(",")))
+                print(json, &offer, |o| {
+                    format!("labels {}, series {}", commas(&o.labels, "-"), commas(&o.sources, "-"))
+                })
             }
             Action::Compare { name, source, purpose, set, preselector, decimals, least, most, min_participants } => {
                 let request =
@@ -275,6 +267,22 @@ fn describe(peer: &PeerBody) -> String {
     if let Some(error) = &peer.last_error {
         let at = peer.last_error_at.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
         text.push_str(&format!("\n  last trouble{at}: {error}"));
+    }
+    text
+}
+
+fn told_result(result: &ResultBody) -> String {
+    let values: Vec<String> = result.values.iter().map(ToString::to_string).collect();
+    let of = match &result.task {
+        Some(task) => format!("task {task} computation {}", result.slot.counted()),
+        None => format!("run {} slot {:>4}", result.run, result.slot.counted()),
+    };
+    let mut text = format!("{of}  {}  ({} contributors, {})", values.join(";"), result.contributors, result.at);
+    for statistic in &result.statistics {
+        text.push_str(&format!("\n  {:<32} {}", statistic.name, statistic.value));
+    }
+    if let Some(why) = &result.no_result {
+        text.push_str(&format!("\n  no result: {why}"));
     }
     text
 }

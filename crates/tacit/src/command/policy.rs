@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use tacit_model::api::{ApprovalBody, PeerPolicy, PolicyBody};
 
-use super::print;
+use super::{print, print_all};
 use crate::connection::Connection;
 use crate::output::Failure;
 
@@ -80,9 +80,10 @@ impl Policy {
                 print(json, &client.set_policy(&name, &policy).await?, describe)
             }
             Action::Reset { name } => print(json, &client.reset_policy(&name).await?, describe),
-            Action::Approvals { name } => print(json, &client.approvals(&name).await?, |asked| {
-                asked.iter().map(line).collect::<Vec<_>>().join("\n")
-            }),
+            Action::Approvals { name } => {
+                let none = format!("{name} has had no task to ask its owner about yet");
+                print_all(json, &client.approvals(&name).await?, &none, line)
+            }
             Action::Approve { name, task } => print(json, &client.decide_approval(&name, &task, true).await?, line),
             Action::Refuse { name, task } => print(json, &client.decide_approval(&name, &task, false).await?, line),
         }

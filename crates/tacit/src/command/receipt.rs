@@ -9,7 +9,7 @@ use tacit_accord::{Consensus, ConsensusId};
 use tacit_pki::PublicKey;
 
 use super::log::Key;
-use super::print;
+use super::{print, print_all};
 use crate::connection::Connection;
 use crate::output::{Code, Failure, computation, result_line};
 
@@ -75,11 +75,8 @@ impl Receipt {
         match self.action {
             Action::List { peer } => {
                 let list = self.connection.client()?.receipts(peer.as_deref()).await?;
-                print(json, &list, |list| {
-                    let lines = list
-                        .iter()
-                        .map(|r| format!("{}  group {} {}  {}", r.session, r.group, computation(r.run, r.slot), r.at));
-                    lines.collect::<Vec<_>>().join("\n")
+                print_all(json, &list, "no receipt yet: one follows each result", |r| {
+                    format!("{}  group {} {}  {}", r.session, r.group, computation(r.run, r.slot), r.at)
                 })
             }
             Action::Show { session, peer, out, contribution } => {

@@ -22,7 +22,7 @@ use known::Known;
 
 use super::log::Key;
 use super::waiting::{FOR_MEMBERS, QUIET, aloud};
-use super::{group_number, print};
+use super::{commas, group_number, print, print_all};
 use crate::connection::Connection;
 use crate::output::{Code, Failure, result_line};
 use crate::wizard::say;
@@ -133,9 +133,10 @@ impl Task {
         let client = self.connection.client()?;
         match self.action {
             Action::Run(run) => run.run(&client, &self.connection, json).await,
-            Action::List => print(json, &client.tasks().await?, |tasks| {
-                tasks.iter().map(answer::line).collect::<Vec<_>>().join("\n")
-            }),
+            Action::List => {
+                let none = "no task yet: `tacit task run` asks for a result";
+                print_all(json, &client.tasks().await?, none, answer::line)
+            }
             Action::Show { which, from } => {
                 let key = which.result_key.as_deref().map(answer::known_key).transpose()?;
                 let known = self.connection.known(which.result_key.as_deref(), which.trust.manager_key);
@@ -166,7 +167,8 @@ impl Task {
             Action::Cancel { id } => print(json, &client.cancel_task(&id).await?, answer::line),
             Action::Offers { group } => {
                 let offers = client.offers(GroupId(group)).await?;
-                print(json, &offers, |offers| offers.iter().map(offer).collect::<Vec<_>>().join("\n"))
+                let none = format!("no member is connected: `tacit group directory {group}` shows who is away");
+                print_all(json, &offers, &none, offer)
             }
         }
     }
@@ -370,7 +372,7 @@ fn after(told: Option<Slot>) -> Slot {
 
 fn offer(offer: &MemberOfferBody) -> String {
     let name = offer.name.as_deref().unwrap_or("(a member)");
-    format!("{name}  labels {}  sources {}", offer.labels.join(","), offer.sources.join(","))
+    format!("{name}  labels {}  sources {}", commas(&offer.labels, "-"), commas(&offer.sources, "-"))
 }
 
 /// Prints a task with its results opened.

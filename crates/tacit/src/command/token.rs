@@ -6,7 +6,7 @@ use tacit_engine::aggregate;
 use tacit_model::api::{NewCertificate, NewToken, Role, TaskScope};
 use tacit_model::{Fingerprint, GroupId};
 
-use super::print;
+use super::{print, print_all};
 use crate::connection::Connection;
 use crate::output::Failure;
 
@@ -116,13 +116,10 @@ impl Token {
                 let new = NewCertificate { fingerprint, role, label, tasks };
                 print(self.json, &client.admit_certificate(&new).await?, |t| format!("{} is admitted", t.id))
             }
-            Action::List => print(self.json, &client.tokens().await?, |tokens| {
-                let line = |t: &tacit_model::api::TokenBody| {
-                    let state = t.revoked.as_deref().map_or_else(String::new, |at| format!("  revoked {at}"));
-                    let kind = if t.certificate { "  certificate" } else { "" };
-                    format!("{}  {:<9} {}{kind}{state}", t.id, t.role, t.label)
-                };
-                tokens.iter().map(line).collect::<Vec<_>>().join("\n")
+            Action::List => print_all(self.json, &client.tokens().await?, "no token yet", |t| {
+                let state = t.revoked.as_deref().map_or_else(String::new, |at| format!("  revoked {at}"));
+                let kind = if t.certificate { "  certificate" } else { "" };
+                format!("{}  {:<9} {}{kind}{state}", t.id, t.role, t.label)
             }),
             Action::Revoke { id } => {
                 client.revoke_token(&id).await?;

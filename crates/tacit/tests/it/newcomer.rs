@@ -221,10 +221,36 @@ fn a_registration_code_can_be_withdrawn() {
     };
     let refused = register(&astray);
     assert!((400..500).contains(&refused.status) && refused.body.contains("code"), "{refused:?}");
-    // Nobody is left to let in, and the list says so.
+    // Nobody is left to let in.
     at(&["group", "withdraw", &kept]);
-    assert!(at(&["group", "codes", &group]).contains("no open code"));
     assert_eq!(at(&["group", "codes", &group, "--json"]), "[]");
+}
+
+/// Silence looks like a command that did nothing; programs still read nothing, or an empty list.
+#[test]
+fn where_there_is_nothing_yet_people_are_told_so() {
+    let scene = Rooms::found(0);
+    let data = scene.gateway.data();
+    let at = |args: &[&str]| run(&[args, &["--data", data.to_str().expect("a path")]].concat());
+    let group = scene.gid.to_string();
+    for (list, said) in [
+        (&["group", "codes", &group][..], "no open code: `tacit group invite` draws one"),
+        (&["group", "directory", &group], "no member yet"),
+        (&["group", "slots", &group], "the group has not run yet"),
+        (&["pair", "list"], "nobody has registered yet"),
+        (&["task", "list"], "no task yet: `tacit task run` asks for a result"),
+        (&["task", "offers", "--group", &group], "no member is connected"),
+        (&["receipt", "list"], "no receipt yet"),
+        (&["negotiation", "list", "--group", &group], "no negotiation yet"),
+    ] {
+        let people = at(list);
+        let told = String::from_utf8_lossy(&people.stderr);
+        assert!(people.status.code() == Some(0) && people.stdout.is_empty(), "{list:?}: {people:?}");
+        assert!(told.lines().count() == 1 && told.contains(said), "{list:?}: {told}");
+        let programs = at(&[list, &["--json"]].concat());
+        assert_eq!(programs.stdout, b"[]\n", "{list:?}: {programs:?}");
+        assert!(programs.stderr.is_empty(), "{list:?}: {programs:?}");
+    }
 }
 
 /// Each computation of a repeated task is told when it ends; whoever stops listening hears that the task goes on.

@@ -1,10 +1,10 @@
 //! What is told of groups and their members.
 
 use tacit_model::api::{
-    DirectoryEntry, ForecastBody, GroupBody, MemberBody, OnMissing, PingBody, SlotRulesBody, Standing,
+    DirectoryEntry, ForecastBody, GroupBody, MemberBody, OnMissing, PingBody, SlotBody, SlotRulesBody, Standing,
 };
 
-use crate::command::counted;
+use crate::command::{commas, counted};
 use crate::output::{Code, Failure, bytes};
 
 /// A group in a line. Who sees neither codes nor members is not told how many there are.
@@ -12,6 +12,11 @@ pub(super) fn in_a_line(group: &GroupBody) -> String {
     let hidden = group.members.is_empty() && group.codes.is_none();
     let members = if hidden { String::new() } else { counted(group.members.len(), "member") };
     format!("{:>4}  {:<24} {:<20} {members}", group.gid.0, group.name, group.status.word()).trim_end().to_owned()
+}
+
+/// A slot in a line.
+pub(super) fn slot(slot: &SlotBody) -> String {
+    format!("{:>6}  {:<7} {}", slot.slot.counted(), slot.state, slot.detail)
 }
 
 /// What deleting a group takes from others, if anything.
@@ -154,16 +159,15 @@ fn describe_member(member: &MemberBody) -> String {
 pub(super) fn listed(member: &DirectoryEntry) -> String {
     let there = if member.available { "there" } else { "away" };
     let since = member.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
-    let all = |list: &[String], none: &str| if list.is_empty() { none.to_owned() } else { list.join(",") };
     let at = if member.endpoint.is_empty() { "only dials" } else { &member.endpoint };
     format!(
         "{:<16} {there}{since}\n  {} of {}, {at}; labels {}; series {}; aggregators {}; {} sessions at once",
         member.name,
         member.role.word(),
         member.operator,
-        all(&member.labels, "-"),
-        all(&member.sources, "-"),
-        all(&member.services, "all"),
+        commas(&member.labels, "-"),
+        commas(&member.sources, "-"),
+        commas(&member.services, "all"),
         member.sessions
     )
 }

@@ -7,6 +7,7 @@ use tacit_client::Client;
 use tacit_job::{EvidenceDocument, EvidenceFault};
 
 use super::{print, unwritten};
+use crate::command::print_all;
 use crate::command::receipt::{in_chain, text};
 use crate::output::{Code, Failure, computation, result_line};
 
@@ -20,13 +21,10 @@ pub(super) async fn read(
 ) -> Result<(), Failure> {
     let Some(session) = session else {
         let list = client.evidence(peer).await?;
-        return print(json, &list, |list| {
-            let lines = list.iter().map(|e| {
-                let accused: Vec<String> = e.accused.iter().map(ToString::to_string).collect();
-                let what = computation(e.run, e.slot);
-                format!("{}  group {} {what}  {}  {}", e.session, e.group, e.at, accused.join(" "))
-            });
-            lines.collect::<Vec<_>>().join("\n")
+        return print_all(json, &list, &format!("{peer} has no evidence of a wrong share"), |e| {
+            let accused: Vec<String> = e.accused.iter().map(ToString::to_string).collect();
+            let what = computation(e.run, e.slot);
+            format!("{}  group {} {what}  {}  {}", e.session, e.group, e.at, accused.join(" "))
         });
     };
     let found = client.evidence_of(peer, session).await?;
