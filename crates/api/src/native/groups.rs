@@ -107,7 +107,11 @@ pub(super) async fn set_slot_rules(
     let group = gateway.group(GroupId(gid)).await?;
     let give = group.charter.inputs().count();
     match body.on_missing_input {
-        OnMissing::Proceed(0) => return Err(ApiError::invalid("on_missing_input: at least 1 input is needed")),
+        OnMissing::Proceed(0 | 1) => {
+            return Err(ApiError::invalid(
+                "on_missing_input: at least 2 inputs are needed; of a slot with one the result would be that input",
+            ));
+        }
         // Who makes the rules first invites later.
         OnMissing::Proceed(least) if give > 0 && usize::try_from(least).is_ok_and(|least| least > give) => {
             return Err(ApiError::invalid(format!(

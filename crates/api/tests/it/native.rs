@@ -77,6 +77,9 @@ async fn a_group_from_making_to_configuration() {
     let rules = r#"{"on_missing_input":{"proceed":2},"deadline_ms":5000,"slot_ms":300000}"#;
     let set = w.api("PUT", "/groups/1/slot-rules").json(rules).await.json();
     assert_eq!(set["slots"], serde_json::from_str::<serde_json::Value>(rules).unwrap());
+    // Of one input alone the result would be that input: no plan takes it, so no slot would ever have a result.
+    let alone = rules.replace("2}", "1}");
+    w.api("PUT", "/groups/1/slot-rules").json(&alone).await.is_problem(422, "invalid");
     let documents = w.api("GET", "/groups/1/consensus").send().await.json();
     assert_eq!(documents["documents"].as_array().unwrap().len(), 3);
     assert_eq!(w.api("GET", "/groups/1/runs").send().await.json(), json!({ "runs": [] }));

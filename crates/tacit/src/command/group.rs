@@ -110,7 +110,7 @@ enum Action {
         /// The group's number.
         #[arg(value_parser = group_number)]
         group: i64,
-        /// wait, fail, or the least number of inputs to proceed with.
+        /// wait, fail, or the least number of inputs to proceed with, at least 2.
         #[arg(long, value_parser = on_missing)]
         on_missing_input: OnMissing,
         /// Seconds from the first row of a slot to its close.
@@ -179,7 +179,7 @@ struct Create {
     /// How many others own the group with you.
     #[arg(long)]
     invitations: Option<u32>,
-    /// wait, fail, or the least number of inputs to proceed with.
+    /// wait, fail, or the least number of inputs to proceed with, at least 2.
     #[arg(long)]
     on_missing_input: Option<String>,
     /// Seconds from the first row of a slot to its close.
@@ -406,10 +406,13 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn on_missing(text: &str) -> Result<OnMissing, String> {
+/// What to do without an input, as people say it.
+pub(crate) fn on_missing(text: &str) -> Result<OnMissing, String> {
     match text {
         "wait" => Ok(OnMissing::Wait),
         "fail" => Ok(OnMissing::Fail),
-        number => number.parse().map(OnMissing::Proceed).map_err(|_| "wait, fail or a number".to_owned()),
+        number => number.parse::<u32>().ok().filter(|least| *least >= 2).map(OnMissing::Proceed).ok_or_else(|| {
+            format!("this is wait, fail, or the least number of inputs to go on with, at least 2, not {number:?}")
+        }),
     }
 }

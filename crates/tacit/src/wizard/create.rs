@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::review::own_defaults;
 use super::{Question, Wizard, say, tell};
+use crate::command::group::on_missing;
 use crate::negotiating::{Seat, agreement_of, charter_wording, checked_registry, refused, registry_url, with_charter};
 use crate::output::Failure;
 
@@ -53,7 +54,7 @@ pub(crate) async fn run(mut wizard: Wizard, seat: Seat, given: Given) -> Result<
     let missing = checked(
         &mut wizard,
         "ON_MISSING_INPUT",
-        "What happens to a slot without an input: wait, fail, or the least number of inputs to go on with",
+        "What happens to a slot without an input: wait, fail, or the least number of inputs to go on with, at least 2",
         "fail",
         given.on_missing_input,
         |text| missing_input(text).map(drop),
@@ -111,13 +112,7 @@ fn whole(text: &str) -> Result<u32, Failure> {
 }
 
 fn missing_input(text: &str) -> Result<OnMissing, Failure> {
-    match text {
-        "wait" => Ok(OnMissing::Wait),
-        "fail" => Ok(OnMissing::Fail),
-        least => whole(least).map(OnMissing::Proceed).map_err(|_| {
-            Failure::usage(format!("this is wait, fail, or the least number of inputs to go on with, not {least:?}"))
-        }),
-    }
+    on_missing(text).map_err(Failure::usage)
 }
 
 /// The owners of what was agreed, and the id that they have together.

@@ -96,9 +96,7 @@ pub(super) fn describe(group: &GroupBody) -> String {
             group.gid
         )),
     }
-    if group.configuration.is_some() {
-        text.push_str(&format!("  slots      {}\n", describe_slots(&group.slots)));
-    }
+    text.push_str(&format!("  slots      {}\n", describe_slots(&group.slots)));
     if let Some(forecast) = &group.forecast {
         text.push_str(&describe_forecast(forecast));
     }
