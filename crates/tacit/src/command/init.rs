@@ -25,7 +25,7 @@ pub(crate) struct Init {
     /// What it does, with commas between; gateway,peer,receiver by default.
     #[arg(long, value_delimiter = ',')]
     roles: Option<Vec<Role>>,
-    /// Where HTTP is served; 127.0.0.1:7400 by default.
+    /// Where HTTP is served; 127.0.0.1:7400 by default. Beyond this machine with --tls only.
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
     /// Serve https with the node's certificate.
@@ -66,9 +66,9 @@ impl Init {
             }
             false => None,
         };
-        type Check = fn(&str) -> Result<(), Failure>;
+        type Check<'a> = &'a dyn Fn(&str) -> Result<(), Failure>;
         let mut answer =
-            |name: &str, title: &str, default: String, flag: Option<String>, check: Check| match &mut wizard {
+            |name: &str, title: &str, default: String, flag: Option<String>, check: Check<'_>| match &mut wizard {
                 Some(wizard) => {
                     let question = Question { name, title, default: &default, by: "this program", choices: &[] };
                     wizard.ask_checked(&question, flag, check)
@@ -80,22 +80,25 @@ impl Init {
                 }
             };
         let text = |address: Option<SocketAddr>| address.map(|address| address.to_string());
-        let name = answer("NODE_NAME", "How this node is called", default.name, self.name, named)?;
+        let name = answer("NODE_NAME", "How this node is called", default.name, self.name, &named)?;
         let roles = words(self.roles.as_deref());
         let usual = words(Some(&default.roles)).unwrap_or_default();
-        let roles =
-            answer("ROLES", "What it does: gateway, peer, receiver, with commas between them", usual, roles, |text| {
-                read_roles(text).map(drop)
-            })?;
+        let roles = answer(
+            "ROLES",
+            "What it does: gateway, peer, receiver, with commas between them",
+            usual,
+            roles,
+            &|text| read_roles(text).map(drop),
+        )?;
         let title = "Where HTTP is served; plain http stays on this machine";
-        let is_address: Check = |text| address(text).map(drop);
-        let http = answer("HTTP", title, default.http.to_string(), text(self.http), is_address)?;
+        let served = |text: &str| http_address(text, self.tls).map(drop);
+        let http = answer("HTTP", title, default.http.to_string(), text(self.http), &served)?;
         let title = "Where links are served: peers connect here";
-        let link = answer("LINK", title, default.link.to_string(), text(self.link), is_address)?;
+        let link = answer("LINK", title, default.link.to_string(), text(self.link), &|text| address(text).map(drop))?;
         let title = "Where others find the link port, host:port; empty: as above";
-        let advertise = answer("ADVERTISE", title, default.advertise, self.advertise, advertised)?;
+        let advertise = answer("ADVERTISE", title, default.advertise, self.advertise, &advertised)?;
         let title = "The database: sqlite:FILE in the data folder, or postgres://...";
-        let store = answer("STORE", title, default.store, self.store, database)?;
+        let store = answer("STORE", title, default.store, self.store, &database)?;
         let config = NodeConfig {
             name,
             roles: read_roles(&roles)?,
@@ -126,6 +129,15 @@ fn named(text: &str) -> Result<(), Failure> {
 fn address(text: &str) -> Result<SocketAddr, Failure> {
     text.parse()
         .map_err(|_| Failure::usage(format!("this is an IP address and a port, such as 127.0.0.1:7400, not {text:?}")))
+}
+
+/// An address that the node would start with.
+fn http_address(text: &str, tls: bool) -> Result<SocketAddr, Failure> {
+    let http = address(text)?;
+    // Said here, while it is known which flag helps.
+    crate::node::check_http(&NodeConfig { http, tls, ..NodeConfig::default() })
+        .map_err(|why| Failure::usage(format!("{why} (--tls, or --http 127.0.0.1:{})", http.port())))?;
+    Ok(http)
 }
 
 fn database(text: &str) -> Result<(), Failure> {
