@@ -17,6 +17,7 @@ pub(crate) mod token;
 mod waiting;
 
 use serde::Serialize;
+use tacit_model::{Fingerprint, ParseIdError};
 
 use crate::output::{Failure, result_line};
 use crate::wizard::say;
@@ -63,6 +64,18 @@ pub(crate) fn group_number(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| "a group is named by its number, which `tacit group list` shows".to_owned())
 }
 
+/// A fingerprint as people paste it: in any case, with the spaces or colons between its digits that programs print.
+pub(crate) fn fingerprint(text: &str) -> Result<Fingerprint, String> {
+    let digits: String = text.chars().filter(|c| !c.is_whitespace() && *c != ':').collect();
+    digits.parse::<Fingerprint>().map_err(|wrong: ParseIdError| match digits.len() {
+        // The first digits are shown in lists, and are never enough to compare keys by.
+        some @ 1.. if some < wrong.digits && digits.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("these are {some} digits, and a fingerprint has {}: give all of them", wrong.digits)
+        }
+        _ => wrong.to_string(),
+    })
+}
+
 /// `1 row is`, `2 rows are`.
 pub(crate) fn are(number: usize, what: &str) -> String {
     format!("{} {}", counted(number, what), if number == 1 { "is" } else { "are" })
@@ -77,6 +90,24 @@ mod tests {
         assert_eq!(group_number("12"), Ok(12));
         for name in ["isps", "", "1.5"] {
             assert!(group_number(name).expect_err("no number").contains("`tacit group list`"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_may_be_pasted_as_it_is_printed() {
+        let key = Fingerprint(core::array::from_fn(|index| u8::try_from(index * 7).unwrap_or(u8::MAX)));
+        let whole = key.to_string();
+        let parted = |by: &str, each: usize| {
+            let parts = whole.as_bytes().chunks(each).map(|part| String::from_utf8_lossy(part).into_owned());
+            parts.collect::<Vec<_>>().join(by)
+        };
+        for pasted in [whole.clone(), whole.to_uppercase(), parted(" ", 4), parted(":", 2), format!(" {whole}\n")] {
+            assert_eq!(fingerprint(&pasted), Ok(key), "{pasted}");
+        }
+        // What lists show is never enough.
+        assert!(fingerprint(&key.short()).expect_err("too few").contains("16 digits, and a fingerprint has 64"));
+        for wrong in ["", "alpha", &whole.replace('0', "-"), &format!("{whole}00")] {
+            assert!(fingerprint(wrong).expect_err("none").contains("64"), "{wrong}");
         }
     }
 }

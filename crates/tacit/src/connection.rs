@@ -8,6 +8,7 @@ use tacit_client::Client;
 use tacit_model::{Fingerprint, GroupId};
 use tacit_pki::{Identity, keyfile};
 
+use crate::command::fingerprint;
 use crate::command::log::Key;
 use crate::command::task::asked::Asked;
 use crate::command::task::known::Known;
@@ -30,7 +31,7 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "FILE", env = "TACIT_TOKEN_FILE", global = true)]
     token_file: Option<PathBuf>,
     /// The certificate of the node, if it serves https: 64 hexadecimal digits; of several nodes all of them.
-    #[arg(long, value_name = "FINGERPRINT", env = "TACIT_PIN", global = true, value_delimiter = ',')]
+    #[arg(long, value_name = "FINGERPRINT", env = "TACIT_PIN", global = true, value_delimiter = ',', value_parser = fingerprint)]
     pin: Vec<Fingerprint>,
     /// The private key of a client whose certificate the node's owner has admitted, beside the certificate: shown over
     /// https it does as well as a token. `tacit key new` makes both.

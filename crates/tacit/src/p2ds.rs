@@ -45,7 +45,7 @@ pub(crate) struct P2ds {
     tls: bool,
     /// Believe this certificate over https, beside those that an authority of the system issued: of another node's
     /// manager or receiver, as its operator reads it out. May be given several times.
-    #[arg(long = "trust", value_name = "FINGERPRINT")]
+    #[arg(long = "trust", value_name = "FINGERPRINT", value_parser = crate::command::fingerprint)]
     trusted: Vec<Fingerprint>,
     /// Allow plain http on other addresses than loopback, for instance behind a reverse proxy.
     #[arg(long)]

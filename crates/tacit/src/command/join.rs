@@ -33,7 +33,7 @@ pub(crate) struct Join {
     #[arg(long, value_name = "URL")]
     gateway: Option<String>,
     /// The gateway's certificate as its operator reads it out; then nobody else is believed.
-    #[arg(long, value_name = "FINGERPRINT")]
+    #[arg(long, value_name = "FINGERPRINT", value_parser = super::fingerprint)]
     gateway_fingerprint: Option<Fingerprint>,
     /// The name in the group.
     #[arg(long)]

@@ -62,7 +62,7 @@ enum Action {
         /// The file with the text of `tacit key export`; `-` reads it from the input.
         file: PathBuf,
         /// What its owner reads out, over the telephone or face to face.
-        #[arg(long)]
+        #[arg(long, value_parser = super::fingerprint)]
         fingerprint: Fingerprint,
         /// The folder in which it is kept, as NAME.pub.
         #[arg(long, default_value = "keys")]
@@ -71,8 +71,10 @@ enum Action {
     /// The short code that both sides of a pairing must see.
     Compare {
         /// The member's certificate.
+        #[arg(value_parser = super::fingerprint)]
         member: Fingerprint,
         /// The gateway's.
+        #[arg(value_parser = super::fingerprint)]
         gateway: Fingerprint,
         /// The key under which its charters are signed, base64, as in `tacit group consensus`.
         #[arg(long)]

@@ -200,7 +200,7 @@ struct New {
     #[arg(long, value_parser = group_number)]
     group: Option<i64>,
     /// The gateway's certificate, if it is not the one of --pin; asked with a token if neither is given.
-    #[arg(long, value_name = "FINGERPRINT")]
+    #[arg(long, value_name = "FINGERPRINT", value_parser = super::fingerprint)]
     gateway: Option<Fingerprint>,
     #[command(flatten)]
     changes: Changes,

@@ -38,8 +38,8 @@ enum Action {
         /// The comparison code as the peer's operator reads it out; spaces do not matter.
         #[arg(long, group = "compared")]
         code: Option<String>,
-        /// The peer's fingerprint as its operator reads it out, 64 hexadecimal digits.
-        #[arg(long, group = "compared")]
+        /// The peer's fingerprint as its operator reads it out, 64 hexadecimal digits; spaces do not matter.
+        #[arg(long, group = "compared", value_parser = super::fingerprint)]
         fingerprint: Option<Fingerprint>,
         /// On the peer's node: what was compared is the gateway that this peer found on the network.
         #[arg(long)]

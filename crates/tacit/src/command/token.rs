@@ -37,7 +37,7 @@ enum Action {
         label: String,
         /// No token: whoever shows the certificate with this fingerprint over https. What its key signs has these
         /// limits, too, whoever hands it in.
-        #[arg(long, value_name = "FINGERPRINT")]
+        #[arg(long, value_name = "FINGERPRINT", value_parser = super::fingerprint)]
         certificate: Option<Fingerprint>,
         #[command(flatten)]
         limits: Limits,

@@ -10,6 +10,7 @@ use tacit_model::Fingerprint;
 use tacit_pki::PublicKey;
 
 use super::{print, refused};
+use crate::command::fingerprint;
 use crate::output::{Code, Failure};
 
 /// A key as people have it: the fingerprint, or the key itself.
@@ -23,7 +24,7 @@ impl FromStr for Key {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(fingerprint) = text.parse() {
+        if let Ok(fingerprint) = fingerprint(text) {
             return Ok(Self::Fingerprint(fingerprint));
         }
         PublicKey::from_base64(text)

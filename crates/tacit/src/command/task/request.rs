@@ -61,7 +61,7 @@ pub(super) struct Question {
     model: String,
     /// A member that learns the result, by certificate; may be given several times. By default those the
     /// charter names.
-    #[arg(long = "recipient", value_name = "FINGERPRINT")]
+    #[arg(long = "recipient", value_name = "FINGERPRINT", value_parser = crate::command::fingerprint)]
     recipients: Vec<Fingerprint>,
     /// Tell the gateway the result, too, instead of sealing it for this command.
     #[arg(long)]
