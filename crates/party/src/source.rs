@@ -63,7 +63,7 @@ pub enum SourceError {
         /// Which line, counted from 1.
         line: u64,
     },
-    /// A line of samples has more or fewer columns than the header.
+    /// A line has more or fewer columns than the header.
     #[error("line {line} has {found} columns, and the header names {expected}")]
     Columns {
         /// Which line, counted from 1.
@@ -73,7 +73,7 @@ pub enum SourceError {
         /// How many the header names.
         expected: usize,
     },
-    /// A line of samples is no text.
+    /// A line is no text.
     #[error("line {line} is not text in UTF-8")]
     NotText {
         /// Which line, counted from 1.

@@ -7,7 +7,7 @@ use tacit_model::UnixMillis;
 use tacit_store::Redacted;
 
 use super::SourceError;
-use super::csv_file::{moment, unread};
+use super::csv_file::{moment, unreadable};
 use super::series::{MAX_SAMPLES, SampleText};
 
 /// Reads `at,temperature,occupancy`: a header, then one record per line, each with a moment (RFC 3339 or milliseconds
@@ -69,10 +69,6 @@ impl Oldest {
         self.samples.sort_by_key(|sample| sample.at);
         self.samples.truncate(self.most);
     }
-}
-
-fn unreadable(error: csv::Error) -> SourceError {
-    unread(error, |line| SourceError::NotText { line })
 }
 
 #[cfg(test)]

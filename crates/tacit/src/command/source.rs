@@ -8,7 +8,7 @@ use tacit_model::UnixMillis;
 use tacit_model::api::{Decimal, RowBody};
 use tacit_party::source::{LogPattern, SlotWindow, count_log, read_csv};
 
-use super::{are, print};
+use super::{are, print, print_all};
 use crate::connection::Connection;
 use crate::output::Failure;
 
@@ -110,12 +110,9 @@ impl Source {
                 let receipt = self.connection.client()?.add_rows(&peer, rows).await?;
                 print(self.json, &receipt, |r| format!("{} kept", are(r.accepted, "row")))
             }
-            None => print(self.json, &rows, |rows| {
-                let line = |row: &RowBody| {
-                    let values: Vec<String> = row.values.iter().map(ToString::to_string).collect();
-                    format!("{},{}", row.slot_start.as_deref().unwrap_or(""), values.join(","))
-                };
-                rows.iter().map(line).collect::<Vec<_>>().join("\n")
+            None => print_all(self.json, &rows, "there is no row below the header", |row| {
+                let values: Vec<String> = row.values.iter().map(ToString::to_string).collect();
+                format!("{},{}", row.slot_start.as_deref().unwrap_or(""), values.join(","))
             }),
         }
     }
@@ -123,10 +120,7 @@ impl Source {
 
 fn csv_rows(file: &std::path::Path) -> Result<Vec<RowBody>, Failure> {
     let bytes = std::fs::read(file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
-    // The header says how long a row is.
-    let header = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
-    let items = header.iter().filter(|b| **b == b',').count();
-    let rows = read_csv(&bytes[..], items).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
+    let rows = read_csv(&bytes[..]).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
     let row = |timed: tacit_party::source::TimedRow| RowBody {
         slot_start: Some(timed.slot_start.to_rfc3339()),
         values: timed.row.expose().iter().map(|v| Decimal::from(*v)).collect(),

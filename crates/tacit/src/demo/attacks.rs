@@ -173,7 +173,10 @@ fn read_folder(folder: &Path) -> Result<Vec<Domain>, Failure> {
 }
 
 fn read_csv(label: &str, bytes: &[u8]) -> Result<Domain, Failure> {
-    let rows = tacit_party::source::read_csv(bytes, 1).map_err(|e| Failure::usage(e.to_string()))?;
+    let rows = tacit_party::source::read_csv(bytes).map_err(|e| Failure::usage(e.to_string()))?;
+    if rows.iter().any(|timed| timed.row.len() != 1) {
+        return Err(Failure::usage("it has more than one number in a line; the format is slot_start,count"));
+    }
     let slots: Vec<(String, u64)> = rows
         .into_iter()
         .filter_map(|timed| Some((timed.slot_start.to_rfc3339(), *timed.row.expose().first()?)))
