@@ -4,7 +4,7 @@
 //! phase's deadline, or until the attempt cannot succeed any more. Before the inputs are frozen a failed
 //! attempt may be repaired with other members of the signed roster; after it the slot ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tacit_accord::Consensus;
@@ -60,6 +60,17 @@ pub(crate) struct Agreed {
     pub(crate) told: Vec<Told>,
     /// How long the phases took.
     pub(crate) timing: TaskTiming,
+}
+
+/// Who answered the messages of [`Gateway::ping_group`].
+#[derive(Clone, Debug)]
+pub struct Pinged {
+    /// How many members answered every message.
+    pub answered: usize,
+    /// Names of the members of the signed roster that did not, in order.
+    pub silent: Vec<String>,
+    /// How long all messages took.
+    pub elapsed: Duration,
 }
 
 type Reported = BTreeMap<Fingerprint, Option<Report>>;
@@ -126,19 +137,19 @@ impl Gateway {
     }
 
     /// Sends so many messages to all connected members of a group, each when all have answered the one
-    /// before; how many members answered all, and how long it took. `through_providers`: members let their
-    /// SMC providers answer, in one session of each; who has none, or lets nobody ping it, does not count.
+    /// before. `through_providers`: members let their SMC providers answer, in one session of each; who has none, or
+    /// lets nobody ping it, does not count as having answered.
     pub async fn ping_group(
         &self,
         group: GroupId,
         messages: u32,
         through_providers: bool,
-    ) -> Result<(usize, Duration), GatewayError> {
-        self.current(group).await?;
+    ) -> Result<Pinged, GatewayError> {
+        let consensus = self.current(group).await?;
         let members: Vec<Fingerprint> = self.inner.directory.of_group(group).into_iter().map(|(m, _)| m).collect();
         let session = crate::runs::new_session()?;
         let mut reports = self.inner.directory.watch(session, members.clone());
-        let mut answered = members.len();
+        let mut answered: BTreeSet<Fingerprint> = members.iter().copied().collect();
         let started = Instant::now();
         for number in 1..=messages {
             let message = match through_providers {
@@ -146,9 +157,13 @@ impl Gateway {
                 false => ToPeer::Ping { session },
             };
             let reported = self.phase(&members, &message, &mut reports, self.inner.limits.prepare).await;
-            answered = answered.min(reported.values().filter(|report| matches!(report, Some(Report::Pong))).count());
+            answered.retain(|member| matches!(reported.get(member), Some(Some(Report::Pong))));
         }
-        Ok((answered, started.elapsed()))
+        let elapsed = started.elapsed();
+        let silent = consensus.charter().members.iter().filter(|member| !answered.contains(&member.fingerprint));
+        let mut silent: Vec<String> = silent.map(|member| member.name.clone()).collect();
+        silent.sort();
+        Ok(Pinged { answered: answered.len(), silent, elapsed })
     }
 
     fn endpoint(&self, consensus: &Consensus, member: &Fingerprint) -> String {

@@ -37,6 +37,7 @@ mod witness;
 pub use clients::{Client, Denied, NotAllowed, Scope, Shown, check_limits, client_of};
 pub use control::Admitted;
 pub use error::GatewayError;
+pub use execution::Pinged;
 pub use gateway::{Gateway, GatewaySetup, Lead, RunnerLimits};
 pub use groups::{GroupStatus, GroupView};
 pub use listing::Listed;

@@ -231,9 +231,9 @@ pub(super) async fn ping(
 ) -> Result<Json<PingBody>, ApiError> {
     let messages = args.number("messages")?.unwrap_or(1).clamp(1, 1000);
     let messages = u32::try_from(messages).unwrap_or(1);
-    let (members, elapsed) = app.gateway()?.ping_group(GroupId(gid), messages, args.truth("providers")).await?;
-    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    Ok(Json(PingBody { members, messages, elapsed_us }))
+    let pinged = app.gateway()?.ping_group(GroupId(gid), messages, args.truth("providers")).await?;
+    let elapsed_us = u64::try_from(pinged.elapsed.as_micros()).unwrap_or(u64::MAX);
+    Ok(Json(PingBody { members: pinged.answered, messages, elapsed_us, silent: pinged.silent }))
 }
 
 /// An operator without limits sees all tasks, others their own.

@@ -379,7 +379,7 @@ fn schemas_and_types_agree() {
     let sample = SampleBody { at: Some(text()), values: Default::default() };
     let offer = MemberOfferBody { name: Some(text()), fingerprint: Some(fingerprint), labels: vec![], sources: vec![] };
     same("TaskTiming", json!(TaskTiming::default()));
-    same("PingBody", json!(PingBody { members: 1, messages: 1, elapsed_us: 1 }));
+    same("PingBody", json!(PingBody { members: 1, messages: 1, elapsed_us: 1, silent: vec![text()] }));
     same("TaskRequest", json!(request));
     same("ParentTask", json!(parent));
     same("TaskRepeat", json!(TaskRepeat { every_s: 1, times: 1 }));

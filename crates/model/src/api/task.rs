@@ -244,7 +244,7 @@ pub struct TaskTiming {
 }
 
 /// Messages to all connected members and back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PingBody {
     /// How many members answered every message.
     pub members: usize,
@@ -252,6 +252,9 @@ pub struct PingBody {
     pub messages: u32,
     /// Microseconds for all of them.
     pub elapsed_us: u64,
+    /// Names of the group's members that did not answer every message, or are away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silent: Vec<String>,
 }
 
 /// What a computation came to.

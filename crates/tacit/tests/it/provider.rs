@@ -185,6 +185,7 @@ fn f15_a_sum_through_an_smc_provider_that_is_swapped_in() {
     let mut providers: Vec<Provider> = rooms.iter().map(|room| Provider::start(room, &python)).collect();
     let through = pinged(&["--providers"]);
     assert_eq!((&through["members"], &through["messages"]), (&2.into(), &3.into()), "{through}");
+    assert_eq!(through["silent"], json!(["room1"]), "{through}");
     let done = compute(&manager, &rooms, ["10;300", "20;0", "30;500"], &["--parameter", "provider=mpyc"]);
     let logs: Vec<String> = rooms
         .iter()
@@ -213,7 +214,8 @@ fn f15_a_sum_through_an_smc_provider_that_is_swapped_in() {
     }
 
     drop(providers.pop());
-    assert_eq!(pinged(&["--providers"])["members"], 1);
+    let through = pinged(&["--providers"]);
+    assert_eq!((&through["members"], &through["silent"]), (&json!(1), &json!(["room1", "room3"])), "{through}");
     let failed = compute(&manager, &rooms, ["1;1", "1;1", "1;1"], &["--parameter", "provider=mpyc"]);
     assert_eq!(failed["state"], "failed", "{failed}");
     let trouble = rooms[2].told(&["peer", "list"])[0]["last_error"].to_string();

@@ -79,7 +79,8 @@ pub(super) fn tasks(add: Add<'_>) {
         ),
     );
     add("TaskTiming", object(&[("prepare_us", whole()), ("link_us", whole()), ("session_us", whole())], &[]));
-    add("PingBody", object(&[("members", whole()), ("messages", whole()), ("elapsed_us", whole())], &[]));
+    let pinged = [("members", whole()), ("messages", whole()), ("elapsed_us", whole())];
+    add("PingBody", object(&pinged, &[("silent", texts())]));
     add(
         "TaskResult",
         object(

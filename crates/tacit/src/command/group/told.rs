@@ -7,6 +7,9 @@ use tacit_model::api::{
 use crate::command::{commas, counted};
 use crate::output::{Code, Failure, bytes};
 
+/// How many that did not answer a ping are named.
+const NAMED: usize = 10;
+
 /// A group in a line. Who sees neither codes nor members is not told how many there are.
 pub(super) fn in_a_line(group: &GroupBody) -> String {
     let hidden = group.members.is_empty() && group.codes.is_none();
@@ -28,7 +31,7 @@ pub(super) fn lost_with(group: &GroupBody) -> Option<String> {
     (!group.members.is_empty()).then(|| format!("group {} has {members}, and would be deleted with them", group.gid))
 }
 
-/// Who answered; an error if nobody did.
+/// Who answered, and who did not; an error if nobody did.
 pub(super) fn ponged(group: i64, ping: &PingBody, messages: u32, providers: bool) -> Result<String, Failure> {
     let whose = match (ping.members, providers) {
         (0, true) => {
@@ -51,7 +54,12 @@ pub(super) fn ponged(group: i64, ping: &PingBody, messages: u32, providers: bool
         (members, false) => counted(members, "member"),
     };
     let (sent, took) = (counted(messages as usize, "message"), ping.elapsed_us as f64 / 1000.0);
-    Ok(format!("{whose} answered {} of {sent} in {took:.3} ms", ping.messages))
+    let silent = match &ping.silent[..] {
+        [] => String::new(),
+        [few @ ..] if few.len() <= NAMED => format!("; no answer from {}", few.join(", ")),
+        many => format!("; no answer from {} and {} more", many[..NAMED].join(", "), many.len() - NAMED),
+    };
+    Ok(format!("{whose} answered {} of {sent} in {took:.3} ms{silent}", ping.messages))
 }
 
 /// When a slot closes, and what is done then about who gave nothing.
@@ -245,12 +253,16 @@ mod tests {
 
     #[test]
     fn a_ping_that_nobody_answers_is_an_error_with_the_next_step() {
-        let told = |members, providers| {
-            let ping = PingBody { members, messages: 2, elapsed_us: 1500 };
+        let answer = |members, silent: u8, providers| {
+            let silent = (0..silent).map(|number| format!("m{number}")).collect();
+            let ping = PingBody { members, messages: 2, elapsed_us: 1500, silent };
             ponged(7, &ping, 2, providers).map_err(|why| why.to_string())
         };
+        let told = |members, providers| answer(members, 0, providers);
         assert_eq!(told(1, false).expect("told"), "1 member answered 2 of 2 messages in 1.500 ms");
         assert_eq!(told(3, true).expect("told"), "3 members' providers answered 2 of 2 messages in 1.500 ms");
+        assert!(answer(1, 2, true).expect("told").ends_with(" in 1.500 ms; no answer from m0, m1"));
+        assert!(answer(1, 12, false).expect("told").ends_with("m8, m9 and 2 more"));
         let why = told(0, true).expect_err("nobody");
         assert!(why.contains("pings = true") && why.contains("`tacit group directory 7`"), "{why}");
         assert!(told(0, false).expect_err("nobody").contains("`tacit group directory 7`"));
