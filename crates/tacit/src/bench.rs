@@ -46,7 +46,7 @@ use spread::Form;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     tacit bench sum                             the whole matrix: parties 3 to 11, sizes 1 to 1,000,000\n  \
-    tacit bench sum --parties 3 --size 288      one case\n  \
+    tacit bench sum --parties 3 --size 288      one size, and the vectors with proven bounds\n  \
     tacit bench compare --parties 3             comparisons of 64-bit numbers\n  \
     tacit bench statistics --parties 3          statistics over records, each a whole session\n  \
     tacit bench mul --json                      one JSON object per line\n  \
@@ -63,7 +63,7 @@ pub(crate) struct Bench {
     /// How many parties: one figure for each.
     #[arg(long, value_name = "N,N,..", value_delimiter = ',')]
     parties: Vec<usize>,
-    /// How many elements: one figure for each.
+    /// How many elements: one figure for each. Figures that always have the same number keep it.
     #[arg(long, value_name = "N,N,..", value_delimiter = ',')]
     size: Vec<usize>,
     /// Measured runs of each case; before them, some to warm up.
@@ -94,14 +94,14 @@ pub(crate) struct Bench {
     /// median), aim.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Print one JSON object per line.
+    /// Print one JSON object per line; scale always does.
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Name {
-    /// All parties put in a vector, all learn the sum.
+    /// All parties put in a vector, all learn the sum; beside it, vectors of 288 numbers whose bounds are proven.
     Sum,
     /// Products of shared numbers: how many a second, and how long one round takes.
     Mul,
@@ -113,7 +113,7 @@ enum Name {
     Statistics,
     /// From a client's call to its verified result: messages, phases, whole requests.
     Orchestration,
-    /// Very many peers at one gateway: tasks at a steady rate, and memory.
+    /// Very many peers at one gateway: tasks at a steady rate, and memory. Prints JSON.
     Scale,
     /// A provider of orchestration: its own children are called so.
     #[value(hide = true)]

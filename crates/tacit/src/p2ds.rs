@@ -25,7 +25,7 @@ pub(crate) struct P2ds {
     /// The data folder. In test mode without one, a new folder that is removed at the end.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Which services run here.
+    /// Which services run here: manager (another word for gateway), peer, receiver.
     #[arg(long, value_delimiter = ',', default_value = "manager,peer,receiver")]
     roles: Vec<Role>,
     /// The administrator's key, which every administrative call shows; it must be given.
