@@ -225,6 +225,9 @@ pub(crate) fn details(opened: &Opened) -> String {
         let mut lines = vec![format!("  computation {}, {} contributed", result.window.counted(), result.contributors)];
         lines.extend(result.statistics.iter().map(|one| format!("    {:<28} {}", one.name, one.value)));
         lines.extend(result.no_result.iter().map(|why| format!("    no result: {why}")));
+        // Such as the largest items where all are 0.
+        let empty = result.statistics.is_empty() && result.no_result.is_none();
+        lines.extend(empty.then(|| "    the list is empty".to_owned()));
         parts.push((result.window, lines));
     }
     for refused in &opened.refused {
@@ -318,6 +321,27 @@ mod tests {
         let mut all = ended(10);
         all.windows[3].state = "done".to_owned();
         assert!(line(&all).contains("  failed, 1 of 10 computations with a result  "), "{}", line(&all));
+    }
+
+    /// A computation that is done says what it came to, also where that is nothing.
+    #[test]
+    fn a_result_without_a_value_is_not_left_blank() {
+        let shown = |no_result: Option<&str>| {
+            let task = TaskBody { state: "done".to_owned(), windows: vec![window(0, "done")], ..repeated(0) };
+            let result = TaskResult {
+                id: task.id.clone(),
+                window: Slot(0),
+                statistics: Vec::new(),
+                no_result: no_result.map(str::to_owned),
+                values: Vec::new(),
+                contributors: 3,
+            };
+            let opened = Opened { results: vec![result], ..unopened(task) };
+            (details(&opened), opened.all_taken().is_ok())
+        };
+        assert_eq!(shown(None), ("  computation 1, 3 contributed\n    the list is empty".to_owned(), true));
+        let noise = "  computation 1, 3 contributed\n    no result: only noise".to_owned();
+        assert_eq!(shown(Some("only noise")), (noise, true));
     }
 
     #[test]
