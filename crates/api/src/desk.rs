@@ -140,7 +140,7 @@ pub struct PartyRoster {
 #[non_exhaustive]
 pub enum DeskError {
     /// Nobody of this name is here.
-    #[error("there is no such peer on this node")]
+    #[error("there is no such peer on this node; `tacit peer list` shows which there are")]
     NotFound,
     /// Its owner was not asked about this task.
     #[error("this peer was not asked about that task; `tacit policy approvals NAME` shows which")]

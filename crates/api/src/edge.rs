@@ -126,11 +126,15 @@ pub(crate) type App = Arc<Shared>;
 
 impl Shared {
     pub(crate) fn gateway(&self) -> Result<&Gateway, ApiError> {
-        self.edge.gateway.as_ref().ok_or_else(|| ApiError::new(ProblemKind::NotFound, "this node is no gateway"))
+        self.edge.gateway.as_ref().ok_or_else(|| {
+            ApiError::new(ProblemKind::NotFound, "this node is no gateway: ask the one where the group is")
+        })
     }
 
     pub(crate) fn parties(&self) -> Result<&PartyDesk, ApiError> {
-        self.edge.parties.as_ref().ok_or_else(|| ApiError::new(ProblemKind::NotFound, "this node hosts no peers"))
+        self.edge.parties.as_ref().ok_or_else(|| {
+            ApiError::new(ProblemKind::NotFound, "this node hosts no peers: ask the node where the peer is")
+        })
     }
 
     pub(crate) fn receiver(&self) -> Result<(), ApiError> {

@@ -276,7 +276,10 @@ fn reason(error: &reqwest::Error) -> String {
     let cause = https::innermost(error);
     match nobody_listens(error) {
         true => {
-            format!("{cause}. If the node is not running there, `tacit serve` starts it; --node names another address")
+            format!(
+                "{cause}. If the node is not running there, `tacit serve` starts it; --data FOLDER (or TACIT_DATA) names \
+                 another node of this machine, --node another address"
+            )
         }
         false => cause,
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tacit_client::Client;
 use tacit_model::Fingerprint;
 use tacit_model::api::{JoinBody, PeerRole};
+use tacit_pki::https;
 use tacit_pki::p2ds_key::LegacyKey;
 
 use super::print;
@@ -130,15 +131,20 @@ fn read_label(file: &Path) -> Result<String, Failure> {
 
 /// Whom to ask, nobody if the node shall look for one that fits, and the code.
 fn whom_and_code(code_or_url: &str, gateway: Option<&str>) -> Result<(String, String), Failure> {
-    match (code_or_url.rsplit_once("/join/"), gateway) {
-        (Some((base, code)), _) if !code.is_empty() => Ok((base.to_owned(), code.to_owned())),
-        _ if code_or_url.contains('/') => Err(Failure::usage(format!(
-            "a link to join by ends in /join/CODE, and {code_or_url} does not: add that, or give the code alone and the \
-             address with --gateway URL"
-        ))),
-        (_, Some(gateway)) => Ok((gateway.trim_end_matches('/').to_owned(), code_or_url.to_owned())),
-        (_, None) => Ok((String::new(), code_or_url.to_owned())),
-    }
+    let (base, code) = match (code_or_url.rsplit_once("/join/"), gateway) {
+        (Some((base, code)), _) if !code.is_empty() => (base, code),
+        _ if code_or_url.contains('/') => {
+            return Err(Failure::usage(format!(
+                "a link to join by ends in /join/CODE, and {code_or_url} does not: add that, or give the code alone and \
+                 the address with --gateway URL"
+            )));
+        }
+        (_, Some(gateway)) => (gateway.trim_end_matches('/'), code_or_url),
+        (_, None) => return Ok((String::new(), code_or_url.to_owned())),
+    };
+    // As it was typed. Whether plain http may go there, the node says.
+    https::address(base, true).map_err(|why| Failure::usage(why.to_string()))?;
+    Ok((base.to_owned(), code.to_owned()))
 }
 
 /// What to add to a code without an address: only a command that names the peer and asks nothing lets its node look.
@@ -281,6 +287,8 @@ mod tests {
             let why = found(text, gateway).expect_err("no code");
             assert!(why.contains("/join/CODE") && why.contains(text), "{why}");
         }
+        let why = found("4kq0", Some("127.0.0.1:7400")).expect_err("no address");
+        assert!(why.starts_with("\"127.0.0.1:7400\" is not an http or https address"), "{why}");
     }
 
     #[test]
