@@ -86,6 +86,8 @@ pub struct PartyFacts {
     pub last_error: Option<String>,
     /// When that was.
     pub last_error_at: Option<UnixMillis>,
+    /// When it failed before that, and why; the latest first.
+    pub earlier_errors: Vec<(UnixMillis, String)>,
 }
 
 /// A row, and when its slot begins if slots are not only counted.

@@ -35,7 +35,7 @@ pub use node::{
 };
 pub use peer::{
     JoinBody, PeerBody, PeerList, ResultBody, ResultList, RosterBody, RosterMember, RowBody, RowsBody, RowsReceipt,
-    StatisticBody,
+    StatisticBody, TroubleBody,
 };
 pub use policy::{ApprovalBody, ApprovalDecision, ApprovalList, PeerPolicy, PolicyBody, SpentBody};
 pub use register::{GatewayPin, PeerInfo, RegisterBody, RegisterReceipt};

@@ -162,7 +162,8 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     gate: Arc<RosterGate>,
     hub: Mutex<Option<Arc<LinkHub>>>,
-    trouble: Mutex<Option<Trouble>>,
+    /// What went wrong, the latest first.
+    troubles: Mutex<Vec<Trouble>>,
     /// The first slot without a row, of the run.
     next: Mutex<Option<(RunId, Slot)>>,
     /// What it was asked to take part in.
@@ -343,7 +344,7 @@ impl Inner {
             tasks: TaskTracker::new(),
             gate,
             hub: Mutex::new(Some(hub)),
-            trouble: Mutex::new(None),
+            troubles: Mutex::default(),
             jobs,
             awaited: Expected::default(),
             missed: Missed::default(),
@@ -377,6 +378,6 @@ impl Inner {
     pub(crate) fn trouble(&self, what: String) {
         warn!(party = %self.name, "{what}");
         let trouble = Trouble { at: self.clock.now(), what };
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+        status::remember(&mut self.troubles.lock().unwrap_or_else(PoisonError::into_inner), trouble);
     }
 }

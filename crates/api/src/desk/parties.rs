@@ -160,6 +160,7 @@ async fn facts(parties: &Parties, party: &Party) -> Result<PartyFacts, DeskError
         queued: status.queued_rows,
         last_error_at: status.last_trouble.as_ref().map(|trouble| trouble.at),
         last_error: status.last_trouble.map(|trouble| trouble.what),
+        earlier_errors: status.earlier_troubles.into_iter().map(|trouble| (trouble.at, trouble.what)).collect(),
     })
 }
 

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use tacit_accord::log::{Checkpoint, Kind};
 use tacit_model::api::{
     JobList, JoinBody, PairingBody, PairingDecision, PeerBody, PeerList, RosterBody, RosterMember, SettleBody,
-    WitnessBody,
+    TroubleBody, WitnessBody,
 };
 use tacit_model::check_name;
 use tacit_model::problem::ProblemKind;
@@ -187,5 +187,10 @@ fn peer_body(facts: PartyFacts) -> PeerBody {
         queued: facts.queued,
         last_error: facts.last_error,
         last_error_at: facts.last_error_at.map(|at| at.to_rfc3339()),
+        earlier_errors: facts
+            .earlier_errors
+            .into_iter()
+            .map(|(at, what)| TroubleBody { at: at.to_rfc3339(), what })
+            .collect(),
     }
 }

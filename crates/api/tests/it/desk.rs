@@ -43,6 +43,7 @@ impl Fake {
             queued: 0,
             last_error: None,
             last_error_at: None,
+            earlier_errors: Vec::new(),
         };
         self.0.lock().unwrap().insert(name.to_owned(), (facts, Vec::new()));
     }

@@ -151,6 +151,7 @@ fn schemas_and_types_agree() {
     };
     let run = RunBody { run: RunId(1), state: text(), reason: text(), next_slot: Slot(0) };
     let slot = SlotBody { slot: Slot(0), attempt: 0, state: text(), detail: text(), contributors: None };
+    let trouble = TroubleBody { at: text(), what: text() };
     let peer = PeerBody {
         name: text(),
         role: PeerRole::Input,
@@ -169,6 +170,7 @@ fn schemas_and_types_agree() {
         queued: 0,
         last_error: None,
         last_error_at: Some(text()),
+        earlier_errors: vec![trouble.clone()],
     };
     let statistic = StatisticBody { name: text(), value: 0.5 };
     let result = ResultBody {
@@ -312,6 +314,7 @@ fn schemas_and_types_agree() {
     same("SlotList", json!(SlotList { slots: vec![] }));
     same("JoinBody", json!(join));
     same("PeerBody", json!(peer));
+    same("TroubleBody", json!(trouble));
     same("PeerList", json!(PeerList { peers: vec![] }));
     same("RowsBody", json!(RowsBody { rows: vec![] }));
     same("RowBody", json!(row));

@@ -72,6 +72,18 @@ pub struct PeerBody {
     /// When that was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error_at: Option<String>,
+    /// The few before that, the latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_errors: Vec<TroubleBody>,
+}
+
+/// What went wrong for a peer, in words for its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TroubleBody {
+    /// When.
+    pub at: String,
+    /// What.
+    pub what: String,
 }
 
 /// Parties hosted by this node.

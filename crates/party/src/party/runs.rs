@@ -141,7 +141,7 @@ impl Inner {
 
     /// Tells the owner that a run failed. What went wrong before may be the reason, and stays in sight.
     fn tell_failed(&self, run: RunId, rows: u64) {
-        let before = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let before = self.troubles.lock().unwrap_or_else(PoisonError::into_inner).first().cloned();
         self.trouble(failed(run, self.group, rows, before));
     }
 

@@ -34,6 +34,8 @@ pub struct PartyStatus {
     pub open_sessions: usize,
     /// What last went wrong.
     pub last_trouble: Option<Trouble>,
+    /// What went wrong before that, the latest first; a few, each text once.
+    pub earlier_troubles: Vec<Trouble>,
     /// Whether the control link to the gateway is open.
     pub gateway_connected: bool,
     /// The gateway it pinned.
@@ -72,6 +74,17 @@ pub struct Trouble {
     pub what: String,
 }
 
+/// How many troubles an owner is shown.
+const TROUBLES: usize = 5;
+
+/// Keeps the latest few. What comes again and again, such as a receiver that stays away, is kept once: it would push out
+/// the others.
+pub(super) fn remember(troubles: &mut Vec<Trouble>, new: Trouble) {
+    troubles.retain(|known| known.what != new.what);
+    troubles.insert(0, new);
+    troubles.truncate(TROUBLES);
+}
+
 impl Party {
     /// How it stands.
     pub async fn status(&self) -> Result<PartyStatus, PartyError> {
@@ -83,6 +96,7 @@ impl Party {
             None => (0, None),
         };
         let open = party.store.outbox_batches_open().await?;
+        let mut troubles = party.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone().into_iter();
         Ok(PartyStatus {
             name: party.name.clone(),
             fingerprint: party.me,
@@ -94,7 +108,8 @@ impl Party {
             next_slot,
             queued_rows,
             open_sessions: party.sessions.open(),
-            last_trouble: party.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            last_trouble: troubles.next(),
+            earlier_troubles: troubles.collect(),
             gateway_connected: party.line.connected(),
             gateway: party.leading(),
             comparison: party.comparison(&standing),
@@ -112,5 +127,26 @@ fn state_of(standing: &Standing) -> PartyState {
         (None, Some(StopReason::Failed)) => PartyState::Failed,
         (None, Some(StopReason::Finished)) => PartyState::Stopped,
         (None, None) => PartyState::Idle,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_hides_none_of_the_few_before_it() {
+        let mut troubles = Vec::new();
+        let mut tell = |at, what: &str| {
+            remember(&mut troubles, Trouble { at: UnixMillis(at), what: what.to_owned() });
+            troubles.iter().map(|known| known.at.0).collect::<Vec<_>>()
+        };
+        assert_eq!(tell(1, "declined"), [1]);
+        assert_eq!(tell(2, "not delivered"), [2, 1]);
+        assert_eq!(tell(3, "not delivered"), [3, 1], "once, with its latest moment");
+        for at in 4..10 {
+            tell(at, &format!("task {at}"));
+        }
+        assert_eq!(tell(10, "not delivered"), [10, 9, 8, 7, 6]);
     }
 }

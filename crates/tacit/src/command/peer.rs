@@ -267,6 +267,10 @@ fn describe(peer: &PeerBody) -> String {
     if let Some(error) = &peer.last_error {
         let at = peer.last_error_at.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
         text.push_str(&format!("\n  last trouble{at}: {error}"));
+        // A run that failed tells what went before it by itself.
+        for earlier in peer.earlier_errors.iter().filter(|earlier| !error.contains(&earlier.what)) {
+            text.push_str(&format!("\n  before that, at {}: {}", earlier.at, earlier.what));
+        }
     }
     text
 }
@@ -356,6 +360,25 @@ mod tests {
         let why = record(&["temperature=21.5", "temperature=22"]).expect_err("two values").to_string();
         assert!(why.contains("temperature is given twice"), "{why}");
         assert!(record(&["temperature"]).is_err());
+    }
+
+    #[test]
+    fn a_second_trouble_does_not_hide_the_first() {
+        let peer = |last: &str| {
+            let peer: PeerBody = serde_json::from_value(serde_json::json!({
+                "name": "alpha", "role": "both", "gid": 1, "fingerprint": null, "gateway_url": "", "gateway_fingerprint": null,
+                "comparison_code": null, "gateway_compared": true, "final_results_url": null, "label_key": null,
+                "pairing": "registered", "status": "running", "connected": true, "run": 1, "queued": 0, "last_error": last,
+                "last_error_at": "2026-01-01T00:00:00Z",
+                "earlier_errors": [{ "at": "2025-12-31T00:00:00Z", "what": "slot 1 was declined" }],
+            }))
+            .expect("a peer");
+            describe(&peer)
+        };
+        let told = peer("not delivered");
+        assert!(told.ends_with("\n  before that, at 2025-12-31T00:00:00Z: slot 1 was declined"), "{told}");
+        let told = peer("run 2 ended; before that, at 2025-12-31T00:00:00Z: slot 1 was declined");
+        assert_eq!(told.matches("slot 1 was declined").count(), 1, "{told}");
     }
 
     #[test]

@@ -40,9 +40,10 @@ pub(super) fn peers(add: Add<'_>) {
                 ("queued", whole()),
                 ("last_error", text_or_null()),
             ],
-            &[("last_error_at", moment())],
+            &[("last_error_at", moment()), ("earlier_errors", list(is("TroubleBody")))],
         ),
     );
+    add("TroubleBody", object(&[("at", moment()), ("what", text())], &[]));
     add("PeerList", list_body("peers", "PeerBody"));
     add("RowsBody", request(&[("rows", list(is("RowBody")))], &[]));
     add("RowBody", request(&[("values", list(is("Decimal")))], &[("slot_start", moment())]));
