@@ -20,7 +20,7 @@ pub enum ClientError {
 
     // ---- the node ------------------------------------------------------------------------------
     /// The node refused.
-    #[error("{}: {}", .0.title, .0.detail)]
+    #[error("{}", refusal(.0))]
     Refused(Box<Problem>),
     /// The node does not know the token that was given.
     #[error("the token in {from} is not known there: {}", .problem.detail)]
@@ -61,6 +61,14 @@ pub enum ClientError {
     /// What was waited for did not happen in time.
     #[error("nothing after {} s; it may still happen", .0.as_secs())]
     TimedOut(Duration),
+}
+
+/// What is not there, the detail says by itself.
+fn refusal(problem: &Problem) -> String {
+    match problem.kind {
+        ProblemKind::NotFound => problem.detail.clone(),
+        _ => format!("{}: {}", problem.title, problem.detail),
+    }
 }
 
 impl ClientError {

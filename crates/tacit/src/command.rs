@@ -16,6 +16,8 @@ pub(crate) mod task;
 pub(crate) mod token;
 mod waiting;
 
+use std::net::SocketAddr;
+
 use serde::Serialize;
 use tacit_model::{Fingerprint, ParseIdError};
 
@@ -62,6 +64,11 @@ pub(crate) fn counted(number: usize, what: &str) -> String {
 /// A group as commands name it.
 pub(crate) fn group_number(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| "a group is named by its number, which `tacit group list` shows".to_owned())
+}
+
+/// Where something listens.
+pub(crate) fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("this is an IP address and a port, such as 127.0.0.1:7400, not {text:?}"))
 }
 
 /// A fingerprint as people paste it: in any case, with the spaces or colons between its digits that programs print.

@@ -226,6 +226,14 @@ impl Limits {
 impl NodeConfig {
     /// Reads a configuration file.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        if path.is_dir() {
+            let file = DataFolder(path.to_owned()).config();
+            return Err(Failure::usage(format!(
+                "{} is a folder; its file is meant: {}",
+                path.display(),
+                file.display()
+            )));
+        }
         let text = std::fs::read_to_string(path)
             .map_err(|e| Failure::usage(format!("{} cannot be read ({e}); `tacit init` writes one", path.display())))?;
         toml::from_str(&text).map_err(|e| Failure::usage(format!("{} is not right:\n{e}", path.display())))

@@ -20,7 +20,7 @@ const DEFAULT_ADMIN_KEY: &str = "default-admin-key";
     tacit p2ds --tls --roles peer --trust \"$MANAGER\" --trust \"$RECEIVER\" --admin-key \"$KEY\"")]
 pub(crate) struct P2ds {
     /// Where the services listen (http).
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:12001")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:12001", value_parser = crate::command::ip_and_port)]
     listen: SocketAddr,
     /// The data folder. In test mode without one, a new folder that is removed at the end.
     #[arg(long, value_name = "DIR")]
@@ -35,7 +35,7 @@ pub(crate) struct P2ds {
     #[arg(long)]
     test_mode: bool,
     /// Where links listen; a port of the system's choice by default.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::command::ip_and_port)]
     link: Option<SocketAddr>,
     /// Where others find the link port, `host:port`.
     #[arg(long, value_name = "ADDR", default_value = "")]

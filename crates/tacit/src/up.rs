@@ -19,7 +19,7 @@ pub(crate) struct Up {
     #[arg(long, value_name = "DIR", default_value = "tacit-up")]
     data: PathBuf,
     /// Where the coordinator's status page and API are; 127.0.0.1:7400 by default. Chosen at the first start.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::command::ip_and_port)]
     http: Option<SocketAddr>,
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum as _};
 
+use super::ip_and_port;
 use crate::config::{DataFolder, NodeConfig, Role, advertised};
 use crate::output::{Failure, for_shell, result_line};
 use crate::wizard::{self, Question, Wizard};
@@ -26,13 +27,13 @@ pub(crate) struct Init {
     #[arg(long, value_delimiter = ',')]
     roles: Option<Vec<Role>>,
     /// Where HTTP is served; 127.0.0.1:7400 by default. Beyond this machine with --tls only.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = ip_and_port)]
     http: Option<SocketAddr>,
     /// Serve https with the node's certificate.
     #[arg(long)]
     tls: bool,
     /// Where links are served, the connections between nodes; 127.0.0.1:7401 by default.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = ip_and_port)]
     link: Option<SocketAddr>,
     /// Where others find the link port, `host:port`.
     #[arg(long, value_name = "ADDR")]
@@ -127,8 +128,7 @@ fn named(text: &str) -> Result<(), Failure> {
 }
 
 fn address(text: &str) -> Result<SocketAddr, Failure> {
-    text.parse()
-        .map_err(|_| Failure::usage(format!("this is an IP address and a port, such as 127.0.0.1:7400, not {text:?}")))
+    ip_and_port(text).map_err(Failure::usage)
 }
 
 /// An address that the node would start with.

@@ -100,6 +100,9 @@ fn an_answer_that_cannot_be_meant_is_wrong_usage() {
     for place in ["gw.example", "http://gw.example:7401"] {
         refused(&run(&["init", "--yes", "--data", data, "--advertise", place]), "this is HOST:PORT");
     }
+    refused(&run(&["init", "--yes", "--data", data, "--http", "localhost:7400"]), "such as 127.0.0.1:7400");
+    let here = folder.path().to_str().expect("a path");
+    refused(&run(&["serve", "--config", here]), &format!("its file is meant: {here}/node.toml"));
     // A node would not start with it.
     refused(&run(&["init", "--yes", "--data", data, "--http", "0.0.0.0:7400"]), "(--tls, or --http 127.0.0.1:7400)");
     assert!(!folder.path().join("node").exists(), "nothing was written");
