@@ -322,12 +322,19 @@ impl Group {
                 let body = SlotRulesBody { on_missing_input, deadline_ms, slot_ms, first_slot };
                 print(json, &client.set_slot_rules(GroupId(group), &body).await?, told::describe)
             }
-            Action::Start { group } => print(json, &client.start_group(GroupId(group)).await?, |n| match n {
-                0 => "0 members started: those that run already, are not connected or not verified are left out; \
-                          see `tacit group show`"
-                    .to_owned(),
-                n => format!("{} started", counted(*n, "member")),
-            }),
+            Action::Start { group } => {
+                let started = client.start_group(GroupId(group)).await?;
+                // They are started, whether or not the group can be read now.
+                let now = if json { None } else { client.group(GroupId(group)).await.ok() };
+                let out = now.map(|now| told::left_out(&now.members)).unwrap_or_default();
+                print(json, &started, |n| match n {
+                    0 => format!(
+                        "0 members started: those that run already, are not connected or not verified are left out; see \
+                         `tacit group show {group}`"
+                    ),
+                    n => format!("{} started{out}", counted(*n, "member")),
+                })
+            }
             Action::Stop { group } => {
                 client.stop_group(GroupId(group)).await?;
                 print(json, &group, |g| format!("group {g} is stopped"))

@@ -62,6 +62,25 @@ pub(super) fn ponged(group: i64, ping: &PingBody, messages: u32, providers: bool
     Ok(format!("{whose} answered {} of {sent} in {took:.3} ms{silent}", ping.messages))
 }
 
+/// How many of those who were not started are named.
+const LEFT_OUT: usize = 10;
+
+/// Whom a start left out, if anybody: the run may need them for its first slot.
+pub(super) fn left_out(members: &[MemberBody]) -> String {
+    let why = |member: &MemberBody| match member {
+        MemberBody { status: Standing::Running, .. } => None,
+        MemberBody { verified: false, .. } => Some("not verified"),
+        MemberBody { connected: false, .. } => Some("not connected"),
+        _ => None,
+    };
+    let out = members.iter().filter_map(|member| Some(format!("{} ({})", member.name, why(member)?)));
+    match &out.collect::<Vec<_>>()[..] {
+        [] => String::new(),
+        few if few.len() <= LEFT_OUT => format!("; left out: {}", few.join(", ")),
+        many => format!("; left out: {} and {} more", many[..LEFT_OUT].join(", "), many.len() - LEFT_OUT),
+    }
+}
+
 /// When a slot closes, and what is done then about who gave nothing.
 fn describe_slots(rules: &SlotRulesBody) -> String {
     let seconds = |ms: u32| f64::from(ms) / 1000.0;
@@ -232,6 +251,16 @@ mod tests {
         rules = SlotRulesBody { on_missing_input: OnMissing::Fail, slot_ms: 300_000, first_slot, ..rules };
         let said = "of 300 s, the first from 2026-01-01T00:00:00Z, closed 60 s after the first row, then a row of everybody needed";
         assert_eq!(describe_slots(&rules), said);
+    }
+
+    #[test]
+    fn a_start_names_whom_it_left_out() {
+        let there = |pid| MemberBody { verified: true, connected: true, status: Standing::Running, ..member(pid) };
+        assert_eq!(left_out(&[there(1), there(2)]), "");
+        let away = |pid| MemberBody { connected: false, status: Standing::StoppedWithError, ..there(pid) };
+        assert_eq!(left_out(&[there(1), away(2), member(3)]), "; left out: m2 (not connected), m3 (not verified)");
+        let many = left_out(&(0..12).map(away).collect::<Vec<_>>());
+        assert!(many.ends_with("m9 (not connected) and 2 more"), "{many}");
     }
 
     #[test]
