@@ -129,6 +129,8 @@ fn describe(body: &PolicyBody) -> String {
             let value = match name.as_str() {
                 "verified" | "parents" | "branch" if value == "(all)" => "(nobody)".to_owned(),
                 "epsilon_budgets" | "delta_budgets" | "ranges" if value == "(all)" => "(no bound)".to_owned(),
+                // A bare 0 reads as no task at all.
+                "tasks_per_minute" | "tasks_per_day" if value == "0" => "0 (no bound)".to_owned(),
                 _ => value,
             };
             text.push_str(&format!("\n  {name:<20} {value}"));
@@ -168,6 +170,14 @@ fn line(asked: &ApprovalBody) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_that_bounds_nothing_says_so() {
+        let policy = PeerPolicy { tasks_per_minute: 0, tasks_per_day: 5, ..PeerPolicy::default() };
+        let told = describe(&PolicyBody { policy, own: true, spent: Vec::new() });
+        assert!(told.contains("\n  tasks_per_minute     0 (no bound)\n"), "{told}");
+        assert!(told.contains("\n  tasks_per_day        5\n"), "{told}");
+    }
 
     #[test]
     fn rules_are_read_by_their_kind() {
