@@ -118,7 +118,10 @@ pub enum PartyError {
     #[error("this registration code is unknown or was used; ask for a new one")]
     RegistrationCode,
     /// The gateway knows another member of this name.
-    #[error("the gateway has a member of this name, or the registration clashes with another; choose another name")]
+    #[error(
+        "the gateway has a member of this name, or the registration clashes with another; choose another name, or, if the \
+         member is yours and has left, ask the gateway's operator to take it off the list: `tacit group remove NAME`"
+    )]
     Conflict,
     /// One of several gateways that does not lead now: it registers nobody.
     #[error("{}", follows(.leading))]

@@ -15,7 +15,7 @@ use tacit_pki::PublicKey;
 use super::waiting::{FOR_MEMBERS, QUIET, aloud};
 use super::{are, commas, counted, print, print_all};
 use crate::connection::Connection;
-use crate::output::{Code, Failure};
+use crate::output::{Code, Failure, for_shell};
 use crate::wizard::{confirm, say};
 
 /// Look after the peers of a node: start, stop, hand in rows, read results.
@@ -249,7 +249,7 @@ impl Peer {
                 let lost = "would leave its group, and its rows, results and receipts on this node be deleted";
                 confirm(&format!("{name} {lost}"), yes)?;
                 client.delete_peer(&name).await?;
-                print(json, &name, |n| format!("{n} has left"))
+                print(json, &name, |n| left(n))
             }
         }
     }
@@ -348,9 +348,23 @@ fn manager_key(document: &str) -> Option<Fingerprint> {
     Some(PublicKey::from_base64(manager.claimed_manager()).ok()?.fingerprint())
 }
 
+/// A peer that has left. The gateway is not told: who its members are is its operator's, or the owners', to say.
+fn left(name: &str) -> String {
+    let remove = for_shell(name);
+    format!(
+        "{name} has left; its gateway is not told: the operator there takes it off by `tacit group remove {remove}`"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_left_hears_who_frees_the_name() {
+        assert!(left("alpha").starts_with("alpha has left;"));
+        assert!(left("al pha").ends_with("`tacit group remove 'al pha'`"), "{}", left("al pha"));
+    }
 
     #[test]
     fn a_series_that_is_named_twice_loses_no_value_in_silence() {
