@@ -171,7 +171,12 @@ fn describe_member(member: &MemberBody) -> String {
         member.role.word(),
         member.status.word(),
         if member.connected { "connected" } else { "away" },
-        if member.verified { "verified" } else { "UNVERIFIED" },
+        match member.pairing {
+            _ if member.verified => "verified",
+            tacit_model::api::PairingState::Rejected => "REJECTED",
+            tacit_model::api::PairingState::Revoked => "REVOKED",
+            _ => "UNVERIFIED",
+        },
         // What `tacit join` showed at the other end.
         match &member.comparison_code {
             Some(code) if !member.verified => format!("\n    comparison code: {code}"),
@@ -261,6 +266,13 @@ mod tests {
         assert_eq!(left_out(&[there(1), away(2), member(3)]), "; left out: m2 (not connected), m3 (not verified)");
         let many = left_out(&(0..12).map(away).collect::<Vec<_>>());
         assert!(many.ends_with("m9 (not connected) and 2 more"), "{many}");
+    }
+
+    #[test]
+    fn whoever_was_rejected_does_not_look_like_one_who_waits() {
+        let stands = |pairing| describe_member(&MemberBody { pairing, ..member(1) });
+        assert!(stands(PairingState::Waiting).contains("UNVERIFIED"));
+        assert!(stands(PairingState::Rejected).contains(" REJECTED "));
     }
 
     #[test]
