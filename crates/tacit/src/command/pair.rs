@@ -8,7 +8,7 @@ use super::{print, print_all};
 use crate::connection::Connection;
 use crate::output::Failure;
 
-/// Approve or refuse the peers that registered at this gateway.
+/// Approve or reject the peers that registered at this gateway.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     tacit pair list                                    who waits, with fingerprint and comparison code\n  \
@@ -83,7 +83,7 @@ impl Pair {
             Action::Reject { name, reason } => (name, decision(PairingDecision::Reject, None, None, reason)),
             Action::Revoke { name, reason } => (name, decision(PairingDecision::Revoke, None, None, reason)),
         };
-        print(self.json, &client.pair(&name, &body).await?, |m| format!("{} is {}", m.name, m.pairing.word()))
+        print(self.json, &client.pair(&name, &body).await?, decided)
     }
 }
 
@@ -94,6 +94,15 @@ fn decision(
     reason: String,
 ) -> PairingBody {
     PairingBody { decision, fingerprint, comparison_code, reason }
+}
+
+/// How a member stands after a decision. `registered` is what it was told when it joined, and was not let in yet.
+fn decided(member: &MemberBody) -> String {
+    let stands = match member.pairing {
+        PairingState::Registered => "verified",
+        other => other.word(),
+    };
+    format!("{} is {stands}", member.name)
 }
 
 fn describe(member: &MemberBody) -> String {
@@ -113,4 +122,24 @@ fn describe(member: &MemberBody) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_let_in_is_not_told_as_one_who_joined() {
+        let told = |pairing: &str| {
+            let member: MemberBody = serde_json::from_value(serde_json::json!({
+                "gid": 1, "pid": 1, "name": "alpha", "role": "both", "url": "", "operator": "alpha", "label_key": null,
+                "fingerprint": null, "status": "unknown", "verified": pairing == "registered", "pairing": pairing,
+                "connected": true,
+            }))
+            .expect("a member");
+            decided(&member)
+        };
+        assert_eq!(told("registered"), "alpha is verified");
+        assert_eq!(told("rejected"), "alpha is rejected");
+    }
 }
