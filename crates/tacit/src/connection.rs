@@ -13,7 +13,7 @@ use crate::command::log::Key;
 use crate::command::task::asked::Asked;
 use crate::command::task::known::Known;
 use crate::config::DataFolder;
-use crate::output::{Code, Failure};
+use crate::output::{Code, Failure, for_shell};
 use crate::process::Address;
 
 /// Which node to talk to.
@@ -141,16 +141,41 @@ impl Connection {
     }
 }
 
+/// The command that starts a node, with its configuration where `tacit init` writes it.
+fn serve(data: &DataFolder) -> String {
+    let config = data.config();
+    match config.is_file() {
+        true => format!("`tacit serve --config {}`", for_shell(&config.display().to_string())),
+        false => "`tacit serve`".to_owned(),
+    }
+}
+
 fn running(data: &DataFolder) -> Result<Address, Failure> {
     let path = data.address();
     let text = std::fs::read_to_string(&path).map_err(|_| {
         // In full: a relative path means another folder in another directory.
         let folder = std::path::absolute(&data.0).unwrap_or_else(|_| data.0.clone());
         let why = match folder.is_dir() {
-            true => format!("no node is running in {}; `tacit serve` starts it", folder.display()),
+            true => format!("no node is running in {}; {} starts it", folder.display(), serve(data)),
             false => format!("there is no folder {}; name the node's with --data or TACIT_DATA", folder.display()),
         };
         Failure::new(Code::Unreachable, why)
     })?;
     Ok(serde_json::from_str(&text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_starts_a_node_can_be_copied() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = DataFolder(folder.path().join("our node"));
+        std::fs::create_dir(&data.0).expect("a folder");
+        let told = || running(&data).map(drop).expect_err("nobody runs").to_string();
+        assert!(told().ends_with("; `tacit serve` starts it"), "{}", told());
+        std::fs::write(data.config(), "").expect("a configuration");
+        assert!(told().ends_with("our node/node.toml'` starts it"), "{}", told());
+    }
 }
