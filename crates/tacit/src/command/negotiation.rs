@@ -360,7 +360,7 @@ impl New {
                 lines.push("Send one invitation to each, over a channel that you trust:".to_owned());
                 lines.extend(invitations.iter().map(|i| format!("  {i}")));
             }
-            lines.push("Your initial proposal is contribution 1. See: tacit negotiation show".to_owned());
+            lines.push(format!("Your initial proposal is contribution 1. See: tacit negotiation show {}", now.id));
             lines.join("\n")
         })
     }

@@ -94,6 +94,11 @@ pub(crate) async fn run(mut wizard: Wizard, seat: Seat, given: Given) -> Result<
     let (now, invitations) = negotiation(&mut wizard, &seat, group, &answers, invited).await?;
     say("Send invitations to peers:")?;
     invitations.iter().try_for_each(|invitation| say(invitation))?;
+    if !invitations.is_empty() {
+        say(
+            "Each of them runs: tacit join 'INVITATION' --gateway URL. This command waits, and goes on if it is started again.",
+        )?;
+    }
     let done = take_over(&wizard, &seat, now, invited).await?;
     let owners = owners_of(&done)?;
     say(&format!("Consensus reached: {}", done.decided.as_deref().unwrap_or_default()))?;
