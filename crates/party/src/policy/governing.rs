@@ -61,7 +61,7 @@ pub(crate) fn check(policy: &PeerPolicy) -> Result<(), PartyError> {
         return bad(format!("a text has 1 to {LONGEST} characters"));
     }
     if let Some(name) = policy.aggregators.iter().find(|name| aggregate::find(name).is_none()) {
-        return bad(format!("there is no aggregator {name:?}; docs/protocols.md names all"));
+        return bad(format!("there is no aggregator {name:?}; `tacit group aggregators` names all"));
     }
     if policy.models.iter().any(|name| SecurityModel::named(name).is_none()) {
         return bad("models are semi-honest, malicious and guaranteed".to_owned());
