@@ -314,7 +314,13 @@ impl Group {
                     result_buffer_size: c.result_buffer_size,
                     parameters,
                 };
-                print(json, &client.configure(GroupId(c.group), &body).await?, told::describe)
+                let configured = client.configure(GroupId(c.group), &body).await?;
+                print(json, &configured, told::describe)?;
+                // A message nobody reads stops nothing.
+                if let Some(note) = told::in_a_run(&configured) {
+                    drop(say(&note));
+                }
+                Ok(())
             }
             Action::SlotRules { group, on_missing_input, deadline, slot, first_slot } => {
                 let deadline_ms = deadline.saturating_mul(1000);

@@ -62,6 +62,18 @@ pub(super) fn ponged(group: i64, ping: &PingBody, messages: u32, providers: bool
     Ok(format!("{whose} answered {} of {sent} in {took:.3} ms{silent}", ping.messages))
 }
 
+/// What a new configuration does to a run that goes on.
+pub(super) fn in_a_run(group: &GroupBody) -> Option<String> {
+    let runs = matches!(group.status, Standing::Running | Standing::Mixed);
+    runs.then(|| {
+        format!(
+            "note: the group runs, and computes this from the next slot on; a row that waits and does not fit it makes that slot \
+             fail. `tacit group stop {}` before a change avoids that",
+            group.gid
+        )
+    })
+}
+
 /// How many of those who were not started are named.
 const LEFT_OUT: usize = 10;
 
@@ -256,6 +268,13 @@ mod tests {
         rules = SlotRulesBody { on_missing_input: OnMissing::Fail, slot_ms: 300_000, first_slot, ..rules };
         let said = "of 300 s, the first from 2026-01-01T00:00:00Z, closed 60 s after the first row, then a row of everybody needed";
         assert_eq!(describe_slots(&rules), said);
+    }
+
+    #[test]
+    fn who_changes_a_run_that_goes_on_is_told_so() {
+        assert_eq!(in_a_run(&group(3, None)), None);
+        let running = GroupBody { status: Standing::Running, ..group(3, None) };
+        assert!(in_a_run(&running).expect("a note").contains("`tacit group stop 7`"));
     }
 
     #[test]
