@@ -105,7 +105,7 @@ async fn first(folder: &Path, coordinator: NodeConfig) -> Result<Vec<ChildNode>,
     let configuration = ConfigurationBody {
         field: ((1_u64 << 61) - 1).into(),
         max_element: 1_000_000_000.into(),
-        aggregator: "additive".to_owned(),
+        aggregator: "sum".to_owned(),
         items: 2,
         time_slots: -1,
         result_buffer_size: 1,
