@@ -12,6 +12,7 @@ use super::log::Key;
 use super::{print, print_all};
 use crate::connection::Connection;
 use crate::output::{Code, Failure, computation, result_line};
+use crate::wizard::say;
 
 /// Receipts of results: which task, under which consensus, over how many contributions, computed and signed by whom.
 #[derive(Args, Debug)]
@@ -85,13 +86,15 @@ impl Receipt {
                     let none = || Failure::new(Code::Refused, "this peer was not asked for data in this session");
                     let unwritten = Failure::at(&path, "written", "name another file with --contribution");
                     std::fs::write(&path, found.contribution.ok_or_else(none)? + "\n").map_err(unwritten)?;
+                    said_written(&path);
                 }
                 match out {
-                    Some(path) => std::fs::write(&path, found.receipt + "\n").map_err(Failure::at(
-                        &path,
-                        "written",
-                        "name another file with --out",
-                    )),
+                    Some(path) => {
+                        let unwritten = Failure::at(&path, "written", "name another file with --out");
+                        std::fs::write(&path, found.receipt + "\n").map_err(unwritten)?;
+                        said_written(&path);
+                        Ok(())
+                    }
                     None => result_line(&found.receipt),
                 }
             }
@@ -100,6 +103,11 @@ impl Receipt {
             }
         }
     }
+}
+
+/// On the error output: the other one is the receipt's. A message nobody reads stops nothing.
+fn said_written(path: &Path) {
+    drop(say(&format!("{} is written", path.display())));
 }
 
 fn verify(

@@ -311,6 +311,10 @@ fn r10_a_result_has_a_receipt_that_strangers_verify_and_the_log_tells_it_all() {
     let show =
         run(&["receipt", "show", &session, "--data", text(&data), "--peer", &a, "--out", file, "--contribution", mine]);
     assert_eq!(show.status.code(), Some(0), "{show:?}");
+    // What was written is said, beside the results.
+    let told = String::from_utf8_lossy(&show.stderr);
+    assert!(show.stdout.is_empty() && told.lines().all(|line| line.ends_with(" is written")), "{show:?}");
+    assert_eq!(told.lines().count(), 2, "{told}");
     // The gateway holds the same one, and a peer that gave nothing has nothing to prove.
     let theirs = court.tacit("admin", &["receipt", "show", &session]);
     let document = std::fs::read(file).expect("a receipt");
