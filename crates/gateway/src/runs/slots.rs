@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tacit_accord::log::Kind;
 use tacit_accord::{Charter, Consensus, ConsensusId, OnMissingInput};
-use tacit_job::{Job, StopReason, Task};
+use tacit_engine::PlanError;
+use tacit_job::{Job, JobError, StopReason, Task};
 use tacit_model::{Attempt, Fingerprint, GroupId, RunId, Slot};
 use tacit_store::{SlotOutcome, SlotState, StoreError, What};
 use tokio::time::Instant;
@@ -236,17 +237,19 @@ impl Gateway {
             if let Some(givers) = givers {
                 let threshold = usize::try_from(charter.threshold).unwrap_or(usize::MAX);
                 let needed = tacit_engine::Plan::compute_needed(all_compute.len(), threshold);
-                if compute.len() < needed && without.let_back(&self.inner.directory, |now| now.run == Some(run)) {
-                    continue;
-                }
                 let complete = compute.len() + without.len() >= all_compute.len();
                 // Whoever is away for long is not waited for at each slot anew.
                 let since = absent.values().copied().max().unwrap_or(now);
                 let waited = now >= since + self.inner.limits.grace;
                 let started = self.has_begun(slot, &all_compute, run);
-                if compute.len() >= needed && (complete || (waited && started)) {
-                    let job = job_of(charter, &consensus, task, run, slot, Attempt(0), &compute)?;
-                    let job = Job { inputs: givers, ..job };
+                let job = job_of(charter, &consensus, task, run, slot, Attempt(0), &compute)?;
+                let job = Job { inputs: givers, ..job };
+                let all = compute.len() == all_compute.len();
+                let few = !all && (compute.len() < needed || takes_more(&consensus, &job));
+                if few && without.let_back(&self.inner.directory, |now| now.run == Some(run)) {
+                    continue;
+                }
+                if !few && (complete || (waited && started)) {
                     self.inner.runs.begin(group, run, slot);
                     return Ok(Ok(Ready { consensus, job }));
                 }
@@ -349,6 +352,12 @@ impl Ready {
     fn waited_for(&self, member: &Fingerprint) -> bool {
         self.job.inputs.contains(member) || self.job.compute.contains(member)
     }
+}
+
+/// Whether products, or the security model, need more compute peers than are in a job.
+fn takes_more(consensus: &Consensus, job: &Job) -> bool {
+    let refused = tacit_job::plan_of(consensus, job).err();
+    matches!(refused, Some(JobError::Plan(PlanError::TooFewLeft { .. } | PlanError::TooFewForProducts { .. })))
 }
 
 /// Whether a slot can be tried without these members: of a standing task all give, or there is no slot.

@@ -166,10 +166,8 @@ async fn f13_one_that_was_lost_is_asked_again_once_it_is_back_and_needed() {
     assert!(why.starts_with("2 of the members declined or got lost; 2 members can give"), "{body}");
 }
 
-/// The same in a slot of a standing task, whose compute peers have no rows of their own: of three, of which two are needed, the
-/// second is killed when the first is back.
-#[tokio::test]
-async fn p33_a_compute_peer_that_was_lost_is_asked_again_once_it_is_back_and_needed() {
+/// Two members that give, and three that compute, in the first slot of a run.
+async fn run_with(parameters: serde_json::Value) -> (i64, Node, Vec<Member>, Vec<Member>) {
     let gateway = Node::with("gateway", &["--roles", "manager"]);
     let gid = gateway.api("POST", "/groups", Some(&json!({ "name": "g" }))).json()["gid"].as_i64().expect("one");
     let mut members = Vec::new();
@@ -182,16 +180,24 @@ async fn p33_a_compute_peer_that_was_lost_is_asked_again_once_it_is_back_and_nee
     let scene = Scene { gateway, gid, members };
     scene.offering(5).await;
     let Scene { gateway, members: mut inputs, .. } = scene;
-    let mut computing = inputs.split_off(2);
+    let computing = inputs.split_off(2);
     let configuration = json!({
         "field": "2305843009213693951", "max_element": "100", "aggregator": "sum", "items": 1, "time_slots": 1,
+        "parameters": parameters,
     });
     gateway.api("PUT", &format!("/groups/{gid}/configuration"), Some(&configuration)).ok();
     gateway.api("POST", &format!("/groups/{gid}/start"), None).ok();
     for member in &mut inputs {
         member.gives(Slot(1)).await;
     }
+    (gid, gateway, inputs, computing)
+}
 
+/// The same in a slot of a standing task, whose compute peers have no rows of their own: of three, of which two are needed, the
+/// second is killed when the first is back.
+#[tokio::test]
+async fn p33_a_compute_peer_that_was_lost_is_asked_again_once_it_is_back_and_needed() {
+    let (gid, _gateway, mut inputs, mut computing) = run_with(json!({})).await;
     let mut first = computing.pop().expect("the third");
     let session = first.asked().await.session;
     for member in inputs.iter_mut().chain(&mut computing) {
@@ -209,6 +215,29 @@ async fn p33_a_compute_peer_that_was_lost_is_asked_again_once_it_is_back_and_nee
     let third = back.prepared().await;
     assert_eq!((third.compute.len(), third.inputs.len()), (2, 2));
     assert!(third.compute.contains(&gone) && third.compute.contains(&computing[0].me));
+}
+
+/// In the model `malicious` all three are needed: a run does not end because one of them is away for a moment.
+#[tokio::test]
+async fn p33_a_slot_waits_for_a_lost_compute_peer_where_its_plan_needs_all() {
+    let (gid, gateway, mut inputs, mut computing) = run_with(json!({ "security_model": "malicious" })).await;
+    let mut lost = computing.pop().expect("the third");
+    let first = lost.asked().await.session;
+    for member in inputs.iter_mut().chain(&mut computing) {
+        assert_eq!(member.prepared().await.session, first);
+    }
+    let (gone, identity, home) = leaves(lost);
+    // Longer than a slot waits for somebody that it can do without. The members' links live on this thread.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let group = gateway.api("GET", &format!("/groups/{gid}"), None).ok().json();
+    let away = group["members"].as_array().expect("a list").iter().filter(|member| member["connected"] == false);
+    assert_eq!((&group["status"], away.count()), (&json!("running"), 1), "{group}");
+    let mut back = Member::connect("emily", GroupId(gid), identity, home).await;
+    let second = back.prepared().await;
+    assert!(second.session != first && second.compute.len() == 3 && second.compute.contains(&gone));
+    for member in inputs.iter_mut().chain(&mut computing) {
+        assert_eq!(member.prepared().await.session, second.session);
+    }
 }
 
 /// Of three members all are needed in the model `malicious`: nothing is given up because one is away for a moment.
