@@ -32,7 +32,7 @@ pub use matching::MemberOffer;
 pub use notices::{Notice, Notifier};
 pub use shown::TaskWatch;
 
-use places::{Place, Places};
+use places::{Place, Places, weight};
 use shown::{KEPT, body_of, end_body};
 
 /// How long a part of a branch waits for members that are busy; the group above waits for it.
@@ -127,8 +127,9 @@ impl Gateway {
             self.tell_of_known(&id, client, new.notify.as_deref()).await?;
             return Ok(known);
         }
-        let limits = &self.inner.limits;
-        let place = self.inner.client_tasks.places.take(charged, limits.open_tasks, limits.client_tasks)?;
+        let ask_json = serde_json::to_string(&ask).map_err(|e| GatewayError::Bug(e.to_string()))?;
+        let (limits, weight) = (&self.inner.limits, weight(ask_json.len()));
+        let place = self.inner.client_tasks.places.take(charged, weight, limits.open_tasks, limits.client_tasks)?;
         self.plan_task(&ask).await?;
         if let Some(url) = &new.notify {
             self.check_notice(url)?;
@@ -138,7 +139,7 @@ impl Gateway {
             gid: ask.request.group,
             client: client.to_owned(),
             idempotency,
-            ask_json: serde_json::to_string(&ask).map_err(|e| GatewayError::Bug(e.to_string()))?,
+            ask_json,
             state: "open".to_owned(),
             detail: String::new(),
             next_window: Slot(0),
@@ -199,7 +200,7 @@ impl Gateway {
         }
         let client = format!("member {member}");
         // The same question once more is the same task, so that its places do not bound who waits for its answer.
-        let waiting = self.inner.client_tasks.waiting.take(&client, usize::MAX, self.inner.limits.client_tasks);
+        let waiting = self.inner.client_tasks.waiting.take(&client, 1, usize::MAX, self.inner.limits.client_tasks);
         let _waiting = match waiting {
             Ok(waiting) => waiting,
             Err(error) => return Response::Refused { why: error.to_string() },
@@ -303,7 +304,8 @@ impl Gateway {
                 // The same request once more, while it is worked at.
                 return known.watched_by(&row.client);
             }
-            let place = place.unwrap_or_else(|| self.inner.client_tasks.places.keep(&row.client));
+            let kept = || self.inner.client_tasks.places.keep(&row.client, weight(row.ask_json.len()));
+            let place = place.unwrap_or_else(kept);
             let signer = signer(ask.client.as_ref());
             let client = row.client.clone();
             open.insert(id.clone(), Open { stop: stop.clone(), body: body.clone(), client, place, signer });

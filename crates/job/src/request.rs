@@ -11,6 +11,10 @@ use tacit_model::api::TaskRequest;
 
 use crate::{AskError, Terms};
 
+/// Longer requests are not taken, in bytes of their text: whoever takes part is told all of it in one message, a part in a
+/// branch holds it twice, and a gateway keeps as many as may be open. A thousand members are named in less.
+const LONGEST: usize = 256 << 10;
+
 /// What a client asks for. Its text, on which signatures, id, plan, records and results rest, is made once for all copies, and
 /// its fields are read once. It reads like the request.
 #[derive(Clone, Deserialize)]
@@ -49,7 +53,17 @@ impl FixedRequest {
 
     /// The same as [`Ask::terms`](crate::Ask::terms).
     pub(crate) fn terms(&self) -> Result<&Terms, AskError> {
-        self.0.terms.get_or_init(|| Terms::read(self)).as_ref().map_err(Clone::clone)
+        let read = || {
+            // What a part adds to the task above follows from that.
+            if self.parent.is_none() && self.text().len() > LONGEST {
+                return Err(AskError::Field(format!(
+                    "a task has at most {} KiB: name fewer recipients, and set less",
+                    LONGEST >> 10
+                )));
+            }
+            Terms::read(self)
+        };
+        self.0.terms.get_or_init(read).as_ref().map_err(Clone::clone)
     }
 }
 
@@ -134,5 +148,23 @@ mod tests {
         let text = serde_json::to_string(&other).expect("a text");
         assert_eq!(text, serde_json::to_string(&*other).expect("a text"));
         assert_eq!(serde_json::from_str::<FixedRequest>(&text).expect("a request"), other);
+    }
+
+    #[test]
+    fn f15_a_request_is_bounded_in_size_whatever_its_fields_hold() {
+        let request = TaskRequest {
+            issued: "2026-01-01T12:00:00Z".to_owned(),
+            nonce: "00".repeat(16),
+            ..TaskRequest::about(GroupId(1), "temperature", "mean", "HVAC")
+        };
+        let key = |length| Some("k".repeat(length));
+        let rest = signed_text(&TaskRequest { result_key: key(0), ..request.clone() }).len();
+        let terms = |length| FixedRequest::from(TaskRequest { result_key: key(length), ..request.clone() });
+        assert_eq!(terms(LONGEST - rest).terms().err(), None, "as long as may be");
+        let why = terms(LONGEST - rest + 1).terms().expect_err("too long").to_string();
+        assert!(why.starts_with("a task has at most 256 KiB"), "{why}");
+        let blanks = format!("temperature>=1{}", " ".repeat(LONGEST));
+        let padded = FixedRequest::from(TaskRequest { filter: vec![blanks], ..request });
+        assert!(padded.terms().is_err());
     }
 }

@@ -30,7 +30,8 @@ impl Gateway {
         }
         // Of many clients above, and of each as many as it may have.
         let limits = &self.inner.limits;
-        let waiting = self.inner.client_tasks.waiting.take(&format!("member {member}"), usize::MAX, limits.open_tasks);
+        let waiting =
+            self.inner.client_tasks.waiting.take(&format!("member {member}"), 1, usize::MAX, limits.open_tasks);
         let _waiting = match waiting {
             Ok(waiting) => waiting,
             Err(error) => return Response::Refused { why: error.to_string() },

@@ -1,4 +1,5 @@
-//! How many tasks may be open: of each client, and in all. Who asks for more is told to come back.
+//! How many tasks may be open: of each client, and in all. Who asks for more is told to come back. A long request counts as
+//! several, so that nobody fills a gateway's memory with few.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,6 +8,8 @@ use crate::GatewayError;
 
 /// Seconds after which somebody who was one too many may ask again.
 const COME_BACK: u64 = 5;
+/// For each so many bytes of its request a task counts as one more.
+const LONG: usize = 16 << 10;
 
 /// The places of open tasks.
 #[derive(Clone, Default)]
@@ -22,12 +25,19 @@ struct Taken {
 pub(super) struct Place {
     places: Places,
     client: String,
+    /// As how many tasks it counts.
+    weight: usize,
+}
+
+/// As how many tasks one counts whose request has so many bytes.
+pub(super) fn weight(length: usize) -> usize {
+    1 + length / LONG
 }
 
 impl Places {
     /// A place for a task that was taken already, whatever the bounds are.
-    pub(super) fn keep(&self, client: &str) -> Place {
-        self.put(&mut self.lock(), client)
+    pub(super) fn keep(&self, client: &str, weight: usize) -> Place {
+        self.put(&mut self.lock(), client, weight)
     }
 
     /// Whose place one more part takes that a peer asks for in the name of a client above: the peer's own, as long as
@@ -37,8 +47,15 @@ impl Places {
         if has_room { peer } else { client }
     }
 
-    /// A place for one more task, of at most so many in all and of one client.
-    pub(super) fn take(&self, client: &str, most: usize, most_of_client: usize) -> Result<Place, GatewayError> {
+    /// A place for one more task, of at most so many in all and of one client. While there is room, the last one may be a
+    /// long one.
+    pub(super) fn take(
+        &self,
+        client: &str,
+        weight: usize,
+        most: usize,
+        most_of_client: usize,
+    ) -> Result<Place, GatewayError> {
         let too_many = |why| Err(GatewayError::TooMany { why, retry_after: COME_BACK });
         // Held until the place is taken: nobody comes in between.
         let mut taken = self.lock();
@@ -46,22 +63,22 @@ impl Places {
         if own >= most_of_client {
             return too_many(format!(
                 "{own} tasks of this client are open, as many as this gateway takes of one (client_tasks under [limits] \
-                 in its node.toml); wait until one has ended, or cancel one, and ask again"
+                 in its node.toml; a long one counts as several); wait until one has ended, or cancel one, and ask again"
             ));
         }
         if all >= most {
             return too_many(format!(
-                "{all} tasks are open, as many as this gateway takes (open_tasks under [limits] in its node.toml); ask \
-                 again when some have ended"
+                "{all} tasks are open, as many as this gateway takes (open_tasks under [limits] in its node.toml; a long \
+                 one counts as several); ask again when some have ended"
             ));
         }
-        Ok(self.put(&mut taken, client))
+        Ok(self.put(&mut taken, client, weight))
     }
 
-    fn put(&self, taken: &mut Taken, client: &str) -> Place {
-        taken.all += 1;
-        *taken.by_client.entry(client.to_owned()).or_default() += 1;
-        Place { places: self.clone(), client: client.to_owned() }
+    fn put(&self, taken: &mut Taken, client: &str, weight: usize) -> Place {
+        taken.all += weight;
+        *taken.by_client.entry(client.to_owned()).or_default() += weight;
+        Place { places: self.clone(), client: client.to_owned(), weight }
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -78,7 +95,7 @@ impl Place {
     /// not invent the part: the place is the client's from now on.
     pub(super) fn confirm(&mut self, peer: &str, client: &str) {
         if !self.is_of(peer) && !self.is_of(client) {
-            *self = self.places.keep(client);
+            *self = self.places.keep(client, self.weight);
         }
     }
 }
@@ -86,9 +103,9 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
-        taken.all = taken.all.saturating_sub(1);
+        taken.all = taken.all.saturating_sub(self.weight);
         if let Some(own) = taken.by_client.get_mut(&self.client) {
-            *own = own.saturating_sub(1);
+            *own = own.saturating_sub(self.weight);
             if *own == 0 {
                 taken.by_client.remove(&self.client);
             }
@@ -103,21 +120,35 @@ mod tests {
     #[test]
     fn a_place_is_free_again_when_its_task_is_over() {
         let places = Places::default();
-        let why = |client| match places.take(client, 3, 2) {
+        let why = |client| match places.take(client, 1, 3, 2) {
             Err(GatewayError::TooMany { why, retry_after }) if retry_after > 0 => why,
             other => panic!("{:?}", other.err()),
         };
-        let (first, _second) = (places.take("a", 3, 2).unwrap(), places.take("a", 3, 2).unwrap());
+        let (first, _second) = (places.take("a", 1, 3, 2).unwrap(), places.take("a", 1, 3, 2).unwrap());
         assert!(why("a").contains("client_tasks"));
-        let _third = places.take("b", 3, 2).unwrap();
+        let _third = places.take("b", 1, 3, 2).unwrap();
         assert!(why("b").contains("open_tasks"));
         drop(first);
-        let _fourth = places.take("b", 3, 2).unwrap();
+        let _fourth = places.take("b", 1, 3, 2).unwrap();
         assert!(why("c").contains("open_tasks"));
         // Those of before a restart are kept, and count.
-        let _fifth = places.keep("c");
+        let _fifth = places.keep("c", 1);
         assert_eq!(places.lock().all, 4);
         assert_eq!(places.lock().by_client.len(), 3);
+    }
+
+    #[test]
+    fn f16_a_long_request_takes_the_places_of_several() {
+        assert_eq!([1_000, LONG - 1, LONG, 4 * LONG].map(weight), [1, 1, 2, 5]);
+        let places = Places::default();
+        let mut long = places.take("a", 5, 6, 2).unwrap();
+        assert!(places.take("a", 1, 6, 2).is_err(), "as if five were open");
+        long.confirm("b", "c");
+        let _usual = places.take("a", 1, 6, 2).unwrap();
+        assert!(places.take("b", 1, 6, 2).is_err(), "and so in all");
+        drop(long);
+        assert_eq!(places.lock().all, 1);
+        assert_eq!(places.lock().by_client.keys().collect::<Vec<_>>(), ["a"]);
     }
 
     /// A peer that invents parts fills its own places and nobody else's; what two ask for counts as the client's above, each
@@ -126,7 +157,7 @@ mod tests {
     fn w2_parts_are_bounded_for_each_client_above_and_each_peer() {
         const MOST: usize = 2;
         let places = Places::default();
-        let ask = |peer: &str, client: &str| places.take(places.charged(peer, client, MOST), 99, MOST);
+        let ask = |peer: &str, client: &str| places.take(places.charged(peer, client, MOST), 1, 99, MOST);
         let both = |client: &str| {
             ask("peer a", client).map(|mut place| {
                 place.confirm("peer a", client);
