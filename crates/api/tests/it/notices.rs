@@ -149,6 +149,26 @@ async fn f16_the_answer_of_an_earlier_address_is_not_the_next_ones() {
     w.gateway.shutdown().await;
 }
 
+/// An address is kept with its task, and names in it are longer than any that somebody serves.
+#[tokio::test]
+async fn f16_an_address_to_be_told_at_is_bounded_in_size() {
+    let (w, posts) = telling().await;
+    drop(posts);
+    let request = question("00");
+    over(&w, "a word", &request).await;
+    let told_at = |length: usize| {
+        let start = "https://hooks.example/";
+        let url = format!("{start}{}", "x".repeat(length - start.len()));
+        let new = NewTask { task: request.clone(), signature: None, notify: Some(url), wait: false };
+        w.gateway.submit_task(new, "ada", Some("a word".to_owned()))
+    };
+    let why = told_at(2001).await.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(why.contains("at most 2000 characters"), "{why}");
+    assert!(w.store.notices_open().await.unwrap().is_empty());
+    assert!(told_at(2000).await.is_ok());
+    w.gateway.shutdown().await;
+}
+
 /// A task that was repeated for months: no answer and no post holds all of it, and nothing of it is lost.
 #[tokio::test]
 async fn f16_a_task_of_many_computations_is_told_in_pieces() {

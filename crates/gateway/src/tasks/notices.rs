@@ -23,6 +23,8 @@ const AT_ONCE: usize = 16;
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest.
 const LONGEST: Duration = Duration::from_secs(300);
+/// Longer addresses, in bytes, are not taken: each is kept with its task.
+const LONGEST_URL: usize = 2000;
 /// Without anything to do.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -54,6 +56,11 @@ impl Gateway {
     pub(super) fn check_notice(&self, url: &str) -> Result<(), GatewayError> {
         let nobody = || "this gateway posts to nobody; its operator can allow addresses in [webhooks] of node.toml";
         let notifier = self.inner.notifier.as_ref().ok_or_else(|| GatewayError::Refused(nobody().to_owned()))?;
+        if url.len() > LONGEST_URL {
+            return Err(GatewayError::Invalid(format!(
+                "an address to be told at has at most {LONGEST_URL} characters"
+            )));
+        }
         notifier.allows(url).map_err(GatewayError::Refused)
     }
 
