@@ -275,7 +275,8 @@ pub(super) fn of_tasks(operations: Operations) -> Operations {
                 "/tasks/{id}/events",
                 "watchTask",
                 "The task, and after each change with what is new, as server-sent events. An event gone holds a problem: what \
-                 is not kept any more",
+                 is not kept any more. The id of an event is the last computation that it tells, and over at the end; \
+                 Last-Event-ID goes on after it, whatever from says, and after the end is answered 204",
             )
             .role(Viewer)
             .query(&[("from", "Begin with this computation, counted from 0, instead of the last 100")])

@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, State};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
-use futures_util::stream::{self, Stream};
+use futures_util::stream;
 use tacit_gateway::{Gateway, TaskWatch};
 use tacit_model::api::{
     DirectoryEntry, DirectoryList, MemberOfferBody, NewTask, OfferList, PingBody, Role, TaskBody, TaskList, TaskWindow,
@@ -24,6 +25,8 @@ use crate::problem::ApiError;
 
 /// Longer keys are not taken.
 const MAX_KEY: usize = 200;
+/// The id of the event with which a task is over.
+const OVER: &str = "over";
 
 pub(super) async fn submit(
     State(app): State<App>,
@@ -88,19 +91,33 @@ pub(super) async fn cancel(
 }
 
 /// Server-sent events: the task as it stands, then after each change with what was computed since, until its end.
+///
+/// Who lost the stream says with `Last-Event-ID` what it heard last, as browsers do by themselves. They come back to the same
+/// address, so that goes before its `from`.
 pub(super) async fn events(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     PathOf(id): PathOf<String>,
     args: Args,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let gateway = app.gateway()?.clone();
     let watch = gateway.task(&id, whose(&caller)).await?;
     let first = watch.now();
     let from = args.number("from")?.map(|from| Slot(from.max(0)));
-    let next = from.or(first.windows.first().map(|window| window.window)).unwrap_or(Slot(0));
+    let after = match headers.get("last-event-id").map(HeaderValue::to_str) {
+        // That ends it for a browser, which would come back again and again.
+        Some(Ok(OVER)) if first.state != "open" => return Ok(StatusCode::NO_CONTENT.into_response()),
+        None | Some(Ok("" | OVER)) => None,
+        Some(heard) => {
+            let heard = heard.ok().and_then(|heard| heard.parse::<i64>().ok());
+            let bad = || ApiError::new(ProblemKind::BadRequest, "Last-Event-ID is the id of an event of this stream");
+            Some(Slot(heard.ok_or_else(bad)?.max(-1).saturating_add(1)))
+        }
+    };
+    let next = after.or(from).or(first.windows.first().map(|window| window.window)).unwrap_or(Slot(0));
     let telling = Telling { gateway, watch, next, pending: Some(first) };
-    Ok(Sse::new(stream::unfold(Some(telling), Telling::event)).keep_alive(KeepAlive::default()))
+    Ok(Sse::new(stream::unfold(Some(telling), Telling::event)).keep_alive(KeepAlive::default()).into_response())
 }
 
 /// A task on its way to somebody who may read more slowly than it is computed. In memory are its last computations only: what
@@ -152,7 +169,8 @@ impl Telling {
                     );
                     self.next = first;
                     self.pending = Some(body);
-                    return Ok(said("gone", &ApiError::new(ProblemKind::NotFound, why)));
+                    let gone = said("gone", &ApiError::new(ProblemKind::NotFound, why));
+                    return Ok(gone.id(first.0.saturating_sub(1).to_string()));
                 }
             }
         }
@@ -164,10 +182,15 @@ impl Telling {
     }
 }
 
-/// An event of the type of the task's state.
+/// An event of the type of the task's state, known by the last computation that it tells.
 fn told(body: &TaskBody) -> Event {
     // A body holds texts and finite numbers: it always has a JSON form.
-    Event::default().event(&body.state).data(serde_json::to_string(body).unwrap_or_default())
+    let event = Event::default().event(&body.state).data(serde_json::to_string(body).unwrap_or_default());
+    match body.windows.last() {
+        _ if body.state != "open" => event.id(OVER),
+        Some(last) => event.id(last.window.0.to_string()),
+        None => event,
+    }
 }
 
 /// An event of another type, which holds a problem.

@@ -118,6 +118,18 @@ async fn events(w: &World, id: &str, query: &str) -> Vec<Value> {
     data.map(|data| serde_json::from_str(data).unwrap()).collect()
 }
 
+/// What somebody hears who comes back to the events of a task after this id: status, ids, and what the events hold.
+async fn resumed(w: &World, id: &str, query: &str, last: &str) -> (u16, Vec<String>, Vec<Value>) {
+    let ask = w.api("GET", &format!("/tasks/{id}/events{query}")).header("last-event-id", last);
+    let reply = ask.send().await;
+    let field = |name: &str| -> Vec<String> {
+        let lines = reply.text.lines().filter_map(|line| line.strip_prefix(name));
+        lines.map(|text| text.trim().to_owned()).collect()
+    };
+    let data = field("data:").iter().map(|data| serde_json::from_str(data).unwrap()).collect();
+    (reply.status.as_u16(), field("id:"), data)
+}
+
 /// Ada asks for it once more, and wants to hear of it there.
 async fn again(w: &World, word: &str, request: &TaskRequest, url: &str) {
     let new = NewTask { task: request.clone(), signature: None, notify: Some(url.to_owned()), wait: false };
@@ -243,6 +255,44 @@ async fn f16_events_say_which_computations_are_not_kept_any_more() {
     let why = events[0]["detail"].as_str().unwrap();
     assert!(why.starts_with("computations 1 to 5 of this task are not kept here any more"), "{why}");
     assert_eq!((events.len(), told(&events[1])), (2, (111, Some(5), Some(115))));
+    // Who comes back after the first of them is not told it again.
+    let (_, ids, _) = resumed(&w, &id, "?from=0", "").await;
+    assert_eq!(ids, ["4", "over"]);
+    let (_, ids, events) = resumed(&w, &id, "?from=0", "4").await;
+    assert_eq!((ids, told(&events[0])), (vec!["over".to_owned()], (111, Some(5), Some(115))));
+    w.gateway.shutdown().await;
+}
+
+/// A browser that lost the stream comes back by itself, to the same address and with the last id that it heard; at the end it
+/// stops.
+#[tokio::test]
+async fn f16_events_go_on_after_the_last_that_was_heard() {
+    let (w, _posts) = telling().await;
+    let id = open(&w, "a word", &question("00"), |ask| ask).await;
+    for window in 0..3 {
+        computed(&w, &id, window, String::new(), "open").await;
+    }
+    // Nobody works at it: the stream ends after one event.
+    for (query, last, expected, ids) in [
+        ("", "", (3, Some(0), Some(2)), &["2"][..]),
+        ("?from=0", "0", (2, Some(1), Some(2)), &["2"][..]),
+        ("?from=0", "1", (1, Some(2), Some(2)), &["2"][..]),
+        ("", "2", (0, None, None), &[][..]),
+        ("", "over", (3, Some(0), Some(2)), &["2"][..]),
+    ] {
+        let (status, heard, events) = resumed(&w, &id, query, last).await;
+        assert_eq!((status, events.len()), (200, 1), "{query} after {last}");
+        assert_eq!(
+            (told(&events[0]), heard),
+            (expected, ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>()),
+            "{last}"
+        );
+    }
+    computed(&w, &id, 3, String::new(), "done").await;
+    let (_, ids, events) = resumed(&w, &id, "?from=0", "2").await;
+    assert_eq!((ids, told(&events[0])), (vec!["over".to_owned()], (1, Some(3), Some(3))));
+    assert_eq!(resumed(&w, &id, "?from=0", "over").await, (204, vec![], vec![]));
+    assert_eq!(resumed(&w, &id, "", "the third").await.0, 400);
     w.gateway.shutdown().await;
 }
 
