@@ -29,7 +29,7 @@ impl Client {
         }
     }
 
-    /// The negotiations about a group; of many large ones, older ones without their texts. Needs a token.
+    /// The negotiations about a group; of many large ones, older ones are cut. Needs a token.
     pub async fn negotiations(&self, group: GroupId) -> Result<Vec<NegotiationBody>, ClientError> {
         let request = self.get(&["negotiations"]).query(&[("group", group.to_string())]);
         Ok(self.call::<NegotiationList>(request).await?.negotiations)

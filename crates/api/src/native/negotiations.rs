@@ -87,6 +87,7 @@ fn within(body: NegotiationBody, room: &mut usize) -> NegotiationBody {
             pending: Vec::new(),
             turns: BTreeMap::new(),
             agreement: None,
+            cut: true,
             ..body
         },
     }
@@ -219,6 +220,7 @@ fn negotiation_body(view: &NegotiationView) -> Result<NegotiationBody, ApiError>
         agreement: agreement.map_err(|e| ApiError::internal(&e))?,
         decided: view.decided.clone(),
         outcome: view.outcome.clone(),
+        cut: false,
     })
 }
 
@@ -303,5 +305,12 @@ mod tests {
         let line = &listed[1];
         assert_eq!((line.id.as_str(), line.status.as_str(), line.consensus.as_deref()), ("n", "open", Some("c")));
         assert!(line.pending.is_empty() && line.turns.is_empty() && line.agreement.is_none());
+        // Nobody takes it for one that nobody has to sign.
+        assert_eq!([0, 1, 2].map(|at| listed[at].cut), [false, true, false]);
+        assert_eq!(serde_json::to_value(line).expect("JSON")["cut"], true);
+        assert!(
+            serde_json::to_value(&listed[0]).expect("JSON").get("cut").is_none(),
+            "as before where nothing is left out"
+        );
     }
 }

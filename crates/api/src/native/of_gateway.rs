@@ -95,7 +95,7 @@ pub(super) fn of_negotiations(operations: Operations) -> Operations {
                 "/negotiations",
                 "listNegotiations",
                 "The negotiation that made a consensus; with a token, a group's, oldest first: the newest 1000. Of more than \
-                 16 MiB, older ones come without contributions, turns, pending and agreement",
+                 16 MiB, older ones come without contributions, turns, pending and agreement, and say cut",
             )
             .query(&[("consensus", "Id of what was agreed"), ("group", "Number of a group; needs a token")])
             .answer("NegotiationList"),

@@ -252,6 +252,7 @@ fn schemas_and_types_agree() {
     let negotiation = NegotiationBody {
         contributions: vec![contribution.clone()],
         turns: [(text(), 1)].into(),
+        cut: true,
         ..NegotiationBody::new("n", "k", now, now)
     };
     let open = OpenNegotiation {

@@ -96,6 +96,10 @@ pub struct NegotiationBody {
     pub decided: Option<String>,
     /// What became of that: `in force`, or why it is not.
     pub outcome: Option<String>,
+    /// In a list: its contributions, pending keys, turns and agreement are left out, because the list is long. It is read in
+    /// whole by its id.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub cut: bool,
 }
 
 impl NegotiationBody {
@@ -120,6 +124,7 @@ impl NegotiationBody {
             agreement: None,
             decided: None,
             outcome: None,
+            cut: false,
         }
     }
 

@@ -56,7 +56,7 @@ pub(super) fn negotiations(add: Add<'_>) {
                 ("decided", text_or_null()),
                 ("outcome", text_or_null()),
             ],
-            &[],
+            &[("cut", truth())],
         ),
     );
     add(
