@@ -1,6 +1,8 @@
 //! Negotiations and the registry of a group.
 
+use core::hash::{Hash as _, Hasher as _};
 use std::collections::BTreeMap;
+use std::hash::DefaultHasher;
 
 use serde::{Deserialize, Serialize};
 
@@ -128,11 +130,18 @@ impl NegotiationBody {
         }
     }
 
-    /// Its state in a word, as an entity tag (RFC 9110): what is shown of a negotiation follows from how many acts there were,
-    /// and from what became of it.
+    /// Its state in a word, as an entity tag (RFC 9110): how many acts there were, and a hash of what they came to, since a
+    /// gateway whose backup was put back counts some a second time. A signature stands for its text. Where another release
+    /// hashes in another way, nothing worse follows than that all of it travels once more.
     pub fn tag(&self) -> String {
         let acts: u64 = self.turns.values().copied().map(u64::from).sum();
-        format!("\"{acts}-{}-{}\"", self.status, if self.outcome.is_some() { "told" } else { "untold" })
+        let mut content = DefaultHasher::new();
+        for c in &self.contributions {
+            (c.number, c.at, c.accepts, c.turn, &c.signature).hash(&mut content);
+        }
+        (&self.pending, self.open_invitations, &self.turns).hash(&mut content);
+        (&self.consensus, &self.decided, &self.outcome).hash(&mut content);
+        format!("\"{acts}-{}-{:016x}\"", self.status, content.finish())
     }
 }
 
@@ -246,4 +255,45 @@ pub struct CandidateBody {
     pub role: PeerRole,
     /// Where it is reached; empty if it only dials.
     pub endpoint: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After two acts of alice's, the second of them signed like this.
+    fn body(signature: &str) -> NegotiationBody {
+        let contribution = ContributionBody {
+            number: 1,
+            at: UnixMillis(1),
+            signer: "alice".to_owned(),
+            text: "{}".to_owned(),
+            accepts: true,
+            live: true,
+            turn: 2,
+            signature: signature.to_owned(),
+        };
+        NegotiationBody {
+            contributions: vec![contribution],
+            pending: vec!["bob".to_owned()],
+            turns: [("alice".to_owned(), 2)].into(),
+            ..NegotiationBody::new("n", "alice", UnixMillis(0), UnixMillis(9))
+        }
+    }
+
+    /// As after a backup that was put back: there were as many acts, and other ones.
+    #[test]
+    fn as_many_acts_with_another_content_have_another_tag() {
+        let known = body("one");
+        assert_eq!(known.tag(), body("one").tag());
+        let others = [
+            body("two"),
+            NegotiationBody { pending: vec!["carol".to_owned()], ..body("one") },
+            NegotiationBody { turns: [("bob".to_owned(), 2)].into(), ..body("one") },
+            NegotiationBody { outcome: Some("in force".to_owned()), ..body("one") },
+        ];
+        for other in others {
+            assert_ne!(known.tag(), other.tag(), "{other:?}");
+        }
+    }
 }
