@@ -244,16 +244,11 @@ impl Gateway {
         group: GroupId,
         known: Option<ConsensusId>,
     ) -> Result<(), GatewayError> {
-        let mut chain = self.inner.store.consensus_chain(group).await?;
-        if let Some(known) = known {
-            for at in (0..chain.len()).rev() {
-                let read = tacit_accord::Consensus::read(&chain[at]);
-                if read.map_err(|e| GatewayError::Bug(e.to_string()))?.id() == known {
-                    chain.drain(..=at);
-                    break;
-                }
-            }
-        }
+        // All members may come at once, and the chain of a large group is long: who knows its end costs nothing.
+        let chain = match known {
+            Some(known) => self.inner.store.consensus_after(group, known.0).await?,
+            None => self.inner.store.consensus_chain(group).await?,
+        };
         for documents in parcels(chain) {
             self.inner.directory.send(&member, &ToPeer::Charter { documents });
         }

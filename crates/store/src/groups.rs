@@ -143,6 +143,14 @@ impl Store {
         Ok(texts.into_iter().map(|Scalar(text)| text).collect())
     }
 
+    /// Those that followed one of them; all if that is none of the group's. What came before is not read.
+    pub async fn consensus_after(&self, gid: GroupId, known: [u8; 32]) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT body AS v FROM consensus WHERE gid = $1
+                   AND seq > (SELECT COALESCE(max(seq), 0) FROM consensus WHERE gid = $1 AND id = $2) ORDER BY seq";
+        let texts: Vec<Scalar<String>> = self.reader().await?.all(sql, args![gid, known]).await?;
+        Ok(texts.into_iter().map(|Scalar(text)| text).collect())
+    }
+
     /// Opens a registration code. The same code may be open several times; each is consumed on its own.
     pub async fn add_code(&self, code: &str, gid: GroupId, now: UnixMillis) -> Result<CodeRow, StoreError> {
         self.run_tx("add_code", (code.to_owned(), gid, now), |db, (code, gid, now)| {

@@ -133,7 +133,7 @@ async fn consensus_is_swapped_by_one_of_many(f: &Fixture) {
     let gid = f.store.create_group("a", "t", at(0)).await.unwrap().gid;
     assert_eq!(f.store.consensus(gid).await.unwrap(), None);
     let mut previous = None;
-    let mut texts = Vec::new();
+    let (mut ids, mut texts) = (Vec::new(), Vec::new());
     for round in 0..4u8 {
         let calls: Vec<_> = (0..10u8)
             .map(|i| {
@@ -156,9 +156,14 @@ async fn consensus_is_swapped_by_one_of_many(f: &Fixture) {
         let (id, text) = winners.remove(0);
         assert_eq!(f.store.consensus(gid).await.unwrap(), Some((id, text.clone())));
         previous = Some(id);
+        ids.push(id);
         texts.push(text);
     }
     assert_eq!(f.store.consensus_chain(gid).await.unwrap(), texts);
+    for (at, id) in ids.into_iter().enumerate() {
+        assert_eq!(f.store.consensus_after(gid, id).await.unwrap(), texts[at + 1..], "round {at}");
+    }
+    assert_eq!(f.store.consensus_after(gid, [0; 32]).await.unwrap(), texts, "of a stranger");
     assert_eq!(f.store.set_consensus(gid, None, [0; 32], "", at(0)).await, Err(What::Consensus.into()));
 }
 
