@@ -42,7 +42,15 @@ impl Client {
 
     /// The signed documents of what was agreed, oldest first.
     pub async fn consensus(&self, group: GroupId) -> Result<Vec<String>, ClientError> {
-        Ok(self.call::<ConsensusBody>(self.get(&["groups", &group.to_string(), "consensus"])).await?.documents)
+        let (group, mut documents, mut next) = (group.to_string(), Vec::new(), Some(0));
+        while let Some(from) = next {
+            let request = self.get(&["groups", &group, "consensus"]).query(&[("from", from)]);
+            let page = self.call::<ConsensusBody>(request).await?;
+            documents.extend(page.documents);
+            // A gateway that does not get on is not asked for ever.
+            next = page.next.filter(|next| *next > from);
+        }
+        Ok(documents)
     }
 
     /// Draws a one-time registration code.

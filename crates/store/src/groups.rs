@@ -3,6 +3,7 @@
 use tacit_model::{GroupId, UnixMillis};
 
 use crate::db::{Conn, Scalar, args, from_row};
+use crate::pages::fitting;
 use crate::{Redacted, RunState, Store, StoreError, What};
 
 /// A group.
@@ -141,6 +142,18 @@ impl Store {
         let texts: Vec<Scalar<String>> =
             self.reader().await?.all("SELECT body AS v FROM consensus WHERE gid = $1 ORDER BY seq", args![gid]).await?;
         Ok(texts.into_iter().map(|Scalar(text)| text).collect())
+    }
+
+    /// The texts from one on, counted from 0, about 4 MiB of them but one always, and whether others follow.
+    pub async fn consensus_page(&self, gid: GroupId, from: i64) -> Result<(Vec<String>, bool), StoreError> {
+        let mut db = self.reader().await?;
+        let sql = "SELECT CAST(LENGTH(body) AS BIGINT) AS v FROM consensus WHERE gid = $1 AND seq > $2 ORDER BY seq";
+        let lengths: Vec<Scalar<u64>> = db.all(sql, args![gid, from]).await?;
+        let most = fitting(&lengths);
+        let sql = "SELECT body AS v FROM consensus WHERE gid = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+        let texts: Vec<Scalar<String>> = db.all(sql, args![gid, from, most]).await?;
+        let more = texts.len() < lengths.len();
+        Ok((texts.into_iter().map(|Scalar(text)| text).collect(), more))
     }
 
     /// Those that followed one of them; all if that is none of the group's. What came before is not read.

@@ -11,7 +11,7 @@ use tacit_model::{GroupId, UnixMillis, check_name};
 
 use crate::caller::Caller;
 use crate::edge::App;
-use crate::extract::{JsonBody, PathOf};
+use crate::extract::{Args, JsonBody, PathOf};
 use crate::native::members::member_body;
 use crate::problem::ApiError;
 
@@ -138,9 +138,18 @@ pub(super) async fn set_slot_rules(
 pub(super) async fn consensus(
     State(app): State<App>,
     PathOf(gid): PathOf<i64>,
+    args: Args,
 ) -> Result<Json<ConsensusBody>, ApiError> {
     let group = app.gateway()?.group(GroupId(gid)).await?;
-    Ok(Json(ConsensusBody { documents: app.edge.store.consensus_chain(group.group).await? }))
+    let from = args.number("from")?.map(|from| from.max(0));
+    let (documents, more) = app.edge.store.consensus_page(group.group, from.unwrap_or(0)).await?;
+    let next = more.then(|| i64::try_from(documents.len()).unwrap_or(i64::MAX).saturating_add(from.unwrap_or(0)));
+    // Who does not ask for a page expects all of them, and would take the last that it gets for the group's last decision.
+    if next.is_some() && from.is_none() {
+        let why = "these documents are more than one answer holds: ask with ?from=0, and go on with what next says";
+        return Err(ApiError::invalid(why));
+    }
+    Ok(Json(ConsensusBody { documents, next }))
 }
 
 pub(super) async fn invite(

@@ -45,6 +45,11 @@ pub(super) fn of_groups(operations: Operations) -> Operations {
         .add(
             Op::get("/groups/{gid}/consensus", "getConsensus", "The signed documents of what was agreed, oldest first")
                 .role(Viewer)
+                .query(&[(
+                    "from",
+                    "Those from this one on, counted from 0, as many as 4 MiB hold; next says where to go on. Without it \
+                     all of them, if they have no more than that",
+                )])
                 .answer("ConsensusBody"),
             groups::consensus,
         )

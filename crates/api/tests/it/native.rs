@@ -12,7 +12,7 @@ use tacit_accord::log::export::Verifier;
 use tacit_accord::log::{Checkpoint, Hash, Tree, leaf_hash, verify_consistency, verify_inclusion};
 use tacit_accord::negotiation::{Act, MAX_TEXT, OpeningRequest, sign_act};
 use tacit_model::codec::put_bytes;
-use tacit_model::{Clock as _, SystemClock};
+use tacit_model::{Clock as _, GroupId, SystemClock};
 use tacit_pki::PublicKey;
 use tacit_pki::envelope::{Context, sign_detached};
 
@@ -373,6 +373,28 @@ async fn what_needs_no_token_is_short() {
     let rows = json!({ "data": vec!["1;".repeat(100) + "1"; 1000] }).to_string();
     assert!(rows.len() > 64 << 10);
     assert_eq!(w.post("/api/v1/receiver/results").json(&rows).await.status, 204);
+}
+
+/// A thousand members that were admitted one by one leave a chain that no answer holds.
+#[tokio::test]
+async fn the_chain_of_a_group_is_told_in_pages() {
+    let w = world().await;
+    w.create_group("g").await;
+    let gid = GroupId(1);
+    let first = w.store.consensus_chain(gid).await.unwrap();
+    let mut previous = w.store.consensus(gid).await.unwrap().map(|(id, _)| id);
+    for id in [[1; 32], [2; 32]] {
+        w.store.set_consensus(gid, previous, id, &"x".repeat(3 << 20), SystemClock.now()).await.unwrap();
+        previous = Some(id);
+    }
+    // Who does not know pages is not given half of it.
+    w.api("GET", "/groups/1/consensus").send().await.is_problem(422, "invalid");
+    for (from, documents, next) in [(0, 2, json!(2)), (2, 1, json!(null)), (3, 0, json!(null))] {
+        let page = w.api("GET", &format!("/groups/1/consensus?from={from}")).send().await.json();
+        let told = page["documents"].as_array().unwrap();
+        assert_eq!((told.len(), &page["next"]), (documents, &next), "from {from}");
+        assert!(from > 0 || told[0] == json!(first[0]));
+    }
 }
 
 /// Whoever waits for others asks often: what has not changed does not travel again.

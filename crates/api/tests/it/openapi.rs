@@ -237,7 +237,7 @@ fn schemas_and_types_agree() {
     let decision = PairingDecision::Approve;
     same("PairingBody", json!(PairingBody { decision, fingerprint: None, comparison_code: None, reason: text() }));
     same("CodeBody", json!(CodeBody { gid: GroupId(1), code: text() }));
-    same("ConsensusBody", json!(ConsensusBody { documents: vec![] }));
+    same("ConsensusBody", json!(ConsensusBody { documents: vec![], next: Some(1) }));
     let now = tacit_model::UnixMillis(0);
     let contribution = ContributionBody {
         number: 1,

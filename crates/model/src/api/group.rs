@@ -264,6 +264,9 @@ pub struct CodeBody {
 pub struct ConsensusBody {
     /// Signed documents, oldest first; each names the one before it.
     pub documents: Vec<String>,
+    /// Where to go on; nothing if this was the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
 }
 
 /// How many members were started.

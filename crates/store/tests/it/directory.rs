@@ -164,6 +164,8 @@ async fn consensus_is_swapped_by_one_of_many(f: &Fixture) {
         assert_eq!(f.store.consensus_after(gid, id).await.unwrap(), texts[at + 1..], "round {at}");
     }
     assert_eq!(f.store.consensus_after(gid, [0; 32]).await.unwrap(), texts, "of a stranger");
+    assert_eq!(f.store.consensus_page(gid, 1).await.unwrap(), (texts[1..].to_vec(), false));
+    assert_eq!(f.store.consensus_page(gid, 4).await.unwrap(), (vec![], false));
     assert_eq!(f.store.set_consensus(gid, None, [0; 32], "", at(0)).await, Err(What::Consensus.into()));
 }
 

@@ -97,7 +97,7 @@ pub(super) fn groups(add: Add<'_>) {
         ),
     );
     add("CodeBody", object(&[("gid", whole()), ("code", text())], &[]));
-    add("ConsensusBody", object(&[("documents", list(text()))], &[]));
+    add("ConsensusBody", object(&[("documents", list(text()))], &[("next", whole())]));
     add(
         "RegisterBody",
         request(
