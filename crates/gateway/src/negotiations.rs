@@ -27,6 +27,9 @@ use crate::{Gateway, GatewayError};
 const LONGEST: i64 = 400 * 24 * 3600 * 1000;
 /// How often a step is tried while others are faster.
 const TRIES: usize = 20;
+/// More than this of texts, in bytes, no negotiation has, superseded ones too: the present ones are read all at once, and whoever
+/// opens one can invite a thousand keys of its own, each with as much as one key may have.
+const MOST: usize = 256 << 20;
 /// What is said of a decision that is followed now.
 const IN_FORCE: &str = "in force";
 
@@ -155,6 +158,9 @@ impl Gateway {
             let before = self.replayed(&row).await?;
             let now = self.inner.clock.now();
             let step = before.step(&JsonForm, act.clone(), now)?;
+            if let Act::Contribute { text, .. } = &act.act {
+                check_room(before.contributions().iter().map(|known| known.text.len()), text.len())?;
+            }
             self.check_is_current(&row, &act).await?;
             let body = serde_json::to_string(&step.event).map_err(|e| GatewayError::Bug(e.to_string()))?;
             let agreed = match step.after.agreement() {
@@ -353,6 +359,16 @@ impl Gateway {
     }
 }
 
+/// Whether there is room for one more text of this length. What is stored was taken, whatever it has.
+fn check_room(known: impl Iterator<Item = usize>, text: usize) -> Result<(), GatewayError> {
+    if known.sum::<usize>().saturating_add(text) <= MOST {
+        return Ok(());
+    }
+    let why =
+        "the texts of a negotiation have at most 256 MiB together, superseded ones too: open another one for the rest";
+    Err(GatewayError::Invalid(why.to_owned()))
+}
+
 /// What the owners signed, as a proposal.
 fn proposal_of(agreement: &Agreement) -> Result<Proposal, GatewayError> {
     let wording = agreement.verify().map_err(|e| GatewayError::Bug(e.to_string()))?;
@@ -361,4 +377,19 @@ fn proposal_of(agreement: &Agreement) -> Result<Proposal, GatewayError> {
     let text = charter_text(part).map_err(|e| GatewayError::Bug(e.to_string()))?;
     let signed = agreement.signings.iter().filter_map(|(key, s)| Some((key.as_str(), s.decision.as_deref()?)));
     Ok(Proposal::signed_elsewhere(text, signed)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_of_all_keys_are_bounded_together() {
+        // Each of them has what one key may have.
+        let keys = |count| vec![16 << 20; count].into_iter();
+        assert!(check_room(keys(15), 16 << 20).is_ok());
+        assert!(check_room(keys(16), 0).is_ok());
+        let why = check_room(keys(16), 1).map_err(|error| error.to_string());
+        assert!(why.as_ref().is_err_and(|why| why.contains("256 MiB")), "{why:?}");
+    }
 }
