@@ -7,7 +7,7 @@ use tacit_model::api::{
 use crate::command::{commas, counted};
 use crate::output::{Code, Failure, bytes};
 
-/// How many that did not answer a ping are named.
+/// How many that did not answer, or were not started, are named.
 const NAMED: usize = 10;
 
 /// A group in a line. Who sees neither codes nor members is not told how many there are.
@@ -56,10 +56,17 @@ pub(super) fn ponged(group: i64, ping: &PingBody, messages: u32, providers: bool
     let (sent, took) = (counted(messages as usize, "message"), ping.elapsed_us as f64 / 1000.0);
     let silent = match &ping.silent[..] {
         [] => String::new(),
-        [few @ ..] if few.len() <= NAMED => format!("; no answer from {}", few.join(", ")),
-        many => format!("; no answer from {} and {} more", many[..NAMED].join(", "), many.len() - NAMED),
+        silent => format!("; no answer from {}", some_of(silent)),
     };
     Ok(format!("{whose} answered {} of {sent} in {took:.3} ms{silent}", ping.messages))
+}
+
+/// The first of them, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    match names.len().saturating_sub(NAMED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..NAMED].join(", ")),
+    }
 }
 
 /// What a new configuration does to a run that goes on.
@@ -74,9 +81,6 @@ pub(super) fn in_a_run(group: &GroupBody) -> Option<String> {
     })
 }
 
-/// How many of those who were not started are named.
-const LEFT_OUT: usize = 10;
-
 /// Whom a start left out, if anybody: the run may need them for its first slot.
 pub(super) fn left_out(members: &[MemberBody]) -> String {
     let why = |member: &MemberBody| match member {
@@ -88,8 +92,7 @@ pub(super) fn left_out(members: &[MemberBody]) -> String {
     let out = members.iter().filter_map(|member| Some(format!("{} ({})", member.name, why(member)?)));
     match &out.collect::<Vec<_>>()[..] {
         [] => String::new(),
-        few if few.len() <= LEFT_OUT => format!("; left out: {}", few.join(", ")),
-        many => format!("; left out: {} and {} more", many[..LEFT_OUT].join(", "), many.len() - LEFT_OUT),
+        out => format!("; left out: {}", some_of(out)),
     }
 }
 
