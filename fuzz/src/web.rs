@@ -247,6 +247,7 @@ impl Played {
                     queued: 0,
                     last_error: None,
                     last_error_at: None,
+                    earlier_errors: Vec::new(),
                 };
                 let mut parties = a.0.lock().expect("one thread");
                 let done = match parties.contains_key(&request.name) {
